@@ -1,0 +1,1 @@
+"""Encoder and decoder of each format, together in its own module."""

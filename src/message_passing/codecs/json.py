@@ -1,0 +1,154 @@
+"""JSON: one object, one line of UTF-8, without a newline. What the original sends and takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence, Set
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from message_passing.errors import DecodingError, EncodingError
+from message_passing.flow import Decoder, Encoder
+from message_passing.options import option
+
+
+class JSONDecoder(Decoder):
+    """Makes an object of JSON text. What is not bytes or text is an object already and passes as it is."""
+
+    name = "JSON"
+
+    def on_init(self) -> None:
+        """One decoder for all messages: making it is what costs."""
+        super().on_init()
+        self._decode = msgspec.json.Decoder().decode
+
+    def filter(self, message: Any) -> Any:
+        """Decode one message.
+
+        Raises:
+            DecodingError: it is not JSON, not UTF-8, or nested too deeply.
+        """
+        if not isinstance(message, (bytes, bytearray, memoryview, str)):
+            return message
+        try:
+            decoded = self._decode(message)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            raise DecodingError(f"malformed JSON: {error}") from error
+        if decoded is None:
+            raise DecodingError("JSON null is not a message: it would be taken for one that was dropped")
+        return decoded
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
+        decode = self._decode
+        try:
+            decoded = [decode(message) for message in messages]
+        except Exception:  # noqa: BLE001 - which message it was is found by the careful road
+            return super().filter_many(messages)
+        return decoded if None not in decoded else super().filter_many(messages)
+
+
+class JSONEncoder(Encoder):
+    """Makes JSON text, in UTF-8 on one line, of an object. Text and bytes pass as they are.
+
+    Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
+    dataclasses, msgspec and attrs objects, paths, and anything with `to_dict`, `__json__`, pydantic's
+    `model_dump`, or the original's `to_hash` or `pack`. NaN and infinities become null; a lone surrogate
+    becomes its escape in plain text (`\\\\udc80`).
+    """
+
+    name = "JSON"
+    example = {"pretty": True}
+
+    pretty: bool = option(default=False, description="Break and indent the text over several lines.")
+
+    def on_init(self) -> None:
+        """One encoder for all messages."""
+        super().on_init()
+        self._encode = msgspec.json.Encoder(enc_hook=as_plain).encode
+
+    def filter(self, message: Any) -> bytes:
+        """Encode one message.
+
+        Raises:
+            EncodingError: it holds something that has no JSON form, or holds itself.
+        """
+        if isinstance(message, bytes):
+            return message
+        if isinstance(message, str):
+            return message.encode("utf-8", "backslashreplace")
+        try:
+            text = self._encode(message)
+        except (TypeError, ValueError, RecursionError, OverflowError):
+            text = self._encode_carefully(message)
+        return msgspec.json.format(text, indent=3) if self.pretty else text
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Encode a batch of dicts at full speed; when it is anything else, go one by one."""
+        if self.pretty or {*map(type, messages)} != {dict}:
+            return super().filter_many(messages)
+        encode = self._encode
+        try:
+            return [encode(message) for message in messages]
+        except Exception:  # noqa: BLE001 - which message it was is found by the careful road
+            return super().filter_many(messages)
+
+    def _encode_carefully(self, message: Any) -> bytes:
+        try:
+            return json.dumps(_tidy(message), ensure_ascii=False, separators=(",", ":")).encode()
+        except RecursionError as error:
+            raise EncodingError("nested too deeply, or holds itself") from error
+        except (TypeError, ValueError) as error:
+            raise EncodingError(str(error)) from error
+
+
+_CONVERSIONS = ("__json__", "to_dict", "to_hash", "pack")
+
+
+def as_plain(value: Any) -> Any:
+    """An object that JSON does not know, in terms of what it knows.
+
+    Raises:
+        NotImplementedError: it offers no way.
+    """
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    for method in _CONVERSIONS:
+        convert = getattr(value, method, None)
+        if callable(convert):
+            return convert()
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (Sequence, Set)):
+        return list(value)
+    raise NotImplementedError(f"an object of type {type(value).__name__} has no JSON form")
+
+
+def _tidy(value: Any) -> Any:
+    """What msgspec would write of `value`, with keys, surrogates and numbers that it refuses made plain."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, dict):
+        return {_key(key): _tidy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_tidy(item) for item in value]
+    try:
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=as_plain)
+    except NotImplementedError as error:
+        raise TypeError(str(error)) from error
+    return _tidy(plain)
+
+
+def _key(key: Any) -> str:
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    return str(_tidy(key if isinstance(key, str) else str(key)))

@@ -1,0 +1,146 @@
+"""What every part of a chain shares: options, counters, an error chain, and a life cycle.
+
+Life: construct (checks the options, touches nothing) -> `open()` (sockets, files; again is harmless)
+-> messages -> `drain()` -> `close()` (again is harmless; never raises for a peer that is gone).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+
+from message_passing import options
+from message_passing.failures import last_resort, report
+from message_passing.graph import close_all, open_all
+from message_passing.metrics import Metrics, Snapshot
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+_reporting = threading.local()
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(option,))
+class Component:
+    """What everything in a chain shares: options, counters, an error chain, and a life cycle."""
+
+    kind: ClassVar[str] = "component"
+    """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
+
+    name: ClassVar[str] = ""
+    """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
+
+    example: ClassVar[dict[str, Any]] = {}
+    """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
+
+    privileged: ClassVar[bool] = False
+    """Opened before `--user` changes the user, since it may bind a low port."""
+
+    error: Any = option(
+        default=None,
+        description="Where reports of failed messages go: anything with `consume`. Default: JSON on stderr.",
+        python_only=True,
+    )
+
+    def __init__(self, **given: Any) -> None:
+        """Check the options and set them as attributes.
+
+        Raises:
+            OptionError: with every fault that was found.
+        """
+        self.label = self.describe_self()
+        for name, value in options.check(type(self), given, label=self.label).items():
+            setattr(self, name, value)
+        self.metrics = Metrics()
+        self._opened = False
+        self._closed = False
+        self.on_init()
+
+    @classmethod
+    def describe_self(cls) -> str:
+        """How messages to a person call it: `ZeroMQ input`."""
+        return f"{cls.name or cls.__name__} {cls.kind}"
+
+    # What a class may define
+
+    def on_init(self) -> None:
+        """Check options against each other and prepare what needs no system resource."""
+
+    def on_open(self) -> None:
+        """Acquire sockets and files.
+
+        Raises:
+            OpenError: the system refused, with the address or file named.
+        """
+
+    def on_close(self) -> None:
+        """Release them, having sent on what can still be sent within a bounded time."""
+
+    def reopen(self) -> None:
+        """SIGHUP: let go of what may have been renamed under us and open it again."""
+
+    def held(self) -> int:
+        """How many messages it has taken and not yet passed on or dropped."""
+        return 0
+
+    def outputs(self) -> Sequence[Component]:
+        """The components it hands messages to."""
+        return ()
+
+    # The doors
+
+    def open(self) -> None:
+        """Acquire what it needs, once.
+
+        Raises:
+            OpenError: see `on_open`.
+        """
+        if not self._opened and not self._closed:
+            self.on_open()
+            self._opened = True
+
+    def close(self) -> None:
+        """Release what it holds, and everything downstream of it, in the order that messages flow."""
+        close_all([self])
+
+    def close_one(self) -> None:
+        """Release what it holds itself, once."""
+        if not self._closed:
+            self._closed = True
+            if self._opened:
+                self.on_close()
+
+    def __enter__(self) -> Self:
+        """Open it and everything downstream, the far end first."""
+        open_all([self])
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def snapshot(self) -> Snapshot:
+        """The counters now."""
+        return self.metrics.snapshot(held=self.held())
+
+    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """Count `messages` as failed because of `error`, and send one report to the error chain."""
+        self.metrics.failed += len(messages)
+        self.report(error, messages)
+
+    def report(self, error: BaseException, messages: Sequence[Any] = ()) -> None:
+        """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once."""
+        described = report(self.label, error, messages)
+        if self.error is None or getattr(_reporting, "active", False):
+            last_resort(described)
+            return
+        _reporting.active = True
+        try:
+            self.error.consume(described)
+        except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
+            last_resort(described)
+        finally:
+            _reporting.active = False

@@ -1,0 +1,113 @@
+"""Every error this package raises on purpose.
+
+MessagePassingError
+├── UserError               somebody's mistake: told in full, exit status 2, no traceback
+│   ├── OptionError         an option that is unknown, missing, or has a wrong value
+│   ├── ComponentError      a component that does not exist, cannot be imported or is not one
+│   ├── ChainError          names that do not resolve, repeat, or go round in a loop
+│   ├── ConfigError         a config file or option text that does not parse
+│   └── OpenError           an address, file or user that the system refuses
+├── MessageError            one message that could not be handled; goes to the error chain
+│   ├── DecodingError
+│   └── EncodingError
+└── OutputClosedError       whoever read our output has gone (SIGPIPE): the chain ends quietly
+"""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with what a user wrote: the sentence, and where it was written."""
+
+    text: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}" if self.where else self.text
+
+    def under(self, place: str) -> Fault:
+        """The same fault, seen from outside: `place` is put before its place."""
+        return Fault(self.text, f"{place}.{self.where}" if self.where else place)
+
+
+class MessagePassingError(Exception):
+    """The root of the tree."""
+
+
+class UserError(MessagePassingError):
+    """One or more faults of whoever configured us; all that were found, not the first alone."""
+
+    def __init__(self, *faults: Fault | str) -> None:
+        self.faults: tuple[Fault, ...] = tuple(Fault(f) if isinstance(f, str) else f for f in faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+    def under(self, place: str) -> Self:
+        """The same error with `place` put before the place of every fault."""
+        return type(self)(*(fault.under(place) for fault in self.faults))
+
+
+class OptionError(UserError):
+    """An option is unknown, missing, out of range, or contradicts another."""
+
+
+class ComponentError(UserError):
+    """A component's name leads nowhere, or to something that is not such a component."""
+
+
+class ChainError(UserError):
+    """The names of a chain do not fit together."""
+
+
+class ConfigError(UserError):
+    """A config file or an option's text cannot be read or parsed."""
+
+
+class OpenError(UserError):
+    """The system refused an address, a file, or a change of user."""
+
+
+class MessageError(MessagePassingError):
+    """One message could not be handled. The next one goes on."""
+
+
+class DecodingError(MessageError):
+    """A message's bytes are not what the decoder takes."""
+
+
+class EncodingError(MessageError):
+    """A message holds something that the encoder cannot write."""
+
+
+class OutputClosedError(MessagePassingError):
+    """Nobody reads our output any more, so there is nothing left to do: not a failure."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around the import of an optional dependency: its absence says which extra to install.
+
+    Raises:
+        ComponentError: the import failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ComponentError(
+            f"this needs the package {error.name!r}: install it with `pip install 'message-passing[{extra}]'`"
+        ) from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest of `known`, or an empty string when none is near."""
+    by_fold = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
+    return f" (did you mean {by_fold[near[0]]!r}?)" if near else ""

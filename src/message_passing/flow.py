@@ -1,0 +1,234 @@
+"""The contract: what an input, a filter and an output are.
+
+An output has `consume`. An input has `output_to`. A filter is both. Messages travel in batches through
+`consume_many`; `consume` is its one-message door. Both are final doors that count; a class says what it
+does in one of these, whichever is the most natural:
+
+    Filter.filter(message)            a message in, a message out, or None to drop it
+    Filter.filter_many(messages)      the same for a batch: the list of what goes on
+    Output.write(message)             take one message (defining `consume` in a class means this too)
+    Output.write_many(messages)       take a batch
+    Input.run()                       a coroutine that emits batches until its source ends
+
+The most derived definition wins: a subclass that defines only `filter` of a class that has
+`filter_many` is called message by message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from message_passing.component import Component
+from message_passing.errors import Fault, OptionError, OutputClosedError
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from message_passing.metrics import Snapshot
+
+
+class Output(Component):
+    """Takes messages. Define `consume(message)`, or `write_many(messages)` to take them a batch at a time."""
+
+    kind = "output"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Read which way the class says what it does: see the module's text."""
+        super().__init_subclass__(**kwargs)
+        for door, hook in (("consume", "write"), ("consume_many", "write_many")):
+            if door in cls.__dict__:
+                if hasattr(cls, hook) and getattr(cls, hook) is not getattr(Output, hook):
+                    raise TypeError(f"{cls.__name__}: {door} is the counted door; override {hook} instead")
+                setattr(cls, hook, cls.__dict__[door])
+                delattr(cls, door)
+        if "write" in cls.__dict__ and "write_many" not in cls.__dict__:
+            cls.write_many = Output.write_many  # type: ignore[method-assign]
+
+    def write(self, message: Any) -> None:
+        """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
+        raise NotImplementedError(f"{type(self).__name__} must define consume (or write_many)")
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Take a batch. Whatever it raises fails the whole batch."""
+        write = self.write
+        for message in messages:
+            try:
+                write(message)
+            except OutputClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                self.fail(error, [message])
+
+    async def drain(self) -> None:
+        """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
+
+    def consume(self, message: Any) -> None:
+        """Take one message: counted, never waits."""
+        self.consume_many([message])
+
+    def consume_many(self, messages: list[Any]) -> None:
+        """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
+        self.metrics.received += len(messages)
+        if self._closed:
+            self.metrics.dropped["closed"] += len(messages)
+            return
+        failed = self.metrics.failed
+        try:
+            if not self._opened:
+                self.open()
+            self.write_many(messages)
+        except OutputClosedError:
+            self.metrics.dropped["closed"] += len(messages)
+            raise
+        except Exception as error:  # noqa: BLE001 - any failure has one route
+            self.fail(error, messages[self.metrics.failed - failed :])
+
+    def snapshot(self) -> Snapshot:
+        """The counters now; passed is what was neither lost nor is still held."""
+        counted = super().snapshot()
+        if type(self).outputs is Component.outputs:
+            counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
+        return counted
+
+
+class Source(Component):
+    """What hands messages on: it has `output_to`."""
+
+    output_to: Any = option(
+        default=None,
+        description="Where messages go: a component, or anything with `consume`.",
+        python_only=True,
+    )
+
+    def on_init(self) -> None:
+        """Find out what `output_to` is.
+
+        Raises:
+            OptionError: it is not something with `consume`.
+        """
+        self._next = self.as_output(self.output_to)
+
+    def as_output(self, target: Any) -> Output:
+        """`target` as an output: itself, or wrapped when it is a stranger with a `consume` method."""
+        if isinstance(target, Output):
+            return target
+        if target is None:
+            return Unconnected()
+        if callable(getattr(target, "consume", None)):
+            return Stranger(target=target)
+        hint = "; put a T filter between to reach several" if isinstance(target, (list, tuple)) else ""
+        raise OptionError(
+            Fault(f"{self.label}: output_to must have a `consume` method, not {target!r}{hint}", "output_to")
+        )
+
+    def connect_to(self, target: Any) -> None:
+        """Set `output_to` after construction, as a declared chain does."""
+        self.output_to = target
+        Source.on_init(self)
+
+    def outputs(self) -> Sequence[Output]:
+        """The one component it hands messages to."""
+        return (self._next,)
+
+    def emit(self, messages: list[Any]) -> None:
+        """Hand a batch on: counted, never waits."""
+        if messages:
+            self.metrics.passed += len(messages)
+            self._next.consume_many(messages)
+
+    async def drain(self) -> None:
+        """Wait until what is downstream has room again."""
+        for output in self.outputs():
+            await output.drain()
+
+
+class Input(Source):
+    """Takes messages from outside. Define `run`, which emits batches."""
+
+    kind = "input"
+
+    def emit(self, messages: list[Any]) -> None:
+        """Hand on what was received: counted, never waits."""
+        self.metrics.received += len(messages)
+        super().emit(messages)
+
+    async def run(self) -> None:
+        """Emit batches, `await self.drain()` after each, and return when the source has ended.
+
+        It is cancelled to stop it, at any `await`: what it has taken by then must have been emitted, or
+        is emitted in `stopped`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define run")
+
+    def stopped(self) -> None:
+        """Called once after `run` ended or was cancelled: emit what was taken and not yet passed on."""
+
+
+class Filter(Source, Output):
+    """Takes messages and hands on some, all or others. Define `filter`."""
+
+    kind = "filter"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A class that says only what happens to one message is called for one message."""
+        super().__init_subclass__(**kwargs)
+        if "filter" in cls.__dict__ and "filter_many" not in cls.__dict__:
+            cls.filter_many = Filter.filter_many  # type: ignore[method-assign]
+
+    def filter(self, message: Any) -> Any:
+        """One message in; one message out, or None to drop it. Whatever it raises is reported."""
+        raise NotImplementedError(f"{type(self).__name__} must define filter")
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """A batch in; the list of what goes on. Failures are handed to `self.fail`."""
+        kept = []
+        apply = self.filter
+        for message in messages:
+            try:
+                result = apply(message)
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                self.fail(error, [message])
+            else:
+                if result is not None:
+                    kept.append(result)
+        return kept
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Filter a batch and hand on what is left."""
+        failed = self.metrics.failed
+        kept = self.filter_many(messages)
+        removed = len(messages) - len(kept) - (self.metrics.failed - failed)
+        if removed > 0:
+            self.metrics.filtered += removed
+        self.emit(kept)
+
+
+class Decoder(Filter):
+    """A filter that makes an object of a message's bytes."""
+
+    kind = "decoder"
+
+
+class Encoder(Filter):
+    """A filter that makes bytes of an object."""
+
+    kind = "encoder"
+
+
+class Unconnected(Output):
+    """Stands where no `output_to` was given: what arrives is counted as dropped."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Count the loss."""
+        self.metrics.dropped["no output_to"] += len(messages)
+
+
+class Stranger(Output):
+    """An output that is simply an object with a `consume` method."""
+
+    target: Any = option(description="The object.", python_only=True)
+
+    def write(self, message: Any) -> None:
+        """Hand the message over."""
+        self.target.consume(message)

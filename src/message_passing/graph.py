@@ -1,0 +1,83 @@
+"""Walking over connected components, in the order that messages flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from message_passing.errors import OpenError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+class Node(Protocol):
+    """As much of a component as walking, opening and closing needs."""
+
+    label: str
+
+    def outputs(self) -> Sequence[Any]:
+        """Where its messages go."""
+
+    def open(self) -> None:
+        """Acquire what it needs."""
+
+    def close_one(self) -> None:
+        """Release it."""
+
+    def report(self, error: BaseException) -> None:
+        """Tell the error chain."""
+
+
+N = TypeVar("N", bound=Node)
+
+
+def in_order(heads: Iterable[N]) -> list[N]:
+    """Everything that can be reached from `heads`, each before whatever it hands messages to.
+
+    Raises:
+        ValueError: the components form a loop.
+    """
+    order: list[N] = []
+    state: dict[int, bool] = {}  # True once finished, False while its outputs are being visited
+
+    def visit(component: N) -> None:
+        finished = state.get(id(component))
+        if finished is None:
+            state[id(component)] = False
+            for output in component.outputs():
+                visit(output)
+            state[id(component)] = True
+            order.append(component)
+        elif not finished:
+            raise ValueError(f"{component.label} leads back to itself")
+
+    for head in heads:
+        visit(head)
+    order.reverse()
+    return order
+
+
+def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True) -> None:
+    """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed door.
+
+    Raises:
+        OpenError: with the faults of all that could not be opened.
+    """
+    faults = []
+    for component in reversed(in_order(heads)):
+        if only(component):
+            try:
+                component.open()
+            except UserError as error:
+                faults += [fault.under(component.label) for fault in error.faults]
+    if faults:
+        raise OpenError(*faults)
+
+
+def close_all(heads: Iterable[N]) -> None:
+    """Close everything reachable from `heads`, in the order that messages flow."""
+    for component in in_order(heads):
+        try:
+            component.close_one()
+        except Exception as error:  # noqa: BLE001 - the rest must still be closed
+            component.report(error)

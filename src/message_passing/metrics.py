@@ -1,0 +1,57 @@
+"""What a component has done with the messages it was given: counters, and a snapshot of them.
+
+For every component, at any moment: received = passed + filtered + dropped + failed + held, where a
+component that makes several messages out of one (a line splitter, `T`) passes more than it received.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TypedDict
+
+
+class Snapshot(TypedDict):
+    """One component's counters, as plain numbers (messages)."""
+
+    received: int
+    passed: int
+    filtered: int
+    dropped: dict[str, int]
+    failed: int
+    held: int
+
+
+class Metrics:
+    """The counters of one component, in messages.
+
+    Attributes:
+        received: given to the component, or taken from outside by an input.
+        passed: handed on by an input or a filter. An output's is what is left of `received`.
+        filtered: removed because a filter said so: not a loss.
+        dropped: lost, by reason: a queue was full, nobody listened.
+        failed: could not be handled; each went to the error chain.
+    """
+
+    __slots__ = ("dropped", "failed", "filtered", "passed", "received")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.passed = 0
+        self.filtered = 0
+        self.dropped: Counter[str] = Counter()
+        self.failed = 0
+
+    def lost(self) -> int:
+        """How many messages came in and will never go out, though nobody asked for that."""
+        return self.dropped.total() + self.failed
+
+    def snapshot(self, *, held: int = 0) -> Snapshot:
+        """The counters now, with what the component still holds."""
+        return Snapshot(
+            received=self.received,
+            passed=self.passed,
+            filtered=self.filtered,
+            dropped=dict(self.dropped),
+            failed=self.failed,
+            held=held,
+        )

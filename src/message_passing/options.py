@@ -1,0 +1,235 @@
+"""How a component declares its options, and how what a user gave is checked against that.
+
+A declaration is an annotated class attribute:
+
+    class FileOutput(Output):
+        filename: str = option(description="Path of the file to write.", min_length=1)
+        append: bool = option(default=True, description="False empties the file when it is opened.")
+
+From it come the constructor's keyword arguments, the check of the command line and of config files,
+`describe`, and the reference documentation. A plain annotated attribute (`limit: int = 3`) is an
+option too, without a description. Names that begin with an underscore are the class's own.
+
+Values are checked by msgspec in its lax mode, so that `"5"` is a number and `0` is false: what the
+original took, and what a shell can write.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from message_passing.errors import Fault, OptionError, did_you_mean
+
+REQUIRED: Any = msgspec.NODEFAULT
+"""The default of an option that has none: it must be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What `option()` leaves in the class body until the class is read."""
+
+    default: Any
+    default_factory: Callable[[], Any] | None
+    description: str
+    python_only: bool
+    limits: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One declared option.
+
+    Attributes:
+        name: as it is written in a config file and as a keyword argument.
+        type: the annotation, with its limits as `msgspec.Meta`.
+        description: one or more sentences for the user.
+        python_only: takes an object that no file or command line can spell.
+        default: what it is when not given; `REQUIRED` if it must be given.
+    """
+
+    name: str
+    type: Any
+    description: str
+    python_only: bool
+    default: Any
+    _factory: Callable[[], Any] | None = field(default=None, repr=False)
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is REQUIRED and self._factory is None
+
+    def make_default(self) -> Any:
+        """A default of the caller's own, so that no two components share a list."""
+        return self._factory() if self._factory else self.default
+
+    @property
+    def type_text(self) -> str:
+        """The type in words: `int >= 0`, `'SUB' or 'PULL'`, `list of str`."""
+        return _type_text(self.type)
+
+
+def option(
+    *,
+    default: Any = REQUIRED,
+    default_factory: Callable[[], Any] | None = None,
+    description: str,
+    python_only: bool = False,
+    **limits: Any,
+) -> Any:
+    """Declare an option in a component's class body.
+
+    Args:
+        default: its value when not given. Without one the option is required.
+        default_factory: makes the default, for lists and dicts.
+        description: what it does, its unit, and what special values mean.
+        python_only: it takes a function or object, so only Python code can give it.
+        limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
+    """
+    return _Field(default, default_factory, description, python_only, limits)
+
+
+@functools.cache
+def declared(cls: type) -> Mapping[str, Option]:
+    """The options that `cls` and its bases declare, the bases' first."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    names: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        names.update(dict.fromkeys(inspect.get_annotations(base)))
+    found = {}
+    for name in names:
+        hint = hints[name]
+        if name.startswith("_") or get_origin(hint) is ClassVar or hint is ClassVar:
+            continue
+        found[name] = _read(name, hint, getattr(cls, name, REQUIRED))
+    return types.MappingProxyType(found)
+
+
+@functools.cache
+def accepted(cls: type) -> Mapping[str, Option]:
+    """What `declared` finds, and the keyword arguments of a constructor that the class wrote itself."""
+    found = dict(declared(cls))
+    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+        if name not in found and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            default = REQUIRED if parameter.default is parameter.empty else parameter.default
+            found[name] = Option(name, Any, "", python_only=False, default=default)
+    return types.MappingProxyType(found)
+
+
+def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = False) -> dict[str, Any]:
+    """Check `given` against what `cls` declares and fill in the defaults.
+
+    Args:
+        cls: the component's class.
+        given: option names and values.
+        label: how messages call the component: `ZeroMQ input`.
+        from_text: the values come from a file or command line, where `python_only` options are refused.
+
+    Returns:
+        Every declared option's value.
+
+    Raises:
+        OptionError: with one fault for each option that is unknown, missing or wrong.
+    """
+    known = accepted(cls) if from_text else declared(cls)
+    faults: list[Fault] = []
+    values: dict[str, Any] = {}
+    public = [name for name, one in known.items() if not (from_text and one.python_only)]
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, public) or _all_of(public)
+            faults.append(Fault(f"{label} has no option {name!r}{hint}", name))
+    for name, one in known.items():
+        if name not in given:
+            if one.required:
+                faults.append(Fault(f"{label} needs the option {name!r} ({one.type_text})"))
+            else:
+                values[name] = one.make_default()
+        elif from_text and one.python_only:
+            faults.append(Fault(f"{label}: option {name!r} can only be given from Python", name))
+        else:
+            try:
+                values[name] = convert(one, given[name])
+            except msgspec.ValidationError:
+                found = _shorten(given[name])
+                faults.append(Fault(f"{label}: option {name!r} must be {one.type_text}, not {found}", name))
+    if faults:
+        raise OptionError(*faults)
+    return values
+
+
+def convert(one: Option, value: Any) -> Any:
+    """`value` as the option's type.
+
+    Raises:
+        msgspec.ValidationError: it is not, and cannot sensibly be read as, that type.
+    """
+    if one.python_only:
+        if _wants_callable(one.type) and not callable(value) and value is not None:
+            raise msgspec.ValidationError("Expected a callable")
+        return value
+    return msgspec.convert(value, one.type, strict=False)
+
+
+def _read(name: str, hint: Any, default: Any) -> Option:
+    if not isinstance(default, _Field):
+        return Option(name, hint, "", _wants_callable(hint), default)
+    annotated = Annotated[hint, msgspec.Meta(**default.limits)] if default.limits else hint
+    return Option(
+        name,
+        annotated,
+        default.description,
+        default.python_only or _wants_callable(hint),
+        default.default,
+        default.default_factory,
+    )
+
+
+def _wants_callable(hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(map(_wants_callable, get_args(hint)))
+    return hint is Callable or get_origin(hint) is Callable
+
+
+def _all_of(names: list[str]) -> str:
+    return f" (it has {', '.join(names)})" if names else " (it has none)"
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "pattern": "matching {}"}
+
+
+def _type_text(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join([_type_text(args[0]), *_limit_texts(args[1])])
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type_text(arg) for arg in args if arg is not type(None))
+    if origin is Literal:
+        return " or ".join(map(repr, args))
+    if origin in (list, tuple):
+        return f"list of {_type_text(args[0])}"
+    if origin is dict:
+        return f"mapping of {_type_text(args[0])} to {_type_text(args[1])}"
+    if _wants_callable(hint):
+        return "callable"
+    return "any object" if hint is Any else str(getattr(hint, "__name__", hint))
+
+
+def _limit_texts(meta: msgspec.Meta) -> list[str]:
+    texts = [form.format(v) for k, form in _LIMIT_TEXT.items() if (v := getattr(meta, k)) is not None]
+    if meta.min_length:
+        texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
+    return texts

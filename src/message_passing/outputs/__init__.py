@@ -1,0 +1,1 @@
+"""The built-in outputs, one in each module."""

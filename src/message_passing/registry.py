@@ -1,0 +1,164 @@
+"""From a component's short name to its class, importing nothing that was not asked for.
+
+A built-in component's module is found by its file name: `Socket::UDP` is `socket_udp.py`, in any case and
+with any punctuation. `+package.module:Class` names a class by its path. Other names are looked up among
+the entry points `message_passing.inputs`, `.decoders`, `.filters`, `.encoders` and `.outputs`, which
+cannot replace a built-in one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import pkgutil
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from message_passing.errors import ComponentError, Fault, did_you_mean
+from message_passing.flow import Decoder, Encoder, Filter, Input, Output
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from message_passing.component import Component
+
+PACKAGES = {
+    "input": "inputs",
+    "decoder": "codecs",
+    "filter": "filters",
+    "encoder": "codecs",
+    "output": "outputs",
+}
+"""Each kind of component, in the order of a chain, and the package its built-in ones live in."""
+
+BASES: dict[str, type[Component]] = {
+    "input": Input,
+    "decoder": Decoder,
+    "filter": Filter,
+    "encoder": Encoder,
+    "output": Output,
+}
+
+_REQUIRED_METHOD = {"input": "run", "decoder": "filter", "filter": "filter", "encoder": "filter"}
+_PERL_PREFIX = re.compile(r"\+?Message::Passing::(?:Input|Output|Filter(?:::(?:En|De)coder)?)::")
+
+
+def find(kind: str, name: str) -> type[Component]:
+    """The class that `name` stands for.
+
+    Args:
+        kind: a key of `PACKAGES`.
+        name: a short name, `+package.module:Class`, `+package.module.Class`, or the original's full name.
+
+    Raises:
+        ComponentError: there is no such component, it cannot be imported, or is of another kind.
+    """
+    short = _PERL_PREFIX.sub("", name)
+    if short.startswith("+"):
+        return _by_path(kind, short[1:])
+    stem = _files(kind).get(_fold(short))
+    if stem:
+        return _class_in(_import_built_in(kind, stem, short), kind)
+    for entry_point in importlib.metadata.entry_points(group=f"message_passing.{kind}s"):
+        if _fold(entry_point.name) == _fold(short):
+            return _by_path(kind, entry_point.value)
+    known = names(kind)
+    hint = did_you_mean(short, known) or f" (there are {', '.join(known)}; or +package.module:Class)"
+    raise ComponentError(f"there is no {kind} {name!r}{hint}")
+
+
+@functools.cache
+def names(kind: str) -> list[str]:
+    """The documented short names of all components of this kind, plug-ins included."""
+    found = []
+    for stem in _files(kind).values():
+        try:
+            cls = _class_in(_import_built_in(kind, stem, stem), kind)
+        except ComponentError:
+            found.append(stem)  # its optional dependency is missing
+        else:
+            found.append(cls.name)
+    plugged = importlib.metadata.entry_points(group=f"message_passing.{kind}s").names
+    return sorted({*found, *plugged}, key=str.casefold)
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+@functools.cache
+def _files(kind: str) -> dict[str, str]:
+    spec = importlib.util.find_spec(f"message_passing.{PACKAGES[kind]}")
+    locations = spec.submodule_search_locations if spec else []
+    stems = [info.name for info in pkgutil.iter_modules(locations) if not info.name.startswith("_")]
+    return {_fold(stem): stem for stem in stems}
+
+
+def _import_built_in(kind: str, stem: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"message_passing.{PACKAGES[kind]}.{stem}")
+    except ComponentError as error:
+        raise ComponentError(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
+
+
+def _class_in(module: ModuleType, kind: str) -> type[Component]:
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module.__name__ and value.__dict__.get("name"):
+            cls: type[Component] = value
+            if cls.kind == kind:
+                return cls
+    raise ComponentError(f"{module.__name__} has no {kind}")
+
+
+def _by_path(kind: str, path: str) -> type[Component]:
+    module_name, _, class_name = path.partition(":") if ":" in path else path.rpartition(".")
+    if not module_name or not class_name or path.count(":") > 1:
+        raise ComponentError(f"'+{path}' is not a class's path: write +package.module:Class")
+    module = _import_user_module(path, module_name)
+    found: object = module
+    for part in class_name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
+        raise ComponentError(
+            f"module {module_name!r} has no {class_name!r}{did_you_mean(class_name, classes)}"
+        )
+    base = BASES[kind]
+    needed = Filter if kind in ("encoder", "decoder") else base
+    if not (isinstance(found, type) and issubclass(found, needed)):
+        raise ComponentError(
+            f"'+{path}' is no {kind}: it must be a subclass of message_passing.{needed.__name__}"
+        )
+    _check_methods(kind, path, found, needed)
+    return found
+
+
+def _check_methods(kind: str, path: str, cls: type[Component], base: type[Component]) -> None:
+    method = _REQUIRED_METHOD.get(kind, "consume")
+    hooks = {"filter": ("filter", "filter_many", "write", "write_many"), "consume": ("write", "write_many")}
+    for hook in hooks.get(method, (method,)):
+        if getattr(cls, hook) is not getattr(base, hook):
+            return
+    raise ComponentError(f"'+{path}' lacks the method {method!r} that every {kind} defines")
+
+
+def _import_user_module(path: str, module_name: str) -> ModuleType:
+    here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise ComponentError(
+                f"'+{path}': there is no module {error.name!r} on the path or in {here}"
+            ) from error
+        raise ComponentError(
+            f"'+{path}' cannot be imported: it imports {error.name!r}, which is missing"
+        ) from error
+    except Exception as error:
+        raise ComponentError(f"'+{path}' cannot be imported: {type(error).__name__}: {error}") from error
