@@ -7,6 +7,7 @@ Life: construct (checks the options, touches nothing) -> `open()` (sockets, file
 from __future__ import annotations
 
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from message_passing import options
@@ -16,7 +17,7 @@ from message_passing.metrics import Metrics, Snapshot
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 _reporting = threading.local()
@@ -32,7 +33,7 @@ class Component:
     name: ClassVar[str] = ""
     """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
 
-    example: ClassVar[dict[str, Any]] = {}
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
 
     privileged: ClassVar[bool] = False

@@ -12,6 +12,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from message_passing.errors import MessagePassingError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,7 +38,7 @@ def report(component: str, error: BaseException, messages: Sequence[Any]) -> dic
         "exception": str(error) or type(error).__name__,
         "component": component,
     }
-    if error.__traceback__ and (place := _innermost(error)):
+    if not isinstance(error, MessagePassingError) and (place := _innermost(error)):
         described["at"] = place
     if messages:
         first = messages[0]

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -100,16 +100,11 @@ def option(
 @functools.cache
 def declared(cls: type) -> Mapping[str, Option]:
     """The options that `cls` and its bases declare, the bases' first."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    names: dict[str, None] = {}
+    found: dict[str, Option] = {}
     for base in reversed(cls.__mro__):
-        names.update(dict.fromkeys(inspect.get_annotations(base)))
-    found = {}
-    for name in names:
-        hint = hints[name]
-        if name.startswith("_") or get_origin(hint) is ClassVar or hint is ClassVar:
-            continue
-        found[name] = _read(name, hint, getattr(cls, name, REQUIRED))
+        for name, annotation in inspect.get_annotations(base).items():
+            if not name.startswith("_") and "ClassVar" not in str(annotation):
+                found[name] = _read(name, _evaluated(annotation, base), getattr(cls, name, REQUIRED))
     return types.MappingProxyType(found)
 
 
@@ -117,7 +112,7 @@ def declared(cls: type) -> Mapping[str, Option]:
 def accepted(cls: type) -> Mapping[str, Option]:
     """What `declared` finds, and the keyword arguments of a constructor that the class wrote itself."""
     found = dict(declared(cls))
-    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+    for name, parameter in list(inspect.signature(cls).parameters.items()):
         if name not in found and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             default = REQUIRED if parameter.default is parameter.empty else parameter.default
             found[name] = Option(name, Any, "", python_only=False, default=default)
@@ -134,7 +129,7 @@ def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = 
         from_text: the values come from a file or command line, where `python_only` options are refused.
 
     Returns:
-        Every declared option's value.
+        Every declared option's value; faults are placed at the option's name if `from_text`.
 
     Raises:
         OptionError: with one fault for each option that is unknown, missing or wrong.
@@ -146,7 +141,7 @@ def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = 
     for name in given:
         if name not in known:
             hint = did_you_mean(name, public) or _all_of(public)
-            faults.append(Fault(f"{label} has no option {name!r}{hint}", name))
+            faults.append(Fault(f"{label} has no option {name!r}{hint}", name if from_text else ""))
     for name, one in known.items():
         if name not in given:
             if one.required:
@@ -160,7 +155,8 @@ def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = 
                 values[name] = convert(one, given[name])
             except msgspec.ValidationError:
                 found = _shorten(given[name])
-                faults.append(Fault(f"{label}: option {name!r} must be {one.type_text}, not {found}", name))
+                text = f"{label}: option {name!r} must be {one.type_text}, not {found}"
+                faults.append(Fault(text, name if from_text else ""))
     if faults:
         raise OptionError(*faults)
     return values
@@ -193,6 +189,12 @@ def _read(name: str, hint: Any, default: Any) -> Option:
     )
 
 
+def _evaluated(annotation: Any, cls: type) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    return eval(annotation, vars(sys.modules[cls.__module__]))  # noqa: S307 - the class's own source text
+
+
 def _wants_callable(hint: Any) -> bool:
     if get_origin(hint) in (Union, types.UnionType):
         return any(map(_wants_callable, get_args(hint)))
@@ -215,10 +217,9 @@ def _type_text(hint: Any) -> str:
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return " ".join([_type_text(args[0]), *_limit_texts(args[1])])
-    if origin in (Union, types.UnionType):
-        return " or ".join(_type_text(arg) for arg in args if arg is not type(None))
-    if origin is Literal:
-        return " or ".join(map(repr, args))
+    if origin in (Union, types.UnionType, Literal):
+        texts = map(repr, args) if origin is Literal else map(_type_text, args)
+        return " or ".join(text for text in texts if text != "NoneType")
     if origin in (list, tuple):
         return f"list of {_type_text(args[0])}"
     if origin is dict:

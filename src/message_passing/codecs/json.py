@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -57,11 +59,11 @@ class JSONEncoder(Encoder):
     Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
     dataclasses, msgspec and attrs objects, paths, and anything with `to_dict`, `__json__`, pydantic's
     `model_dump`, or the original's `to_hash` or `pack`. NaN and infinities become null; a lone surrogate
-    becomes its escape in plain text (`\\\\udc80`).
+    becomes its escape, spelt out.
     """
 
     name = "JSON"
-    example = {"pretty": True}
+    example = MappingProxyType({"pretty": True})
 
     pretty: bool = option(default=False, description="Break and indent the text over several lines.")
 
@@ -82,7 +84,7 @@ class JSONEncoder(Encoder):
             return message.encode("utf-8", "backslashreplace")
         try:
             text = self._encode(message)
-        except (TypeError, ValueError, RecursionError, OverflowError):
+        except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
             text = self._encode_carefully(message)
         return msgspec.json.format(text, indent=3) if self.pretty else text
 
@@ -124,7 +126,7 @@ def as_plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, (Sequence, Set)):
+    if isinstance(value, (Sequence, AbstractSet)):
         return list(value)
     raise NotImplementedError(f"an object of type {type(value).__name__} has no JSON form")
 
