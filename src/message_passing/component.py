@@ -69,6 +69,13 @@ class Component:
     def on_init(self) -> None:
         """Check options against each other and prepare what needs no system resource."""
 
+    def preflight(self) -> None:
+        """Look for mistakes that opening would not show. Asked by the command only; may take time.
+
+        Raises:
+            OpenError: with what was found.
+        """
+
     def on_open(self) -> None:
         """Acquire sockets and files.
 

@@ -33,11 +33,16 @@ class Output(Component):
 
     kind = "output"
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Read which way the class says what it does: see the module's text."""
+    def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
+        """Read which way the class says what it does: see the module's text.
+
+        Args:
+            own_doors: the class defines `consume` or `consume_many` to put something around the counting.
+            kwargs: for other bases.
+        """
         super().__init_subclass__(**kwargs)
         for door, hook in (("consume", "write"), ("consume_many", "write_many")):
-            if door in cls.__dict__:
+            if door in cls.__dict__ and not own_doors:
                 if hasattr(cls, hook) and getattr(cls, hook) is not getattr(Output, hook):
                     raise TypeError(f"{cls.__name__}: {door} is the counted door; override {hook} instead")
                 setattr(cls, hook, cls.__dict__[door])

@@ -1,0 +1,96 @@
+"""Receive messages from ZeroMQ (Message::Passing::Input::ZeroMQ)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from types import MappingProxyType
+from typing import Literal
+
+from message_passing.flow import Input
+from message_passing.options import option
+from message_passing.zeromq.component import ZeroMQComponent
+from message_passing.zeromq.receiving import Receiver
+
+_FIRST_BATCH, _LARGEST_BATCH = 16, 1000
+_BATCH_TIME = 0.05
+"""Seconds that a batch may take before the next one is made smaller, so that signals are soon obeyed."""
+
+
+class ZeroMQInput(ZeroMQComponent, Input):
+    """Receives messages from a PUB or PUSH socket, ours, the original's or anybody's.
+
+    A SUB socket gets a copy of every message of every publisher, a PULL socket its share. A message is one
+    ZeroMQ frame. When another publisher sends several frames (pyzmq's `PUBHandler`: topic, text), the last
+    one is the message, and `subscribe` is matched on the first; a frame that is a JSON object is always a
+    message by itself. With `multipart` `each`, every frame is a message, as in the original.
+    """
+
+    name = "ZeroMQ"
+    example = MappingProxyType({"socket_bind": "tcp://*:5222"})
+
+    socket_type: Literal["SUB", "PULL"] = option(
+        default="SUB", description="SUB hears everything that is published; PULL shares it with other PULLs."
+    )
+    subscribe: list[str] = option(
+        default_factory=lambda: [""],
+        description="Prefixes of the messages that a SUB socket wants, compared with the message's first "
+        "bytes. The default, an empty one, wants all.",
+    )
+    multipart: Literal["last", "each"] = option(
+        default="last", description="What of a message of several frames is the message."
+    )
+
+    def on_init(self) -> None:
+        """Prepare the receiver."""
+        super().on_init()
+        prefixes = tuple(prefix.encode() for prefix in self.subscribe)
+        self._receiver = Receiver(
+            self.settings(self.socket_type, subscribe=prefixes), join_frames=self.multipart == "last"
+        )
+
+    def on_open(self) -> None:
+        """Bind or connect."""
+        self._receiver.open()
+
+    async def run(self) -> None:
+        """Emit what is ready, a bounded batch at a time, until cancelled."""
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))
+        loop.add_reader(self._receiver.file_descriptor, ready.set)
+        size = _FIRST_BATCH
+        try:
+            while True:
+                ready.clear()
+                batch = self._receiver.receive(size)
+                if not batch:
+                    await ready.wait()
+                    continue
+                began = time.monotonic()
+                self.emit(batch)
+                await self.drain()
+                size = _next_size(size, time.monotonic() - began)
+                await asyncio.sleep(0)  # other inputs have their turn, however flooded this one is
+        finally:
+            loop.remove_reader(self._receiver.file_descriptor)
+
+    def stopped(self) -> None:
+        """Emit what had arrived: for a PULL socket nobody else has it."""
+        self._receiver.stop_listening()
+        deadline = time.monotonic() + self.linger / 1000
+        while batch := self._receiver.receive(_LARGEST_BATCH):
+            self.emit(batch)
+            if time.monotonic() > deadline:
+                break
+
+    def on_close(self) -> None:
+        """Close the socket."""
+        self._receiver.close()
+
+
+def _next_size(size: int, took: float) -> int:
+    if took > _BATCH_TIME:
+        return max(1, size // 2)
+    return min(_LARGEST_BATCH, size * 2)

@@ -1,0 +1,197 @@
+"""Send messages over ZeroMQ (Message::Passing::Output::ZeroMQ)."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import time
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from message_passing.errors import EncodingError, Fault, OpenError
+from message_passing.flow import Output
+from message_passing.metrics import Metrics
+from message_passing.options import option
+from message_passing.zeromq.component import ZeroMQComponent
+from message_passing.zeromq.holding import Holder
+from message_passing.zeromq.sending import Sender
+
+if TYPE_CHECKING:
+    from message_passing.metrics import Snapshot
+
+_PATIENCE = 1.0
+"""Seconds that a chain waits for a receiver that takes nothing, once, before messages are dropped instead."""
+
+_OVERFLOW = 1000
+"""Messages that may wait for a slow receiver once the chain has shown that it waits: one batch."""
+
+_open_outputs: set[ZeroMQOutput] = set()
+
+
+class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
+    """Sends messages to SUB or PULL sockets, ours, the original's or anybody's.
+
+    It works in any program, with or without an event loop, from any thread, and never waits or sleeps: what
+    cannot be sent or queued is dropped and counted. The first messages are held: by a connecting PUB until
+    its first subscriber is there, however long that takes; by a binding PUB for `subscribe_delay`; by a PUSH
+    until a worker is there. At most `socket_hwm` are.
+
+    Inside a running chain, a receiver that is slow but alive slows the input down instead: the chain's
+    `drain` waits while messages move, and a second at most when they do not.
+
+    After a fork the child gets a socket of its own when it first sends. A bound address stays the parent's.
+    """
+
+    name = "ZeroMQ"
+    example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
+
+    socket_type: Literal["PUB", "PUSH"] = option(
+        default="PUB",
+        description="PUB gives every subscriber a copy; PUSH deals messages to workers.",
+    )
+    subscribe_delay: float = option(
+        default=0.2,
+        ge=0,
+        description="How long a binding PUB holds messages for its first subscriber, in seconds; and how long "
+        "closing waits for one (or `linger`, if that is longer). Nothing ever sleeps for it but closing.",
+    )
+
+    def on_init(self) -> None:
+        """Prepare; nothing is connected yet."""
+        super().on_init()
+        self._lock = threading.RLock()
+        self._senders: list[Sender] = []
+        self._holders: list[Holder] = []
+        self._stalled = False
+        self._parents = False
+
+    def on_open(self) -> None:
+        """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
+        settings = self.settings(self.socket_type)
+        each = [settings]
+        if self.socket_type == "PUB" and len(settings.connect) > 1:
+            each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
+        faults: list[Fault] = []
+        for one in each:
+            sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            try:
+                sender.open()
+            except OpenError as error:
+                faults += error.faults
+            else:
+                self._senders.append(sender)
+                self._holders.append(Holder(sender, self._lock))
+        if faults:
+            self._close_senders()
+            raise OpenError(*faults)
+        _open_outputs.add(self)
+
+    def consume_many(self, messages: list[Any]) -> None:
+        """Take a batch from any thread: two at once would break both ZeroMQ and the counting."""
+        with self._lock:
+            super().consume_many(messages)
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Send a batch, without waiting."""
+        if {*map(type, messages)} != {bytes}:
+            messages = self._as_bytes(messages)
+        if self._parents:
+            self.metrics.dropped["bound by the parent process"] += len(messages)
+            return
+        for sender, holder in zip(self._senders, self._holders, strict=True):
+            sender.send_many(messages)
+            if sender.held:
+                holder.look_after()
+
+    def _as_bytes(self, messages: list[Any]) -> list[bytes]:
+        taken = []
+        for message in messages:
+            if isinstance(message, str):
+                taken.append(message.encode("utf-8", "backslashreplace"))
+            elif isinstance(message, (bytes, bytearray, memoryview)):
+                taken.append(bytes(message))
+            else:
+                kind = type(message).__name__
+                self.fail(
+                    EncodingError(f"a {kind} is not bytes or text: put an encoder before it"), [message]
+                )
+        return taken
+
+    async def drain(self) -> None:
+        """Wait while a receiver that is slow takes what is queued for it."""
+        for sender in self._senders:
+            sender.overflow = _OVERFLOW
+            if sender.held:
+                await self._wait_for(sender)
+
+    async def _wait_for(self, sender: Sender) -> None:
+        deadline = time.monotonic() + (0 if self._stalled else _PATIENCE)
+        while True:
+            with self._lock:
+                before = sender.sent
+                sender.service()
+                moved, backlog = sender.sent > before, sender.backlog()
+            if moved:
+                self._stalled = False
+                deadline = time.monotonic() + _PATIENCE
+            if not backlog:
+                return
+            if time.monotonic() >= deadline:
+                self._stalled = True
+                return
+            await asyncio.sleep(0.001)
+
+    def held(self) -> int:
+        """Messages that wait here for somebody to listen."""
+        return sum(sender.held for sender in self._senders)
+
+    def snapshot(self) -> Snapshot:
+        """The counters now; with several endpoints, passed counts each copy."""
+        counted = super().snapshot()
+        if len(self._senders) > 1:
+            counted["passed"] = sum(sender.sent for sender in self._senders)
+        return counted
+
+    def on_close(self) -> None:
+        """Send what is held and queued, within `linger`."""
+        _open_outputs.discard(self)
+        for holder in self._holders:
+            holder.stop()
+        with self._lock:
+            self._close_senders()
+
+    def _close_senders(self) -> None:
+        for sender in self._senders:
+            sender.close()
+        self._senders, self._holders = [], []
+
+    def start_again_in_child(self) -> None:
+        """After a fork: sockets, threads, locks and what was held belong to the parent."""
+        self._lock = threading.RLock()
+        for sender, holder in zip(self._senders, self._holders, strict=True):
+            holder.abandon()
+            sender.abandon()
+        self._senders, self._holders = [], []
+        self.metrics = Metrics()
+        if self._bind:
+            self._parents = True
+        else:
+            self._opened = False
+
+
+def _close_open_outputs() -> None:
+    for output in list(_open_outputs):
+        output.close()
+
+
+def _start_again_in_child() -> None:
+    for output in list(_open_outputs):
+        _open_outputs.discard(output)
+        output.start_again_in_child()
+
+
+atexit.register(_close_open_outputs)
+os.register_at_fork(after_in_child=_start_again_in_child)

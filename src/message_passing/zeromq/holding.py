@@ -1,0 +1,80 @@
+"""A thread that lives only while a sender holds messages: it sends them when somebody listens.
+
+Without it, what a synchronous program logged before its receiver came up would wait for the program's next
+message, which may be hours away.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from message_passing.zeromq.sending import Sender
+
+_TICK = 100
+"""Milliseconds between looks when the socket gives no signal: another thread may have taken the signal."""
+
+
+class Holder:
+    """Looks after one sender, under the lock that all its users take."""
+
+    def __init__(self, sender: Sender, lock: threading.RLock) -> None:
+        self._sender = sender
+        self._lock = lock
+        self._thread: threading.Thread | None = None
+        self._wait = self._wake = -1
+
+    def look_after(self) -> None:
+        """Make sure that what the sender holds will be sent. Called with the lock held."""
+        if self._thread is not None:
+            return
+        self._wait, self._wake = os.pipe()
+        thread = threading.Thread(
+            target=self._run, args=(self._wait,), name="message-passing-holder", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, or threads are not to be had: close() sends
+            os.close(self._wait)
+            os.close(self._wake)
+        else:
+            self._thread = thread
+
+    def _run(self, wait: int) -> None:
+        poll = select.poll()
+        poll.register(self._sender.file_descriptor, select.POLLIN)
+        poll.register(wait, select.POLLIN)
+        try:
+            while True:
+                ready = poll.poll(_TICK)
+                if any(fd == wait for fd, _ in ready):
+                    return
+                with self._lock:
+                    self._sender.service()
+                    if not self._sender.held:
+                        return
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+                    os.close(self._wake)
+            os.close(wait)
+
+    def abandon(self) -> None:
+        """In a forked child, where the thread is not."""
+        if self._thread:
+            self._thread = None
+            os.close(self._wait)
+            os.close(self._wake)
+
+    def stop(self) -> None:
+        """End the thread and wait for it. Called without the lock."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread:
+                os.close(self._wake)  # the other end becomes readable: its end of file
+        if thread:
+            thread.join()

@@ -1,0 +1,233 @@
+"""The sending side: takes batches, never waits, holds the first messages, counts what it drops and why.
+
+It belongs to one thread, or to a lock; it needs no event loop. What it does with a message:
+
+    somebody listens, and the pipe has room     sent
+    nobody listens yet                          held, up to the high-water mark (a bound PUB: for a while)
+    the pipe is full                            dropped, or kept as backlog up to `overflow` messages
+
+A PUB listens to its subscriptions (it is an XPUB underneath), a PUSH finds out by sending. A connecting
+PUSH has ZeroMQ's pipe from the start, and that holds the first messages; a bound one has no pipe until a
+worker connects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.zeromq.monitor import PeerCount
+from message_passing.zeromq.sockets import OpenSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from message_passing.zeromq.sockets import SocketSettings
+
+NO_SUBSCRIBER = "no subscriber"
+QUEUE_FULL = "queue full"
+SLOW_SUBSCRIBER = "slow subscriber"
+UNSENT = "unsent at close"
+
+_UNLIMITED = 1 << 62
+_HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
+
+
+class Sender:
+    """One sending socket.
+
+    Attributes:
+        sent: messages handed to ZeroMQ.
+        dropped: messages lost, by reason.
+        overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
+            to wait for `backlog()` to go down before sending more.
+    """
+
+    def __init__(
+        self,
+        settings: SocketSettings,
+        *,
+        subscribe_delay: float = 0.2,
+        dropped: Counter[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.sent = 0
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
+        self.overflow = 0
+        self._settings = settings
+        self._limit = settings.hwm or _UNLIMITED
+        self._delay = subscribe_delay
+        self._clock = clock
+        self._waiting: deque[bytes] = deque()
+        self._prefixes: set[bytes] = set()
+        self._hears = settings.socket_type == "PUB"
+        self._open: OpenSocket | None = None
+        self._peers: PeerCount | None = None
+        self._opened_at = self._heard_at = 0.0
+
+    def open(self) -> None:
+        """Open the socket.
+
+        Raises:
+            OpenError: see `OpenSocket`.
+        """
+        self._open = OpenSocket(self._settings)
+        self._socket = self._open.socket
+        self._hears = self._hears and self._socket.type == zmq.XPUB  # a socket_builder may make a plain PUB
+        if self._settings.bind:
+            self._peers = PeerCount(self._open)
+        try:
+            self._open.attach()
+        except BaseException:
+            self._close_socket(linger=0)
+            raise
+        self._opened_at = self._clock()
+
+    @property
+    def file_descriptor(self) -> int:
+        """Readable when `service` should be called (ZMQ_FD: also readable for nothing, at times)."""
+        return self._open.file_descriptor if self._open else -1
+
+    @property
+    def held(self) -> int:
+        """Messages that wait here."""
+        return len(self._waiting)
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does."""
+        self.service()
+        done = 0 if self._waiting or not self._listening() else self._send(messages)
+        if done < len(messages):
+            self._keep(messages[done:])
+
+    def service(self) -> None:
+        """Hear new subscriptions and send what waits, as far as that goes."""
+        if self._hears and (not self._prefixes or self._clock() - self._heard_at >= _HEAR_INTERVAL):
+            self._hear()
+        if self._waiting and self._listening():
+            self._flush()
+        if self._waiting and self._too_late():
+            self.dropped[NO_SUBSCRIBER] += len(self._waiting)
+            self._waiting.clear()
+
+    def backlog(self) -> int:
+        """How many messages wait though somebody is there: slow, or standing still."""
+        return len(self._waiting) if self._waiting and self._somebody() else 0
+
+    def close(self) -> None:
+        """Send what waits, waiting for a first listener and for the pipes to empty no longer than is set.
+
+        Takes at most the longer of `subscribe_delay` and `linger`, and then at most `linger` more.
+        """
+        if self._open is None:
+            return
+        deadline = self._clock() + max(self._delay, self._settings.linger / 1000)
+        self.service()
+        while self._waiting and (left := deadline - self._clock()) > 0:
+            awaited = zmq.POLLOUT if self._listening() else zmq.POLLIN
+            self._socket.poll(max(1, int(min(left, 0.05) * 1000)), awaited)
+            self.service()
+        if self._waiting:
+            self.dropped[UNSENT] += len(self._waiting)
+            self._waiting.clear()
+        self._close_socket(self._settings.linger)
+
+    def _close_socket(self, linger: int) -> None:
+        if self._peers:
+            self._peers.close()
+            self._peers = None
+        if self._open:
+            self._open.close(linger)
+            self._open = None
+
+    def abandon(self) -> None:
+        """In a forked child: the socket is the parent's, and so is what waited to be sent."""
+        self._waiting.clear()
+        if self._open:
+            self._open.abandon()
+            self._open = None
+
+    def _listening(self) -> bool:
+        return bool(self._prefixes) or not self._hears
+
+    def _too_late(self) -> bool:
+        if self._settings.connect or self._listening():
+            return False
+        return self._clock() - self._opened_at >= self._delay
+
+    def _hear(self) -> None:
+        self._heard_at = self._clock()
+        # An XPUB receives b"\x01" + prefix for a subscription and b"\x00" + prefix when its last one ends.
+        if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            return
+        try:
+            while True:
+                heard = self._socket.recv(zmq.NOBLOCK)
+                if heard[:1] == b"\x01":
+                    self._prefixes.add(heard[1:])
+                elif heard[:1] == b"\x00":
+                    self._prefixes.discard(heard[1:])
+        except zmq.Again:
+            pass
+
+    def _send(self, messages: Sequence[bytes]) -> int:
+        """Send until the pipe is full; how many were dealt with."""
+        send = self._socket.send
+        done = 0
+        while done < len(messages):
+            try:
+                for message in islice(messages, done, None):
+                    send(message, zmq.NOBLOCK)
+                    done += 1
+            except zmq.Again:
+                if not (self._hears and self._peers and self._peers.now() > 1):
+                    break
+                self._send_past_the_slow(messages[done])
+                done += 1
+        self.sent += done
+        return done
+
+    def _send_past_the_slow(self, message: bytes) -> None:
+        """One of several subscribers is full: the others must not lose what it cannot take.
+
+        ZeroMQ does not tell which it is, nor what it skips afterwards, so this count is a lower bound.
+        """
+        self.dropped[SLOW_SUBSCRIBER] += 1
+        self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+        try:
+            self._socket.send(message, zmq.NOBLOCK)
+        finally:
+            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+    def _flush(self) -> None:
+        waiting = self._waiting
+        while waiting:
+            batch = list(islice(waiting, 1000))
+            done = self._send(batch)
+            for _ in range(done):
+                waiting.popleft()
+            if done < len(batch):
+                return
+
+    def _keep(self, messages: Sequence[bytes]) -> None:
+        """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
+        if self._too_late():
+            self.dropped[NO_SUBSCRIBER] += len(messages)
+            return
+        room = max(0, self._room() - len(self._waiting))
+        self._waiting.extend(messages[:room])
+        if room < len(messages):
+            self.dropped[QUEUE_FULL] += len(messages) - room
+
+    def _room(self) -> int:
+        return self.overflow if self._somebody() else self._limit
+
+    def _somebody(self) -> bool:
+        if self._hears:
+            return bool(self._prefixes)
+        # A connecting socket has its pipe, which is its queue, whether the peer is there or not.
+        return self._peers is None or self._peers.now() > 0
