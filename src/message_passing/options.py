@@ -22,6 +22,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -168,22 +169,30 @@ def convert(one: Option, value: Any) -> Any:
     Raises:
         msgspec.ValidationError: it is not, and cannot sensibly be read as, that type.
     """
+    if _wants_callable(one.type):
+        takes = _members(one.type)
+        if (
+            callable(value)
+            or (isinstance(value, str) and str in takes)
+            or (value is None and NoneType in takes)
+        ):
+            return value
+        raise msgspec.ValidationError("Expected a callable")
     if one.python_only:
-        if _wants_callable(one.type) and not callable(value) and value is not None:
-            raise msgspec.ValidationError("Expected a callable")
         return value
     return msgspec.convert(value, one.type, strict=False)
 
 
 def _read(name: str, hint: Any, default: Any) -> Option:
+    python_only = _wants_callable(hint) and str not in _members(hint)  # text can name a callable
     if not isinstance(default, _Field):
-        return Option(name, hint, "", _wants_callable(hint), default)
+        return Option(name, hint, "", python_only, default)
     annotated = Annotated[hint, msgspec.Meta(**default.limits)] if default.limits else hint
     return Option(
         name,
         annotated,
         default.description,
-        default.python_only or _wants_callable(hint),
+        default.python_only or python_only,
         default.default,
         default.default_factory,
     )
@@ -196,9 +205,12 @@ def _evaluated(annotation: Any, cls: type) -> Any:
 
 
 def _wants_callable(hint: Any) -> bool:
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(map(_wants_callable, get_args(hint)))
-    return hint is Callable or get_origin(hint) is Callable
+    return any(member is Callable or get_origin(member) is Callable for member in _members(hint))
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """What a union is made of; anything else is made of itself."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _all_of(names: list[str]) -> str:

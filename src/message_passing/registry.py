@@ -12,12 +12,11 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
-import os
 import pkgutil
 import re
-import sys
 from typing import TYPE_CHECKING
 
+from message_passing import paths
 from message_passing.errors import ComponentError, Fault, did_you_mean
 from message_passing.flow import Decoder, Encoder, Filter, Input, Output
 
@@ -115,18 +114,7 @@ def _class_in(module: ModuleType, kind: str) -> type[Component]:
 
 
 def _by_path(kind: str, path: str) -> type[Component]:
-    module_name, _, class_name = path.partition(":") if ":" in path else path.rpartition(".")
-    if not module_name or not class_name or path.count(":") > 1:
-        raise ComponentError(f"'+{path}' is not a class's path: write +package.module:Class")
-    module = _import_user_module(path, module_name)
-    found: object = module
-    for part in class_name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
-        raise ComponentError(
-            f"module {module_name!r} has no {class_name!r}{did_you_mean(class_name, classes)}"
-        )
+    found = paths.load(path, "Class")
     base = BASES[kind]
     needed = Filter if kind in ("encoder", "decoder") else base
     if not (isinstance(found, type) and issubclass(found, needed)):
@@ -144,21 +132,3 @@ def _check_methods(kind: str, path: str, cls: type[Component], base: type[Compon
         if getattr(cls, hook) is not getattr(base, hook):
             return
     raise ComponentError(f"'+{path}' lacks the method {method!r} that every {kind} defines")
-
-
-def _import_user_module(path: str, module_name: str) -> ModuleType:
-    here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ComponentError(
-                f"'+{path}': there is no module {error.name!r} on the path or in {here}"
-            ) from error
-        raise ComponentError(
-            f"'+{path}' cannot be imported: it imports {error.name!r}, which is missing"
-        ) from error
-    except Exception as error:
-        raise ComponentError(f"'+{path}' cannot be imported: {type(error).__name__}: {error}") from error
