@@ -78,13 +78,14 @@ class Output(Component):
         if self._closed:
             self.metrics.dropped["closed"] += len(messages)
             return
-        failed = self.metrics.failed
+        failed, passed = self.metrics.failed, self.metrics.passed
         try:
             if not self._opened:
                 self.open()
             self.write_many(messages)
         except OutputClosedError:
-            self.metrics.dropped["closed"] += len(messages)
+            if self.metrics.passed == passed:  # otherwise it was handed on, and is counted further down
+                self.metrics.dropped["closed"] += len(messages) - (self.metrics.failed - failed)
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
             self.fail(error, messages[self.metrics.failed - failed :])
