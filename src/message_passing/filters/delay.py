@@ -1,0 +1,82 @@
+"""Hold messages back for some time (Message::Passing::Filter::Delay)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import MappingProxyType
+from typing import Any
+
+from message_passing.errors import MessageError, OutputClosedError
+from message_passing.flow import Filter
+from message_passing.options import option
+
+
+class DelayFilter(Filter):
+    """Passes every message on unchanged, `delay_for` seconds after it came, in the same order.
+
+    For tests, and for letting something else happen first. Everything that comes within that time is held in
+    memory. What is still held when the chain ends is passed on at once.
+
+    It needs a running asyncio event loop, as every chain that is run by `message-passing` has.
+    """
+
+    name = "Delay"
+    example = MappingProxyType({"delay_for": 0.5})
+
+    delay_for: float = option(description="Seconds to hold each message.", ge=0)
+
+    def on_init(self) -> None:
+        """Nothing is held yet."""
+        super().on_init()
+        self._held: deque[tuple[list[Any], asyncio.TimerHandle]] = deque()
+        self._gone: OutputClosedError | None = None
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Hold a batch, under one timer.
+
+        Raises:
+            MessageError: no event loop is running in this thread.
+            OutputClosedError: when the last batch was passed on, there was no reader any more.
+        """
+        if self._gone:
+            raise self._gone
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise MessageError(
+                "there is no running asyncio event loop to time the delay with: run the chain in one, "
+                "or leave the Delay filter out"
+            ) from error
+        self._held.append((messages, loop.call_later(self.delay_for, self._time_is_up)))
+
+    def held(self) -> int:
+        """How many messages wait."""
+        return sum(len(messages) for messages, _ in self._held)
+
+    async def drain(self) -> None:
+        """Wait until what is downstream has room again; what is held here is not waited for.
+
+        Raises:
+            OutputClosedError: when the last batch was passed on, there was no reader any more.
+        """
+        if self._gone:
+            raise self._gone
+        await super().drain()
+
+    def on_close(self) -> None:
+        """Pass on what still waits."""
+        while self._held:
+            self._held[0][1].cancel()
+            self._time_is_up()
+
+    def _time_is_up(self) -> None:
+        # The oldest batch is the one that is due: timers of one delay end in the order that they were set,
+        # and where the loop's clock is too coarse to tell two apart, taking the oldest keeps the order.
+        messages, _ = self._held.popleft()
+        try:
+            self.emit(messages)
+        except OutputClosedError as error:
+            self._gone = (
+                error  # raised to whoever feeds us, since the loop that called this has no use for it
+            )

@@ -1,0 +1,85 @@
+"""Pass on only the messages whose key has a certain value (Message::Passing::Filter::Key)."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from message_passing.errors import Fault, OptionError
+from message_passing.flow import Filter
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ABSENT = object()
+
+
+class KeyFilter(Filter):
+    """Passes a message on when one of its keys has a certain value; other messages are filtered out.
+
+    `foo.bar` means the key `bar` of the dict at the key `foo`. Where a dict has a key that is itself spelt
+    with the dot, `{"foo.bar": 1}`, that one is meant.
+
+    Text is compared as it is, numbers and booleans by their JSON text (`200`, `1.5`, `true`). A key that is
+    absent, null, or holds a dict or list never matches; `""`, `"0"` and `0` are values like any other.
+    """
+
+    name = "Key"
+    example = MappingProxyType({"key": "level", "match": "^(?:error|critical)$", "match_type": "regex"})
+
+    key: str = option(description="The key to look at; a dot leads into the dict below.", min_length=1)
+    match: str | int | float | bool = option(description="The value that passes, or the regular expression.")
+    match_type: Literal["eq", "regex"] = option(
+        default="eq",
+        description="`eq`: the value is exactly `match`. `regex`: `match`, a Python regular expression, is "
+        "found anywhere in it.",
+    )
+
+    def on_init(self) -> None:
+        """Compile the match.
+
+        Raises:
+            OptionError: `match` is no regular expression.
+        """
+        super().on_init()
+        wanted: str = _text(self.match)
+        self._matches: Callable[[str], object]
+        if self.match_type == "eq":
+            self._matches = wanted.__eq__
+            return
+        try:
+            self._matches = re.compile(wanted).search
+        except (re.error, RecursionError, OverflowError) as error:
+            text = f"{self.label}: option 'match', {wanted!r}, is not a regular expression: {error}"
+            raise OptionError(Fault(text, "match")) from error
+
+    def filter(self, message: Any) -> Any:
+        """The message when its key matches."""
+        text = _text(_look_up(message, self.key))
+        return message if text is not None and self._matches(text) else None
+
+
+def _look_up(message: Any, key: str) -> Any:
+    if not isinstance(message, dict):
+        return _ABSENT
+    if key in message:
+        return message[key]
+    end = key.find(".")
+    while end >= 0:
+        found = _look_up(message.get(key[:end]), key[end + 1 :])
+        if found is not _ABSENT:
+            return found
+        end = key.find(".", end + 1)
+    return _ABSENT
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return msgspec.json.encode(value).decode()
+    return None

@@ -1,0 +1,149 @@
+"""Take lines apart with regular expressions from a file (Message::Passing::Filter::Regexp)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from message_passing.errors import Fault, MessageError, OpenError, OptionError, did_you_mean
+from message_passing.filters._regexfile import Pattern, RegexFile
+from message_passing.flow import Filter
+from message_passing.options import option
+
+
+class RegexpFilter(Filter):
+    r"""Takes the line in one key apart and puts its fields into another, `@fields`.
+
+    What a line looks like is written in a regexfile:
+
+        [FORMAT]
+        :access = %date %status %bytes
+        [REGEXP]
+        %date = (?#=date)\[(?#=ts)\d{2}/\w{3}/\d{4}(?::\d{2}){3}(?#!ts) [-+]\d{4}\](?#!date)
+        %status = (?#=status)\d+(?#!status)
+        %bytes = (?#=bytes)\d+|-(?#!bytes)
+
+    `(?#=name)` and `(?#!name)` mark the begin and end of a field. The pieces are Python's regular
+    expressions; of what only Perl has, `\z`, `\Z`, `\h` and `(?<name>...)` are understood, and the rest is
+    refused when the file is read. A format matches the whole line.
+
+    The fields are added to what is there already. A field that took no part in the match is null. A message
+    whose line does not match, or that has no such key, passes on unchanged; the attribute `unmatched` counts
+    these. Put `ToLogstash` before it: it takes dicts, not lines.
+    """
+
+    name = "Regexp"
+    example = MappingProxyType(
+        {
+            "regexfile": "/etc/message-passing/regexfile",
+            "format": ":nginxaccesslog",
+            "capture": ["ts", "status", "bytes"],
+            "mutate": {"status": "number"},
+        }
+    )
+
+    format: str = option(
+        default=":default", description="Name of a format in the regexfile, or a format: `%date %status`."
+    )
+    regexfile: str = option(
+        default="/etc/message-passing/regexfile",
+        description="Path of the regexfile. It is read once, when the chain starts.",
+        min_length=1,
+    )
+    capture: list[str] = option(
+        default_factory=lambda: [":all"],
+        description="Names of the fields to take. `:all` stands for all; `:none` forgets those before it.",
+    )
+    mutate: dict[str, Literal["number", "string", "bool"]] = option(
+        default_factory=dict,
+        description="What to make of a field's text. `number`: a number, or null when it is none. `bool`: "
+        "false for an empty text, a zero, `false`, `no` and `off`. `string`: what it is anyway.",
+    )
+    fromto: dict[str, str | None] = option(
+        default_factory=lambda: {"@message": "@fields"},
+        description="The key with the line, and the key for its fields; null: into the message itself.",
+    )
+
+    def on_init(self) -> None:
+        """Nothing is read yet."""
+        super().on_init()
+        self.unmatched = 0
+        self._pattern: Pattern | None = None
+
+    def on_open(self) -> None:
+        """Read the regexfile.
+
+        Raises:
+            OpenError: it cannot be read.
+            OptionError: something in it, or an option that refers to it, is wrong.
+        """
+        try:
+            text = Path(self.regexfile).read_text(encoding="utf-8")
+        except OSError as error:
+            raise OpenError(Fault(f"cannot read {self.regexfile}: {error.strerror}", "regexfile")) from error
+        except UnicodeDecodeError as error:
+            raise OpenError(
+                Fault(f"cannot read {self.regexfile}: not UTF-8: {error}", "regexfile")
+            ) from error
+        file = RegexFile(text, self.regexfile)
+        self._pattern = file.pattern(self.format, self.capture)
+        captured = [field for _, field in self._pattern.fields]
+        known = {*file.fields(), *captured}
+        strange = [name for name in self.mutate if name not in known]
+        if strange:
+            raise OptionError(
+                *(
+                    Fault(f"{self.regexfile} marks no field {name!r}{did_you_mean(name, known)}", "mutate")
+                    for name in strange
+                )
+            )
+
+    def filter(self, message: Any) -> Any:
+        """The message with the fields of its line.
+
+        Raises:
+            MessageError: it is no dict.
+        """
+        self.open()
+        if not isinstance(message, dict) or self._pattern is None:
+            raise MessageError("Regexp takes dicts, not lines: put ToLogstash (or a decoder) before it")
+        matched = False
+        for source, target in self.fromto.items():
+            line = message.get(source)
+            found = self._pattern.parse(line) if isinstance(line, str) else None
+            if found is None:
+                continue
+            matched = True
+            data = {name: _mutated(text, self.mutate.get(name)) for name, text in found.items()}
+            if target is None:
+                message.update(data)
+            else:
+                there = message.get(target)
+                message[target] = {**there, **data} if isinstance(there, dict) else data
+        self.unmatched += not matched
+        return message
+
+
+_NUMBER = re.compile(r"\s*[-+]?(?:\d+(\.\d*)?|(\.\d+))([eE][-+]?\d+)?\s*", re.ASCII)
+_FALSE = frozenset({"", "false", "no", "off"})
+
+
+def _mutated(text: str | None, kind: str | None) -> str | int | float | bool | None:
+    if text is None or kind is None or kind == "string":
+        return text
+    number = _number(text)
+    if kind == "number":
+        return number
+    return number != 0 and text.strip().casefold() not in _FALSE
+
+
+def _number(text: str) -> int | float | None:
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        return None
+    try:
+        return float(text) if any(match.groups()) else int(text)
+    except ValueError:  # more digits than Python turns into an int
+        return float(text)
