@@ -1,0 +1,94 @@
+"""What inputs share: how much they take at once, waiting for a descriptor, cutting text into lines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from message_passing.flow import Input
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+BATCH = 1000
+"""The most messages that travel together."""
+
+CHUNK = 1 << 18
+"""The most bytes that are read at once."""
+
+
+async def readable(fd: int) -> None:
+    """Wait until `fd` has something to read.
+
+    The loop watches it only while somebody waits here: data that back-pressure leaves unread must not
+    wake the loop again and again.
+
+    Raises:
+        PermissionError: a file, which cannot be waited for and need not be.
+    """
+    loop = asyncio.get_running_loop()
+    ready: Future[None] = loop.create_future()
+    loop.add_reader(fd, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+def _wake(ready: Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+class LineInput(Input):
+    """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`."""
+
+    def on_init(self) -> None:
+        """Nothing read yet."""
+        super().on_init()
+        self._partial: list[bytes] = []  # pieces of a line whose end was not read; joined once
+        self._lines: list[bytes] = []  # whole lines, of which the first `_emitted` have been passed on
+        self._emitted = 0
+
+    def as_messages(self, lines: list[bytes]) -> list[Any]:
+        """The messages that some lines (without their newlines) make."""
+        raise NotImplementedError(f"{type(self).__name__} must define as_messages")
+
+    def take(self, data: bytes) -> None:
+        """Cut `data` into lines. Nothing is awaited here: what was read is safe from cancellation."""
+        lines = data.split(b"\n")
+        last = lines.pop()
+        if lines and self._partial:
+            self._partial.append(lines[0])
+            lines[0] = b"".join(self._partial)
+            self._partial = []
+        if last:
+            self._partial.append(last)
+        self._lines += lines
+
+    def end_line(self) -> None:
+        """There will be no newline for what was read last: it is a line as it is."""
+        if self._partial:
+            self._lines.append(b"".join(self._partial))
+            self._partial = []
+
+    async def pass_on(self) -> None:
+        """Emit all whole lines, at the pace of what is downstream, and let others run in between."""
+        while self._lines:
+            self._emit_batch()
+            await self.drain()
+            await asyncio.sleep(0)
+
+    def stopped(self) -> None:
+        """Emit what was read: whole lines, and the beginning of one."""
+        self.end_line()
+        while self._lines:
+            self._emit_batch()
+
+    def _emit_batch(self) -> None:
+        batch = self._lines[self._emitted : self._emitted + BATCH]
+        self._emitted += BATCH
+        if self._emitted >= len(self._lines):
+            self._lines = []
+            self._emitted = 0
+        self.emit(self.as_messages(batch))

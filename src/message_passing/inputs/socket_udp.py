@@ -1,0 +1,117 @@
+"""Messages from UDP datagrams (Message::Passing::Input::Socket::UDP)."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from types import MappingProxyType
+
+from message_passing.errors import OpenError
+from message_passing.flow import Input
+from message_passing.inputs._reading import BATCH, readable
+from message_passing.inputs._udp import shown, udp_socket
+from message_passing.options import option
+
+_LARGEST = 65536
+_LAST_BATCHES = 100
+
+# Linux, include/uapi/asm-generic/socket.h and linux/sock_diag.h; the socket module has no names for them
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("9I")
+_MEMINFO_DROPS = 8
+
+
+class SocketUDPInput(Input):
+    """Receives datagrams, each one a message, as bytes.
+
+    Datagrams that the system throws away because they arrive faster than they are read are counted as
+    dropped (`receive buffer full`; on Linux). A larger `receive_buffer` rides out longer bursts.
+    """
+
+    name = "Socket::UDP"
+    example = MappingProxyType({"hostname": "0.0.0.0", "port": 5140})  # noqa: S104 - what a log receiver does
+    privileged = True
+
+    hostname: str = option(
+        default="localhost", description="Address or host name to bind to: `0.0.0.0` or `::` for all."
+    )
+    port: int = option(description="Port to bind to; 0 lets the system choose one.", ge=0, le=65535)
+    receive_buffer: int = option(
+        default=0, description="Bytes of datagrams that the system keeps for us; 0 for its default.", ge=0
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, once open: the address and the port, also when the system chose it."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def on_open(self) -> None:
+        """Bind.
+
+        Raises:
+            OpenError: the address is in use, not allowed, or unknown.
+        """
+        self._socket = udp_socket(self.hostname, self.port, bind=True)
+        self._kernel_drops = 0
+        if self.receive_buffer:
+            self._enlarge()
+
+    def on_close(self) -> None:
+        """Unbind."""
+        self._socket.close()
+
+    async def run(self) -> None:
+        """Emit what is there at every wake; a flood's rest is found at the next, when others have run."""
+        while True:
+            await readable(self._socket.fileno())
+            self.emit(self._receive())
+            await self.drain()
+
+    def stopped(self) -> None:
+        """Emit what had arrived by now: a bounded number, since it may never be quiet."""
+        for _ in range(_LAST_BATCHES):
+            batch = self._receive()
+            self.emit(batch)
+            if len(batch) < BATCH:
+                break
+
+    def _receive(self) -> list[bytes]:
+        batch: list[bytes] = []
+        receive = self._socket.recv
+        try:
+            while len(batch) < BATCH:
+                batch.append(receive(_LARGEST))
+        except BlockingIOError:
+            pass
+        except OSError:
+            if not batch:
+                raise  # otherwise first what came before it; the next call will find it again
+        self._count_drops()
+        return batch
+
+    def _count_drops(self) -> None:
+        # Exact, although it looks only now: the system drops while its buffer is full, so a wake follows.
+        if sys.platform != "linux":
+            return
+        info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        drops = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
+        if drops != self._kernel_drops:
+            new = (drops - self._kernel_drops) % (1 << 32)
+            self._kernel_drops = drops
+            self.metrics.received += new
+            self.metrics.dropped["receive buffer full"] += new
+
+    def _enlarge(self) -> None:
+        wanted = self.receive_buffer
+        try:  # with the right to, beyond the system's limit
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
+        except (OSError, OverflowError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(wanted, 2**31 - 1))
+        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux tells the double
+        if got < wanted:
+            where = shown(self.hostname, self.port)
+            limited = f"receive_buffer is {got} bytes, not {wanted}: net.core.rmem_max allows no more"
+            self.report(OpenError(f"UDP {where}: {limited}"))

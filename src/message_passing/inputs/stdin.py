@@ -1,0 +1,73 @@
+"""Messages from standard input, one a line (Message::Passing::Input::STDIN)."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import stat
+import sys
+from typing import ClassVar
+
+from message_passing.errors import OpenError
+from message_passing.inputs._reading import CHUNK, LineInput, readable
+
+
+class StdinInput(LineInput):
+    """Reads messages from standard input, one a line, as bytes, until it ends.
+
+    Empty lines are skipped. Only the newline is taken off a line, not a carriage return before it. A last
+    line without a newline is a message too, and everything that was read is passed on before the chain ends.
+    """
+
+    name = "STDIN"
+
+    fd: ClassVar[int] = 0
+    """The file descriptor that is read; a subclass may name another."""
+
+    def on_open(self) -> None:
+        """See that there is something to read.
+
+        Raises:
+            OpenError: standard input is closed, a directory, or only for writing.
+        """
+        if self.fd == 0 and sys.__stdin__ is None:
+            raise OpenError("standard input is closed")  # and the number may be something else's by now
+        try:
+            mode = os.fstat(self.fd).st_mode
+            access = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE
+        except OSError as error:
+            raise OpenError(f"standard input is closed ({error.strerror})") from error
+        if stat.S_ISDIR(mode):
+            raise OpenError("standard input is a directory: give a file or a pipe")
+        if access == os.O_WRONLY:
+            raise OpenError("standard input is open for writing only")
+
+    async def run(self) -> None:
+        """Read until the end. The descriptor stays blocking: it is shared, with a terminal for one."""
+        wait = True
+        while True:
+            if wait:
+                try:
+                    await readable(self.fd)
+                except PermissionError:
+                    wait = False  # a file is always ready
+            try:
+                data = os.read(self.fd, CHUNK)
+            except BlockingIOError:
+                continue  # somebody who shares it made it non-blocking and was faster
+            except OSError as error:
+                self.report(OpenError(f"standard input cannot be read any further: {error.strerror}"))
+                data = b""
+            if not data:
+                break
+            self.take(data)
+            await self.pass_on()
+            if not wait:
+                await asyncio.sleep(0)
+        self.end_line()
+        await self.pass_on()
+
+    def as_messages(self, lines: list[bytes]) -> list[bytes]:
+        """The lines that are not empty."""
+        return [line for line in lines if line]
