@@ -1,0 +1,53 @@
+"""Messages to standard output, one a line (Message::Passing::Output::STDOUT)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, ClassVar
+
+from message_passing.errors import OpenError, OutputClosedError
+from message_passing.outputs._lines import DescriptorOutput
+
+
+class StdoutOutput(DescriptorOutput):
+    """Writes each message to standard output, followed by a newline, without delay.
+
+    When nobody reads it any more (`| head`), the chain ends.
+    """
+
+    name = "STDOUT"
+
+    fd: ClassVar[int] = 1
+    """The file descriptor that is written; a subclass may name another."""
+
+    def on_open(self) -> None:
+        """See that there is something to write to.
+
+        Raises:
+            OpenError: standard output is closed.
+        """
+        if self.fd == 1 and sys.__stdout__ is None:
+            raise OpenError("standard output is closed")  # and the number may be something else's by now
+        try:
+            os.fstat(self.fd)
+        except OSError as error:
+            raise OpenError(f"standard output is closed ({error.strerror})") from error
+
+    def write_many(self, messages: list[Any]) -> None:
+        """One write for the batch, after what the program printed before."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
+            sys.stdout.flush()
+        self.write_lines(self.fd, messages)
+
+    def refused(self, error: OSError, lines: list[bytes]) -> None:
+        """A reader that has gone ends the chain; anything else is a failure.
+
+        Raises:
+            OutputClosedError: the reader has gone.
+        """
+        if isinstance(error, BrokenPipeError):
+            raise OutputClosedError("standard output was closed by its reader") from error
+        error.filename = "standard output"
+        super().refused(error, lines)
