@@ -1,0 +1,245 @@
+"""What every component promises, tried on one: see `check_component`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from message_passing import options
+from message_passing.errors import OpenError, OptionError, OutputClosedError
+from message_passing.flow import Input, Output, Source
+from message_passing.outputs.test import TestOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from message_passing.component import Component
+    from message_passing.metrics import Snapshot
+
+    _Check = Callable[[type[Any], dict[str, Any]], Iterator[str]]
+
+_PATIENCE = 2.0
+"""Seconds that a thread or socket may take to go away, and an input to stop."""
+
+_MESSAGES: tuple[Any, ...] = (
+    b"",
+    b"0",
+    b"\xff\x00\xfe garbage",
+    b'{"message":"text"}',
+    "text",
+    {"message": "text", "n": 1, "nested": {"list": [1, None]}},
+    {},
+    ["a", "list"],
+    0,
+)
+
+
+class ContractError(AssertionError):
+    """A component does not keep what every component promises: one line for each promise."""
+
+
+def check_component(cls: type[Component], **given: Any) -> None:
+    """Try on `cls` what every component promises.
+
+    It is documented, and so is every option; its `example` is accepted and an unknown option is refused,
+    with the nearest name; it opens and closes, twice, and leaves no file, thread or task behind; an input
+    stops when it is told to; an output or filter takes any message, in batches and alone, without raising,
+    its counters add up, and one bad message does not fail its neighbours.
+
+    It works in an empty directory of its own. What the component opens there, or on the network, is real.
+
+    Args:
+        cls: a subclass of `Input`, `Filter` or `Output`.
+        given: options to try it with, over those of its `example`: a free port, for one.
+
+    Raises:
+        ContractError: saying of each broken promise whose fault it is and what to do.
+    """
+    checks: list[_Check] = [_described, _options_checked]
+    live: list[_Check] = [_opens_and_closes, _counts]
+    values = {**cls.example, **given}
+    faults = [fault for check in checks for fault in check(cls, values)]
+    if not faults:
+        with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+            try:
+                faults = [fault for check in live for fault in check(cls, values)]
+            except OpenError as error:
+                faults = [_cannot_open(values, error)]
+    if faults:
+        raise ContractError("\n".join(f"{cls.__qualname__}: {fault}" for fault in faults))
+
+
+def _cannot_open(values: dict[str, Any], error: OpenError) -> str:
+    return (
+        f"it cannot be opened with {values} ({error}): if that is this machine's fault, give check_component "
+        "other options (free_port() finds a port)"
+    )
+
+
+def _described(cls: type[Any], _values: dict[str, Any]) -> Iterator[str]:
+    if not (cls.__dict__.get("__doc__") or "").strip():
+        yield "the class has no docstring of its own: write one, it is the reference for users"
+    for name, one in _declared(cls).items():
+        if not one.description:
+            yield f"the class does not say what option {name!r} does: use option(description=...)"
+
+
+def _options_checked(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
+    try:
+        cls(**cls.example)
+    except OptionError as error:
+        yield f"its own `example` is refused ({error}): let the class show options that work"
+        return
+    for unknown, near in _unknown_names(cls):
+        try:
+            cls(**values, **{unknown: 1})
+        except OptionError as error:
+            if near and f"did you mean {near!r}" not in str(error):
+                yield f"option {unknown!r} is refused without naming {near!r}: leave that to Component"
+        except Exception as error:  # noqa: BLE001 - any other is the fault that is looked for
+            yield f"option {unknown!r} raises {error!r}, not OptionError: leave that to Component.__init__"
+        else:
+            yield f"option {unknown!r} is accepted and ignored: let __init__ hand all options to Component"
+
+
+def _declared(cls: type) -> Mapping[str, options.Option]:
+    return options.declared(cls)
+
+
+def _unknown_names(cls: type[Any]) -> Iterator[tuple[str, str]]:
+    yield "zzz_unknown", ""
+    known = _declared(cls)
+    for name in known:
+        misspelt = name + name[-1]
+        if len(name) > 3 and misspelt not in known:
+            yield misspelt, name
+
+
+def _opens_and_closes(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
+    _live_once(cls, values)  # what is made once for a process (a context, a pool) is no leak
+    files, threads = _open_files(), set(threading.enumerate())
+    for _ in range(2):
+        yield from _live_once(cls, values)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        left = sorted(_open_files() - files)
+        left += [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            yield f"it leaves behind {', '.join(left)}: release in on_close whatever on_open acquired"
+            return
+        time.sleep(0.01)
+
+
+def _live_once(cls: type[Any], values: dict[str, Any]) -> list[str]:
+    component, _, _ = _make(cls, values)
+    faults: list[str] = []
+    for door in ("open", "open", "reopen", "run", "close", "close"):
+        try:
+            if door != "run":
+                getattr(component, door)()
+            elif isinstance(component, Input):
+                faults += asyncio.run(_run_and_stop(component))
+        except OpenError:
+            component.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            faults.append(f"{door}() raises {error!r}: it may raise OpenError in on_open, nothing elsewhere")
+    return faults
+
+
+async def _run_and_stop(component: Input) -> list[str]:
+    task = asyncio.create_task(component.run())
+    await asyncio.wait([task], timeout=0.05)
+    task.cancel()
+    await asyncio.wait([task], timeout=_PATIENCE)
+    if not task.done():
+        return ["run() goes on after it was cancelled: let asyncio.CancelledError pass"]
+    component.stopped()
+    error = None if task.cancelled() else task.exception()
+    if error and not isinstance(error, OutputClosedError):
+        return [f"run() raises {error!r}: report it with self.report, or handle it"]
+    if left := asyncio.all_tasks() - {task, asyncio.current_task()}:
+        names = ", ".join(one.get_name() for one in left)
+        return [f"run() leaves tasks behind ({names}): cancel and await them before it ends"]
+    return []
+
+
+def _open_files() -> set[str]:
+    """What this process has open, where the system can tell: number and what it is."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # the directory itself, open while it is listed
+                found.add(f"file descriptor {entry.name} ({entry.readlink()})")
+    return {text for text in found if "/proc/" not in text}
+
+
+def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
+    if not issubclass(cls, Output):
+        return
+    failed = {}
+    for way in ("consume", "consume_many"):
+        component, errors, arrived = _make(cls, values)
+        try:
+            asyncio.run(_feed(component, way))
+        except OutputClosedError:
+            pass  # what it writes to has gone, which is nobody's fault
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            yield f"{way} raises {error!r}: override filter, write or their _many forms, not the doors"
+            continue
+        finally:
+            component.close()
+        counted = component.snapshot()
+        failed[way] = counted["failed"]
+        yield from _adds_up(counted, way)
+        if arrived and counted["passed"] != arrived.message_count:
+            yield f"it passed {arrived.message_count} messages on but counted {counted['passed']}: use emit"
+        reported = sum(report.get("count", 1) for report in errors.messages)
+        if reported < counted["failed"]:
+            yield f"{counted['failed']} messages failed, {reported} were reported: use self.fail for both"
+    if len(set(failed.values())) > 1:
+        yield (
+            f"{failed['consume_many']} messages fail in a batch but {failed['consume']} when they come alone: "
+            "in filter_many or write_many, hand only the bad ones to self.fail"
+        )
+
+
+def _adds_up(counted: Snapshot, way: str) -> Iterator[str]:
+    received = counted["received"]
+    if received != len(_MESSAGES):
+        yield f"{way} of {len(_MESSAGES)} messages counted {received}: leave `metrics.received` alone"
+    lost = sum(counted["dropped"].values()) + counted["failed"]
+    accounted = counted["passed"] + counted["filtered"] + counted["held"] + lost
+    several = counted["passed"] > received  # it makes more messages of one
+    if accounted < received or (accounted > received and not several):
+        yield f"its counters do not add up after {way} ({counted}): count each message once"
+
+
+async def _feed(component: Output, way: str) -> None:
+    messages = copy.deepcopy(list(_MESSAGES))
+    if way == "consume_many":
+        component.consume_many(messages)
+    else:
+        for message in messages:
+            component.consume(message)
+    await component.drain()
+    component.close()
+
+
+def _make(cls: type[Any], values: dict[str, Any]) -> tuple[Any, TestOutput, TestOutput | None]:
+    """One of them, what its error chain gets, and what it hands on (None where it has a place of its own)."""
+    errors = TestOutput()
+    component = cls(**{"error": errors, **values})
+    arrived = None
+    if isinstance(component, Source) and "output_to" not in values:
+        arrived = TestOutput()
+        component.connect_to(arrived)
+    return component, errors, arrived

@@ -1,0 +1,113 @@
+"""Feeding a chain, seeing what comes out of it, and waiting for things to happen."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from message_passing.flow import Input
+from message_passing.inputs._reading import BATCH
+from message_passing.options import option
+from message_passing.outputs.test import TestOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from message_passing.flow import Source
+
+T = TypeVar("T")
+
+
+class ListInput(Input):
+    """Emits the messages of a list, in batches, and ends."""
+
+    messages: list[Any] = option(
+        default_factory=list, description="What to emit, any objects.", python_only=True
+    )
+
+    async def run(self) -> None:
+        """Emit them."""
+        for start in range(0, len(self.messages), BATCH):
+            self.emit(self.messages[start : start + BATCH])
+            await self.drain()
+            await asyncio.sleep(0)
+
+
+def capture(source: Source) -> TestOutput:
+    """Connect a new `TestOutput` to an input or filter: what it hands on is in that one's `messages`."""
+    output = TestOutput()
+    source.connect_to(output)
+    return output
+
+
+def run_input(component: Input, *, timeout: float = 10.0) -> None:
+    """Open `component` and what follows it, run it until it ends, and close them, as a chain does.
+
+    Raises:
+        TimeoutError: it has not ended after `timeout` seconds.
+        Exception: whatever opening or running it raised.
+    """
+    with component:
+        try:
+            asyncio.run(asyncio.wait_for(component.run(), timeout))
+        finally:
+            component.stopped()
+
+
+@contextmanager
+def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
+    """Open and run `component` in a thread while the block runs, then stop and close it, as a chain does.
+
+    Raises:
+        TimeoutError: it has not stopped `timeout` seconds after it was cancelled.
+        Exception: whatever opening or running it raised.
+    """
+    with component:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(component.run())
+        thread = threading.Thread(target=loop.run_until_complete, args=(asyncio.wait([task]),), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(timeout)
+            if thread.is_alive():
+                raise TimeoutError(f"{component.label} goes on {timeout} s after it was cancelled")
+            loop.close()
+            component.stopped()
+        if not task.cancelled():
+            task.result()
+
+
+def wait_for(condition: Callable[[], T], timeout: float = 5.0) -> T:
+    """Ask again and again until `condition()` is true, and give what it was.
+
+    Raises:
+        TimeoutError: it was not within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            code = getattr(condition, "__code__", None)
+            where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+            raise TimeoutError(f"waited {timeout} s in vain{where}; the last value was {value!r}")
+        time.sleep(0.005)
+    return value
+
+
+def free_port() -> int:
+    """A port on which nothing listens at the moment, neither TCP nor UDP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody's UDP port: the next one
+            return port
