@@ -1,0 +1,48 @@
+"""What tests of several parts share."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from message_passing.flow import Output
+
+if TYPE_CHECKING:
+    from message_passing.component import Component
+
+
+class Kept(Output):
+    """Keeps what it is given, in batches and all together."""
+
+    def on_init(self) -> None:
+        """Nothing yet."""
+        self.batches: list[list[Any]] = []
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep a batch."""
+        self.batches.append(list(messages))
+
+    @property
+    def messages(self) -> list[Any]:
+        """All of them, in the order that they came."""
+        return [message for batch in self.batches for message in batch]
+
+
+def accounted_for(component: Component) -> bool:
+    """Whether every message that a component received is counted exactly once as something else."""
+    counted = component.snapshot()
+    elsewhere = counted["passed"] + counted["filtered"] + counted["failed"] + counted["held"]
+    return counted["received"] == elsewhere + sum(counted["dropped"].values())
+
+
+def perl(program: str, *arguments: str, given: bytes = b"") -> bytes:
+    """What a Perl program writes to its standard output; its standard input is `given`."""
+    done = subprocess.run(
+        ["perl", "-e", program, *arguments],  # noqa: S607 - the Perl on PATH is the one that is meant
+        input=given,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    return done.stdout
