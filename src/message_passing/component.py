@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _reporting = threading.local()
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(option,))
-class Component:
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
+class _Declaring:
+    """Tells type checkers how options are declared: of the class that says so itself, they take none."""
+
+
+class Component(_Declaring):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle."""
 
     kind: ClassVar[str] = "component"
@@ -52,7 +56,7 @@ class Component:
             OptionError: with every fault that was found.
         """
         self.label = self.describe_self()
-        for name, value in options.check(type(self), given, label=self.label).items():
+        for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
             setattr(self, name, value)
         self.metrics = Metrics()
         self._opened = False

@@ -34,9 +34,9 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.where}: {self.text}" if self.where else self.text
 
-    def under(self, place: str) -> Fault:
+    def under(self, place: str, separator: str = ".") -> Fault:
         """The same fault, seen from outside: `place` is put before its place."""
-        return Fault(self.text, f"{place}.{self.where}" if self.where else place)
+        return Fault(self.text, f"{place}{separator}{self.where}" if self.where else place)
 
 
 class MessagePassingError(Exception):
@@ -50,9 +50,9 @@ class UserError(MessagePassingError):
         self.faults: tuple[Fault, ...] = tuple(Fault(f) if isinstance(f, str) else f for f in faults)
         super().__init__("\n".join(map(str, self.faults)))
 
-    def under(self, place: str) -> Self:
+    def under(self, place: str, separator: str = ".") -> Self:
         """The same error with `place` put before the place of every fault."""
-        return type(self)(*(fault.under(place) for fault in self.faults))
+        return type(self)(*(fault.under(place, separator) for fault in self.faults))
 
 
 class OptionError(UserError):

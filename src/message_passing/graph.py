@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from message_passing.errors import OpenError, UserError
+from message_passing.errors import Fault, OpenError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -63,13 +63,13 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True) 
     Raises:
         OpenError: with the faults of all that could not be opened.
     """
-    faults = []
+    faults: list[Fault] = []
     for component in reversed(in_order(heads)):
         if only(component):
             try:
                 component.open()
             except UserError as error:
-                faults += [fault.under(component.label) for fault in error.faults]
+                faults += error.under(component.label, ": ").faults
     if faults:
         raise OpenError(*faults)
 

@@ -16,7 +16,6 @@ original took, and what a shell can write.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import types
@@ -24,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -31,6 +31,9 @@ from message_passing.errors import Fault, OptionError, did_you_mean
 
 REQUIRED: Any = msgspec.NODEFAULT
 """The default of an option that has none: it must be given."""
+
+
+_declared: WeakKeyDictionary[type, Mapping[str, Option]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,18 @@ def option(
     return _Field(default, default_factory, description, python_only, limits)
 
 
-@functools.cache
 def declared(cls: type) -> Mapping[str, Option]:
     """The options that `cls` and its bases declare, the bases' first."""
+    if cls in _declared:
+        return _declared[cls]
     found: dict[str, Option] = {}
     for base in reversed(cls.__mro__):
         for name, annotation in inspect.get_annotations(base).items():
             if not name.startswith("_") and "ClassVar" not in str(annotation):
                 found[name] = _read(name, _evaluated(annotation, base), getattr(cls, name, REQUIRED))
-    return types.MappingProxyType(found)
+    return _declared.setdefault(cls, types.MappingProxyType(found))
 
 
-@functools.cache
 def accepted(cls: type) -> Mapping[str, Option]:
     """What `declared` finds, and the keyword arguments of a constructor that the class wrote itself."""
     found = dict(declared(cls))
@@ -120,11 +123,13 @@ def accepted(cls: type) -> Mapping[str, Option]:
     return types.MappingProxyType(found)
 
 
-def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = False) -> dict[str, Any]:
-    """Check `given` against what `cls` declares and fill in the defaults.
+def check(
+    known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
+) -> dict[str, Any]:
+    """Check `given` against what is declared and fill in the defaults.
 
     Args:
-        cls: the component's class.
+        known: the options there are, from `declared` or `accepted`.
         given: option names and values.
         label: how messages call the component: `ZeroMQ input`.
         from_text: the values come from a file or command line, where `python_only` options are refused.
@@ -135,7 +140,6 @@ def check(cls: type, given: Mapping[str, Any], *, label: str, from_text: bool = 
     Raises:
         OptionError: with one fault for each option that is unknown, missing or wrong.
     """
-    known = accepted(cls) if from_text else declared(cls)
     faults: list[Fault] = []
     values: dict[str, Any] = {}
     public = [name for name, one in known.items() if not (from_text and one.python_only)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
 import pkgutil
 import re
@@ -21,6 +20,7 @@ from message_passing.errors import ComponentError, Fault, did_you_mean
 from message_passing.flow import Decoder, Encoder, Filter, Input, Output
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
     from types import ModuleType
 
     from message_passing.component import Component
@@ -62,7 +62,7 @@ def find(kind: str, name: str) -> type[Component]:
     stem = _files(kind).get(_fold(short))
     if stem:
         return _class_in(_import_built_in(kind, stem, short), kind)
-    for entry_point in importlib.metadata.entry_points(group=f"message_passing.{kind}s"):
+    for entry_point in _plugged_in(kind):
         if _fold(entry_point.name) == _fold(short):
             return _by_path(kind, entry_point.value)
     known = names(kind)
@@ -81,8 +81,14 @@ def names(kind: str) -> list[str]:
             found.append(stem)  # its optional dependency is missing
         else:
             found.append(cls.name)
-    plugged = importlib.metadata.entry_points(group=f"message_passing.{kind}s").names
+    plugged = _plugged_in(kind).names
     return sorted({*found, *plugged}, key=str.casefold)
+
+
+def _plugged_in(kind: str) -> EntryPoints:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - a sixth of our start-up, seldom needed
+
+    return entry_points(group=f"message_passing.{kind}s")
 
 
 def _fold(name: str) -> str:

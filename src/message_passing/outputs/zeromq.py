@@ -50,13 +50,13 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     socket_type: Literal["PUB", "PUSH"] = option(
         default="PUB",
-        description="PUB gives every subscriber a copy; PUSH deals messages to workers.",
+        description="PUB copies to all subscribers; PUSH deals to workers in turn.",
     )
     subscribe_delay: float = option(
         default=0.2,
         ge=0,
-        description="How long a binding PUB holds messages for its first subscriber, in seconds; and how long "
-        "closing waits for one (or `linger`, if that is longer). Nothing ever sleeps for it but closing.",
+        description="How long a binding PUB holds messages for its first subscriber, in seconds; and how "
+        "long closing waits for one, or `linger` if that is longer. Nothing but closing waits for it.",
     )
 
     def on_init(self) -> None:

@@ -111,5 +111,5 @@ class OpenSocket:
             self.context.term()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's socket, which is dead here, without touching its peers."""
+        """In a forked child: let go of the parent's socket, which is dead here."""
         self.socket.close(0)

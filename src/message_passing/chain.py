@@ -1,0 +1,211 @@
+"""Declaring a chain by names, and wiring it (Message::Passing::DSL).
+
+    with message_chain() as chain:
+        chain.output("console", "STDOUT")
+        chain.encoder("encoder", "JSON", output_to="console")
+        chain.input("zmq", "ZeroMQ", output_to="encoder", socket_bind="tcp://*:5558")
+    run_message_server(chain)
+
+Names resolve once everything is declared, so the order does not matter. All faults are told together.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from message_passing import options as option_rules
+from message_passing import registry
+from message_passing.codecs.json import JSONEncoder
+from message_passing.component import Component
+from message_passing.declaration import Declaration, name_faults
+from message_passing.errors import ChainError, Fault, UserError
+from message_passing.flow import Input, Source
+from message_passing.outputs.stderr import StderrOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class UnusedComponentWarning(UserWarning):
+    """Something was declared that nothing outputs to."""
+
+
+class Chain:
+    """A set of declared components, and once built, what they became.
+
+    Attributes:
+        heads: the inputs, after `build`.
+        components: everything by its name, after `build`.
+    """
+
+    def __init__(self) -> None:
+        self.heads: list[Input] = []
+        self.components: dict[str, Component] = {}
+        self._declared: dict[str, Declaration] = {}
+        self._faults: list[Fault] = []
+        self._error_head: str | None = None
+        self._built = False
+
+    def input(
+        self, name: str, component: Any, /, *, output_to: Any, error: Any = None, **options: Any
+    ) -> None:
+        """Declare an input."""
+        self._declare("input", name, component, options, output_to=output_to, error=error)
+
+    def decoder(
+        self, name: str, component: Any, /, *, output_to: Any, error: Any = None, **options: Any
+    ) -> None:
+        """Declare a decoder."""
+        self._declare("decoder", name, component, options, output_to=output_to, error=error)
+
+    def filter(
+        self, name: str, component: Any, /, *, output_to: Any, error: Any = None, **options: Any
+    ) -> None:
+        """Declare a filter. `output_to` may be a list for `T`."""
+        self._declare("filter", name, component, options, output_to=output_to, error=error)
+
+    def encoder(
+        self, name: str, component: Any, /, *, output_to: Any, error: Any = None, **options: Any
+    ) -> None:
+        """Declare an encoder."""
+        self._declare("encoder", name, component, options, output_to=output_to, error=error)
+
+    def output(self, name: str, component: Any, /, *, error: Any = None, **options: Any) -> None:
+        """Declare an output."""
+        self._declare("output", name, component, options, output_to=(), error=error)
+
+    def error_log(self, component: Any = "JSON", /, *, output_to: Any, **options: Any) -> None:
+        """Declare the head of the whole chain's error chain: an encoder, and the output it leads to."""
+        self._error_head = "error_log"
+        self._declare("encoder", "error_log", component, options, output_to=output_to, error=None)
+
+    def declare(self, declaration: Declaration) -> None:
+        """Add a declaration made elsewhere, as a config file's is."""
+        if declaration.name in self._declared:
+            before = self._declared[declaration.name].kind
+            self._fault(
+                declaration.place, f"there is already a component named {declaration.name!r}: the {before}"
+            )
+        self._declared[declaration.name] = declaration
+
+    def use_errors(self, name: str) -> None:
+        """Send every component's errors to the declared component `name`."""
+        self._error_head = name
+
+    def _declare(
+        self, kind: str, name: str, component: Any, options: Any, *, output_to: Any, error: Any
+    ) -> None:
+        targets = tuple(output_to) if isinstance(output_to, (list, tuple)) else (output_to,)
+        place = f"{kind} {name!r}"
+        self.declare(Declaration(kind, name, component, options, targets, error, place, place))
+
+    def build(self) -> list[Input]:
+        """Check everything, make the components and connect them. Nothing is opened.
+
+        Returns:
+            The inputs.
+
+        Raises:
+            UserError: with every fault: of names, of components, of options.
+        """
+        if self._built:
+            return self.heads
+        faults = [*self._faults, *name_faults(self._declared, self._error_head)]
+        made: dict[str, Component] = {}
+        for declaration in self._declared.values():
+            try:
+                made[declaration.name] = _make(declaration)
+            except UserError as error:
+                faults += error.faults
+        if faults:
+            raise UserError(*faults)
+        self._wire(made)
+        self._warn_of_unused()
+        self.components, self._built = made, True
+        self.heads = [component for component in made.values() if isinstance(component, Input)]
+        return self.heads
+
+    def _wire(self, made: Mapping[str, Component]) -> None:
+        def found(target: Any) -> Any:
+            return made[target] if isinstance(target, str) else target
+
+        head = self._error_head
+        default_error = made[head] if head else JSONEncoder(output_to=StderrOutput())
+        error_side = self._error_side()
+        for name, declaration in self._declared.items():
+            component = made[name]
+            if declaration.output_to and isinstance(component, Source):
+                targets = [found(target) for target in declaration.output_to]
+                component.connect_to(targets[0] if len(targets) == 1 else targets)
+            if declaration.error is not None:
+                component.error = found(declaration.error)
+            elif name not in error_side and component.error is None:
+                component.error = default_error
+
+    def _error_side(self) -> set[str]:
+        """The names of the components that error chains consist of: their own errors go to stderr at once."""
+        heads = [self._error_head, *(one.error for one in self._declared.values())]
+        waiting = [name for name in heads if isinstance(name, str)]
+        found: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [target for target in self._declared[name].output_to if isinstance(target, str)]
+        return found
+
+    def _warn_of_unused(self) -> None:
+        used = {target for one in self._declared.values() for target in one.targets()} | {self._error_head}
+        for name, declaration in self._declared.items():
+            if declaration.kind != "input" and name not in used:
+                text = f"unused {declaration.kind} {name!r} in the chain: nothing outputs to it"
+                warnings.warn(text, UnusedComponentWarning, stacklevel=3)
+
+    def _fault(self, place: str, text: str) -> None:
+        self._faults.append(Fault(text, place))
+
+
+@contextmanager
+def message_chain() -> Iterator[Chain]:
+    """A chain to declare components in; it is built when the block ends.
+
+    Raises:
+        UserError: see `Chain.build`.
+    """
+    chain = Chain()
+    yield chain
+    chain.build()
+
+
+def _make(declaration: Declaration) -> Component:
+    """The component that was declared, with its options checked.
+
+    Raises:
+        UserError: its name or its options are wrong.
+    """
+    if isinstance(declaration.component, Component):
+        return declaration.component
+    given = dict(declaration.options)
+    try:
+        cls = _class_of(declaration)
+    except UserError as error:
+        raise error.under(declaration.place) from error
+    try:
+        known = option_rules.accepted(cls)
+        option_rules.check(known, given, label=cls.describe_self(), from_text=declaration.from_text)
+        return cls(**given)
+    except UserError as error:
+        raise error.under(declaration.options_place) from error
+    except Exception as error:
+        text = f"{cls.describe_self()} cannot be made: {type(error).__name__}: {error}"
+        raise ChainError(Fault(text, declaration.options_place)) from error
+
+
+def _class_of(declaration: Declaration) -> type[Component]:
+    if isinstance(declaration.component, str):
+        return registry.find(declaration.kind, declaration.component)
+    if isinstance(declaration.component, type) and issubclass(declaration.component, Component):
+        return declaration.component
+    raise ChainError(f"a component is a name, a class or a component, not {declaration.component!r}")

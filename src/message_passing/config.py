@@ -1,0 +1,117 @@
+"""From text to values: options on a command line, and config files in JSON, TOML or YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import ConfigError, Fault, needs_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STRING_COMMENT_OR_COMMA = re.compile(
+    r"""
+    "(?:[^"\\\n]|\\.)*"
+    | (?P<comment> \#[^\n]* )
+    | (?P<comma> , ) (?= (?: \s | \#[^\n]*(?:\n|$) )* [\]}] )
+    """,
+    re.VERBOSE,
+)
+
+
+def relaxed_json(text: str) -> Any:
+    """Parse JSON in which a comma may end a list or object, and `#` begins a comment (JSON::XS "relaxed").
+
+    Raises:
+        ConfigError: it is malformed; the line and column are given.
+    """
+    # What strict JSON would refuse becomes blank, so that every position stays what it was.
+    strict = _STRING_COMMENT_OR_COMMA.sub(
+        lambda found: " " * len(found[0]) if found["comment"] or found["comma"] else found[0], text
+    )
+    try:
+        return json.loads(strict)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
+        raise ConfigError(f"malformed JSON: {error.msg} at {place}") from error
+    except RecursionError as error:
+        raise ConfigError("malformed JSON: nested too deeply") from error
+
+
+def options_from_text(texts: Iterable[str]) -> dict[str, Any]:
+    """The options that one command-line word or several give: JSON, `@file`, or `key=value`.
+
+    Raises:
+        ConfigError: one of them is none of these, does not parse, or is no object.
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        options.update(_options_from_word(text))
+    return options
+
+
+def _options_from_word(text: str) -> Mapping[str, Any]:
+    stripped = text.strip()
+    if stripped.startswith("@"):
+        return _as_mapping(load_file(stripped[1:]), stripped[1:])
+    key, equals, value = stripped.partition("=")
+    if equals and re.fullmatch(r"[A-Za-z_][\w.-]*", key):
+        return {key.replace("-", "_"): _value_from_word(value)}
+    if not stripped.startswith(("{", "#")):
+        raise ConfigError(f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value')
+    return _as_mapping(relaxed_json(text), "")
+
+
+def _value_from_word(value: str) -> Any:
+    # Only what is plainly a list or an object is read as JSON: numbers and booleans are understood as text,
+    # and a text that happens to look like a number stays one.
+    return relaxed_json(value) if value[:1] in ("[", "{") else value
+
+
+def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise ConfigError(Fault(f"must be an object of options, not {value!r}", place))
+
+
+def load_file(name: str) -> Mapping[str, Any]:
+    """Read a JSON, TOML or YAML file, by its ending.
+
+    Raises:
+        ConfigError: it cannot be read, has another ending, or does not parse.
+    """
+    path = Path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(Fault(f"cannot be read: {error.strerror}", name)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(Fault("cannot be read: it is not UTF-8", name)) from error
+    parse = {".json": relaxed_json, ".toml": _toml, ".yaml": _yaml, ".yml": _yaml}.get(path.suffix.lower())
+    if parse is None:
+        raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", name))
+    try:
+        return _as_mapping(parse(text), "")
+    except ConfigError as error:
+        raise ConfigError(*(Fault(fault.text, name) for fault in error.faults)) from error
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"malformed TOML: {error}") from error
+
+
+def _yaml(text: str) -> Any:
+    with needs_extra("yaml"):
+        import yaml  # noqa: PLC0415 - an extra, and slow to import: only for whoever writes YAML
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"malformed YAML: {error}") from error

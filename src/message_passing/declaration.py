@@ -1,0 +1,82 @@
+"""One declared component of a chain, and what can be wrong with the names that connect them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import Fault, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from message_passing.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One component as declared.
+
+    Attributes:
+        kind: `input`, `decoder`, `filter`, `encoder` or `output`.
+        name: what others in the chain call it.
+        component: a short name or path for the registry, a class, or a component already made.
+        options: for its constructor.
+        output_to: names, or components and anything else with `consume`.
+        error: the head of its own error chain: a name or a component.
+        place: where the component was written, for messages; and
+        options_place: where its options were.
+        from_text: it comes from a file or the command line.
+    """
+
+    kind: str
+    name: str
+    component: str | type[Component] | Component
+    options: Mapping[str, Any]
+    output_to: tuple[Any, ...] = ()
+    error: Any = None
+    place: str = ""
+    options_place: str = ""
+    from_text: bool = False
+
+    def targets(self) -> list[str]:
+        """The names it refers to."""
+        return [target for target in (*self.output_to, self.error) if isinstance(target, str)]
+
+
+def name_faults(declared: Mapping[str, Declaration], error_head: str | None) -> list[Fault]:
+    """What is wrong with the names: undeclared ones, inputs used as outputs, several targets, loops."""
+    faults = []
+    if not any(one.kind == "input" for one in declared.values()):
+        faults.append(Fault("a chain needs at least one input"))
+    if error_head is not None and error_head not in declared:
+        faults.append(Fault(f"there is no component named {error_head!r} for the errors to go to"))
+    for one in declared.values():
+        if one.kind != "output" and not one.output_to:
+            faults.append(Fault("needs an output_to", one.place))
+        for target in one.targets():
+            if target not in declared:
+                hint = did_you_mean(target, declared)
+                faults.append(Fault(f"there is no component named {target!r}{hint}", one.place))
+            elif declared[target].kind == "input":
+                faults.append(Fault(f"{target!r} is an input: nothing can output to it", one.place))
+    return faults + _loops(declared)
+
+
+def _loops(declared: Mapping[str, Declaration]) -> list[Fault]:
+    faults: list[Fault] = []
+    finished: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> None:
+        if name in path:
+            loop = [*path[path.index(name) :], name]
+            faults.append(Fault(f"loop in the chain: {' -> '.join(loop)}"))
+        elif name in declared and name not in finished:
+            for target in declared[name].output_to:
+                if isinstance(target, str):
+                    visit(target, [*path, name])
+            finished.add(name)
+
+    for name in declared:
+        visit(name, [])
+    return faults

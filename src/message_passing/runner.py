@@ -1,0 +1,158 @@
+"""One process running chains: the event loop, signals, and an orderly end.
+
+A first SIGINT or SIGTERM stops the inputs, passes on what was taken, and closes everything within each
+component's bounded time. A second one leaves at once. SIGHUP reopens files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from message_passing.chain import Chain
+from message_passing.errors import OutputClosedError
+from message_passing.graph import close_all, in_order, open_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from message_passing.component import Component
+    from message_passing.flow import Input
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Server:
+    """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after."""
+
+    def __init__(self, heads: Sequence[Input]) -> None:
+        self.heads = heads
+        self.stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def components(self) -> list[Component]:
+        """Everything in the chains, in the order that messages flow."""
+        return in_order(self.heads)
+
+    def run(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Run until all inputs have ended, one fails, an output's reader is gone, or `stop` is called.
+
+        Args:
+            on_ready: called when every input has been started.
+
+        Raises:
+            Exception: what made an input fail.
+        """
+        asyncio.run(self._serve(on_ready))
+
+    def stop(self) -> None:
+        """Ask it to stop, from a signal handler or any thread."""
+        self.stopping = True
+        if self._loop and self._stop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def reopen(self) -> None:
+        """Ask every component to reopen what it may, from a signal handler or any thread."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._reopen)
+
+    async def _serve(self, on_ready: Callable[[], object]) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        if self.stopping:
+            self._stop.set()
+        tasks = [asyncio.create_task(head.run(), name=head.label) for head in self.heads]
+        ended = asyncio.gather(*tasks)
+        stopped = asyncio.create_task(self._stop.wait())
+        on_ready()
+        waiting: set[asyncio.Future[Any]] = {ended, stopped}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        stopped.cancel()
+        results = await asyncio.gather(*tasks, stopped, ended, return_exceptions=True)
+        for head in self.heads:
+            try:
+                head.stopped()
+                await head.drain()
+            except OutputClosedError:  # the other inputs' messages still have somewhere to go
+                continue
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
+                raise result
+
+    def _reopen(self) -> None:
+        for component in self.components:
+            try:
+                component.reopen()
+            except Exception as error:  # noqa: BLE001 - the others must still be reopened
+                component.report(error)
+
+
+@contextmanager
+def obey_signals(server: Server) -> Iterator[None]:
+    """Within the block, signals stop and reopen `server`, as far as this is the main thread.
+
+    Python's own handlers, not the loop's: they run between two instructions even while a filter is busy, so
+    that a second signal can end a process that would not come back to its loop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_stop(number: int, _frame: FrameType | None) -> None:
+        if server.stopping:
+            os._exit(128 + number)
+        server.stop()
+
+    def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        server.reopen()
+
+    before = {number: signal.signal(number, on_stop) for number in _STOP_SIGNALS}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_message_server(*chains: Chain | Input) -> None:
+    """Run chains until every input has ended or a signal says stop; then close them.
+
+    Args:
+        chains: chains as declared, or the inputs of chains connected by hand.
+
+    Raises:
+        UserError: a chain does not fit together, or an address or file is refused.
+        Exception: what made an input fail, after everything else was closed in order.
+    """
+    heads: list[Input] = []
+    for chain in chains:
+        heads += chain.build() if isinstance(chain, Chain) else [chain]
+    server = Server(heads)
+    with obey_signals(server):
+        try:
+            open_all(heads)
+            server.run()
+        finally:
+            close_all(heads)
+
+
+def losses(components: Sequence[Component]) -> list[str]:
+    """A line for each component that lost messages: how many, and why."""
+    lines = []
+    for component in components:
+        reasons = {**component.metrics.dropped}
+        if component.metrics.failed:
+            reasons["failed"] = component.metrics.failed
+        if total := sum(reasons.values()):
+            why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+            lines.append(f"{component.label} lost {total} message{'s' if total > 1 else ''}: {why}")
+    return lines
