@@ -39,7 +39,10 @@ class SocketUDPInput(Input):
     )
     port: int = option(description="Port to bind to; 0 lets the system choose one.", ge=0, le=65535)
     receive_buffer: int = option(
-        default=0, description="Bytes of datagrams that the system keeps for us; 0 for its default.", ge=0
+        default=0,
+        description="Bytes of datagrams that the system keeps for us; 0 for its default.",
+        ge=0,
+        le=1 << 30,
     )
 
     @property
@@ -108,8 +111,8 @@ class SocketUDPInput(Input):
         wanted = self.receive_buffer
         try:  # with the right to, beyond the system's limit
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
-        except (OSError, OverflowError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(wanted, 2**31 - 1))
+        except OSError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
         got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux tells the double
         if got < wanted:
             where = shown(self.hostname, self.port)

@@ -201,14 +201,14 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         failed[way] = counted["failed"]
         yield from _adds_up(counted, way)
         if arrived and counted["passed"] != arrived.message_count:
-            yield f"it passed {arrived.message_count} messages on but counted {counted['passed']}: use emit"
+            yield f"it passed {arrived.message_count} messages on, counted {counted['passed']}: use emit"
         reported = sum(report.get("count", 1) for report in errors.messages)
         if reported < counted["failed"]:
-            yield f"{counted['failed']} messages failed, {reported} were reported: use self.fail for both"
+            yield f"{counted['failed']} failed but {reported} were reported: use self.fail for both"
     if len(set(failed.values())) > 1:
         yield (
-            f"{failed['consume_many']} messages fail in a batch but {failed['consume']} when they come alone: "
-            "in filter_many or write_many, hand only the bad ones to self.fail"
+            f"{failed['consume_many']} messages fail in a batch but {failed['consume']} when each comes "
+            "alone: in filter_many or write_many, hand only the bad ones to self.fail"
         )
 
 

@@ -1,0 +1,168 @@
+"""Receiving real datagrams."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import sys
+from typing import Any
+
+import pytest
+
+from message_passing import Output
+from message_passing.errors import OpenError, OptionError
+from message_passing.inputs._reading import BATCH
+from message_passing.inputs.socket_udp import SocketUDPInput
+from message_passing.testing import TestOutput, capture, running, wait_for
+
+
+def send(address: tuple[str, int], *messages: bytes) -> None:
+    """Send datagrams to an address."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        for message in messages:
+            sender.sendto(message, address)
+
+
+@pytest.mark.parametrize("hostname", ["127.0.0.1", "::1", "localhost"])
+def test_datagrams(hostname: str) -> None:
+    """Each datagram is one message, an empty one and the largest too, on IPv4 and IPv6."""
+    component = SocketUDPInput(hostname=hostname, port=0)
+    arrived = capture(component)
+    sent = [b"one", b"", b"0", b"x" * 65507, b"line\n"]
+    with running(component):
+        assert component.address[1] > 0
+        send(component.address, *sent)
+        wait_for(lambda: arrived.message_count == len(sent))
+    assert arrived.messages == sent
+
+
+def test_localhost_is_ipv4() -> None:
+    """`localhost` means 127.0.0.1, where the original's output sends."""
+    with SocketUDPInput(port=0) as component:
+        assert component.address[0] == "127.0.0.1"
+
+
+def test_arrived_before_the_stop() -> None:
+    """What the system held when the input was stopped is emitted, as is what arrived before it ran."""
+    component = SocketUDPInput(port=0)
+    arrived = capture(component)
+    with component:
+        send(component.address, b"early", b"late")
+        component.stopped()
+    assert arrived.messages == [b"early", b"late"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_kernel_drops_are_counted() -> None:
+    """Of more datagrams than the system keeps, those thrown away are counted: none is missing in the sum."""
+    component = SocketUDPInput(port=0, receive_buffer=4096)
+    arrived = capture(component)
+    with component:
+        send(component.address, *[b"x" * 1000] * 500)
+        component.stopped()
+        counted = component.snapshot()
+    lost = counted["dropped"]["receive buffer full"]
+    assert lost > 0
+    assert arrived.message_count + lost == 500
+    assert counted["received"] == counted["passed"] + lost == 500
+
+
+def test_batches_are_bounded_and_back_pressure_waits() -> None:
+    """One wake takes at most a batch, and no more is read until downstream has room."""
+
+    class Gate(Output):
+        def on_init(self) -> None:
+            self.sizes: list[int] = []
+            self.open_gate, self.second = asyncio.Event(), asyncio.Event()
+
+        def write_many(self, messages: list[Any]) -> None:
+            self.sizes.append(len(messages))
+            if len(self.sizes) == 2:
+                self.second.set()
+
+        async def drain(self) -> None:
+            await self.open_gate.wait()
+
+    async def flood() -> list[int]:
+        gate = Gate()
+        component = SocketUDPInput(port=0, receive_buffer=4_000_000, output_to=gate)
+        with component:
+            send(component.address, *[b"x"] * (BATCH + 200))
+            task = asyncio.create_task(component.run())
+            await asyncio.wait([task], timeout=0.05)  # it stands at the gate
+            at_the_gate = list(gate.sizes)
+            gate.open_gate.set()
+            await gate.second.wait()
+            task.cancel()
+            await asyncio.wait([task])
+        assert at_the_gate == gate.sizes[:1]
+        return gate.sizes
+
+    sizes = asyncio.run(flood())
+    assert sizes[0] <= BATCH
+    assert sum(sizes) <= BATCH + 200
+
+
+def test_address_in_use() -> None:
+    """A port that somebody has is an OpenError that names it, on whatever address the host has."""
+    with SocketUDPInput(port=0) as first:
+        port = first.address[1]
+        with pytest.raises(OpenError, match=rf"cannot bind to UDP localhost:{port}: Address already in use"):
+            SocketUDPInput(port=port).open()
+
+
+def test_foreign_address() -> None:
+    """An address that is not this machine's is an OpenError that names it."""
+    with pytest.raises(OpenError, match=r"UDP 192\.0\.2\.1:5140: Cannot assign requested address"):
+        SocketUDPInput(hostname="192.0.2.1", port=5140).open()
+
+
+@pytest.mark.parametrize("hostname", ["no-such-host.invalid", "x" * 300])
+def test_unknown_host(hostname: str) -> None:
+    """A host that does not exist, or cannot, is an OpenError that names it."""
+    with pytest.raises(OpenError, match=f"unknown host '{hostname}'"):
+        SocketUDPInput(hostname=hostname, port=0).open()
+
+
+def test_ipv6_address_is_shown_in_brackets() -> None:
+    """An IPv6 address and a port are told apart in messages."""
+    with SocketUDPInput(hostname="::1", port=0) as first:
+        port = first.address[1]
+        with pytest.raises(OpenError, match=rf"\[::1\]:{port}"):
+            SocketUDPInput(hostname="::1", port=port).open()
+
+
+def test_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A low port without the right to it says what is needed."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(OpenError, match=r"localhost:514: Permission denied \(ports below 1024 need root"):
+        SocketUDPInput(port=514).open()
+
+
+def test_too_small_a_buffer_is_reported() -> None:
+    """A receive buffer that the system will not give is said, not silently smaller."""
+    errors = TestOutput()
+    component = SocketUDPInput(port=0, receive_buffer=2**30, error=errors)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)  # root would be given it
+    try:
+        component.open()
+    finally:
+        os.seteuid(user)
+    component.close()
+    (report,) = errors.messages
+    assert re.search(r"receive_buffer is \d+ bytes, not 1073741824: net.core.rmem_max", report["exception"])
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "x"])
+def test_port_is_checked(port: Any) -> None:
+    """A port that no port can be is refused."""
+    with pytest.raises(OptionError, match="'port' must be int"):
+        SocketUDPInput(port=port)

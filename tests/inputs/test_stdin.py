@@ -1,0 +1,187 @@
+"""Standard input: real pipes, files, terminals and processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from message_passing.errors import OpenError
+from message_passing.inputs.stdin import StdinInput
+from message_passing.testing import TestOutput, capture, run_input, running, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def reading(fd: int) -> StdinInput:
+    """A STDIN input that reads another descriptor."""
+
+    class Injected(StdinInput):
+        """STDIN."""
+
+    Injected.fd = fd
+    return Injected()
+
+
+def received_from(fd: int) -> list[bytes]:
+    """All messages from a descriptor, read to its end."""
+    component = reading(fd)
+    arrived = capture(component)
+    run_input(component)
+    return arrived.messages
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe whose reading end is closed after the test; the test closes the writing end."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+
+
+def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
+    """Newlines separate messages, empty lines are none, `0` is one, and a carriage return stays."""
+    reader, writer = pipe
+    os.write(writer, b"one\n\n0\ntwo\r\n\xff\xfe\nlast")
+    os.close(writer)
+    assert received_from(reader) == [b"one", b"0", b"two\r", b"\xff\xfe", b"last"]
+
+
+def test_file(tmp_path: Path) -> None:
+    """A file, for which a loop cannot wait, is read to its end in bounded batches."""
+    path = tmp_path / "input"
+    lines = [b"line %d" % n for n in range(50_000)]
+    path.write_bytes(b"\n".join(lines))
+    with path.open("rb") as file:
+        assert received_from(file.fileno()) == lines
+
+
+def test_dev_null() -> None:
+    """/dev/null ends at once, without a message."""
+    with Path(os.devnull).open("rb") as file:
+        assert received_from(file.fileno()) == []
+
+
+def test_messages_arrive_before_the_end(pipe: tuple[int, int]) -> None:
+    """A lone line travels alone, and half a line waits for its other half, or for the stop."""
+    reader, writer = pipe
+    component = reading(reader)
+    arrived = capture(component)
+    with running(component):
+        os.write(writer, b"first\nhal")
+        wait_for(lambda: arrived.messages == [b"first"])
+        os.write(writer, b"f\nrest")
+        wait_for(lambda: arrived.messages == [b"first", b"half"])
+        wait_for(lambda: component._partial)
+    os.close(writer)
+    assert arrived.messages == [b"first", b"half", b"rest"]
+
+
+def test_huge_line(pipe: tuple[int, int]) -> None:
+    """A line of 100 MB is one message."""
+    reader, writer = pipe
+    size = 100_000_000
+
+    def write() -> None:
+        with closing(os.fdopen(writer, "wb")) as file:
+            file.write(b"x" * size)
+            file.write(b"\nnext\n")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    messages = received_from(reader)
+    thread.join()
+    assert [len(message) for message in messages] == [size, 4]
+
+
+def test_terminal() -> None:
+    """A terminal is read line by line, and its end is the end."""
+    master, slave = pty.openpty()
+    try:
+        os.write(master, b"typed\n\x04")
+        assert received_from(slave) == [b"typed"]
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def test_terminal_hung_up() -> None:
+    """A terminal that goes away is reported and ends the input."""
+    master, slave = pty.openpty()
+    try:
+        component = reading(master)
+        errors = component.error = TestOutput()
+        os.close(slave)
+        run_input(component)
+        assert ["standard input" in report["exception"] for report in errors.messages] == [True]
+    finally:
+        os.close(master)
+
+
+def test_stays_blocking(pipe: tuple[int, int]) -> None:
+    """The descriptor's flags, which others share, are left alone."""
+    reader, writer = pipe
+    before = fcntl.fcntl(reader, fcntl.F_GETFL)
+    os.close(writer)
+    received_from(reader)
+    assert fcntl.fcntl(reader, fcntl.F_GETFL) == before
+
+
+def test_non_blocking_by_others(pipe: tuple[int, int]) -> None:
+    """A descriptor that somebody else made non-blocking is waited for all the same."""
+    reader, writer = pipe
+    os.set_blocking(reader, False)
+    component = reading(reader)
+    arrived = capture(component)
+    with running(component):
+        os.write(writer, b"one\n")
+        wait_for(lambda: arrived.messages == [b"one"])
+        os.write(writer, b"two\n")
+        wait_for(lambda: arrived.messages == [b"one", b"two"])
+    os.close(writer)
+
+
+def test_write_only(tmp_path: Path) -> None:
+    """A descriptor that is open for writing only is the user's mistake, told at once."""
+    with (tmp_path / "out").open("wb") as file, pytest.raises(OpenError, match="for writing only"):
+        reading(file.fileno()).open()
+
+
+def test_directory(tmp_path: Path) -> None:
+    """So is a directory."""
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(OpenError, match="directory"):
+            reading(fd).open()
+    finally:
+        os.close(fd)
+
+
+def test_closed() -> None:
+    """A process that was started without standard input says so, whatever has its number by now."""
+    program = "from message_passing.inputs.stdin import StdinInput; StdinInput().open()"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" 0<&-', sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "OpenError: standard input is closed" in ran.stderr
+
+
+def test_closed_descriptor() -> None:
+    """A descriptor that was closed since is told apart from one that is empty."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(OpenError, match="standard input is closed"):
+        reading(reader).open()
