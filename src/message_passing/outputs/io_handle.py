@@ -43,14 +43,13 @@ class IOHandleOutput(Output):
         """
         self._text = isinstance(self.fh, io.TextIOBase)
         try:
-            if self._text:
-                self.fh.write("")
-            else:
-                self.fh.write(b"")
+            self.fh.write("" if self._text else b"")
         except TypeError:
             self._text = True
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise OpenError(f"cannot write to {self.fh!r}: {error}") from error
+        except OSError:
+            pass  # a full disk for one: it is reported with the messages that meet it
 
     def write_many(self, messages: list[Any]) -> None:
         """One write for the batch."""

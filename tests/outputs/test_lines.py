@@ -1,0 +1,73 @@
+"""A batch as one block of lines, and what of it was written."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.outputs._lines import as_block, unfinished, write_all
+from message_passing.outputs.null import NullOutput
+from message_passing.testing import TestOutput, wait_for
+
+
+def test_bytes_and_text() -> None:
+    """Bytes are written as they are, text as UTF-8, and neither emptiness nor bad text is a hindrance."""
+    block, lines = as_block(NullOutput(), [b"\xff", "é", "", bytearray(b"0"), memoryview(b"m"), "\ud800"])
+    assert lines == [b"\xff", "é".encode(), b"", b"0", b"m", b"\\ud800"]
+    assert block == b"\n".join([*lines, b""])
+
+
+def test_anything_else_needs_an_encoder() -> None:
+    """An object is not written as its repr: it fails, alone, with a hint what is missing."""
+    errors = TestOutput()
+    component = NullOutput(error=errors)
+    block, lines = as_block(component, [b"one", {"a": 1}, None, b"two"])
+    assert (block, lines) == (b"one\ntwo\n", [b"one", b"two"])
+    assert component.metrics.failed == 2
+    (report,) = errors.messages
+    assert "type dict cannot be written" in report["exception"]
+    assert "put an encoder before" in report["exception"]
+    assert report["count"] == 2
+
+
+@given(st.lists(st.binary(max_size=4).filter(lambda line: b"\n" not in line), max_size=6), st.integers(0, 40))
+def test_unfinished_lines(lines: list[bytes], written: int) -> None:
+    """Written are those lines that a reader finds if the rest of the block never comes."""
+    block = b"\n".join([*lines, b""])[:written] if lines else b""
+    found = block.split(b"\n")
+    if not found[-1]:
+        found.pop()  # what is after the last newline is no line
+    whole = [line for line, got in zip(lines, found, strict=False) if line == got]
+    assert lines[len(whole) :] == unfinished(lines, len(block))
+
+
+def test_waits_for_a_full_pipe() -> None:
+    """On a non-blocking descriptor that is full, it waits for room, and loses nothing."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    data = os.urandom(1_000_000)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(write_all(writer, data)))
+    thread.start()
+    received = b""
+    while len(received) < len(data):
+        received += os.read(reader, 65536)
+    wait_for(lambda: results)
+    thread.join()
+    os.close(reader)
+    os.close(writer)
+    assert received == data
+    assert results == [(len(data), None)]
+
+
+def test_says_how_far_it_came() -> None:
+    """A reader that goes away is returned with the number of bytes that it had room for."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    written, error = write_all(writer, b"data")
+    os.close(writer)
+    assert written == 0
+    assert isinstance(error, BrokenPipeError)
