@@ -101,8 +101,9 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        package = (error.name or "").partition(".")[0]
         raise ComponentError(
-            f"this needs the package {error.name!r}: install it with `pip install 'message-passing[{extra}]'`"
+            f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
         ) from error
 
 

@@ -81,7 +81,8 @@ def names(kind: str) -> list[str]:
             found.append(stem)  # its optional dependency is missing
         else:
             found.append(cls.name)
-    plugged = _plugged_in(kind).names
+    built_in = _files(kind)
+    plugged = [one.name for one in _plugged_in(kind) if _fold(one.name) not in built_in]
     return sorted({*found, *plugged}, key=str.casefold)
 
 
