@@ -1,0 +1,87 @@
+"""What is said of a message that failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.codecs.json import JSONEncoder
+from message_passing.errors import DecodingError
+from message_passing.failures import DATA_LIMIT, last_resort, report
+
+
+def test_the_fields_are_those_of_the_original() -> None:
+    """Bytes are `packed_data`, as in Message::Passing::Exception::Decoding."""
+    assert report("JSON decoder", DecodingError("malformed"), [b"{"]) == {
+        "class": "message_passing.errors.DecodingError",
+        "exception": "malformed",
+        "component": "JSON decoder",
+        "packed_data": "{",
+    }
+
+
+def test_an_object_is_stringified() -> None:
+    """What was no text is told as Python writes it."""
+    assert report("x", ValueError("no"), [{"a": 1}])["stringified_data"] == "{'a': 1}"
+
+
+def test_a_strangers_error_says_where_it_was_raised() -> None:
+    """An error that is not ours comes with file, line and function, since its text may say little."""
+    try:
+        cast("dict[str, int]", {})["missing"]
+    except KeyError as error:
+        described = report("x", error, [])
+    assert described["class"] == "KeyError"
+    assert described["at"].endswith("in test_a_strangers_error_says_where_it_was_raised")
+
+
+def test_an_error_without_text_tells_its_class() -> None:
+    """`exception` is never empty."""
+    assert report("x", ValueError(), [])["exception"] == "ValueError"
+
+
+def test_a_batch_that_failed_is_counted() -> None:
+    """Several messages are one report with the first of them."""
+    described = report("x", ValueError("no"), ["a", "b", "c"])
+    assert (described["packed_data"], described["count"]) == ("a", 3)
+
+
+@pytest.mark.parametrize(
+    ("message", "rest"),
+    [(b"x" * (DATA_LIMIT + 5), "(5 bytes more)"), ("x" * (DATA_LIMIT + 7), "(7 characters more)")],
+)
+def test_long_data_is_cut_and_says_so(message: Any, rest: str) -> None:
+    """A large message does not make a large report."""
+    shown = report("x", ValueError("no"), [message])["packed_data"]
+    assert shown == f"{'x' * DATA_LIMIT}... {rest}"
+
+
+def test_a_large_object_is_cut() -> None:
+    """Neither long lists nor long texts within an object get through whole."""
+    shown = report("x", ValueError("no"), [{"a": "x" * 100_000, "b": list(range(100_000))}])
+    assert len(shown["stringified_data"]) < 3 * DATA_LIMIT
+
+
+@given(st.one_of(st.binary(), st.text(st.characters(codec=None)), st.dictionaries(st.text(), st.binary())))
+def test_every_report_can_be_written(message: Any) -> None:
+    """Whatever the message held, the report is one line of UTF-8 JSON."""
+    line = JSONEncoder().filter(report("x", DecodingError("no"), [message]))
+    assert b"\n" not in line
+    assert json.loads(line.decode("utf-8"))["exception"] == "no"
+
+
+def test_last_resort_writes_one_json_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """When there is no error chain, or it has failed, stderr has it."""
+    last_resort({"exception": "no", "odd": {1, 2}.__class__})
+    assert json.loads(capsys.readouterr().err)["exception"] == "no"
+
+
+def test_last_resort_survives_a_closed_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon may have no stderr at all: nothing is raised."""
+    monkeypatch.setattr(sys, "stderr", None)
+    last_resort({"exception": "no"})

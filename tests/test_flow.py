@@ -1,0 +1,328 @@
+"""The contract of inputs, filters and outputs: batches, counters, failures, connections."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.errors import OptionError, OutputClosedError
+from message_passing.filters.null import NullFilter
+from message_passing.filters.t import TFilter
+from message_passing.flow import Filter, Input, Output
+from support import Kept, accounted_for
+
+
+class Odd(Filter):
+    """Drops even numbers, and fails on what is no number."""
+
+    def filter(self, message: Any) -> Any:
+        """Drop it or not."""
+        return message if message % 2 else None
+
+
+class Gone(Output):
+    """Its reader has gone."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Say so."""
+        raise OutputClosedError("nobody reads")
+
+
+class Full(Output):
+    """Takes some of a batch, and then fails as a whole."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Fail."""
+        raise OSError("disk full")
+
+
+class Slow(Kept):
+    """Counts how often it was waited for."""
+
+    drained = 0
+
+    async def drain(self) -> None:
+        """Count."""
+        self.drained += 1
+
+
+class Source(Input):
+    """Emits two batches."""
+
+    async def run(self) -> None:
+        """Emit them."""
+        self.emit([1, 2])
+        await self.drain()
+        self.emit([])
+        self.emit([3])
+
+
+@pytest.mark.parametrize("message", [b"", b"0", "", "0", 0, False, 0.0, {}, []])
+def test_empty_and_zero_messages_are_messages(message: Any) -> None:
+    """Only None is dropped: the original lost every false value at every filter."""
+    end = Kept()
+    NullFilter(output_to=Echo(output_to=end)).consume(message)
+    assert end.messages == [message]
+
+
+class Echo(Filter):
+    """Passes messages on one by one."""
+
+    def filter(self, message: Any) -> Any:
+        """The message."""
+        return message
+
+
+def test_a_batch_stays_a_batch() -> None:
+    """What goes on of a batch goes on together, and an empty rest is not handed on."""
+    end = Kept()
+    odd = Odd(output_to=end)
+    odd.consume_many([1, 2, 3])
+    odd.consume_many([2])
+    assert end.batches == [[1, 3]]
+
+
+@given(st.lists(st.lists(st.one_of(st.integers(), st.text(), st.none()))))
+def test_every_message_is_counted_exactly_once(batches: list[list[Any]]) -> None:
+    """Whatever comes in, received is the sum of what became of it, and the order is kept."""
+    end, errors = Kept(), Kept()
+    odd = Odd(output_to=end, error=errors)
+    for batch in batches:
+        odd.consume_many(batch)
+    messages = [message for batch in batches for message in batch]
+    numbers = [message for message in messages if isinstance(message, int)]
+    assert end.messages == [number for number in numbers if number % 2]
+    assert odd.metrics.received == len(messages)
+    assert odd.metrics.failed == len(errors.messages) == len(messages) - len(numbers)
+    assert odd.metrics.filtered == sum(1 for number in numbers if not number % 2)
+    assert accounted_for(odd)
+    assert accounted_for(end)
+
+
+def test_a_failing_message_does_not_keep_the_next_from_going_on() -> None:
+    """The one is told, with what it was; the others pass."""
+    end, errors = Kept(), Kept()
+    Odd(output_to=end, error=errors).consume_many([1, "x", 3])
+    assert end.messages == [1, 3]
+    assert errors.messages[0]["packed_data"] == "x"
+
+
+def test_an_output_that_fails_a_whole_batch_reports_it_once() -> None:
+    """A full disk is one report with a count, not one for each line."""
+    errors = Kept()
+    full = Full(error=errors)
+    full.consume_many([b"a", b"b", b"c"])
+    assert errors.messages[0]["count"] == 3
+    assert full.metrics.failed == 3
+    assert accounted_for(full)
+
+
+def test_a_reader_that_has_gone_is_told_to_the_input() -> None:
+    """`OutputClosedError` reaches the head of the chain; the loss is counted once, where it happened."""
+    gone = Gone()
+    head = NullFilter(output_to=Odd(output_to=gone))
+    with pytest.raises(OutputClosedError):
+        head.consume_many([1, 2, 3])
+    assert gone.snapshot()["dropped"] == {"closed": 2}
+    for component in (head, head.outputs()[0], gone):
+        assert accounted_for(component), component.snapshot()
+    assert head.metrics.lost() == 0
+
+
+def test_without_output_to_messages_are_counted_as_lost() -> None:
+    """They are not kept, and not lost in silence."""
+    null = NullFilter()
+    null.consume_many([1, 2])
+    assert null.outputs()[0].metrics.dropped == {"no output_to": 2}
+
+
+def test_an_output_may_be_any_object_with_consume() -> None:
+    """It is called for each message, and is counted for like a component."""
+
+    class Plain:
+        def __init__(self) -> None:
+            self.got: list[Any] = []
+
+        def consume(self, message: Any) -> None:
+            if message == "bad":
+                raise ValueError("bad")
+            self.got.append(message)
+
+    plain, errors = Plain(), Kept()
+    null = NullFilter(output_to=plain, error=errors)
+    null.outputs()[0].error = errors
+    null.consume_many(["a", "bad", "b"])
+    assert plain.got == ["a", "b"]
+    assert errors.messages[0]["exception"] == "bad"
+
+
+def test_a_class_is_an_output_by_defining_consume() -> None:
+    """`consume` as the user writes it is behind the counted door, and is called for each of a batch."""
+
+    class Printer(Output):
+        def on_init(self) -> None:
+            self.got: list[Any] = []
+
+        def consume(self, message: Any) -> None:
+            self.got.append(message)
+
+    printer = Printer()
+    printer.consume_many([1, 2])
+    printer.consume(3)
+    assert printer.got == [1, 2, 3]
+    assert printer.metrics.received == 3
+
+
+def test_a_class_is_an_output_by_defining_consume_many() -> None:
+    """The same for a batch."""
+
+    class Batches(Output):
+        def on_init(self) -> None:
+            self.got: list[Any] = []
+
+        def consume_many(self, messages: list[Any]) -> None:
+            self.got.append(messages)
+
+    batches = Batches()
+    batches.consume(1)
+    batches.consume_many([2, 3])
+    assert batches.got == [[1], [2, 3]]
+    assert batches.metrics.received == 3
+
+
+def test_overriding_the_door_of_a_class_that_has_a_hook_is_refused() -> None:
+    """It would count twice or not at all: the class statement says what to override."""
+    with pytest.raises(TypeError, match="override write_many instead"):
+
+        class Wrong(Kept):
+            def consume_many(self, messages: list[Any]) -> None:
+                """Never called."""
+
+
+def test_a_subclass_that_defines_only_filter_is_called_message_by_message() -> None:
+    """The most derived definition wins, although its base works by the batch."""
+
+    class Doubled(NullFilter):
+        def filter(self, message: Any) -> Any:
+            return message * 2
+
+    end = Kept()
+    Doubled(output_to=end).consume_many([1, 2])
+    assert end.messages == [2, 4]
+
+
+def test_a_subclass_that_defines_only_consume_is_called_message_by_message() -> None:
+    """The same for an output."""
+
+    class Reversed(Kept):
+        def write(self, message: Any) -> None:
+            self.batches.append([-message])
+
+    end = Reversed()
+    end.consume_many([1, 2])
+    assert end.messages == [-1, -2]
+
+
+def test_a_filter_that_says_nothing_is_an_error_for_each_message() -> None:
+    """What is missing is told by name."""
+
+    class Empty(Filter):
+        pass
+
+    errors = Kept()
+    Empty(error=errors, output_to=Kept()).consume(1)
+    assert errors.messages[0]["exception"] == "Empty must define filter"
+
+
+def test_an_output_that_says_nothing_is_an_error_for_each_message() -> None:
+    """What is missing is told by name."""
+
+    class Empty(Output):
+        pass
+
+    errors = Kept()
+    Empty(error=errors).consume(1)
+    assert errors.messages[0]["exception"] == "Empty must define consume (or write_many)"
+
+
+def test_an_input_that_says_nothing_is_an_error() -> None:
+    """What is missing is told by name."""
+
+    class Empty(Input):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Empty must define run"):
+        asyncio.run(Empty().run())
+
+
+def test_an_output_to_that_is_no_output_is_refused() -> None:
+    """The message says what is needed."""
+    with pytest.raises(OptionError, match="output_to must have a `consume` method, not 5"):
+        NullFilter(output_to=5)
+
+
+def test_a_list_of_outputs_is_refused_with_a_hint_at_t() -> None:
+    """The one filter that takes a list is named."""
+    with pytest.raises(OptionError, match="put a T filter between"):
+        NullFilter(output_to=[Kept()])
+
+
+def test_output_to_can_be_set_later() -> None:
+    """A declared chain connects what it has made."""
+    end = Kept()
+    null = NullFilter()
+    null.connect_to(end)
+    null.consume(1)
+    assert end.messages == [1]
+    assert null.output_to is end
+
+
+def test_an_input_counts_what_it_takes_and_hands_on() -> None:
+    """An empty batch is none."""
+    end = Slow()
+    source = Source(output_to=end)
+    asyncio.run(source.run())
+    assert end.batches == [[1, 2], [3]]
+    assert accounted_for(source)
+    assert source.metrics.received == 3
+
+
+def test_drain_waits_for_everything_downstream() -> None:
+    """Through filters, and on every branch."""
+    left, right = Slow(), Slow()
+    source = Source(output_to=NullFilter(output_to=TFilter(output_to=[left, right])))
+    asyncio.run(source.run())
+    assert (left.drained, right.drained) == (1, 1)
+
+
+def test_what_arrives_after_closing_is_counted_as_dropped() -> None:
+    """It is not an error: a peer may still send while a chain is closed."""
+    end = Kept()
+    end.close()
+    end.consume_many([1, 2])
+    assert end.messages == []
+    assert end.snapshot()["dropped"] == {"closed": 2}
+    assert accounted_for(end)
+
+
+def test_opening_on_demand_that_fails_fails_the_batch() -> None:
+    """It is told in the error chain, and tried again with the next batch."""
+
+    class Shut(Kept):
+        tries = 0
+
+        def on_open(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise OSError("not yet")
+
+    errors = Kept()
+    shut = Shut(error=errors)
+    shut.consume(1)
+    shut.consume(2)
+    assert shut.messages == [2]
+    assert errors.messages[0]["exception"] == "not yet"
