@@ -77,9 +77,13 @@ def check_component(cls: type[Component], **given: Any) -> None:
 
 def _cannot_open(values: dict[str, Any], error: OpenError) -> str:
     return (
-        f"it cannot be opened with {values} ({error}): if that is this machine's fault, give check_component "
-        "other options (free_port() finds a port)"
+        f"it cannot be opened with {values} ({_one_line(error)}): if that is this machine's fault, give "
+        "check_component other options (free_port() finds a port)"
     )
+
+
+def _one_line(error: Exception) -> str:
+    return "; ".join(str(error).splitlines())
 
 
 def _described(cls: type[Any], _values: dict[str, Any]) -> Iterator[str]:
@@ -94,7 +98,7 @@ def _options_checked(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
     try:
         cls(**cls.example)
     except OptionError as error:
-        yield f"its own `example` is refused ({error}): let the class show options that work"
+        yield f"its own `example` is refused ({_one_line(error)}): let the class show options that work"
         return
     for unknown, near in _unknown_names(cls):
         try:
@@ -122,7 +126,10 @@ def _unknown_names(cls: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _opens_and_closes(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
-    _live_once(cls, values)  # what is made once for a process (a context, a pool) is no leak
+    if faults := _live_once(cls, values):
+        yield from faults
+        return
+    # what is there now was made once for the process (a context, a pool): only what comes next is a leak
     files, threads = _open_files(), set(threading.enumerate())
     for _ in range(2):
         yield from _live_once(cls, values)
@@ -141,7 +148,7 @@ def _opens_and_closes(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
 def _live_once(cls: type[Any], values: dict[str, Any]) -> list[str]:
     component, _, _ = _make(cls, values)
     faults: list[str] = []
-    for door in ("open", "open", "reopen", "run", "close", "close"):
+    for door in ("open", "open", "reopen", "run", "close_one", "close_one"):
         try:
             if door != "run":
                 getattr(component, door)()
@@ -219,7 +226,7 @@ def _adds_up(counted: Snapshot, way: str) -> Iterator[str]:
     lost = sum(counted["dropped"].values()) + counted["failed"]
     accounted = counted["passed"] + counted["filtered"] + counted["held"] + lost
     several = counted["passed"] > received  # it makes more messages of one
-    if accounted < received or (accounted > received and not several):
+    if counted["passed"] < 0 or accounted < received or (accounted > received and not several):
         yield f"its counters do not add up after {way} ({counted}): count each message once"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from message_passing.flow import Input
@@ -58,7 +58,7 @@ def run_input(component: Input, *, timeout: float = 10.0) -> None:
             component.stopped()
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
     """Open and run `component` in a thread while the block runs, then stop and close it, as a chain does.
 
@@ -69,19 +69,24 @@ def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
     with component:
         loop = asyncio.new_event_loop()
         task = loop.create_task(component.run())
-        thread = threading.Thread(target=loop.run_until_complete, args=(asyncio.wait([task]),), daemon=True)
+        thread = threading.Thread(target=_run_loop, args=(loop, task), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            loop.call_soon_threadsafe(task.cancel)
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(task.cancel)
             thread.join(timeout)
             if thread.is_alive():
                 raise TimeoutError(f"{component.label} goes on {timeout} s after it was cancelled")
-            loop.close()
             component.stopped()
         if not task.cancelled():
             task.result()
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    with contextlib.closing(loop):
+        loop.run_until_complete(asyncio.wait([task]))
 
 
 def wait_for(condition: Callable[[], T], timeout: float = 5.0) -> T:
