@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.codecs import _packed
-from message_passing.errors import DecodingError, Fault, OptionError, did_you_mean, needs_extra
+from message_passing.errors import DecodingError, Fault, OptionError, needs_extra
 from message_passing.flow import Decoder, Encoder
 from message_passing.options import option
 
@@ -69,8 +69,7 @@ class _Crypt:
         bare = re.sub(r"^(?:Crypt::)?(?:Cipher::|OpenSSL::)?", "", cipher, flags=re.IGNORECASE)
         known = _BY_FOLD.get(re.sub("[^a-z0-9]", "", bare.casefold()))
         if known is None:
-            hint = did_you_mean(bare, _CIPHERS) or ""
-            text = f"{label}: there is no encryption_cipher {cipher!r}{hint}; there are {', '.join(_CIPHERS)}"
+            text = f"{label}: there is no encryption_cipher {cipher!r} (there are {', '.join(_CIPHERS)})"
             raise OptionError(Fault(text, "encryption_cipher"))
         self._passphrase = passphrase.encode("utf-8", "surrogateescape")
         self._block = _CIPHERS[known]

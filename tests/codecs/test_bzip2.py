@@ -1,0 +1,111 @@
+"""Bzip2, there and back."""
+
+from __future__ import annotations
+
+import bz2
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.codecs.bzip2 import Bzip2Decoder, Bzip2Encoder
+from message_passing.errors import DecodingError, EncodingError, OptionError
+from support import Kept, accounted_for
+
+encode = Bzip2Encoder().filter
+decode = Bzip2Decoder().filter
+
+
+@given(st.binary(), st.integers(1, 9))
+def test_bytes_come_back_at_every_level(data: bytes, level: int) -> None:
+    """In the original's form: a byte and the size before an ordinary stream."""
+    packed = Bzip2Encoder(level=level).filter(data)
+    assert packed[:5] == b"\xf0" + len(data).to_bytes(4, "big")
+    assert decode(packed) == bz2.decompress(packed[5:]) == data
+
+
+@given(st.text())
+def test_text_travels_as_utf8(text: str) -> None:
+    """It comes back as the bytes of its UTF-8."""
+    assert decode(encode(text)) == text.encode()
+
+
+@given(st.binary())
+def test_ordinary_bzip2_is_understood(data: bytes) -> None:
+    """Also several streams one after the other, as `cat a.bz2 b.bz2` makes them."""
+    assert decode(bz2.compress(data)) == data
+    assert decode(bz2.compress(data) + bz2.compress(b"more")) == data + b"more"
+
+
+def test_the_level_is_written_into_the_stream() -> None:
+    """The option has an effect, and its bounds are checked."""
+    assert Bzip2Encoder(level=9).filter(b"hello")[5:9] == b"BZh9"
+    assert encode(b"hello")[5:9] == b"BZh6", "memBzip's own"
+    with pytest.raises(OptionError, match="'level' must be int >= 1 <= 9, not 10"):
+        Bzip2Encoder(level=10)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it ends too early"),
+        (b"\xf0", "Invalid data stream"),
+        (encode(b"hello")[:5], "Invalid data stream"),
+        (encode(b"hello")[:-1], "it ends too early"),
+        (b"plain text", "Invalid data stream"),
+        (encode(b"hello")[:-4] + bytes(4), "Invalid data stream"),
+        (encode(b"hello") + b"rest", "Invalid data stream"),
+        (b"\xf0" + bytes(4) + bz2.compress(b"hello"), "it unpacks to 5 bytes and says 0"),
+    ],
+)
+def test_what_is_not_bzip2_is_a_decoding_error(data: bytes, reason: str) -> None:
+    """Cut off, damaged, or something else; the next message goes on."""
+    end, errors = Kept(), Kept()
+    decoder = Bzip2Decoder(output_to=end, error=errors)
+    decoder.consume_many([data, encode(b"next")])
+    assert end.messages == [b"next"]
+    assert errors.messages[0]["class"] == "message_passing.errors.DecodingError"
+    assert reason in errors.messages[0]["exception"]
+    assert accounted_for(decoder)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(99, True), (100, True), (101, False)])
+def test_max_size_is_the_most_that_a_message_unpacks_to(size: int, fits: bool) -> None:
+    """To the byte, whether the message says its size or not."""
+    decoder = Bzip2Decoder(max_size=100)
+    for packed in (encode(b"x" * size), bz2.compress(b"x" * 50) + bz2.compress(b"x" * (size - 50))):
+        if fits:
+            assert len(decoder.filter(packed)) == size
+        else:
+            with pytest.raises(DecodingError, match=r"more than 100 bytes \(max_size\)"):
+                decoder.filter(packed)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """The memory that is used stays near the limit, not near what the message would become."""
+    bomb = bz2.compress(bytes(50_000_000))
+    decoder = Bzip2Decoder(max_size=1_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodingError):
+            decoder.filter(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("message", [{"a": 1}, 5, ["x"]])
+def test_objects_are_refused(message: Any) -> None:
+    """Both ways, with what to do about it."""
+    with pytest.raises(EncodingError, match=r"takes text or bytes, not .*: make JSON of it first"):
+        encode(message)
+    with pytest.raises(DecodingError, match="takes bytes, not"):
+        decode(message)
+
+
+def test_any_kind_of_bytes_will_do() -> None:
+    """An input may hand on a view of its buffer."""
+    assert decode(memoryview(encode(bytearray(b"hello")))) == b"hello"
