@@ -16,7 +16,7 @@ The most derived definition wins: a subclass that defines only `filter` of a cla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
 from message_passing.errors import Fault, OptionError, OutputClosedError
@@ -175,6 +175,9 @@ class Filter(Source, Output):
     """Takes messages and hands on some, all or others. Define `filter`."""
 
     kind = "filter"
+
+    looks: ClassVar[bool] = True
+    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A class that says only what happens to one message is called for one message."""

@@ -22,6 +22,7 @@ class DelayFilter(Filter):
     """
 
     name = "Delay"
+    looks = False
     example = MappingProxyType({"delay_for": 0.5})
 
     delay_for: float = option(description="Seconds to hold each message.", ge=0)

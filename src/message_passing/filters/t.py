@@ -25,6 +25,7 @@ class TFilter(Filter):
     """
 
     name = "T"
+    looks = False
     example = MappingProxyType({"copy": False})
 
     output_to: Any = option(
