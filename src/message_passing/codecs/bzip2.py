@@ -74,9 +74,7 @@ class Bzip2Encoder(Encoder):
     name = "Bzip2"
     example = MappingProxyType({"level": 9})
 
-    level: int = option(
-        default=6, description="1 needs least memory, 9 mostly packs smallest.", ge=1, le=9
-    )
+    level: int = option(default=6, description="1 needs least memory, 9 mostly packs smallest.", ge=1, le=9)
 
     def filter(self, message: Any) -> bytes:
         """Pack one message.
