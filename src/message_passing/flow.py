@@ -184,6 +184,9 @@ class Filter(Source, Output):
         super().__init_subclass__(**kwargs)
         if "filter" in cls.__dict__ and "filter_many" not in cls.__dict__:
             cls.filter_many = Filter.filter_many  # type: ignore[method-assign]
+        hooks = {"filter", "filter_many", "write", "write_many"}
+        if "looks" not in cls.__dict__ and not hooks.isdisjoint(cls.__dict__):
+            cls.looks = True  # a subclass of one that does not look does something of its own
 
     def filter(self, message: Any) -> Any:
         """One message in; one message out, or None to drop it. Whatever it raises is reported."""

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import DecodingError, EncodingError
+from message_passing.filters.null import NullFilter
 from support import Kept, accounted_for
 
 encode = JSONEncoder().filter
@@ -342,6 +343,44 @@ def test_an_object_that_is_decoded_already_passes() -> None:
     """As in the original, so that a chain made by hand may skip the encoding."""
     message = {"a": 1}
     assert decode(message) is message
+
+
+@pytest.mark.parametrize("hook", ["filter", "filter_many"])
+def test_a_filter_made_of_one_that_does_not_look_is_given_objects(hook: str) -> None:
+    """What its base may leave undecoded, its own code may not: it would see bytes."""
+    seen: list[Any] = []
+
+    def note(_: Any, given: Any) -> Any:
+        seen.append(given)
+        return given
+
+    own: Any = type("Own", (NullFilter,), {hook: note})
+    end = Kept()
+    JSONDecoder(output_to=own(output_to=JSONEncoder(output_to=end))).consume(b'{"a":1}')
+    assert seen == [{"a": 1} if hook == "filter" else [{"a": 1}]]
+    assert end.messages == [b'{"a":1}']
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1} ', b'{"a":\n1}', b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":"\\ud800 and more of it"}',
+        b'{"a":"\\udc00 and more of it"}', b'{"a":"\\x"}', b'{"a":"\x01"}', b'{"a":01}',
+        b"[1]", b'"x"', b"null", b"{", b"", b'{"a":NaN}', b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)  # fmt: skip
+def test_what_nobody_looks_into_fails_and_passes_just_as_what_is_looked_into(data: bytes) -> None:
+    """Passing text on as it came is a short cut, and changes nothing but the spaces in it."""
+    outcomes = []
+    for between in (NullFilter, type("Looking", (NullFilter,), {"looks": True})):
+        end, errors = Kept(), Kept()
+        through: Any = between(output_to=JSONEncoder(output_to=end))
+        JSONDecoder(output_to=through, error=errors).consume_many([b'{"n":0}', data])
+        outcomes.append(
+            ([line.replace(b" ", b"") for line in end.messages], [e["exception"] for e in errors.messages])
+        )
+        assert all(b"\n" not in line for line in end.messages)
+    assert outcomes[0] == outcomes[1]
 
 
 def test_a_hundred_megabytes_are_a_message() -> None:
