@@ -21,7 +21,7 @@ class Odd(Filter):
 
     def filter(self, message: Any) -> Any:
         """Drop it or not."""
-        return message if message % 2 else None
+        return message if message & 1 else None
 
 
 class Gone(Output):

@@ -71,7 +71,12 @@ class _Crypt:
         if known is None:
             text = f"{label}: there is no encryption_cipher {cipher!r} (there are {', '.join(_CIPHERS)})"
             raise OptionError(Fault(text, "encryption_cipher"))
-        self._passphrase = passphrase.encode("utf-8", "surrogateescape")
+        try:
+            self._passphrase = passphrase.encode("utf-8", "surrogateescape")  # a shell's bytes, as they were
+        except UnicodeEncodeError as error:
+            raise OptionError(
+                Fault(f"{label}: encryption_key is no text: {error}", "encryption_key")
+            ) from error
         self._block = _CIPHERS[known]
 
     def encrypted(self, data: bytes) -> bytes:
