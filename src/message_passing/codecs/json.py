@@ -64,7 +64,6 @@ class JSONDecoder(Decoder):
             return super().filter_many(messages)
         return decoded if None not in decoded else super().filter_many(messages)
 
-
     def _all_plain(self, messages: list[Any]) -> bool:
         """Whether each is bytes: one well-formed JSON object in UTF-8, on one line."""
         if {*map(type, messages)} != {bytes}:
