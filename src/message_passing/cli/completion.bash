@@ -1,0 +1,50 @@
+# bash completion of message-passing. Written by scripts/completion.py: change that.
+
+_message_passing() {
+    # bash cuts words at ':' and '=', so the line itself is looked at.
+    local line="${COMP_LINE:0:COMP_POINT}" current previous words= kept= word
+    current="${line##*[[:space:]]}"
+    previous="${line%"$current"}"
+    previous="${previous%"${previous##*[![:space:]]}"}"
+    previous="${previous##*[[:space:]]}"
+    case "$current" in
+        --*=*) previous="${current%%=*}" current="${current#*=}" ;;
+    esac
+    case "$COMP_WORDBREAKS" in
+        # What stands before the last ':' is on the line already, and bash keeps it.
+        *:*) kept="${current%"${current##*:}"}" ;;
+    esac
+    COMPREPLY=()
+    case "${previous//-/_}" in
+        __input) words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
+        __output) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        __filter) words='All Delay Key Mangle Null Regexp T ToLogstash' ;;
+        __decoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
+        __encoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
+        __error) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        __error_encoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
+        __io_priority) words='none be rt idle' ;;
+        __completion) words='bash zsh' ;;
+        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ' ;;
+        __user)
+            while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
+            return ;;
+        __configfile|__pid_file)
+            compopt -o filenames 2>/dev/null
+            while read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
+            return ;;
+        *_options) return ;;
+        *)
+            case "$current" in
+                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --configfile --help --version --describe --completion' ;;
+                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --configfile --help --version --describe --completion' ;;
+            esac ;;
+    esac
+    for word in $words; do
+        case "$word" in
+            "$current"*) COMPREPLY+=("${word#"$kept"}") ;;
+        esac
+    done
+}
+
+complete -F _message_passing message-passing message-pass

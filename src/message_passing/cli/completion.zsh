@@ -1,0 +1,46 @@
+#compdef message-passing message-pass
+# zsh completion of message-passing. Written by scripts/completion.py: change that.
+
+_message_passing_input() { compadd -- FileTail Null Socket::UDP STDIN ZeroMQ }
+_message_passing_output() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
+_message_passing_filter() { compadd -- All Delay Key Mangle Null Regexp T ToLogstash }
+_message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
+_message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
+_message_passing_error() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
+_message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
+_message_passing_io_priority() { compadd -- none be rt idle }
+_message_passing_completion() { compadd -- bash zsh }
+_message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ }
+
+_message_passing() {
+    _arguments \
+        --input':input:_message_passing_input' \
+        \*{--input_options,--input-options}':options:' \
+        --output':output:_message_passing_output' \
+        \*{--output_options,--output-options}':options:' \
+        --filter':filter:_message_passing_filter' \
+        \*{--filter_options,--filter-options}':options:' \
+        --decoder':decoder:_message_passing_decoder' \
+        \*{--decoder_options,--decoder-options}':options:' \
+        --encoder':encoder:_message_passing_encoder' \
+        \*{--encoder_options,--encoder-options}':options:' \
+        --error':error:_message_passing_error' \
+        \*{--error_options,--error-options}':options:' \
+        {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder' \
+        \*{--error_encoder_options,--error-encoder-options}':options:' \
+        --daemonize'[Go to the background once the chain runs.]' \
+        {--pid_file,--pid-file}'[File to write the process id to.]:file:_files' \
+        --user'[User to become, once privileged sockets are open.]:user:_users' \
+        {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority' \
+        --configfile'[JSON, TOML or YAML file with these options.]:file:_files' \
+        --help \
+        --version \
+        --describe'::describe:_message_passing_describe' \
+        --completion'::completion:_message_passing_completion'
+}
+
+if [ "$funcstack[1]" = "_message_passing" ]; then
+    _message_passing "$@"
+else
+    compdef _message_passing message-passing message-pass
+fi

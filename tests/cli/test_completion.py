@@ -1,0 +1,130 @@
+"""The completion scripts: what a real bash completes with the one, and that neither is stale."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from documents import ROOT
+from message_passing.cli.completion import SHELLS, completion
+from message_passing.cli.main import MessagePassing
+from message_passing.errors import ConfigError
+
+BASH = shutil.which("bash") or ""
+ZSH = shutil.which("zsh")
+
+ASK = r"""
+source "$1"
+shift
+COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
+[ "${2-}" ] && COMP_WORDBREAKS=$2
+_message_passing
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+def run(*words: str, folder: Path) -> str:
+    """What a command prints."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def completed(line: str, folder: Path, *word_breaks: str) -> list[str]:
+    """What bash would offer at the end of a line."""
+    script = folder / "completion.bash"
+    script.write_text(completion("bash"))
+    return run(BASH, "-c", ASK, "ask", str(script), line, *word_breaks, folder=folder).split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("message-passing --inp", ["--input", "--input_options"]),
+        ("message-passing --input-", ["--input-options"]),
+        ("message-pass --input STDIN --pid", ["--pid_file"]),
+        ("message-passing --input Z", ["ZeroMQ"]),
+        ("message-passing --input=Z", ["ZeroMQ"]),
+        ("message-passing --input    Z", ["ZeroMQ"]),
+        ("message-passing --input STDIN --output STD", ["STDERR", "STDOUT"]),
+        ("message-passing --filter T", ["T", "ToLogstash"]),
+        ("message-passing --encoder G", ["Gzip"]),
+        ("message-passing --decoder J", ["JSON"]),
+        ("message-passing --error F", ["File"]),
+        ("message-passing --error_encoder J", ["JSON"]),
+        ("message-passing --error-encoder J", ["JSON"]),
+        ("message-passing --describe ToL", ["ToLogstash"]),
+        ("message-passing --io_priority ", ["none", "be", "rt", "idle"]),
+        ("message-passing --completion z", ["zsh"]),
+        ("message-passing --user roo", ["root"]),
+        ("message-passing --input_options ", []),
+        ("message-passing --filter Nothing", []),
+    ],
+)
+def test_bash_completes(line: str, offered: list[str], tmp_path: Path) -> None:
+    """Options in both spellings, the names that fit the option, and words that it takes."""
+    assert completed(line, tmp_path) == offered
+
+
+def test_bash_completes_names_with_colons(tmp_path: Path) -> None:
+    """Bash cuts words at colons, unless told not to, so what is on the line is not offered again."""
+    assert completed("message-passing --input Sock", tmp_path) == ["Socket::UDP"]
+    assert completed("message-passing --input Socket::U", tmp_path) == ["UDP"]
+    assert completed("message-passing --input Socket::U", tmp_path, " \t\n") == ["Socket::UDP"]
+
+
+@pytest.mark.parametrize("option", ["--configfile", "--pid_file", "--pid-file"])
+def test_bash_completes_files(option: str, tmp_path: Path) -> None:
+    """Where a file's name is expected."""
+    (tmp_path / "chain one.toml").touch()
+    (tmp_path / "other").touch()
+    assert completed(f"message-passing {option} ch", tmp_path) == ["chain", "one.toml"]
+
+
+def test_every_option_is_offered(tmp_path: Path) -> None:
+    """In the original's spelling, as the command itself knows them."""
+    offered = set(completed("message-passing --", tmp_path))
+    assert {f"--{flag}" for flag in MessagePassing.component_choices()} <= offered
+    assert {"--help", "--version", "--configfile", "--daemonize"} <= offered
+
+
+def test_the_line_for_a_start_up_file_works(tmp_path: Path) -> None:
+    """`eval "$(message-passing --completion bash)"` completes both names of the command."""
+    line = 'eval "$(message-passing --completion bash)"; complete -p message-passing message-pass'
+    printed = run(BASH, "-c", line, folder=tmp_path)
+    assert [text.split()[-1] for text in printed.splitlines()] == ["message-passing", "message-pass"]
+
+
+@pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
+def test_zsh_takes_it(tmp_path: Path) -> None:
+    """Its syntax is right, and it registers both names."""
+    script = tmp_path / "completion.zsh"
+    script.write_text(completion("zsh"))
+    assert ZSH
+    program = 'compdef() { print -- "$@" }; source $1'
+    printed = run(ZSH, "-f", "-c", program, "ask", str(script), folder=tmp_path)
+    assert printed.split() == ["_message_passing", "message-passing", "message-pass"]
+
+
+def test_the_scripts_are_not_stale(tmp_path: Path) -> None:
+    """They say what the declarations say: otherwise, run `python scripts/completion.py`."""
+    run(sys.executable, str(ROOT / "scripts" / "completion.py"), "--check", folder=tmp_path)
+
+
+def test_an_unknown_shell_is_refused() -> None:
+    """With those that there are."""
+    with pytest.raises(ConfigError, match="bash or zsh"):
+        completion("fish")
+    assert all(completion(shell) for shell in SHELLS)
