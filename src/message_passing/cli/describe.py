@@ -26,10 +26,12 @@ def describe(name: str) -> str:
     if not name:
         lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
         return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
-    texts = []
+    texts: list[str] = []
     for kind in PACKAGES:
         try:
-            texts.append(_text(find(kind, name)))
+            text = _text(find(kind, name))
+            if text not in texts:  # a class named by its path may do for several kinds
+                texts.append(text)
         except ComponentError as error:
             if name.startswith("+") or "needs the package" in str(error):
                 problem = error
