@@ -67,6 +67,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._holders: list[Holder] = []
         self._stalled = False
         self._parents = False
+        self._flows: bool | None = None  # known with the first batch
 
     def on_open(self) -> None:
         """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
@@ -101,6 +102,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._parents:
             self.metrics.dropped["bound by the parent process"] += len(messages)
             return
+        if self._flows is None:
+            self._flows = _in_event_loop()
+            if self._flows:
+                self._let_flow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
             sender.send_many(messages)
             if sender.held:
@@ -122,10 +127,16 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     async def drain(self) -> None:
         """Wait while a receiver that is slow takes what is queued for it."""
+        self._let_flow()
         for sender in self._senders:
-            sender.overflow = _OVERFLOW
             if sender.held:
                 await self._wait_for(sender)
+
+    def _let_flow(self) -> None:
+        # Whoever sends from an event loop waits for `drain`: so what a batch has too many may be kept until then.
+        self._flows = True
+        for sender in self._senders:
+            sender.overflow = _OVERFLOW
 
     async def _wait_for(self, sender: Sender) -> None:
         deadline = time.monotonic() + (0 if self._stalled else _PATIENCE)
@@ -180,6 +191,14 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._parents = True
         else:
             self._opened = False
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _close_open_outputs() -> None:

@@ -106,7 +106,10 @@ class Sender:
 
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
-        if self._hears and (not self._prefixes or self._clock() - self._heard_at >= _HEAR_INTERVAL):
+        if not self._hears:
+            # ZeroMQ looks only now and then for workers that left; one that has gone would still be dealt to.
+            self._socket.getsockopt(zmq.EVENTS)
+        elif not self._prefixes or self._clock() - self._heard_at >= _HEAR_INTERVAL:
             self._hear()
         if self._waiting and self._listening():
             self._flush()

@@ -1,0 +1,219 @@
+"""The ZeroMQ input, on real sockets and in a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+import zmq.log.handlers
+from support import Kept
+
+from message_passing.errors import OptionError
+from message_passing.flow import Filter
+from message_passing.inputs.zeromq import ZeroMQInput, _next_size
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.testing import free_port, running, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def address() -> str:
+    """A free endpoint."""
+    return f"tcp://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Any]]:
+    """A context for the sockets on the other end."""
+    with zmq.Context() as other:
+        yield other
+        other.destroy(0)
+
+
+class Busy(Filter):
+    """Takes its time over the first message, without calling into anything."""
+
+    def on_init(self) -> None:
+        """Nothing has come yet."""
+        super().on_init()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def filter(self, message: Any) -> Any:
+        """Wait, once, until the test says so."""
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return message
+
+
+def test_a_new_publisher_is_heard_while_a_filter_is_busy(address: str) -> None:
+    """A filter that works for long does not cost the first messages of a plain publisher that comes meanwhile."""
+    kept = Kept()
+    busy = Busy(output_to=kept)
+    with running(ZeroMQInput(socket_bind=address, output_to=busy), timeout=30), zmq.Context() as context:
+        with ZeroMQOutput(connect=address) as first:
+            first.consume(b"keeps it busy")
+            assert busy.begun.wait(10)
+        plain = context.socket(zmq.XPUB)
+        plain.connect(address)
+        assert plain.poll(5000), "the subscription did not come while the filter was busy"
+        plain.recv()
+        plain.send(b"from the new one")
+        busy.go_on.set()
+        wait_for(lambda: kept.messages == [b"keeps it busy", b"from the new one"])
+        plain.close(0)
+
+
+def test_a_flooded_input_does_not_starve_another(context: zmq.Context[Any]) -> None:
+    """While one input always has more, each message of another one in the same loop is through in no time."""
+    addresses = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    flooded, quiet = Kept(), Kept()
+    inputs = [
+        ZeroMQInput(socket_bind=addresses[0], socket_type="PULL", output_to=flooded),
+        ZeroMQInput(socket_bind=addresses[1], socket_type="PULL", output_to=quiet),
+    ]
+    stop = threading.Event()
+
+    def flood() -> None:
+        sender = context.socket(zmq.PUSH)
+        sender.connect(addresses[0])
+        while not stop.is_set():
+            if sender.poll(10, zmq.POLLOUT):
+                for _ in range(500):
+                    sender.send(b"x" * 50)
+        sender.close(0)
+
+    async def both() -> None:
+        tasks = [asyncio.create_task(one.run()) for one in inputs]
+        while not stop.is_set():
+            await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    for one in inputs:
+        one.open()
+    flooder, loop = threading.Thread(target=flood), threading.Thread(target=lambda: asyncio.run(both()))
+    flooder.start()
+    loop.start()
+    try:
+        wait_for(lambda: len(flooded.batches) > 50)
+        sender = context.socket(zmq.PUSH)
+        sender.connect(addresses[1])
+        for n in range(20):
+            before = len(flooded.batches)
+            sender.send(b"%d" % n)
+            wait_for(lambda n=n: len(quiet.messages) == n + 1)  # type: ignore[misc]
+            assert len(flooded.batches) - before < 500
+        sender.close(0)
+    finally:
+        stop.set()
+        flooder.join()
+        loop.join()
+        for one in inputs:
+            one.close()
+
+
+def test_what_had_arrived_is_emitted_when_it_is_stopped(address: str, context: zmq.Context[Any]) -> None:
+    """Messages dealt to a PULL that is told to stop are passed on, not lost."""
+    kept = Kept()
+    puller = ZeroMQInput(connect=address, socket_type="PULL", output_to=kept)
+    pusher = context.socket(zmq.PUSH)
+    pusher.bind(address)
+    puller.open()
+    for n in range(3000):
+        pusher.send(b"%d" % n)
+    wait_for(lambda: puller._receiver._socket.poll(10))
+    wait_for(lambda: puller.stopped() or len(kept.messages) == 3000)
+    puller.close()
+    pusher.close(0)
+    assert kept.messages == [b"%d" % n for n in range(3000)]
+
+
+def test_pyzmq_s_own_log_handler_can_send_to_us(address: str, context: zmq.Context[Any]) -> None:
+    """Records of pyzmq's PUBHandler, a topic and a text, arrive as their texts."""
+    kept = Kept()
+    publisher = context.socket(zmq.XPUB)
+    publisher.connect(address)
+    handler = zmq.log.handlers.PUBHandler(publisher)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.Logger("neighbour")
+    logger.addHandler(handler)
+    with running(ZeroMQInput(socket_bind=address, output_to=kept)):
+        assert publisher.poll(5000)
+        publisher.recv()
+        logger.info("it works")
+        logger.error("it fails")
+        wait_for(lambda: len(kept.messages) == 2)
+    publisher.close(0)
+    assert kept.messages == [b"INFO: it works", b"ERROR: it fails"]
+
+
+def test_only_messages_with_a_wanted_prefix_come(address: str) -> None:
+    """`subscribe` is compared with a message's first bytes."""
+    kept = Kept()
+    with (
+        running(ZeroMQInput(socket_bind=address, subscribe=["a", "b"], output_to=kept)),
+        ZeroMQOutput(connect=address) as out,
+    ):
+        out.consume_many([b"a1", b"c1", b"b1", b"a2"])
+        wait_for(lambda: len(kept.messages) == 3)
+    assert kept.messages == [b"a1", b"b1", b"a2"]
+
+
+def test_a_lone_message_does_not_wait_for_others(address: str) -> None:
+    """A message that comes alone is handed on alone, and soon."""
+    kept = Kept()
+    with (
+        running(ZeroMQInput(socket_bind=address, socket_type="PULL", output_to=kept)),
+        ZeroMQOutput(connect=address, socket_type="PUSH") as out,
+    ):
+        delays = []
+        for n in range(20):
+            began = time.perf_counter()
+            out.consume(b"%d" % n)
+            wait_for(lambda n=n: len(kept.messages) == n + 1)  # type: ignore[misc]
+            delays.append(time.perf_counter() - began)
+    assert sorted(delays)[10] < 0.05
+
+
+def test_a_builder_makes_the_socket(address: str) -> None:
+    """`socket_builder` is given the component and a context, and its socket is used as it is."""
+    made = []
+
+    def builder(component: ZeroMQInput, context: zmq.Context[Any]) -> zmq.Socket[bytes]:
+        socket = context.socket(zmq.PULL)
+        socket.bind(address)
+        made.append((component, socket))
+        return socket
+
+    kept = Kept()
+    source = ZeroMQInput(socket_builder=builder, output_to=kept)
+    with running(source), ZeroMQOutput(connect=address, socket_type="PUSH") as out:
+        out.consume(b"built")
+        wait_for(lambda: kept.messages == [b"built"])
+    assert made[0][0] is source
+    assert made[0][1].closed
+
+
+def test_endpoints_that_contradict_each_other_are_told_together() -> None:
+    """All faults of the endpoints are in one error."""
+    with pytest.raises(OptionError) as caught:
+        ZeroMQInput(connect=["tpc://a:1", "tcp://b"], socket_bind="tcp://*:1")
+    assert len(caught.value.faults) == 3
+
+
+def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
+    """A batch is never larger than a thousand nor smaller than one message."""
+    assert [_next_size(16, 0.0), _next_size(900, 0.0), _next_size(100, 1.0), _next_size(1, 1.0)] == [
+        32,
+        1000,
+        50,
+        1,
+    ]

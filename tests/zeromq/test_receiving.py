@@ -1,0 +1,182 @@
+"""The receiver, on real sockets: batches, frames, and publishers that come while it is busy."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from message_passing.errors import OpenError
+from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.receiving import Receiver
+from message_passing.zeromq.sockets import SocketSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def receiver(socket_type: str, *, join_frames: bool = True, **settings: Any) -> Iterator[Receiver]:
+    """An open receiver."""
+    one = Receiver(SocketSettings(socket_type, **settings), join_frames=join_frames)
+    one.open()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@contextmanager
+def sender(socket_type: int, address: str) -> Iterator[zmq.Socket[bytes]]:
+    """A plain pyzmq socket that connects."""
+    context: zmq.Context[Any] = zmq.Context()
+    socket = context.socket(socket_type)
+    socket.linger = 0
+    socket.connect(address)
+    try:
+        yield socket
+    finally:
+        socket.close()
+        context.term()
+
+
+def endpoint() -> str:
+    """A free one."""
+    return f"tcp://127.0.0.1:{free_port()}"
+
+
+def collected(one: Receiver, count: int, limit: int = 1000) -> list[bytes]:
+    """The next `count` messages."""
+    found: list[bytes] = []
+    wait_for(lambda: found.extend(one.receive(limit)) or len(found) >= count)
+    return found
+
+
+def test_a_batch_is_what_is_ready_and_no_more_than_asked_for() -> None:
+    """Messages come in order, in batches of at most the limit, and nothing gives an empty batch."""
+    address = endpoint()
+    with receiver("PULL", bind=(address,)) as one, sender(zmq.PUSH, address) as other:
+        assert one.receive(10) == []
+        for n in range(25):
+            other.send(b"%d" % n)
+        first: list[bytes] = []
+        wait_for(lambda: first or first.extend(one.receive(10)) or first)
+        assert len(first) <= 10
+        assert first + collected(one, 25 - len(first)) == [b"%d" % n for n in range(25)]
+
+
+FRAMES = [
+    ([b"app.INFO", b"some text"], [b"some text"]),
+    ([b"app.INFO", b'{"n":1}'], [b'{"n":1}']),
+    ([b"a", b"b", b"c"], [b"c"]),
+    ([b"", b"text"], [b"text"]),
+    ([b"text"], [b"text"]),
+    ([b""], [b""]),
+    ([b'{"n":1}'], [b'{"n":1}']),
+    ([b'{"n":1}', b"more"], [b'{"n":1}', b"more"]),
+]
+
+
+@pytest.mark.parametrize(("frames", "messages"), FRAMES)
+def test_the_last_frame_is_the_message(frames: list[bytes], messages: list[bytes]) -> None:
+    """Of several frames the last is the message, and what follows is not mistaken for a part of it."""
+    address = endpoint()
+    with receiver("PULL", bind=(address,)) as one, sender(zmq.PUSH, address) as other:
+        other.send_multipart(frames)
+        other.send(b"next")
+        assert collected(one, len(messages) + 1) == [*messages, b"next"]
+
+
+def test_each_frame_is_a_message_where_that_is_asked_for() -> None:
+    """As the original does, every frame counts by itself."""
+    address = endpoint()
+    with receiver("PULL", bind=(address,), join_frames=False) as one, sender(zmq.PUSH, address) as other:
+        other.send_multipart([b"topic", b"text"])
+        assert collected(one, 2) == [b"topic", b"text"]
+
+
+def test_a_publisher_that_comes_while_nobody_receives_hears_the_subscription() -> None:
+    """The subscription is sent though the receiving thread makes no call into its socket."""
+    address = endpoint()
+    with receiver("SUB", bind=(address,), subscribe=(b"a", b"b")) as one:
+        assert one.receive(1) == []
+        with sender(zmq.XPUB, address) as other:
+            for prefix in (b"a", b"b"):
+                assert other.poll(5000), "no subscription came"
+                assert other.recv() == b"\x01" + prefix
+            other.send(b"a message")
+            assert collected(one, 1) == [b"a message"]
+
+
+def test_a_signal_that_the_keeper_took_is_handed_on() -> None:
+    """Messages that became ready while the keeper called into the socket wake the receiving side."""
+    address = endpoint()
+    woken = threading.Event()
+    with receiver("SUB", bind=(address,)) as one:
+        one.on_ready(woken.set)
+        with sender(zmq.XPUB, address) as first:
+            assert first.poll(5000)
+            first.recv()
+            first.send(b"waiting")
+            wait_for(lambda: one._socket.poll(10))
+            with sender(zmq.XPUB, address) as second:
+                assert second.poll(5000)
+                assert woken.wait(5)
+        assert collected(one, 1) == [b"waiting"]
+
+
+def test_what_had_arrived_is_still_received_after_listening_stops() -> None:
+    """Unbinding lets nobody new in, and loses nothing that is here."""
+    address = endpoint()
+    with receiver("PULL", bind=(address,)) as one, sender(zmq.PUSH, address) as other:
+        other.send(b"before")
+        wait_for(lambda: one._socket.poll(10))
+        one.stop_listening()
+        assert one.receive(10) == [b"before"]
+
+
+def test_a_wildcard_port_can_be_unbound() -> None:
+    """The address that the system chose is the one that is given up."""
+    with receiver("PULL", bind=("tcp://127.0.0.1:*",)) as one:
+        address = bytes(one._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
+        one.stop_listening()
+        with receiver("PULL", bind=(address,)):
+            pass
+
+
+@pytest.mark.parametrize("socket_type", ["SUB", "PULL"])
+def test_a_refused_address_leaves_nothing_behind(socket_type: str) -> None:
+    """Opening where another is bound names the address, leaves no thread, and closing is harmless."""
+    address = endpoint()
+    with receiver(socket_type, bind=(address,)):
+        before = threading.active_count()
+        other = Receiver(SocketSettings(socket_type, bind=(address,)))
+        with pytest.raises(OpenError, match="address in use"):
+            other.open()
+        assert threading.active_count() == before
+        other.close()
+
+
+def test_ipc_and_inproc_and_ipv6(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every transport carries messages; inproc reaches sockets of the shared context."""
+    folder = tmp_path_factory.mktemp("s")
+    for address in (f"ipc://{folder}/s", f"tcp://[::1]:{free_port()}"):
+        context: zmq.Context[Any] = zmq.Context()
+        with receiver("PULL", bind=(address,)) as one:
+            other = context.socket(zmq.PUSH)
+            other.ipv6 = True
+            other.connect(address)
+            other.send(b"here")
+            assert collected(one, 1) == [b"here"]
+            other.close(0)
+        context.term()
+    with (
+        receiver("PULL", bind=("inproc://receiving",)) as one,
+        zmq.Context.instance().socket(zmq.PUSH) as near,
+    ):
+        near.connect("inproc://receiving")
+        near.send(b"near")
+        assert collected(one, 1) == [b"near"]
