@@ -12,7 +12,7 @@ SAMPLE = Path(__file__).with_name("sample.jsonl")
 
 def main(name: str, share: int, of: int, endpoint: str) -> None:
     """Send every `of`-th record of the sample, beginning with number `share`."""
-    with JSONEncoder(output_to=ZeroMQOutput(connect=endpoint)) as log:
+    with JSONEncoder(output_to=ZeroMQOutput(connect=endpoint, linger=10_000)) as log:
         for line in SAMPLE.read_text(encoding="utf-8").splitlines()[share::of]:
             log.consume({**json.loads(line), "sender": name})
 

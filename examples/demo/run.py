@@ -21,10 +21,10 @@ SENDERS = ("web", "worker", "billing")
 def main(directory: Path) -> int:
     """Run the demo; 0 when everything that was sent has arrived."""
     collected = directory / "collected.log"
-    port = free_port()
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     command = [
         *("message-passing", "--input", "ZeroMQ"),
-        *("--input_options", json.dumps({"socket_bind": f"tcp://127.0.0.1:{port}"})),
+        *("--input_options", json.dumps({"socket_bind": endpoint})),
         *("--output", "File", "--output_options", json.dumps({"filename": str(collected), "append": False})),
     ]
     expected = len((HERE / "sample.jsonl").read_bytes().splitlines())
@@ -39,14 +39,13 @@ def main(directory: Path) -> int:
         print(f"Three applications, {expected} log records: python examples/demo/application.py ...")
         applications = [
             subprocess.Popen(
-                [sys.executable, HERE / "application.py", name, str(share), str(len(SENDERS))]
-                + [f"tcp://127.0.0.1:{port}"]
+                [sys.executable, HERE / "application.py", name, str(share), str(len(SENDERS)), endpoint]
             )
             for share, name in enumerate(SENDERS)
         ]
         for application in applications:
             application.wait(timeout=15)
-        wait_for(lambda: collected.read_bytes().count(b"\n") >= expected, timeout=15)
+        wait_for(lambda: collected.exists() and collected.read_bytes().count(b"\n") >= expected, timeout=15)
     finally:
         aggregator.send_signal(signal.SIGTERM)
         aggregator.wait(timeout=15)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 import zmq.log.handlers
-from support import Kept
 
 from message_passing.errors import OptionError
 from message_passing.flow import Filter
 from message_passing.inputs.zeromq import ZeroMQInput, _next_size
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, running, wait_for
+from support import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Busy(Filter):
 
 
 def test_a_new_publisher_is_heard_while_a_filter_is_busy(address: str) -> None:
-    """A filter that works for long does not cost the first messages of a plain publisher that comes meanwhile."""
+    """A filter that works for long does not cost the first messages of a publisher that comes meanwhile."""
     kept = Kept()
     busy = Busy(output_to=kept)
     with running(ZeroMQInput(socket_bind=address, output_to=busy), timeout=30), zmq.Context() as context:
@@ -70,52 +70,56 @@ def test_a_new_publisher_is_heard_while_a_filter_is_busy(address: str) -> None:
         plain.close(0)
 
 
-def test_a_flooded_input_does_not_starve_another(context: zmq.Context[Any]) -> None:
-    """While one input always has more, each message of another one in the same loop is through in no time."""
-    addresses = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
-    flooded, quiet = Kept(), Kept()
-    inputs = [
-        ZeroMQInput(socket_bind=addresses[0], socket_type="PULL", output_to=flooded),
-        ZeroMQInput(socket_bind=addresses[1], socket_type="PULL", output_to=quiet),
-    ]
-    stop = threading.Event()
+async def run_until(stop: threading.Event, inputs: list[ZeroMQInput]) -> None:
+    """Run inputs in one loop until told to stop."""
+    tasks = [asyncio.create_task(one.run()) for one in inputs]
+    await asyncio.to_thread(stop.wait)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
-    def flood() -> None:
-        sender = context.socket(zmq.PUSH)
-        sender.connect(addresses[0])
+
+def flood(context: zmq.Context[Any], address: str, stop: threading.Event) -> None:
+    """Send small messages as fast as they are taken."""
+    with context.socket(zmq.PUSH) as sender:
+        sender.linger = 0
+        sender.connect(address)
         while not stop.is_set():
             if sender.poll(10, zmq.POLLOUT):
                 for _ in range(500):
                     sender.send(b"x" * 50)
-        sender.close(0)
 
-    async def both() -> None:
-        tasks = [asyncio.create_task(one.run()) for one in inputs]
-        while not stop.is_set():
-            await asyncio.sleep(0.01)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
+def test_a_flooded_input_does_not_starve_another(context: zmq.Context[Any]) -> None:
+    """While one input always has more, each message of another one in the same loop is soon through."""
+    addresses = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    flooded, quiet = Kept(), Kept()
+    inputs = [
+        ZeroMQInput(socket_bind=address, socket_type="PULL", output_to=kept)
+        for address, kept in zip(addresses, (flooded, quiet), strict=True)
+    ]
+    stop = threading.Event()
     for one in inputs:
         one.open()
-    flooder, loop = threading.Thread(target=flood), threading.Thread(target=lambda: asyncio.run(both()))
-    flooder.start()
-    loop.start()
+    threads = [
+        threading.Thread(target=flood, args=(context, addresses[0], stop)),
+        threading.Thread(target=lambda: asyncio.run(run_until(stop, inputs))),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         wait_for(lambda: len(flooded.batches) > 50)
-        sender = context.socket(zmq.PUSH)
-        sender.connect(addresses[1])
-        for n in range(20):
-            before = len(flooded.batches)
-            sender.send(b"%d" % n)
-            wait_for(lambda n=n: len(quiet.messages) == n + 1)  # type: ignore[misc]
-            assert len(flooded.batches) - before < 500
-        sender.close(0)
+        with context.socket(zmq.PUSH) as sender:
+            sender.connect(addresses[1])
+            for n in range(20):
+                before = len(flooded.batches)
+                sender.send(b"%d" % n)
+                wait_for(lambda n=n: len(quiet.messages) == n + 1)  # type: ignore[misc]
+                assert len(flooded.batches) - before < 500
     finally:
         stop.set()
-        flooder.join()
-        loop.join()
+        for thread in threads:
+            thread.join()
         for one in inputs:
             one.close()
 
@@ -143,14 +147,17 @@ def test_pyzmq_s_own_log_handler_can_send_to_us(address: str, context: zmq.Conte
     publisher.connect(address)
     handler = zmq.log.handlers.PUBHandler(publisher)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logger = logging.Logger("neighbour")
+    logger = logging.getLogger("tests.neighbour")
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
     with running(ZeroMQInput(socket_bind=address, output_to=kept)):
         assert publisher.poll(5000)
         publisher.recv()
         logger.info("it works")
         logger.error("it fails")
         wait_for(lambda: len(kept.messages) == 2)
+    logger.removeHandler(handler)
     publisher.close(0)
     assert kept.messages == [b"INFO: it works", b"ERROR: it fails"]
 

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from nodes import OURS, PERL, lines, node, part, wait_for_port
 
 from message_passing.testing import free_port, wait_for
+from nodes import OURS, PERL, lines, node, part, wait_for_port
 
 if TYPE_CHECKING:
     from pathlib import Path

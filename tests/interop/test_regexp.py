@@ -29,7 +29,7 @@ NGINX = r"""
 %upstreamtime = (?#=upstreamtime).*?(?#!upstreamtime)
 %bytes = (?#=bytes)\d+(?#!bytes)
 %referer = (?#=referer)\"(?#=ref).*?(?#!ref)\"(?#!referer)
-"""  # noqa: E501 - one line is one entry
+"""
 
 SYSLOG = r"""
 ; comments of both sorts

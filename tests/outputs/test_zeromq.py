@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
-from support import Kept, accounted_for
 
 from message_passing.errors import OpenError
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import ListInput, free_port, running, wait_for
+from support import Kept, accounted_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
