@@ -20,7 +20,7 @@ from message_passing import registry
 from message_passing.codecs.json import JSONEncoder
 from message_passing.component import Component
 from message_passing.declaration import Declaration, name_faults
-from message_passing.errors import ChainError, Fault, UserError
+from message_passing.errors import ChainError, Fault, UserError, collecting
 from message_passing.flow import Input, Source
 from message_passing.outputs.stderr import StderrOutput
 
@@ -85,10 +85,13 @@ class Chain:
         """Add a declaration made elsewhere, as a config file's is."""
         if declaration.name in self._declared:
             before = self._declared[declaration.name].kind
-            self._fault(
-                declaration.place, f"there is already a component named {declaration.name!r}: the {before}"
-            )
+            text = f"there is already a component named {declaration.name!r}: the {before}"
+            self._faults.append(Fault(text, declaration.place))
         self._declared[declaration.name] = declaration
+
+    def add_faults(self, *faults: Fault) -> None:
+        """Add what was found wrong while the chain was read: `build` tells it with all that it finds."""
+        self._faults += faults
 
     def use_errors(self, name: str) -> None:
         """Send every component's errors to the declared component `name`."""
@@ -115,11 +118,10 @@ class Chain:
         faults = [*self._faults, *name_faults(self._declared, self._error_head)]
         made: dict[str, Component] = {}
         for declaration in self._declared.values():
-            try:
-                made[declaration.name] = _make(declaration)
-            except UserError as error:
-                faults += error.faults
-        if faults:
+            with collecting(faults):
+                if component := _make(declaration):
+                    made[declaration.name] = component
+        if faults or len(made) < len(self._declared):
             raise UserError(*faults)
         self._wire(made)
         self._warn_of_unused()
@@ -134,15 +136,19 @@ class Chain:
         head = self._error_head
         default_error = made[head] if head else JSONEncoder(output_to=StderrOutput())
         error_side = self._error_side()
+        faults: list[Fault] = []
         for name, declaration in self._declared.items():
             component = made[name]
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]
-                component.connect_to(targets[0] if len(targets) == 1 else targets)
+                with collecting(faults, declaration.place):
+                    component.connect_to(targets[0] if len(targets) == 1 else targets)
             if declaration.error is not None:
                 component.error = found(declaration.error)
             elif name not in error_side and component.error is None:
                 component.error = default_error
+        if faults:
+            raise ChainError(*faults)
 
     def _error_side(self) -> set[str]:
         """The names of the components that error chains consist of: their own errors go to stderr at once."""
@@ -163,9 +169,6 @@ class Chain:
                 text = f"unused {declaration.kind} {name!r} in the chain: nothing outputs to it"
                 warnings.warn(text, UnusedComponentWarning, stacklevel=3)
 
-    def _fault(self, place: str, text: str) -> None:
-        self._faults.append(Fault(text, place))
-
 
 @contextmanager
 def message_chain() -> Iterator[Chain]:
@@ -179,19 +182,21 @@ def message_chain() -> Iterator[Chain]:
     chain.build()
 
 
-def _make(declaration: Declaration) -> Component:
-    """The component that was declared, with its options checked.
+def _make(declaration: Declaration) -> Component | None:
+    """The component that was declared, with its options checked; None when these could not be read.
 
     Raises:
         UserError: its name or its options are wrong.
     """
-    if isinstance(declaration.component, Component):
+    if declaration.component is None or isinstance(declaration.component, Component):
         return declaration.component
-    given = dict(declaration.options)
     try:
         cls = _class_of(declaration)
     except UserError as error:
         raise error.under(declaration.place) from error
+    if declaration.options is None:
+        return None
+    given = dict(declaration.options)
     try:
         known = option_rules.accepted(cls)
         option_rules.check(known, given, label=cls.describe_self(), from_text=declaration.from_text)

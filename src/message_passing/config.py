@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import ConfigError, Fault, needs_extra
+from message_passing.errors import ConfigError, Fault, UserError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,8 @@ def relaxed_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
         raise ConfigError(f"malformed JSON: {error.msg} at {place}") from error
+    except ValueError as error:
+        raise ConfigError(f"malformed JSON: {error}") from error  # a number of thousands of digits
     except RecursionError as error:
         raise ConfigError("malformed JSON: nested too deeply") from error
 
@@ -87,17 +89,19 @@ def load_file(name: str) -> Mapping[str, Any]:
     """
     path = Path(name)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise ConfigError(Fault(f"cannot be read: {error.strerror}", name)) from error
     except UnicodeDecodeError as error:
         raise ConfigError(Fault("cannot be read: it is not UTF-8", name)) from error
+    except ValueError as error:  # a name with a null byte in it
+        raise ConfigError(Fault(f"cannot be read: {error}", name)) from error
     parse = {".json": relaxed_json, ".toml": _toml, ".yaml": _yaml, ".yml": _yaml}.get(path.suffix.lower())
     if parse is None:
         raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", name))
     try:
         return _as_mapping(parse(text), "")
-    except ConfigError as error:
+    except UserError as error:
         raise ConfigError(*(Fault(fault.text, name) for fault in error.faults)) from error
 
 
@@ -106,12 +110,34 @@ def _toml(text: str) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"malformed TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("malformed TOML: nested too deeply") from error
 
 
 def _yaml(text: str) -> Any:
     with needs_extra("yaml"):
         import yaml  # noqa: PLC0415 - an extra, and slow to import: only for whoever writes YAML
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"malformed YAML: {error.problem or error.context}{place}") from error
     except yaml.YAMLError as error:
+        raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
         raise ConfigError(f"malformed YAML: {error}") from error
+    _check_keys(value, set())
+    return value
+
+
+def _check_keys(value: Any, seen: set[int]) -> None:
+    """YAML has keys of any type, here they are names; and it has values that hold themselves."""
+    if id(value) in seen or not isinstance(value, (dict, list)):
+        return
+    seen.add(id(value))
+    for key in value if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            raise ConfigError(f"a key must be text, not {key!r}: put it in quotes")
+    for item in value.values() if isinstance(value, dict) else value:
+        _check_keys(item, seen)

@@ -20,8 +20,9 @@ class Declaration:
     Attributes:
         kind: `input`, `decoder`, `filter`, `encoder` or `output`.
         name: what others in the chain call it.
-        component: a short name or path for the registry, a class, or a component already made.
-        options: for its constructor.
+        component: a short name or path for the registry, a class, or a component already made. None when
+            it could not be read, which is then among the chain's faults;
+        options: for its constructor, and None for the same reason.
         output_to: names, or components and anything else with `consume`.
         error: the head of its own error chain: a name or a component.
         place: where the component was written, for messages; and
@@ -31,8 +32,8 @@ class Declaration:
 
     kind: str
     name: str
-    component: str | type[Component] | Component
-    options: Mapping[str, Any]
+    component: str | type[Component] | Component | None
+    options: Mapping[str, Any] | None
     output_to: tuple[Any, ...] = ()
     error: Any = None
     place: str = ""
@@ -45,15 +46,20 @@ class Declaration:
 
 
 def name_faults(declared: Mapping[str, Declaration], error_head: str | None) -> list[Fault]:
-    """What is wrong with the names: undeclared ones, inputs used as outputs, several targets, loops."""
+    """What is wrong with the names: undeclared ones, inputs used as outputs, ends that are none, loops."""
     faults = []
     if not any(one.kind == "input" for one in declared.values()):
         faults.append(Fault("a chain needs at least one input"))
     if error_head is not None and error_head not in declared:
-        faults.append(Fault(f"there is no component named {error_head!r} for the errors to go to"))
+        hint = did_you_mean(error_head, declared)
+        faults.append(Fault(f"there is no component named {error_head!r} for the errors to go to{hint}"))
+    elif error_head is not None and declared[error_head].kind == "input":
+        faults.append(Fault(f"errors cannot go to {error_head!r}: it is an input"))
     for one in declared.values():
-        if one.kind != "output" and not one.output_to:
+        if one.kind != "output" and not one.output_to and one.options is not None:
             faults.append(Fault("needs an output_to", one.place))
+        if one.kind == "output" and one.output_to:
+            faults.append(Fault("an output has no output_to: messages end there", one.place))
         for target in one.targets():
             if target not in declared:
                 hint = did_you_mean(target, declared)

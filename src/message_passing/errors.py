@@ -92,6 +92,15 @@ class OutputClosedError(MessagePassingError):
 
 
 @contextmanager
+def collecting(faults: list[Fault], place: str = "") -> Iterator[None]:
+    """What a `UserError` within the block says is added to `faults`, under `place`, and work goes on."""
+    try:
+        yield
+    except UserError as error:
+        faults += error.under(place, ": ").faults if place else error.faults
+
+
+@contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Around the import of an optional dependency: its absence says which extra to install.
 

@@ -123,10 +123,11 @@ class Source(Component):
             return Unconnected()
         if callable(getattr(target, "consume", None)):
             return Stranger(target=target)
-        hint = "; put a T filter between to reach several" if isinstance(target, (list, tuple)) else ""
-        raise OptionError(
-            Fault(f"{self.label}: output_to must have a `consume` method, not {target!r}{hint}", "output_to")
-        )
+        if isinstance(target, (list, tuple)):
+            text = "can output to one component only: put a T filter between to reach several"
+        else:
+            text = f"output_to must have a `consume` method, not {target!r}"
+        raise OptionError(Fault(f"{self.label}: {text}", "output_to"))
 
     def connect_to(self, target: Any) -> None:
         """Set `output_to` after construction, as a declared chain does."""

@@ -17,12 +17,17 @@ The named form has a table for each kind of component, and makes chains of any s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from message_passing.chain import Chain
+from message_passing.config import options_from_text
 from message_passing.declaration import Declaration
-from message_passing.errors import ConfigError, Fault, UserError, did_you_mean
+from message_passing.errors import ConfigError, Fault, collecting, did_you_mean
 from message_passing.registry import PACKAGES, names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULTS = {
     "filter": "Null",
@@ -55,46 +60,77 @@ def is_named(values: Mapping[str, Any]) -> bool:
     return any(key in values for key in (*NAMED_KEYS, "error_log"))
 
 
-def flat_chain(values: Mapping[str, Any], places: Mapping[str, str]) -> Chain:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component of a command: what was chosen for it, and where that was written.
+
+    Attributes:
+        kind: `input`, `decoder`, `filter`, `encoder` or `output`.
+        component: its name; None if there is none.
+        options: a mapping, or text as the command line has it: one word or a list of them; None if they
+            could not be read, which has been told.
+        place: where its name was written, or should be: `--input`.
+        options_place: where its options were.
+        told: what is wrong with its name has been told already, so its absence is no news.
+    """
+
+    kind: str
+    component: Any
+    options: Any
+    place: str
+    options_place: str
+    told: bool = False
+
+    def declare(self, chain: Chain, name: str, *, output_to: str | Sequence[str] = ()) -> None:
+        """Declare it in `chain` under `name`; what is wrong with it is told when that is built."""
+        faults: list[Fault] = []
+        component = self.component
+        if component is None and not self.told:
+            known = ", ".join(names(self.kind))
+            faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
+        elif component is not None and not isinstance(component, str):
+            faults.append(Fault(f"must be a component's name, not {component!r}", self.place))
+            component = None
+        options = None
+        with collecting(faults, self.options_place):
+            options = self._read_options()
+        chain.add_faults(*faults)
+        chain.declare(
+            Declaration(
+                kind=self.kind,
+                name=name,
+                component=component,
+                options=options,
+                output_to=(output_to,) if isinstance(output_to, str) else tuple(output_to),
+                place=self.place,
+                options_place=self.options_place,
+                from_text=True,
+            )
+        )
+
+    def _read_options(self) -> Mapping[str, Any] | None:
+        """The options as a mapping.
+
+        Raises:
+            ConfigError: they do not parse, or are something else.
+        """
+        if self.options is None or isinstance(self.options, Mapping):
+            return self.options
+        words = [self.options] if isinstance(self.options, str) else self.options
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return options_from_text(words)
+        raise ConfigError(f"must be an object of options, not {self.options!r}")
+
+
+def flat_chain(parts: Mapping[str, Part]) -> Chain:
     """The chain of the flat form, declared and not yet built.
 
     Args:
-        values: by the keys of `FLAT_KEYS`; `*_options` are mappings.
-        places: where each value was written: `--input_options`, `config.toml: input_options`.
-
-    Raises:
-        UserError: a required part is missing, or a value has the wrong shape.
+        parts: by the keys of `FLAT_PARTS`.
     """
     chain = Chain()
-    faults = []
-    for part, (kind, target) in FLAT_PARTS.items():
-        component = values.get(part, DEFAULTS.get(part))
-        options = values.get(f"{part}_options", {})
-        place = places.get(part, f"--{part}")
-        options_place = places.get(f"{part}_options", place)
-        if component is None:
-            faults.append(
-                Fault(f"{place} is required: one of {', '.join(names(kind))}, or +package.module:Class")
-            )
-        elif not isinstance(component, str):
-            faults.append(Fault(f"must be a component's name, not {component!r}", place))
-        elif not isinstance(options, Mapping):
-            faults.append(Fault(f"must be an object of options, not {options!r}", options_place))
-        else:
-            chain.declare(
-                Declaration(
-                    kind=kind,
-                    name=part,
-                    component=component,
-                    options=options,
-                    output_to=(target,) if target else (),
-                    place=place,
-                    options_place=options_place,
-                    from_text=True,
-                )
-            )
-    if faults:
-        raise UserError(*faults)
+    for name, (_, target) in FLAT_PARTS.items():
+        parts[name].declare(chain, name, output_to=target or ())
     chain.use_errors("error_encoder")
     return chain
 
@@ -105,9 +141,6 @@ def named_chain(values: Mapping[str, Any], source: str) -> Chain:
     Args:
         values: the config file's tables.
         source: the file's name, for messages.
-
-    Raises:
-        ConfigError: a table or value has the wrong shape.
     """
     chain = Chain()
     faults: list[Fault] = []
@@ -120,15 +153,13 @@ def named_chain(values: Mapping[str, Any], source: str) -> Chain:
             place = f"{source}: {key}.{name}"
             wrong = _table_faults(table, place)
             faults += wrong
-            if not wrong:
-                chain.declare(_declaration(kind, name, table, place))
+            chain.declare(_declaration(kind, name, table, place, right=not wrong))
     head = values.get("error_log")
     if isinstance(head, str):
         chain.use_errors(head)
     elif head is not None:
         faults.append(Fault("must be the name of a component", f"{source}: error_log"))
-    if faults:
-        raise ConfigError(*faults)
+    chain.add_faults(*faults)
     return chain
 
 
@@ -152,15 +183,19 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
     return faults
 
 
-def _declaration(kind: str, name: str, table: Mapping[str, Any], place: str) -> Declaration:
+def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -> Declaration:
+    """What a table declares; of a wrong one what can be read, so that its other faults are found too."""
+    table = table if isinstance(table, Mapping) else {}
+    component, error = table.get("class"), table.get("error")
     targets = table.get("output_to", [])
+    targets = targets if isinstance(targets, list) else [targets]
     return Declaration(
         kind=kind,
         name=name,
-        component=table["class"],
-        options=table.get("options", {}),
-        output_to=(targets,) if isinstance(targets, str) else tuple(targets),
-        error=table.get("error"),
+        component=component if isinstance(component, str) else None,
+        options=table.get("options", {}) if right else None,
+        output_to=tuple(target for target in targets if isinstance(target, str)),
+        error=error if isinstance(error, str) else None,
         place=place,
         options_place=f"{place}.options",
         from_text=True,

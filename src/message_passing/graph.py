@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from message_passing.errors import Fault, OpenError, UserError
+from message_passing.errors import Fault, OpenError, collecting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +14,7 @@ class Node(Protocol):
     """As much of a component as walking, opening and closing needs."""
 
     label: str
+    error: Any
 
     def outputs(self) -> Sequence[Any]:
         """Where its messages go."""
@@ -31,12 +32,30 @@ class Node(Protocol):
 N = TypeVar("N", bound=Node)
 
 
-def in_order(heads: Iterable[N]) -> list[N]:
+def in_order(heads: Iterable[N], *, errors: bool = False) -> list[N]:
     """Everything that can be reached from `heads`, each before whatever it hands messages to.
+
+    Args:
+        heads: where to begin.
+        errors: the components of their error chains too, after all others: any of those may have something
+            to report until it is closed.
 
     Raises:
         ValueError: the components form a loop.
     """
+    heads = list(heads)
+    order = _in_order(heads)
+    while errors:
+        known = {id(head) for head in heads}
+        found = {id(one.error): one.error for one in order if hasattr(one.error, "outputs")}
+        if found.keys() <= known:
+            break
+        heads = [*(head for key, head in found.items() if key not in known), *heads]
+        order = _in_order(heads)
+    return order
+
+
+def _in_order(heads: Iterable[N]) -> list[N]:
     order: list[N] = []
     state: dict[int, bool] = {}  # True once finished, False while its outputs are being visited
 
@@ -57,26 +76,29 @@ def in_order(heads: Iterable[N]) -> list[N]:
     return order
 
 
-def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True) -> None:
+def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, errors: bool = False) -> None:
     """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed door.
+
+    Args:
+        heads: where to begin.
+        only: leave out those for which this is false.
+        errors: their error chains too, see `in_order`.
 
     Raises:
         OpenError: with the faults of all that could not be opened.
     """
     faults: list[Fault] = []
-    for component in reversed(in_order(heads)):
+    for component in reversed(in_order(heads, errors=errors)):
         if only(component):
-            try:
+            with collecting(faults, component.label):
                 component.open()
-            except UserError as error:
-                faults += error.under(component.label, ": ").faults
     if faults:
         raise OpenError(*faults)
 
 
-def close_all(heads: Iterable[N]) -> None:
-    """Close everything reachable from `heads`, in the order that messages flow."""
-    for component in in_order(heads):
+def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
+    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`."""
+    for component in in_order(heads, errors=errors):
         try:
             component.close_one()
         except Exception as error:  # noqa: BLE001 - the rest must still be closed

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,31 +27,39 @@ if TYPE_CHECKING:
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_SAME = 0.1
+"""Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
+
 
 class Server:
-    """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after."""
+    """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after.
+
+    Attributes:
+        failures: the inputs that failed, and why. Each error chain has been told.
+    """
 
     def __init__(self, heads: Sequence[Input]) -> None:
         self.heads = heads
         self.stopping = False
+        self.failures: list[tuple[Input, Exception]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
     @property
     def components(self) -> list[Component]:
-        """Everything in the chains, in the order that messages flow."""
-        return in_order(self.heads)
+        """Everything in the chains, in the order that messages flow; then their error chains."""
+        return in_order(self.heads, errors=True)
 
-    def run(self, *, on_ready: Callable[[], object] = lambda: None) -> None:
+    def run(
+        self, *, on_ready: Callable[[], object] = lambda: None, on_end: Callable[[], object] = lambda: None
+    ) -> None:
         """Run until all inputs have ended, one fails, an output's reader is gone, or `stop` is called.
 
         Args:
             on_ready: called when every input has been started.
-
-        Raises:
-            Exception: what made an input fail.
+            on_end: called when no more will be taken, and what was taken is still to be passed on.
         """
-        asyncio.run(self._serve(on_ready))
+        asyncio.run(self._serve(on_ready, on_end))
 
     def stop(self) -> None:
         """Ask it to stop, from a signal handler or any thread."""
@@ -63,7 +72,7 @@ class Server:
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reopen)
 
-    async def _serve(self, on_ready: Callable[[], object]) -> None:
+    async def _serve(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         if self.stopping:
             self._stop.set()
@@ -77,15 +86,20 @@ class Server:
             task.cancel()
         stopped.cancel()
         results = await asyncio.gather(*tasks, stopped, ended, return_exceptions=True)
-        for head in self.heads:
+        on_end()
+        for head, result in zip(self.heads, results, strict=False):
+            self._note(head, result)
             try:
                 head.stopped()
                 await head.drain()
-            except OutputClosedError:  # the other inputs' messages still have somewhere to go
-                continue
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
-                raise result
+            except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
+                self._note(head, error)
+
+    def _note(self, head: Input, result: object) -> None:
+        """Count it if it is a failure; that nobody reads an output any more is none."""
+        if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
+            head.report(result)
+            self.failures.append((head, result))
 
     def _reopen(self) -> None:
         for component in self.components:
@@ -106,10 +120,15 @@ def obey_signals(server: Server) -> Iterator[None]:
         yield
         return
 
+    first = 0.0
+
     def on_stop(number: int, _frame: FrameType | None) -> None:
-        if server.stopping:
+        nonlocal first
+        if not server.stopping:
+            first = time.monotonic()
+            server.stop()
+        elif time.monotonic() - first >= _SAME:
             os._exit(128 + number)
-        server.stop()
 
     def on_hangup(_number: int, _frame: FrameType | None) -> None:
         server.reopen()
@@ -131,7 +150,7 @@ def run_message_server(*chains: Chain | Input) -> None:
 
     Raises:
         UserError: a chain does not fit together, or an address or file is refused.
-        Exception: what made an input fail, after everything else was closed in order.
+        Exception: what made an input fail (the first one), after everything was closed in order.
     """
     heads: list[Input] = []
     for chain in chains:
@@ -139,10 +158,12 @@ def run_message_server(*chains: Chain | Input) -> None:
     server = Server(heads)
     with obey_signals(server):
         try:
-            open_all(heads)
+            open_all(heads, errors=True)
             server.run()
         finally:
-            close_all(heads)
+            close_all(heads, errors=True)
+    if server.failures:
+        raise server.failures[0][1]
 
 
 def losses(components: Sequence[Component]) -> list[str]:

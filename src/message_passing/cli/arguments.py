@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from message_passing.errors import ConfigError, did_you_mean
+from message_passing.errors import ConfigError, Fault, OpenError, collecting, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from message_passing.options import Option
+
+
+_NO_VALUE = object()
+
+
+@dataclass(slots=True)
+class Given:
+    """What a command was given, on its command line and in its config file.
+
+    Attributes:
+        values: by option, only those that were given.
+        places: where each was written: `--input_options`, `config.toml: input_options`.
+        faults: what is wrong with what was written.
+        told: options that may be missing because of one of these faults.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,37 +63,49 @@ def build_parser(
         short = ("-h",) if name == "help" else ()
         parser.add_argument(*short, f"--{name}", action=_Print, printer=printer)
     for name in components:
-        parser.add_argument(*_spellings(name), dest=name, metavar="NAME")
-        parser.add_argument(
-            *_spellings(f"{name}_options"), dest=f"{name}_options", metavar="OPTIONS", action="append"
-        )
+        _add(parser, name)
+        _add(parser, f"{name}_options", action="append")
     for name, one in process.items():
         if one.type is bool:
             parser.add_argument(*_spellings(name), dest=name, action="store_true")
         else:
-            parser.add_argument(*_spellings(name), dest=name, metavar="VALUE")
+            _add(parser, name)
     return parser
 
 
-def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, object]:
-    """What the words give, by option; only what was given.
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
+    """What the words give."""
+    given = Given()
+    unknown: list[str] = []
+    with collecting(given.faults):
+        found, unknown = parser.parse_known_args(words)
+        given.values = vars(found)
+    given.faults += _complaints(unknown, parser)
+    for name, value in list(given.values.items()):
+        given.places[name] = f"--{name}"
+        if value is _NO_VALUE or (isinstance(value, list) and _NO_VALUE in value):
+            given.faults.append(Fault(f"--{name} needs a value"))
+            given.told.add(name)
+            del given.values[name]
+    return given
 
-    Raises:
-        ConfigError: an unknown option, with the nearest that exists, or one without its value.
-    """
-    found, unknown = parser.parse_known_args(words)
-    if unknown:
-        known = [spelling for action in parser._actions for spelling in action.option_strings]  # noqa: SLF001
-        flags = [word for word in unknown if word.startswith("-")]
-        raise ConfigError(*(_complaint(word, known) for word in flags or unknown))
-    return dict(vars(found))
+
+def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[Fault]:
+    known = [spelling for action in parser._actions for spelling in action.option_strings]  # noqa: SLF001
+    before = ""
+    for word in unknown:
+        flag = word.partition("=")[0]
+        if flag.startswith("-"):
+            yield Fault(f"there is no option {flag}{did_you_mean(flag, known)}")
+        elif not before.startswith("-"):  # otherwise it is most likely that unknown option's value
+            hint = "every value follows its --option (quote values with spaces)"
+            yield Fault(f"unexpected word {word!r}: {hint}")
+        before = word
 
 
-def _complaint(word: str, known: Iterable[str]) -> str:
-    name = word.partition("=")[0]
-    if not name.startswith("-"):
-        return f"unexpected word {word!r}: every value follows its --option (quote values with spaces)"
-    return f"there is no option {name}{did_you_mean(name, known)}"
+def _add(parser: argparse.ArgumentParser, name: str, action: str = "store") -> None:
+    """An option with a value; one without it is noted, and the words after it are still read."""
+    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=_NO_VALUE)
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -90,6 +125,28 @@ class _Print(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, values: object, _option: str | None = None
     ) -> NoReturn:
-        text = self.printer(values if isinstance(values, str) else "")
-        sys.stdout.write(text)
+        print_out(self.printer(values if isinstance(values, str) else ""))
         parser.exit(0)
+
+
+def print_out(text: str) -> None:
+    """Write to standard output; nothing happens when nobody reads it.
+
+    Raises:
+        OpenError: it cannot be written.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    except (OSError, AttributeError) as error:
+        _forget_stdout()
+        reason = error.strerror if isinstance(error, OSError) else "it is closed"
+        raise OpenError(f"standard output cannot be written: {reason}") from error
+
+
+def _forget_stdout() -> None:
+    """What is still in its buffer shall not be tried again when the process ends."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+import textwrap
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing import options as option_rules
 from message_passing.cli.completion import completion
 from message_passing.cli.describe import describe
 from message_passing.cli.script import CLIComponent, Script
 from message_passing.config import load_file
-from message_passing.errors import ConfigError, Fault, did_you_mean
+from message_passing.errors import Fault, UserError, did_you_mean
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, flat_chain, is_named, named_chain
 from message_passing.options import option
-from message_passing.registry import PACKAGES, names
+from message_passing.registry import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from message_passing.chain import Chain
+    from message_passing.cli.arguments import Given
 
 
 class MessagePassing(Script):
@@ -37,32 +39,35 @@ class MessagePassing(Script):
     configfile: str | None = option(default=None, description="JSON, TOML or YAML file with these options.")
 
     @classmethod
-    def read(cls, words: Sequence[str]) -> Self:
-        """What the words ask for, and what the config file adds: the words win.
-
-        Raises:
-            UserError: with every fault of both.
-        """
-        values, places = cls.read_words(words)
-        name = values.get("configfile")
-        if name:
+    def read_words(cls, words: Sequence[str]) -> Given:
+        """What the words give, and what the config file adds: the words win."""
+        given = super().read_words(words)
+        name = given.values.get("configfile")
+        if not name:
+            return given
+        try:
             from_file = load_file(name)
-            _check_keys(from_file, name, own=list(option_rules.declared(cls)))
-            for key, value in from_file.items():
-                if key not in values:
-                    values[key], places[key] = value, f"{name}: {key}"
-            if is_named(from_file):
-                both = [f"--{key}" for key in FLAT_KEYS if key in values]
-                if both:
-                    text = f"it names its components itself, so {', '.join(both)} cannot be combined with it"
-                    raise ConfigError(Fault(text, name))
-        return cls(values, places)
+        except UserError as error:
+            given.faults += error.under(f"--configfile {name}").faults
+            given.told.update(FLAT_KEYS)  # whatever is missing may well be in the file
+            return given
+        given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
+        for key, value in from_file.items():
+            if key not in given.values:
+                given.values[key], given.places[key] = value, f"{name}: {key}"
+        return given
 
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
-        if is_named(self.values):
-            return named_chain(self.values, self.configfile or "")
-        return flat_chain(self.values, self.places)
+        values = self.given.values
+        if not is_named(values):
+            return flat_chain(self.chosen)
+        chain = named_chain(values, self.configfile or "")
+        flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
+        if flat:
+            text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
+            chain.add_faults(Fault(text, self.configfile or ""))
+        return chain
 
     @classmethod
     def printers(cls) -> dict[str, Callable[[str], str]]:
@@ -72,44 +77,55 @@ class MessagePassing(Script):
     @classmethod
     def help_text(cls) -> str:
         """One screen, with examples."""
-        return HELP.format(**{kind: ", ".join(names(kind)) for kind in PACKAGES})
+        return HELP.format(
+            input=_names("input", 62),
+            output=_names("output", 62, lines=2),
+            filter=_names("filter", 62, default=DEFAULTS["filter"]),
+            encoder=_names("encoder", 46, default=DEFAULTS["encoder"]),
+        )
 
 
 HELP = """\
 Usage: message-passing --input NAME --output NAME [OPTION...]
-Run Input -> Decoder -> Filter -> Encoder -> Output until the input ends or a signal.
-
-  --input NAME      {input}
-  --output NAME     {output}
-  --filter NAME     {filter} (default Null)
-  --decoder NAME, --encoder NAME     {decoder} (default JSON)
-  --error NAME, --error_encoder NAME     where errors go (STDERR, JSON)
-  --input_options, --output_options, ... OPTIONS
-                    the component's: JSON, @file, or key=value; may be repeated
-  --configfile FILE .json, .toml or .yaml with all of these; the command line wins
-  --daemonize  --pid_file FILE  --user NAME  --io_priority none|be|rt|idle
-  --describe [NAME] the components, or one of them with its options
+Run Input -> Decoder -> Filter -> Encoder -> Output until the input ends.
+  --input NAME    {input}
+  --output NAME   {output}
+  --filter NAME   {filter}
+  --decoder NAME, --encoder NAME  {encoder}
+  --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
+  --input_options OPT, --output_options OPT, and so on for each of the above:
+                  '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
+  --configfile F  .json, .toml or .yaml with all of these; the command line wins
+  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
+  --describe [NAME]  the components, or one of them with its options
   --completion bash|zsh  --version  --help
-
-NAME may be +package.module:Class. Examples:
-  message-passing --input STDIN --output ZeroMQ \\
-      --output_options connect=tcp://127.0.0.1:5558
-  message-passing --input ZeroMQ --input_options '{{"socket_bind":"tcp://*:5558"}}' \\
+NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
+Examples:
+  message-passing --input STDIN --output STDOUT
+  message-passing --input STDIN \\
+      --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558
+  message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
-  message-passing --input ZeroMQ --input_options '{{"socket_type":"PULL",
-      "connect":"tcp://127.0.0.1:5223"}}' --filter +myapp:MessageWorker --output STDOUT
+  message-passing --filter +myapp:Worker --output STDOUT --input ZeroMQ \\
+   --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
 """
 
 
-def _check_keys(values: Mapping[str, Any], source: str, *, own: list[str]) -> None:
+def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
+    """The names of all components of a kind, as far as there is room for them."""
+    shown = [f"{name} (default)" if name == default else name for name in names(kind)]
+    wrapped = textwrap.wrap(", ".join(shown), room, max_lines=lines, placeholder=" ... (see --describe)")
+    return ("\n" + " " * 18).join(wrapped)
+
+
+def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:
     known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log"]
-    faults = [
+    known.remove("configfile")
+    return [
         Fault(f"there is no option {key!r}{did_you_mean(key, known)}", source)
         for key in values
         if key not in known
     ]
-    if faults:
-        raise ConfigError(*faults)
 
 
 def main() -> NoReturn:

@@ -1,8 +1,9 @@
 """What makes a process a daemon: background, pid file, user, input/output priority.
 
 As in Message::Passing::Role::Script, with these differences: the command that daemonizes waits until the
-chain runs, and ends with its exit status when it does not; supplementary groups are set; the umask stays;
-the pid file is removed at the end.
+chain runs, and ends with its exit status when it does not; supplementary groups are set; the umask and the
+working directory stay, so that a relative path means the same throughout; the pid file is removed at the
+end.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from message_passing.errors import Fault, OpenError, needs_extra
+from message_passing.errors import ComponentError, Fault, OpenError, needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 
 class Daemon:
@@ -37,13 +39,12 @@ class Daemon:
         os.setsid()
         if os.fork():
             os._exit(0)
-        os.chdir("/")
         return cls(tell)
 
-    def report(self, status: int, text: str = "") -> None:
-        """Tell the waiting process how it went, once; then let go of the terminal."""
+    def report(self, status: int, text: str = "") -> bool:
+        """Tell the waiting process how it went, and let go of the terminal; False if it knows already."""
         if self._report_to < 0:
-            return
+            return False
         with contextlib.suppress(BrokenPipeError):
             os.write(self._report_to, bytes([status]) + text.encode("utf-8", "backslashreplace"))
         os.close(self._report_to)
@@ -53,15 +54,23 @@ class Daemon:
             if os.isatty(descriptor):
                 os.dup2(nowhere, descriptor)
         os.close(nowhere)
+        return True
 
 
-def _end_as_told(hear: int) -> None:
+def _end_as_told(hear: int) -> NoReturn:
     told = b""
-    while part := os.read(hear, 4096):
-        told += part
-    if told[1:]:
-        os.write(2, told[1:])
+    with contextlib.suppress(KeyboardInterrupt):  # the other half has left this terminal and goes on
+        while part := os.read(hear, 4096):
+            told += part
+    tell(told[1:].decode("utf-8", "replace") if told else "the process in the background has ended\n")
     os._exit(told[0] if told else 1)
+
+
+def tell(text: str) -> None:
+    """Write to standard error, if somebody can be told at all."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +105,62 @@ class Identity:
         os.setuid(self.uid)
 
 
-@contextlib.contextmanager
-def open_pid_file(name: str) -> Iterator[None]:
-    """Within the block, the file holds this process's id.
+class PidFile:
+    """A file that holds this process's id from `write` to the end of the block.
 
-    Raises:
-        OpenError: it cannot be written.
+    It is opened first, to find out whether that is allowed, and written when the chain is open: a second
+    process that cannot open its chain must not spoil the file of the first.
     """
-    path = Path(name)
-    try:
-        path.write_text(f"{os.getpid()}\n", encoding="ascii")
-    except OSError as error:
-        raise OpenError(Fault(f"cannot be written: {error.strerror}", f"--pid_file {name}")) from error
-    try:
-        yield
-    finally:
-        # Whoever became another user may not remove it; a stale id says as much as the original's.
-        with contextlib.suppress(OSError):
-            path.unlink()
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._path = Path(name).absolute()
+        self._written = b""
+        self._created = False
+
+    def __enter__(self) -> Self:
+        """Open it.
+
+        Raises:
+            OpenError: it cannot be written.
+        """
+        self._created = not self._path.exists()
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise OpenError(Fault(f"cannot be written: {reason}", f"--pid_file {self._name}")) from error
+        return self
+
+    def write(self) -> None:
+        """Write the id.
+
+        Raises:
+            OpenError: the disk is full.
+        """
+        self._written = f"{os.getpid()}\n".encode()
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, self._written, 0)
+        except OSError as error:
+            raise OpenError(
+                Fault(f"cannot be written: {error.strerror}", f"--pid_file {self._name}")
+            ) from error
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Remove it, if it is still ours. Who became another user may not; then it is left empty."""
+        try:
+            if self._written and self._path.read_bytes() == self._written:
+                os.ftruncate(self._fd, 0)
+                self._path.unlink()
+            elif self._created and not self._written:
+                self._path.unlink()
+        except OSError:
+            pass
+        finally:
+            os.close(self._fd)
 
 
 def set_io_priority(name: str) -> None:
@@ -126,8 +173,13 @@ def set_io_priority(name: str) -> None:
         OpenError: the system refused.
         ComponentError: psutil is not installed.
     """
-    with needs_extra("io-priority"):
-        import psutil  # noqa: PLC0415 - an extra: only for whoever asks for a priority
+    try:
+        with needs_extra("io-priority"):
+            import psutil  # noqa: PLC0415 - an extra: only for whoever asks for a priority
+    except ComponentError as error:
+        raise error.under("--io_priority") from error
+    if not hasattr(psutil, "IOPRIO_CLASS_BE"):
+        raise OpenError(Fault("this system has no such classes", "--io_priority"))
     classes = {
         "none": psutil.IOPRIO_CLASS_NONE,
         "be": psutil.IOPRIO_CLASS_BE,

@@ -22,82 +22,35 @@ It has `--socket_bind`, `--output`, `--output_options`, and what every such comm
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import traceback
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 from message_passing import options as option_rules
 from message_passing.chain import UnusedComponentWarning
 from message_passing.cli.arguments import build_parser, parse
-from message_passing.cli.process import Daemon, Identity, open_pid_file, set_io_priority
+from message_passing.cli.components import CLIComponent
+from message_passing.cli.process import Daemon, Identity, PidFile, set_io_priority, tell
 from message_passing.cli.systemd import notify
-from message_passing.config import options_from_text
-from message_passing.declaration import Declaration
-from message_passing.errors import Fault, OpenError, UserError
+from message_passing.errors import Fault, UserError, collecting
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.options import option
 from message_passing.runner import Server, losses, obey_signals
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from message_passing.chain import Chain
+    from message_passing.cli.arguments import Given
     from message_passing.flow import Input
+
+__all__ = ["CLIComponent", "Script"]
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentChoice:
-    """Which component a user chose on the command line, and its options."""
-
-    kind: str
-    flag: str
-    component: str
-    options: dict[str, Any]
-
-    def declare(self, chain: Chain, name: str, *, output_to: str | Sequence[str] = ()) -> None:
-        """Declare it in `chain` under `name`."""
-        targets = (output_to,) if isinstance(output_to, str) else tuple(output_to)
-        chain.declare(
-            Declaration(
-                kind=self.kind,
-                name=name,
-                component=self.component,
-                options=self.options,
-                output_to=targets,
-                place=f"--{self.flag}",
-                options_place=f"--{self.flag}_options",
-                from_text=True,
-            )
-        )
-
-
-class CLIComponent:
-    """In a `Script`'s body: adds `--NAME` and `--NAME_options` (Message::Passing::Role::CLIComponent)."""
-
-    def __init__(self, kind: str, *, default: str | None = None) -> None:
-        """Declare the pair.
-
-        Args:
-            kind: `input`, `decoder`, `filter`, `encoder` or `output`.
-            default: the component when none is named; without one, naming it is required.
-        """
-        self.kind = kind
-        self.default = default
-        self.flag = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Learn the name."""
-        self.flag = name
-
-    def __get__(self, instance: Script | None, owner: type) -> Any:
-        """What was chosen."""
-        return self if instance is None else instance.chosen[self.flag]
 
 
 class Script:
@@ -113,33 +66,34 @@ class Script:
         default=None, description="Input/output scheduling class."
     )
 
-    def __init__(self, values: Mapping[str, Any], places: Mapping[str, str]) -> None:
-        """Take what the command line gave, or whatever else `read` put together.
-
-        Args:
-            values: by option; `*_options` are mappings.
-            places: where each was written.
+    def __init__(self, given: Given) -> None:
+        """Take what the command was given.
 
         Raises:
-            UserError: with every fault of the command's own options.
+            UserError: it cannot be made, for want of an option; with all faults that were found.
         """
-        self.values, self.places = values, places
-        self.chosen = {
-            flag: ComponentChoice(
-                choice.kind, flag, values.get(flag, choice.default), values.get(f"{flag}_options", {})
-            )
-            for flag, choice in self.component_choices().items()
-        }
-        known = option_rules.declared(type(self))
-        own = {name: value for name, value in values.items() if name in known}
-        try:
-            checked = option_rules.check(known, own, label=self.title(), from_text=True)
-        except UserError as error:
-            prefix = f"{self.title()}: "
-            faults = (Fault(f.text.removeprefix(prefix), places.get(f.where, "")) for f in error.faults)
-            raise UserError(*faults) from error
-        for name, value in checked.items():
+        self.given = given
+        self.chosen = {flag: one.chosen_in(given) for flag, one in self.component_choices().items()}
+        for name, value in self._own_options().items():
             setattr(self, name, value)
+
+    def _own_options(self) -> dict[str, Any]:
+        """The command's own options; for each wrong one its default, so that other faults are found too."""
+        given, prefix = self.given, f"{self.title()}: "
+        known = option_rules.declared(type(self))
+        own = {name: value for name, value in given.values.items() if name in known}
+        try:
+            return option_rules.check(known, own, label=self.title(), from_text=True)
+        except UserError as error:
+            wrong = {fault.where for fault in error.faults}
+            for fault in error.faults:
+                text = fault.text.removeprefix(prefix)
+                given.faults.append(Fault(text, given.places.get(fault.where, "")))
+        right = {name: value for name, value in own.items() if name not in wrong}
+        try:
+            return option_rules.check(known, right, label=self.title(), from_text=True)
+        except UserError as error:
+            raise UserError(*given.faults) from error
 
     def build_chain(self) -> Chain:
         """The chain to run. Every command defines it."""
@@ -181,33 +135,16 @@ class Script:
         """The command that these words ask for.
 
         Raises:
-            UserError: with every fault of the words.
+            UserError: see `__init__`.
         """
-        values, places = cls.read_words(words)
-        return cls(values, places)
+        return cls(cls.read_words(words))
 
     @classmethod
-    def read_words(cls, words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """What the words give, and where each value was written.
-
-        Raises:
-            UserError: an unknown option, or options that do not parse.
-        """
+    def read_words(cls, words: Sequence[str]) -> Given:
+        """What the words give."""
         choices = cls.component_choices()
         parser = build_parser(cls.title(), choices, option_rules.declared(cls), cls.printers())
-        values: dict[str, Any] = parse(parser, words)
-        places = {name: f"--{name}" for name in values}
-        faults: list[Fault] = []
-        for flag in choices:
-            texts = values.get(f"{flag}_options")
-            if texts is not None:
-                try:
-                    values[f"{flag}_options"] = options_from_text(texts)
-                except UserError as error:
-                    faults += (Fault(str(fault), f"--{flag}_options") for fault in error.faults)
-        if faults:
-            raise UserError(*faults)
-        return values, places
+        return parse(parser, words)
 
     @classmethod
     def start(cls, words: Sequence[str] | None = None) -> NoReturn:
@@ -224,32 +161,48 @@ class Script:
         daemon = None
         try:
             script = cls.read(words)
-            heads = script.prepare()
-            identity = Identity.of(script.user) if script.user else None
+            heads, identity = script.prepare()
             daemon = Daemon.start() if script.daemonize else None
             return script.run(heads, identity, daemon)
         except UserError as error:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
             return _end(daemon, EXIT_USER_ERROR, text)
+        except KeyboardInterrupt:  # before signals were obeyed
+            return _end(daemon, 128 + signal.SIGINT, "")
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
             return _end(daemon, EXIT_FAILED, traceback.format_exc())
 
-    def prepare(self) -> list[Input]:
-        """The chain, built and checked as far as that goes without opening anything."""
+    def prepare(self) -> tuple[list[Input], Identity | None]:
+        """The chain, built and checked as far as that goes without opening anything, and whom to become.
+
+        Raises:
+            UserError: with every fault that was found.
+        """
+        faults = list(self.given.faults)
+        heads: list[Input] = []
+        identity = None
+        with collecting(faults):
+            heads = self._build()
+        if self.user:
+            with collecting(faults):
+                identity = Identity.of(self.user)
+        if self.io_priority:
+            with collecting(faults):
+                set_io_priority(self.io_priority)
+        for component in in_order(heads, errors=True):
+            with collecting(faults, component.label):
+                component.preflight()
+        if faults or not heads:
+            raise UserError(*dict.fromkeys(faults))
+        return heads, identity
+
+    def _build(self) -> list[Input]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UnusedComponentWarning)
             heads = self.build_chain().build()
         for warning in caught:
-            sys.stderr.write(f"{self.title()}: warning: {warning.message}\n")
-        faults: list[Fault] = []
-        for component in in_order(heads):
-            try:
-                component.preflight()
-            except OpenError as error:
-                faults += error.under(component.label, ": ").faults
-        if faults:
-            raise OpenError(*faults)
+            tell(f"{self.title()}: warning: {warning.message}\n")
         return heads
 
     def run(self, heads: list[Input], identity: Identity | None = None, daemon: Daemon | None = None) -> int:
@@ -260,35 +213,32 @@ class Script:
         """
         server = Server(heads)
         with contextlib.ExitStack() as stack:
-            if self.io_priority:
-                set_io_priority(self.io_priority)
-            if self.pid_file:
-                stack.enter_context(open_pid_file(self.pid_file))
+            pid_file = stack.enter_context(PidFile(self.pid_file)) if self.pid_file else None
             stack.enter_context(obey_signals(server))
-            stack.callback(self._tell_losses, heads)
-            stack.callback(close_all, heads)
+            stack.callback(self._tell_losses, server)
+            stack.callback(close_all, heads, errors=True)
             if identity:
-                open_all(heads, only=lambda component: component.privileged)
+                open_all(heads, only=lambda component: component.privileged, errors=True)
                 identity.assume()
-            open_all(heads)
-            server.run(on_ready=lambda: self._ready(daemon))
-            notify("STOPPING=1")
-        return EXIT_OK
+            open_all(heads, errors=True)
+            if pid_file:
+                pid_file.write()
+            server.run(on_ready=lambda: self._ready(daemon), on_end=lambda: notify("STOPPING=1"))
+        for head, error in server.failures:
+            tell(f"{self.title()}: {head.label} failed: {type(error).__name__}: {error}\n")
+        return EXIT_FAILED if server.failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
         notify("READY=1")
         if daemon:
             daemon.report(EXIT_OK)
 
-    def _tell_losses(self, heads: Sequence[Input]) -> None:
-        with contextlib.suppress(OSError):
-            for line in losses(in_order(heads)):
-                sys.stderr.write(f"{self.title()}: {line}\n")
+    def _tell_losses(self, server: Server) -> None:
+        for line in losses(server.components):
+            tell(f"{self.title()}: {line}\n")
 
 
 def _end(daemon: Daemon | None, status: int, text: str) -> int:
-    if daemon:
-        daemon.report(status, text)
-    else:
-        sys.stderr.write(text)
+    if not (daemon and daemon.report(status, text)):
+        tell(text)
     return status
