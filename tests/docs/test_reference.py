@@ -71,5 +71,4 @@ def test_examples_on_the_command_line(block: Block) -> None:
     assert (command, dots) == ("message-passing", "...")
     for flag in ("--input", "--output"):
         words += [] if flag in words else [flag, "Null"]
-    (head,) = MessagePassing.read(words).build_chain().build()
-    assert head.label
+    assert MessagePassing.read(words).prepare()

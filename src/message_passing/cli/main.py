@@ -48,7 +48,7 @@ class MessagePassing(Script):
         try:
             from_file = load_file(name)
         except UserError as error:
-            given.faults += error.under(f"--configfile {name}").faults
+            given.faults += error.faults
             given.told.update(FLAT_KEYS)  # whatever is missing may well be in the file
             return given
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
@@ -106,7 +106,7 @@ Examples:
       --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
-  message-passing --filter +myapp:Worker --output STDOUT --input ZeroMQ \\
+  message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\
    --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
 """
 
