@@ -14,11 +14,12 @@ from message_passing.errors import ConfigError, Fault, UserError, needs_extra
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_STRING_COMMENT_OR_COMMA = re.compile(
+_TOKEN = re.compile(
     r"""
-    "(?:[^"\\\n]|\\.)*"
-    | (?P<comment> \#[^\n]* )
-    | (?P<comma> , ) (?= (?: \s | \#[^\n]*(?:\n|$) )* [\]}] )
+    (?P<comment> \#[^\n]* )
+    | (?P<last_comma> , ) (?= (?: \s | \#[^\n]*(?:\n|$) )* [\]}] )
+    | (?P<before_value> [\[{:,] )
+    | (?P<value> "(?:[^"\\\n]|\\.)*" | [^\s\[{:,\#"]+ | " )
     """,
     re.VERBOSE,
 )
@@ -30,12 +31,8 @@ def relaxed_json(text: str) -> Any:
     Raises:
         ConfigError: it is malformed; the line and column are given.
     """
-    # What strict JSON would refuse becomes blank, so that every position stays what it was.
-    strict = _STRING_COMMENT_OR_COMMA.sub(
-        lambda found: " " * len(found[0]) if found["comment"] or found["comma"] else found[0], text
-    )
     try:
-        return json.loads(strict)
+        return json.loads(_strict(text))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
         raise ConfigError(f"malformed JSON: {error.msg} at {place}") from error
@@ -43,6 +40,21 @@ def relaxed_json(text: str) -> Any:
         raise ConfigError(f"malformed JSON: {error}") from error  # a number of thousands of digits
     except RecursionError as error:
         raise ConfigError("malformed JSON: nested too deeply") from error
+
+
+def _strict(text: str) -> str:
+    """Comments, and commas that follow a last value, as blanks: every position stays what it was."""
+    after_value = False
+
+    def replace(found: re.Match[str]) -> str:
+        nonlocal after_value
+        kind = found.lastgroup
+        blank = kind == "comment" or (kind == "last_comma" and after_value)
+        if kind != "comment":
+            after_value = kind == "value"
+        return " " * len(found[0]) if blank else found[0]
+
+    return _TOKEN.sub(replace, text)
 
 
 def options_from_text(texts: Iterable[str]) -> dict[str, Any]:

@@ -91,12 +91,14 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
 
 
 def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[Fault]:
-    known = [spelling for action in parser._actions for spelling in action.option_strings]  # noqa: SLF001
+    actions = parser._actions  # noqa: SLF001 - argparse has no other way to ask for them
+    known = [spelling.lstrip("-") for action in actions for spelling in action.option_strings]
     before = ""
     for word in unknown:
         flag = word.partition("=")[0]
         if flag.startswith("-"):
-            yield Fault(f"there is no option {flag}{did_you_mean(flag, known)}")
+            hint = did_you_mean(flag.lstrip("-"), known).replace("'", "'--", 1)
+            yield Fault(f"there is no option {flag}{hint}")
         elif not before.startswith("-"):  # otherwise it is most likely that unknown option's value
             hint = "every value follows its --option (quote values with spaces)"
             yield Fault(f"unexpected word {word!r}: {hint}")

@@ -1,0 +1,114 @@
+"""Mistakes, made in the real command, and exactly what is said of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from commands import AS_NOBODY, STDIN_TO_STDOUT, finished
+from mistakes import FILES, Mistake, table
+from nodes import OURS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command runs: with config files and modules, most of them wrong."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return tmp_path
+
+
+def test_the_table_is_read() -> None:
+    """A test that looks at nothing would hold everything."""
+    rows = table()
+    assert len(rows) > 40
+    assert all(row.told for row in rows)
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row.title)
+def test_a_mistake_is_told_in_exactly_these_lines(folder: Path, row: Mistake) -> None:
+    """Status 2, one line for each mistake, no traceback, and nothing on standard output."""
+    done = finished(*row.words, cwd=folder)
+    assert done.told == row.told
+    assert (done.status, done.out) == (2, b"")
+
+
+def test_options_of_several_lines() -> None:
+    """The place in them is told with its line."""
+    done = finished(*STDIN_TO_STDOUT, "--output_options", '{"a": 1, # one\n "b" 2}')
+    problem = "malformed JSON: Expecting ':' delimiter at line 2, column 6"
+    assert done == (2, b"", f"message-passing: --output_options: {problem}\n")
+
+
+def test_an_address_in_use(tmp_path: Path) -> None:
+    """For each kind of socket, with the address."""
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        udp.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{tcp.getsockname()[1]}"
+        port = udp.getsockname()[1]
+        options = f'{{"hostname": "127.0.0.1", "port": {port}}}'
+        done = finished(
+            "--input", "Socket::UDP", "--input_options", options,
+            "--output", "ZeroMQ", "--output_options", f"socket_bind={address}",
+            "--error", "ZeroMQ", "--error-options", f"socket_bind={address}",
+            cwd=tmp_path,
+        )  # fmt: skip
+    in_use = f"message-passing: ZeroMQ output: {address}: address in use: another socket is bound to it"
+    udp_in_use = "message-passing: Socket::UDP input: cannot bind to UDP 127.0.0.1:"
+    assert done.told == [in_use, in_use, f"{udp_in_use}{port}: Address already in use"]
+    assert (done.status, done.out) == (2, b"")
+
+
+def test_permission_denied() -> None:
+    """Without rights: a file, an ipc address and a pid file at the root, another user, and a priority."""
+    as_nobody = AS_NOBODY if os.geteuid() == 0 else ()
+    command = (*as_nobody, *OURS)
+    done = finished(
+        "--input", "ZeroMQ", "--input_options", "socket_bind=ipc:///refused.sock",
+        "--output", "File", "--output_options", "filename=/refused.log",
+        command=command,
+    )  # fmt: skip
+    assert (done.status, done.out) == (2, b"")
+    reason = "permission denied: a port below 1024 or this path needs more rights"
+    assert done.told == [
+        "message-passing: File output: cannot write to the file '/refused.log': Permission denied",
+        f"message-passing: ZeroMQ input: ipc:///refused.sock: {reason}",
+    ]
+    done = finished(*STDIN_TO_STDOUT, "--pid_file", "/refused.pid", command=command)
+    assert done == (
+        2,
+        b"",
+        "message-passing: --pid_file /refused.pid: cannot be written: Permission denied\n",
+    )
+    done = finished(*STDIN_TO_STDOUT, "--user", "root", "--io_priority", "rt", command=command)
+    assert (done.status, done.out) == (2, b"")
+    assert done.told == [
+        "message-passing: --user: only root can become user 'root'",
+        "message-passing: --io_priority: only root may set the class 'rt'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "words", "place"),
+    [
+        ("psutil", "io-priority", [*STDIN_TO_STDOUT, "--io_priority", "be"], "--io_priority"),
+        ("yaml", "yaml", ["--configfile", "numbers.yaml"], "numbers.yaml"),
+        ("cryptography", "crypt", [*STDIN_TO_STDOUT, "--encoder", "Crypt::CBC"], "--encoder"),
+    ],
+)
+def test_a_missing_extra(folder: Path, package: str, extra: str, words: list[str], place: str) -> None:
+    """Which package is missing, and how to install it."""
+    program = f"import sys; sys.modules[{package!r}] = None; import message_passing.__main__"
+    done = finished(*words, command=(sys.executable, "-W", "error", "-c", program), cwd=folder)
+    what = f"{words[-2][2:]} {words[-1]!r}: " if place == "--encoder" else ""
+    text = f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
+    assert done == (2, b"", f"message-passing: {place}: {what}{text}\n")

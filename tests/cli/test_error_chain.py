@@ -1,0 +1,195 @@
+"""Messages that cannot be handled, in real processes: one report each, counted, and the next one goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from commands import STDIN_TO_STDOUT, Finished, finished
+from message_passing.failures import DATA_LIMIT
+from nodes import part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FRAGILE = '''
+from message_passing import Encoder, Filter
+
+class Fragile(Filter):
+    """Breaks on some messages."""
+    def filter(self, message):
+        if message["n"] == 2:
+            raise LookupError("two is too many")
+        return message
+
+class Wordy(Encoder):
+    """Writes reports as a sentence."""
+    def filter(self, message):
+        return f"{message['component']}: {message['exception']}"
+'''
+
+
+def reports(done: Finished) -> tuple[list[dict[str, Any]], list[str]]:
+    """What was reported as JSON on standard error, and the plain lines after it."""
+    told = done.told
+    count = sum(line.startswith("{") for line in told)
+    assert all(line.startswith("{") for line in told[:count]), done.err[:1000]
+    return [json.loads(line) for line in told[:count]], told[count:]
+
+
+@pytest.mark.parametrize(
+    ("bad", "exception", "shown"),
+    [
+        (b'{"a":', "malformed JSON: Input data was truncated", '{"a":'),
+        (b'{"a":"\xff"}', "malformed JSON: ", '{"a":"\\xff"}'),
+        (b"not JSON", "malformed JSON: ", "not JSON"),
+        (b"null", "JSON null is not a message", "null"),
+        (b"[" * 200_000, "malformed JSON: ", "["),
+        (b'{"a":' * 200_000, "malformed JSON: ", '{"a":'),
+    ],
+    ids=["truncated", "not UTF-8", "not JSON", "null", "deep list", "deep object"],
+)
+@pytest.mark.parametrize("looks", [False, True], ids=["passed on as it came", "decoded"])
+def test_what_cannot_be_decoded(bad: bytes, exception: str, shown: str, *, looks: bool) -> None:
+    """It is reported in one line with class, exception and data, and counted; its neighbours go on."""
+    words = ["--filter", "Mangle", "--filter_options", '{"filter_function": "+copy:copy"}'] if looks else []
+    done = finished(*STDIN_TO_STDOUT, *words, given=b'{"n":1}\n' + bad + b'\n{"n":2}\n')
+    assert (done.status, done.out) == (0, b'{"n":1}\n{"n":2}\n')
+    (report,), rest = reports(done)
+    assert report["class"] == "message_passing.errors.DecodingError"
+    assert report["component"] == "JSON decoder"
+    assert report["exception"].startswith(exception)
+    assert report["packed_data"].startswith(shown)
+    assert len(report["packed_data"]) < DATA_LIMIT + 50
+    assert rest == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+
+
+def test_a_message_of_100_megabytes() -> None:
+    """A good one passes; a bad one is reported in a short line."""
+    size = 100_000_000
+    good = b'{"n":"' + b"x" * size + b'"}'
+    done = finished(*STDIN_TO_STDOUT, given=good + b"\n{" + good + b'\n{"n":2}\n', timeout=60)
+    assert done.status == 0
+    assert done.out == good + b'\n{"n":2}\n'
+    (report,), rest = reports(done)
+    assert report["packed_data"].endswith(f"({size + 9 - DATA_LIMIT} bytes more)")
+    assert len(done.err) < 2 * DATA_LIMIT
+    assert rest == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+
+
+def test_a_filter_that_raises(tmp_path: Path) -> None:
+    """The report says what was raised, and where in the user's file."""
+    (tmp_path / "mine.py").write_text(FRAGILE)
+    lines = b"".join(b'{"n":%d}\n' % n for n in range(1, 5))
+    done = finished(*STDIN_TO_STDOUT, "--filter", "+mine:Fragile", given=lines, cwd=tmp_path)
+    assert (done.status, done.out) == (0, lines.replace(b'{"n":2}\n', b""))
+    (report,), rest = reports(done)
+    assert report == {
+        "class": "LookupError",
+        "exception": "two is too many",
+        "component": "Fragile filter",
+        "at": f"{tmp_path}/mine.py:8 in filter",
+        "stringified_data": "{'n': 2}",
+    }
+    assert rest == ["message-passing: Fragile filter lost 1 message: 1 failed"]
+
+
+def test_errors_to_a_file_in_words_of_ones_own(tmp_path: Path) -> None:
+    """`--error` and `--error_encoder` say where reports go, and how they look."""
+    (tmp_path / "mine.py").write_text(FRAGILE)
+    done = finished(
+        *STDIN_TO_STDOUT,
+        *part("error", "File", filename="errors"),
+        "--error-encoder",
+        "+mine:Wordy",
+        given=b"one\ntwo\n{}\n",
+        cwd=tmp_path,
+    )
+    assert done.out == b"{}\n"
+    assert done.err == "message-passing: JSON decoder lost 2 messages: 2 failed\n"
+    errors = (tmp_path / "errors").read_text().splitlines()
+    assert [line.partition(": malformed JSON")[0] for line in errors] == ["JSON decoder"] * 2
+
+
+def test_a_component_with_an_error_chain_of_its_own(tmp_path: Path) -> None:
+    """The named form: what one filter fails on goes to one file, all other errors to another."""
+    (tmp_path / "mine.py").write_text(FRAGILE)
+    (tmp_path / "chain.toml").write_text("""
+        error_log = "all_errors"
+        [inputs.in]
+        class = "STDIN"
+        output_to = "decoder"
+        [decoders.decoder]
+        class = "JSON"
+        output_to = "fragile"
+        [filters.fragile]
+        class = "+mine:Fragile"
+        output_to = "encoder"
+        error = "its_errors"
+        [encoders.encoder]
+        class = "JSON"
+        output_to = "out"
+        [encoders.all_errors]
+        class = "JSON"
+        output_to = "all_file"
+        [encoders.its_errors]
+        class = "JSON"
+        output_to = "its_file"
+        [outputs]
+        out = { class = "STDOUT" }
+        all_file = { class = "File", options = { filename = "all" } }
+        its_file = { class = "File", options = { filename = "its" } }
+    """)
+    done = finished("--configfile", "chain.toml", given=b'x\n{"n":1}\n{"n":2}\n', cwd=tmp_path)
+    assert (done.status, done.out) == (0, b'{"n":1}\n')
+    (report,) = (json.loads(line) for line in (tmp_path / "its").read_text().splitlines())
+    assert report["class"] == "LookupError"
+    (report,) = (json.loads(line) for line in (tmp_path / "all").read_text().splitlines())
+    assert report["class"].endswith("DecodingError")
+    assert done.told == [
+        "message-passing: JSON decoder lost 1 message: 1 failed",
+        "message-passing: Fragile filter lost 1 message: 1 failed",
+    ]
+
+
+def test_an_error_output_that_fails_takes_nothing_down() -> None:
+    """Reports that it cannot write go to standard error, and so does the reason; it is counted."""
+    words = part("error", "File", filename="/dev/full")
+    done = finished(*STDIN_TO_STDOUT, *words, given=b'x\n{"n":1}\ny\n{"n":2}\n')
+    assert (done.status, done.out) == (0, b'{"n":1}\n{"n":2}\n')
+    found, rest = reports(done)
+    assert [(one["class"], one["component"]) for one in found] == [("OSError", "File output")] * 2
+    assert all("No space left on device" in one["exception"] for one in found)
+    assert ["malformed JSON" in one["packed_data"] for one in found] == [True, True]
+    assert rest == [
+        "message-passing: JSON decoder lost 2 messages: 2 failed",
+        "message-passing: File output lost 2 messages: 2 failed",
+    ]
+
+
+def test_an_error_chain_that_leads_back_does_not_loop(tmp_path: Path) -> None:
+    """Reports may go where the messages go; what fails there is told on standard error, once."""
+    options = {"filename": "out"}
+    chain = {
+        "error_log": "encoder",
+        "inputs": {"in": {"class": "STDIN", "output_to": "decoder"}},
+        "decoders": {"decoder": {"class": "JSON", "output_to": "encoder"}},
+        "encoders": {"encoder": {"class": "JSON", "output_to": "out"}},
+        "outputs": {"out": {"class": "File", "options": options}},
+    }
+    (tmp_path / "chain.json").write_text(json.dumps(chain))
+    done = finished("--configfile", "chain.json", given=b'x\n{"n":1}\n', cwd=tmp_path)
+    first, second = (json.loads(line) for line in (tmp_path / "out").read_text().splitlines())
+    assert first["class"].endswith("DecodingError")
+    assert second == {"n": 1}
+    assert done.told == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+
+    options["filename"] = "/dev/full"
+    (tmp_path / "chain.json").write_text(json.dumps(chain))
+    done = finished("--configfile", "chain.json", given=b'x\n{"n":1}\n', cwd=tmp_path)
+    found, rest = reports(done)
+    assert [one["component"] for one in found] == ["File output", "File output"]
+    assert len(rest) == 2
+    assert done.status == 0

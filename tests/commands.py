@@ -1,0 +1,55 @@
+"""Commands that tests run to their end, as real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from nodes import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+STDIN_TO_STDOUT = ("--input", "STDIN", "--output", "STDOUT")
+
+AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+"""Before a command: it runs without rights. Only root may say so."""
+
+
+class Finished(NamedTuple):
+    """A process that has ended."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def told(self) -> list[str]:
+        """The lines that it wrote to standard error."""
+        return self.err.splitlines()
+
+
+def finished(
+    *words: str,
+    given: bytes | IO[bytes] = b"",
+    command: Sequence[str] = OURS,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 30,
+) -> Finished:
+    """Run a command with `given` as its standard input, and wait until it has ended."""
+    process = subprocess.Popen(
+        [*command, *words],
+        stdin=subprocess.PIPE if isinstance(given, bytes) else given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+    )
+    try:
+        out, err = process.communicate(given if isinstance(given, bytes) else None, timeout=timeout)
+    finally:
+        process.kill()
+    return Finished(process.returncode, out, err.decode())
