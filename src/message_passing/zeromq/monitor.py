@@ -7,13 +7,15 @@ full would stop ZeroMQ's own thread in the middle of its work.
 from __future__ import annotations
 
 import itertools
+import struct
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 if TYPE_CHECKING:
     from message_passing.zeromq.sockets import OpenSocket
+
+_EVENT = struct.Struct("=H")  # the first frame: the event, 16 bits, and its value, 32 bits
 
 _numbers = itertools.count(1)
 
@@ -38,7 +40,7 @@ class Monitor:
                 parts = self.events.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return found
-            found.append(int(parse_monitor_message(parts)["event"]))
+            found.append(_EVENT.unpack_from(parts[0])[0])
 
     def end(self) -> None:
         """Stop the events: whoever waits for one gets `EVENT_MONITOR_STOPPED`. From the socket's thread."""

@@ -83,7 +83,7 @@ class Sender:
         try:
             self._open.attach()
         except BaseException:
-            self._close_socket(linger=0)
+            self.close_socket(linger=0)
             raise
         self._opened_at = self._clock()
 
@@ -104,6 +104,15 @@ class Sender:
         if done < len(messages):
             self._keep(messages[done:])
 
+    def offer(self, messages: Sequence[bytes]) -> int:
+        """Send as many of a batch as go at once, and hold none: for a caller with a queue of its own.
+
+        Returns:
+            How many, from the first on, were sent.
+        """
+        self.service()
+        return self._send(messages) if self._listening() else 0
+
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
         if not self._hears:
@@ -121,6 +130,10 @@ class Sender:
         """How many messages wait though somebody is there: slow, or standing still."""
         return len(self._waiting) if self._waiting and self._somebody() else 0
 
+    def poll(self, milliseconds: int) -> None:
+        """Wait that long at most for something to change: somebody to listen, or room to send."""
+        self._socket.poll(milliseconds, zmq.POLLOUT if self._listening() else zmq.POLLIN)
+
     def close(self) -> None:
         """Send what waits, waiting for a first listener and for the pipes to empty no longer than is set.
 
@@ -131,15 +144,15 @@ class Sender:
         deadline = self._clock() + max(self._delay, self._settings.linger / 1000)
         self.service()
         while self._waiting and (left := deadline - self._clock()) > 0:
-            awaited = zmq.POLLOUT if self._listening() else zmq.POLLIN
-            self._socket.poll(max(1, int(min(left, 0.05) * 1000)), awaited)
+            self.poll(max(1, int(min(left, 0.05) * 1000)))
             self.service()
         if self._waiting:
             self.dropped[UNSENT] += len(self._waiting)
             self._waiting.clear()
-        self._close_socket(self._settings.linger)
+        self.close_socket(self._settings.linger)
 
-    def _close_socket(self, linger: int) -> None:
+    def close_socket(self, linger: int) -> None:
+        """Close the socket; what was sent and has not left may take `linger` milliseconds, which this waits."""
         if self._peers:
             self._peers.close()
             self._peers = None

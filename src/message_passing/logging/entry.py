@@ -1,0 +1,195 @@
+"""What is kept of a log record: its fields, taken in the caller's thread, ready to be encoded in another.
+
+A record's arguments, extras and exception may change once the call has returned, so the text is formatted
+and everything that is not a plain value is encoded here. Nothing here raises for what a record holds.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.jsonable import as_plain, tidy
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Sequence
+    from contextvars import ContextVar
+    from types import TracebackType
+
+STANDARD = frozenset(
+    {
+        *(
+            "args",
+            "asctime",
+            "created",
+            "exc_info",
+            "exc_text",
+            "filename",
+            "funcName",
+            "levelname",
+            "levelno",
+        ),
+        *("lineno", "message", "module", "msecs", "msg", "name", "pathname", "process", "processName"),
+        *("relativeCreated", "stack_info", "taskName", "thread", "threadName"),
+    }
+)
+"""The attributes that every record has, or that formatting adds: all others came in by `extra`."""
+
+PLAIN = 22 if sys.version_info >= (3, 12) else 20
+"""How many attributes a record has to which nothing was added."""
+
+_SCALARS = (str, int, float, bool, type(None))
+_NESTED = 8
+"""How many chained causes of an exception are described."""
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One record. `time` is in seconds since 1970 until it is encoded."""
+
+    time: Any
+    level: str
+    level_number: int
+    logger: str
+    message: str
+    file: str
+    line: int
+    function: str
+    thread_id: int | None
+    thread: str | None
+    sequence: int | None = None
+    process: str | None = None
+    task: str | None = None
+    template: str | None = None
+    args: Any = None
+    exception: dict[str, Any] | None = None
+    stack: str | None = None
+    extra: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    truncated: bool = False
+    format_error: str | None = None
+
+
+def text_of(record: logging.LogRecord, entry: Entry) -> None:
+    """Give `entry` what can be said of a record whose message cannot be formatted."""
+    try:
+        entry.message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
+        entry.format_error = f"{type(error).__name__}: {_safe(str, error)}"
+        arguments = f" {_safe(repr, record.args)}" if record.args else ""
+        entry.message = f"{_safe(str, record.msg)}{arguments}"
+
+
+def add_rest(record: logging.LogRecord, entry: Entry) -> None:
+    """Add what only some records have: an exception, a stack, extras."""
+    attributes = record.__dict__
+    if record.exc_info:
+        entry.exception = described_exception(record.exc_info)
+    elif record.exc_text:
+        entry.exception = {"traceback": record.exc_text}
+    if record.stack_info:
+        entry.stack = record.stack_info
+    added = attributes.keys() - STANDARD
+    if added:
+        entry.extra = {name: plain(attributes[name]) for name in attributes if name in added}
+
+
+def described_exception(
+    exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None] | Any,
+) -> dict[str, Any] | None:
+    """An exception's type, message and traceback, and the same of what caused it."""
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if not isinstance(error, BaseException):
+        return None
+    try:
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception as trouble:  # noqa: BLE001 - a __str__ or __notes__ that raises
+        trace = f"(no traceback: {type(trouble).__name__})"
+    described: dict[str, Any] = {**_named(error), "traceback": trace}
+    causes: list[dict[str, str]] = []
+    seen, cause = {id(error)}, _cause_of(error)
+    while cause is not None and id(cause) not in seen and len(causes) < _NESTED:
+        seen.add(id(cause))
+        causes.append(_named(cause))
+        cause = _cause_of(cause)
+    if causes:
+        described["causes"] = causes
+    return described
+
+
+def _named(error: BaseException) -> dict[str, str]:
+    cls = type(error)
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return {"type": name, "message": _safe(str, error)}
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    if error.__cause__ is not None:
+        return error.__cause__
+    return None if error.__suppress_context__ else error.__context__
+
+
+def context_of(variables: Sequence[ContextVar[Any]]) -> dict[str, Any]:
+    """The values of these context variables, of those that have one."""
+    missing = object()
+    found = ((variable.name, variable.get(missing)) for variable in variables)
+    return {name: plain(value) for name, value in found if value is not missing}
+
+
+def arguments_of(record: logging.LogRecord) -> Any:
+    """A record's arguments, as plain values."""
+    if isinstance(record.args, dict):
+        return {str(name): plain(value) for name, value in record.args.items()}
+    return [plain(value) for value in record.args or ()]
+
+
+def plain(value: Any) -> Any:
+    """A value as it is if it cannot change, and otherwise its JSON as it is now; its repr if it has none."""
+    if type(value) in _SCALARS:
+        return value
+    try:
+        return msgspec.Raw(msgspec.json.encode(value, enc_hook=as_plain))
+    except Exception:  # noqa: BLE001 - whatever it holds, a log call does not fail for it
+        try:
+            return msgspec.Raw(msgspec.json.encode(tidy(value)))
+        except Exception:  # noqa: BLE001 - circular, or of a type that has no JSON form
+            return _safe(repr, value)
+
+
+def _safe(convert: Any, value: Any) -> str:
+    try:
+        return str(convert(value))
+    except Exception as error:  # noqa: BLE001 - a __str__ or __repr__ that raises
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+
+
+def shortened(entry: Entry, limit: int) -> Entry:
+    """The entry without what makes it too large: its message cut to `limit` characters, extras left out."""
+    kept = Entry(
+        time=entry.time,
+        level=entry.level[:200],
+        level_number=entry.level_number,
+        logger=entry.logger[:1000],
+        message=cut(entry.message, limit),
+        file=entry.file[:1000],
+        line=entry.line,
+        function=entry.function[:200],
+        thread_id=entry.thread_id,
+        thread=entry.thread,
+        sequence=entry.sequence,
+        truncated=True,
+    )
+    if entry.exception:
+        names = {
+            key: cut(str(value), limit) for key, value in entry.exception.items() if isinstance(value, str)
+        }
+        kept.exception = names
+    return kept
+
+
+def cut(text: str, limit: int) -> str:
+    """The first `limit` characters, and how many more there were."""
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text) - limit} characters more)"

@@ -1,0 +1,196 @@
+"""From an entry to one JSON object: the default field set, and those of others.
+
+default    ours: docs/guide-logging.md tells every field
+ecs        Elastic Common Schema 8
+logstash   Logstash's version 1 event, as logstash_formatter and its like write it
+logstash0  what the filter ToLogstash makes: Logstash's version 0, with @fields
+otel       the names of OpenTelemetry's log data model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from message_passing.jsonable import as_plain
+from message_passing.logging.entry import Entry
+
+Fields = Literal["default", "ecs", "logstash", "logstash0", "otel"]
+Encode = Callable[[Entry], bytes]
+
+_encode = msgspec.json.Encoder(enc_hook=as_plain, decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sends: the same in every record of a process.
+
+    Attributes:
+        host: the machine's name.
+        service: the program's name.
+        process_id: its process.
+        sender: host, process and start, which no other process of any time shares; None leaves it out.
+    """
+
+    host: str
+    service: str
+    process_id: int
+    sender: str | None
+
+
+def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], origin: Origin) -> Encode:
+    """The function that makes JSON of an entry.
+
+    Args:
+        fields: a field set's name, or a function from the default fields to those that are wanted.
+        origin: what every record says of its sender.
+    """
+    if fields == "default":
+        return _default(origin)
+    convert = _CONVERSIONS[fields] if isinstance(fields, str) else fields
+
+    def encode(entry: Entry) -> bytes:
+        return _encode(convert(as_dict(entry, origin)))
+
+    return encode
+
+
+def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
+    """The default fields, as a dict."""
+    entry.time = _moment(entry.time)
+    names = ((name, getattr(entry, name)) for name in Entry.__struct_fields__)
+    present = {name: value for name, value in names if value is not None and value is not False}
+    return {**present, **_of(origin)}
+
+
+def _moment(time: Any) -> Any:
+    return datetime.fromtimestamp(time, UTC) if isinstance(time, float) else time
+
+
+def _of(origin: Origin) -> dict[str, Any]:
+    said = {"process_id": origin.process_id, "host": origin.host, "service": origin.service}
+    return {**said, "sender": origin.sender} if origin.sender else said
+
+
+def _default(origin: Origin) -> Encode:
+    # What is the same in every record is encoded once, and put where the object would end.
+    ending = b"," + _encode(_of(origin))[1:]
+
+    def encode(entry: Entry) -> bytes:
+        entry.time = datetime.fromtimestamp(entry.time, UTC)
+        return _encode(entry)[:-1] + ending
+
+    return encode
+
+
+_IDENTITY = (
+    "sender",
+    "sequence",
+    "truncated",
+    "format_error",
+    "template",
+    "args",
+    "context",
+    "stack",
+    "task",
+)
+
+
+def _kept(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
+    """https://www.elastic.co/docs/reference/ecs: dotted names, which ECS takes for nested ones."""
+    event = {
+        "@timestamp": fields["time"],
+        "log.level": fields["level"].lower(),
+        "message": fields["message"],
+        "ecs.version": "8.11.0",
+        "log.logger": fields["logger"],
+        "log.origin.file.name": fields["file"],
+        "log.origin.file.line": fields["line"],
+        "log.origin.function": fields["function"],
+        "process.pid": fields["process_id"],
+        "process.thread.id": fields.get("thread_id"),
+        "process.thread.name": fields.get("thread"),
+        "host.name": fields["host"],
+        "service.name": fields["service"],
+        **_kept(fields, *_IDENTITY, "extra"),
+    }
+    if exception := fields.get("exception"):
+        event["error.type"] = exception.get("type")
+        event["error.message"] = exception.get("message")
+        event["error.stack_trace"] = exception.get("traceback")
+    return event
+
+
+def _logstash(fields: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in fields.items() if name not in ("time", "logger", "file", "extra")}
+    return {
+        **fields.get("extra", {}),
+        **rest,
+        "@timestamp": fields["time"],
+        "@version": "1",
+        "logger_name": fields["logger"],
+        "path": fields["file"],
+    }
+
+
+def _logstash0(fields: dict[str, Any]) -> dict[str, Any]:
+    moved = ("time", "message", "host", "file")
+    return {
+        "@timestamp": fields["time"],
+        "@message": fields["message"],
+        "@source_host": fields["host"],
+        "@source_path": fields["file"],
+        "@type": "python_log",
+        "@tags": [],
+        "@fields": {name: value for name, value in fields.items() if name not in moved},
+    }
+
+
+_SEVERITIES = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (0, 1))
+
+
+def _otel(fields: dict[str, Any]) -> dict[str, Any]:
+    """https://opentelemetry.io/docs/specs/otel/logs/data-model/ and the semantic conventions for attributes."""
+    number = next((severity for level, severity in _SEVERITIES if fields["level_number"] >= level), 1)
+    attributes = {
+        "code.file.path": fields["file"],
+        "code.line.number": fields["line"],
+        "code.function.name": fields["function"],
+        "thread.id": fields.get("thread_id"),
+        "thread.name": fields.get("thread"),
+        **_kept(fields, *_IDENTITY),
+        **fields.get("extra", {}),
+    }
+    if exception := fields.get("exception"):
+        attributes["exception.type"] = exception.get("type")
+        attributes["exception.message"] = exception.get("message")
+        attributes["exception.stacktrace"] = exception.get("traceback")
+    return {
+        "Timestamp": fields["time"],
+        "SeverityText": fields["level"],
+        "SeverityNumber": number,
+        "Body": fields["message"],
+        "Resource": {
+            "service.name": fields["service"],
+            "host.name": fields["host"],
+            "process.pid": fields["process_id"],
+        },
+        "InstrumentationScope": {"Name": fields["logger"]},
+        "Attributes": attributes,
+    }
+
+
+_CONVERSIONS: dict[str, Callable[[dict[str, Any]], Mapping[str, Any]]] = {
+    "ecs": _ecs,
+    "logstash": _logstash,
+    "logstash0": _logstash0,
+    "otel": _otel,
+}

@@ -1,0 +1,220 @@
+"""The handler for the standard library's logging: one append for the application, the rest for a thread."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import time
+import weakref
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from message_passing.errors import Fault, OptionError, did_you_mean
+from message_passing.logging.backlog import Policy
+from message_passing.logging.entry import (
+    PLAIN,
+    Entry,
+    add_rest,
+    arguments_of,
+    context_of,
+    shortened,
+    text_of,
+)
+from message_passing.logging.fields import Fields, Origin, encoder_for
+from message_passing.logging.shipper import HELP_ABOVE, Shipper
+from message_passing.zeromq.endpoints import check_endpoint
+from message_passing.zeromq.sockets import SocketSettings
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Mapping, Sequence
+    from contextvars import ContextVar
+
+_LARGEST = 256 * 1024
+
+
+class ZeroMQHandler(logging.Handler):
+    """Sends log records as JSON over ZeroMQ, without the application ever waiting for it.
+
+        logging.getLogger().addHandler(ZeroMQHandler(connect="tcp://logs.example:5558"))
+
+    `emit` never raises, prints or blocks. Records wait here, up to `socket_hwm` of them, while the receiver
+    is away or slow; then `policy` says which are dropped. Drops are counted (`stats`), and the next record
+    that gets through is preceded by a notice that tells of them.
+    """
+
+    def __init__(
+        self,
+        connect: str = "",
+        *,
+        socket_bind: str = "",
+        socket_type: Literal["PUB", "PUSH"] = "PUB",
+        socket_hwm: int = 10_000,
+        linger: int = 1000,
+        policy: Policy = "drop_newest",
+        fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]] = "default",
+        service: str = "",
+        template: bool = False,
+        context: Sequence[ContextVar[Any]] = (),
+        identity: bool = True,
+        largest: int = _LARGEST,
+        level: int | str = logging.NOTSET,
+    ) -> None:
+        """Prepare; nothing is opened before the first record.
+
+        Args:
+            connect: endpoint of the receiver. Either this or `socket_bind`.
+            socket_bind: endpoint to bind, for receivers that connect to this process.
+            socket_type: `PUB` for SUB receivers, `PUSH` for a pool of PULL workers.
+            socket_hwm: how many records may wait. 0 for no limit but memory.
+            linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
+            policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
+            fields: which fields a record has: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function
+                from the default fields, a dict, to the dict that is sent.
+            service: the program's name. Default: that of its script.
+            template: also send the unformatted message and its arguments.
+            context: context variables to send the values of.
+            identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
+            largest: characters of a message that are sent; a longer one is cut, and marked so.
+            level: as for every handler.
+
+        Raises:
+            OptionError: an endpoint is missing or malformed, or there is no such policy or field set.
+        """
+        _check(connect, socket_bind, socket_type, policy, fields)
+        super().__init__(level)
+        settings = SocketSettings(
+            socket_type=socket_type,
+            connect=(connect,) if connect else (),
+            bind=(socket_bind,) if socket_bind else (),
+            hwm=socket_hwm,
+            linger=linger,
+        )
+        self._fields = fields
+        self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
+        self._identity = identity
+        self._largest = largest
+        self._rest: list[Callable[[logging.LogRecord, Entry], None]] = []
+        if template:
+            self._rest.append(_add_template)
+        if context:
+            self._rest.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
+        self._failed = 0
+        self._shipper = Shipper(settings, policy, self._encoder, _notice)
+        self._finalizer = weakref.finalize(self, self._shipper.close)
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """There is no lock: an append needs none, and a lock could be held by another thread at a fork."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record: an append, and no more, for nearly all of them."""
+        shipper = self._shipper
+        try:
+            entry = Entry(
+                record.created,
+                record.levelname,
+                record.levelno,
+                record.name,
+                "",
+                record.pathname,
+                record.lineno,
+                record.funcName,
+                record.thread,
+                record.threadName,
+                next(shipper.sequence) if self._identity else None,
+                record.processName,
+            )
+            if type(record.msg) is str and not record.args:
+                entry.message = record.msg
+            else:
+                text_of(record, entry)
+            if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
+                self._add(record, entry)
+            if len(entry.message) > self._largest:
+                entry = shortened(entry, self._largest)
+            queue = shipper.queue
+            waiting = len(queue)
+            if waiting >= shipper.limit:
+                shipper.refuse(record.levelname, record.created)
+                return
+            queue.append(entry)
+            if record.created > shipper.due:
+                shipper.attend(record.created)
+            elif waiting > HELP_ABOVE:
+                shipper.help()
+        except Exception:  # noqa: BLE001 - a log call never fails; what went wrong is counted
+            self._failed += 1
+
+    def _add(self, record: logging.LogRecord, entry: Entry) -> None:
+        add_rest(record, entry)
+        for add in self._rest:
+            add(record, entry)
+        entry.task = getattr(record, "taskName", None)
+
+    def _encoder(self) -> Callable[[Entry], bytes]:
+        """What encodes in this process: made after a fork again, since the process id is another."""
+        host, process = socket.gethostname(), os.getpid()
+        sender = f"{host}:{process}:{time.time_ns():x}" if self._identity else None
+        return encoder_for(self._fields, Origin(host, self._service, process, sender))
+
+    def stats(self) -> dict[str, Any]:
+        """What became of the records so far, in this process.
+
+        Returns:
+            `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
+            which nothing could be taken.
+        """
+        return {**self._shipper.stats(), "failed": self._failed}
+
+    def flush(self) -> None:
+        """Send what can be sent now; a receiver that is away is not waited for."""
+        self._shipper.flush()
+
+    def close(self) -> None:
+        """Send what is left, within `linger`, and release the socket and the thread."""
+        self._finalizer.detach()
+        self._shipper.close()
+        super().close()
+
+
+def _add_template(record: logging.LogRecord, entry: Entry) -> None:
+    entry.template = str(record.msg)
+    entry.args = arguments_of(record)
+
+
+def _notice(levels: Counter[str], why: str, since: float) -> Entry:
+    """The record that tells of dropped ones."""
+    counts = ", ".join(f"{count} {level}" for level, count in levels.most_common())
+    moment = datetime.fromtimestamp(since, UTC).isoformat().replace("+00:00", "Z")
+    return Entry(
+        time=time.time(),
+        level="WARNING",
+        level_number=logging.WARNING,
+        logger="message_passing.logging",
+        message=f"{levels.total()} records were dropped since {moment} ({why}): {counts}",
+        file=__file__,
+        line=0,
+        function="notice",
+        thread_id=None,
+        thread=None,
+        extra={"dropped": dict(levels), "reason": why, "since": moment},
+    )
+
+
+def _check(connect: str, bind: str, socket_type: str, policy: str, fields: object) -> None:
+    texts = []
+    if bool(connect) == bool(bind):
+        texts.append("exactly one of connect and socket_bind is needed")
+    for endpoint, binds in ((connect, False), (bind, True)):
+        texts += [wrong] if endpoint and (wrong := check_endpoint(endpoint, binds=binds)) else []
+    choices = {"socket_type": (socket_type, ("PUB", "PUSH")), "policy": (policy, get_args(Policy))}
+    if not callable(fields):
+        choices["fields"] = (str(fields), get_args(Fields))
+    for name, (given, known) in choices.items():
+        if given not in known:
+            texts.append(f"{name} is one of {', '.join(known)}, not {given!r}{did_you_mean(given, known)}")
+    if texts:
+        raise OptionError(*(Fault(f"ZeroMQHandler: {text}") for text in texts))
