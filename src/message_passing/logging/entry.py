@@ -94,7 +94,11 @@ def add_rest(record: logging.LogRecord, entry: Entry) -> None:
         entry.stack = record.stack_info
     added = attributes.keys() - STANDARD
     if added:
-        entry.extra = {name: plain(attributes[name]) for name in attributes if name in added}
+        extra = {name: attributes[name] for name in attributes if name in added}
+        if len(extra) == 1 and isinstance(bound := extra.get("extra"), dict):
+            extra = bound  # loguru's records, as its sinks get them
+        if extra:
+            entry.extra = {str(name): plain(value) for name, value in extra.items()}
 
 
 def described_exception(

@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 import weakref
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
@@ -23,12 +22,11 @@ from message_passing.logging.entry import (
     text_of,
 )
 from message_passing.logging.fields import Fields, Origin, encoder_for
-from message_passing.logging.shipper import HELP_ABOVE, Shipper
+from message_passing.logging.shipper import Shipper
 from message_passing.zeromq.endpoints import check_endpoint
 from message_passing.zeromq.sockets import SocketSettings
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
 
@@ -102,12 +100,19 @@ class ZeroMQHandler(logging.Handler):
         if context:
             self._rest.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
         self._failed = 0
-        self._shipper = Shipper(settings, policy, self._encoder, _notice)
+        self._shipper = Shipper(settings, policy, self._encoder)
         self._finalizer = weakref.finalize(self, self._shipper.close)
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
         """There is no lock: an append needs none, and a lock could be held by another thread at a fork."""
         self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """As every handler does, without the lock that there is not."""
+        if self.filters:
+            return super().handle(record)
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record: an append, and no more, for nearly all of them."""
@@ -138,12 +143,12 @@ class ZeroMQHandler(logging.Handler):
             queue = shipper.queue
             waiting = len(queue)
             if waiting >= shipper.limit:
-                shipper.refuse(record.levelname, record.created)
+                shipper.refuse(record.levelname)
                 return
             queue.append(entry)
             if record.created > shipper.due:
                 shipper.attend(record.created)
-            elif waiting > HELP_ABOVE:
+            elif waiting > shipper.crowded:
                 shipper.help()
         except Exception:  # noqa: BLE001 - a log call never fails; what went wrong is counted
             self._failed += 1
@@ -183,25 +188,6 @@ class ZeroMQHandler(logging.Handler):
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:
     entry.template = str(record.msg)
     entry.args = arguments_of(record)
-
-
-def _notice(levels: Counter[str], why: str, since: float) -> Entry:
-    """The record that tells of dropped ones."""
-    counts = ", ".join(f"{count} {level}" for level, count in levels.most_common())
-    moment = datetime.fromtimestamp(since, UTC).isoformat().replace("+00:00", "Z")
-    return Entry(
-        time=time.time(),
-        level="WARNING",
-        level_number=logging.WARNING,
-        logger="message_passing.logging",
-        message=f"{levels.total()} records were dropped since {moment} ({why}): {counts}",
-        file=__file__,
-        line=0,
-        function="notice",
-        thread_id=None,
-        thread=None,
-        extra={"dropped": dict(levels), "reason": why, "since": moment},
-    )
 
 
 def _check(connect: str, bind: str, socket_type: str, policy: str, fields: object) -> None:

@@ -1,0 +1,147 @@
+"""Encoding entries and handing them to the socket, or keeping them until it takes them: one thread at a time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from message_passing.errors import OpenError
+from message_passing.logging.backlog import make_backlog
+from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+    from message_passing.logging.backlog import Policy
+    from message_passing.logging.entry import Entry
+    from message_passing.logging.losses import Losses
+    from message_passing.zeromq.sockets import SocketSettings
+
+_BATCH = 500
+
+_PIPE = 5000
+"""Records in ZeroMQ's own queue at most: those can be neither chosen from nor counted any more."""
+
+_RETRY = 1.0
+"""Seconds until a socket that could not be opened is tried again."""
+
+
+class Delivery:
+    """Encoder, backlog and socket.
+
+    Attributes:
+        sent: records handed to ZeroMQ.
+    """
+
+    def __init__(
+        self, settings: SocketSettings, policy: Policy, encode: Callable[[Entry], bytes], losses: Losses
+    ) -> None:
+        self.sent = 0
+        self._settings = settings
+        self._encode = encode
+        self._losses = losses
+        self._backlog = make_backlog(policy, settings.hwm)
+        self._sender: Sender | None = None
+        self._open_after = 0.0
+        self._hold_gil = False
+
+    @property
+    def waiting(self) -> int:
+        """Encoded records that wait for a receiver."""
+        return len(self._backlog)
+
+    def deliver(self, queue: deque[Entry], most: int, *, hold_gil: bool = False) -> bool:
+        """Take up to `most` entries off the queue, encode them, and send what can be sent.
+
+        Args:
+            queue: what callers have appended.
+            most: how many entries.
+            hold_gil: a caller does it, who must not wait for a turn: see `zeromq.direct`.
+
+        Returns:
+            Whether anything moved.
+        """
+        self._hold_gil = hold_gil
+        entries, encoded = self._encoded(queue, most)
+        before, done = self.sent, 0
+        if self._is_open():
+            if encoded and not len(self._backlog) and not self._losses.untold:
+                done = self._offer(encoded)
+            else:
+                self._send_backlog()
+        for entry, text in zip(entries[done:], encoded[done:], strict=True):
+            if gone := self._backlog.add((entry.level_number, entry.level, text)):
+                self._losses.add(QUEUE_FULL, gone[1])
+        if done < len(encoded):
+            self._send_backlog()
+        return bool(entries) or self.sent > before
+
+    def _encoded(self, queue: deque[Entry], most: int) -> tuple[list[Entry], list[bytes]]:
+        encode = self._encode
+        entries, encoded = [], []
+        for _ in range(min(len(queue), most)):
+            entry = queue.popleft()
+            try:
+                encoded.append(encode(entry))
+            except Exception:  # noqa: BLE001 - nothing that a record holds stops the others
+                self._losses.add("could not be encoded", entry.level)
+            else:
+                entries.append(entry)
+        return entries, encoded
+
+    def _is_open(self) -> bool:
+        if self._sender is None and time.monotonic() >= self._open_after:
+            pipe = min(self._settings.hwm or _PIPE, _PIPE)
+            sender = Sender(replace(self._settings, hwm=pipe))
+            try:
+                sender.open()
+            except (OpenError, OSError):
+                self._open_after = time.monotonic() + _RETRY
+            else:
+                self._sender = sender
+        return self._sender is not None
+
+    def _offer(self, records: list[bytes]) -> int:
+        done = self._sender.offer(records, hold_gil=self._hold_gil) if self._sender else 0
+        self.sent += done
+        return done
+
+    def _send_backlog(self) -> None:
+        while len(self._backlog):
+            if self._losses.untold and not self._tell():
+                return
+            records = self._backlog.first(_BATCH)
+            done = self._offer(records)
+            self._backlog.remove(done)
+            if done < len(records):
+                return
+
+    def _tell(self) -> bool:
+        """Send the notice of what was dropped, before the record that now gets through."""
+        if not self._sender or not self._sender.offer([self._encode(self._losses.notice())]):
+            return False
+        self._losses.told()
+        return True
+
+    def finish(self, queue: deque[Entry], deadline: float) -> None:
+        """Send what is left until `deadline`, a time.monotonic(); count the rest; close the socket."""
+        self.deliver(queue, len(queue))
+        while (len(self._backlog) or queue) and (left := deadline - time.monotonic()) > 0:
+            if self._sender:
+                self._sender.poll(max(1, int(min(left, 0.05) * 1000)))
+            else:
+                time.sleep(min(left, 0.05))
+            self.deliver(queue, len(queue))
+        for _, level, _ in self._backlog.drain():
+            self._losses.add(UNSENT, level)
+        if self._sender:
+            self._sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+            self._sender = None
+
+    def abandon(self) -> None:
+        """In a forked child: the socket is the parent's."""
+        if self._sender:
+            self._sender.abandon()
+            self._sender = None

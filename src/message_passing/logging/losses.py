@@ -1,0 +1,71 @@
+"""What a handler lost, why, and since when; and the record that tells the receiver of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from datetime import UTC, datetime
+
+from message_passing.logging.entry import Entry
+
+
+class Losses:
+    """Counts of dropped records. `refuse` may be called from any thread, the rest belongs to whoever sends.
+
+    Attributes:
+        dropped: records lost, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()
+        self._refused: deque[tuple[str, str]] = deque()
+        self._levels: Counter[str] = Counter()
+        self._reasons: dict[str, None] = {}
+        self._since = 0.0
+
+    @property
+    def untold(self) -> bool:
+        """Whether the receiver has not heard of all of them."""
+        return bool(self._levels)
+
+    def refuse(self, reason: str, level: str) -> None:
+        """Count a record that a caller could not even queue: an append, since two threads cannot add at once."""
+        self._refused.append((reason, level))
+
+    def count_refused(self) -> None:
+        """Add up what callers could not queue."""
+        while self._refused:
+            self.add(*self._refused.popleft())
+
+    def add(self, reason: str, level: str) -> None:
+        """Count a lost record."""
+        self.dropped[reason] += 1
+        if not self._levels:
+            self._since = time.time()
+        self._levels[level] += 1
+        self._reasons[reason] = None
+
+    def notice(self) -> Entry:
+        """The record that tells of all that is untold: how many of each level, why, since when."""
+        reasons = ", ".join(self._reasons)
+        counts = ", ".join(f"{count} {level}" for level, count in self._levels.most_common())
+        since = datetime.fromtimestamp(self._since, UTC).isoformat().replace("+00:00", "Z")
+        return Entry(
+            time=time.time(),
+            level="WARNING",
+            level_number=logging.WARNING,
+            logger="message_passing.logging",
+            message=f"{self._levels.total()} records were dropped since {since} ({reasons}): {counts}",
+            file=__file__,
+            line=0,
+            function="notice",
+            thread_id=None,
+            thread=None,
+            extra={"dropped": dict(self._levels), "reason": reasons, "since": since},
+        )
+
+    def told(self) -> None:
+        """The notice has been sent: the next one begins anew."""
+        self._levels.clear()
+        self._reasons.clear()
