@@ -60,7 +60,12 @@ def endpoint() -> str:
 def collected(one: Receiver, count: int, limit: int = 1000) -> list[bytes]:
     """The next `count` messages."""
     found: list[bytes] = []
-    wait_for(lambda: found.extend(one.receive(limit)) or len(found) >= count)
+
+    def enough() -> bool:
+        found.extend(one.receive(limit))
+        return len(found) >= count
+
+    wait_for(enough)
     return found
 
 
@@ -71,8 +76,7 @@ def test_a_batch_is_what_is_ready_and_no_more_than_asked_for() -> None:
         assert one.receive(10) == []
         for n in range(25):
             other.send(b"%d" % n)
-        first: list[bytes] = []
-        wait_for(lambda: first or first.extend(one.receive(10)) or first)
+        first = wait_for(lambda: one.receive(10))
         assert len(first) <= 10
         assert first + collected(one, 25 - len(first)) == [b"%d" % n for n in range(25)]
 
