@@ -134,7 +134,12 @@ def test_what_had_arrived_is_emitted_when_it_is_stopped(address: str, context: z
     for n in range(3000):
         pusher.send(b"%d" % n)
     wait_for(lambda: puller._receiver._socket.poll(10))
-    wait_for(lambda: puller.stopped() or len(kept.messages) == 3000)
+
+    def passed_on() -> bool:
+        puller.stopped()
+        return len(kept.messages) == 3000
+
+    wait_for(passed_on)
     puller.close()
     pusher.close(0)
     assert kept.messages == [b"%d" % n for n in range(3000)]
@@ -195,7 +200,7 @@ def test_a_builder_makes_the_socket(address: str) -> None:
     made = []
 
     def builder(component: ZeroMQInput, context: zmq.Context[Any]) -> zmq.Socket[bytes]:
-        socket = context.socket(zmq.PULL)
+        socket: zmq.Socket[bytes] = context.socket(zmq.PULL)
         socket.bind(address)
         made.append((component, socket))
         return socket

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import zmq
@@ -32,7 +32,7 @@ def address() -> str:
 
 
 @contextmanager
-def aggregator(address: str, socket_type: str = "SUB") -> Iterator[Kept]:
+def aggregator(address: str, socket_type: Literal["SUB", "PULL"] = "SUB") -> Iterator[Kept]:
     """An input of ours bound to the address, and what it has received."""
     kept = Kept()
     with running(ZeroMQInput(socket_bind=address, socket_type=socket_type, output_to=kept)):
