@@ -1,0 +1,206 @@
+"""The examples of the logging neighbours run as they stand, but for the receiver's address."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+
+import pytest
+
+from arrivals import Arrivals, says
+from documents import ROOT
+from message_passing.testing import free_port
+from nodes import wait_for_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EXAMPLES = ROOT / "examples" / "logging"
+FAR = "tcp://logs.example:5558"
+
+
+@pytest.fixture
+def arrivals() -> Iterator[Arrivals]:
+    """A receiver."""
+    with Arrivals() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def folder(tmp_path: Path, arrivals: Arrivals) -> Path:
+    """A copy of the examples that send to the receiver."""
+    for path in EXAMPLES.iterdir():
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").replace(FAR, arrivals.endpoint)
+            (tmp_path / path.name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def run(folder: Path, *words: str, status: int = 0) -> str:
+    """Run a program of the folder to its end; what it wrote to standard error."""
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done.stderr
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *words: str, env: dict[str, str] | None = None) -> Iterator[None]:
+    """A program that runs while the block does, and ends when it is told to."""
+    output = folder / "printed"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+        )
+    try:
+        yield
+        process.terminate()
+        process.wait(20)
+    except BaseException:
+        print(output.read_text())  # noqa: T201 - pytest shows it with the failure
+        raise
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def get(port: int, path: str) -> int:
+    """Ask a server for a page; the status of its answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_every_example_names_the_same_receiver() -> None:
+    """Otherwise it would send somewhere else in these tests."""
+    senders = [path for path in EXAMPLES.iterdir() if path.suffix == ".py" and path.name != "wsgi_app.py"]
+    assert len(senders) >= 8
+    for path in senders:
+        assert FAR in path.read_text(encoding="utf-8"), path.name
+
+
+def test_structlogs_last_processor(arrivals: Arrivals, folder: Path) -> None:
+    """Keys are fields, even those that a record has an attribute for; an exception is described."""
+    run(folder, "structlog_app.py")
+    paid, divided = arrivals.wait_for(says("order paid", level="INFO"), says("cannot divide", level="ERROR"))
+    assert paid["extra"] == {"request": "4711", "order": 12, "name_": "Jo"}
+    assert (paid["service"], paid["function"]) == ("shop", "<module>")
+    assert paid["file"].endswith("structlog_app.py")
+    assert divided["exception"]["type"] == "ZeroDivisionError"
+
+
+def test_structlogs_logger_factory(arrivals: Arrivals, folder: Path) -> None:
+    """The logger's name is there, and the text is what the last processor made."""
+    run(folder, "structlog_factory.py")
+    (late,) = arrivals.wait_for(says("order late"))
+    assert (late["logger"], late["level"]) == ("shop.orders", "WARNING")
+    assert late["message"] == "event='order late' order=12"
+
+
+def test_loguru(arrivals: Arrivals, folder: Path) -> None:
+    """Its own levels arrive, what is bound are extras, and the traceback is not in the message."""
+    run(folder, "loguru_app.py")
+    paid, divided = arrivals.wait_for(says("order paid"), says("cannot divide"))
+    assert (paid["level"], paid["extra"]) == ("SUCCESS", {"order": 12})
+    assert divided["message"] == "cannot divide"
+    assert divided["exception"]["type"] == "ZeroDivisionError"
+    assert "1 / 0" in divided["exception"]["traceback"]
+
+
+def test_warnings_and_uncaught_exceptions(arrivals: Arrivals, folder: Path) -> None:
+    """Of the program and of a thread; Python prints them as before."""
+    printed = run(folder, "uncaught.py", status=1)
+    warning, thread, program = arrivals.wait_for(
+        says("this will be removed", logger="py.warnings"),
+        says("uncaught exception in worker-1", logger="uncaught", level="CRITICAL"),
+        lambda record: bool(record["message"] == "uncaught exception"),
+    )
+    assert "DeprecationWarning" in warning["message"]
+    assert thread["exception"]["type"] == "ZeroDivisionError"
+    assert program["exception"]["message"] == "nobody catches this"
+    assert "LookupError: nobody catches this" in printed
+    assert "Exception in thread worker-1" in printed
+
+
+def test_asyncio(arrivals: Arrivals, folder: Path) -> None:
+    """A task whose failure nobody looks at is told by the loop's own logger."""
+    run(folder, "asyncio_app.py")
+    _, failed = arrivals.wait_for(
+        says("working on 1"), says("never retrieved", logger="asyncio", level="ERROR")
+    )
+    assert failed["exception"]["type"] == "LookupError"
+
+
+def test_django(arrivals: Arrivals, folder: Path) -> None:
+    """A request's own records and Django's of its failure arrive."""
+    port = free_port()
+    with serving(folder, "django_app.py", "runserver", "--noreload", str(port)):
+        wait_for_port(port)
+        assert get(port, "/orders/7") == 200
+        assert get(port, "/orders/0") == 500
+        looked, failed = arrivals.wait_for(
+            says("order 7 looked at", logger="shop"), says("Internal Server Error", logger="django.request")
+        )
+    assert looked["extra"] == {"order": 7}
+    assert failed["exception"]["message"] == "there is no order 0"
+    assert failed["extra"]["status_code"] == 500
+
+
+def test_fastapi(arrivals: Arrivals, folder: Path) -> None:
+    """The application's records and uvicorn's access log arrive."""
+    port = free_port()
+    with serving(folder, "fastapi_app.py", str(port)):
+        wait_for_port(port)
+        assert get(port, "/orders/7") == 200
+        looked, _ = arrivals.wait_for(
+            says("order 7 looked at", logger="shop"), says("GET /orders/7", logger="uvicorn.access")
+        )
+    assert looked["extra"] == {"order": 7}
+
+
+def test_gunicorn(arrivals: Arrivals, folder: Path) -> None:
+    """The arbiter's records and those of its workers arrive, each with its own process."""
+    port = free_port()
+    with serving(folder, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi_app:application"):
+        wait_for_port(port)
+        assert get(port, "/orders/7") == 200
+        started, asked = arrivals.wait_for(
+            says("Starting gunicorn", logger="gunicorn.error"), says("request for /orders/7", logger="shop")
+        )
+        assert started["process_id"] != asked["process_id"]
+    arrivals.wait_for(says("Worker exiting", process_id=asked["process_id"]))
+
+
+def test_celery(arrivals: Arrivals, folder: Path) -> None:
+    """A task's records arrive from the process of the pool that ran it, and the worker's own."""
+    (folder / "queue").mkdir()
+    (folder / "here.py").write_text(
+        "from celery_app import app, pay\n"
+        "folders = {'data_folder_in': 'queue', 'data_folder_out': 'queue', 'control_folder': 'queue'}\n"
+        "app.conf.update(broker_url='filesystem://', broker_transport_options=folders)\n"
+        "if __name__ == '__main__':\n"
+        "    pay.delay(12)\n"
+    )
+    run(folder, "here.py")
+    with serving(folder, "-m", "celery", "-A", "here", "worker", "--concurrency", "1"):
+        paid, done = arrivals.wait_for(
+            says("order 12 paid", logger="shop"), says("succeeded", logger="celery.app.trace"), timeout=40
+        )
+        (ready,) = arrivals.wait_for(says("ready.", logger="celery.apps.worker"))
+    assert paid["extra"]["order"] == 12
+    assert paid["process_id"] == done["process_id"] != ready["process_id"]
