@@ -102,3 +102,36 @@ def test_one_that_cannot_be_closed_keeps_no_other_from_it() -> None:
         pass
     assert log[-1] == "close end"
     assert errors.messages[0]["exception"] == "stuck"
+
+
+def test_error_chains_come_after_all_that_may_report() -> None:
+    """Also the error chain of an error chain, and one that leads to an end of the chain itself."""
+    end, last = Kept(), Kept()
+    second = NullFilter(output_to=last)
+    first = NullFilter(output_to=end, error=second)
+    head = NullFilter(output_to=NullFilter(output_to=end, error=first), error=first)
+    assert len(graph.in_order([head])) == 3
+    order = graph.in_order([head], errors=True)
+    assert list(map(id, order)) == list(map(id, [head, head.output_to, first, end, second, last]))
+
+
+def test_an_error_chain_may_lead_back_to_whatever_reports_to_it() -> None:
+    """That is no loop of messages: a failing error chain is told on stderr."""
+    end = Kept()
+    encoder = NullFilter(output_to=end)
+    end.error = encoder
+    encoder.error = encoder
+    assert list(map(id, graph.in_order([encoder], errors=True))) == list(map(id, [encoder, end]))
+
+
+def test_an_error_chain_that_is_no_component_is_left_alone() -> None:
+    """Anything with `consume` will do, and needs no opening."""
+
+    class Anything:
+        """A stranger."""
+
+        def consume(self, message: Any) -> None:
+            """Take a report."""
+
+    head = NullFilter(output_to=Kept(), error=Anything())
+    assert len(graph.in_order([head], errors=True)) == 2

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+_NO_COMPONENT = "a component is a name, a class or a component, not {!r}"
+
+
 class UnusedComponentWarning(UserWarning):
     """Something was declared that nothing outputs to."""
 
@@ -102,6 +105,8 @@ class Chain:
     ) -> None:
         targets = tuple(output_to) if isinstance(output_to, (list, tuple)) else (output_to,)
         place = f"{kind} {name!r}"
+        if component is None:
+            self.add_faults(Fault(_NO_COMPONENT.format(component), place))
         self.declare(Declaration(kind, name, component, options, targets, error, place, place))
 
     def build(self) -> list[Input]:
@@ -213,4 +218,4 @@ def _class_of(declaration: Declaration) -> type[Component]:
         return registry.find(declaration.kind, declaration.component)
     if isinstance(declaration.component, type) and issubclass(declaration.component, Component):
         return declaration.component
-    raise ChainError(f"a component is a name, a class or a component, not {declaration.component!r}")
+    raise ChainError(_NO_COMPONENT.format(declaration.component))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from message_passing.errors import ConfigError, Fault, OpenError, collecting, did_you_mean
+from message_passing.cli.process import let_go
+from message_passing.errors import ConfigError, Fault, OpenError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,11 +36,15 @@ class Given:
     told: set[str] = field(default_factory=set)
 
 
+class _WordError(ConfigError):
+    """What argparse complains of: it is told together with all other faults."""
+
+
 class _Parser(argparse.ArgumentParser):
-    """argparse, with its complaint as an exception: they are told together with all others."""
+    """argparse, with its complaint as an exception."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
+        raise _WordError(message)
 
 
 def build_parser(
@@ -74,12 +77,18 @@ def build_parser(
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
-    """What the words give."""
+    """What the words give.
+
+    Raises:
+        UserError: an option that prints something and ends cannot do so.
+    """
     given = Given()
     unknown: list[str] = []
-    with collecting(given.faults):
+    try:
         found, unknown = parser.parse_known_args(words)
         given.values = vars(found)
+    except _WordError as error:
+        given.faults += error.faults
     given.faults += _complaints(unknown, parser)
     for name, value in list(given.values.items()):
         given.places[name] = f"--{name}"
@@ -121,7 +130,7 @@ class _Print(argparse.Action):
     def __init__(
         self, option_strings: Sequence[str], dest: str, printer: Callable[[str], str], **_: object
     ) -> None:
-        super().__init__(option_strings, dest, nargs="?")
+        super().__init__(option_strings, dest, nargs="?", default=argparse.SUPPRESS)
         self.printer = printer
 
     def __call__(
@@ -141,14 +150,8 @@ def print_out(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        let_go(sys.stdout)
     except (OSError, AttributeError) as error:
-        _forget_stdout()
+        let_go(sys.stdout)
         reason = error.strerror if isinstance(error, OSError) else "it is closed"
         raise OpenError(f"standard output cannot be written: {reason}") from error
-
-
-def _forget_stdout() -> None:
-    """What is still in its buffer shall not be tried again when the process ends."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

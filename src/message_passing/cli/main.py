@@ -107,7 +107,7 @@ Examples:
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
   message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\
-   --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
+      --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
 """
 
 

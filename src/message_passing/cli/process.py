@@ -14,7 +14,7 @@ import pwd
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO, cast
 
 from message_passing.errors import ComponentError, Fault, OpenError, needs_extra
 
@@ -71,6 +71,17 @@ def tell(text: str) -> None:
     with contextlib.suppress(OSError, AttributeError, ValueError):
         sys.stderr.write(text)
         sys.stderr.flush()
+
+
+def let_go(stream: TextIO | None) -> None:
+    """What could not be written shall not be tried again when the process ends: that changes its status."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        try:
+            cast("TextIO", stream).flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, cast("TextIO", stream).fileno())
+            os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +163,11 @@ class PidFile:
     ) -> None:
         """Remove it, if it is still ours. Who became another user may not; then it is left empty."""
         try:
-            if self._written and self._path.read_bytes() == self._written:
+            named_so = self._path.exists() and os.path.samestat(self._path.stat(), os.fstat(self._fd))
+            if self._written and named_so and os.pread(self._fd, 99, 0) == self._written:
                 os.ftruncate(self._fd, 0)
                 self._path.unlink()
-            elif self._created and not self._written:
+            elif self._created and named_so and not self._written:
                 self._path.unlink()
         except OSError:
             pass

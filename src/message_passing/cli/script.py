@@ -87,8 +87,12 @@ class Script:
         except UserError as error:
             wrong = {fault.where for fault in error.faults}
             for fault in error.faults:
-                text = fault.text.removeprefix(prefix)
-                given.faults.append(Fault(text, given.places.get(fault.where, "")))
+                if fault.where:  # otherwise it is one that is missing
+                    text = fault.text.removeprefix(prefix)
+                    given.faults.append(Fault(text, given.places[fault.where]))
+        for name, one in known.items():
+            if one.required and not {name} & (own.keys() | given.told):
+                given.faults.append(Fault(f"--{name} is required ({one.type_text})"))
         right = {name: value for name, value in own.items() if name not in wrong}
         try:
             return option_rules.check(known, right, label=self.title(), from_text=True)

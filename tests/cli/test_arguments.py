@@ -1,0 +1,118 @@
+"""The words of a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from message_passing.cli.arguments import Given, build_parser, parse, print_out
+from message_passing.errors import OpenError
+from message_passing.options import Option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROCESS = {
+    "daemonize": Option("daemonize", bool, "", python_only=False, default=False),
+    "pid_file": Option("pid_file", str, "", python_only=False, default=None),
+}
+
+
+def read(*words: str) -> Given:
+    """What a command with an input and two options of its own reads."""
+    printers = {"help": lambda _: "helped\n", "describe": lambda name: f"described {name}\n"}
+    return parse(build_parser("command", ["input", "error_encoder"], PROCESS, printers), words)
+
+
+def told(*words: str) -> list[str]:
+    """What is wrong with them."""
+    return [str(fault) for fault in read(*words).faults]
+
+
+def test_only_what_was_given_is_there() -> None:
+    """With the place of each, for messages."""
+    assert read() == Given()
+    given = read("--input", "STDIN", "--daemonize")
+    assert given.values == {"input": "STDIN", "daemonize": True}
+    assert given.places == {"input": "--input", "daemonize": "--daemonize"}
+    assert not given.faults
+
+
+@pytest.mark.parametrize("flag", ["--error_encoder_options", "--error-encoder-options"])
+def test_underscores_and_dashes_are_the_same(flag: str) -> None:
+    """The original's spelling and the shell's; options of components may be repeated, and mixed."""
+    given = read(flag, "a=1", "--error_encoder_options=b=2", "--pid-file", "x", "--error-encoder=JSON")
+    assert given.values == {
+        "error_encoder_options": ["a=1", "b=2"],
+        "pid_file": "x",
+        "error_encoder": "JSON",
+    }
+
+
+def test_of_other_options_the_last_counts() -> None:
+    """As the shell's users expect."""
+    assert read("--input", "STDIN", "--input", "ZeroMQ").values == {"input": "ZeroMQ"}
+
+
+def test_no_option_may_be_shortened() -> None:
+    """A script that says --in would break when another option begins so."""
+    assert told("--inp", "x") == ["there is no option --inp (did you mean '--input'?)"]
+
+
+def test_what_is_unknown_is_told_in_full() -> None:
+    """Every unknown option; not the word after it, which is most likely its value."""
+    assert told("--inptu", "STDIN", "--zzz=5", "-x", "one", "two", "--pidfile") == [
+        "there is no option --inptu (did you mean '--input'?)",
+        "there is no option --zzz",
+        "there is no option -x",
+        "unexpected word 'two': every value follows its --option (quote values with spaces)",
+        "there is no option --pidfile (did you mean '--pid_file'?)",
+    ]
+
+
+def test_a_missing_value_is_told_and_the_rest_is_read() -> None:
+    """Whatever is missing because of that has been told."""
+    given = read("--input_options", "a=1", "--input_options", "--input", "--pid_file", "x")
+    assert [str(fault) for fault in given.faults] == [
+        "--input_options needs a value",
+        "--input needs a value",
+    ]
+    assert given.values == {"pid_file": "x"}
+    assert given.told == {"input", "input_options"}
+
+
+def test_a_flag_takes_no_value() -> None:
+    """The one thing that is told alone."""
+    assert told("--daemonize=yes", "--zzz") == ["argument --daemonize: ignored explicit argument 'yes'"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--help"], "helped\n"),
+        (["-h"], "helped\n"),
+        (["--input", "--nonsense", "--describe", "File"], "described File\n"),
+        (["--describe"], "described \n"),
+    ],
+)
+def test_options_that_print_and_end(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else was written, status 0."""
+    with pytest.raises(SystemExit) as caught:
+        read(*words)
+    assert (caught.value.code, capsys.readouterr().out) == (0, text)
+
+
+def test_standard_output_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A full disk is told; a closed one too."""
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 - a device
+        monkeypatch.setattr("sys.stdout", full)
+        with pytest.raises(OpenError, match="standard output cannot be written: No space left on device"):
+            print_out("text")
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(OpenError, match="standard output cannot be written: it is closed"):
+        print_out("text")
+    with (tmp_path / "out").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        print_out("text")
+        assert (tmp_path / "out").read_text() == "text", "at once: an end by os._exit would lose it"
