@@ -58,7 +58,7 @@ def test_text_bytes_and_views_are_sent_and_other_things_fail(address: str) -> No
         wait_for(lambda: len(kept.messages) == 4)
         assert kept.messages == [b"bytes", b"text \\udc80", b"view", b"array"]
         assert out.snapshot()["failed"] == 1
-    assert "put an encoder before it" in errors.messages[0]["exception"]
+    assert "put an encoder before this output" in errors.messages[0]["exception"]
 
 
 def test_threads_may_share_an_output(address: str) -> None:

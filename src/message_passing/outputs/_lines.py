@@ -11,8 +11,6 @@ from message_passing.errors import EncodingError
 from message_passing.flow import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from message_passing.component import Component
 
 
@@ -32,25 +30,27 @@ def as_bytes(message: Any) -> bytes:
     )
 
 
-def as_block(component: Component, messages: Sequence[Any], end: bytes = b"\n") -> tuple[bytes, list[bytes]]:
-    """A batch as one block, each message followed by `end`, and the messages that are in it.
+def all_as_bytes(component: Component, messages: list[Any]) -> list[bytes]:
+    """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
+    if {*map(type, messages)} == {bytes}:
+        return messages
+    taken: list[bytes] = []
+    refused: list[Any] = []
+    reason: EncodingError | None = None
+    for message in messages:
+        try:
+            taken.append(as_bytes(message))
+        except EncodingError as error:
+            reason = reason or error
+            refused.append(message)
+    if reason:
+        component.fail(reason, refused)
+    return taken
 
-    Those that are neither bytes nor text are failed, in the name of `component`.
-    """
-    if {*map(type, messages)} != {bytes}:
-        lines: list[bytes] = []
-        refused: list[Any] = []
-        reason: EncodingError | None = None
-        for message in messages:
-            try:
-                lines.append(as_bytes(message))
-            except EncodingError as error:
-                reason = reason or error
-                refused.append(message)
-        if reason:
-            component.fail(reason, refused)
-    else:
-        lines = list(messages)
+
+def as_block(component: Component, messages: list[Any], end: bytes = b"\n") -> tuple[bytes, list[bytes]]:
+    """A batch as one block, each message followed by `end`, and the messages that are in it."""
+    lines = all_as_bytes(component, messages)
     return end.join([*lines, b""]), lines
 
 

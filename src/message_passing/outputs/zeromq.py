@@ -11,10 +11,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from message_passing.errors import EncodingError, Fault, OpenError
+from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
+from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
 from message_passing.zeromq.sending import Sender
@@ -97,8 +98,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
-        if {*map(type, messages)} != {bytes}:
-            messages = self._as_bytes(messages)
+        messages = all_as_bytes(self, messages)
         if self._parents:
             self.metrics.dropped["bound by the parent process"] += len(messages)
             return
@@ -110,20 +110,6 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.send_many(messages)
             if sender.held:
                 holder.look_after()
-
-    def _as_bytes(self, messages: list[Any]) -> list[bytes]:
-        taken = []
-        for message in messages:
-            if isinstance(message, str):
-                taken.append(message.encode("utf-8", "backslashreplace"))
-            elif isinstance(message, (bytes, bytearray, memoryview)):
-                taken.append(bytes(message))
-            else:
-                kind = type(message).__name__
-                self.fail(
-                    EncodingError(f"a {kind} is not bytes or text: put an encoder before it"), [message]
-                )
-        return taken
 
     async def drain(self) -> None:
         """Wait while a receiver that is slow takes what is queued for it."""
