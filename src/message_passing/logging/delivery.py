@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import zmq
 
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog
@@ -97,16 +100,29 @@ class Delivery:
             sender = Sender(replace(self._settings, hwm=pipe))
             try:
                 sender.open()
-            except (OpenError, OSError):
+            except (OpenError, OSError, zmq.ZMQError):
                 self._open_after = time.monotonic() + _RETRY
             else:
                 self._sender = sender
         return self._sender is not None
 
     def _offer(self, records: list[bytes]) -> int:
-        done = self._sender.offer(records, hold_gil=self._hold_gil) if self._sender else 0
+        if not self._sender:
+            return 0
+        try:
+            done = self._sender.offer(records, hold_gil=self._hold_gil)
+        except zmq.ZMQError:  # somebody has closed the socket, or ended its context: another one is opened
+            self._give_up()
+            return 0
         self.sent += done
         return done
+
+    def _give_up(self) -> None:
+        sender, self._sender = self._sender, None
+        self._open_after = time.monotonic() + _RETRY
+        if sender:
+            with contextlib.suppress(zmq.ZMQError):
+                sender.close_socket(0)
 
     def _send_backlog(self) -> None:
         while len(self._backlog):
@@ -120,8 +136,9 @@ class Delivery:
 
     def _tell(self) -> bool:
         """Send the notice of what was dropped, before the record that now gets through."""
-        if not self._sender or not self._sender.offer([self._encode(self._losses.notice())]):
+        if not self._sender or not self._offer([self._encode(self._losses.notice())]):
             return False
+        self.sent -= 1  # a notice is no record of the application's
         self._losses.told()
         return True
 
@@ -129,16 +146,23 @@ class Delivery:
         """Send what is left until `deadline`, a time.monotonic(); count the rest; close the socket."""
         self.deliver(queue, len(queue))
         while (len(self._backlog) or queue) and (left := deadline - time.monotonic()) > 0:
-            if self._sender:
-                self._sender.poll(max(1, int(min(left, 0.05) * 1000)))
-            else:
-                time.sleep(min(left, 0.05))
+            self._wait(min(left, 0.05))
             self.deliver(queue, len(queue))
         for _, level, _ in self._backlog.drain():
             self._losses.add(UNSENT, level)
-        if self._sender:
-            self._sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
-            self._sender = None
+        sender, self._sender = self._sender, None
+        if sender:
+            with contextlib.suppress(zmq.ZMQError):
+                sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            if self._sender:
+                self._sender.poll(max(1, int(seconds * 1000)))
+                return
+        except zmq.ZMQError:
+            self._give_up()
+        time.sleep(seconds)
 
     def abandon(self) -> None:
         """In a forked child: the socket is the parent's."""

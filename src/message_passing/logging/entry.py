@@ -6,6 +6,7 @@ and everything that is not a plain value is encoded here. Nothing here raises fo
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ import msgspec
 from message_passing.jsonable import as_plain, tidy
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Sequence
     from contextvars import ContextVar
     from types import TracebackType
@@ -39,7 +39,7 @@ STANDARD = frozenset(
 )
 """The attributes that every record has, or that formatting adds: all others came in by `extra`."""
 
-PLAIN = 22 if sys.version_info >= (3, 12) else 20
+PLAIN = len(logging.makeLogRecord({}).__dict__)
 """How many attributes a record has to which nothing was added."""
 
 _SCALARS = (str, int, float, bool, type(None))
@@ -99,6 +99,15 @@ def add_rest(record: logging.LogRecord, entry: Entry) -> None:
             extra = bound  # loguru's records, as its sinks get them
         if extra:
             entry.extra = {str(name): plain(value) for name, value in extra.items()}
+
+
+def task_name() -> str | None:
+    """The name of the asyncio task that logs; Python 3.11's records have none."""
+    try:
+        task = sys.modules["asyncio"].current_task()
+    except (KeyError, RuntimeError):
+        return None
+    return task.get_name() if task else None
 
 
 def described_exception(
@@ -170,28 +179,54 @@ def _safe(convert: Any, value: Any) -> str:
         return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
 
 
+_RICH = ("exception", "stack", "extra", "context", "args")
+"""The parts of an entry, besides its message, whose size an application decides."""
+
+
+def too_large(entry: Entry, limit: int) -> bool:
+    """Whether what comes with the message is more than `limit` characters."""
+    return sum(_size(getattr(entry, name)) for name in _RICH) + len(entry.template or "") > limit
+
+
 def shortened(entry: Entry, limit: int) -> Entry:
-    """The entry without what makes it too large: its message cut to `limit` characters, extras left out."""
-    kept = Entry(
-        time=entry.time,
-        level=entry.level[:200],
-        level_number=entry.level_number,
-        logger=entry.logger[:1000],
-        message=cut(entry.message, limit),
-        file=entry.file[:1000],
-        line=entry.line,
-        function=entry.function[:200],
-        thread_id=entry.thread_id,
-        thread=entry.thread,
-        sequence=entry.sequence,
-        truncated=True,
-    )
-    if entry.exception:
-        names = {
-            key: cut(str(value), limit) for key, value in entry.exception.items() if isinstance(value, str)
-        }
-        kept.exception = names
-    return kept
+    """The entry, marked, with no text in it of more than `limit` characters in all: each part gets a share."""
+    entry.truncated = True
+    entry.message = cut(entry.message, limit)
+    entry.template = entry.template and cut(entry.template, limit)
+    if not too_large(entry, limit):
+        return entry
+    entry.template = entry.template and cut(entry.template, limit // 8)
+    for name in _RICH:
+        setattr(entry, name, _within(getattr(entry, name), limit // 8))
+    return entry
+
+
+def _within(value: Any, limit: int) -> Any:
+    """A value cut to about `limit` characters: the texts in it, and as many of its items as there is room for."""
+    if _size(value) <= limit:
+        return value
+    if isinstance(value, dict):
+        kept, left = {}, limit
+        for name, item in value.items():
+            kept[cut(name, 200)] = _within(item, max(left, 100))
+            left -= len(name) + min(_size(item), max(left, 100))
+            if left < 0:
+                break
+        return kept
+    if isinstance(value, list):
+        return cut(str([bytes(item) if isinstance(item, msgspec.Raw) else item for item in value]), limit)
+    text = bytes(value).decode("utf-8", "replace") if isinstance(value, msgspec.Raw) else str(value)
+    return cut(text, limit)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(len(name) + _size(item) for name, item in value.items())
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    if isinstance(value, msgspec.Raw):
+        return len(bytes(value))
+    return len(value) if isinstance(value, str) else 8
 
 
 def cut(text: str, limit: int) -> str:

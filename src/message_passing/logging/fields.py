@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from message_passing.jsonable import as_plain
+from message_passing.jsonable import as_plain, tidy
 from message_passing.logging.entry import Entry
 
 Fields = Literal["default", "ecs", "logstash", "logstash0", "otel"]
@@ -51,12 +51,26 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
     """
     if fields == "default":
         return _default(origin)
-    convert = _CONVERSIONS[fields] if isinstance(fields, str) else fields
+    if isinstance(fields, str):
+        convert = _CONVERSIONS[fields]
+        return lambda entry: _json(convert(as_dict(entry, origin)))
+    return lambda entry: _json(fields(unpacked(as_dict(entry, origin))))
 
-    def encode(entry: Entry) -> bytes:
-        return _encode(convert(as_dict(entry, origin)))
 
-    return encode
+def _json(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return _encode(fields)
+    except UnicodeEncodeError:  # half a surrogate pair, as in names of files that are no UTF-8
+        return _encode(tidy(unpacked(fields)))
+
+
+def unpacked(value: Any) -> Any:
+    """A record's parts as objects: they were encoded when the record was made, since they may change."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    if isinstance(value, Mapping):
+        return {name: unpacked(item) for name, item in value.items()}
+    return [unpacked(item) for item in value] if isinstance(value, list) else value
 
 
 def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
@@ -82,7 +96,10 @@ def _default(origin: Origin) -> Encode:
 
     def encode(entry: Entry) -> bytes:
         entry.time = datetime.fromtimestamp(entry.time, UTC)
-        return _encode(entry)[:-1] + ending
+        try:
+            return _encode(entry)[:-1] + ending
+        except UnicodeEncodeError:
+            return _json(as_dict(entry, origin))
 
     return encode
 

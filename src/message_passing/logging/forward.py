@@ -7,8 +7,8 @@ import os
 import socket
 from typing import Any
 
-from message_passing.logging.entry import PLAIN, Entry, add_rest, text_of
-from message_passing.logging.fields import Origin, as_dict
+from message_passing.logging.entry import PLAIN, Entry, add_rest, task_name, text_of
+from message_passing.logging.fields import Origin, as_dict, unpacked
 
 
 class MessagePassingHandler(logging.Handler):
@@ -55,8 +55,9 @@ class MessagePassingHandler(logging.Handler):
             text_of(record, entry)
             if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN:
                 add_rest(record, entry)
+            entry.task = task_name()
             self.output.consume(
-                as_dict(entry, Origin(socket.gethostname(), self._service, os.getpid(), None))
+                unpacked(as_dict(entry, Origin(socket.gethostname(), self._service, os.getpid(), None)))
             )
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)

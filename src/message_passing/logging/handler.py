@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
@@ -19,7 +20,9 @@ from message_passing.logging.entry import (
     arguments_of,
     context_of,
     shortened,
+    task_name,
     text_of,
+    too_large,
 )
 from message_passing.logging.fields import Fields, Origin, encoder_for
 from message_passing.logging.shipper import Shipper
@@ -29,6 +32,8 @@ from message_passing.zeromq.sockets import SocketSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
+
+    FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
 
 _LARGEST = 256 * 1024
 
@@ -52,7 +57,7 @@ class ZeroMQHandler(logging.Handler):
         socket_hwm: int = 10_000,
         linger: int = 1000,
         policy: Policy = "drop_newest",
-        fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]] = "default",
+        fields: FieldsOption = "default",
         service: str = "",
         template: bool = False,
         context: Sequence[ContextVar[Any]] = (),
@@ -75,7 +80,8 @@ class ZeroMQHandler(logging.Handler):
             template: also send the unformatted message and its arguments.
             context: context variables to send the values of.
             identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
-            largest: characters of a message that are sent; a longer one is cut, and marked so.
+            largest: characters of a message that are sent; a longer one is cut, and marked so. As much again
+                for all else that a record brings: where that is more, the longest of it is cut.
             level: as for every handler.
 
         Raises:
@@ -90,7 +96,6 @@ class ZeroMQHandler(logging.Handler):
             hwm=socket_hwm,
             linger=linger,
         )
-        self._fields = fields
         self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
         self._identity = identity
         self._largest = largest
@@ -100,8 +105,11 @@ class ZeroMQHandler(logging.Handler):
         if context:
             self._rest.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
         self._failed = 0
-        self._shipper = Shipper(settings, policy, self._encoder)
-        self._finalizer = weakref.finalize(self, self._shipper.close)
+        self._shipper = Shipper(settings, policy, partial(_encoder, fields, self._service, identity=identity))
+        # For a handler that nobody keeps. At the interpreter's end logging closes it, after the program's own
+        # exit functions, which may log.
+        self._finalizer = weakref.finalize(self, self._shipper.orphan)
+        self._finalizer.atexit = False
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
         """There is no lock: an append needs none, and a lock could be held by another thread at a fork."""
@@ -110,7 +118,11 @@ class ZeroMQHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> Any:
         """As every handler does, without the lock that there is not."""
         if self.filters:
-            return super().handle(record)
+            passed: Any = self.filter(record)
+            if not passed:
+                return passed
+            if isinstance(passed, logging.LogRecord):  # since Python 3.12 a filter may give another record
+                record = passed
         self.emit(record)
         return True
 
@@ -138,6 +150,10 @@ class ZeroMQHandler(logging.Handler):
                 text_of(record, entry)
             if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
                 self._add(record, entry)
+                if too_large(entry, self._largest):
+                    entry = shortened(entry, self._largest)
+            if (tasks := sys.modules.get("asyncio.events")) and tasks._get_running_loop():  # noqa: SLF001
+                entry.task = task_name()
             if len(entry.message) > self._largest:
                 entry = shortened(entry, self._largest)
             queue = shipper.queue
@@ -157,13 +173,6 @@ class ZeroMQHandler(logging.Handler):
         add_rest(record, entry)
         for add in self._rest:
             add(record, entry)
-        entry.task = getattr(record, "taskName", None)
-
-    def _encoder(self) -> Callable[[Entry], bytes]:
-        """What encodes in this process: made after a fork again, since the process id is another."""
-        host, process = socket.gethostname(), os.getpid()
-        sender = f"{host}:{process}:{time.time_ns():x}" if self._identity else None
-        return encoder_for(self._fields, Origin(host, self._service, process, sender))
 
     def stats(self) -> dict[str, Any]:
         """What became of the records so far, in this process.
@@ -183,6 +192,13 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
+
+
+def _encoder(fields: FieldsOption, service: str, *, identity: bool) -> Callable[[Entry], bytes]:
+    """What encodes in this process: made after a fork again, since the process id is another."""
+    host, process = socket.gethostname(), os.getpid()
+    sender = f"{host}:{process}:{time.time_ns():x}" if identity else None
+    return encoder_for(fields, Origin(host, service, process, sender))
 
 
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:

@@ -33,6 +33,11 @@ class Losses:
         """Count a record that a caller could not even queue: an append, since two threads cannot add at once."""
         self._refused.append((reason, level))
 
+    @property
+    def refused(self) -> int:
+        """Refused records that are not counted yet."""
+        return len(self._refused)
+
     def count_refused(self) -> None:
         """Add up what callers could not queue."""
         while self._refused:

@@ -11,6 +11,7 @@ A forked child starts anew: its queue, counters, thread and socket are its own.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import os
@@ -53,9 +54,15 @@ BITE = 16
 HELP_ABOVE = 4000
 """Records in the queue above which callers help, or half of the high-water mark if that is less."""
 
+REFUSED_MOST = 1000
+"""Refused records that may wait to be counted."""
+
 _ALL = sys.maxsize
 
 _shippers: weakref.WeakSet[Shipper] = weakref.WeakSet()
+
+_orphans: set[Shipper] = set()
+"""Those whose handler is gone, until their thread has closed them."""
 
 
 class Shipper:
@@ -90,6 +97,9 @@ class Shipper:
         self._bell = threading.Lock()
         self._bell.acquire()
         self._asleep = False
+        self._starting = threading.Lock()  # taken once, by the one who starts
+        self._orphaned = False
+        self._cancel_at_end: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
 
     # The caller's side: none of this waits.
@@ -106,6 +116,8 @@ class Shipper:
         elif self._asleep:
             self._wake()
         else:
+            # Until the thread shows itself, every record comes here: after the last one nobody else would.
+            self.due = now
             self.help()
 
     def help(self) -> None:
@@ -119,10 +131,14 @@ class Shipper:
     def refuse(self, level: str) -> None:
         """Count a record for which there is no room."""
         self._losses.refuse("closed" if self._closed else QUEUE_FULL, level)
+        if self._losses.refused > REFUSED_MOST or time.time() > self.due:  # the thread does not count them
+            self.help()
 
     def _start(self) -> None:
+        if not self._starting.acquire(blocking=False):
+            return  # another thread is at it, or this one, which a signal has interrupted
         self._delivery = Delivery(self._settings, self._policy, self._make_encoder(), self._losses)
-        _at_process_end(self)
+        self._cancel_at_end = _at_process_end(self)
         self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
         try:
             self._thread.start()
@@ -139,8 +155,12 @@ class Shipper:
     def _run(self) -> None:
         idle = 0
         while not self._closed:
+            if self._orphaned:
+                self.close()
+                return
             moved = False
             while True:  # in bites, so that a caller that wants to help need not wait for its turn long
+                self.due = time.time() + PATIENCE
                 with self._lock:
                     moved = self._pump(BITE) or moved
                     waiting = self._delivery.waiting if self._delivery else 0
@@ -156,7 +176,7 @@ class Shipper:
     def _sleep(self) -> None:
         self._asleep = True
         self.due = 0.0  # the next record rings
-        if self.queue or self._closed:
+        if self.queue or self._closed or self._orphaned:
             self._asleep = False
         else:
             self._bell.acquire()
@@ -166,7 +186,6 @@ class Shipper:
         self._losses.count_refused()
         if self._delivery is None or self._closed:
             return False
-        self.due = time.time() + PATIENCE
         return self._delivery.deliver(self.queue, most, hold_gil=hold_gil)
 
     # The end
@@ -187,15 +206,27 @@ class Shipper:
         if not self._lock.acquire(timeout=self._settings.linger / 1000):
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
-            if self._delivery:
+            if self._delivery and not self._closed:  # another thread may have closed meanwhile
                 self._delivery.finish(self.queue, deadline)
             self._closed = True
             self.limit = -1
         finally:
             self._lock.release()
+        if self._cancel_at_end:
+            self._cancel_at_end()
+        _orphans.discard(self)
         self._wake()
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join(timeout=1)
+
+    def orphan(self) -> None:
+        """The handler is gone without `close`: the thread closes, since who collects garbage must not wait."""
+        if self._thread and self._thread.is_alive():
+            self._orphaned = True
+            _orphans.add(self)
+            self._wake()
+        else:
+            self.close()
 
     def stats(self) -> dict[str, Any]:
         """Counters, in records: see `ZeroMQHandler.stats`."""
@@ -220,12 +251,18 @@ class Shipper:
             self.limit = -1
 
 
-def _at_process_end(shipper: Shipper) -> None:
-    """A child of multiprocessing or billiard ends by os._exit, past logging's own shutdown: register with it."""
+def _at_process_end(shipper: Shipper) -> Callable[[], object] | None:
+    """Close at the end of this process; what takes that back.
+
+    A child of multiprocessing or billiard ends by os._exit, past logging's own shutdown: register with it.
+    """
     for library in ("multiprocessing", "billiard"):
         process, util = sys.modules.get(f"{library}.process"), sys.modules.get(f"{library}.util")
         if process is not None and util is not None and process.current_process()._parent_pid is not None:  # noqa: SLF001
-            util.Finalize(None, shipper.close, exitpriority=-100)
+            finalizer: Any = util.Finalize(None, shipper.close, exitpriority=-100)
+            cancel: Callable[[], object] = finalizer.cancel
+            return cancel
+    return None
 
 
 def _start_again_in_child() -> None:
@@ -233,4 +270,10 @@ def _start_again_in_child() -> None:
         shipper.start_again_in_child()
 
 
+def _close_orphans() -> None:
+    for shipper in list(_orphans):
+        shipper.close()
+
+
+atexit.register(_close_orphans)
 os.register_at_fork(after_in_child=_start_again_in_child)
