@@ -68,7 +68,7 @@ def test_one_that_is_no_longer_ours_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("absent/pid", "No such file or directory"), (".", "Is a directory"), ("p\0d", "embedded null byte")],
+    [("absent/pid", "No such file or directory"), (".", "Is a directory"), ("p\0d", "embedded null")],
 )
 def test_a_pid_file_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
@@ -77,7 +77,9 @@ def test_a_pid_file_that_cannot_be_written(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OpenError) as caught, PidFile(name):
         pass
-    assert str(caught.value) == f"--pid_file {name}: cannot be written: {reason}"
+    said = str(caught.value)
+    assert said.startswith(f"--pid_file {name}: cannot be written: ")
+    assert reason in said
 
 
 def test_a_full_disk() -> None:
