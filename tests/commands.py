@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from nodes import OURS
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
 
 STDIN_TO_STDOUT = ("--input", "STDIN", "--output", "STDOUT")
 
-AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
-"""Before a command: it runs without rights. Only root may say so."""
+_BECOME_NOBODY = """if True:
+    import os, psutil, pwd
+    from message_passing import registry
+    from message_passing.cli.main import main
+    [registry.names(kind) for kind in registry.PACKAGES]  # root's own Python may be out of nobody's reach
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+    main()
+"""
+
+WITHOUT_RIGHTS = (sys.executable, "-W", "error", "-c", _BECOME_NOBODY) if os.geteuid() == 0 else OURS
+"""The command as somebody who is not root."""
 
 
 class Finished(NamedTuple):

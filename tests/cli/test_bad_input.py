@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from commands import AS_NOBODY, STDIN_TO_STDOUT, finished
+from commands import STDIN_TO_STDOUT, WITHOUT_RIGHTS, finished
 from mistakes import FILES, Mistake, table
-from nodes import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,12 +68,10 @@ def test_an_address_in_use(tmp_path: Path) -> None:
 
 def test_permission_denied() -> None:
     """Without rights: a file, an ipc address and a pid file at the root, another user, and a priority."""
-    as_nobody = AS_NOBODY if os.geteuid() == 0 else ()
-    command = (*as_nobody, *OURS)
     done = finished(
         "--input", "ZeroMQ", "--input_options", "socket_bind=ipc:///refused.sock",
         "--output", "File", "--output_options", "filename=/refused.log",
-        command=command,
+        command=WITHOUT_RIGHTS,
     )  # fmt: skip
     assert (done.status, done.out) == (2, b"")
     reason = "permission denied: a port below 1024 or this path needs more rights"
@@ -83,13 +79,13 @@ def test_permission_denied() -> None:
         "message-passing: File output: cannot write to the file '/refused.log': Permission denied",
         f"message-passing: ZeroMQ input: ipc:///refused.sock: {reason}",
     ]
-    done = finished(*STDIN_TO_STDOUT, "--pid_file", "/refused.pid", command=command)
+    done = finished(*STDIN_TO_STDOUT, "--pid_file", "/refused.pid", command=WITHOUT_RIGHTS)
     assert done == (
         2,
         b"",
         "message-passing: --pid_file /refused.pid: cannot be written: Permission denied\n",
     )
-    done = finished(*STDIN_TO_STDOUT, "--user", "root", "--io_priority", "rt", command=command)
+    done = finished(*STDIN_TO_STDOUT, "--user", "root", "--io_priority", "rt", command=WITHOUT_RIGHTS)
     assert (done.status, done.out) == (2, b"")
     assert done.told == [
         "message-passing: --user: only root can become user 'root'",

@@ -153,7 +153,9 @@ def test_what_goes_wrong_later_is_told_where_standard_error_was(tmp_path: Path) 
         from message_passing import Input
         class Failing(Input):
             async def run(self):
-                while not os.path.exists("go"):
+                for _ in range(2000):
+                    if os.path.exists("go"):
+                        break
                     await asyncio.sleep(0.01)
                 raise ConnectionError("the source has gone")
     """)
