@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.zeromq.sockets import disown
+
 if TYPE_CHECKING:
     from message_passing.zeromq.sockets import OpenSocket
 
@@ -68,3 +70,7 @@ class PeerCount:
         """Stop counting."""
         self._monitor.end()
         self._monitor.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the events are the parent's."""
+        disown(self._monitor.events)

@@ -179,6 +179,9 @@ class Sender:
     def abandon(self) -> None:
         """In a forked child: the socket is the parent's, and so is what waited to be sent."""
         self._waiting.clear()
+        if self._peers:
+            self._peers.abandon()
+            self._peers = None
         if self._open:
             self._open.abandon()
             self._open = None

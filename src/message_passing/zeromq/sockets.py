@@ -111,5 +111,15 @@ class OpenSocket:
             self.context.term()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's socket, which is dead here."""
-        self.socket.close(0)
+        """In a forked child: let go of the parent's socket, which is dead here.
+
+        pyzmq closes nothing that another process made, and warns that it is unclosed: say that it is not ours.
+        """
+        disown(self.socket)
+        if not self._shared:
+            disown(self.context)
+
+
+def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:
+    """Have pyzmq collect it in silence."""
+    inherited._shadow = True  # noqa: SLF001 - what pyzmq calls a wrapper of what somebody else closes
