@@ -253,7 +253,9 @@ def test_systemd_is_told(folder: Path) -> None:
 def test_interrupted_before_it_runs(folder: Path) -> None:
     """Ctrl-C during the start is no traceback either."""
     (folder / "slow.py").write_text("import os\nos.write(1, b'here\\n')\nwhile True:\n    pass\n")
-    with node(*STDIN_TO_STDOUT, "--filter", "+slow:Filter", cwd=folder) as started:
+    # What a shell starts in the background ignores SIGINT, and so would this if the tests were started so.
+    command = ("env", "--default-signal=INT", *OURS)
+    with node(*STDIN_TO_STDOUT, "--filter", "+slow:Filter", cwd=folder, command=command) as started:
         assert started.process.stdout
         assert started.process.stdout.readline() == b"here\n"
         started.signal(signal.SIGINT)

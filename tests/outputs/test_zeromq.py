@@ -197,6 +197,30 @@ def test_a_chain_waits_for_a_receiver_that_is_slow(address: str) -> None:
     assert not out.metrics.dropped
 
 
+def test_a_chain_waits_a_moment_for_a_receiver_to_be_found(address: str) -> None:
+    """A file is read faster than a connection is made: what would not fit is not read before."""
+
+    async def chain(out: ZeroMQOutput, kept: list[Any]) -> None:
+        out.consume_many([b"%d" % n for n in range(1500)])
+        await asyncio.wait_for(out.drain(), 0.5)  # there is room for another batch
+        out.consume_many([b"%d" % n for n in range(1500, 2500)])
+        draining = asyncio.create_task(out.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        with aggregator(address) as receiver:
+            await draining
+            out.consume_many([b"%d" % n for n in range(2500, 5000)])
+            await out.drain()
+            wait_for(lambda: len(receiver.messages) == 5000)
+            kept += receiver.messages
+
+    arrived: list[Any] = []
+    with ZeroMQOutput(connect=address, socket_hwm=2500) as out:
+        asyncio.run(chain(out, arrived))
+        assert arrived == [b"%d" % n for n in range(5000)]
+        assert out.snapshot()["dropped"] == {}
+
+
 def test_a_chain_does_not_wait_for_a_receiver_that_stands_still(address: str) -> None:
     """When nothing moves for a second, messages are dropped and counted instead, and no second is spent again."""
     with zmq.Context() as context, context.socket(zmq.PULL) as still:

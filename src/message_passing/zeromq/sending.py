@@ -143,8 +143,15 @@ class Sender:
             self._waiting.clear()
 
     def backlog(self) -> int:
-        """How many messages wait though somebody is there: slow, or standing still."""
-        return len(self._waiting) if self._waiting and self._somebody() else 0
+        """How many messages wait that a sender with patience should wait for.
+
+        Somebody is there: slow, or standing still. Or nobody is there yet, and what is held leaves no room
+        for a next batch: a receiver that is there takes a moment to be found.
+        """
+        if not self._waiting:
+            return 0
+        crowded = len(self._waiting) > self._limit - self.overflow
+        return len(self._waiting) if crowded or self._somebody() else 0
 
     def poll(self, milliseconds: int) -> None:
         """Wait that long at most for something to change: somebody to listen, or room to send."""
