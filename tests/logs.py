@@ -45,17 +45,18 @@ with open({path!r}, "ab", buffering=0) as file:
 """
 
 
-def script(program: str, endpoint: str) -> list[str]:
+def script(program: str, endpoint: str, *, before: str = "") -> list[str]:
     """The command that runs a program which has `add()`, a handler that sends to this endpoint."""
-    text = PREAMBLE.format(endpoint=endpoint) + textwrap.dedent(program)
+    text = before + PREAMBLE.format(endpoint=endpoint) + textwrap.dedent(program)
     return [sys.executable, "-W", "error", "-c", text]
 
 
-def run(program: str, endpoint: str, *, timeout: float = 30, **more: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    program: str, endpoint: str, *, timeout: float = 30, before: str = "", **more: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    return subprocess.run(
-        script(program, endpoint), capture_output=True, text=True, timeout=timeout, check=False, **more
-    )
+    words = script(program, endpoint, before=before)
+    return subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False, **more)
 
 
 def silent(done: subprocess.CompletedProcess[str], status: int = 0) -> bool:

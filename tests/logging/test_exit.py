@@ -6,9 +6,9 @@ import signal
 import time
 
 import pytest
+
 from arrivals import Arrivals
 from logs import free_endpoint, read_line, run, silent, started
-
 from message_passing.testing import wait_for
 
 

@@ -6,9 +6,9 @@ import collections
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from arrivals import Arrivals
 from logs import run, run_file, silent
-
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:

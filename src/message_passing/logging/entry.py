@@ -78,9 +78,9 @@ def text_of(record: logging.LogRecord, entry: Entry) -> None:
     try:
         entry.message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
-        entry.format_error = f"{type(error).__name__}: {_safe(str, error)}"
-        arguments = f" {_safe(repr, record.args)}" if record.args else ""
-        entry.message = f"{_safe(str, record.msg)}{arguments}"
+        entry.format_error = f"{type(error).__name__}: {safe(str, error)}"
+        arguments = f" {safe(repr, record.args)}" if record.args else ""
+        entry.message = f"{safe(str, record.msg)}{arguments}"
 
 
 def add_rest(record: logging.LogRecord, entry: Entry) -> None:
@@ -136,7 +136,7 @@ def described_exception(
 def _named(error: BaseException) -> dict[str, str]:
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return {"type": name, "message": _safe(str, error)}
+    return {"type": name, "message": safe(str, error)}
 
 
 def _cause_of(error: BaseException) -> BaseException | None:
@@ -169,10 +169,11 @@ def plain(value: Any) -> Any:
         try:
             return msgspec.Raw(msgspec.json.encode(tidy(value)))
         except Exception:  # noqa: BLE001 - circular, or of a type that has no JSON form
-            return _safe(repr, value)
+            return safe(repr, value)
 
 
-def _safe(convert: Any, value: Any) -> str:
+def safe(convert: Any, value: Any) -> str:
+    """What `convert` makes of a value as text; what can be said of it if that raises."""
     try:
         return str(convert(value))
     except Exception as error:  # noqa: BLE001 - a __str__ or __repr__ that raises

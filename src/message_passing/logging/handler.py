@@ -19,6 +19,7 @@ from message_passing.logging.entry import (
     add_rest,
     arguments_of,
     context_of,
+    safe,
     shortened,
     task_name,
     text_of,
@@ -202,7 +203,7 @@ def _encoder(fields: FieldsOption, service: str, *, identity: bool) -> Callable[
 
 
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:
-    entry.template = str(record.msg)
+    entry.template = safe(str, record.msg)
     entry.args = arguments_of(record)
 
 
