@@ -37,6 +37,7 @@ class Proxy:
         return self
 
     def __call__(self, *args: object, **kwargs: object) -> Proxy:
+        """Itself again, too."""
         return self
 
 
