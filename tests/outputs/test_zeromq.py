@@ -209,8 +209,9 @@ def test_a_chain_waits_a_moment_for_a_receiver_to_be_found(address: str) -> None
         assert not draining.done()
         with aggregator(address) as receiver:
             await draining
-            out.consume_many([b"%d" % n for n in range(2500, 5000)])
-            await out.drain()
+            for start in range(2500, 5000, 500):
+                out.consume_many([b"%d" % n for n in range(start, start + 500)])
+                await out.drain()
             wait_for(lambda: len(receiver.messages) == 5000)
             kept += receiver.messages
 
