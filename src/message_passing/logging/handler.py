@@ -75,8 +75,7 @@ class ZeroMQHandler(logging.Handler):
             socket_hwm: how many records may wait. 0 for no limit but memory.
             linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
             policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
-            fields: which fields a record has: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function
-                from the default fields, a dict, to the dict that is sent.
+            fields: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function from dict to dict.
             service: the program's name. Default: that of its script.
             template: also send the unformatted message and its arguments.
             context: context variables to send the values of.
