@@ -67,15 +67,16 @@ def silent(done: subprocess.CompletedProcess[str], status: int = 0) -> bool:
 
 
 @contextmanager
-def started(program: str, endpoint: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program that runs; it is killed at the end if need be."""
+def started(
+    program: str, endpoint: str, *, arguments: tuple[str, ...] = (), prefix: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """A program that runs, by means of a command before it if need be; it is killed at the end."""
     process = subprocess.Popen(
-        script(program, endpoint),
+        [*prefix, *script(program, endpoint), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,
     )
     try:
         yield process

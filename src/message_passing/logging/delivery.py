@@ -142,8 +142,13 @@ class Delivery:
         self._losses.told()
         return True
 
-    def finish(self, queue: deque[Entry], deadline: float) -> None:
-        """Send what is left until `deadline`, a time.monotonic(); count the rest; close the socket."""
+    def finish(self, queue: deque[Entry], deadline: float) -> Callable[[], None]:
+        """Send what is left until `deadline`, a time.monotonic(); count the rest.
+
+        Returns:
+            What closes the socket. It waits until ZeroMQ has sent its part, or `deadline`; and for as long as
+            ZeroMQ's thread looks up a name, for which there is no bound.
+        """
         self.deliver(queue, len(queue))
         while (len(self._backlog) or queue) and (left := deadline - time.monotonic()) > 0:
             self._wait(min(left, 0.05))
@@ -151,9 +156,13 @@ class Delivery:
         for _, level, _ in self._backlog.drain():
             self._losses.add(UNSENT, level)
         sender, self._sender = self._sender, None
-        if sender:
-            with contextlib.suppress(zmq.ZMQError):
-                sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+
+        def release() -> None:
+            if sender:
+                with contextlib.suppress(zmq.ZMQError):
+                    sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+
+        return release
 
     def _wait(self, seconds: float) -> None:
         try:

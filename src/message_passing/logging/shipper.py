@@ -54,6 +54,9 @@ BITE = 16
 HELP_ABOVE = 4000
 """Records in the queue above which callers help, or half of the high-water mark if that is less."""
 
+GRACE = 0.3
+"""Seconds beyond `linger` after which `close` leaves the socket to the thread."""
+
 REFUSED_MOST = 1000
 """Refused records that may wait to be counted."""
 
@@ -99,6 +102,7 @@ class Shipper:
         self._asleep = False
         self._starting = threading.Lock()  # taken once, by the one who starts
         self._orphaned = False
+        self._releases: list[Callable[[], None]] = []
         self._cancel_at_end: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
 
@@ -157,7 +161,7 @@ class Shipper:
         while not self._closed:
             if self._orphaned:
                 self.close()
-                return
+                break
             moved = False
             while True:  # in bites, so that a caller that wants to help need not wait for its turn long
                 self.due = time.time() + PATIENCE
@@ -172,6 +176,7 @@ class Shipper:
                 idle = 0
             else:
                 time.sleep(SLOW_TICK if waiting and not moved else TICK)
+        self._release()
 
     def _sleep(self) -> None:
         self._asleep = True
@@ -207,7 +212,7 @@ class Shipper:
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
             if self._delivery and not self._closed:  # another thread may have closed meanwhile
-                self._delivery.finish(self.queue, deadline)
+                self._releases.append(self._delivery.finish(self.queue, deadline))
             self._closed = True
             self.limit = -1
         finally:
@@ -216,8 +221,16 @@ class Shipper:
             self._cancel_at_end()
         _orphans.discard(self)
         self._wake()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join(timeout=1)
+        thread = self._thread
+        if thread and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(max(0.0, deadline - time.monotonic()) + GRACE)
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        """Close the socket: the thread's part, since it may take long and no thread can be started at exit."""
+        with contextlib.suppress(IndexError):
+            self._releases.pop()()
 
     def orphan(self) -> None:
         """The handler is gone without `close`: the thread closes, since who collects garbage must not wait."""
