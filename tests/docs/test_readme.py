@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from arrivals import Arrivals, says
 from documents import ROOT, Block, blocks, links, scenes
 from scenes import Scene
 
@@ -27,9 +29,19 @@ def test_what_it_shows_is_what_happens(scene: list[Block], tmp_path: Path) -> No
         stage.finish()
 
 
-def test_it_opens_with_the_main_job() -> None:
-    """Two terminals, before anything else that can be run."""
-    first, second, *_ = blocks(README)
+def test_it_opens_with_three_lines_that_work(tmp_path: Path) -> None:
+    """What an application developer needs: a record arrives."""
+    lines, *_ = blocks(README)
+    assert len(lines.text.splitlines()) == 3
+    with Arrivals() as arrivals, Scene(tmp_path) as stage:
+        text = lines.text.replace("tcp://192.168.0.1:5558", arrivals.endpoint)
+        stage.play(replace(lines, text=f"{text}logging.warning('it works')\n", words=("run", "lines")))
+        arrivals.wait_for(says("it works", level="WARNING"))
+
+
+def test_it_goes_on_with_the_main_job() -> None:
+    """Two terminals, before anything else that can be run from a shell."""
+    _, first, second, *_ = blocks(README)
     assert first.scene == second.scene
     assert "--input ZeroMQ" in first.text
     assert "--output ZeroMQ" in second.text

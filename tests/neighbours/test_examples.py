@@ -138,10 +138,10 @@ def test_warnings_and_uncaught_exceptions(arrivals: Arrivals, folder: Path) -> N
 
 
 def test_asyncio(arrivals: Arrivals, folder: Path) -> None:
-    """A task whose failure nobody looks at is told by the loop's own logger."""
+    """A task whose failure nobody looks at is told by the loop's own logger; a task's name is a field."""
     run(folder, "asyncio_app.py")
     _, failed = arrivals.wait_for(
-        says("working on 1"), says("never retrieved", logger="asyncio", level="ERROR")
+        says("working on 1", task="work-1"), says("never retrieved", logger="asyncio", level="ERROR")
     )
     assert failed["exception"]["type"] == "LookupError"
 

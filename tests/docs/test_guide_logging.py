@@ -1,0 +1,39 @@
+"""The guide to logging leaves out no option and no field."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from documents import ROOT
+from message_passing.logging import ZeroMQHandler
+from message_passing.logging.entry import Entry
+from message_passing.logging.fields import Origin
+
+GUIDE = (ROOT / "docs" / "guide-logging.md").read_text(encoding="utf-8")
+
+
+def named_in(section: str) -> set[str]:
+    """The names in the first column of a section's table."""
+    text = GUIDE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"(?m)^\| (`.+?) \|", text)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_option_is_told() -> None:
+    """With its default."""
+    parameters = inspect.signature(ZeroMQHandler).parameters
+    assert named_in("Options") == set(parameters)
+    for name, parameter in parameters.items():
+        if isinstance(parameter.default, int) and not isinstance(parameter.default, bool) and name != "level":
+            assert f"| `{name}` | {parameter.default} |" in GUIDE
+
+
+def test_every_field_is_told() -> None:
+    """Those of a record and those of its sender."""
+    assert named_in("Fields") == {*Entry.__struct_fields__, *Origin.__slots__}
+
+
+def test_every_field_set_is_told() -> None:
+    """But for the default, which has a section of its own."""
+    assert named_in("Other field sets") == {"ecs", "logstash", "logstash0", "otel"}
