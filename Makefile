@@ -1,7 +1,7 @@
 # make demo     sets everything up and shows the main job on real input
 # make test     sets everything up and runs all the tests
 # make check    the linters, the type checker and the documentation check
-# make bench    the benchmarks of the README (minutes; nothing else should run)
+# make bench    the benchmarks of the README (half an hour; nothing else should run)
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +25,8 @@ check: $(VENV)/dev
 bench: $(VENV)/test debian-peers
 	$(BIN)/python benchmarks/against_perl.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/handlers/requirements.txt
+	cd benchmarks && ../$(BIN)/python -m handlers
 
 .PHONY: debian-peers
 debian-peers:
