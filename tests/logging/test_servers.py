@@ -147,7 +147,10 @@ def test_celery_prefork(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         wanted = {f"task {number}" for number in range(30)}
-        messages = lambda: [r["message"] for r in arrivals.records if r["logger"] == "mine"]  # noqa: E731
+
+        def messages() -> list[str]:
+            return [record["message"] for record in arrivals.records if record["logger"] == "mine"]
+
         wait_for(lambda: wanted <= set(messages()), 40)
         process.terminate()
         process.wait(20)

@@ -6,6 +6,8 @@ import collections
 import itertools
 from typing import TYPE_CHECKING
 
+import pytest
+
 from arrivals import Arrivals
 from logs import Receiver, read_line, receiver, run, silent, started
 from message_passing.testing import wait_for
@@ -165,24 +167,25 @@ NO_THREADS = {
 }
 
 
-def test_where_no_thread_can_be_started_callers_send() -> None:
+@pytest.mark.parametrize("name", NO_THREADS)
+def test_where_no_thread_can_be_started_callers_send(name: str) -> None:
     """At once, not at the next record: there may be none for hours."""
-    for name, start in NO_THREADS.items():
-        program = f"""
-            {start}
-            threading.Thread.start = start
-            handler = add()
-            for number in range(3):
-                logging.info("%d", number)
-                time.sleep(0.3)
-            logging.info("last")
-            print("logged", flush=True)
-            sys.stdin.readline()
-        """
-        with Arrivals() as arrivals, started(program, arrivals.endpoint) as process:
-            assert read_line(process) == "logged", name
-            wait_for(lambda found=arrivals.records: len(found) >= 4, 5)
-            assert [record["message"] for record in arrivals.records] == ["0", "1", "2", "last"], name
+    start = NO_THREADS[name]
+    program = f"""
+        {start}
+        threading.Thread.start = start
+        handler = add()
+        for number in range(3):
+            logging.info("%d", number)
+            time.sleep(0.3)
+        logging.info("last")
+        print("logged", flush=True)
+        sys.stdin.readline()
+    """
+    with Arrivals() as arrivals, started(program, arrivals.endpoint) as process:
+        assert read_line(process) == "logged", name
+        wait_for(lambda: len(arrivals.records) >= 4, 5)
+        assert [record["message"] for record in arrivals.records] == ["0", "1", "2", "last"], name
 
 
 def test_threads_that_hardly_run_do_not_hold_up_records() -> None:

@@ -1,0 +1,59 @@
+"""Records given to any component, and to what only has `consume`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from message_passing.codecs.json import JSONEncoder
+from message_passing.logging import MessagePassingHandler
+from support import Kept
+
+
+def logger_to(output: Any) -> logging.Logger:
+    """A logger of its own."""
+    logger = logging.Logger("forwarded")  # noqa: LOG001 - nobody else's
+    logger.addHandler(MessagePassingHandler(output, service="shop"))
+    return logger
+
+
+def test_each_record_becomes_one_message() -> None:
+    """A dict, with extras as objects, which filters can look into."""
+    output = Kept()
+    logger_to(output).warning("hello %s", "world", extra={"user": {"id": 7}})
+    (found,) = output.messages
+    assert (found["message"], found["level"], found["service"]) == ("hello world", "WARNING", "shop")
+    assert found["extra"] == {"user": {"id": 7}}
+
+
+def test_through_an_encoder() -> None:
+    """As JSON."""
+    output = Kept()
+    logger_to(JSONEncoder(output_to=output)).error("x", extra={"user": {"id": 7}})
+    assert b'"user":{"id":7}' in output.messages[0]
+
+
+def test_what_cannot_consume_is_refused() -> None:
+    """Where it is given."""
+    with pytest.raises(TypeError, match="must have a consume method"):
+        MessagePassingHandler(object())
+
+
+def test_an_output_that_fails_is_told_in_loggings_own_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, unless logging.raiseExceptions is off; never to the caller."""
+
+    class Failing:
+        def consume(self, message: Any) -> None:
+            """Fail."""
+            raise OSError("disk is full")
+
+    logger = logger_to(Failing())
+    logger.error("x")
+    assert "disk is full" in capsys.readouterr().err
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    logger.error("x")
+    assert capsys.readouterr().err == ""
