@@ -80,8 +80,7 @@ class ZeroMQHandler(logging.Handler):
             template: also send the unformatted message and its arguments.
             context: context variables to send the values of.
             identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
-            largest: characters of a message that are sent; a longer one is cut, and marked so. As much again
-                for all else that a record brings: where that is more, the longest of it is cut.
+            largest: characters of a message, and of all else that a record brings; what is longer is cut and marked.
             level: as for every handler.
 
         Raises:
