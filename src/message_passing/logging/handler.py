@@ -105,8 +105,7 @@ class ZeroMQHandler(logging.Handler):
             self._rest.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
         self._failed = 0
         self._shipper = Shipper(settings, policy, partial(_encoder, fields, self._service, identity=identity))
-        # For a handler that nobody keeps. At the interpreter's end logging closes it, after the program's own
-        # exit functions, which may log.
+        # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
         self._finalizer.atexit = False
 
