@@ -166,7 +166,8 @@ class Shipper:
             while True:  # in bites, so that a caller that wants to help need not wait for its turn long
                 self.due = time.time() + PATIENCE
                 with self._lock:
-                    moved = self._pump(BITE) or moved
+                    # In a flood it keeps the GIL: each turn takes 5 ms to come back, when nobody could help.
+                    moved = self._pump(BITE, hold_gil=len(self.queue) > self.crowded) or moved
                     waiting = self._delivery.waiting if self._delivery else 0
                 if not self.queue or self._closed:
                     break
