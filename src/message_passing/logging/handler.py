@@ -64,6 +64,7 @@ class ZeroMQHandler(logging.Handler):
         context: Sequence[ContextVar[Any]] = (),
         identity: bool = True,
         largest: int = _LARGEST,
+        report_interval: float | None = None,
         level: int | str = logging.NOTSET,
     ) -> None:
         """Prepare; nothing is opened before the first record.
@@ -81,6 +82,7 @@ class ZeroMQHandler(logging.Handler):
             context: context variables to send the values of.
             identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
             largest: characters of a message, and of all else that a record brings; what is longer is cut and marked.
+            report_interval: tell of new losses on stderr, at most once in so many seconds. Default: never.
             level: as for every handler.
 
         Raises:
@@ -98,13 +100,9 @@ class ZeroMQHandler(logging.Handler):
         self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
         self._identity = identity
         self._largest = largest
-        self._rest: list[Callable[[logging.LogRecord, Entry], None]] = []
-        if template:
-            self._rest.append(_add_template)
-        if context:
-            self._rest.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
-        self._failed = 0
-        self._shipper = Shipper(settings, policy, partial(_encoder, fields, self._service, identity=identity))
+        self._rest = _more(template=template, context=context)
+        encoder = partial(_encoder, fields, self._service, identity=identity)
+        self._shipper = Shipper(settings, policy, encoder, report_interval=report_interval)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
         self._finalizer.atexit = False
@@ -165,7 +163,7 @@ class ZeroMQHandler(logging.Handler):
             elif waiting > shipper.crowded:
                 shipper.help()
         except Exception:  # noqa: BLE001 - a log call never fails; what went wrong is counted
-            self._failed += 1
+            shipper.failed += 1
 
     def _add(self, record: logging.LogRecord, entry: Entry) -> None:
         add_rest(record, entry)
@@ -179,7 +177,7 @@ class ZeroMQHandler(logging.Handler):
             `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
             which nothing could be taken.
         """
-        return {**self._shipper.stats(), "failed": self._failed}
+        return self._shipper.stats()
 
     def flush(self) -> None:
         """Send what can be sent now; a receiver that is away is not waited for."""
@@ -190,6 +188,18 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
+
+
+def _more(
+    *, template: bool, context: Sequence[ContextVar[Any]]
+) -> list[Callable[[logging.LogRecord, Entry], None]]:
+    """What adds to an entry that which was asked for."""
+    wanted: list[Callable[[logging.LogRecord, Entry], None]] = []
+    if template:
+        wanted.append(_add_template)
+    if context:
+        wanted.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
+    return wanted
 
 
 def _encoder(fields: FieldsOption, service: str, *, identity: bool) -> Callable[[Entry], bytes]:

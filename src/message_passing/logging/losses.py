@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sys
 import time
 from collections import Counter, deque
 from datetime import UTC, datetime
@@ -74,3 +77,33 @@ class Losses:
         """The notice has been sent: the next one begins anew."""
         self._levels.clear()
         self._reasons.clear()
+
+
+class Report:
+    """Lines on stderr about losses that are new since the last one, for who asked for them."""
+
+    def __init__(self, interval: float | None) -> None:
+        """Prepare it.
+
+        Args:
+            interval: seconds between two lines; None for none at all.
+        """
+        self._interval = interval
+        self._told = 0
+        self._due = 0.0
+
+    def tell(self, dropped: Counter[str], failed: int, *, last: bool = False) -> None:
+        """Write a line, if there is something new and it is time, or the last time."""
+        if self._interval is None:
+            return
+        total = dropped.total() + failed
+        if total == self._told or (time.monotonic() < self._due and not last):
+            return
+        reasons = {**dropped, "failed": failed} if failed else dict(dropped)
+        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        with contextlib.suppress(Exception):  # stderr may be closed, or full
+            sys.stderr.write(
+                f"message-passing: {total} log records lost so far in process {os.getpid()}: {text}\n"
+            )
+        self._told = total
+        self._due = time.monotonic() + self._interval

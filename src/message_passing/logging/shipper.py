@@ -11,19 +11,17 @@ A forked child starts anew: its queue, counters, thread and socket are its own.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
-import os
 import sys
 import threading
 import time
-import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from message_passing.logging import lifetime
 from message_passing.logging.delivery import Delivery
-from message_passing.logging.losses import Losses
+from message_passing.logging.losses import Losses, Report
 from message_passing.zeromq.sending import QUEUE_FULL
 
 if TYPE_CHECKING:
@@ -62,17 +60,17 @@ REFUSED_MOST = 1000
 
 _ALL = sys.maxsize
 
-_shippers: weakref.WeakSet[Shipper] = weakref.WeakSet()
-
-_orphans: set[Shipper] = set()
-"""Those whose handler is gone, until their thread has closed them."""
-
 
 class Shipper:
     """Queue and thread of one handler. The public attributes are for the handler's hot path."""
 
     def __init__(
-        self, settings: SocketSettings, policy: Policy, make_encoder: Callable[[], Callable[[Entry], bytes]]
+        self,
+        settings: SocketSettings,
+        policy: Policy,
+        make_encoder: Callable[[], Callable[[Entry], bytes]],
+        *,
+        report_interval: float | None = None,
     ) -> None:
         """Prepare; nothing is opened and no thread is started before the first record.
 
@@ -80,13 +78,15 @@ class Shipper:
             settings: the socket's; its high-water mark bounds what waits here.
             policy: what goes when there is too much.
             make_encoder: makes the function that encodes an entry, in this process.
+            report_interval: seconds between two lines on stderr about new losses; None for none at all.
         """
+        self._report_interval = report_interval
         self._settings = settings
         self._policy = policy
         self._make_encoder = make_encoder
         self._closed = False
         self._begin()
-        _shippers.add(self)
+        lifetime.register(self)
 
     def _begin(self) -> None:
         self.queue: deque[Entry] = deque()
@@ -94,6 +94,8 @@ class Shipper:
         self.due = 0.0
         self.crowded = min(HELP_ABOVE, self.limit / 2)
         self.sequence = itertools.count(1)
+        self.failed = 0
+        self._report = Report(self._report_interval)
         self._losses = Losses()
         self._delivery: Delivery | None = None
         self._lock = threading.Lock()
@@ -142,7 +144,7 @@ class Shipper:
         if not self._starting.acquire(blocking=False):
             return  # another thread is at it, or this one, which a signal has interrupted
         self._delivery = Delivery(self._settings, self._policy, self._make_encoder(), self._losses)
-        self._cancel_at_end = _at_process_end(self)
+        self._cancel_at_end = lifetime.close_at_process_end(self)
         self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
         try:
             self._thread.start()
@@ -171,12 +173,14 @@ class Shipper:
                     waiting = self._delivery.waiting if self._delivery else 0
                 if not self.queue or self._closed:
                     break
+            self._report.tell(self._losses.dropped, self.failed)
             idle = 0 if moved or waiting else idle + 1
             if idle > IDLE_TICKS:
                 self._sleep()
                 idle = 0
             else:
                 time.sleep(SLOW_TICK if waiting and not moved else TICK)
+        self._report.tell(self._losses.dropped, self.failed, last=True)
         self._release()
 
     def _sleep(self) -> None:
@@ -220,7 +224,7 @@ class Shipper:
             self._lock.release()
         if self._cancel_at_end:
             self._cancel_at_end()
-        _orphans.discard(self)
+        lifetime.forget_orphan(self)
         self._wake()
         thread = self._thread
         if thread and thread.is_alive() and thread is not threading.current_thread():
@@ -237,7 +241,7 @@ class Shipper:
         """The handler is gone without `close`: the thread closes, since who collects garbage must not wait."""
         if self._thread and self._thread.is_alive():
             self._orphaned = True
-            _orphans.add(self)
+            lifetime.keep_orphan(self)
             self._wake()
         else:
             self.close()
@@ -254,6 +258,7 @@ class Shipper:
             "sent": delivery.sent if delivery else 0,
             "queued": len(self.queue) + (delivery.waiting if delivery else 0),
             "dropped": dict(self._losses.dropped),
+            "failed": self.failed,
         }
 
     def start_again_in_child(self) -> None:
@@ -263,31 +268,3 @@ class Shipper:
         self._begin()
         if self._closed:
             self.limit = -1
-
-
-def _at_process_end(shipper: Shipper) -> Callable[[], object] | None:
-    """Close at the end of this process; what takes that back.
-
-    A child of multiprocessing or billiard ends by os._exit, past logging's own shutdown: register with it.
-    """
-    for library in ("multiprocessing", "billiard"):
-        process, util = sys.modules.get(f"{library}.process"), sys.modules.get(f"{library}.util")
-        if process is not None and util is not None and process.current_process()._parent_pid is not None:  # noqa: SLF001
-            finalizer: Any = util.Finalize(None, shipper.close, exitpriority=-100)
-            cancel: Callable[[], object] = finalizer.cancel
-            return cancel
-    return None
-
-
-def _start_again_in_child() -> None:
-    for shipper in list(_shippers):
-        shipper.start_again_in_child()
-
-
-def _close_orphans() -> None:
-    for shipper in list(_orphans):
-        shipper.close()
-
-
-atexit.register(_close_orphans)
-os.register_at_fork(after_in_child=_start_again_in_child)
