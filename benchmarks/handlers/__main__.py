@@ -2,8 +2,9 @@
 
 cd benchmarks && python -m handlers [--rounds 15] [--slow-rounds 3] [--results FILE.json]
 
-Every measurement has a fresh process, and the contenders take turns, round by round. It prints the table
-as Markdown and draws docs/handlers.svg. It takes about 20 minutes, and nothing else should run.
+Every measurement has a fresh process, and the contenders take turns, round by round. It prints the
+tables, puts them into docs/measurements.md and draws docs/handlers.svg. It takes about 20 minutes, and
+nothing else should run.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handlers.contenders import CONTENDERS
+from handlers.measures import WARM_UP
 from handlers.plot import draw
+from handlers.receivers import TOKEN
 from handlers.report import report
 
 from message_passing.testing import free_port
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent.parent
+BEGIN, END = "<!-- begin: python -m handlers -->", "<!-- end: python -m handlers -->"
+TOKENS = {"logbook ZeroMQHandler": 2}  # it sends the arguments besides the message
 STATES = ("up", "stalled", "absent")
 PROMISES = ("fork", "level", "closed", "gone")
 
@@ -39,17 +44,17 @@ Results = dict[str, dict[str, list[dict[str, Any]]]]
 
 
 @contextlib.contextmanager
-def receiver(kind: str, port: int, path: Path) -> Iterator[int]:
-    """A receiver's process id; 0 where there is none."""
+def receiver(kind: str, port: int, path: Path) -> Iterator[subprocess.Popen[bytes] | None]:
+    """A receiver; None where there is none."""
     if kind == "none":
-        yield 0
+        yield None
         return
     words = [sys.executable, "-m", "handlers.receivers", kind, str(port), str(path)]
     process = subprocess.Popen(words, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout  # noqa: S101 - for the type checker
         process.stdout.readline()
-        yield process.pid
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGCONT)
@@ -63,7 +68,8 @@ def once(measure: str, name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         marks, log = Path(directory, "marks"), Path(directory, "subject.log")
         kind = "none" if measure.endswith("-absent") else CONTENDERS[name][0]
-        with receiver(kind, port, marks) as pid:
+        with receiver(kind, port, marks) as receiving:
+            pid = receiving.pid if receiving else 0
             words = ["-m", "handlers.measures", measure, name, str(port), str(log), str(pid)]
             done = subprocess.run(
                 [sys.executable, *words], cwd=HERE, capture_output=True, text=True, timeout=90, check=False
@@ -72,9 +78,19 @@ def once(measure: str, name: str) -> dict[str, Any]:
             if not lines:
                 return {"error": (done.stderr.strip().splitlines() or ["no result"])[-1][:200]}
             found: dict[str, Any] = json.loads(lines[-1])
+            if measure == "delivered":
+                found["count"] = counted(receiving, log, TOKENS.get(name, 1)) - WARM_UP
             if "marks" in found:
                 found["arrived"] = arrived([marks, log], found.pop("marks"))
         return found
+
+
+def counted(receiving: subprocess.Popen[bytes] | None, log: Path, tokens: int) -> int:
+    """How many records arrived, each of which holds the token so many times."""
+    if receiving is None:
+        return log.read_bytes().count(TOKEN) // tokens
+    receiving.terminate()
+    return int(receiving.communicate(timeout=20)[0] or 0) // tokens
 
 
 def arrived(files: list[Path], wanted: list[str]) -> str:
@@ -92,6 +108,7 @@ def run(rounds: int, slow_rounds: int) -> Results:
     results: Results = {name: {} for name in CONTENDERS}
     plan = [("flood", rounds), ("paced", rounds)]
     plan += [(f"slowest-{state}", slow_rounds) for state in STATES]
+    plan += [("delivered", slow_rounds)]
     plan += [(promise, 1) for promise in PROMISES] + [("memory-absent", 1)]
     for measure, times in plan:
         for _ in range(times):
@@ -125,7 +142,11 @@ def main() -> None:
         print(f"load before {load:.2f}, after {os.getloadavg()[0]:.2f}", file=sys.stderr)
         if chosen.results:
             chosen.results.write_text(json.dumps(results), encoding="utf-8")
-    print(f"{machine()}, {time.strftime('%Y-%m-%d', time.gmtime())}\n\n{report(results)}")
+    text = f"{machine()}, {time.strftime('%Y-%m-%d', time.gmtime())}.\n\n{report(results)}"
+    print(text)
+    page = HERE.parent / "docs" / "measurements.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
     (HERE.parent / "docs" / "handlers.svg").write_text(draw(results), encoding="utf-8")
 
 

@@ -1,10 +1,13 @@
-"""A receiver in a process of its own: takes everything, keeps only what bears a mark.
+"""A receiver in a process of its own: takes everything, counts records, keeps only what bears a mark.
 
 python -m handlers.receivers KIND PORT FILE
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import socketserver
 import sys
@@ -18,8 +21,15 @@ HOST = "127.0.0.1"
 MARK = b"MARK-"
 
 
+TOKEN = b"/api/v1/items"
+"""In each record of the benchmark, once."""
+
+_counted = [0]
+
+
 def keep(data: bytes, path: Path) -> None:
-    """Write what bears a mark to the file."""
+    """Count records, and write what bears a mark to the file."""
+    _counted[0] += data.count(TOKEN)
     if MARK in data:
         with path.open("ab") as file:
             file.write(data + b"\n")
@@ -31,10 +41,13 @@ def sub(port: int, path: Path, kind: int = zmq.SUB) -> None:
     receiver = context.socket(kind)
     if kind == zmq.SUB:
         receiver.subscribe(b"")
+    receiver.rcvtimeo = 200  # so that a signal is seen
     receiver.bind(f"tcp://{HOST}:{port}")
     ready()
     while True:
-        keep(receiver.recv(), path)
+        with contextlib.suppress(zmq.Again):
+            while True:
+                keep(receiver.recv(), path)
 
 
 def udp(port: int, path: Path) -> None:
@@ -51,8 +64,10 @@ def tcp(port: int, path: Path) -> None:
 
     class Taker(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            rest = b""
             while data := self.request.recv(65536):
-                keep(data, path)
+                keep(rest + data, path)
+                rest = data[1 - len(TOKEN) :]  # a record's token may be cut in two
 
     with socketserver.ThreadingTCPServer((HOST, port), Taker) as server:
         ready()
@@ -81,7 +96,13 @@ def http(port: int, path: Path) -> None:
 
 
 def ready() -> None:
-    """Tell whoever started this."""
+    """Tell whoever started this; at SIGTERM, tell how many records came."""
+
+    def tell(*_: object) -> None:
+        print(_counted[0], flush=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, tell)
     print("ready", flush=True)
 
 

@@ -26,7 +26,8 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
 
 def _costs(results: dict[str, dict[str, Rounds]]) -> str:
     heads = ["added to a log call, in µs", "in a flood", "lowest to highest round", "at 1,000 records/s",
-             "lowest to highest round", "mean at 1,000 records/s"]  # fmt: skip
+             "lowest to highest round", "mean at 1,000 records/s",
+             "of a flood of 20,000 arrive"]  # fmt: skip
     rows = []
     for name, found in results.items():
         row = [name]
@@ -34,7 +35,9 @@ def _costs(results: dict[str, dict[str, Rounds]]) -> str:
             values = [one["added"] for one in found[measure] if "added" in one]
             row += [_number(median(found[measure], "added"))]
             row += [f"{min(values):.1f} to {max(values):.1f}" if values else _error(found[measure])]
-        rows.append([*row, _number(median(found["paced"], "mean"))])
+        counts = [one["count"] for one in found.get("delivered", []) if "count" in one]
+        share = f"{min(counts):,} to {max(counts):,}" if counts else "none"
+        rows.append([*row, _number(median(found["paced"], "mean")), share])
     return _table(heads, rows)
 
 
