@@ -48,25 +48,22 @@ class Delivery:
         self._backlog = make_backlog(policy, settings.hwm)
         self._sender: Sender | None = None
         self._open_after = 0.0
-        self._hold_gil = False
 
     @property
     def waiting(self) -> int:
         """Encoded records that wait for a receiver."""
         return len(self._backlog)
 
-    def deliver(self, queue: deque[Entry], most: int, *, hold_gil: bool = False) -> bool:
+    def deliver(self, queue: deque[Entry], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
 
         Args:
             queue: what callers have appended.
             most: how many entries.
-            hold_gil: a caller does it, who must not wait for a turn: see `zeromq.direct`.
 
         Returns:
             Whether anything moved.
         """
-        self._hold_gil = hold_gil
         entries, encoded = self._encoded(queue, most)
         before, done = self.sent, 0
         if self._is_open():
@@ -110,7 +107,7 @@ class Delivery:
         if not self._sender:
             return 0
         try:
-            done = self._sender.offer(records, hold_gil=self._hold_gil)
+            done = self._sender.offer(records)
         except zmq.ZMQError:  # somebody has closed the socket, or ended its context: another one is opened
             self._give_up()
             return 0

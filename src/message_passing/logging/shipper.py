@@ -46,7 +46,7 @@ IDLE_TICKS = 100
 HELP = 200
 """Records that a caller deals with when it helps."""
 
-BITE = 16
+BITE = 100
 """Records that the thread deals with before it lets others have the lock."""
 
 HELP_ABOVE = 4000
@@ -102,6 +102,7 @@ class Shipper:
         self._bell = threading.Lock()
         self._bell.acquire()
         self._asleep = False
+        self._helped = False
         self._starting = threading.Lock()  # taken once, by the one who starts
         self._orphaned = False
         self._releases: list[Callable[[], None]] = []
@@ -129,8 +130,9 @@ class Shipper:
     def help(self) -> None:
         """Do a share of the thread's work, unless somebody is at it."""
         if self._lock.acquire(blocking=False):
+            self._helped = True
             try:
-                self._pump(HELP, hold_gil=True)
+                self._pump(HELP)
             finally:
                 self._lock.release()
 
@@ -167,9 +169,11 @@ class Shipper:
             moved = False
             while True:  # in bites, so that a caller that wants to help need not wait for its turn long
                 self.due = time.time() + PATIENCE
+                if self._helped and len(self.queue) > self.crowded:
+                    self._helped, moved = False, True  # callers are at it, and need no turns of ours
+                    break
                 with self._lock:
-                    # In a flood it keeps the GIL: each turn takes 5 ms to come back, when nobody could help.
-                    moved = self._pump(BITE, hold_gil=len(self.queue) > self.crowded) or moved
+                    moved = self._pump(BITE) or moved
                     waiting = self._delivery.waiting if self._delivery else 0
                 if not self.queue or self._closed:
                     break
@@ -191,12 +195,12 @@ class Shipper:
         else:
             self._bell.acquire()
 
-    def _pump(self, most: int, *, hold_gil: bool = False) -> bool:
+    def _pump(self, most: int) -> bool:
         """Deliver what is in the queue. With the lock held; whether anything moved."""
         self._losses.count_refused()
         if self._delivery is None or self._closed:
             return False
-        return self._delivery.deliver(self.queue, most, hold_gil=hold_gil)
+        return self._delivery.deliver(self.queue, most)
 
     # The end
 

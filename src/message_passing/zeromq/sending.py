@@ -116,18 +116,16 @@ class Sender:
         if done < len(messages):
             self._keep(messages[done:])
 
-    def offer(self, messages: Sequence[bytes], *, hold_gil: bool = False) -> int:
+    def offer(self, messages: Sequence[bytes]) -> int:
         """Send as many of a batch as go at once, and hold none: for a caller with a queue of its own.
 
-        Args:
-            messages: the batch.
-            hold_gil: other threads are busy and this one must not wait for a turn: see `direct`.
+        The GIL is kept meanwhile: the caller lives among busy threads and must not wait for a turn (`direct`).
 
         Returns:
             How many, from the first on, were sent.
         """
         self.service()
-        return self._send(messages, hold_gil=hold_gil) if self._listening() else 0
+        return self._send(messages, self._send_holding) if self._listening() else 0
 
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
@@ -216,9 +214,9 @@ class Sender:
         except zmq.Again:
             pass
 
-    def _send(self, messages: Sequence[bytes], *, hold_gil: bool = False) -> int:
+    def _send(self, messages: Sequence[bytes], send: Callable[[bytes, int], object] | None = None) -> int:
         """Send until the pipe is full; how many were dealt with."""
-        send = self._send_holding if hold_gil else self._send_one
+        send = send or self._send_one
         done = 0
         while done < len(messages):
             try:
