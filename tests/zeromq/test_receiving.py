@@ -185,10 +185,10 @@ def test_ipc_and_inproc_and_ipv6(tmp_path_factory: pytest.TempPathFactory) -> No
             assert collected(one, 1) == [b"here"]
             other.close(0)
         context.term()
-    with (
-        receiver("PULL", bind=("inproc://receiving",)) as one,
-        zmq.Context.instance().socket(zmq.PUSH) as near,
-    ):
+    shared: zmq.Context[Any] = zmq.Context.instance()
+    with receiver("PULL", bind=("inproc://receiving",)) as one:
+        near: zmq.Socket[bytes] = shared.socket(zmq.PUSH)
         near.connect("inproc://receiving")
         near.send(b"near")
         assert collected(one, 1) == [b"near"]
+        near.close(0)
