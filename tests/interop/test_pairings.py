@@ -80,3 +80,25 @@ def test_the_prefix_of_a_perl_subscriber_is_honoured(tmp_path: Path) -> None:
             wait_for(lambda: len(lines(arrived)) >= 2, timeout=20)
             assert source.end()[0] == 0
     assert lines(arrived) == [b'{"a":1}', b'{"a":3}']
+
+
+@pytest.mark.perl
+@pytest.mark.parametrize(
+    ("sending", "receiving"), [(OURS, PERL), (PERL, OURS)], ids=["typed into ours", "typed into Perl's"]
+)
+def test_a_typed_line_is_printed_on_the_other_end(
+    tmp_path: Path, sending: tuple[str, ...], receiving: tuple[str, ...]
+) -> None:
+    """The main job, with the original's own command on either end."""
+    port, printed = free_port(), tmp_path / "printed"
+    receiver = [
+        *part("input", "ZeroMQ", socket_bind=f"tcp://*:{port}"),
+        *part("output", "File", filename=str(printed)),
+    ]
+    sender = ["--input", "STDIN", *part("output", "ZeroMQ", connect=f"tcp://127.0.0.1:{port}")]
+    with node(*receiver, command=receiving):
+        wait_for_port(port)
+        with node(*sender, command=sending) as typed:
+            typed.write(b'{"data":{"some":"data"},"@metadata":"value"}\n')
+            wait_for(lambda: lines(printed), timeout=20)
+    assert [json.loads(line) for line in lines(printed)] == [{"data": {"some": "data"}, "@metadata": "value"}]
