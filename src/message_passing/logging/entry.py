@@ -73,8 +73,30 @@ class Entry(msgspec.Struct, omit_defaults=True):
     format_error: str | None = None
 
 
-def text_of(record: logging.LogRecord, entry: Entry) -> None:
-    """Give `entry` what can be said of a record whose message cannot be formatted."""
+def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
+    """What every record has, its message formatted."""
+    entry = Entry(
+        record.created,
+        record.levelname,
+        record.levelno,
+        record.name,
+        "",
+        record.pathname,
+        record.lineno,
+        record.funcName,
+        record.thread,
+        record.threadName,
+        sequence,
+        record.processName,
+    )
+    if type(record.msg) is str and not record.args:
+        entry.message = record.msg
+    else:
+        _add_text(record, entry)
+    return entry
+
+
+def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
         entry.message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail

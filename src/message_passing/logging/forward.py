@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any
 
-from message_passing.logging.entry import PLAIN, Entry, add_rest, task_name, text_of
+from message_passing.logging.entry import PLAIN, add_rest, entry_of, task_name
 from message_passing.logging.fields import Origin, as_dict, unpacked
 
 
@@ -39,20 +39,7 @@ class MessagePassingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record on; a failure of the output's own is its error chain's business."""
         try:
-            entry = Entry(
-                record.created,
-                record.levelname,
-                record.levelno,
-                record.name,
-                "",
-                record.pathname,
-                record.lineno,
-                record.funcName,
-                record.thread,
-                record.threadName,
-                process=record.processName,
-            )
-            text_of(record, entry)
+            entry = entry_of(record)
             if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN:
                 add_rest(record, entry)
             entry.task = task_name()

@@ -19,10 +19,10 @@ from message_passing.logging.entry import (
     add_rest,
     arguments_of,
     context_of,
+    entry_of,
     safe,
     shortened,
     task_name,
-    text_of,
     too_large,
 )
 from message_passing.logging.fields import Fields, Origin, encoder_for
@@ -126,24 +126,7 @@ class ZeroMQHandler(logging.Handler):
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         try:
-            entry = Entry(
-                record.created,
-                record.levelname,
-                record.levelno,
-                record.name,
-                "",
-                record.pathname,
-                record.lineno,
-                record.funcName,
-                record.thread,
-                record.threadName,
-                next(shipper.sequence) if self._identity else None,
-                record.processName,
-            )
-            if type(record.msg) is str and not record.args:
-                entry.message = record.msg
-            else:
-                text_of(record, entry)
+            entry = entry_of(record, next(shipper.sequence) if self._identity else None)
             if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
                 self._add(record, entry)
                 if too_large(entry, self._largest):
