@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logs import receiver, run, silent
+from message_passing.logging import ZeroMQHandler
+from message_passing.logging.shipper import TICK
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_a_flood_loses_nothing_while_the_receiver_takes_it(tmp_path: Path) -> None:
@@ -27,3 +31,21 @@ def test_a_flood_loses_nothing_while_the_receiver_takes_it(tmp_path: Path) -> No
         assert silent(run(program, there.endpoint, timeout=60))
         wait_for(lambda: there.path.read_bytes().count(b"\n") >= 100_000, 20)
         assert [record["sequence"] for record in there.records()] == list(range(1, 100_001))
+
+
+def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When callers are already at it at the thread's first look, it leaves the work to them, and lives."""
+    handler = ZeroMQHandler(connect="tcp://127.0.0.1:9", linger=0)
+    shipper = handler._shipper
+    monkeypatch.setattr(shipper, "_helped", True)
+    monkeypatch.setattr(shipper, "crowded", -1)
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        shipper._closed = True
+
+    monkeypatch.setattr("message_passing.logging.shipper.time.sleep", sleep)
+    shipper._run()
+    assert looks == [TICK]
+    handler.close()

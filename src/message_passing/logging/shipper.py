@@ -161,7 +161,7 @@ class Shipper:
     # The thread's side
 
     def _run(self) -> None:
-        idle = 0
+        idle = waiting = 0
         while not self._closed:
             if self._orphaned:
                 self.close()
