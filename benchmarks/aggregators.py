@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 OURS = (str(Path(sys.executable).with_name("message-passing")),)
-PERL = ("message-pass",)
+# Not the installed script: where our package's scripts come first on the PATH, `message-pass` is ours.
+PERL = ("perl", "-e", "use Message::Passing; Message::Passing->start;", "--")
 
 # JSON::MaybeXS takes the fast Cpanel::JSON::XS when Debian has installed it (a recommended package), and the
 # pure-Perl JSON::PP otherwise. This hides the fast one.

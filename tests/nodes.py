@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OURS = (sys.executable, "-W", "error", "-m", "message_passing")
-PERL = ("message-pass",)
+# Not the installed script: where our package's scripts come first on the PATH, `message-pass` is ours.
+PERL = ("perl", "-e", "use Message::Passing; Message::Passing->start;", "--")
 
 
 class Node:

@@ -12,7 +12,7 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths", "jsonable",
+    "version", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths", "jsonable", "lines",
     "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "runner", "console", "cli", "testing", "__main__",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import EncodingError
 from message_passing.flow import Output
+from message_passing.lines import Lines
 
 if TYPE_CHECKING:
     from message_passing.component import Component
@@ -32,7 +33,7 @@ def as_bytes(message: Any) -> bytes:
 
 def all_as_bytes(component: Component, messages: list[Any]) -> list[bytes]:
     """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
-    if {*map(type, messages)} == {bytes}:
+    if isinstance(messages, Lines) or {*map(type, messages)} == {bytes}:
         return messages
     taken: list[bytes] = []
     refused: list[Any] = []
@@ -50,6 +51,8 @@ def all_as_bytes(component: Component, messages: list[Any]) -> list[bytes]:
 
 def as_block(component: Component, messages: list[Any], end: bytes = b"\n") -> tuple[bytes, list[bytes]]:
     """A batch as one block, each message followed by `end`, and the messages that are in it."""
+    if isinstance(messages, Lines) and end == b"\n":
+        return messages.block, messages
     lines = all_as_bytes(component, messages)
     return end.join([*lines, b""]), lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import zmq
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.sockets import SocketSettings
 
-_OBJECT_START = b"{"
+_OBJECT_START = b"{"[0]
+_NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
 
 
 class Receiver:
@@ -69,13 +71,13 @@ class Receiver:
         receive = self._socket.recv
         with self._lock:
             try:
-                while len(batch) < limit:
-                    frame = receive(zmq.NOBLOCK)
+                for _ in repeat(None, limit):
+                    frame = receive(_NOBLOCK)
                     # Asking whether more frames follow costs more than receiving one. A JSON object is
                     # a message by itself whatever follows, so only other frames are asked about.
-                    if self._join and frame[:1] != _OBJECT_START:
+                    if self._join and (not frame or frame[0] != _OBJECT_START):
                         while self._socket.getsockopt(zmq.RCVMORE):
-                            frame = receive(zmq.NOBLOCK)
+                            frame = receive(_NOBLOCK)
                     take(frame)
             except zmq.Again:
                 pass

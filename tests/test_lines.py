@@ -1,0 +1,47 @@
+"""A batch that is one block of text as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.filters.null import NullFilter
+from message_passing.flow import Output
+from message_passing.lines import Lines
+
+
+class Batches(Output):
+    """Keeps the batches that it gets, as they are."""
+
+    def on_init(self) -> None:
+        """None yet."""
+        self.got: list[Any] = []
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep it."""
+        self.got.append(messages)
+
+
+@pytest.mark.parametrize(
+    ("messages", "block"),
+    [([], b""), ([b"{}"], b"{}\n"), ([b"a", b"", b"b"], b"a\n\nb\n")],
+    ids=["none", "one", "several"],
+)
+def test_block(messages: list[bytes], block: bytes) -> None:
+    """The block holds every message, each followed by a newline, and the list the messages themselves."""
+    lines = Lines(messages)
+    assert lines == messages
+    assert lines.block == block
+
+
+def test_checked_text_arrives_as_a_block() -> None:
+    """What a JSON decoder checked comes out of JSON -> Null -> JSON as the one block that it was checked as."""
+    output = Batches()
+    decoder = JSONDecoder(output_to=NullFilter(output_to=JSONEncoder(output_to=output)))
+    decoder.consume_many([b'{"a":1}', '{"b":"ä"}'.encode()])
+    decoder.close()
+    (batch,) = output.got
+    assert isinstance(batch, Lines)
+    assert batch.block == '{"a":1}\n{"b":"ä"}\n'.encode()
