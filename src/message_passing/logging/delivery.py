@@ -11,6 +11,7 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog
+from message_passing.logging.taken import level_of
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from message_passing.logging.backlog import Policy
     from message_passing.logging.entry import Entry
     from message_passing.logging.losses import Losses
+    from message_passing.logging.taken import Taken
     from message_passing.zeromq.sockets import SocketSettings
 
 _BATCH = 500
@@ -39,7 +41,11 @@ class Delivery:
     """
 
     def __init__(
-        self, settings: SocketSettings, policy: Policy, encode: Callable[[Entry], bytes], losses: Losses
+        self,
+        settings: SocketSettings,
+        policy: Policy,
+        encode: Callable[[Entry | Taken], bytes],
+        losses: Losses,
     ) -> None:
         self.sent = 0
         self._settings = settings
@@ -54,7 +60,7 @@ class Delivery:
         """Encoded records that wait for a receiver."""
         return len(self._backlog)
 
-    def deliver(self, queue: deque[Entry], most: int) -> bool:
+    def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
 
         Args:
@@ -64,32 +70,32 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
-        entries, encoded = self._encoded(queue, most)
+        items, encoded = self._encoded(queue, most)
         before, done = self.sent, 0
         if self._is_open():
             if encoded and not len(self._backlog) and not self._losses.untold:
                 done = self._offer(encoded)
             else:
                 self._send_backlog()
-        for entry, text in zip(entries[done:], encoded[done:], strict=True):
-            if gone := self._backlog.add((entry.level_number, entry.level, text)):
+        for item, text in zip(items[done:], encoded[done:], strict=True):
+            if gone := self._backlog.add((*level_of(item), text)):
                 self._losses.add(QUEUE_FULL, gone[1])
         if done < len(encoded):
             self._send_backlog()
-        return bool(entries) or self.sent > before
+        return bool(items) or self.sent > before
 
-    def _encoded(self, queue: deque[Entry], most: int) -> tuple[list[Entry], list[bytes]]:
+    def _encoded(self, queue: deque[Entry | Taken], most: int) -> tuple[list[Entry | Taken], list[bytes]]:
         encode = self._encode
-        entries, encoded = [], []
+        items, encoded = [], []
         for _ in range(min(len(queue), most)):
-            entry = queue.popleft()
+            item = queue.popleft()
             try:
-                encoded.append(encode(entry))
+                encoded.append(encode(item))
             except Exception:  # noqa: BLE001 - nothing that a record holds stops the others
-                self._losses.add("could not be encoded", entry.level)
+                self._losses.add("could not be encoded", level_of(item)[1])
             else:
-                entries.append(entry)
-        return entries, encoded
+                items.append(item)
+        return items, encoded
 
     def _is_open(self) -> bool:
         if self._sender is None and time.monotonic() >= self._open_after:
@@ -139,7 +145,7 @@ class Delivery:
         self._losses.told()
         return True
 
-    def finish(self, queue: deque[Entry], deadline: float) -> Callable[[], None]:
+    def finish(self, queue: deque[Entry | Taken], deadline: float) -> Callable[[], None]:
         """Send what is left until `deadline`, a time.monotonic(); count the rest.
 
         Returns:

@@ -47,7 +47,7 @@ _NESTED = 8
 """How many chained causes of an exception are described."""
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     """One record. `time` is in seconds since 1970 until it is encoded."""
 
     time: Any
@@ -100,9 +100,13 @@ def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
         entry.message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
-        entry.format_error = f"{type(error).__name__}: {safe(str, error)}"
-        arguments = f" {safe(repr, record.args)}" if record.args else ""
-        entry.message = f"{safe(str, record.msg)}{arguments}"
+        entry.message, entry.format_error = unformatted(record.msg, record.args, error)
+
+
+def unformatted(template: Any, args: Any, error: Exception) -> tuple[str, str]:
+    """What can be said of a message whose arguments do not fit, and of why."""
+    arguments = f" {safe(repr, args)}" if args else ""
+    return f"{safe(str, template)}{arguments}", f"{type(error).__name__}: {safe(str, error)}"
 
 
 def add_rest(record: logging.LogRecord, entry: Entry) -> None:

@@ -53,11 +53,12 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
         return _default(origin)
     if isinstance(fields, str):
         convert = _CONVERSIONS[fields]
-        return lambda entry: _json(convert(as_dict(entry, origin)))
-    return lambda entry: _json(fields(unpacked(as_dict(entry, origin))))
+        return lambda entry: as_json(convert(as_dict(entry, origin)))
+    return lambda entry: as_json(fields(unpacked(as_dict(entry, origin))))
 
 
-def _json(fields: Mapping[str, Any]) -> bytes:
+def as_json(fields: Any) -> bytes:
+    """Fields, or the value of one, as JSON."""
     try:
         return _encode(fields)
     except UnicodeEncodeError:  # half a surrogate pair, as in names of files that are no UTF-8
@@ -78,28 +79,42 @@ def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
     entry.time = _moment(entry.time)
     names = ((name, getattr(entry, name)) for name in Entry.__struct_fields__)
     present = {name: value for name, value in names if value is not None and value is not False}
-    return {**present, **_of(origin)}
+    return {**present, **said_of(origin)}
 
 
 def _moment(time: Any) -> Any:
-    return datetime.fromtimestamp(time, UTC) if isinstance(time, float) else time
+    if not isinstance(time, float):
+        return time
+    seconds, micros = split_time(time)
+    return f"{until_seconds(seconds)}.{micros:06}Z"
 
 
-def _of(origin: Origin) -> dict[str, Any]:
+def split_time(time: float) -> tuple[int, int]:
+    """Whole seconds since 1970, and microseconds."""
+    return divmod(round(time * 1_000_000), 1_000_000)
+
+
+def until_seconds(seconds: int) -> str:
+    """As much of an ISO 8601 time in UTC as is the same for a second."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def said_of(origin: Origin) -> dict[str, Any]:
+    """The fields that are the same in every record of a process."""
     said = {"process_id": origin.process_id, "host": origin.host, "service": origin.service}
     return {**said, "sender": origin.sender} if origin.sender else said
 
 
 def _default(origin: Origin) -> Encode:
     # What is the same in every record is encoded once, and put where the object would end.
-    ending = b"," + _encode(_of(origin))[1:]
+    ending = b"," + _encode(said_of(origin))[1:]
 
     def encode(entry: Entry) -> bytes:
-        entry.time = datetime.fromtimestamp(entry.time, UTC)
+        entry.time = _moment(entry.time)
         try:
             return _encode(entry)[:-1] + ending
         except UnicodeEncodeError:
-            return _json(as_dict(entry, origin))
+            return as_json(as_dict(entry, origin))
 
     return encode
 

@@ -25,14 +25,18 @@ from message_passing.logging.entry import (
     task_name,
     too_large,
 )
-from message_passing.logging.fields import Fields, Origin, encoder_for
+from message_passing.logging.fields import Fields, Origin
+from message_passing.logging.quick import item_encoder
 from message_passing.logging.shipper import Shipper
+from message_passing.logging.taken import taken
 from message_passing.zeromq.endpoints import check_endpoint
 from message_passing.zeromq.sockets import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
+
+    from message_passing.logging.taken import Taken
 
     FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -101,7 +105,7 @@ class ZeroMQHandler(logging.Handler):
         self._identity = identity
         self._largest = largest
         self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, self._service, identity=identity)
+        encoder = partial(_encoder, fields, self._service, largest, identity=identity)
         self._shipper = Shipper(settings, policy, encoder, report_interval=report_interval)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
@@ -126,21 +130,19 @@ class ZeroMQHandler(logging.Handler):
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         try:
-            entry = entry_of(record, next(shipper.sequence) if self._identity else None)
-            if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
-                self._add(record, entry)
-                if too_large(entry, self._largest):
-                    entry = shortened(entry, self._largest)
+            sequence = next(shipper.sequence) if self._identity else None
+            task = None
             if (tasks := sys.modules.get("asyncio.events")) and tasks._get_running_loop():  # noqa: SLF001
-                entry.task = task_name()
-            if len(entry.message) > self._largest:
-                entry = shortened(entry, self._largest)
+                task = task_name()
+            item: Entry | Taken | None = None if self._rest else taken(record, sequence, task)
+            if item is None:
+                item = self._whole(record, sequence, task)
             queue = shipper.queue
             waiting = len(queue)
             if waiting >= shipper.limit:
                 shipper.refuse(record.levelname)
                 return
-            queue.append(entry)
+            queue.append(item)
             if record.created > shipper.due:
                 shipper.attend(record.created)
             elif waiting > shipper.crowded:
@@ -148,10 +150,16 @@ class ZeroMQHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - a log call never fails; what went wrong is counted
             shipper.failed += 1
 
-    def _add(self, record: logging.LogRecord, entry: Entry) -> None:
-        add_rest(record, entry)
-        for add in self._rest:
-            add(record, entry)
+    def _whole(self, record: logging.LogRecord, sequence: int | None, task: str | None) -> Entry:
+        entry = entry_of(record, sequence)
+        entry.task = task
+        if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
+            add_rest(record, entry)
+            for add in self._rest:
+                add(record, entry)
+        if len(entry.message) > self._largest or too_large(entry, self._largest):
+            entry = shortened(entry, self._largest)
+        return entry
 
     def stats(self) -> dict[str, Any]:
         """What became of the records so far, in this process.
@@ -185,11 +193,13 @@ def _more(
     return wanted
 
 
-def _encoder(fields: FieldsOption, service: str, *, identity: bool) -> Callable[[Entry], bytes]:
+def _encoder(
+    fields: FieldsOption, service: str, largest: int, *, identity: bool
+) -> Callable[[Entry | Taken], bytes]:
     """What encodes in this process: made after a fork again, since the process id is another."""
     host, process = socket.gethostname(), os.getpid()
     sender = f"{host}:{process}:{time.time_ns():x}" if identity else None
-    return encoder_for(fields, Origin(host, service, process, sender))
+    return item_encoder(fields, Origin(host, service, process, sender), largest)
 
 
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from message_passing.logging.backlog import Policy
     from message_passing.logging.entry import Entry
+    from message_passing.logging.taken import Taken
     from message_passing.zeromq.sockets import SocketSettings
 
 TICK = 0.005
@@ -49,8 +50,11 @@ HELP = 200
 BITE = 100
 """Records that the thread deals with before it lets others have the lock."""
 
-HELP_ABOVE = 4000
-"""Records in the queue above which callers help, or half of the high-water mark if that is less."""
+HELP_ABOVE = 8000
+"""Records in the queue above which callers help, or four fifths of the high-water mark if that is less."""
+
+BURST = 500
+"""Records in one tick that are a burst: the thread leaves the processor to the application until it is over."""
 
 GRACE = 0.3
 """Seconds beyond `linger` after which `close` leaves the socket to the thread."""
@@ -68,7 +72,7 @@ class Shipper:
         self,
         settings: SocketSettings,
         policy: Policy,
-        make_encoder: Callable[[], Callable[[Entry], bytes]],
+        make_encoder: Callable[[], Callable[[Entry | Taken], bytes]],
         *,
         report_interval: float | None = None,
     ) -> None:
@@ -77,7 +81,7 @@ class Shipper:
         Args:
             settings: the socket's; its high-water mark bounds what waits here.
             policy: what goes when there is too much.
-            make_encoder: makes the function that encodes an entry, in this process.
+            make_encoder: makes the function that encodes a record, in this process.
             report_interval: seconds between two lines on stderr about new losses; None for none at all.
         """
         self._report_interval = report_interval
@@ -89,10 +93,10 @@ class Shipper:
         lifetime.register(self)
 
     def _begin(self) -> None:
-        self.queue: deque[Entry] = deque()
+        self.queue: deque[Entry | Taken] = deque()
         self.limit: float = self._settings.hwm or float("inf")
         self.due = 0.0
-        self.crowded = min(HELP_ABOVE, self.limit / 2)
+        self.crowded = min(HELP_ABOVE, self.limit * 0.8)
         self.sequence = itertools.count(1)
         self.failed = 0
         self._report = Report(self._report_interval)
@@ -161,22 +165,15 @@ class Shipper:
     # The thread's side
 
     def _run(self) -> None:
-        idle = waiting = 0
+        idle = waiting = left = 0
         while not self._closed:
             if self._orphaned:
                 self.close()
                 break
-            moved = False
-            while True:  # in bites, so that a caller that wants to help need not wait for its turn long
-                self.due = time.time() + PATIENCE
-                if self._helped and len(self.queue) > self.crowded:
-                    self._helped, moved = False, True  # callers are at it, and need no turns of ours
-                    break
-                with self._lock:
-                    moved = self._pump(BITE) or moved
-                    waiting = self._delivery.waiting if self._delivery else 0
-                if not self.queue or self._closed:
-                    break
+            self.due = time.time() + PATIENCE
+            if not (moved := self._in_burst(left)):
+                moved, waiting = self._empty()
+            left = len(self.queue)
             self._report.tell(self._losses.dropped, self.failed)
             idle = 0 if moved or waiting else idle + 1
             if idle > IDLE_TICKS:
@@ -186,6 +183,27 @@ class Shipper:
                 time.sleep(SLOW_TICK if waiting and not moved else TICK)
         self._report.tell(self._losses.dropped, self.failed, last=True)
         self._release()
+
+    def _in_burst(self, left: int) -> bool:
+        """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
+
+        Args:
+            left: how many records there were at the end of the last look.
+        """
+        helped, self._helped = self._helped, False
+        grown = len(self.queue) - left
+        return helped or (grown > BURST and left + grown <= self.crowded)
+
+    def _empty(self) -> tuple[bool, int]:
+        """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
+        moved, waiting, queued = False, 0, len(self.queue)
+        while True:  # in bites, so that a caller that wants to help need not wait for its turn long
+            self.due = time.time() + PATIENCE
+            with self._lock:
+                moved = self._pump(BITE) or moved
+                waiting = self._delivery.waiting if self._delivery else 0
+            if not self.queue or self._closed or len(self.queue) > queued:
+                return moved, waiting
 
     def _sleep(self) -> None:
         self._asleep = True

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.zeromq.direct import gil_holding_send
+from message_passing.zeromq.direct import gil_holding_send, releasing_send
 from message_passing.zeromq.monitor import PeerCount
 from message_passing.zeromq.sockets import OpenSocket
 
@@ -95,8 +95,7 @@ class Sender:
             self.close_socket(linger=0)
             raise
         self._opened_at = self._clock()
-        # zmq.Socket.send in Python adds nothing for bytes but half of its time: this is what it calls.
-        self._send_one = super(zmq.Socket, self._socket).send
+        self._send_some = releasing_send(self._socket)
         self._send_holding = gil_holding_send(self._socket)
 
     @property
@@ -214,20 +213,14 @@ class Sender:
         except zmq.Again:
             pass
 
-    def _send(self, messages: Sequence[bytes], send: Callable[[bytes, int], object] | None = None) -> int:
+    def _send(self, messages: Sequence[bytes], send: Callable[[Sequence[bytes]], int] | None = None) -> int:
         """Send until the pipe is full; how many were dealt with."""
-        send = send or self._send_one
-        done = 0
-        while done < len(messages):
-            try:
-                for message in islice(messages, done, None):
-                    send(message, zmq.NOBLOCK)
-                    done += 1
-            except zmq.Again:
-                if not (self._hears and self._peers and self._peers.now() > 1):
-                    break
-                self._send_past_the_slow(messages[done])
-                done += 1
+        send = send or self._send_some
+        done = send(messages)
+        while done < len(messages) and self._hears and self._peers and self._peers.now() > 1:
+            self._send_past_the_slow(messages[done])
+            done += 1
+            done += send(messages[done:])
         self.sent += done
         return done
 

@@ -1,0 +1,113 @@
+"""What is taken of a record at once, and what is made of it later."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.logging.entry import entry_of
+from message_passing.logging.fields import Origin, encoder_for
+from message_passing.logging.quick import item_encoder
+from message_passing.logging.taken import completed, level_of, taken
+
+ORIGIN = Origin("a host", "a service", 7, "a sender")
+
+unchanging = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+templates = st.text(max_size=30) | st.sampled_from(["%s", "%d of %s", "%(a)s", "100%", "%r and %5.1f"])
+
+
+def record_of(message: Any, *args: Any, **more: Any) -> logging.LogRecord:
+    """A record as a logger makes it, with these attributes besides."""
+    record = logging.getLogger("a.logger").makeRecord(
+        "a.logger", logging.INFO, "/a/file.py", 3, message, args, None, "function"
+    )
+    record.__dict__.update(more)
+    return record
+
+
+@given(template=templates, args=st.lists(unchanging, max_size=3))
+def test_it_makes_no_difference(template: str, args: list[Any]) -> None:
+    """What was taken and put together later is the JSON of the entry that would have been made at once."""
+    record = record_of(template, *args)
+    took = taken(record, 5, None)
+    assert took is not None
+    whole = encoder_for("default", ORIGIN)(entry_of(record, 5))
+    assert item_encoder("default", ORIGIN, 1000)(took) == whole
+    assert encoder_for("default", ORIGIN)(completed(took, 1000)) == whole
+
+
+@given(st.floats(min_value=0, max_value=4_000_000_000))
+def test_times(created: float) -> None:
+    """Every moment has six digits of a second, and is what datetime makes of it, but for the last digit."""
+    record = record_of("text", created=created)
+    took = taken(record, 5, None)
+    assert took is not None
+    text = json.loads(item_encoder("default", ORIGIN, 1000)(took))["time"]
+    assert len(text) == len("2026-01-02T03:04:05.000006Z")
+    difference = datetime.fromisoformat(text) - datetime.fromtimestamp(created, UTC)
+    assert abs(difference) <= timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "task", "process"), [(None, None, None), (1, "a task", "Main"), (1, None, None)]
+)
+def test_what_is_seldom(sequence: int | None, task: str | None, process: str | None) -> None:
+    """With no sequence number, in a task, and with no process name, it is the same JSON as well."""
+    record = record_of("text %d", 1, processName=process)
+    took = taken(record, sequence, task)
+    assert took is not None
+    entry = entry_of(record, sequence)
+    entry.task = task
+    assert item_encoder("default", ORIGIN, 1000)(took) == encoder_for("default", ORIGIN)(entry)
+
+
+def test_what_one_process_says_again_is_kept_within_bounds() -> None:
+    """Records of thousands of places are each encoded as what they are."""
+    encode = item_encoder("default", ORIGIN, 1000)
+    for line in range(2500):
+        took = taken(record_of("text", lineno=line % 1250), 1, None)
+        assert took is not None
+        assert b'"line":%d,' % (line % 1250) in encode(took)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        record_of(["no text"]),
+        record_of("%s", ["may change"]),
+        record_of("%s", type("Text", (str,), {})("not quite a string")),
+        record_of("%(a)s", {"a": 1}),
+        record_of("x" * 1001),
+        record_of("%s", "x" * 1001),
+        record_of("text", extra=1),
+        record_of("text", exc_info=(ValueError, ValueError("no"), None)),
+        record_of("text", stack_info="Stack:"),
+    ],
+    ids=["object", "list", "subclass", "dict", "long", "long argument", "extra", "exception", "stack"],
+)
+def test_what_must_be_dealt_with_at_once(record: logging.LogRecord) -> None:
+    """What may change after the call, or is long, is not left for later."""
+    assert taken(record, 1, None) is None
+
+
+def test_a_text_that_grew_is_cut() -> None:
+    """A width in the template makes a text of any length: it is cut as others are, and marked."""
+    took = taken(record_of("%1000000d", 1), 1, None)
+    assert took is not None
+    text = item_encoder("default", ORIGIN, 100)(took)
+    assert len(text) < 1000
+    assert b'"truncated":true' in text
+
+
+def test_level() -> None:
+    """The level is found in what was taken as in an entry."""
+    record = record_of("text")
+    took = taken(record, 1, None)
+    assert took is not None
+    assert level_of(took) == level_of(entry_of(record, 1)) == (20, "INFO")
