@@ -106,7 +106,7 @@ def arrived(files: list[Path], wanted: list[str]) -> str:
 def run(rounds: int, slow_rounds: int) -> Results:
     """All measurements."""
     results: Results = {name: {} for name in CONTENDERS}
-    plan = [("flood", rounds), ("paced", rounds)]
+    plan = [("burst", rounds), ("flood", rounds), ("paced", rounds)]
     plan += [(f"slowest-{state}", slow_rounds) for state in STATES]
     plan += [("delivered", slow_rounds)]
     plan += [(promise, 1) for promise in PROMISES] + [("memory-absent", 1)]

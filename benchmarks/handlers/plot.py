@@ -1,4 +1,4 @@
-"""The plot: two bars for each contender, written as SVG by hand."""
+"""The plot: three bars for each contender, written as SVG by hand."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from handlers.report import median
 if TYPE_CHECKING:
     from handlers.report import Rounds
 
-_LEFT, _WIDTH, _ROW, _TOP = 210, 460, 44, 70
-_COLOURS = {"flood": "#2a6f97", "paced": "#e09f3e"}
-_TITLES = {"flood": "in a flood", "paced": "at 1,000 records a second"}
+_LEFT, _WIDTH, _ROW, _TOP = 210, 460, 60, 70
+_COLOURS = {"burst": "#468faf", "flood": "#01497c", "paced": "#e09f3e"}
+_TITLES = {
+    "burst": "in a burst of 5,000",
+    "flood": "in a flood of 20,000",
+    "paced": "at 1,000 records a second",
+}
 
 
 def draw(results: dict[str, dict[str, Rounds]]) -> str:
@@ -30,11 +34,11 @@ def draw(results: dict[str, dict[str, Rounds]]) -> str:
         '<text x="16" y="26" style="font-size: 16px">What a handler adds to a log call, in microseconds</text>',
     ]
     for number, (measure, colour) in enumerate(_COLOURS.items()):
-        parts.append(f'<rect x="{_LEFT + 150 * number}" y="40" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="{_LEFT + 150 * number + 18}" y="51">{_TITLES[measure]}</text>')
+        parts.append(f'<rect x="{_LEFT + 165 * number}" y="40" width="12" height="12" fill="{colour}"/>')
+        parts.append(f'<text x="{_LEFT + 165 * number + 18}" y="51">{_TITLES[measure]}</text>')
     for row, (name, pair) in enumerate(bars.items()):
         y = _TOP + _ROW * row
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 22}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 30}" text-anchor="end">{escape(name)}</text>')
         for number, (measure, value) in enumerate(pair.items()):
             width, top = max(1.0, _WIDTH * max(value, 0) / largest), y + 4 + 16 * number
             colour = _COLOURS[measure]

@@ -25,13 +25,14 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def _costs(results: dict[str, dict[str, Rounds]]) -> str:
-    heads = ["added to a log call, in µs", "in a flood", "lowest to highest round", "at 1,000 records/s",
+    heads = ["added to a log call, in µs", "in a burst of 5,000", "lowest to highest round",
+             "in a flood of 20,000", "lowest to highest round", "at 1,000 records/s",
              "lowest to highest round", "mean at 1,000 records/s",
              "of a flood of 20,000 arrive"]  # fmt: skip
     rows = []
     for name, found in results.items():
         row = [name]
-        for measure in ("flood", "paced"):
+        for measure in ("burst", "flood", "paced"):
             values = [one["added"] for one in found[measure] if "added" in one]
             row += [_number(median(found[measure], "added"))]
             row += [f"{min(values):.1f} to {max(values):.1f}" if values else _error(found[measure])]

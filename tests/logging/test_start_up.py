@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from message_passing.testing import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCRIPTS = int(os.environ.get("ONE_LINE_SCRIPTS", "50"))
-"""How many are run; 1,000 takes a few minutes."""
+SCRIPTS = 1000
+"""How many are run."""
 
 
 def test_what_was_logged_before_the_receiver_came_arrives_in_order(tmp_path: Path) -> None:

@@ -186,6 +186,20 @@ def test_gunicorn(arrivals: Arrivals, folder: Path) -> None:
     arrivals.wait_for(says("Worker exiting", process_id=asked["process_id"]))
 
 
+@pytest.mark.parametrize("threads", [[], ["--enable-threads"]], ids=["no threads", "threads"])
+@pytest.mark.parametrize("loaded", [[], ["--lazy-apps"]], ids=["before the fork", "after it"])
+def test_uwsgi(arrivals: Arrivals, folder: Path, threads: list[str], loaded: list[str]) -> None:
+    """Every request's record arrives, the last one's too, where no thread runs between requests."""
+    port = free_port()
+    words = ["--http-socket", f"127.0.0.1:{port}", "--module", "uwsgi_app", "--master", "--processes", "2"]
+    program = "import os, sys, sysconfig; os.execv(sysconfig.get_path('scripts') + '/uwsgi', sys.argv)"
+    with serving(folder, "-c", program, *words, *threads, *loaded, "--die-on-term", "--need-app"):
+        wait_for_port(port)
+        for number in range(6):
+            assert get(port, f"/orders/{number}") == 200
+        arrivals.wait_for(*(says(f"request for /orders/{number}", logger="shop") for number in range(6)))
+
+
 def test_celery(arrivals: Arrivals, folder: Path) -> None:
     """A task's records arrive from the process of the pool that ran it, and the worker's own."""
     (folder / "queue").mkdir()
