@@ -1,11 +1,16 @@
 """For uWSGI, with threads or without: uwsgi --http-socket :8080 --module uwsgi_app --master --processes 2."""
 
 import logging
-
-from wsgi_app import application
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from message_passing.logging import ZeroMQHandler
 
-__all__ = ["application"]
-
 logging.basicConfig(level=logging.INFO, handlers=[ZeroMQHandler("tcp://logs.example:5558")])
+log = logging.getLogger("shop")
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    log.info("request for %s", environ["PATH_INFO"])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
