@@ -112,7 +112,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 def test_an_unknown_name_like_none_is_told_with_all() -> None:
     """And with the form of a path."""
-    with pytest.raises(ComponentError, match=r"there are Bzip2, .*Null; or \+package\.module:Class"):
+    with pytest.raises(ComponentError, match=r"there are Bzip2, .*Zstd; or \+package\.module:Class"):
         find("encoder", "Something else")
 
 

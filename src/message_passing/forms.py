@@ -49,6 +49,9 @@ FLAT_PARTS = {
 }
 """Each part of the flat form: the kind of component it is, and the part it outputs to."""
 
+STACKED = ("decoder", "filter", "encoder")
+"""The kinds of which there may be several, one after the other."""
+
 FLAT_KEYS = (*FLAT_PARTS, *(f"{part}_options" for part in FLAT_PARTS))
 NAMED_KEYS = {f"{kind}s": kind for kind in PACKAGES}
 
@@ -72,6 +75,7 @@ class Part:
         place: where its name was written, or should be: `--input`.
         options_place: where its options were.
         told: what is wrong with its name has been told already, so its absence is no news.
+        then: the next one, where several are stacked.
     """
 
     kind: str
@@ -80,9 +84,20 @@ class Part:
     place: str
     options_place: str
     told: bool = False
+    then: Part | None = None
+
+    def stack(self) -> list[Part]:
+        """It, and those that come after it, in order."""
+        return [self, *(self.then.stack() if self.then else ())]
 
     def declare(self, chain: Chain, name: str, *, output_to: str | Sequence[str] = ()) -> None:
         """Declare it in `chain` under `name`; what is wrong with it is told when that is built."""
+        stack = self.stack()
+        names = [name, *(f"{name} {number}" for number in range(2, len(stack) + 1))]
+        for part, own, target in zip(stack, names, [*names[1:], output_to], strict=True):
+            part._declare_one(chain, own, target)  # noqa: SLF001 - its own class
+
+    def _declare_one(self, chain: Chain, name: str, output_to: str | Sequence[str]) -> None:
         faults: list[Fault] = []
         component = self.component
         if component is None and not self.told:

@@ -1,18 +1,20 @@
-"""A batch of messages that is also one block of text, so that nobody joins them twice."""
+"""Text in lines: a batch that is also one block of it, and a message that carries several.
+
+Messages are joined to be checked, to be written and to travel together. Passed on as these, they are joined once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
 
 class Lines(list[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
 
-    Who checks a batch has to join it, and so has who writes it: passed on as this, it is joined once. Like
-    every batch, it is not changed by those who get it.
+    Like every batch, it is not changed by those who get it.
     """
 
     __slots__ = ("block",)
@@ -22,3 +24,51 @@ class Lines(list[bytes]):
         super().__init__(messages)
         self.block = b"\n".join([*self, b""])
         """Every message, each followed by a newline."""
+
+    @classmethod
+    def of_block(cls, block: bytes) -> Self:
+        """The lines of a block that ends with a newline, or is empty."""
+        lines = cls.__new__(cls)
+        lines.extend(block.split(b"\n"))
+        del lines[-1]
+        lines.block = block
+        return lines
+
+
+class Frame(bytes):
+    """One message that carries several: what is lost with it is that many.
+
+    Attributes:
+        lines: how many.
+    """
+
+    lines: int
+
+    def __new__(cls, data: bytes, lines: int) -> Self:
+        """`data` as a frame of `lines` messages."""
+        self = super().__new__(cls, data)
+        self.lines = lines
+        return self
+
+
+def carried(messages: Collection[Any]) -> int:
+    """How many messages these are, counting what each frame carries."""
+    if Frame not in {*map(type, messages)}:
+        return len(messages)
+    return sum(message.lines if isinstance(message, Frame) else 1 for message in messages)
+
+
+def frames_of(lines: Lines, size: int) -> Iterator[Frame]:
+    """A batch in as few frames as there is need for, in order.
+
+    Args:
+        lines: the batch.
+        size: bytes that a frame may have; a line that has more is a frame of its own. The last line of a
+            frame has no newline.
+    """
+    block, start, first, end = lines.block, 0, 0, len(lines)
+    while first < end:
+        stop = block.rfind(b"\n", start, start + size + 1) + 1 or block.index(b"\n", start) + 1
+        count = end - first if stop == len(block) else block.count(b"\n", start, stop)
+        yield Frame(block[start : stop - 1], count)
+        start, first = stop, first + count

@@ -1,7 +1,8 @@
 """What a component has done with the messages it was given: counters, and a snapshot of them.
 
 For every component, at any moment: received = passed + filtered + dropped + failed + held, where a
-component that makes several messages out of one (a line splitter, `T`) passes more than it received.
+component that makes several messages out of one (a line splitter, `T`) passes more than it received. A frame that
+carries several messages counts as these, where it is made and where it is lost.
 """
 
 from __future__ import annotations

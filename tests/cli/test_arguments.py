@@ -22,7 +22,7 @@ PROCESS = {
 def read(*words: str) -> Given:
     """What a command with an input and two options of its own reads."""
     printers = {"help": lambda _: "helped\n", "describe": lambda name: f"described {name}\n"}
-    return parse(build_parser("command", ["input", "error_encoder"], PROCESS, printers), words)
+    return parse(build_parser("command", ["input", "filter", "error_encoder"], PROCESS, printers), words)
 
 
 def told(*words: str) -> list[str]:
@@ -50,9 +50,12 @@ def test_underscores_and_dashes_are_the_same(flag: str) -> None:
     }
 
 
-def test_of_other_options_the_last_counts() -> None:
-    """As the shell's users expect."""
-    assert read("--input", "STDIN", "--input", "ZeroMQ").values == {"input": "ZeroMQ"}
+def test_components_are_stacked_and_of_other_options_the_last_counts() -> None:
+    """Options belong to the component named last before them."""
+    assert read("--filter", "Key").values == {"filter": "Key"}
+    words = ["--filter_options", "a=1", "--filter", "Key", "--filter_options", "b=2", "--filter", "T"]
+    assert read(*words).values == {"filter": ["Key", "T"], "filter_options": [["a=1", "b=2"], []]}
+    assert read("--pid_file", "one", "--pid_file", "two").values == {"pid_file": "two"}
 
 
 def test_no_option_may_be_shortened() -> None:

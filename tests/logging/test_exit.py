@@ -83,7 +83,7 @@ def test_a_sigterm_handler_that_exits_sends_the_rest() -> None:
     program = """
         import signal
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        handler = add(socket_hwm=0)
+        handler = add(socket_hwm=0, linger=10_000)
         print("ready", flush=True)
         count = 0
         try:

@@ -57,7 +57,8 @@ def build_parser(
 
     Args:
         prog: its name.
-        components: for each, `--NAME` and `--NAME_options`, which may be repeated.
+        components: for each, `--NAME` and `--NAME_options`, which may be repeated: options belong to the
+            component named last before them.
         process: the command's own options.
         printers: options that print a text and end; each is given the word that may follow it.
     """
@@ -66,8 +67,8 @@ def build_parser(
         short = ("-h",) if name == "help" else ()
         parser.add_argument(*short, f"--{name}", action=_Print, printer=printer)
     for name in components:
-        _add(parser, name)
-        _add(parser, f"{name}_options", action="append")
+        _add(parser, name, action="append")
+        _add(parser, f"{name}_options", action=_Belonging)
     for name, one in process.items():
         if one.type is bool:
             parser.add_argument(*_spellings(name), dest=name, action="store_true")
@@ -87,16 +88,35 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
     try:
         found, unknown = parser.parse_known_args(words)
         given.values = vars(found)
+        _group(given.values)
     except _WordError as error:
         given.faults += error.faults
     given.faults += _complaints(unknown, parser)
     for name, value in list(given.values.items()):
         given.places[name] = f"--{name}"
-        if value is _NO_VALUE or (isinstance(value, list) and _NO_VALUE in value):
+        if _lacks_value(value):
             given.faults.append(Fault(f"--{name} needs a value"))
             given.told.add(name)
             del given.values[name]
     return given
+
+
+def _lacks_value(value: Any) -> bool:
+    return any(map(_lacks_value, value)) if isinstance(value, list) else value is _NO_VALUE
+
+
+def _group(values: dict[str, Any]) -> None:
+    """Components' names as text where there is one, and options with the name that they belong to."""
+    for name, named in list(values.items()):
+        options = f"{name}_options"
+        if isinstance(named, list) and not name.endswith("_options"):
+            values[name] = named[0] if len(named) == 1 else named
+            if len(named) > 1 and options in values:
+                given = values[options]
+                values[options] = [[word for place, word in given if place == n] for n in range(len(named))]
+    for name, given in values.items():
+        if isinstance(given, list) and given and isinstance(given[0], tuple):
+            values[name] = [word for _, word in given]
 
 
 def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[Fault]:
@@ -114,7 +134,7 @@ def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iter
         before = word
 
 
-def _add(parser: argparse.ArgumentParser, name: str, action: str = "store") -> None:
+def _add(parser: argparse.ArgumentParser, name: str, action: str | type[argparse.Action] = "store") -> None:
     """An option with a value; one without it is noted, and the words after it are still read."""
     parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=_NO_VALUE)
 
@@ -122,6 +142,17 @@ def _add(parser: argparse.ArgumentParser, name: str, action: str = "store") -> N
 def _spellings(name: str) -> tuple[str, ...]:
     dashed = name.replace("_", "-")
     return (f"--{name}",) if dashed == name else (f"--{name}", f"--{dashed}")
+
+
+class _Belonging(argparse.Action):
+    """Options of a component, noted with the number of the component of that kind that was named last."""
+
+    def __call__(
+        self, _parser: object, namespace: argparse.Namespace, values: object, _option: str | None = None
+    ) -> None:
+        named = len(getattr(namespace, self.dest.removesuffix("_options"), ()))
+        before = getattr(namespace, self.dest, [])
+        setattr(namespace, self.dest, [*before, (max(0, named - 1), values)])
 
 
 class _Print(argparse.Action):

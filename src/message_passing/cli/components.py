@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from message_passing.forms import Part
+from message_passing.errors import Fault
+from message_passing.forms import STACKED, Part
 
 if TYPE_CHECKING:
     from message_passing.cli.arguments import Given
@@ -37,7 +39,7 @@ class CLIComponent:
         place = given.places.get(self.flag, f"--{self.flag}")
         options = f"{self.flag}_options"
         default_place = place if self.flag in given.values else f"--{options}"
-        return Part(
+        one = Part(
             kind=self.kind,
             component=given.values.get(self.flag, self.default),
             options=given.values.get(options, None if options in given.told else {}),
@@ -45,3 +47,31 @@ class CLIComponent:
             options_place=given.places.get(options, default_place),
             told=self.flag in given.told,
         )
+        return self._stacked(one, given) if isinstance(one.component, list) else one
+
+    def _stacked(self, whole: Part, given: Given) -> Part:
+        """The first of several, with the others behind it."""
+        count = len(whole.component)
+        if self.kind not in STACKED or not count:
+            text = f"names {count} components: only {', '.join(STACKED)} can be stacked"
+            hint = "; for several inputs and outputs use the named form of a config file"
+            given.faults.append(Fault(text + (hint if count else ""), whole.place))
+            return replace(whole, component=None, told=True)
+        options = whole.options or [{}] * count
+        if not isinstance(options, list) or len(options) != count:
+            text = f"must be a list of {count}, one for each of {', '.join(map(str, whole.component))}"
+            given.faults.append(Fault(text, whole.options_place))
+            options = [None] * count
+        then = None
+        for number in reversed(range(count)):
+            one = whole.component[number]
+            then = replace(
+                whole,
+                component=one,
+                options=options[number],
+                place=f"{whole.place} ({one})",
+                options_place=f"{whole.options_place} ({one})",
+                then=then,
+            )
+        assert then  # noqa: S101 - there is at least one
+        return then

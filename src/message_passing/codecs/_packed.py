@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from message_passing.errors import DecodingError, EncodingError
+from message_passing.lines import Frame
 from message_passing.options import option
 
 MAX_SIZE = 64 * 1024 * 1024
@@ -31,6 +32,11 @@ def to_pack(message: Any, codec: str) -> bytes:
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
     raise EncodingError(f"{codec} takes text or bytes, not {type(message).__name__}: make JSON of it first")
+
+
+def carrying(message: Any, packed: bytes) -> bytes:
+    """What was made of a message: a frame of as many lines, if it was one."""
+    return Frame(packed, message.lines) if isinstance(message, Frame) else packed
 
 
 def to_unpack(message: Any, codec: str) -> bytes:

@@ -83,4 +83,5 @@ class Bzip2Encoder(Encoder):
             EncodingError: it is neither text nor bytes.
         """
         data = _packed.to_pack(message, "Bzip2")
-        return _HEAD.pack(_MAGIC, len(data)) + bz2.compress(data, self.level)
+        packed = _HEAD.pack(_MAGIC, len(data)) + bz2.compress(data, self.level)
+        return _packed.carrying(message, packed)

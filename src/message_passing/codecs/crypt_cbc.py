@@ -190,4 +190,4 @@ class CryptCBCEncoder(Encoder):
         Raises:
             EncodingError: it is neither text nor bytes.
         """
-        return self._crypt.encrypted(_packed.to_pack(message, "Crypt::CBC"))
+        return _packed.carrying(message, self._crypt.encrypted(_packed.to_pack(message, "Crypt::CBC")))

@@ -64,4 +64,5 @@ class GzipEncoder(Encoder):
         Raises:
             EncodingError: it is neither text nor bytes.
         """
-        return zlib.compress(_packed.to_pack(message, "Gzip"), self.level, _GZIP)
+        packed = zlib.compress(_packed.to_pack(message, "Gzip"), self.level, _GZIP)
+        return _packed.carrying(message, packed)

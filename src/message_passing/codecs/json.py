@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from message_passing.errors import DecodingError, EncodingError
-from message_passing.flow import Decoder, Encoder, Filter, Output
-from message_passing.jsonable import as_plain, tidy
+from message_passing.codecs._text import TextEncoder, becomes_text, checked, decode_one, decoded
+from message_passing.flow import Decoder
 from message_passing.lines import Lines
 from message_passing.options import option
-
-_OPENING, _CLOSING, _NEWLINE = b"{}\n"
 
 
 class JSONDecoder(Decoder):
@@ -23,10 +19,8 @@ class JSONDecoder(Decoder):
     name = "JSON"
 
     def on_init(self) -> None:
-        """One decoder for all messages: making it is what costs."""
+        """Nobody has said yet that nobody looks."""
         super().on_init()
-        self._decode = msgspec.json.Decoder().decode
-        self._check = msgspec.json.Decoder(msgspec.Raw).decode_lines
         self._nobody_looks = False
 
     def on_open(self) -> None:
@@ -35,7 +29,7 @@ class JSONDecoder(Decoder):
         Where nobody does, as in the chain JSON -> Null -> JSON, text that is checked and passed on as it came
         is worth the same, for a third of the time.
         """
-        self._nobody_looks = all(map(_becomes_json, self.outputs()))
+        self._nobody_looks = all(map(becomes_text, self.outputs()))
 
     def filter(self, message: Any) -> Any:
         """Decode one message.
@@ -43,55 +37,20 @@ class JSONDecoder(Decoder):
         Raises:
             DecodingError: it is not JSON, not UTF-8, or nested too deeply.
         """
-        if not isinstance(message, (bytes, bytearray, memoryview, str)):
-            return message
-        try:
-            decoded = self._decode(message)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-            raise DecodingError(f"malformed JSON: {error}") from error
-        if decoded is None:
-            raise DecodingError("JSON null is not a message: it would be taken for one that was dropped")
-        return decoded
+        return decoded(message) if isinstance(message, (bytes, bytearray, memoryview, str)) else message
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
-        if self._nobody_looks and (lines := self._checked(messages)):
+        if self._nobody_looks and (lines := checked(messages)):
             return lines
-        decode = self._decode
         try:
-            decoded = [decode(message) for message in messages]
+            found = [*map(decode_one, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)
-        return decoded if None not in decoded else super().filter_many(messages)
-
-    def _checked(self, messages: list[Any]) -> Lines | None:
-        """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
-        if {*map(type, messages)} != {bytes}:
-            return None
-        try:
-            if [m for m in messages if m[0] != _OPENING or m[-1] != _CLOSING or _NEWLINE in m]:
-                return None
-            # One check of all lines together costs half of one for each. It says the same, since a `}` and the
-            # `{` of the next line never belong to one value.
-            lines = Lines(messages)
-            if len(self._check(lines.block)) != len(lines):
-                return None
-            # Looking for well-formed JSON does not look at the text in it.
-            b"".join([message for message in lines if not message.isascii()]).decode()
-        except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
-            return None
-        return lines
+        return found if None not in found else super().filter_many(messages)
 
 
-def _becomes_json(output: Output) -> bool:
-    if isinstance(output, JSONEncoder):
-        return type(output) is JSONEncoder and not output.pretty
-    if isinstance(output, Filter) and not output.looks:
-        return all(map(_becomes_json, output.outputs()))
-    return False
-
-
-class JSONEncoder(Encoder):
+class JSONEncoder(TextEncoder):
     """Makes JSON text, in UTF-8 on one line, of an object. Text and bytes pass as they are.
 
     Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
@@ -105,10 +64,9 @@ class JSONEncoder(Encoder):
 
     pretty: bool = option(default=False, description="Break and indent the text over several lines.")
 
-    def on_init(self) -> None:
-        """One encoder for all messages."""
-        super().on_init()
-        self._encode = msgspec.json.Encoder(enc_hook=as_plain).encode
+    def takes_text(self) -> bool:
+        """Not where the text would be indented, nor in a subclass, which may do something else."""
+        return type(self) is JSONEncoder and not self.pretty
 
     def filter(self, message: Any) -> bytes:
         """Encode one message.
@@ -116,15 +74,8 @@ class JSONEncoder(Encoder):
         Raises:
             EncodingError: it holds something that has no JSON form, or holds itself.
         """
-        if isinstance(message, bytes):
-            return message
-        if isinstance(message, str):
-            return message.encode("utf-8", "backslashreplace")
-        try:
-            text = self._encode(message)
-        except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
-            text = self._encode_carefully(message)
-        return msgspec.json.format(text, indent=3) if self.pretty else text
+        text = self.text_of(message)
+        return msgspec.json.format(text, indent=3) if self.pretty and not _is_text(message) else text
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Encode a batch of dicts at full speed; when it is anything else, go one by one."""
@@ -132,16 +83,11 @@ class JSONEncoder(Encoder):
             return messages
         if self.pretty or types != {dict}:
             return super().filter_many(messages)
-        encode = self._encode
         try:
-            return [encode(message) for message in messages]
+            return [*map(self._encoder.encode, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)
 
-    def _encode_carefully(self, message: Any) -> bytes:
-        try:
-            return json.dumps(tidy(message), ensure_ascii=False, separators=(",", ":")).encode()
-        except RecursionError as error:
-            raise EncodingError("nested too deeply, or holds itself") from error
-        except (TypeError, ValueError) as error:
-            raise EncodingError(str(error)) from error
+
+def _is_text(message: Any) -> bool:
+    return isinstance(message, (bytes, str))

@@ -23,7 +23,9 @@ def as_bytes(message: Any) -> bytes:
     """
     if isinstance(message, str):
         return message.encode("utf-8", "backslashreplace")
-    if isinstance(message, (bytes, bytearray, memoryview)):
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, (bytearray, memoryview)):
         return bytes(message)
     raise EncodingError(
         f"an object of type {type(message).__name__} cannot be written as it is: "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
+from message_passing.lines import carried
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.outputs._lines import all_as_bytes
@@ -99,8 +100,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
         messages = all_as_bytes(self, messages)
+        self.metrics.received += carried(messages) - len(messages)
         if self._parents:
-            self.metrics.dropped["bound by the parent process"] += len(messages)
+            self.metrics.dropped["bound by the parent process"] += carried(messages)
             return
         if self._flows is None:
             self._flows = _in_event_loop()
@@ -143,7 +145,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def held(self) -> int:
         """Messages that wait here for somebody to listen."""
-        return sum(sender.held for sender in self._senders)
+        return sum(sender.carried() for sender in self._senders)
 
     def snapshot(self) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""

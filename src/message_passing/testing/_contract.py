@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing import options
 from message_passing.errors import OpenError, OptionError, OutputClosedError
 from message_passing.flow import Input, Output, Source
+from message_passing.lines import carried
 from message_passing.outputs.test import TestOutput
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         counted = component.snapshot()
         failed[way] = counted["failed"]
         yield from _adds_up(counted, way)
-        if arrived and counted["passed"] != arrived.message_count:
-            yield f"it passed {arrived.message_count} messages on, counted {counted['passed']}: use emit"
+        if arrived and counted["passed"] != (count := carried(arrived.messages)):
+            yield f"it passed {count} messages on, counted {counted['passed']}: use emit"
         reported = sum(report.get("count", 1) for report in errors.messages)
         if reported < counted["failed"]:
             yield f"{counted['failed']} failed but {reported} were reported: use self.fail for both"

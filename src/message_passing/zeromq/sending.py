@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.lines import carried
 from message_passing.zeromq.direct import gil_holding_send, releasing_send
 from message_passing.zeromq.monitor import PeerCount
 from message_passing.zeromq.sockets import OpenSocket
@@ -43,7 +44,7 @@ class Sender:
 
     Attributes:
         sent: messages handed to ZeroMQ.
-        dropped: messages lost, by reason.
+        dropped: messages lost, by reason; of a frame as many as it carries.
         overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
             to wait for `backlog()` to go down before sending more.
     """
@@ -105,8 +106,12 @@ class Sender:
 
     @property
     def held(self) -> int:
-        """Messages that wait here."""
+        """ZeroMQ messages that wait here."""
         return len(self._waiting)
+
+    def carried(self) -> int:
+        """The same, of a frame as many as it carries."""
+        return carried(self._waiting)
 
     def send_many(self, messages: Sequence[bytes]) -> None:
         """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does."""
@@ -136,7 +141,7 @@ class Sender:
         if self._waiting and self._listening():
             self._flush()
         if self._waiting and self._too_late():
-            self.dropped[NO_SUBSCRIBER] += len(self._waiting)
+            self.dropped[NO_SUBSCRIBER] += carried(self._waiting)
             self._waiting.clear()
 
     def backlog(self) -> int:
@@ -167,7 +172,7 @@ class Sender:
             self.poll(max(1, int(min(left, 0.05) * 1000)))
             self.service()
         if self._waiting:
-            self.dropped[UNSENT] += len(self._waiting)
+            self.dropped[UNSENT] += carried(self._waiting)
             self._waiting.clear()
         self.close_socket(self._settings.linger)
 
@@ -229,7 +234,7 @@ class Sender:
 
         ZeroMQ does not tell which it is, nor what it skips afterwards, so this count is a lower bound.
         """
-        self.dropped[SLOW_SUBSCRIBER] += 1
+        self.dropped[SLOW_SUBSCRIBER] += carried([message])
         self._socket.setsockopt(zmq.XPUB_NODROP, 0)
         try:
             self._socket.send(message, zmq.NOBLOCK)
@@ -249,12 +254,12 @@ class Sender:
     def _keep(self, messages: Sequence[bytes]) -> None:
         """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
         if self._too_late():
-            self.dropped[NO_SUBSCRIBER] += len(messages)
+            self.dropped[NO_SUBSCRIBER] += carried(messages)
             return
         room = max(0, self._room() - len(self._waiting))
         self._waiting.extend(messages[:room])
         if room < len(messages):
-            self.dropped[QUEUE_FULL] += len(messages) - room
+            self.dropped[QUEUE_FULL] += carried(messages[room:])
 
     def _room(self) -> int:
         return self.overflow if self._somebody() else self._limit

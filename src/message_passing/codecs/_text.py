@@ -1,0 +1,120 @@
+"""JSON text: what the codecs JSON and JSONLines share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.errors import DecodingError, EncodingError
+from message_passing.flow import Encoder, Filter
+from message_passing.jsonable import as_plain, tidy
+from message_passing.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.flow import Output
+
+_OPENING, _CLOSING, NEWLINE = b"{}\n"
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode_lines
+decode_one = msgspec.json.Decoder().decode
+
+
+def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
+    """The value of one JSON text.
+
+    Raises:
+        DecodingError: it is not JSON, not UTF-8, nested too deeply, or null.
+    """
+    try:
+        value = decode(message)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise DecodingError(f"malformed JSON: {error}") from error
+    if value is None:
+        raise DecodingError("JSON null is not a message: it would be taken for one that was dropped")
+    return value
+
+
+def becomes_text(output: Output) -> bool:
+    """Whether what this output is given becomes JSON text again, and nobody looks at it before."""
+    if isinstance(output, TextEncoder):
+        return output.takes_text()
+    return isinstance(output, Filter) and not output.looks and all(map(becomes_text, output.outputs()))
+
+
+def checked(messages: list[Any]) -> Lines | None:
+    """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
+    if {*map(type, messages)} != {bytes} or [message for message in messages if NEWLINE in message]:
+        return None
+    return _sound(Lines(messages))
+
+
+def checked_block(block: bytes) -> Lines | None:
+    """The lines of a block that ends with a newline, if each is one well-formed JSON object in UTF-8."""
+    return _sound(Lines.of_block(block))
+
+
+def look_like_objects(lines: Lines) -> bool:
+    """Whether each line begins and ends as an object does.
+
+    If so, and if their block holds as many values as there are lines, each of these is one: inside of a value
+    no `}` is followed by a line break and a `{`.
+    """
+    try:
+        return not [line for line in lines if line[0] != _OPENING or line[-1] != _CLOSING]
+    except IndexError:  # an empty line
+        return False
+
+
+def _sound(lines: Lines) -> Lines | None:
+    try:
+        if not look_like_objects(lines):
+            return None
+        # One check of all lines together costs half of one for each.
+        if len(_check(lines.block)) != len(lines):
+            return None
+        # Looking for well-formed JSON does not look at the text in it.
+        b"".join([line for line in lines if not line.isascii()]).decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    return lines
+
+
+class TextEncoder(Encoder):
+    """Makes JSON text of objects, each on one line. Text and bytes pass as they are."""
+
+    def on_init(self) -> None:
+        """One encoder for all messages."""
+        super().on_init()
+        self._encoder = msgspec.json.Encoder(enc_hook=as_plain)
+
+    def takes_text(self) -> bool:
+        """Whether checked text is worth the same to it as the object."""
+        return False
+
+    def text_of(self, message: Any) -> bytes:
+        """The text of one message.
+
+        Raises:
+            EncodingError: it holds something that has no JSON form, or holds itself.
+        """
+        if isinstance(message, bytes):
+            return message
+        if isinstance(message, str):
+            return message.encode("utf-8", "backslashreplace")
+        try:
+            return self._encoder.encode(message)
+        except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
+            return _carefully(message)
+
+
+def _carefully(message: Any) -> bytes:
+    try:
+        return json.dumps(tidy(message), ensure_ascii=False, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise EncodingError("nested too deeply, or holds itself") from error
+    except (TypeError, ValueError) as error:
+        raise EncodingError(str(error)) from error

@@ -1,0 +1,162 @@
+"""JSON Lines: many messages in one, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesDecoder, JSONLinesEncoder
+from message_passing.codecs.zstd import ZstdDecoder, ZstdEncoder
+from message_passing.filters.null import NullFilter
+from message_passing.lines import Frame, Lines
+from support import Kept, accounted_for
+
+objects = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=30) | st.none(), max_size=4)
+pieces = st.sampled_from(
+    [
+        *(b'{"a":1}', b"{}", b'{"b":"\xc3\xa4"}', b"3", b'"text"', b"null", b"{", b"}", b'{"a":', b"", b" "),
+        *(b"\n", b"{} {}", b"{}{}", b'{"x":"\xff"}', b'{"x":"a\nb"}', b"[\n]", b"\r\n", b"\xff", b'{"a":{}'),
+        *(b"{}}", b'"', b","),
+    ]
+)
+frames = st.lists(pieces, max_size=6).map(b"".join) | st.lists(pieces, max_size=6).map(b"\n".join)
+
+
+def through(decoder: Any, batches: list[list[Any]]) -> tuple[list[Any], dict[str, Any]]:
+    """What a decoder hands on of these batches, and its counters."""
+    decoder.error = Kept()
+    kept = Kept()
+    decoder.connect_to(kept)
+    for batch in batches:
+        decoder.consume_many(batch)
+    decoder.close()
+    return kept.messages, decoder.snapshot()
+
+
+@given(messages=st.lists(objects, max_size=50), size=st.integers(1, 300))
+def test_there_and_back(messages: list[Any], size: int) -> None:
+    """Every message comes back as it was, in order, in frames no larger than they may be."""
+    kept = Kept()
+    encoder = JSONLinesEncoder(size=size, output_to=kept)
+    encoder.consume_many(messages)
+    encoder.close()
+    assert accounted_for(encoder)
+    assert sum(frame.lines for frame in kept.messages) == len(messages)
+    assert all(frame.count(b"\n") == frame.lines - 1 for frame in kept.messages)
+    assert all(len(frame) <= size or frame.lines == 1 for frame in kept.messages)
+    found, counted = through(JSONLinesDecoder(), [kept.messages])
+    assert found == messages
+    assert counted["failed"] == counted["filtered"] == 0
+
+
+def test_frames_are_as_full_as_they_may_be() -> None:
+    """As few frames as there is need for: the next line would not have fitted."""
+    kept = Kept()
+    encoder = JSONLinesEncoder(size=100, output_to=kept)
+    encoder.consume_many([{"number": number} for number in range(40)])
+    encoder.close()
+    for frame, after in zip(kept.messages, kept.messages[1:], strict=False):
+        assert len(frame) + 1 + len(after.split(b"\n")[0]) > 100
+
+
+@given(st.lists(frames, max_size=3))
+def test_a_chain_that_looks_and_one_that_does_not(batch: list[bytes]) -> None:
+    """Text that is passed on as it came is accepted and rejected line by line as decoded text is."""
+    looked, counted = through(JSONLinesDecoder(), [batch])
+    kept = Kept()
+    decoder = JSONLinesDecoder(error=Kept(), output_to=NullFilter(output_to=JSONEncoder(output_to=kept)))
+    decoder.consume_many(batch)
+    decoder.close()
+    assert kept.messages == [JSONEncoder().filter(message) for message in looked]
+    assert not [message for message in kept.messages if b"\n" in message]
+    assert decoder.snapshot() == counted
+
+
+@given(st.lists(frames, max_size=3))
+def test_line_by_line_is_what_the_json_decoder_says_of_each(batch: list[bytes]) -> None:
+    """A line is a message if the decoder JSON takes it for one, and fails otherwise."""
+    lines = [line for frame in batch for line in frame.split(b"\n") if line and not line.isspace()]
+    expected, counted_one_by_one = through(JSONDecoder(), [[line] for line in lines])
+    found, counted = through(JSONLinesDecoder(), [batch])
+    assert found == expected
+    empty = [frame for frame in batch if not frame.strip()]
+    assert counted["failed"] == counted_one_by_one["failed"] + len(empty)
+
+
+def test_a_malformed_line_is_reported_alone() -> None:
+    """Its neighbours go on, and the report has the line only."""
+    errors = Kept()
+    kept = Kept()
+    decoder = JSONLinesDecoder(output_to=kept, error=errors)
+    decoder.consume_many([b'{"a":1}\nnonsense\n{"b":2}\n', b'{"c":3}'])
+    decoder.close()
+    assert kept.messages == [{"a": 1}, {"b": 2}, {"c": 3}]
+    (report,) = errors.messages
+    assert "nonsense" in str(report)
+    assert '"a"' not in str(report)
+
+
+def test_what_is_no_text() -> None:
+    """Objects pass, and text is taken as bytes are."""
+    found, _ = through(JSONLinesDecoder(), [[{"an": "object"}, '{"a":1}\n{"b":2}', bytearray(b"{}"), b""]])
+    assert found == [{"an": "object"}, {"a": 1}, {"b": 2}, {}]
+
+
+def test_checked_text_is_framed_as_it_came() -> None:
+    """Between JSONLines and JSONLines nothing is rebuilt: spaces and the order of keys stay."""
+    kept = Kept()
+    chain = JSONLinesDecoder(output_to=NullFilter(output_to=JSONLinesEncoder(output_to=kept)))
+    chain.consume_many([b'{"b": 1}\n{"a" : "\xc3\xa4"}\n', b'{"c":3}'])
+    chain.close()
+    assert kept.messages == [b'{"b": 1}\n{"a" : "\xc3\xa4"}\n{"c":3}']
+
+
+def test_text_of_several_lines() -> None:
+    """JSON is put on one line; what is no JSON cannot be, and fails."""
+    errors = Kept()
+    kept = Kept()
+    encoder = JSONLinesEncoder(output_to=kept, error=errors)
+    encoder.consume_many([b'{\n "a": 1\n}', b"two\nlines", b"one line", "text", {"a": {1, 2}.__class__}])
+    encoder.close()
+    (frame,) = kept.messages
+    assert frame.split(b"\n")[:3] == [b'{"a":1}', b"one line", b"text"]
+    assert encoder.snapshot()["failed"] == len(errors.messages) == 5 - frame.lines
+
+
+def test_lines_of_a_checked_batch_are_not_joined_again() -> None:
+    """A batch that a JSON decoder checked is cut into frames as the block that it is."""
+    kept = Kept()
+    encoder = JSONLinesEncoder(size=16, output_to=kept)
+    encoder.consume_many(Lines([b'{"a":1}', b'{"b":2}', b'{"c":3}']))
+    encoder.close()
+    assert kept.messages == [b'{"a":1}\n{"b":2}', b'{"c":3}']
+    assert [frame.lines for frame in kept.messages] == [2, 1]
+
+
+def test_compressed_frames_carry_as_many() -> None:
+    """A frame that was compressed counts as the lines in it, and comes back whole."""
+    kept = Kept()
+    encoder = JSONLinesEncoder(output_to=ZstdEncoder(output_to=kept))
+    messages = [{"number": number, "text": "much the same"} for number in range(100)]
+    encoder.consume_many(messages)
+    encoder.close()
+    (frame,) = kept.messages
+    assert isinstance(frame, Frame)
+    assert frame.lines == 100
+    assert len(frame) < 1000
+    found = Kept()
+    decoder = ZstdDecoder(output_to=JSONLinesDecoder(output_to=found))
+    decoder.consume_many(kept.messages)
+    decoder.close()
+    assert found.messages == messages
+
+
+@pytest.mark.parametrize("size", [0, -1, "many"])
+def test_size_is_checked(size: Any) -> None:
+    """It is a positive number of bytes."""
+    with pytest.raises(Exception, match="size"):
+        JSONLinesEncoder(size=size)

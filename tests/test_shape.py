@@ -1,0 +1,127 @@
+"""Nothing is done per message that can be done per batch: guarded by counting calls, not by the clock."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesDecoder, JSONLinesEncoder
+from message_passing.codecs.null import NullDecoder, NullEncoder
+from message_passing.filters.null import NullFilter
+from message_passing.filters.t import TFilter
+from message_passing.flow import Filter
+from message_passing.outputs.file import FileOutput
+from message_passing.outputs.null import NullOutput
+from message_passing.zeromq.receiving import Receiver
+from message_passing.zeromq.sockets import SocketSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import FrameType
+
+SMALL, LARGE = 100, 1000
+
+
+class PerMessage(Filter):
+    """What a user writes: one call for each message."""
+
+    def filter(self, message: Any) -> Any:
+        """Change it."""
+        message["seen"] = True
+        return message
+
+
+def lines(count: int) -> list[bytes]:
+    """So many log lines."""
+    text = "user %d logged in from a café"
+    return [json.dumps({"n": n, "text": text % n}, ensure_ascii=False).encode() for n in range(count)]
+
+
+def frames(count: int) -> list[bytes]:
+    """The same in one message."""
+    return [b"\n".join(lines(count))]
+
+
+def counted(work: Callable[[], object]) -> tuple[int, int]:
+    """How many calls of Python functions, and of C functions by Python ones, `work` makes."""
+    found = {"call": 0, "c_call": 0}
+
+    def on_event(_frame: FrameType, event: str, _argument: object) -> None:
+        if event in found:
+            found[event] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(on_event)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return found["call"], found["c_call"]
+
+
+def chain(decoder: Any, middle: Any, encoder: Any, output: Any) -> Any:
+    """Connected components; the first is returned."""
+    return decoder(output_to=middle(output_to=encoder(output_to=output)))
+
+
+CHAINS = {
+    "raw": (NullDecoder, NullFilter, NullEncoder, lines, 0, 0),
+    "JSON, nothing looks": (JSONDecoder, NullFilter, JSONEncoder, lines, 0, 1),
+    "JSON, decoded": (JSONDecoder, NullFilter, NullEncoder, lines, 0, 0),
+    "JSON, a user's filter": (JSONDecoder, PerMessage, JSONEncoder, lines, 1, 1),
+    "JSON Lines, nothing looks": (JSONLinesDecoder, NullFilter, JSONEncoder, frames, 0, 1),
+    "JSON Lines, a user's filter": (JSONLinesDecoder, PerMessage, JSONEncoder, frames, 1, 1),
+    "JSON Lines, passed on": (JSONLinesDecoder, NullFilter, JSONLinesEncoder, frames, 0, 1),
+    "JSON Lines, put together": (NullDecoder, NullFilter, JSONLinesEncoder, lines, 0, 0),
+}
+"""Decoder, filter, encoder, what makes messages, and the calls of Python and C functions that one may cost."""
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_calls_per_message(name: str, tmp_path: Path) -> None:
+    """A batch of ten times as many messages makes no more calls than the few that each may cost."""
+    decoder, middle, encoder, make, python_calls, c_calls = CHAINS[name]
+    output = NullOutput() if name == "JSON, decoded" else FileOutput(filename=str(tmp_path / "out"))
+    head = chain(decoder, middle, encoder, output)
+    with head:
+        head.consume_many(make(SMALL))  # whatever is done once only is done
+        few, many = make(SMALL), make(LARGE)
+        small, large = counted(lambda: head.consume_many(few)), counted(lambda: head.consume_many(many))
+    more_messages = LARGE - SMALL
+    assert large[0] - small[0] <= python_calls * more_messages + 5
+    assert large[1] - small[1] <= c_calls * more_messages + 30
+    assert small[0] < 60 + python_calls * SMALL
+
+
+def test_calls_per_branch(tmp_path: Path) -> None:
+    """`T` that shares messages costs each branch a batch's calls, not a message's."""
+    outputs = [FileOutput(filename=str(tmp_path / name)) for name in "ab"]
+    head = TFilter(copy=False, output_to=outputs)
+    small, large = lines(SMALL), lines(LARGE)
+    with head:
+        head.consume_many(small)
+        assert counted(lambda: head.consume_many(large))[0] == counted(lambda: head.consume_many(small))[0]
+
+
+def test_calls_of_receiving() -> None:
+    """A message that is received costs a call of ZeroMQ's and one to keep it, and none of ours."""
+    receiver = Receiver(SocketSettings(socket_type="PULL", bind=("inproc://shape",), hwm=0, linger=0))
+    receiver.open()
+    sender = receiver._socket.context.socket(zmq.PUSH)
+    try:
+        sender.connect("inproc://shape")
+        for line in lines(SMALL + LARGE):
+            sender.send(line)
+        small = counted(lambda: receiver.receive(SMALL))
+        large = counted(lambda: receiver.receive(LARGE))
+    finally:
+        sender.close(0)
+        receiver.close()
+    assert large[0] == small[0]
+    assert large[1] - small[1] <= 2 * (LARGE - SMALL)
