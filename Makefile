@@ -1,7 +1,7 @@
 # make demo     sets everything up and shows the main job on real input
 # make test     sets everything up and runs all the tests
 # make check    the linters, the type checker and the documentation check
-# make bench    the benchmarks of the README (half an hour; nothing else should run)
+# make bench    all benchmarks (three quarters of an hour; nothing else should run)
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +27,7 @@ bench: $(VENV)/test debian-peers
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/handlers/requirements.txt
 	cd benchmarks && ../$(BIN)/python -m handlers
+	cd benchmarks && ../$(BIN)/python -m speed
 
 .PHONY: debian-peers
 debian-peers:

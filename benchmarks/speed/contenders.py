@@ -1,0 +1,124 @@
+"""Who receives, how each is started, and what it was meant to reach."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aggregators import OURS, PERL, PERL_PP, chain_words
+
+HERE = Path(__file__).parent
+FRAME = 65536
+C, PERL_XS, RSYSLOG = "C: libzmq and fwrite", "Perl, Cpanel::JSON::XS", "rsyslog: imczmq, omfile"
+LOOP, RAW, JSON = "pyzmq, a loop of ten lines", "ours, raw", "ours, JSON"
+FILTERED, LINES = "ours, JSON, a user's filter", "ours, JSON Lines"
+LINES_FILTERED = "ours, JSON Lines, a user's filter"
+TAGGER = ["--filter", "+slowlog:Tagger"]
+
+Command = Callable[[int, Path], list[str]]
+"""The words of a command, given the port to bind and the file to write."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One receiver.
+
+    Attributes:
+        command: what starts it.
+        count: how many lines it gets at most, since slow ones would take minutes.
+        frame: it gets frames of lines, of so many bytes; 0 for a line a message.
+        filtered: its file holds what the user's filter makes of the lines.
+        compared: how the file is checked, see `samples.problem`.
+        targets: whom it is compared with, at least how many times as fast it is to be, and the aim.
+    """
+
+    command: Command
+    count: int = 10**9
+    frame: int = 0
+    filtered: bool = False
+    compared: str = "bytes"
+    targets: tuple[tuple[str, float | None, float | None], ...] = ()
+
+
+def ours(*words: str) -> Command:
+    """The command with these words added."""
+    return partial(_chain, [*OURS, *words])
+
+
+def perl(words: tuple[str, ...]) -> Command:
+    """The original."""
+    return partial(_chain, words)
+
+
+def _chain(words: list[str] | tuple[str, ...], port: int, file: Path) -> list[str]:
+    return [*words, *chain_words(port, file)]
+
+
+def compiled(port: int, file: Path) -> list[str]:
+    """The C receiver, which was compiled into the folder of the file."""
+    return [str(file.with_name("receiver")), f"tcp://127.0.0.1:{port}", str(file)]
+
+
+def loop(port: int, file: Path) -> list[str]:
+    """The loop."""
+    return [sys.executable, str(HERE / "pyzmq_loop.py"), f"tcp://127.0.0.1:{port}", str(file)]
+
+
+def rsyslog(port: int, file: Path) -> list[str]:
+    """In the foreground, with a config file of its own."""
+    config = file.with_name("rsyslog.conf")
+    config.write_text(
+        f"""global(workDirectory="{file.parent}")
+module(load="imczmq")
+template(name="raw" type="string" string="%rawmsg%\\n")
+ruleset(name="all") {{ action(type="omfile" file="{file}" template="raw") }}
+input(type="imczmq" endpoints="@tcp://127.0.0.1:{port}" socktype="PULL" ruleset="all")
+""",
+        encoding="utf-8",
+    )
+    program = shutil.which("rsyslogd") or "/usr/sbin/rsyslogd"
+    return [program, "-n", "-f", str(config), "-i", str(file.with_name("rsyslog.pid"))]
+
+
+def several_filters(number: int, port: int, file: Path) -> list[str]:
+    """Ours, by a config file of the named form with so many filters of a user's."""
+    names = [f"filter{n}" for n in range(1, number + 1)]
+    nexts = [*names[1:], "encoder"]
+    listen = {"socket_bind": f"tcp://127.0.0.1:{port}", "socket_type": "PULL"}
+    chain = {
+        "inputs": {"input": {"class": "ZeroMQ", "options": listen, "output_to": "decoder"}},
+        "decoders": {"decoder": {"class": "JSON", "output_to": names[0]}},
+        "filters": {
+            name: {"class": "+slowlog:Tagger", "output_to": following}
+            for name, following in zip(names, nexts, strict=True)
+        },
+        "encoders": {"encoder": {"class": "JSON", "output_to": "file"}},
+        "outputs": {"file": {"class": "File", "options": {"filename": str(file)}}},
+    }
+    config = file.with_name("chain.json")
+    config.write_text(json.dumps(chain), encoding="utf-8")
+    return [*OURS, "--configfile", str(config)]
+
+
+CONTENDERS = {
+    C: Contender(compiled),
+    f"{C}, JSON Lines": Contender(compiled, frame=FRAME),
+    LOOP: Contender(loop),
+    PERL_XS: Contender(perl(PERL), count=100_000, compared="objects"),
+    "Perl, JSON::PP": Contender(perl(PERL_PP), count=20_000, compared="objects"),
+    RSYSLOG: Contender(rsyslog, count=300_000, compared="lines"),
+    RAW: Contender(ours("--decoder", "Null", "--encoder", "Null"), targets=((C, 0.6, 0.9),)),
+    JSON: Contender(ours(), targets=((C, 0.3, 0.6), (PERL_XS, 20, None), (RSYSLOG, 1.6, None))),
+    FILTERED: Contender(
+        ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
+    ),
+    LINES: Contender(ours("--decoder", "JSONLines"), frame=FRAME, targets=((C, 1.4, 3.0),)),
+    LINES_FILTERED: Contender(
+        ours("--decoder", "JSONLines", *TAGGER), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)
+    ),
+}

@@ -1,0 +1,31 @@
+"""Filters as a user writes them, called for each message: what the benchmark's chains have between the codecs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from message_passing import Filter
+
+
+class Tagger(Filter):
+    """Drops what is only for debugging, and says of the rest where it comes from."""
+
+    def filter(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """A field more, or nothing."""
+        if message["level"] == "DEBUG":
+            return None
+        message["environment"] = "production"
+        return message
+
+
+class Burner(Filter):
+    """Takes 50 microseconds of processor time for each message, as a filter with real work to do would."""
+
+    def filter(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The same message, later."""
+        clock = time.thread_time_ns
+        until = clock() + 50_000
+        while clock() < until:
+            pass
+        return message
