@@ -44,20 +44,20 @@ def curves(title: str, across: str, up: str, found: dict[str, list[tuple[float, 
     if not points:
         return "\n".join([*parts, "</svg>", ""])
     first, last = (pick(math.log10(x) for x, _ in points) for pick in (min, max))
-    lowest = math.floor(min(math.log10(y) for _, y in points))
-    highest = math.ceil(max(math.log10(y) for _, y in points))
+    ticks = _ticks([y for _, y in points])
+    lowest, highest = math.log10(ticks[0]), math.log10(ticks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
         right = (math.log10(x) - first) / ((last - first) or 1)
         high = (math.log10(y) - lowest) / ((highest - lowest) or 1)
         return left + width * right, top + height * (1 - high)
 
-    for power in range(lowest, highest + 1):
-        _, y = place(10**first, 10**power)
+    for tick in ticks:
+        _, y = place(10**first, tick)
         parts.append(f'<path d="M{left} {y:.1f}h{width}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(10**power)}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(tick)}</text>')
     for value in sorted({x for x, _ in points}):
-        x, _ = place(value, 10**lowest)
+        x, _ = place(value, ticks[0])
         parts.append(f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{_short(value)}</text>')
     parts.append(
         f'<text x="{left + width}" y="{top + height + 40}" text-anchor="end">{escape(across)}</text>'
@@ -70,6 +70,15 @@ def curves(title: str, across: str, up: str, found: dict[str, list[tuple[float, 
         parts.append(f'<rect x="{left}" y="{34 + 18 * row}" width="14" height="4" fill="{colour}"/>')
         parts.append(f'<text x="{left + 20}" y="{40 + 18 * row}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _ticks(values: list[float]) -> list[float]:
+    """1, 2 and 5 times powers of ten: from the last that is not above all values to the first not below."""
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    steps = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    first = max(step for step in steps if step <= min(values))
+    last = min(step for step in steps if step >= max(values))
+    return [step for step in steps if first <= step <= last]
 
 
 def _head(title: str, width: int, height: int) -> list[str]:

@@ -96,20 +96,26 @@ def _targets(found: dict[str, Rounds]) -> str:
     for name, contender in CONTENDERS.items():
         for base, least, aim in contender.targets:
             if base not in found or name not in found:
-                rows.append([name, base, "left out", *_wanted(least, None), *_wanted(aim, None)])
-                continue
-            values = ratios(found[name], found[base])
-            middle = statistics.median(values) if values else None
-            rows.append([name, base, _ratio(values), *_wanted(least, middle), *_wanted(aim, middle)])
+                values = []
+                told = "left out"
+            else:
+                values = ratios(found[name], found[base])
+                told = _ratio(values)
+            rows.append([name, base, told, *_wanted(least, values), *_wanted(aim, values)])
     return table(heads, rows)
 
 
-def _wanted(target: float | None, measured: float | None) -> list[str]:
+def _wanted(target: float | None, measured: list[float]) -> list[str]:
+    """The target, and whether the median reaches it; in how many rounds, when they disagree."""
     if target is None:
         return ["", ""]
-    if measured is None:
+    if not measured:
         return [f"{target:g}", "not measured"]
-    return [f"{target:g}", "met" if measured >= target else "**not met**"]
+    reached = sum(value >= target for value in measured)
+    verdict = "met" if statistics.median(measured) >= target else "**not met**"
+    if 0 < reached < len(measured):
+        verdict += f" (it is in {reached} of {len(measured)} rounds)"
+    return [f"{target:g}", verdict]
 
 
 def _latency(found: dict[str, dict[str, dict[str, Any]]]) -> str:
