@@ -14,7 +14,8 @@ ROOT = Path(message_passing.__file__).parent
 ROWS = [
     "version", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths", "jsonable", "lines",
     "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "config", "forms", "runner", "console", "cli", "testing", "__main__",
+    "registry", "declaration", "chain", "config", "forms", "runner",
+    "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""
 

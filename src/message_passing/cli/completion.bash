@@ -19,13 +19,13 @@ _message_passing() {
         __input) words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         __output) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         __filter) words='All Delay Key Mangle Null Regexp T ToLogstash' ;;
-        __decoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
-        __encoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
+        __decoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        __encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         __error) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        __error_encoder) words='Bzip2 Crypt::CBC Gzip JSON Null' ;;
+        __error_encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         __io_priority) words='none be rt idle' ;;
         __completion) words='bash zsh' ;;
-        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ' ;;
+        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
         __user)
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
@@ -36,8 +36,8 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --configfile --help --version --describe --completion' ;;
-                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --configfile --help --version --describe --completion' ;;
+                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --configfile --workers --help --version --describe --completion' ;;
+                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --configfile --workers --help --version --describe --completion' ;;
             esac ;;
     esac
     for word in $words; do

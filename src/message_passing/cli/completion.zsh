@@ -4,13 +4,13 @@
 _message_passing_input() { compadd -- FileTail Null Socket::UDP STDIN ZeroMQ }
 _message_passing_output() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
 _message_passing_filter() { compadd -- All Delay Key Mangle Null Regexp T ToLogstash }
-_message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
-_message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
+_message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
+_message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
 _message_passing_error() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
-_message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON Null }
+_message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
-_message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ }
+_message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
 
 _message_passing() {
     _arguments \
@@ -33,6 +33,7 @@ _message_passing() {
         --user'[User to become, once privileged sockets are open.]:user:_users' \
         {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority' \
         --configfile'[JSON, TOML or YAML file with these options.]:file:_files' \
+        --workers'[Processes that decode, filter and encode; 0 none.]' \
         --help \
         --version \
         --describe'::describe:_message_passing_describe' \

@@ -15,6 +15,7 @@ from message_passing.errors import Fault, UserError, did_you_mean
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, flat_chain, is_named, named_chain
 from message_passing.options import option
 from message_passing.registry import names
+from message_passing.workers.form import PooledChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ class MessagePassing(Script):
     error_encoder = CLIComponent("encoder", default=DEFAULTS["error_encoder"])
 
     configfile: str | None = option(default=None, description="JSON, TOML or YAML file with these options.")
+    workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
 
     @classmethod
     def read_words(cls, words: Sequence[str]) -> Given:
@@ -61,12 +63,17 @@ class MessagePassing(Script):
         """The chain, in the form in which it was written."""
         values = self.given.values
         if not is_named(values):
+            if self.workers:
+                return PooledChain(self.chosen, self.workers, background=self.daemonize)
             return flat_chain(self.chosen)
         chain = named_chain(values, self.configfile or "")
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             chain.add_faults(Fault(text, self.configfile or ""))
+        if self.workers:
+            text = "only for the flat form; chains of any shape share work as examples/distributor shows"
+            chain.add_faults(Fault(text, self.given.places["workers"]))
         return chain
 
     @classmethod
@@ -81,13 +88,13 @@ class MessagePassing(Script):
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, default=DEFAULTS["filter"]),
-            encoder=_names("encoder", 46, default=DEFAULTS["encoder"]),
+            encoder=_names("encoder", 46, lines=2, default=DEFAULTS["encoder"]),
         )
 
 
 HELP = """\
 Usage: message-passing --input NAME --output NAME [OPTION...]
-Run Input -> Decoder -> Filter -> Encoder -> Output until the input ends.
+Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
   --input NAME    {input}
   --output NAME   {output}
   --filter NAME   {filter}
@@ -98,7 +105,7 @@ Run Input -> Decoder -> Filter -> Encoder -> Output until the input ends.
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
   --describe [NAME]  the components, or one of them with its options
-  --completion bash|zsh  --version  --help
+  --workers N (processes)  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT

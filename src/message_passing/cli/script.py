@@ -39,13 +39,16 @@ from message_passing.graph import close_all, in_order, open_all
 from message_passing.options import option
 from message_passing.runner import Server, losses, obey_signals
 from message_passing.version import __version__
+from message_passing.workers.attended import attended, with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.chain import Chain
     from message_passing.cli.arguments import Given
+    from message_passing.component import Component
     from message_passing.flow import Input
+    from message_passing.workers.attended import Attended
 
 __all__ = ["CLIComponent", "Script"]
 
@@ -216,10 +219,13 @@ class Script:
             The exit status.
         """
         server = Server(heads)
+        pools = attended(server.components)
+        for pool in pools:
+            pool.stop, pool.is_stopping = server.stop, lambda: server.stopping
         with contextlib.ExitStack() as stack:
             pid_file = stack.enter_context(PidFile(self.pid_file)) if self.pid_file else None
             stack.enter_context(obey_signals(server))
-            stack.callback(self._tell_losses, server)
+            stack.callback(self._tell_losses, server.components)
             stack.callback(close_all, heads, errors=True)
             if identity:
                 open_all(heads, only=lambda component: component.privileged, errors=True)
@@ -227,18 +233,28 @@ class Script:
             open_all(heads, errors=True)
             if pid_file:
                 pid_file.write()
-            server.run(on_ready=lambda: self._ready(daemon), on_end=lambda: notify("STOPPING=1"))
+            server.run(on_ready=lambda: self._ready(daemon, pools), on_end=lambda: self._ending(pools))
         for head, error in server.failures:
             tell(f"{self.title()}: {head.label} failed: {type(error).__name__}: {error}\n")
-        return EXIT_FAILED if server.failures else EXIT_OK
+        hopeless = [reason for pool in pools if (reason := pool.hopeless())]
+        for reason in hopeless:
+            tell(f"{self.title()}: {reason}\n")
+        return EXIT_FAILED if server.failures or hopeless else EXIT_OK
 
-    def _ready(self, daemon: Daemon | None) -> None:
+    def _ready(self, daemon: Daemon | None, pools: Sequence[Attended]) -> None:
+        for pool in pools:
+            pool.attend()
         notify("READY=1")
         if daemon:
             daemon.report(EXIT_OK)
 
-    def _tell_losses(self, server: Server) -> None:
-        for line in losses(server.components):
+    def _ending(self, pools: Sequence[Attended]) -> None:
+        notify("STOPPING=1")
+        for pool in pools:
+            pool.finish()
+
+    def _tell_losses(self, components: Sequence[Component]) -> None:
+        for line in losses(with_parts(components)):
             tell(f"{self.title()}: {line}\n")
 
 

@@ -1,0 +1,50 @@
+"""Adding up the counters of several workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from message_passing.metrics import Metrics, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DIED = "in a worker that died"
+"""Why messages are lost that a worker had when it died."""
+
+
+def added(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """The sum."""
+    total = Metrics()
+    held = 0
+    for one in snapshots:
+        total.received += one["received"]
+        total.passed += one["passed"]
+        total.filtered += one["filtered"]
+        total.failed += one["failed"]
+        total.dropped.update(one["dropped"])
+        held += one["held"]
+    return total.snapshot(held=held)
+
+
+def after_death(snapshot: Snapshot) -> Snapshot:
+    """The counters of a component whose process is no more: what it held is lost."""
+    if not snapshot["held"]:
+        return snapshot
+    dropped = Counter(snapshot["dropped"])
+    dropped[DIED] += snapshot["held"]
+    last = snapshot.copy()
+    last["dropped"], last["held"] = dict(dropped), 0
+    return last
+
+
+def as_metrics(snapshot: Snapshot) -> Metrics:
+    """Counters that stand where a snapshot was taken."""
+    metrics = Metrics()
+    metrics.received = snapshot["received"]
+    metrics.passed = snapshot["passed"]
+    metrics.filtered = snapshot["filtered"]
+    metrics.failed = snapshot["failed"]
+    metrics.dropped.update(snapshot["dropped"])
+    return metrics

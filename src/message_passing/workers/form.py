@@ -1,0 +1,78 @@
+"""The flat form with workers: the input and the output stay here, what is between them goes to the workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from message_passing.chain import Chain
+from message_passing.forms import FLAT_PARTS, flat_chain
+from message_passing.paths import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from message_passing.declaration import Declaration
+    from message_passing.flow import Input
+    from message_passing.forms import Part
+    from message_passing.workers.pool import Pool
+
+_WORKERS_PARTS = ("decoder", "filter", "encoder")
+
+
+class _Noted(Chain):
+    """Notes what is declared, with its options read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.declarations: list[Declaration] = []
+
+    def declare(self, declaration: Declaration) -> None:
+        """Note it."""
+        self.declarations.append(declaration)
+
+
+class PooledChain(Chain):
+    """The chain of the flat form, with its middle in workers."""
+
+    def __init__(self, parts: Mapping[str, Part], count: int, *, background: bool = False) -> None:
+        """Declare it.
+
+        Args:
+            parts: by the keys of `FLAT_PARTS`.
+            count: how many workers.
+            background: see `Pool`.
+        """
+        super().__init__()
+        self._parts = parts
+        self._count = count
+        self._background = background
+
+    def build(self) -> list[Input]:
+        """Build it as if there were no workers, which finds all mistakes, and put the pool in its middle.
+
+        Raises:
+            UserError: see `Chain.build`.
+        """
+        if self._built:
+            return self.heads
+        whole = flat_chain(self._parts)
+        whole.build()
+        made = whole.components
+        noted = _Noted()
+        for name in _WORKERS_PARTS:
+            self._parts[name].declare(noted, name, output_to=FLAT_PARTS[name][1])
+        members = {one.name: made[one.name] for one in noted.declarations}
+        # Imported when it is asked for, as all components are: without it, the command starts sooner.
+        pool_class = cast("type[Pool]", load("message_passing.workers.pool:Pool", "Class"))
+        pool = pool_class(
+            count=self._count,
+            parts=noted.declarations,
+            members=members,
+            background=self._background,
+            output_to=made["output"],
+            error=made["error_encoder"],
+        )
+        for head in whole.heads:
+            head.connect_to(pool)
+        self.heads, self.components, self._built = whole.heads, {**made, "workers": pool}, True
+        return self.heads

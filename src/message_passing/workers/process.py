@@ -1,0 +1,175 @@
+"""One worker, as its parent sees it: a process, the way to it, and what it has been dealt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from message_passing.workers.wire import packed
+from message_passing.workers.worker import SIGNALS
+
+if TYPE_CHECKING:
+    from message_passing.metrics import Snapshot
+    from message_passing.workers.wire import Job, Said
+
+WINDOW = 2
+"""Batches that a worker may have: one that it works on, and one so that it need not wait for the next."""
+
+LARGEST_BATCH = 250
+"""Messages in a batch. A worker that dies takes `WINDOW` times this with it at most."""
+
+_FIRST_BATCH = 16
+_BATCH_TIME = 0.01
+"""Seconds of work that a batch should be: less costs more for dealing, more makes others wait."""
+
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from message_passing.workers.worker import main; main()"
+)
+
+
+class Worker:
+    """One process.
+
+    Attributes:
+        number: its place among the workers, from 1.
+        ready: it takes messages.
+        ended: it has said its last words.
+        dead: its process has been found ended.
+        failure: what it said when it failed.
+        counters: the latest that it told, by its parts' names.
+        since: when it was started, or became ready.
+    """
+
+    def __init__(self, number: int, job: Job, context: zmq.Context[Any], *, background: bool) -> None:
+        """Start it.
+
+        Raises:
+            OSError: the system cannot.
+        """
+        self.number = number
+        self.ready = self.ended = self.dead = False
+        self.failure: Said | None = None
+        self.counters: dict[str, Snapshot] = {}
+        self.since = time.monotonic()
+        self.serial = job.serial
+        self._job = job
+        self._context = context
+        self._socket: zmq.Socket[bytes] | None = None
+        self._sent: deque[int] = deque()
+        self._size = _FIRST_BATCH
+        self._process = _start(number, background=background)
+        data = packed(job)
+        pipe = self._process.stdin
+        assert pipe  # noqa: S101 - it was asked for
+        with contextlib.suppress(OSError):  # it has ended already, which is found out
+            pipe.write(len(data).to_bytes(8, "big") + data)
+            pipe.flush()
+
+    @property
+    def outstanding(self) -> int:
+        """Messages dealt to it that it is not done with."""
+        return sum(self._sent)
+
+    @property
+    def batches(self) -> int:
+        """The same in batches."""
+        return len(self._sent)
+
+    def greet(self) -> None:
+        """It is ready: connect to it."""
+        self.ready, self.since = True, time.monotonic()
+        self._socket = self._context.socket(zmq.PUSH)
+        self._socket.sndhwm = 0
+        self._socket.linger = 0
+        self._socket.connect(self._job.orders)
+
+    def room(self, waiting: int, workers: int) -> int:
+        """How many of the messages that wait should be dealt to it now, one of so many workers that are ready."""
+        if not self.ready or len(self._sent) >= WINDOW or self.has_ended():
+            return 0
+        fair = max(-(-waiting // workers), self._size // 4)  # crumbs cost more than they share out
+        return min(self._size, fair, waiting)
+
+    def deal(self, batch: list[Any]) -> None:
+        """Send it a batch.
+
+        Raises:
+            Exception: it cannot be pickled.
+        """
+        self.order(batch)
+        self._sent.append(len(batch))
+
+    def order(self, word: Any) -> None:
+        """Send it a word, which it obeys after what it has been dealt."""
+        if self._socket:
+            self._socket.send(packed(word))
+
+    def is_done(self, said: Said) -> None:
+        """It is done with a batch."""
+        self._sent.popleft()
+        want = int(_BATCH_TIME * said.done / said.seconds) if said.seconds > 0 else LARGEST_BATCH
+        self._size = max(1, min(want, 2 * self._size, LARGEST_BATCH))
+
+    def has_ended(self) -> bool:
+        """Whether the process has."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+    def release(self) -> None:
+        """Let go of a process that has ended."""
+        self.dead = True
+        with contextlib.suppress(OSError):
+            if self._process.stdin:
+                self._process.stdin.close()
+        if self._socket:
+            self._socket.close(0)
+            self._socket = None
+        with contextlib.suppress(OSError):
+            Path(self._job.orders.removeprefix("ipc://")).unlink()
+
+    def __str__(self) -> str:
+        return f"worker {self.number} (process {self._process.pid})"
+
+    def why(self) -> str:
+        """How it ended, as the rest of a sentence."""
+        status = self._process.returncode
+        if self.failure:
+            return "failed: " + "; ".join(map(str, self.failure.faults))
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return f"was killed by {signal.Signals(-status).name}"
+            return f"was killed by signal {-status}"
+        return f"ended with status {status}"
+
+
+def _start(number: int, *, background: bool) -> subprocess.Popen[bytes]:
+    """The process. Signals wait until it has said what it does about them."""
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing
+    here = str(Path(__file__).parents[2])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *flags, "-P", "-c", _PROGRAM, here, f"worker-{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if background and _is_terminal(1) else None,
+            stderr=subprocess.DEVNULL if background and _is_terminal(2) else None,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _is_terminal(descriptor: int) -> bool:
+    return os.isatty(descriptor)

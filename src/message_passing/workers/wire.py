@@ -1,0 +1,133 @@
+"""What the parent and its workers say to each other, and how that becomes bytes.
+
+    parent --PUSH--> worker     a batch of messages, or one of the words END and REOPEN
+    worker --PUSH--> parent     `Said`
+    parent --pipe--> worker     the `Job`, once; that the pipe ends means that the parent is gone
+
+It is pickled, so that a message is on the other side what it was on this: a tuple, a date, an object of the
+user's. Both sides are one program of one user, and the sockets are in a folder that nobody else may enter.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from message_passing.errors import EncodingError, MessagePassingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from message_passing.component import Component
+    from message_passing.declaration import Declaration
+    from message_passing.errors import Fault
+    from message_passing.metrics import Snapshot
+
+END, REOPEN = "end", "reopen"
+
+READY, FAILED, ENDED = "ready", "failed", "ended"
+
+
+class WorkerError(MessagePassingError):
+    """A worker has died, or workers cannot be started."""
+
+
+class Job(NamedTuple):
+    """What a worker is to be.
+
+    Attributes:
+        serial: which one it is, among all that were ever started.
+        folder: where the sockets are.
+        path: the parent's `sys.path`.
+        parts: the declared decoders, filters and encoders, in the order that messages flow.
+    """
+
+    serial: int
+    folder: str
+    path: list[str]
+    parts: list[Declaration]
+
+    @property
+    def orders(self) -> str:
+        """The endpoint where the worker takes messages."""
+        return f"ipc://{self.folder}/{self.serial}"
+
+    @property
+    def results(self) -> str:
+        """The endpoint where the parent gathers."""
+        return f"ipc://{self.folder}/results"
+
+
+class Said(NamedTuple):
+    """What a worker says.
+
+    Attributes:
+        serial: the worker's.
+        state: READY, FAILED, ENDED, or nothing new.
+        done: how many of the messages dealt to it are done with.
+        seconds: how long these took.
+        results: what the encoder made.
+        reports: for the error chain.
+        counters: of each part, by its name; empty when they are not told.
+        faults: why it has failed.
+        trace: where in the code, when that is nobody's mistake but a component's or ours.
+    """
+
+    serial: int
+    state: str = ""
+    done: int = 0
+    seconds: float = 0.0
+    results: Sequence[Any] = ()
+    reports: Sequence[Any] = ()
+    counters: dict[str, Snapshot] | None = None
+    faults: tuple[Fault, ...] = ()
+    trace: str = ""
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles bytes that carry attributes too, whatever their class wants to be made of."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How such an object is made again."""
+        if isinstance(obj, bytes):
+            return _bytes_again, (type(obj), bytes(obj), getattr(obj, "__dict__", {}))
+        return NotImplemented
+
+
+def _bytes_again(cls: type[bytes], data: bytes, attributes: dict[str, Any]) -> bytes:
+    made = bytes.__new__(cls, data)
+    if attributes:
+        made.__dict__.update(attributes)
+    return made
+
+
+def packed(what: Any) -> bytes:
+    """As bytes.
+
+    Raises:
+        Exception: something in it cannot be pickled; whatever its class raises.
+    """
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(what)
+    return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """What it was."""
+    return pickle.loads(data)  # noqa: S301 - from ourselves: see the module's text
+
+
+def portable(component: Component, messages: Sequence[Any]) -> list[Any]:
+    """Those messages that can go to another process; the others are failed, in the name of `component`."""
+    kept: list[Any] = []
+    for message in messages:
+        try:
+            unpacked(packed(message))
+        except Exception as error:  # noqa: BLE001 - whatever its class raises
+            reason = f"{type(error).__name__}: {error}"
+            text = f"an object of type {type(message).__name__} cannot go to another process: {reason}"
+            component.fail(EncodingError(text), [message])
+        else:
+            kept.append(message)
+    return kept

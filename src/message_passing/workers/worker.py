@@ -1,0 +1,259 @@
+"""The worker's side: a process that takes batches, runs them through its chain, and returns what comes out.
+
+It ends when it is told to, and when its parent is gone. Signals are the parent's business: those that a
+terminal or a service manager sends to all processes at once do nothing here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import zmq
+
+from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.errors import Fault, UserError
+from message_passing.flow import Input, Output
+from message_passing.graph import close_all, open_all
+from message_passing.options import option
+from message_passing.runner import Server
+from message_passing.workers.wire import (
+    END,
+    ENDED,
+    FAILED,
+    READY,
+    REOPEN,
+    Job,
+    Said,
+    packed,
+    portable,
+    unpacked,
+)
+from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.component import Component
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_LINGER = 5000
+"""Milliseconds that a worker's last words may take."""
+
+_GLANCE = 1000
+"""Milliseconds between two looks whether the parent is still there, beside waiting for its pipe to end."""
+
+
+class Line:
+    """The way back to the parent, for any thread."""
+
+    def __init__(self, job: Job) -> None:
+        self._serial = job.serial
+        self._lock = threading.Lock()
+        self._open = OpenSocket(SocketSettings("PUSH", connect=(job.results,), hwm=0, linger=_LINGER))
+        self._open.attach()
+
+    def say(self, **what: Any) -> None:
+        """Say it; never waits: the parent deals only as much as it takes back.
+
+        Raises:
+            Exception: it cannot be pickled.
+        """
+        data = packed(Said(self._serial, **what))
+        with self._lock:
+            self._open.socket.send(data)
+
+    def close(self) -> None:
+        """Wait until all has been said."""
+        self._open.close(_LINGER)
+
+
+class Results(Output):
+    """Where a worker's chain ends: what it is given is returned to the parent, with the counters."""
+
+    line: Any = option(default=None, description="The way back.", python_only=True)
+
+    def on_init(self) -> None:
+        """Nothing to return yet."""
+        self.label = "workers' results"
+        self.in_batch = False
+        self.counted: dict[str, Component] = {}
+        self._kept: list[Any] = []
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep them for the end of the batch; what comes of its own accord is returned at once."""
+        self._kept += messages
+        if not self.in_batch:
+            self.give()
+
+    def give(self, **what: Any) -> None:
+        """Return what there is, and `what` besides."""
+        results, self._kept = self._kept, []
+        try:
+            self.line.say(results=results, counters=self._counters(), **what)
+        except Exception:  # noqa: BLE001 - whatever a message's class raises when it is pickled
+            results = portable(self, results)
+            self.line.say(results=results, counters=self._counters(), **what)
+
+    def _counters(self) -> dict[str, Any]:
+        return {name: component.snapshot() for name, component in self.counted.items()}
+
+
+class Reports(Output):
+    """Where a worker's error chain begins: the parent's has the rest of it."""
+
+    line: Any = option(description="The way back.", python_only=True)
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Send them at once: the next message may be this process's last."""
+        self.line.say(reports=messages)
+
+
+class Orders(Input):
+    """Takes the batches that the parent deals."""
+
+    endpoint: str = option(description="Where.")
+    results: Any = option(description="Where the chain ends.", python_only=True)
+
+    def on_init(self) -> None:
+        """Nobody has said yet how to reopen files."""
+        super().on_init()
+        self.reopen_all: Callable[[], object] = lambda: None
+
+    def on_open(self) -> None:
+        """Bind.
+
+        Raises:
+            OpenError: the system refused.
+        """
+        self._open = OpenSocket(SocketSettings("PULL", bind=(self.endpoint,), hwm=0))
+        self._open.attach()
+
+    async def run(self) -> None:
+        """Take a batch at a time, and say when it is done."""
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._open.file_descriptor, ready.set)
+        try:
+            while True:
+                ready.clear()
+                try:
+                    order = unpacked(self._open.socket.recv(zmq.NOBLOCK))
+                except zmq.Again:
+                    await ready.wait()
+                    continue
+                if order == END:
+                    return
+                if order == REOPEN:
+                    self.reopen_all()
+                else:
+                    await self._do(order)
+                await asyncio.sleep(0)  # others in the loop have their turn
+        finally:
+            loop.remove_reader(self._open.file_descriptor)
+
+    async def _do(self, batch: list[Any]) -> None:
+        began = time.monotonic()
+        self.results.in_batch = True
+        self.emit(batch)
+        await self.drain()
+        self.results.in_batch = False
+        self.results.give(done=len(batch), seconds=time.monotonic() - began)
+
+    def on_close(self) -> None:
+        """Close the socket."""
+        self._open.close(0)
+
+
+def main() -> NoReturn:
+    """The entry point: the job is on standard input, and its end means the parent's."""
+    for number in SIGNALS:
+        signal.signal(number, _ignore)  # not SIG_IGN, which a filter's own processes would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    parent = os.getppid()
+    lifeline = os.dup(0)
+    with open(lifeline, "rb", buffering=0, closefd=False) as pipe:
+        job: Job = _read(pipe)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    threading.Thread(target=_end_with, args=(parent, lifeline, job.folder), daemon=True).start()
+    sys.path[:] = job.path
+    line = Line(job)
+    status = 1
+    try:
+        status = _work(job, line)
+    except UserError as error:
+        line.say(state=FAILED, faults=error.faults)
+    except Exception as error:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
+        faults = (Fault(f"{type(error).__name__}: {error}"),)
+        line.say(state=FAILED, faults=faults, trace=traceback.format_exc())
+    line.close()
+    sys.exit(status)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """The parent obeys it for us."""
+
+
+def _read(pipe: Any) -> Job:
+    data = b""
+    while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "big"):
+        more = pipe.read(8 - len(data) if len(data) < 8 else 8 + int.from_bytes(data[:8], "big") - len(data))
+        if not more:
+            os._exit(1)  # the parent is gone already
+        data += more
+    job: Job = unpacked(data[8:])
+    return job
+
+
+def _end_with(parent: int, lifeline: int, folder: str) -> None:
+    """Wait until the parent is gone, and leave; a second reading of the same pipe is its end."""
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    while os.getppid() == parent:  # asked too, since a process that it started may hold the pipe open
+        if poll.poll(_GLANCE) and not os.read(lifeline, 1):
+            break
+    for _ in range(100):  # the pipe ends a moment before the process does
+        if os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)
+            break
+        time.sleep(0.01)
+    os._exit(1)
+
+
+def _work(job: Job, line: Line) -> int:
+    results = Results(line=line)
+    orders = Orders(endpoint=job.orders, results=results)
+    chain = Chain()
+    chain.input("input", orders, output_to=job.parts[0].name)
+    for part in job.parts:
+        chain.declare(part)
+    chain.output("output", results)
+    chain.output("errors", Reports(line=line))
+    chain.use_errors("errors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedComponentWarning)
+        heads = chain.build()
+    results.counted = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
+    server = Server(heads)
+    with contextlib.ExitStack() as stack:
+        stack.callback(close_all, heads, errors=True)
+        open_all(heads, errors=True)
+        orders.reopen_all = server.reopen
+        server.run(on_ready=lambda: line.say(state=READY))
+        results.in_batch = True  # what comes while the chain closes is returned with the last words
+    if server.failures:  # the error chain has been told why
+        return 1
+    results.give(state=ENDED)
+    return 0

@@ -1,0 +1,259 @@
+"""How a command with workers ends: signals, readers that go away, and a parent that is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from commands import STDIN_TO_STDOUT, finished
+from message_passing.testing import free_port, wait_for
+from nodes import OURS, lines, node, part, wait_for_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MINE = '''
+import itertools, os, time
+from message_passing import Filter
+
+class Slow(Filter):
+    """Takes a moment for each."""
+    def filter(self, message):
+        time.sleep(0.005)
+        return message
+
+class Busy(Filter):
+    """Never comes back from certain messages."""
+    def filter(self, message):
+        if message.get("busy"):
+            os.write(1, b"busy\\n")
+            for _ in itertools.count():
+                pass
+        return message
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command runs, with components of ours."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+def numbered(count: int) -> bytes:
+    """That many messages, a line each."""
+    return b"".join(b'{"n":%d}\n' % n for n in range(count))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def nobody_left(pids: list[int], folder: Path) -> bool:
+    """Whether these processes are gone, and their sockets."""
+    return not any(map(is_alive, pids)) and not list((folder / "tmp").iterdir())
+
+
+@contextlib.contextmanager
+def running(*words: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command with two workers, in a process group of its own; it has taken a first message."""
+    process = subprocess.Popen(
+        [*OURS, "--input", "STDIN", *part("output", "File", filename="out"), "--workers", "2", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder / "tmp")},
+        process_group=0,
+    )
+    try:
+        assert process.stdin
+        process.stdin.write(b'{"first":true}\n')
+        process.stdin.flush()
+        wait_for(lambda: lines(folder / "out"), timeout=20)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize("to", ["parent", "group"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_was_taken_through(folder: Path, number: int, to: str) -> None:
+    """Also when it is sent to all processes, as a terminal does with Ctrl-C and systemd at a stop."""
+    with running("--filter", "+mine:Slow", folder=folder) as process:
+        assert process.stdin
+        workers = children(process.pid)
+        process.stdin.write(numbered(500))
+        process.stdin.flush()
+        wait_for(lambda: len(lines(folder / "out")) > 20, timeout=20)
+        began = time.monotonic()
+        (os.killpg if to == "group" else os.kill)(process.pid, number)
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10
+        assert process.stderr
+        assert process.stderr.read() == b""
+        assert nobody_left(workers, folder)
+    messages = [json.loads(line) for line in lines(folder / "out")]
+    assert sorted(message["n"] for message in messages[1:]) == list(range(500))
+
+
+def test_a_second_signal_leaves_at_once_and_nobody_behind(folder: Path) -> None:
+    """Whatever the workers do."""
+    with running("--filter", "+mine:Busy", folder=folder) as process:
+        assert process.stdin
+        assert process.stdout
+        workers = children(process.pid)
+        process.stdin.write(b'{"busy":true}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == b"busy\n"
+
+        def has_ended() -> bool:
+            process.terminate()
+            return process.poll() is not None
+
+        wait_for(has_ended, timeout=3)
+        assert process.returncode == 128 + signal.SIGTERM
+        wait_for(lambda: nobody_left(workers, folder), timeout=10)
+
+
+def test_a_worker_that_never_comes_back_is_not_waited_for(folder: Path) -> None:
+    """After a signal it has five seconds; what it held is counted, and all else is delivered."""
+    with running("--filter", "+mine:Busy", folder=folder) as process:
+        assert process.stdin
+        assert process.stdout
+        workers = children(process.pid)
+        process.stdin.write(b'{"busy":true}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == b"busy\n"
+        process.stdin.write(b'{"after":true}\n')
+        process.stdin.flush()
+        wait_for(lambda: len(lines(folder / "out")) == 2, timeout=20)
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert nobody_left(workers, folder)
+    told = err.decode().splitlines()
+    assert any("had returned nothing for 5 s and was killed" in line for line in told)
+    assert told[-1] == "message-passing: worker pool lost 1 message: 1 in a worker that died"
+
+
+def test_the_parent_is_killed(folder: Path) -> None:
+    """With kill -9: the workers notice, also busy ones, and take the sockets with them."""
+    with running("--filter", "+mine:Busy", folder=folder) as process:
+        assert process.stdin
+        assert process.stdout
+        workers = children(process.pid)
+        assert len(workers) == 2
+        process.stdin.write(b'{"busy":true}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == b"busy\n"
+        process.kill()
+        wait_for(lambda: nobody_left(workers, folder), timeout=10)
+
+
+def test_sighup_reopens_the_file(folder: Path) -> None:
+    """Sent to all processes, as a terminal does: no worker dies of it."""
+    with running(folder=folder) as process:
+        assert process.stdin
+        workers = children(process.pid)
+        (folder / "out").rename(folder / "old")
+        os.killpg(process.pid, signal.SIGHUP)
+        wait_for((folder / "out").exists, timeout=10)
+        process.stdin.write(b'{"second":true}\n')
+        process.stdin.flush()
+        wait_for(lambda: lines(folder / "out"), timeout=10)
+        assert children(process.pid) == workers
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert (lines(folder / "old"), lines(folder / "out")) == ([b'{"first":true}'], [b'{"second":true}'])
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    """`| head -1`, with workers."""
+    words = " ".join([*OURS, *STDIN_TO_STDOUT, "--workers", "2"])
+    done = finished("-c", f"yes '{{}}' | {words} | head -1; echo ${{PIPESTATUS[1]}}", command=("bash",))
+    assert done.out == b"{}\n0\n"
+    assert [line for line in done.told if "lost" not in line] == []
+
+
+def test_a_slow_output_holds_up_the_input(folder: Path) -> None:
+    """Nothing is lost between a fast sender and a slow reader: the pressure goes up through the workers."""
+    reader = "import sys, time\nfor n, line in enumerate(sys.stdin):\n    n % 1000 or time.sleep(0.05)\nprint(n + 1)"
+    (folder / "reader.py").write_text(reader)
+    words = " ".join([*OURS, *STDIN_TO_STDOUT, "--workers", "2"])
+    command = f"seq 50000 | sed 's/.*/{{\"n\":&}}/' | {words} | {sys.executable} reader.py"
+    assert finished("-c", command, command=("bash",), cwd=folder, timeout=60) == (0, b"50000\n", "")
+
+
+def test_systemd_and_a_pid_file(folder: Path) -> None:
+    """READY=1 comes when the workers are ready."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(folder / "notify"))
+        systemd.settimeout(20)
+        env = {"NOTIFY_SOCKET": str(folder / "notify")}
+        words = [*STDIN_TO_STDOUT, "--workers", "2", "--pid_file", "pid"]
+        with node(*words, cwd=folder, env=env) as started:
+            assert systemd.recv(100) == b"READY=1"
+            assert int((folder / "pid").read_text()) == started.process.pid
+            assert len(children(started.process.pid)) == 2
+            started.signal(signal.SIGTERM)
+            assert systemd.recv(100) == b"STOPPING=1"
+            assert started.end() == (0, b"", b"")
+    assert not (folder / "pid").exists()
+
+
+def test_as_a_daemon(folder: Path) -> None:
+    """The workers belong to the process in the background, and end with it."""
+    port = free_port()
+    words = [
+        *part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}"),
+        *part("output", "File", filename="out"),
+        *("--workers", "2", "--daemonize", "--pid_file", "pid"),
+    ]
+    (folder / "told").touch()
+    with (folder / "told").open("wb") as told:
+        done = subprocess.run(
+            [*OURS, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+            cwd=folder,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, (folder / "told").read_bytes()) == (0, b"")
+    pid = int((folder / "pid").read_text())
+    try:
+        workers = children(pid)
+        assert len(workers) == 2
+        wait_for_port(port)
+        sender = ["--input", "STDIN", *part("output", "ZeroMQ", connect=f"tcp://127.0.0.1:{port}")]
+        assert finished(*sender, given=numbered(100))[0] == 0
+        wait_for(lambda: len(lines(folder / "out")) == 100, timeout=20)
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not any(map(is_alive, [pid, *workers])), timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
