@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from logs import receiver, run, silent
 from message_passing.logging import ZeroMQHandler
-from message_passing.logging.shipper import TICK
+from message_passing.logging.pace import TICK
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
         logger.info("first")
         wait_for(lambda: len(arrivals.records) == 1)
         shipper = handler._shipper
-        with shipper._lock:
+        with shipper._turn.lock:
             begun = time.monotonic()
             shipper.attend(time.time())
             shipper.help()

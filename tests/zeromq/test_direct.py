@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class Tally:
+    """Counts what is sent."""
+
+    sent = 0
+
+
+def counting(send: Any) -> Any:
+    """The same function, with how many were sent as its result."""
+
+    def sent(messages: list[bytes]) -> int:
+        tally = Tally()
+        send(messages, tally)
+        return tally.sent
+
+    return sent
+
+
 @pytest.fixture
 def pair() -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
     """Two sockets that are connected, with room for ten messages each."""
@@ -32,7 +49,7 @@ def pair() -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
 @pytest.fixture(params=[gil_holding_send, releasing_send])
 def sender(request: pytest.FixtureRequest, pair: tuple[Any, Any]) -> Any:
     """The function that sends over the first of the pair."""
-    return request.param(pair[0])
+    return counting(request.param(pair[0]))
 
 
 def test_whole_messages_arrive(sender: Any, pair: tuple[Any, Any]) -> None:
@@ -62,7 +79,7 @@ def test_an_error_is_raised(make: Any) -> None:
     socket = context.socket(zmq.PULL)
     try:
         with pytest.raises(zmq.ZMQError, match="not supported"):
-            make(socket)([b"to a socket that only receives"])
+            make(socket)([b"to a socket that only receives"], Tally())
     finally:
         socket.close(0)
         context.term()
@@ -80,12 +97,28 @@ def test_a_signal_in_between(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPa
         return 0
 
     monkeypatch.setattr(direct, "_found", (zmq_send, lambda: errno.EINTR))
-    assert gil_holding_send(pair[0])([b"a", b"b", b"c"]) == 3
+    assert counting(gil_holding_send(pair[0]))([b"a", b"b", b"c"]) == 3
     assert sent == [b"a", b"b", b"c"]
 
 
 def test_where_libzmq_cannot_be_reached(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """With another backend of pyzmq, its own send does it."""
     monkeypatch.setattr(direct, "_found", None)
-    assert gil_holding_send(pair[0])([b"a"]) == 1
+    assert counting(gil_holding_send(pair[0]))([b"a"]) == 1
     assert pair[1].recv(zmq.NOBLOCK) == b"a"
+
+
+def test_a_signal_handler_that_raises(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent before is counted."""
+    calls = iter([0, 0, KeyboardInterrupt])
+
+    def zmq_send(*_: object) -> int:
+        if next(calls):
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(direct, "_found", (zmq_send, lambda: 0))
+    tally = Tally()
+    with pytest.raises(KeyboardInterrupt):
+        gil_holding_send(pair[0])([b"a", b"b", b"c"], tally)
+    assert tally.sent == 2

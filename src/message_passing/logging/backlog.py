@@ -16,9 +16,14 @@ Item = tuple[int, str, bytes]
 
 
 class Backlog(Protocol):
-    """A bounded queue of items. `limit` is in records; 0 is none but memory."""
+    """A bounded queue of items. `limit` is in records; 0 is none but memory.
+
+    `added` is how many items were dealt with, kept or dropped: a signal handler may raise in `add`, and then
+    it tells whether that was before or after. So `add` makes no call between the two changes.
+    """
 
     limit: int
+    added: int
 
     def __len__(self) -> int: ...
 
@@ -40,6 +45,7 @@ class InOrder:
 
     def __init__(self, limit: int, *, drop_oldest: bool = False) -> None:
         self.limit = limit
+        self.added = 0
         self._drop_oldest = drop_oldest
         self._items: deque[Item] = deque()
 
@@ -48,13 +54,13 @@ class InOrder:
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        if not self.limit or len(self._items) < self.limit:
-            self._items.append(item)
-            return None
-        if not self._drop_oldest:
+        full = self.limit and len(self._items) >= self.limit
+        if full and not self._drop_oldest:
+            self.added += 1
             return item
-        self._items.append(item)
-        return self._items.popleft()
+        self._items += (item,)
+        self.added += 1
+        return self._items.popleft() if full else None
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
@@ -79,6 +85,7 @@ class BySeverity:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.added = 0
         self._levels: dict[int, deque[tuple[int, Item]]] = {}
         self._count = 0
         self._number = 0
@@ -92,12 +99,15 @@ class BySeverity:
         if self.limit and self._count >= self.limit:
             least = min(level for level, items in self._levels.items() if items)
             if least >= item[0]:
+                self.added += 1
                 return item
             gone = self._levels[least].pop()[1]
             self._count -= 1
+        level = self._levels.setdefault(item[0], deque())
+        level += ((self._number, item),)
         self._number += 1
-        self._levels.setdefault(item[0], deque()).append((self._number, item))
         self._count += 1
+        self.added += 1
         return gone
 
     def first(self, count: int) -> list[bytes]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import zmq
@@ -15,7 +17,6 @@ from message_passing.logging.taken import level_of
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
 
     from message_passing.logging.backlog import Policy
@@ -54,11 +55,13 @@ class Delivery:
         self._backlog = make_backlog(policy, settings.hwm)
         self._sender: Sender | None = None
         self._open_after = 0.0
+        self._items: list[Entry | Taken] = []  # taken off the queue, and not yet sent or kept
+        self._texts: list[bytes] = []  # what those were encoded to, as far as that is done
 
     @property
     def waiting(self) -> int:
         """Encoded records that wait for a receiver."""
-        return len(self._backlog)
+        return len(self._backlog) + len(self._items)
 
     def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
@@ -70,32 +73,54 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
-        items, encoded = self._encoded(queue, most)
-        before, done = self.sent, 0
+        self._take(queue, most)
+        moved, before = bool(self._items), self.sent
         if self._is_open():
-            if encoded and not len(self._backlog) and not self._losses.untold:
-                done = self._offer(encoded)
+            if self._texts and not len(self._backlog) and not self._losses.untold:
+                self._offer_new()
             else:
                 self._send_backlog()
-        for item, text in zip(items[done:], encoded[done:], strict=True):
-            if gone := self._backlog.add((*level_of(item), text)):
-                self._losses.add(QUEUE_FULL, gone[1])
-        if done < len(encoded):
+        if self._items:
+            self._keep()
             self._send_backlog()
-        return bool(items) or self.sent > before
+        return moved or self.sent > before
 
-    def _encoded(self, queue: deque[Entry | Taken], most: int) -> tuple[list[Entry | Taken], list[bytes]]:
-        encode = self._encode
-        items, encoded = [], []
-        for _ in range(min(len(queue), most)):
-            item = queue.popleft()
+    def _take(self, queue: deque[Entry | Taken], most: int) -> None:
+        """Move records from the queue to `_items`, and their texts to `_texts`.
+
+        A signal handler may raise at any point, when callers do this: nothing must be in a variable only.
+        """
+        count = min(len(queue), most - len(self._items))
+        self._items.extend(map(deque.popleft, repeat(queue, count)))
+        encode, texts = self._encode, self._texts
+        while len(texts) < len(self._items):
             try:
-                encoded.append(encode(item))
+                texts.extend(map(encode, self._items[len(texts) :]))
             except Exception:  # noqa: BLE001 - nothing that a record holds stops the others
-                self._losses.add("could not be encoded", level_of(item)[1])
-            else:
-                items.append(item)
-        return items, encoded
+                level = level_of(self._items[len(texts)])[1]
+                del self._items[len(texts)]
+                self._losses.add("could not be encoded", level)
+
+    def _offer_new(self) -> None:
+        before = self.sent
+        try:
+            self._offer(self._texts)
+        finally:
+            done = self.sent - before
+            del self._items[:done], self._texts[:done]
+
+    def _keep(self) -> None:
+        """Put what was not sent into the backlog."""
+        while self._items:
+            item, text = self._items[0], self._texts[0]
+            added = self._backlog.added
+            try:
+                gone = self._backlog.add((*level_of(item), text))
+            finally:
+                if self._backlog.added > added:
+                    del self._items[0], self._texts[0]
+            if gone:
+                self._losses.add(QUEUE_FULL, gone[1])
 
     def _is_open(self) -> bool:
         if self._sender is None and time.monotonic() >= self._open_after:
@@ -112,13 +137,14 @@ class Delivery:
     def _offer(self, records: list[bytes]) -> int:
         if not self._sender:
             return 0
+        sender, before = self._sender, self._sender.sent
         try:
-            done = self._sender.offer(records)
+            sender.offer(records)
         except zmq.ZMQError:  # somebody has closed the socket, or ended its context: another one is opened
             self._give_up()
-            return 0
-        self.sent += done
-        return done
+        finally:
+            self.sent += sender.sent - before
+        return sender.sent - before
 
     def _give_up(self) -> None:
         sender, self._sender = self._sender, None
@@ -131,10 +157,12 @@ class Delivery:
         while len(self._backlog):
             if self._losses.untold and not self._tell():
                 return
-            records = self._backlog.first(_BATCH)
-            done = self._offer(records)
-            self._backlog.remove(done)
-            if done < len(records):
+            records, before = self._backlog.first(_BATCH), self.sent
+            try:
+                self._offer(records)
+            finally:
+                self._backlog.remove(self.sent - before)
+            if self.sent - before < len(records):
                 return
 
     def _tell(self) -> bool:

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from message_passing.logging import lifetime
+from message_passing.logging import lifetime, pace
 from message_passing.logging.delivery import Delivery
 from message_passing.logging.losses import Losses, Report
+from message_passing.logging.turn import Turn
 from message_passing.zeromq.sending import QUEUE_FULL
 
 if TYPE_CHECKING:
@@ -31,38 +31,6 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.sockets import SocketSettings
-
-TICK = 0.005
-"""Seconds between two looks into the queue while records come."""
-
-SLOW_TICK = 0.05
-"""The same while all that there is waits for a receiver."""
-
-PATIENCE = 0.25
-"""Seconds without a sign of the thread after which a caller does its work."""
-
-IDLE_TICKS = 100
-"""Looks into an empty queue after which the thread sleeps until it is woken."""
-
-HELP = 200
-"""Records that a caller deals with when it helps."""
-
-BITE = 100
-"""Records that the thread deals with before it lets others have the lock."""
-
-HELP_ABOVE = 8000
-"""Records in the queue above which callers help, or four fifths of the high-water mark if that is less."""
-
-BURST = 500
-"""Records in one tick that are a burst: the thread leaves the processor to the application until it is over."""
-
-GRACE = 0.3
-"""Seconds beyond `linger` after which `close` leaves the socket to the thread."""
-
-REFUSED_MOST = 1000
-"""Refused records that may wait to be counted."""
-
-_ALL = sys.maxsize
 
 
 class Shipper:
@@ -96,13 +64,13 @@ class Shipper:
         self.queue: deque[Entry | Taken] = deque()
         self.limit: float = self._settings.hwm or float("inf")
         self.due = 0.0
-        self.crowded = min(HELP_ABOVE, self.limit * 0.8)
+        self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8)
         self.sequence = itertools.count(1)
         self.failed = 0
         self._report = Report(self._report_interval)
         self._losses = Losses()
         self._delivery: Delivery | None = None
-        self._lock = threading.Lock()
+        self._turn = Turn()
         self._bell = threading.Lock()
         self._bell.acquire()
         self._asleep = False
@@ -121,7 +89,7 @@ class Shipper:
         Args:
             now: the time, in seconds since 1970.
         """
-        self.due = now + PATIENCE
+        self.due = now + pace.PATIENCE
         if self._delivery is None:
             self._start()
         elif self._asleep:
@@ -133,23 +101,34 @@ class Shipper:
 
     def help(self) -> None:
         """Do a share of the thread's work, unless somebody is at it."""
-        if self._lock.acquire(blocking=False):
+        turn = self._turn
+        if not turn.lock.acquire(blocking=False):
+            turn.look()
+            return
+        try:
+            turn.at_work = True
             self._helped = True
-            try:
-                self._pump(HELP)
-            finally:
-                self._lock.release()
+            self._pump(pace.HELP)
+        finally:
+            turn.at_work = False
+            turn.lock.release()
 
     def refuse(self, level: str) -> None:
         """Count a record for which there is no room."""
         self._losses.refuse("closed" if self._closed else QUEUE_FULL, level)
-        if self._losses.refused > REFUSED_MOST or time.time() > self.due:  # the thread does not count them
+        if (
+            self._losses.refused > pace.REFUSED_MOST or time.time() > self.due
+        ):  # the thread does not count them
             self.help()
 
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):
             return  # another thread is at it, or this one, which a signal has interrupted
-        self._delivery = Delivery(self._settings, self._policy, self._make_encoder(), self._losses)
+        try:
+            self._delivery = Delivery(self._settings, self._policy, self._make_encoder(), self._losses)
+        finally:
+            if self._delivery is None:  # a signal handler has raised: the next caller does it
+                self._starting.release()
         self._cancel_at_end = lifetime.close_at_process_end(self)
         self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
         try:
@@ -170,17 +149,17 @@ class Shipper:
             if self._orphaned:
                 self.close()
                 break
-            self.due = time.time() + PATIENCE
+            self.due = time.time() + pace.PATIENCE
             if not (moved := self._in_burst(left)):
                 moved, waiting = self._empty()
             left = len(self.queue)
             self._report.tell(self._losses.dropped, self.failed)
             idle = 0 if moved or waiting else idle + 1
-            if idle > IDLE_TICKS:
+            if idle > pace.IDLE_TICKS:
                 self._sleep()
                 idle = 0
             else:
-                time.sleep(SLOW_TICK if waiting and not moved else TICK)
+                time.sleep(pace.SLOW_TICK if waiting and not moved else pace.TICK)
         self._report.tell(self._losses.dropped, self.failed, last=True)
         self._release()
 
@@ -192,16 +171,16 @@ class Shipper:
         """
         helped, self._helped = self._helped, False
         grown = len(self.queue) - left
-        return helped or (grown > BURST and left + grown <= self.crowded)
+        return helped or (grown > pace.BURST and left + grown <= self.crowded)
 
     def _empty(self) -> tuple[bool, int]:
         """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
         moved, waiting, queued = False, 0, len(self.queue)
         while True:  # in bites, so that a caller that wants to help need not wait for its turn long
-            self.due = time.time() + PATIENCE
-            with self._lock:
-                moved = self._pump(BITE) or moved
-                waiting = self._delivery.waiting if self._delivery else 0
+            self.due = time.time() + pace.PATIENCE
+            self._turn.lock.acquire()
+            moved = self._work(pace.BITE) or moved
+            waiting = self._delivery.waiting if self._delivery else 0
             if not self.queue or self._closed or len(self.queue) > queued:
                 return moved, waiting
 
@@ -213,8 +192,16 @@ class Shipper:
         else:
             self._bell.acquire()
 
+    def _work(self, most: int) -> bool:
+        """Deliver what is in the queue. Whose turn it is may call it, once; whether anything moved."""
+        try:
+            self._turn.at_work = True
+            return self._pump(most)
+        finally:
+            self._turn.at_work = False
+            self._turn.lock.release()
+
     def _pump(self, most: int) -> bool:
-        """Deliver what is in the queue. With the lock held; whether anything moved."""
         self._losses.count_refused()
         if self._delivery is None or self._closed:
             return False
@@ -224,33 +211,32 @@ class Shipper:
 
     def flush(self) -> None:
         """Send what can be sent now, without waiting for a receiver."""
-        if self._lock.acquire(timeout=self._settings.linger / 1000):
-            try:
-                self._pump(_ALL)
-            finally:
-                self._lock.release()
+        if self._turn.take(self._settings.linger / 1000):
+            self._work(pace.ALL)
 
     def close(self) -> None:
         """Send what is left, within `linger`; count what could not be sent."""
         if self._closed:
             return
         deadline = time.monotonic() + self._settings.linger / 1000
-        if not self._lock.acquire(timeout=self._settings.linger / 1000):
+        if not self._turn.take(self._settings.linger / 1000):
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
+            self._turn.at_work = True
             if self._delivery and not self._closed:  # another thread may have closed meanwhile
                 self._releases.append(self._delivery.finish(self.queue, deadline))
             self._closed = True
             self.limit = -1
         finally:
-            self._lock.release()
+            self._turn.at_work = False
+            self._turn.lock.release()
         if self._cancel_at_end:
             self._cancel_at_end()
         lifetime.forget_orphan(self)
         self._wake()
         thread = self._thread
         if thread and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - time.monotonic()) + GRACE)
+            thread.join(max(0.0, deadline - time.monotonic()) + pace.GRACE)
         else:
             self._release()
 
@@ -270,11 +256,13 @@ class Shipper:
 
     def stats(self) -> dict[str, Any]:
         """Counters, in records: see `ZeroMQHandler.stats`."""
-        if self._lock.acquire(timeout=0.1):
+        if self._turn.take(0.1):
             try:
+                self._turn.at_work = True
                 self._losses.count_refused()
             finally:
-                self._lock.release()
+                self._turn.at_work = False
+                self._turn.lock.release()
         delivery = self._delivery
         return {
             "sent": delivery.sent if delivery else 0,

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+from collections.abc import Callable, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import zmq
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _NOBLOCK = int(zmq.NOBLOCK)
 
@@ -39,8 +37,17 @@ def _find() -> Any:
 _found = _find()
 
 
-def gil_holding_send(socket: zmq.Socket[bytes]) -> Callable[[Sequence[bytes]], int]:
-    """A function that sends messages until one does not go, and says how many went.
+class Tally(Protocol):
+    """Where to add how many messages were sent: also when a signal handler raises in the middle of it."""
+
+    sent: int
+
+
+Send = Callable[[Sequence[bytes], Tally], None]
+
+
+def gil_holding_send(socket: zmq.Socket[bytes]) -> Send:
+    """A function that sends messages until one does not go, and adds up how many went.
 
     It raises `zmq.ZMQError`, as `socket.send` does, if the first one fails for another reason than a full pipe.
     With the socket closed it must not be called.
@@ -50,31 +57,33 @@ def gil_holding_send(socket: zmq.Socket[bytes]) -> Callable[[Sequence[bytes]], i
     zmq_send, zmq_errno = _found
     address = ctypes.c_void_p(socket.underlying)
 
-    def send(messages: Sequence[bytes]) -> int:
+    def send(messages: Sequence[bytes], tally: Tally) -> None:
         done = 0
-        while rest := messages[done:]:
-            for sent in map(zmq_send, repeat(address), rest, map(len, rest), repeat(_NOBLOCK)):
-                if sent < 0:
+        try:
+            while rest := messages[done:]:
+                for sent in map(zmq_send, repeat(address), rest, map(len, rest), repeat(_NOBLOCK)):
+                    if sent < 0:
+                        break
+                    done += 1
+                else:
                     break
-                done += 1
-            else:
-                break
-            number = zmq_errno()
-            if number == zmq.EAGAIN or (done and number != errno.EINTR):
-                break
-            if number != errno.EINTR:  # a signal came in between: the same again
-                raise zmq.ZMQError(number)
-        return done
+                number = zmq_errno()
+                if number == zmq.EAGAIN or (done and number != errno.EINTR):
+                    break
+                if number != errno.EINTR:  # a signal came in between: the same again
+                    raise zmq.ZMQError(number)
+        finally:
+            tally.sent += done
 
     return send
 
 
-def releasing_send(socket: zmq.Socket[bytes]) -> Callable[[Sequence[bytes]], int]:
+def releasing_send(socket: zmq.Socket[bytes]) -> Send:
     """The same by pyzmq's own means, for those who do not keep others waiting."""
     # zmq.Socket.send in Python adds nothing for bytes but half of its time: this is what it calls.
     send_one = super(zmq.Socket, socket).send
 
-    def send(messages: Sequence[bytes]) -> int:
+    def send(messages: Sequence[bytes], tally: Tally) -> None:
         done = 0
         try:
             for _ in map(send_one, messages, repeat(_NOBLOCK)):
@@ -84,6 +93,7 @@ def releasing_send(socket: zmq.Socket[bytes]) -> Callable[[Sequence[bytes]], int
         except zmq.ZMQError:
             if not done:
                 raise
-        return done
+        finally:
+            tally.sent += done
 
     return send

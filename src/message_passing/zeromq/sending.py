@@ -28,6 +28,7 @@ from message_passing.zeromq.sockets import OpenSocket
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from message_passing.zeromq.direct import Send
     from message_passing.zeromq.sockets import SocketSettings
 
 NO_SUBSCRIBER = "no subscriber"
@@ -218,15 +219,17 @@ class Sender:
         except zmq.Again:
             pass
 
-    def _send(self, messages: Sequence[bytes], send: Callable[[Sequence[bytes]], int] | None = None) -> int:
+    def _send(self, messages: Sequence[bytes], send: Send | None = None) -> int:
         """Send until the pipe is full; how many were dealt with."""
         send = send or self._send_some
-        done = send(messages)
-        while done < len(messages) and self._hears and self._peers and self._peers.now() > 1:
+        before = self.sent
+        send(messages, self)
+        while (done := self.sent - before) < len(messages):
+            if not (self._hears and self._peers and self._peers.now() > 1):
+                break
             self._send_past_the_slow(messages[done])
-            done += 1
-            done += send(messages[done:])
-        self.sent += done
+            self.sent += 1
+            send(messages[done + 1 :], self)
         return done
 
     def _send_past_the_slow(self, message: bytes) -> None:

@@ -1,0 +1,38 @@
+"""How often the handler's thread looks, and how much is done at a time."""
+
+from __future__ import annotations
+
+import sys
+
+TICK = 0.005
+"""Seconds between two looks into the queue while records come."""
+
+SLOW_TICK = 0.05
+"""The same while all that there is waits for a receiver."""
+
+PATIENCE = 0.25
+"""Seconds without a sign of the thread after which a caller does its work."""
+
+IDLE_TICKS = 100
+"""Looks into an empty queue after which the thread sleeps until it is woken."""
+
+HELP = 200
+"""Records that a caller deals with when it helps."""
+
+BITE = 100
+"""Records that the thread deals with before it lets others have the lock."""
+
+HELP_ABOVE = 8000
+"""Records in the queue above which callers help, or four fifths of the high-water mark if that is less."""
+
+BURST = 500
+"""Records in one tick that are a burst: the thread leaves the processor to the application until it is over."""
+
+GRACE = 0.3
+"""Seconds beyond `linger` after which `close` leaves the socket to the thread."""
+
+REFUSED_MOST = 1000
+"""Refused records that may wait to be counted."""
+
+ALL = sys.maxsize
+"""As many as there are."""

@@ -1,0 +1,63 @@
+"""Whose turn it is to send: a lock that is not lost when a signal handler raises.
+
+Python runs signal handlers between any two steps of the main thread. One that raises right after `acquire` has
+returned leaves a lock that nobody will release: no `try` has begun yet. Here the holder says that it is at work
+only within its `try`, so that a lock that is held while nobody is at work can be told, and released.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+FORGOTTEN = 3.0
+"""Seconds for which a lock must be seen held with nobody at work. Between the two steps a thread may have to
+wait for its turn among many others."""
+
+_GLANCE, _GLANCES = 0.02, 10
+"""Seconds between two looks of somebody who waits, and how many with nobody at work are enough for it."""
+
+
+class Turn:
+    """The lock.
+
+    Whoever has taken it does its work so; there must be no call before `at_work` nor before `release`:
+
+        try:
+            turn.at_work = True
+            ...
+        finally:
+            turn.at_work = False
+            turn.lock.release()
+    """
+
+    def __init__(self) -> None:
+        self.at_work = False
+        self.lock = threading.Lock()
+        self._idle_since = 0.0
+
+    def take(self, timeout: float) -> bool:
+        """Take it, waiting so many seconds at most; whether that worked."""
+        deadline, idle = time.monotonic() + timeout, 0
+        while not self.lock.acquire(timeout=_GLANCE):
+            idle = 0 if self.at_work else idle + 1
+            if idle > _GLANCES:
+                self._give_up_for_lost()
+            elif time.monotonic() > deadline:
+                return False
+        return True
+
+    def look(self) -> None:
+        """Who did not get it without waiting looks whether it was forgotten."""
+        if self.at_work:
+            self._idle_since = 0.0
+        elif not self._idle_since:
+            self._idle_since = time.monotonic()
+        elif time.monotonic() - self._idle_since > FORGOTTEN:
+            self._idle_since = 0.0
+            self._give_up_for_lost()
+
+    def _give_up_for_lost(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it was released just now
+            self.lock.release()

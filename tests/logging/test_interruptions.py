@@ -1,0 +1,103 @@
+"""A signal handler that raises in the middle of a log call: the rest goes on, exactly once."""
+
+from __future__ import annotations
+
+import collections
+import json
+
+import pytest
+
+from arrivals import Arrivals
+from logs import run, silent
+from message_passing.logging.turn import FORGOTTEN, Turn
+from message_passing.testing import wait_for
+
+
+def test_hundreds_of_interruptions() -> None:
+    """Every record whose call returned arrives, and none twice, though calls that send for others are cut short."""
+    program = """
+        import json, signal
+        class Interruption(BaseException): pass
+        armed = False
+        def on_alarm(*_):
+            global armed
+            if armed:
+                armed = False
+                raise Interruption
+        signal.signal(signal.SIGALRM, on_alarm)
+        handler = add(socket_hwm=0, linger=10_000)
+        interrupted, number = [], 0
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while number < 30000:
+            try:
+                armed = True
+                while number < 30000:
+                    number += 1
+                    logging.info("%d", number)
+            except Interruption:
+                interrupted.append(number)
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(json.dumps(interrupted))
+    """
+    with Arrivals() as arrivals:
+        done = run(program, arrivals.endpoint)
+        assert silent(done)
+        interrupted = set(json.loads(done.stdout))
+        assert len(interrupted) > 10
+        expected = set(range(1, 30001)) - interrupted
+        wait_for(lambda: expected <= {int(record["message"]) for record in arrivals.records}, 10)
+        found = collections.Counter(int(record["message"]) for record in arrivals.records)
+        assert set(found.values()) == {1}
+
+
+def test_one_at_a_time() -> None:
+    """Who comes second does not get it, and does after it was given back."""
+    one = Turn()
+    assert one.take(0)
+    one.at_work = True
+    assert not one.take(0.01)
+    one.at_work = False
+    one.lock.release()
+    assert one.take(0)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the clock shows."""
+    shown = [100.0]
+    monkeypatch.setattr("message_passing.logging.turn.time.monotonic", lambda: shown[0])
+    return shown
+
+
+def test_a_lock_that_was_forgotten(now: list[float]) -> None:
+    """Held by nobody at work for seconds, it is let go."""
+    one = Turn()
+    assert one.take(0)
+    one.look()
+    now[0] += FORGOTTEN / 2
+    one.look()
+    assert one.lock.locked()
+    now[0] += FORGOTTEN
+    one.look()
+    assert not one.lock.locked()
+
+
+def test_a_lock_that_is_used_now_and_then(now: list[float]) -> None:
+    """Seen at work once in between, it was not forgotten."""
+    one = Turn()
+    assert one.take(0)
+    for _ in range(5):
+        one.at_work = False
+        one.look()
+        one.at_work = True
+        now[0] += FORGOTTEN * 2
+        one.look()
+    assert one.lock.locked()
+
+
+def test_who_waits_gets_a_forgotten_lock() -> None:
+    """After a while in which nobody was at work."""
+    one = Turn()
+    assert one.take(0)
+    assert one.take(5)
