@@ -9,7 +9,7 @@ import pytest
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.filters.null import NullFilter
 from message_passing.flow import Output
-from message_passing.lines import Lines
+from message_passing.lines import Block, Lines
 
 
 class Batches(Output):
@@ -45,3 +45,31 @@ def test_checked_text_arrives_as_a_block() -> None:
     (batch,) = output.got
     assert isinstance(batch, Lines)
     assert batch.block == '{"a":1}\n{"b":"ä"}\n'.encode()
+
+
+def test_a_block_is_a_batch_as_well() -> None:
+    """It has a length, its messages can be asked for one by one, in slices and in turn."""
+    batch = Block(b"a\n\nb\n", 3)
+    assert len(batch) == 3
+    assert (batch[0], batch[1:], list(batch)) == (b"a", [b"", b"b"], [b"a", b"", b"b"])
+
+
+def test_what_is_encoded_for_a_file_is_one_block() -> None:
+    """Where the output takes blocks, and nowhere else."""
+
+    class Blocks(Batches):
+        takes_blocks = True
+
+    class Own(Blocks):
+        def write_many(self, messages: list[Any]) -> None:
+            super().write_many(messages)
+
+    for cls, kind in ((Blocks, Block), (Batches, list), (Own, list)):
+        output = cls()
+        encoder = JSONEncoder(output_to=output)
+        encoder.consume_many([{"a": 1}, {"b": "ä"}])
+        encoder.consume_many([{"a": {1, 2}.__class__}, {"c": 3}])
+        encoder.close()
+        first, second = output.got
+        assert type(first) is kind
+        assert [*first, *second] == [b'{"a":1}', '{"b":"ä"}'.encode(), b'{"c":3}']

@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 FRAME = 65536
 C, PERL_XS, RSYSLOG = "C: libzmq and fwrite", "Perl, Cpanel::JSON::XS", "rsyslog: imczmq, omfile"
 LOOP, RAW, JSON = "pyzmq, a loop of ten lines", "ours, raw", "ours, JSON"
-FILTERED, LINES = "ours, JSON, a user's filter", "ours, JSON Lines"
+FILTERED, FRAMES = "ours, JSON, a user's filter", "ours, JSON Lines, raw"
+LINES = "ours, JSON Lines, each line checked"
 LINES_FILTERED = "ours, JSON Lines, a user's filter"
 TAGGER = ["--filter", "+slowlog:Tagger"]
 
@@ -116,6 +117,9 @@ CONTENDERS = {
     JSON: Contender(ours(), targets=((C, 0.3, 0.6), (PERL_XS, 20, None), (RSYSLOG, 1.6, None))),
     FILTERED: Contender(
         ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
+    ),
+    FRAMES: Contender(
+        ours("--decoder", "Null", "--encoder", "Null"), frame=FRAME, targets=((C, 1.4, 3.0),)
     ),
     LINES: Contender(ours("--decoder", "JSONLines"), frame=FRAME, targets=((C, 1.4, 3.0),)),
     LINES_FILTERED: Contender(

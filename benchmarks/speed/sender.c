@@ -81,7 +81,7 @@ static void pour(const char *data, size_t size, long count, long frame)
             stop = next;
             count--;
         }
-        send_one(place, stop + 1 - place);
+        send_one(place, stop - place);
         place = stop + 1;
     }
 }

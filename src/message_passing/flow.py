@@ -33,6 +33,9 @@ class Output(Component):
 
     kind = "output"
 
+    takes_blocks: ClassVar[bool] = False
+    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
+
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
         """Read which way the class says what it does: see the module's text.
 
@@ -49,6 +52,8 @@ class Output(Component):
                 delattr(cls, door)
         if "write" in cls.__dict__ and "write_many" not in cls.__dict__:
             cls.write_many = Output.write_many  # type: ignore[method-assign]
+        if "takes_blocks" not in cls.__dict__ and not {"write", "write_many"}.isdisjoint(cls.__dict__):
+            cls.takes_blocks = False  # a subclass of one that does writes in its own way
 
     def write(self, message: Any) -> None:
         """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""

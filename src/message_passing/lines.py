@@ -5,7 +5,8 @@ Messages are joined to be checked, to be written and to travel together. Passed 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, overload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -33,6 +34,35 @@ class Lines(list[bytes]):
         del lines[-1]
         lines.block = block
         return lines
+
+
+class Block(Sequence[bytes]):
+    """A batch of messages of one line each as the block of text that they make together.
+
+    It is for who writes the block (`Output.takes_blocks`), and is taken apart only if somebody asks for a message.
+    """
+
+    __slots__ = ("_count", "_lines", "block")
+
+    def __init__(self, block: bytes, count: int) -> None:
+        """`block` holds `count` lines, each ended by a newline."""
+        self.block = block
+        self._count = count
+        self._lines: list[bytes] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if self._lines is None:
+            self._lines = self.block.split(b"\n")[:-1]
+        return self._lines[index]
 
 
 class Frame(bytes):

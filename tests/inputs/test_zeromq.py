@@ -223,9 +223,13 @@ def test_endpoints_that_contradict_each_other_are_told_together() -> None:
 
 def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
     """A batch is never larger than a thousand nor smaller than one message."""
-    assert [_next_size(16, 0.0), _next_size(900, 0.0), _next_size(100, 1.0), _next_size(1, 1.0)] == [
-        32,
-        1000,
-        50,
-        1,
-    ]
+    few = [b"a log line"] * 20
+    sizes = [(16, 0.0), (900, 0.0), (100, 1.0), (1, 1.0)]
+    assert [_next_size(size, few, took) for size, took in sizes] == [32, 1000, 50, 1]
+
+
+def test_batches_of_large_messages_are_small() -> None:
+    """About half a MiB, and one message at least."""
+    assert _next_size(1000, [bytes(65536)] * 100, 0.0) == 8
+    assert _next_size(1000, [bytes(10_000_000)], 0.0) == 1
+    assert _next_size(1000, [b""], 0.0) == 1000

@@ -47,7 +47,7 @@ def becomes_text(output: Output) -> bool:
 
 def checked(messages: list[Any]) -> Lines | None:
     """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
-    if {*map(type, messages)} != {bytes} or [message for message in messages if NEWLINE in message]:
+    if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
     return _sound(Lines(messages))
 
@@ -57,7 +57,7 @@ def checked_block(block: bytes) -> Lines | None:
     return _sound(Lines.of_block(block))
 
 
-def look_like_objects(lines: Lines) -> bool:
+def _look_like_objects(lines: list[bytes]) -> bool:
     """Whether each line begins and ends as an object does.
 
     If so, and if their block holds as many values as there are lines, each of these is one: inside of a value
@@ -71,14 +71,13 @@ def look_like_objects(lines: Lines) -> bool:
 
 def _sound(lines: Lines) -> Lines | None:
     try:
-        if not look_like_objects(lines):
+        # One look at each line for what needs another one, and one check of all lines together: it costs half
+        # of one for each. That does not look at the text in strings, so what is not ASCII is decoded.
+        special = [m for m in lines if m[0] != _OPENING or m[-1] != _CLOSING or not m.isascii()]
+        if not _look_like_objects(special) or len(_check(lines.block)) != len(lines):
             return None
-        # One check of all lines together costs half of one for each.
-        if len(_check(lines.block)) != len(lines):
-            return None
-        # Looking for well-formed JSON does not look at the text in it.
-        b"".join([line for line in lines if not line.isascii()]).decode()
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        b"".join(special).decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
         return None
     return lines
 

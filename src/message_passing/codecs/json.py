@@ -9,7 +9,7 @@ import msgspec
 
 from message_passing.codecs._text import TextEncoder, becomes_text, checked, decode_one, decoded
 from message_passing.flow import Decoder
-from message_passing.lines import Lines
+from message_passing.lines import Block, Lines
 from message_passing.options import option
 
 
@@ -64,6 +64,12 @@ class JSONEncoder(TextEncoder):
 
     pretty: bool = option(default=False, description="Break and indent the text over several lines.")
 
+    _in_blocks = False
+
+    def on_open(self) -> None:
+        """Find out whether a whole block of lines may be handed on."""
+        self._in_blocks = all(output.takes_blocks for output in self.outputs())
+
     def takes_text(self) -> bool:
         """Not where the text would be indented, nor in a subclass, which may do something else."""
         return type(self) is JSONEncoder and not self.pretty
@@ -84,6 +90,8 @@ class JSONEncoder(TextEncoder):
         if self.pretty or types != {dict}:
             return super().filter_many(messages)
         try:
+            if self._in_blocks:
+                return Block(self._encoder.encode_lines(messages), len(messages))  # type: ignore[return-value]
             return [*map(self._encoder.encode, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)

@@ -12,8 +12,8 @@ from message_passing.codecs._text import (
     TextEncoder,
     becomes_text,
     checked_block,
+    decode_one,
     decoded,
-    look_like_objects,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -37,7 +37,6 @@ class JSONLinesDecoder(Decoder):
     def on_init(self) -> None:
         """Nobody has said yet that nobody looks."""
         super().on_init()
-        self._decode_lines = msgspec.json.Decoder().decode_lines
         self._nobody_looks = False
 
     def on_open(self) -> None:
@@ -55,16 +54,11 @@ class JSONLinesDecoder(Decoder):
         block = b"".join([one if one.endswith(b"\n") else one + b"\n" for one in messages])
         if self._nobody_looks:
             return checked_block(block) or self._line_by_line(messages)
-        lines = Lines.of_block(block)
-        if look_like_objects(lines):
-            try:
-                found: list[Any] = self._decode_lines(block)
-            except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                pass  # which line it was is found by the careful road
-            else:
-                if len(found) == len(lines):
-                    return found
-        return self._line_by_line(messages)
+        try:
+            found = [*map(decode_one, block.split(b"\n")[:-1])]
+        except Exception:  # noqa: BLE001 - which line it was is found by the careful road
+            return self._line_by_line(messages)
+        return found if None not in found else self._line_by_line(messages)
 
     def _line_by_line(self, messages: list[Any]) -> list[Any]:
         found = []

@@ -14,6 +14,10 @@ from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.receiving import Receiver
 
 _FIRST_BATCH, _LARGEST_BATCH = 16, 1000
+_BATCH_BYTES = 256 * 1024
+"""About how many bytes a batch may have: more of them leave the processor's cache before they are written."""
+
+_SAMPLED = 16
 _BATCH_TIME = 0.05
 """Seconds that a batch may take before the next one is made smaller, so that signals are soon obeyed."""
 
@@ -71,7 +75,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 began = time.monotonic()
                 self.emit(batch)
                 await self.drain()
-                size = _next_size(size, time.monotonic() - began)
+                size = _next_size(size, batch, time.monotonic() - began)
                 await asyncio.sleep(0)  # other inputs have their turn, however flooded this one is
         finally:
             loop.remove_reader(self._receiver.file_descriptor)
@@ -90,7 +94,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
         self._receiver.close()
 
 
-def _next_size(size: int, took: float) -> int:
+def _next_size(size: int, batch: list[bytes], took: float) -> int:
     if took > _BATCH_TIME:
         return max(1, size // 2)
-    return min(_LARGEST_BATCH, size * 2)
+    sample = batch[::_SAMPLED]
+    fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
+    return max(1, min(_LARGEST_BATCH, size * 2, fitting))

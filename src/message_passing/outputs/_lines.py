@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import EncodingError
 from message_passing.flow import Output
-from message_passing.lines import Lines
+from message_passing.lines import Block, Lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from message_passing.component import Component
 
 
@@ -33,9 +35,9 @@ def as_bytes(message: Any) -> bytes:
     )
 
 
-def all_as_bytes(component: Component, messages: list[Any]) -> list[bytes]:
+def all_as_bytes(component: Component, messages: Sequence[Any]) -> Sequence[bytes]:
     """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
-    if isinstance(messages, Lines) or {*map(type, messages)} == {bytes}:
+    if isinstance(messages, (Lines, Block)) or {*map(type, messages)} == {bytes}:
         return messages
     taken: list[bytes] = []
     refused: list[Any] = []
@@ -51,9 +53,11 @@ def all_as_bytes(component: Component, messages: list[Any]) -> list[bytes]:
     return taken
 
 
-def as_block(component: Component, messages: list[Any], end: bytes = b"\n") -> tuple[bytes, list[bytes]]:
+def as_block(
+    component: Component, messages: Sequence[Any], end: bytes = b"\n"
+) -> tuple[bytes, Sequence[bytes]]:
     """A batch as one block, each message followed by `end`, and the messages that are in it."""
-    if isinstance(messages, Lines) and end == b"\n":
+    if isinstance(messages, (Lines, Block)) and end == b"\n":
         return messages.block, messages
     lines = all_as_bytes(component, messages)
     return end.join([*lines, b""]), lines
@@ -80,7 +84,7 @@ def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
     return len(data), None
 
 
-def unfinished(lines: list[bytes], written: int) -> list[bytes]:
+def unfinished(lines: Sequence[bytes], written: int) -> Sequence[bytes]:
     """Those of a block's lines that are not in its first `written` bytes; only a last newline may lack."""
     end = 0
     for index, line in enumerate(lines):
@@ -110,7 +114,7 @@ class DescriptorOutput(Output):
         if error:
             self.refused(error, unfinished(lines, written - len(repair)))
 
-    def refused(self, error: OSError, lines: list[bytes]) -> None:
+    def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Count and report what the system would not write."""
         self.fail(error, lines)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError
 from message_passing.options import option
 from message_passing.outputs._lines import DescriptorOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class FileOutput(DescriptorOutput):
@@ -20,6 +23,7 @@ class FileOutput(DescriptorOutput):
     """
 
     name = "File"
+    takes_blocks = True
     example = MappingProxyType({"filename": "messages.log"})
 
     filename: str = option(description="Path of the file to write.", min_length=1)
@@ -53,7 +57,7 @@ class FileOutput(DescriptorOutput):
         """One write for the batch."""
         self.write_lines(self._fd, messages)
 
-    def refused(self, error: OSError, lines: list[bytes]) -> None:
+    def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Say which file it was."""
         error.filename = self.filename
         super().refused(error, lines)

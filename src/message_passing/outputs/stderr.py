@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.outputs._lines import DescriptorOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class StderrOutput(DescriptorOutput):
@@ -31,7 +34,7 @@ class StderrOutput(DescriptorOutput):
             sys.stderr.flush()
         self.write_lines(self.fd, messages)
 
-    def refused(self, error: OSError, lines: list[bytes]) -> None:
+    def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Nobody listens, which is no reason to stop; anything else is a failure."""
         if error.errno in (errno.EPIPE, errno.EBADF):
             self.metrics.dropped["closed"] += len(lines)

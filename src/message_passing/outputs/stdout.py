@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.errors import OpenError, OutputClosedError
 from message_passing.outputs._lines import DescriptorOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class StdoutOutput(DescriptorOutput):
@@ -18,6 +21,7 @@ class StdoutOutput(DescriptorOutput):
     """
 
     name = "STDOUT"
+    takes_blocks = True
 
     fd: ClassVar[int] = 1
     """The file descriptor that is written; a subclass may name another."""
@@ -41,7 +45,7 @@ class StdoutOutput(DescriptorOutput):
             sys.stdout.flush()
         self.write_lines(self.fd, messages)
 
-    def refused(self, error: OSError, lines: list[bytes]) -> None:
+    def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """A reader that has gone ends the chain; anything else is a failure.
 
         Raises:

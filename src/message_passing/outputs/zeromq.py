@@ -99,17 +99,17 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
-        messages = all_as_bytes(self, messages)
-        self.metrics.received += carried(messages) - len(messages)
+        taken = all_as_bytes(self, messages)
+        self.metrics.received += carried(taken) - len(taken)
         if self._parents:
-            self.metrics.dropped["bound by the parent process"] += carried(messages)
+            self.metrics.dropped["bound by the parent process"] += carried(taken)
             return
         if self._flows is None:
             self._flows = _in_event_loop()
             if self._flows:
                 self._let_flow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
-            sender.send_many(messages)
+            sender.send_many(taken)
             if sender.held:
                 holder.look_after()
 
