@@ -22,9 +22,11 @@ check: $(VENV)/dev
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/completion.py --check
 
-bench: $(VENV)/test debian-peers
+bench: $(VENV)/test
+	sh scripts/debian-peers.sh libzmq3-dev rsyslog rsyslog-czmq
 	$(BIN)/python benchmarks/against_perl.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/compression.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/handlers/requirements.txt
 	cd benchmarks && ../$(BIN)/python -m handlers
 	cd benchmarks && ../$(BIN)/python -m speed

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages with the real peers that tests run against, if any is missing and we are root.
+# usage: debian-peers.sh [PACKAGE...]
+# Installs these Debian packages and those with the real peers that tests run against, if any is missing and we are root.
 # Without them, the tests that need them say so and are left out; with CI set, they fail.
 set -eu
 packages="libmessage-passing-perl libmessage-passing-zeromq-perl liblog-dispatch-message-passing-perl
     libmessage-passing-filter-regexp-perl libcrypt-cbc-perl libcrypt-blowfish-perl libcryptx-perl
-    libcompress-bzip2-perl openssl zsh iproute2 nftables systemd gcc libc6-dev"
+    libcompress-bzip2-perl openssl zsh iproute2 nftables systemd gcc libc6-dev $*"
 
 command -v dpkg-query >/dev/null || { echo "not Debian: tests against the Perl original may be left out"; exit 0; }
 missing=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -57,11 +58,13 @@ def counted(work: Callable[[], object]) -> tuple[int, int]:
             found[event] += 1
 
     before = sys.getprofile()
+    gc.disable()  # its callbacks would be counted
     sys.setprofile(on_event)
     try:
         work()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return found["call"], found["c_call"]
 
 
