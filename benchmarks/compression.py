@@ -63,7 +63,9 @@ def main() -> None:
     sample = lines(parser.parse_args().count)
     size = statistics.fmean(map(len, sample))
     print(f"{len(sample)} lines of {size:.0f} bytes, {BATCH} at a time\n")
-    print("| encoders | messages | bytes a line | of those of single lines | µs a line |\n|---|---|---|---|---|")
+    print(
+        "| encoders | messages | bytes a line | of those of single lines | µs a line |\n|---|---|---|---|---|"
+    )
     whole = on_the_wire(sample)
     for name, make in WAYS.items():
         count, total, micros = measured(make, sample)

@@ -118,9 +118,7 @@ CONTENDERS = {
     FILTERED: Contender(
         ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
     ),
-    FRAMES: Contender(
-        ours("--decoder", "Null", "--encoder", "Null"), frame=FRAME, targets=((C, 1.4, 3.0),)
-    ),
+    FRAMES: Contender(ours("--decoder", "Null", "--encoder", "Null"), frame=FRAME, targets=((C, 1.4, 3.0),)),
     LINES: Contender(ours("--decoder", "JSONLines"), frame=FRAME, targets=((C, 1.4, 3.0),)),
     LINES_FILTERED: Contender(
         ours("--decoder", "JSONLines", *TAGGER), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)

@@ -101,6 +101,10 @@ class Component(_Declaring):
         """The components it hands messages to."""
         return ()
 
+    def remarks(self) -> Sequence[str]:
+        """What the command tells at the end, besides what this component lost itself: a line each."""
+        return ()
+
     # The doors
 
     def open(self) -> None:

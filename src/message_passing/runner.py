@@ -186,7 +186,7 @@ def run_message_server(*chains: Chain | Input) -> None:
 
 
 def losses(components: Sequence[Component]) -> list[str]:
-    """A line for each component that lost messages: how many, and why."""
+    """A line for each component that lost messages: how many, and why. And what components remark."""
     lines = []
     for component in components:
         reasons = {**component.metrics.dropped}
@@ -195,4 +195,5 @@ def losses(components: Sequence[Component]) -> list[str]:
         if total := sum(reasons.values()):
             why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
             lines.append(f"{component.label} lost {total} message{'s' if total > 1 else ''}: {why}")
+        lines += [f"{component.label}: {remark}" for remark in component.remarks()]
     return lines

@@ -18,14 +18,14 @@ _message_passing() {
     case "${previous//-/_}" in
         __input) words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         __output) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        __filter) words='All Delay Key Mangle Null Regexp T ToLogstash' ;;
+        __filter) words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
         __decoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         __encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         __error) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         __error_encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         __io_priority) words='none be rt idle' ;;
         __completion) words='bash zsh' ;;
-        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
         __user)
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;

@@ -3,14 +3,14 @@
 
 _message_passing_input() { compadd -- FileTail Null Socket::UDP STDIN ZeroMQ }
 _message_passing_output() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
-_message_passing_filter() { compadd -- All Delay Key Mangle Null Regexp T ToLogstash }
+_message_passing_filter() { compadd -- All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash }
 _message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
 _message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
 _message_passing_error() { compadd -- Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ }
 _message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
-_message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
+_message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
 
 _message_passing() {
     _arguments \

@@ -87,7 +87,7 @@ class MessagePassing(Script):
         return HELP.format(
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
-            filter=_names("filter", 62, default=DEFAULTS["filter"]),
+            filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
             encoder=_names("encoder", 46, lines=2, default=DEFAULTS["encoder"]),
         )
 
@@ -104,8 +104,7 @@ Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --describe [NAME]  the components, or one of them with its options
-  --workers N (processes)  --completion bash|zsh  --version  --help
+  --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT

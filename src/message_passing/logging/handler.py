@@ -6,12 +6,12 @@ import logging
 import os
 import socket
 import sys
-import time
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
+from message_passing.identity import sender_name
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import (
     PLAIN,
@@ -197,9 +197,8 @@ def _encoder(
     fields: FieldsOption, service: str, largest: int, *, identity: bool
 ) -> Callable[[Entry | Taken], bytes]:
     """What encodes in this process: made after a fork again, since the process id is another."""
-    host, process = socket.gethostname(), os.getpid()
-    sender = f"{host}:{process}:{time.time_ns():x}" if identity else None
-    return item_encoder(fields, Origin(host, service, process, sender), largest)
+    origin = Origin(socket.gethostname(), service, os.getpid(), sender_name() if identity else None)
+    return item_encoder(fields, origin, largest)
 
 
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:
