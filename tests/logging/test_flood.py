@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from logs import receiver, run, silent
 from message_passing.logging import ZeroMQHandler
 from message_passing.logging.pace import TICK
@@ -11,8 +13,6 @@ from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_flood_loses_nothing_while_the_receiver_takes_it(tmp_path: Path) -> None:
@@ -31,6 +31,14 @@ def test_a_flood_loses_nothing_while_the_receiver_takes_it(tmp_path: Path) -> No
         assert silent(run(program, there.endpoint, timeout=60))
         wait_for(lambda: there.path.read_bytes().count(b"\n") >= 100_000, 20)
         assert [record["sequence"] for record in there.records()] == list(range(1, 100_001))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100, 10_000, 1_000_000])
+def test_callers_help_before_the_queue_is_full(limit: int) -> None:
+    """However little it holds: the last record for which there is room finds it crowded."""
+    handler = ZeroMQHandler(connect="tcp://127.0.0.1:9", socket_hwm=limit, linger=0)
+    assert handler._shipper.crowded < limit - 1
+    handler.close()
 
 
 def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:

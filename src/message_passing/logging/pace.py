@@ -23,7 +23,8 @@ BITE = 100
 """Records that the thread deals with before it lets others have the lock."""
 
 HELP_ABOVE = 8000
-"""Records in the queue above which callers help, or four fifths of the high-water mark if that is less."""
+"""Records in the queue above which callers help, or four fifths of the high-water mark if that is less, or
+all but two."""
 
 BURST = 500
 """Records in one tick that are a burst: the thread leaves the processor to the application until it is over."""

@@ -64,7 +64,7 @@ class Shipper:
         self.queue: deque[Entry | Taken] = deque()
         self.limit: float = self._settings.hwm or float("inf")
         self.due = 0.0
-        self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8)
+        self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8, self.limit - 2)
         self.sequence = itertools.count(1)
         self.failed = 0
         self._report = Report(self._report_interval)
