@@ -101,8 +101,12 @@ def collecting(faults: list[Fault], place: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def needs_extra(extra: str) -> Iterator[None]:
+def needs_extra(extra: str, package: str = "") -> Iterator[None]:
     """Around the import of an optional dependency: its absence says which extra to install.
+
+    Args:
+        extra: the extra.
+        package: what it is called, where that is not its first module's name.
 
     Raises:
         ComponentError: the import failed.
@@ -110,9 +114,9 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        package = (error.name or "").partition(".")[0]
+        missing = package or (error.name or "").partition(".")[0]
         raise ComponentError(
-            f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
+            f"this needs the package {missing!r}: install it with `pip install 'message-passing[{extra}]'`"
         ) from error
 
 

@@ -99,6 +99,10 @@ def test_permission_denied() -> None:
         ("psutil", "io-priority", [*STDIN_TO_STDOUT, "--io_priority", "be"], "--io_priority"),
         ("yaml", "yaml", ["--configfile", "numbers.yaml"], "numbers.yaml"),
         ("cryptography", "crypt", [*STDIN_TO_STDOUT, "--encoder", "Crypt::CBC"], "--encoder"),
+        pytest.param(
+            *("backports.zstd", "zstd", [*STDIN_TO_STDOUT, "--encoder", "Zstd"], "--encoder"),
+            marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python has it"),
+        ),
     ],
 )
 def test_a_missing_extra(folder: Path, package: str, extra: str, words: list[str], place: str) -> None:

@@ -11,7 +11,7 @@ from message_passing.errors import DecodingError, needs_extra
 from message_passing.flow import Decoder, Encoder
 from message_passing.options import option
 
-with needs_extra("zstd"):
+with needs_extra("zstd", "backports.zstd"):
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
