@@ -27,13 +27,17 @@ def test_hundreds_of_interruptions() -> None:
         signal.signal(signal.SIGALRM, on_alarm)
         handler = add(socket_hwm=0, linger=10_000)
         interrupted, number = [], 0
+        def log_all():
+            global armed, number
+            armed = True
+            while number < 30000:
+                number += 1
+                logging.info("%d", number)
+            armed = False
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
         while number < 30000:
             try:
-                armed = True
-                while number < 30000:
-                    number += 1
-                    logging.info("%d", number)
+                log_all()
             except Interruption:
                 interrupted.append(number)
         armed = False

@@ -73,6 +73,14 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
+        moved, left = False, min(most, len(queue))
+        while True:
+            moved = self._deliver_some(queue, min(left, _BATCH)) or moved
+            left -= _BATCH
+            if left <= 0:
+                return moved
+
+    def _deliver_some(self, queue: deque[Entry | Taken], most: int) -> bool:
         self._take(queue, most)
         moved, before = bool(self._items), self.sent
         if self._is_open():

@@ -107,6 +107,7 @@ class Shipper:
             return
         try:
             turn.at_work = True
+            turn.idle_since = 0.0
             self._helped = True
             self._pump(pace.HELP)
         finally:
@@ -196,6 +197,7 @@ class Shipper:
         """Deliver what is in the queue. Whose turn it is may call it, once; whether anything moved."""
         try:
             self._turn.at_work = True
+            self._turn.idle_since = 0.0
             return self._pump(most)
         finally:
             self._turn.at_work = False
@@ -223,6 +225,7 @@ class Shipper:
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
             self._turn.at_work = True
+            self._turn.idle_since = 0.0
             if self._delivery and not self._closed:  # another thread may have closed meanwhile
                 self._releases.append(self._delivery.finish(self.queue, deadline))
             self._closed = True
@@ -259,6 +262,7 @@ class Shipper:
         if self._turn.take(0.1):
             try:
                 self._turn.at_work = True
+                self._turn.idle_since = 0.0
                 self._losses.count_refused()
             finally:
                 self._turn.at_work = False

@@ -15,7 +15,7 @@ FORGOTTEN = 3.0
 """Seconds for which a lock must be seen held with nobody at work. Between the two steps a thread may have to
 wait for its turn among many others."""
 
-_GLANCE, _GLANCES = 0.02, 10
+_GLANCE, _GLANCES = 0.02, 25
 """Seconds between two looks of somebody who waits, and how many with nobody at work are enough for it."""
 
 
@@ -26,16 +26,21 @@ class Turn:
 
         try:
             turn.at_work = True
+            turn.idle_since = 0.0
             ...
         finally:
             turn.at_work = False
             turn.lock.release()
+
+    Attributes:
+        at_work: whether somebody is.
+        idle_since: when the lock was first seen held with nobody at work; 0 if not since it was taken last.
     """
 
     def __init__(self) -> None:
         self.at_work = False
         self.lock = threading.Lock()
-        self._idle_since = 0.0
+        self.idle_since = 0.0
 
     def take(self, timeout: float) -> bool:
         """Take it, waiting so many seconds at most; whether that worked."""
@@ -51,11 +56,11 @@ class Turn:
     def look(self) -> None:
         """Who did not get it without waiting looks whether it was forgotten."""
         if self.at_work:
-            self._idle_since = 0.0
-        elif not self._idle_since:
-            self._idle_since = time.monotonic()
-        elif time.monotonic() - self._idle_since > FORGOTTEN:
-            self._idle_since = 0.0
+            self.idle_since = 0.0
+        elif not self.idle_since:
+            self.idle_since = time.monotonic()
+        elif time.monotonic() - self.idle_since > FORGOTTEN:
+            self.idle_since = 0.0
             self._give_up_for_lost()
 
     def _give_up_for_lost(self) -> None:
