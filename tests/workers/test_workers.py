@@ -201,7 +201,7 @@ def test_the_named_form_says_what_to_do_instead(folder: Path) -> None:
         (["--workers", "-1"], "--workers: option 'workers'"),
         (["--workers", "many"], "--workers: option 'workers'"),
         (["--filter", "+mine:Locked"], "worker pool: Locked filter: the database is locked"),
-        (["--filter", "+mine:Leaves"], "worker pool: worker 1 (process "),
+        (["--filter", "+mine:Leaves"], "worker pool: worker "),
         (["--output_options", "x=1"], "--output_options.x: STDOUT output has no option 'x'"),
     ],
 )
