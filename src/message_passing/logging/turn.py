@@ -55,11 +55,12 @@ class Turn:
 
     def look(self) -> None:
         """Who did not get it without waiting looks whether it was forgotten."""
+        since = self.idle_since  # read once: whoever takes the lock sets it back at any moment
         if self.at_work:
             self.idle_since = 0.0
-        elif not self.idle_since:
+        elif not since:
             self.idle_since = time.monotonic()
-        elif time.monotonic() - self.idle_since > FORGOTTEN:
+        elif time.monotonic() - since > FORGOTTEN and self.idle_since == since:
             self.idle_since = 0.0
             self._give_up_for_lost()
 
