@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -188,6 +189,32 @@ def test_a_signal_stops_a_server_and_is_then_as_it_was(number: int) -> None:
 
     run_message_server(Scripted(steps=kill, output_to=Kept()))
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_interrupts_nothing_is_obeyed_at_once() -> None:
+    """One that comes just before the loop waits, or in another thread, does not end that waiting by itself."""
+    server = Server([Scripted(steps=lambda _: asyncio.Event().wait())])
+    ready, late = threading.Event(), threading.Event()
+
+    def end_it() -> None:
+        ready.wait()
+        os.kill(os.getpid(), signal.SIGTERM)  # taken by this thread: the main one has blocked it
+        if not late.wait(10):
+            server.stop()
+
+    other = threading.Thread(target=end_it)
+    other.start()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with obey_signals(server):
+            began = time.monotonic()
+            server.run(on_ready=lambda: asyncio.get_running_loop().call_later(0.1, ready.set))
+            took = time.monotonic() - began
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        late.set()
+        other.join()
+    assert took < 5
 
 
 def test_in_a_thread_signals_are_left_alone() -> None:

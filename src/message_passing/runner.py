@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Server:
             on_end: called when no more will be taken, and what was taken is still to be passed on.
         """
         with _rare_collections():
-            asyncio.run(self._serve(on_ready, on_end))
+            asyncio.run(self._run(on_ready, on_end))
 
     def stop(self) -> None:
         """Ask it to stop, from a signal handler or any thread."""
@@ -73,6 +74,10 @@ class Server:
         """Ask every component to reopen what it may, from a signal handler or any thread."""
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reopen)
+
+    async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
+        with _woken_by_signals():
+            await self._serve(on_ready, on_end)
 
     async def _serve(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -109,6 +114,31 @@ class Server:
                 component.reopen()
             except Exception as error:  # noqa: BLE001 - the others must still be reopened
                 component.report(error)
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[None]:
+    """Within the block, a signal wakes the event loop, whenever it comes.
+
+    Python's handlers run between two instructions. One whose signal came after the last of them and before
+    the loop began to wait would not run until something else happens: a SIGTERM that is not obeyed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    hear, ring = socket.socketpair()
+    hear.setblocking(False)
+    ring.setblocking(False)
+    loop.add_reader(hear, hear.recv, 4096)
+    before = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        loop.remove_reader(hear)
+        hear.close()
+        ring.close()
 
 
 @contextmanager
