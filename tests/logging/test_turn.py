@@ -13,7 +13,7 @@ class SetBackMeanwhile(Turn):
     _looks = 0
 
     @property
-    def idle_since(self) -> float:  # type: ignore[override]
+    def idle_since(self) -> float:
         """Long ago at the first look, and set back at the next."""
         self._looks += 1
         return time.monotonic() - 2 * FORGOTTEN if self._looks == 1 else 0.0
