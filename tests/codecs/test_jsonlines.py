@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
@@ -77,6 +77,10 @@ def test_a_chain_that_looks_and_one_that_does_not(batch: list[bytes]) -> None:
 
 
 @given(st.lists(frames, max_size=3))
+@example([b"{} {}\n{\n}"])  # as many values as lines, and yet not one on each
+@example([b'{"a":\n1}\n{}'])
+@example([b"{}\n\n{}"])
+@example([b"{}\n{}\n"])
 def test_line_by_line_is_what_the_json_decoder_says_of_each(batch: list[bytes]) -> None:
     """A line is a message if the decoder JSON takes it for one, and fails otherwise."""
     lines = [line for frame in batch for line in frame.split(b"\n") if line and not line.isspace()]

@@ -14,6 +14,7 @@ from message_passing.codecs._text import (
     checked_block,
     decode_one,
     decoded,
+    decoded_block,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -54,6 +55,8 @@ class JSONLinesDecoder(Decoder):
         block = b"".join([one if one.endswith(b"\n") else one + b"\n" for one in messages])
         if self._nobody_looks:
             return checked_block(block) or self._line_by_line(messages)
+        if objects := decoded_block(block):
+            return objects
         try:
             found = [*map(decode_one, block.split(b"\n")[:-1])]
         except Exception:  # noqa: BLE001 - which line it was is found by the careful road

@@ -68,20 +68,23 @@ class Receiver:
         """What is ready, at most `limit` messages; an empty list when nothing is."""
         batch: list[bytes] = []
         take = batch.append
-        receive = self._socket.recv
+        frames = map(self._socket.recv, repeat(_NOBLOCK, limit))  # a call less for each than a loop over `recv`
         with self._lock:
             try:
-                for _ in repeat(None, limit):
-                    frame = receive(_NOBLOCK)
+                if not self._join:
+                    batch.extend(frames)
+                for frame in frames:
                     # Asking whether more frames follow costs more than receiving one. A JSON object is
                     # a message by itself whatever follows, so only other frames are asked about.
-                    if self._join and (not frame or frame[0] != _OBJECT_START):
-                        while self._socket.getsockopt(zmq.RCVMORE):
-                            frame = receive(_NOBLOCK)
-                    take(frame)
+                    take(frame if frame and frame[0] == _OBJECT_START else self._last_of(frame))
             except zmq.Again:
                 pass
         return batch
+
+    def _last_of(self, frame: bytes) -> bytes:
+        while self._socket.getsockopt(zmq.RCVMORE):
+            frame = self._socket.recv(_NOBLOCK)
+        return frame
 
     def stop_listening(self) -> None:
         """Let no new sender in; what has arrived can still be received."""
