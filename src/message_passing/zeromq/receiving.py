@@ -68,7 +68,9 @@ class Receiver:
         """What is ready, at most `limit` messages; an empty list when nothing is."""
         batch: list[bytes] = []
         take = batch.append
-        frames = map(self._socket.recv, repeat(_NOBLOCK, limit))  # a call less for each than a loop over `recv`
+        frames = map(
+            self._socket.recv, repeat(_NOBLOCK, limit)
+        )  # a call less for each than a loop over `recv`
         with self._lock:
             try:
                 if not self._join:
