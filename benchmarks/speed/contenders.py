@@ -20,6 +20,8 @@ FILTERED, FRAMES = "ours, JSON, a user's filter", "ours, JSON Lines, raw"
 LINES = "ours, JSON Lines, each line checked"
 LINES_FILTERED = "ours, JSON Lines, a user's filter"
 TAGGER = ["--filter", "+slowlog:Tagger"]
+# As many lines may be read ahead as with single lines, as the guide advises: the high-water mark counts frames.
+FRAMED = ["--input_options", "socket_hwm=50"]
 
 Command = Callable[[int, Path], list[str]]
 """The words of a command, given the port to bind and the file to write."""
@@ -118,9 +120,11 @@ CONTENDERS = {
     FILTERED: Contender(
         ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
     ),
-    FRAMES: Contender(ours("--decoder", "Null", "--encoder", "Null"), frame=FRAME, targets=((C, 1.4, 3.0),)),
-    LINES: Contender(ours("--decoder", "JSONLines"), frame=FRAME, targets=((C, 1.4, 3.0),)),
+    FRAMES: Contender(
+        ours("--decoder", "Null", "--encoder", "Null", *FRAMED), frame=FRAME, targets=((C, 1.4, 3.0),)
+    ),
+    LINES: Contender(ours("--decoder", "JSONLines", *FRAMED), frame=FRAME, targets=((C, 1.4, 3.0),)),
     LINES_FILTERED: Contender(
-        ours("--decoder", "JSONLines", *TAGGER), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)
+        ours("--decoder", "JSONLines", *TAGGER, *FRAMED), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)
     ),
 }

@@ -52,7 +52,7 @@ class JSONLinesDecoder(Decoder):
         """The objects in a batch of messages; when a line is not well-formed JSON, go line by line."""
         if not {*map(type, messages)} <= _BYTES:
             return self._line_by_line(messages)
-        block = b"".join([one if one.endswith(b"\n") else one + b"\n" for one in messages])
+        block = _joined(messages)
         if self._nobody_looks:
             return checked_block(block) or self._line_by_line(messages)
         if objects := decoded_block(block):
@@ -133,6 +133,13 @@ class JSONLinesEncoder(TextEncoder):
             except MessageError as error:
                 self.fail(error, [message])
         return Lines(texts)
+
+
+def _joined(frames: list[bytes]) -> bytes:
+    """All lines of some frames, whose last ones may or may not have their newline."""
+    if [frame for frame in frames if frame.endswith(b"\n")]:
+        return b"".join([frame if frame.endswith(b"\n") else frame + b"\n" for frame in frames])
+    return b"\n".join([*frames, b""])
 
 
 def _on_one_line(text: bytes) -> bytes:
