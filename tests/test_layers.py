@@ -19,6 +19,12 @@ ROWS = [
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""
 
+LATE = {
+    # Every application that logs imports the handler; keys, networks and their file names cost 15 ms more.
+    "logging.handler": ("from message_passing.zeromq.security import security_of",),
+}
+"""Imports of ours that a function may have, for the time that they take and not to hide a cycle."""
+
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 
@@ -100,7 +106,8 @@ def test_no_function_imports_a_module_of_ours(name: str) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for inner in ast.walk(node):
                 text = ast.unparse(inner) if isinstance(inner, ast.Import | ast.ImportFrom) else ""
-                assert "message_passing" not in text, f"{name}.{node.name}: {text}"
+                if text not in LATE.get(name, ()):
+                    assert "message_passing" not in text, f"{name}.{node.name}: {text}"
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

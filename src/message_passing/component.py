@@ -101,6 +101,10 @@ class Component(_Declaring):
         """The components it hands messages to."""
         return ()
 
+    def cautions(self) -> Sequence[str]:
+        """What whoever starts it should know, though it is no mistake: a sentence each, told once."""
+        return ()
+
     def remarks(self) -> Sequence[str]:
         """What the command tells at the end, besides what this component lost itself: a line each."""
         return ()

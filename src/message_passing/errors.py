@@ -10,6 +10,7 @@ MessagePassingError
 ├── MessageError            one message that could not be handled; goes to the error chain
 │   ├── DecodingError
 │   └── EncodingError
+├── PeerError               a peer that was refused, or refuses us: told, and then life goes on
 └── OutputClosedError       whoever read our output has gone (SIGPIPE): the chain ends quietly
 """
 
@@ -85,6 +86,10 @@ class DecodingError(MessageError):
 
 class EncodingError(MessageError):
     """A message holds something that the encoder cannot write."""
+
+
+class PeerError(MessagePassingError):
+    """A ZeroMQ peer was refused, or refuses us, or is not understood; the socket goes on without it."""
 
 
 class OutputClosedError(MessagePassingError):

@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -205,6 +206,8 @@ def run_message_server(*chains: Chain | Input) -> None:
     for chain in chains:
         heads += chain.build() if isinstance(chain, Chain) else [chain]
     server = Server(heads)
+    for text in cautions(server.components):
+        sys.stderr.write(f"message-passing: warning: {text}\n")
     with obey_signals(server):
         try:
             open_all(heads, errors=True)
@@ -213,6 +216,11 @@ def run_message_server(*chains: Chain | Input) -> None:
             close_all(heads, errors=True)
     if server.failures:
         raise server.failures[0][1]
+
+
+def cautions(components: Sequence[Component]) -> list[str]:
+    """What whoever starts these components should know, each thing once."""
+    return list(dict.fromkeys(text for component in components for text in component.cautions()))
 
 
 def losses(components: Sequence[Component]) -> list[str]:

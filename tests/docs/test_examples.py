@@ -112,7 +112,7 @@ def test_the_named_form_runs(tmp_path: Path) -> None:
     (line,) = [message for message in messages if "n" not in message]
     assert (line["@message"], line["@tags"]) == ("<13>a line", ["syslog"])
     assert json.loads(failed.read_text())["packed_data"] == "no JSON"
-    assert screen.read_text().startswith('{"level":"error","n":2}\n')
+    assert '\n{"level":"error","n":2}\n' in f"\n{screen.read_text()}"
 
 
 def test_the_yaml_file_is_the_distributor(tmp_path: Path) -> None:

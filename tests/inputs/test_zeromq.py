@@ -229,7 +229,7 @@ def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> No
 
 
 def test_batches_of_large_messages_are_small() -> None:
-    """About a quarter of a MiB, and one message at least."""
-    assert _next_size(1000, [bytes(65536)] * 100, 0.0) == 4
+    """About 160 KiB, and one message at least."""
+    assert _next_size(1000, [bytes(65536)] * 100, 0.0) == 2
     assert _next_size(1000, [bytes(10_000_000)], 0.0) == 1
     assert _next_size(1000, [b""], 0.0) == 1000

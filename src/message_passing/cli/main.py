@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing import options as option_rules
+from message_passing.cli import keys
 from message_passing.cli.completion import completion
 from message_passing.cli.describe import describe
 from message_passing.cli.script import CLIComponent, Script
@@ -106,7 +107,7 @@ Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
-Examples:
+Encryption: message-passing keys --help. Examples:
   message-passing --input STDIN --output STDOUT
   message-passing --input STDIN \\
       --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558
@@ -136,4 +137,7 @@ def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> li
 
 def main() -> NoReturn:
     """The entry point of both command names."""
-    MessagePassing.start(sys.argv[1:])
+    words = sys.argv[1:]
+    if words[:1] == ["keys"]:
+        sys.exit(keys.main(words[1:]))
+    MessagePassing.start(words)

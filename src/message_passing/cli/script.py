@@ -37,7 +37,7 @@ from message_passing.cli.systemd import notify
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.options import option
-from message_passing.runner import Server, losses, obey_signals
+from message_passing.runner import Server, cautions, losses, obey_signals
 from message_passing.version import __version__
 from message_passing.workers.attended import attended, with_parts
 
@@ -201,6 +201,8 @@ class Script:
                 component.preflight()
         if faults or not heads:
             raise UserError(*dict.fromkeys(faults))
+        for text in cautions(in_order(heads, errors=True)):
+            tell(f"{self.title()}: warning: {text}\n")
         return heads, identity
 
     def _build(self) -> list[Input]:

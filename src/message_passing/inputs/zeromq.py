@@ -8,6 +8,7 @@ import time
 from types import MappingProxyType
 from typing import Literal
 
+from message_passing.errors import DecodingError, Fault, OptionError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
@@ -48,12 +49,27 @@ class ZeroMQInput(ZeroMQComponent, Input):
         default="last", description="What of a message of several frames is the message."
     )
 
+    key_field: str = option(
+        default="",
+        description="Field that is set in each message to the name of the key that it was sent with (with `allow` or "
+        "PLAIN: the address, or user). Messages must then be JSON objects when they arrive. It costs some speed.",
+    )
+
     def on_init(self) -> None:
-        """Prepare the receiver."""
+        """Prepare the receiver.
+
+        Raises:
+            OptionError: `key_field` is given, and nobody is asked who he is.
+        """
         super().on_init()
+        if self.key_field and not (self._security and self._security.asks):
+            text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
+            raise OptionError(Fault(text, "key_field"))
         prefixes = tuple(prefix.encode() for prefix in self.subscribe)
         self._receiver = Receiver(
-            self.settings(self.socket_type, subscribe=prefixes), join_frames=self.multipart == "last"
+            self.settings(self.socket_type, subscribe=prefixes),
+            join_frames=self.multipart == "last",
+            key_field=self.key_field,
         )
 
     def on_open(self) -> None:
@@ -70,8 +86,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         try:
             while True:
                 ready.clear()
+                self.tell(self._receiver.notices)
                 batch = self._receiver.receive(size)
-                if not batch:
+                if self._receiver.refused:
+                    self._fail_refused()
+                elif not batch:
                     await ready.wait()
                     continue
                 began = time.monotonic()
@@ -86,10 +105,17 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """Emit what had arrived: for a PULL socket nobody else has it."""
         self._receiver.stop_listening()
         deadline = time.monotonic() + self.linger / 1000
-        while batch := self._receiver.receive(_LARGEST_BATCH):
+        while (batch := self._receiver.receive(_LARGEST_BATCH)) or self._receiver.refused:
+            self._fail_refused()
             self.emit(batch)
             if time.monotonic() > deadline:
                 break
+
+    def _fail_refused(self) -> None:
+        refused, self._receiver.refused = self._receiver.refused, []
+        if refused:
+            self.metrics.received += len(refused)
+            self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
 
     def on_close(self) -> None:
         """Close the socket."""

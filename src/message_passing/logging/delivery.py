@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.losses import Losses
     from message_passing.logging.taken import Taken
+    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import SocketSettings
 
 _BATCH = 500
@@ -32,6 +35,13 @@ _PIPE = 5000
 
 _RETRY = 1.0
 """Seconds until a socket that could not be opened is tried again."""
+
+
+def _tell(notices: Notices) -> None:
+    """Say on stderr who refuses us: nothing is delivered until somebody does something about it."""
+    for text in notices.take():
+        with contextlib.suppress(Exception):  # stderr may be closed, or full
+            sys.stderr.write(f"message-passing: log records are not delivered: {text}\n")
 
 
 class Delivery:
@@ -134,6 +144,7 @@ class Delivery:
         if self._sender is None and time.monotonic() >= self._open_after:
             pipe = min(self._settings.hwm or _PIPE, _PIPE)
             sender = Sender(replace(self._settings, hwm=pipe))
+            sender.notices.wake = partial(_tell, sender.notices)
             try:
                 sender.open()
             except (OpenError, OSError, zmq.ZMQError):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
 
     from message_passing.logging.taken import Taken
+    from message_passing.zeromq.security import SocketSecurity
 
     FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -61,6 +62,9 @@ class ZeroMQHandler(logging.Handler):
         socket_type: Literal["PUB", "PUSH"] = "PUB",
         socket_hwm: int = 10_000,
         linger: int = 1000,
+        curve_secret_key: str = "",
+        curve_server_key: str = "",
+        curve_allowed_keys: str = "",
         policy: Policy = "drop_newest",
         fields: FieldsOption = "default",
         service: str = "",
@@ -79,6 +83,9 @@ class ZeroMQHandler(logging.Handler):
             socket_type: `PUB` for SUB receivers, `PUSH` for a pool of PULL workers.
             socket_hwm: how many records may wait. 0 for no limit but memory.
             linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
+            curve_secret_key: our secret key: its file (`message-passing keys new`), the key itself, or `env:NAME`.
+            curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
+            curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
             policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
             fields: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function from dict to dict.
             service: the program's name. Default: that of its script.
@@ -91,16 +98,13 @@ class ZeroMQHandler(logging.Handler):
 
         Raises:
             OptionError: an endpoint is missing or malformed, or there is no such policy or field set.
+            OpenError: a key cannot be read, or a secret can be read by others.
         """
         _check(connect, socket_bind, socket_type, policy, fields)
+        security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
         super().__init__(level)
-        settings = SocketSettings(
-            socket_type=socket_type,
-            connect=(connect,) if connect else (),
-            bind=(socket_bind,) if socket_bind else (),
-            hwm=socket_hwm,
-            linger=linger,
-        )
+        sides = (connect,) if connect else (), (socket_bind,) if socket_bind else ()
+        settings = SocketSettings(socket_type, *sides, socket_hwm, linger, security=security)
         self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
         self._identity = identity
         self._largest = largest
@@ -179,6 +183,19 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
+
+
+def _security(secret: str, server: str, allowed: str) -> SocketSecurity | None:
+    if not (secret or server or allowed):
+        return None
+    from message_passing.zeromq.security import security_of  # noqa: PLC0415 - who does not encrypt starts sooner
+
+    found = security_of(
+        "ZeroMQHandler", curve_secret_key=secret, curve_server_key=server, curve_allowed_keys=allowed
+    )
+    if found:
+        found.check()  # now, while somebody is there to be told: the socket is opened by the first record
+    return found
 
 
 def _more(

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +20,11 @@ from message_passing.options import option
 from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
-from message_passing.zeromq.sending import Sender
+from message_passing.zeromq.sending import TOO_BIG, Sender
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from message_passing.metrics import Snapshot
 
 _PATIENCE = 1.0
@@ -80,6 +83,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         faults: list[Fault] = []
         for one in each:
             sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            sender.notices.wake = partial(self.tell, sender.notices)
             try:
                 sender.open()
             except OpenError as error:
@@ -104,6 +108,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._parents:
             self.metrics.dropped["bound by the parent process"] += carried(taken)
             return
+        if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
+            taken = self._fitting(taken)
         if self._flows is None:
             self._flows = _in_event_loop()
             if self._flows:
@@ -112,6 +118,12 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.send_many(taken)
             if sender.held:
                 holder.look_after()
+
+    def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
+        """Those that a receiver with our own limit takes; it would disconnect us for any other."""
+        fitting = [message for message in messages if len(message) <= self.maxmsgsize]
+        self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        return fitting
 
     async def drain(self) -> None:
         """Wait while a receiver that is slow takes what is queued for it."""

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from message_passing.component import Component
-from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.errors import Fault, OpenError, OptionError, PeerError
 from message_passing.options import option
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.security import SocketSecurity, cautions, security_of
+from message_passing.zeromq.sockets import Limits, SocketSettings
+
+if TYPE_CHECKING:
+    from message_passing.zeromq.notices import Notices
+
+
+_SECURITY = [one.name for one in fields(SocketSecurity)]
+_LIMITS = [one.name for one in fields(Limits)]
 
 
 class ZeroMQComponent(Component):
@@ -39,6 +48,69 @@ class ZeroMQComponent(Component):
         ge=0,
         description="How long closing may take to send what is queued, in milliseconds. 0 discards it.",
     )
+    curve_secret_key: str = option(
+        default="",
+        description="Our secret key, for encryption: a file that `message-passing keys new NAME` made, the key "
+        "itself, or `env:NAME` for either in an environment variable.",
+    )
+    curve_server_key: str = option(
+        default="",
+        description="The public key of the other side, which is the server then, in the same forms: everything "
+        "is encrypted, and nothing is sent to anybody else.",
+    )
+    curve_allowed_keys: str = option(
+        default="",
+        description="Folder with the public keys of those who may connect to us, who are the server then: see "
+        "`message-passing keys allow`. It is read at each connection. `*` allows everybody who has our public key.",
+    )
+    allow: list[str] = option(
+        default_factory=list,
+        description="Addresses and networks from which peers may connect: `10.0.0.7`, `10.0.0.0/8`. Empty for all.",
+    )
+    deny: list[str] = option(
+        default_factory=list, description="Addresses and networks from which they may not, allowed or not."
+    )
+    plain_username: str = option(
+        default="",
+        description="Name for PLAIN, which sends it and the password as they are, for all to read on the way: "
+        "only where CURVE cannot be.",
+    )
+    plain_password: str = option(default="", description="The password, or `env:NAME`.")
+    plain_passwords: str = option(
+        default="", description="File with a `name:password` on each line: those who may connect with PLAIN."
+    )
+    maxmsgsize: int = option(
+        default=Limits().maxmsgsize,
+        ge=-1,
+        description="The most bytes of a message; -1 for no limit. A peer that sends a larger one is "
+        "disconnected; an output does not send it and counts it as dropped, `too big`.",
+    )
+    handshake_ivl: int = option(
+        default=Limits().handshake_ivl,
+        ge=0,
+        description="How long a peer that connects may take to say who it is, in milliseconds; 0 for ever.",
+    )
+    heartbeat_ivl: int = option(
+        default=Limits().heartbeat_ivl,
+        ge=0,
+        description="How often a peer is asked whether it is still there, in milliseconds; 0 for never.",
+    )
+    heartbeat_timeout: int = option(
+        default=Limits().heartbeat_timeout,
+        ge=1,
+        description="How long it may take to answer before the connection is given up, in milliseconds.",
+    )
+    reconnect_ivl: int = option(
+        default=Limits().reconnect_ivl,
+        ge=1,
+        description="How soon to connect again, in milliseconds; a random time up to as long is added, so that "
+        "not all come at once.",
+    )
+    reconnect_ivl_max: int = option(
+        default=Limits().reconnect_ivl_max,
+        ge=0,
+        description="What that grows to, doubling at each failure, in milliseconds. 0 for not growing.",
+    )
     socket_builder: Callable[..., Any] | None = option(
         default=None,
         description="Called with this component and a `zmq.Context`; returns the socket, bound or connected "
@@ -53,9 +125,15 @@ class ZeroMQComponent(Component):
         """
         super().on_init()
         self._connect, self._bind = _as_tuple(self.connect), _as_tuple(self.socket_bind)
+        given = {name: getattr(self, name) for name in _SECURITY}
+        self._security = security_of(self.label, **given)
         if self.socket_builder:
             return
         faults = []
+        if self._security and any(one.startswith("inproc:") for one in self._connect + self._bind):
+            faults.append(
+                "an inproc endpoint has neither encryption nor addresses: it never leaves the process"
+            )
         if self._connect and self._bind:
             faults.append("connect and socket_bind exclude each other: a socket does one or the other")
         if not self._connect and not self._bind:
@@ -75,6 +153,15 @@ class ZeroMQComponent(Component):
         if faults := unknown_hosts(self._connect):
             raise OpenError(*faults)
 
+    def cautions(self) -> list[str]:
+        """What to say at the start about a socket that anybody may reach, or that tells passwords."""
+        return cautions(self.label, self._bind, self._security)
+
+    def tell(self, notices: Notices) -> None:
+        """Report what there is to say about peers."""
+        for text in notices.take():
+            self.report(PeerError(text))
+
     def settings(self, socket_type: str, **more: Any) -> SocketSettings:
         """What the socket is built from."""
         builder = self.socket_builder
@@ -85,6 +172,8 @@ class ZeroMQComponent(Component):
             hwm=self.socket_hwm,
             linger=self.linger,
             builder=functools.partial(builder, self) if builder else None,
+            limits=Limits(**{name: getattr(self, name) for name in _LIMITS}),
+            security=self._security,
             **more,
         )
 

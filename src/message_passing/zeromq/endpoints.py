@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from ipaddress import ip_address
 
 import zmq
 
@@ -42,6 +43,18 @@ def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
 def wants_ipv6(endpoints: tuple[str, ...]) -> bool:
     """Whether any is written as an IPv6 address, which ZMQ_IPV6 must allow first."""
     return any(endpoint.startswith("tcp://") and "[" in endpoint for endpoint in endpoints)
+
+
+def is_public(endpoint: str) -> bool:
+    """Whether an endpoint to bind can be reached from other machines, as far as its text says."""
+    match = _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+    if not match:
+        return False
+    host = match["host"].strip("[]")
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:  # `*`, the name of a network interface, or of a host
+        return host not in ("lo", "localhost")
 
 
 def unknown_hosts(endpoints: tuple[str, ...]) -> list[Fault]:

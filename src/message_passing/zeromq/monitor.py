@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import itertools
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
-
-from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
     from message_passing.zeromq.sockets import OpenSocket
 
-_EVENT = struct.Struct("=H")  # the first frame: the event, 16 bits, and its value, 32 bits
+_EVENT = struct.Struct("=HI")  # the first frame: the event, 16 bits, and its value, 32 bits
 
 _numbers = itertools.count(1)
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        number: a `zmq.EVENT_*`.
+        value: what it means depends on the event: a descriptor, a status, an error number.
+        endpoint: which of the socket's, as ZeroMQ writes it.
+    """
+
+    number: int
+    value: int
+    endpoint: str
 
 
 class Monitor:
@@ -34,15 +46,16 @@ class Monitor:
         self.events.rcvhwm = 0
         self.events.connect(address)
 
-    def read(self) -> list[int]:
-        """The events since the last time, as `zmq.EVENT_*` numbers; an empty list when there are none."""
-        found: list[int] = []
+    def read(self) -> list[Event]:
+        """The events since the last time; an empty list when there are none."""
+        found: list[Event] = []
         while True:
             try:
                 parts = self.events.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return found
-            found.append(_EVENT.unpack_from(parts[0])[0])
+            number, value = _EVENT.unpack_from(parts[0])
+            found.append(Event(number, value, parts[1].decode("utf-8", "replace")))
 
     def end(self) -> None:
         """Stop the events: whoever waits for one gets `EVENT_MONITOR_STOPPED`. From the socket's thread."""
@@ -51,26 +64,3 @@ class Monitor:
     def close(self) -> None:
         """Close the receiving end. From the thread that reads."""
         self.events.close(0)
-
-
-class PeerCount:
-    """How many peers are connected to a socket just now."""
-
-    def __init__(self, opened: OpenSocket) -> None:
-        self._monitor = Monitor(opened, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        self._count = 0
-
-    def now(self) -> int:
-        """The count, after all that has happened so far."""
-        for event in self._monitor.read():
-            self._count += 1 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else -1
-        return self._count
-
-    def close(self) -> None:
-        """Stop counting."""
-        self._monitor.end()
-        self._monitor.close()
-
-    def abandon(self) -> None:
-        """In a forked child: the events are the parent's."""
-        disown(self._monitor.events)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.keeper import Keeper
+from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.signed import receive_signed
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
@@ -23,19 +25,25 @@ _NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the en
 class Receiver:
     """One receiving socket, fenced by a lock since two threads call into it."""
 
-    def __init__(self, settings: SocketSettings, *, join_frames: bool = True) -> None:
+    def __init__(self, settings: SocketSettings, *, join_frames: bool = True, key_field: str = "") -> None:
         """Prepare it.
 
         Args:
             settings: what to open.
             join_frames: a message of several frames (topic and text, as other publishers send) counts as
                 one, its last frame; otherwise each frame is a message, as in the original.
+            key_field: a field of each message to set to its sender's name, as the doorkeeper knows it.
         """
         self._settings = settings
         self._join = join_frames
+        self._key_field = key_field
+        self.refused: list[bytes] = []
+        """Messages that came and cannot have the field: for who receives to take away."""
         self._lock = threading.Lock()
         self._open: OpenSocket | None = None
-        self._keeper: _Keeper | None = None
+        self._keeper: Keeper | None = None
+        self.notices = Notices()
+        """What there is to say to a person about peers."""
 
     def open(self) -> None:
         """Open the socket.
@@ -43,10 +51,9 @@ class Receiver:
         Raises:
             OpenError: see `OpenSocket`.
         """
-        self._open = OpenSocket(self._settings)
+        self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
-        if self._socket.type == zmq.SUB:
-            self._keeper = _Keeper(self._open, self._lock)
+        self._keeper = Keeper(self._open, self._lock, self.notices)
         try:
             with self._lock:
                 self._open.attach()
@@ -60,12 +67,18 @@ class Receiver:
         return self._open.file_descriptor if self._open else -1
 
     def on_ready(self, wake: Callable[[], object]) -> None:
-        """`wake` is called, from another thread, when messages are ready whose signal that thread took."""
+        """`wake` is called, from another thread, when messages or notices are there without a signal."""
+        self.notices.wake = wake
         if self._keeper:
             self._keeper.wake = wake
 
     def receive(self, limit: int) -> list[bytes]:
         """What is ready, at most `limit` messages; an empty list when nothing is."""
+        if self._key_field:
+            with self._lock:
+                signed, refused = receive_signed(self._socket, limit, self._key_field, join=self._join)
+            self.refused += refused
+            return signed
         batch: list[bytes] = []
         take = batch.append
         frames = map(
@@ -111,39 +124,3 @@ class Receiver:
         if self._open:
             self._open.close(0)
             self._open = None
-
-
-class _Keeper:
-    """A thread that lets a SUB socket answer new publishers while its own thread is busy.
-
-    ZeroMQ sends a subscription to a new publisher only when a call into the socket comes along. While the
-    receiving thread is busy with what it received, there is none, and all that the publisher sends is lost.
-    The monitor tells of the new publisher; one call into the socket, under its lock, is enough.
-    """
-
-    def __init__(self, opened: OpenSocket, lock: threading.Lock) -> None:
-        self.wake: Callable[[], object] = lambda: None
-        self._socket = opened.socket
-        self._lock = lock
-        self._monitor = Monitor(opened, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_MONITOR_STOPPED)
-        self._thread = threading.Thread(target=self._run, name="message-passing-keeper", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while True:
-                self._monitor.events.poll()
-                if zmq.EVENT_MONITOR_STOPPED in self._monitor.read():
-                    return
-                with self._lock:
-                    ready = int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
-                if ready:
-                    self.wake()
-        finally:
-            self._monitor.close()
-
-    def stop(self) -> None:
-        """End the thread and wait for it."""
-        with self._lock:
-            self._monitor.end()
-        self._thread.join()

@@ -22,7 +22,8 @@ import zmq
 
 from message_passing.lines import carried
 from message_passing.zeromq.direct import gil_holding_send, releasing_send
-from message_passing.zeromq.monitor import PeerCount
+from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.peers import Peers, Returning
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ SLOW_SUBSCRIBER = "slow subscriber"
 UNSENT = "unsent at close"
 
 _UNLIMITED = 1 << 62
+TOO_BIG = "too big"
+
+_LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
 _HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
 
 
@@ -48,6 +52,7 @@ class Sender:
         dropped: messages lost, by reason; of a frame as many as it carries.
         overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
             to wait for `backlog()` to go down before sending more.
+        notices: what there is to say to a person about peers.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Sender:
         self.sent = 0
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self.overflow = 0
+        self.notices = Notices()
         self._settings = settings
         self._limit = settings.hwm or _UNLIMITED
         self._delay = subscribe_delay
@@ -77,8 +83,9 @@ class Sender:
         self._prefixes: set[bytes] = set()
         self._hears = settings.socket_type == "PUB"
         self._open: OpenSocket | None = None
-        self._peers: PeerCount | None = None
-        self._opened_at = self._heard_at = 0.0
+        self._peers: Peers | None = None
+        self._returning = Returning(clock)
+        self._opened_at = self._heard_at = self._looked_at = 0.0
 
     def open(self) -> None:
         """Open the socket.
@@ -86,11 +93,11 @@ class Sender:
         Raises:
             OpenError: see `OpenSocket`.
         """
-        self._open = OpenSocket(self._settings)
+        self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
         self._hears = self._hears and self._socket.type == zmq.XPUB  # a socket_builder may make a plain PUB
-        if self._settings.bind:
-            self._peers = PeerCount(self._open)
+        if self._settings.endpoints:
+            self._peers = Peers(self._open, self.notices)
         try:
             self._open.attach()
         except BaseException:
@@ -134,6 +141,8 @@ class Sender:
 
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
+        if self._clock() - self._looked_at >= _LOOK_INTERVAL:
+            self._look()
         if not self._hears:
             # ZeroMQ looks only now and then for workers that left; one that has gone would still be dealt to.
             self._socket.getsockopt(zmq.EVENTS)
@@ -171,6 +180,7 @@ class Sender:
         self.service()
         while self._waiting and (left := deadline - self._clock()) > 0:
             self.poll(max(1, int(min(left, 0.05) * 1000)))
+            self._look()
             self.service()
         if self._waiting:
             self.dropped[UNSENT] += carried(self._waiting)
@@ -196,8 +206,19 @@ class Sender:
             self._open.abandon()
             self._open = None
 
+    def _look(self) -> None:
+        self._looked_at = self._clock()
+        if self._peers and self._open:
+            self._peers.look()
+            self._returning.look_after(self._open, self._peers)
+
     def _listening(self) -> bool:
-        return bool(self._prefixes) or not self._hears
+        return bool(self._prefixes) or not (self._hears or self._unproven())
+
+    def _unproven(self) -> bool:
+        """Whether a PUSH may yet be refused: what ZeroMQ's own queue then holds is lost, so ours holds it."""
+        secured = self._settings.security is not None and bool(self._settings.connect)
+        return secured and self._peers is not None and not self._peers.ever
 
     def _too_late(self) -> bool:
         if self._settings.connect or self._listening():
@@ -268,7 +289,7 @@ class Sender:
         return self.overflow if self._somebody() else self._limit
 
     def _somebody(self) -> bool:
-        if self._hears:
+        if self._hears or self._unproven():
             return bool(self._prefixes)
         # A connecting socket has its pipe, which is its queue, whether the peer is there or not.
-        return self._peers is None or self._peers.now() > 0
+        return self._peers is None or bool(self._settings.connect) or self._peers.now() > 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import refusal, wants_ipv6
+from message_passing.zeromq.notices import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,56 @@ if TYPE_CHECKING:
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
+
+
+class Guard(Protocol):
+    """What decides who may connect, in a thread of its own."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def abandon(self) -> None:
+        """In a forked child: it is the parent's."""
+
+
+class Security(Protocol):
+    """How peers prove who they are, and who may connect: see `security`."""
+
+    @property
+    def mechanism(self) -> str:
+        """`NULL`, `PLAIN` or `CURVE`."""
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Set the socket's options."""
+
+    def guard(
+        self, context: zmq.Context[Any], notices: Notices, ports: Callable[[], set[int]]
+    ) -> Guard | None:
+        """Begin to answer who may connect, where that is asked."""
+
+    def allowing(self) -> str:
+        """How the other side allows us, for who is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What peers may do to us, and how long we wait for them (zmq_setsockopt(3)); times in milliseconds.
+
+    Attributes:
+        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit.
+        handshake_ivl: how long a peer may take to say who it is.
+        heartbeat_ivl: how often a peer is asked whether it is there. 0 for never.
+        heartbeat_timeout: how long it may take to answer until the connection is given up.
+        reconnect_ivl: until the first try to connect again; a random time of up to as long is added each time.
+        reconnect_ivl_max: what that grows to, doubling.
+    """
+
+    maxmsgsize: int = 16 << 20
+    handshake_ivl: int = 10_000
+    heartbeat_ivl: int = 10_000
+    heartbeat_timeout: int = 30_000
+    reconnect_ivl: int = 100
+    reconnect_ivl_max: int = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +82,8 @@ class SocketSettings:
         linger: how long an unsent message may hold up closing, in milliseconds.
         subscribe: a SUB socket's prefixes.
         builder: makes the socket instead, given a context.
+        limits: what peers may do.
+        security: who may connect, and how it is proved.
     """
 
     socket_type: str
@@ -39,6 +93,8 @@ class SocketSettings:
     linger: int = 1000
     subscribe: tuple[bytes, ...] = (b"",)
     builder: Callable[[zmq.Context[Any]], zmq.Socket[bytes]] | None = None
+    limits: Limits = Limits()
+    security: Security | None = None
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -58,8 +114,20 @@ class OpenSocket:
     left (zmq_ctx_term(3)). Only inproc endpoints use the process's shared `zmq.Context.instance()`.
     """
 
-    def __init__(self, settings: SocketSettings) -> None:
+    def __init__(self, settings: SocketSettings, notices: Notices | None = None) -> None:
+        """Make it.
+
+        Args:
+            settings: what it is to be.
+            notices: where to say who was refused.
+
+        Raises:
+            OpenError: a key cannot be read.
+        """
         self.settings = settings
+        self._notices = notices or Notices()
+        self._doorkeeper: Guard | None = None
+        self._last_endpoint = ""
         self._shared = settings.in_process
         self.context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if self._shared else zmq.Context()
@@ -68,7 +136,11 @@ class OpenSocket:
             self.socket = settings.builder(self.context)
         else:
             self.socket = self.context.socket(type_codes[settings.socket_type])
-            self._set_options(self.socket)
+            try:
+                self._set_options(self.socket)
+            except BaseException:
+                self.close(0)
+                raise
         self.file_descriptor = int(self.socket.fileno())
 
     def attach(self) -> None:
@@ -79,6 +151,8 @@ class OpenSocket:
         """
         if self.settings.builder:
             return
+        if self.settings.security:
+            self._doorkeeper = self.settings.security.guard(self.context, self._notices, self._ports)
         faults = []
         sides = ((self.socket.bind, self.settings.bind), (self.socket.connect, self.settings.connect))
         for attach, endpoints in sides:
@@ -89,12 +163,17 @@ class OpenSocket:
                     faults.append(Fault(refusal(error), endpoint))
         if faults:
             raise OpenError(*faults)
+        if self.settings.bind:
+            self._last_endpoint = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
         # All of these must be set before bind or connect to have an effect.
         settings = self.settings
         socket.linger = settings.linger
         socket.sndhwm = socket.rcvhwm = settings.hwm
+        self._set_limits(socket, settings.limits)
+        if settings.security:
+            settings.security.apply(socket)
         if wants_ipv6(settings.endpoints):
             socket.ipv6 = True
         if settings.socket_type == "PUB":
@@ -104,9 +183,37 @@ class OpenSocket:
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)
 
+    @staticmethod
+    def _set_limits(socket: zmq.Socket[bytes], limits: Limits) -> None:
+        socket.maxmsgsize = limits.maxmsgsize
+        socket.handshake_ivl = limits.handshake_ivl
+        if limits.heartbeat_ivl:
+            socket.heartbeat_ivl = limits.heartbeat_ivl
+            socket.heartbeat_timeout = limits.heartbeat_timeout
+        socket.reconnect_ivl = limits.reconnect_ivl
+        socket.reconnect_ivl_max = limits.reconnect_ivl_max
+
+    def _ports(self) -> set[int]:
+        """The TCP ports that it is bound to."""
+        found = {endpoint.rpartition(":")[2] for endpoint in (*self.settings.bind, self._last_endpoint)}
+        return {int(port) for port in found if port.isdigit()}
+
+    def connect_again(self, endpoint: str) -> None:
+        """Connect to an endpoint that ZeroMQ has given up."""
+        given = self.settings.connect
+        again = given[0] if len(given) == 1 else endpoint  # ZeroMQ may write it in another way
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.disconnect(again)
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.connect(again)
+
     def close(self, linger: int) -> None:
         """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
         self.socket.close(linger)
+        if (
+            self._doorkeeper
+        ):  # until here peers may have been asking to come in, for what was still to be sent
+            self._doorkeeper.stop()
         if not self._shared:
             self.context.term()
 
@@ -116,6 +223,8 @@ class OpenSocket:
         pyzmq closes nothing that another process made, and warns that it is unclosed: say that it is not ours.
         """
         disown(self.socket)
+        if self._doorkeeper:
+            self._doorkeeper.abandon()
         if not self._shared:
             disown(self.context)
 

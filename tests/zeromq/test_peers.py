@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.monitor import PeerCount
+from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.sockets import OpenSocket, SocketSettings
 
 
@@ -15,7 +15,7 @@ def test_peers_are_counted_as_they_come_and_go() -> None:
     """The count follows connections, and is right however late it is asked for."""
     address = f"tcp://127.0.0.1:{free_port()}"
     opened = OpenSocket(SocketSettings("PUSH", bind=(address,), linger=0))
-    peers = PeerCount(opened)
+    peers = Peers(opened)
     opened.attach()
     context: zmq.Context[Any] = zmq.Context()
     others = [context.socket(zmq.PULL) for _ in range(3)]

@@ -1,0 +1,150 @@
+"""The command `message-passing keys`: CURVE keys made, allowed, listed and revoked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from message_passing.cli.process import tell
+from message_passing.errors import Fault, OpenError, UserError, did_you_mean
+from message_passing.zeromq.access import AllowedKeys
+from message_passing.zeromq.keys import (
+    PUBLIC,
+    SECRET,
+    check_name,
+    is_key,
+    public_key,
+    read_file,
+    write_pair,
+    write_public,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_TITLE = "message-passing keys"
+_KEY = "key:"
+
+_EPILOG = """\
+examples:
+  on the server:  message-passing keys new server
+                  message-passing keys allow web-1 'KEY THAT web-1 SHOWS'
+                  message-passing --input ZeroMQ --output STDOUT --input_options '{
+                      "socket_bind": "tcp://*:5558",
+                      "curve_secret_key": "~/.config/message-passing/keys/server.key_secret",
+                      "curve_allowed_keys": "~/.config/message-passing/allowed"}'
+  on the client:  message-passing keys new web-1
+                  message-passing --input STDIN --output ZeroMQ --output_options '{
+                      "connect": "tcp://logs.example.org:5558",
+                      "curve_secret_key": "~/.config/message-passing/keys/web-1.key_secret",
+                      "curve_server_key": "KEY THAT server SHOWS"}'
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it.
+
+    Returns:
+        The exit status: 0, or 2 for a mistake of the user's.
+    """
+    try:
+        # A key may begin with `-`, and is no option for that.
+        given = _parser().parse_args([f"{_KEY}{word}" if is_key(word) else word for word in words])
+        run: Callable[[argparse.Namespace], str] = given.run
+        sys.stdout.write(run(given))
+    except UserError as error:
+        tell("".join(f"{_TITLE}: {fault}\n" for fault in error.faults))
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_TITLE,
+        description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    keys, allowed = _folder("keys"), _folder("allowed")
+
+    new = commands.add_parser("new", help="make a pair of keys, in two files")
+    new.add_argument("name", metavar="NAME", help="whose: the name of a host or a program")
+    new.add_argument("--folder", type=Path, default=keys, help=f"where to (default {keys})")
+    new.set_defaults(run=_new)
+
+    allow = commands.add_parser("allow", help="allow a client's public key on a server")
+    allow.add_argument("name", metavar="NAME", help="what to call it here")
+    allow.add_argument("key", metavar="KEY", help="the public key, as `keys new` shows it, or its .key file")
+    allow.set_defaults(run=_allow)
+
+    listing = commands.add_parser("list", help="list the allowed keys")
+    listing.add_argument("--json", action="store_true", help="as a JSON object: names and keys")
+    listing.set_defaults(run=_list)
+
+    revoke = commands.add_parser("revoke", help="allow a key no longer; who uses it is disconnected")
+    revoke.add_argument("name", metavar="NAME", help="as `keys list` shows it")
+    revoke.set_defaults(run=_revoke)
+    for command in (allow, listing, revoke):
+        command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser of one command's words, which says what it lacks as all else does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OpenError(Fault(f"{message}; see {self.prog} --help"))
+
+
+def _folder(name: str) -> Path:
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser() / "message-passing" / name
+
+
+def _new(given: argparse.Namespace) -> str:
+    path, public = write_pair(given.folder, given.name)
+    return (
+        f"secret key: {path} (for its owner's eyes only)\n"
+        f"public key: {public.decode()}\n"
+        f"to allow it on a server: message-passing keys allow {given.name} '{public.decode()}'\n"
+    )
+
+
+def _allow(given: argparse.Namespace) -> str:
+    check_name(given.name)
+    text = given.key.removeprefix(_KEY)
+    if text.endswith(SECRET):
+        raise OpenError("that is a secret key: it stays where it is; give the public one, which ends in .key")
+    key = public_key(text)
+    if other := AllowedKeys(str(given.folder)).all().get(key.decode()):
+        raise OpenError(f"this key is allowed already, as {other!r}")
+    write_public(given.folder / f"{given.name}{PUBLIC}", key)
+    return f"allowed {given.name} in {given.folder}\n"
+
+
+def _list(given: argparse.Namespace) -> str:
+    keys = AllowedKeys(str(given.folder))
+    keys.check()
+    names = {name: key for key, name in keys.all().items()}
+    if given.json:
+        return json.dumps(names, indent=2, sort_keys=True) + "\n"
+    return "".join(f"{name}\t{names[name]}\n" for name in sorted(names))
+
+
+def _revoke(given: argparse.Namespace) -> str:
+    path = given.folder / f"{given.name}{PUBLIC}"
+    try:
+        read_file(str(path))
+        path.unlink()
+    except OpenError as error:
+        known = [found.name.removesuffix(PUBLIC) for found in given.folder.glob(f"*{PUBLIC}")]
+        hint = did_you_mean(given.name, known)
+        raise OpenError(f"there is no key {given.name!r} in {given.folder}{hint}") from error
+    except OSError as error:
+        raise OpenError(f"cannot remove {path}: {error.strerror}") from error
+    return f"revoked {given.name} in {given.folder}\n"

@@ -1,0 +1,176 @@
+"""CURVE keys: as options give them, and as files (https://rfc.zeromq.org/spec/26/, zmq_curve(7)).
+
+A key is 32 bytes, written as 40 characters of Z85 (RFC 32). Files have the form that pyzmq and CZMQ write and read:
+NAME.key holds a public key and may be shown to anybody, NAME.key_secret holds both and may not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import zmq
+from zmq.utils import z85
+
+from message_passing.errors import Fault, OpenError, did_you_mean
+
+PUBLIC, SECRET = ".key", ".key_secret"
+
+_Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_ENTRY = re.compile(r"""^\s*(?P<name>[\w-]+)\s*=\s*["']?(?P<value>[^"'\s]*)["']?\s*$""", re.MULTILINE)
+_NAME = re.compile(r"[\w.@-]+", re.ASCII)
+_ENVIRONMENT = "env:"
+
+
+def is_key(text: str) -> bool:
+    """Whether this is a key itself, and neither a path nor anything else."""
+    if not _Z85.fullmatch(text) or os.path.lexists(text):
+        return False
+    try:
+        return len(z85.decode(text.encode())) == 32
+    except (ValueError, OverflowError):
+        return False
+
+
+def public_key(given: str) -> bytes:
+    """The public key that an option names.
+
+    Args:
+        given: the key itself, the path of a key file, or `env:NAME` for either in an environment variable.
+
+    Raises:
+        OpenError: there is none.
+    """
+    text = from_environment(given)
+    return text.encode() if is_key(text) else _from_file(text, "public-key")
+
+
+def secret_key(given: str) -> bytes:
+    """The secret key that an option names: see `public_key`.
+
+    Raises:
+        OpenError: there is none, or its file can be read by others.
+    """
+    text = from_environment(given)
+    if is_key(text):
+        return text.encode()
+    refuse_if_shared(text)
+    return _from_file(text, "secret-key")
+
+
+def refuse_if_shared(path: str) -> None:
+    """See that a file with a secret is its owner's alone.
+
+    Raises:
+        OpenError: others may read it; what to run is said.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError as error:
+        raise OpenError(f"cannot read the key file {path!r}: {error.strerror}") from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise OpenError(f"the secret in {path!r} can be read by others: run `chmod 600 {path}`")
+
+
+def public_of(secret: bytes) -> bytes:
+    """The public key that belongs to a secret one."""
+    return zmq.curve_public(secret)
+
+
+def from_environment(given: str) -> str:
+    """What was given, `~` being the home folder, or what the environment variable holds that `env:NAME` names.
+
+    Raises:
+        OpenError: there is no such variable.
+    """
+    if not given.startswith(_ENVIRONMENT):
+        return str(Path(given).expanduser()) if given.startswith("~") else given
+    name = given.removeprefix(_ENVIRONMENT)
+    if not (text := os.environ.get(name, "").strip()):
+        raise OpenError(f"the environment variable {name!r} is not set{did_you_mean(name, os.environ)}")
+    return text
+
+
+def read_file(path: str) -> dict[str, str]:
+    """The entries of a key file: `public-key`, and `secret-key` in a secret one.
+
+    Raises:
+        OpenError: it cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        hint = "" if "/" in path or path.endswith((PUBLIC, SECRET)) else "; a key itself has 40 characters"
+        raise OpenError(f"cannot read the key file {path!r}: {reason}{hint}") from error
+    return {entry["name"]: entry["value"] for entry in _ENTRY.finditer(text)}
+
+
+def _from_file(path: str, entry: str) -> bytes:
+    found = read_file(path)
+    if not is_key(found.get(entry, "")):
+        other = " (it holds a public key only: name the file that ends in .key_secret)"
+        hint = other if entry == "secret-key" and "public-key" in found else ""
+        raise OpenError(f"there is no {entry} in the file {path!r}{hint}")
+    return found[entry].encode()
+
+
+def check_name(name: str) -> None:
+    """See that a key's name can be a file's.
+
+    Raises:
+        OpenError: it cannot.
+    """
+    if not _NAME.fullmatch(name) or name.startswith("."):
+        raise OpenError(Fault("a name has letters, digits, and . _ - @ only", name))
+
+
+def write_pair(folder: Path, name: str) -> tuple[Path, bytes]:
+    """Make a pair of keys, in two files: the secret one is its owner's alone from its first byte on.
+
+    Returns:
+        The path of the secret file, and the public key.
+
+    Raises:
+        OpenError: the files are there already, or cannot be written.
+    """
+    check_name(name)
+    public, secret = zmq.curve_keypair()
+    secret_path = folder / f"{name}{SECRET}"
+    write_new(
+        secret_path,
+        f'curve\n    public-key = "{public.decode()}"\n    secret-key = "{secret.decode()}"\n',
+        0o600,
+    )
+    write_public(folder / f"{name}{PUBLIC}", public)
+    return secret_path, public
+
+
+def write_public(path: Path, key: bytes) -> None:
+    """A file with a public key.
+
+    Raises:
+        OpenError: it is there already, or cannot be written.
+    """
+    write_new(path, f'curve\n    public-key = "{key.decode()}"\n', 0o644)
+
+
+def write_new(path: Path, text: str, mode: int) -> None:
+    """Write a file that is not there yet, making its folder for its owner alone.
+
+    Raises:
+        OpenError: it is there already, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise OpenError(
+            f"{path} is there already: revoke or remove it first, or choose another name"
+        ) from error
+    except OSError as error:
+        raise OpenError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,158 @@
+"""A socket's peers: how many there are, which were refused, and what is to be said about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.sockets import disown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.monitor import Event
+    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.sockets import OpenSocket
+
+_SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
+_REFUSED, _MISUNDERSTOOD = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+_BROKEN_OFF = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+_FAILED = (_REFUSED, _MISUNDERSTOOD, _BROKEN_OFF)
+_BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
+STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
+
+_ALL = _SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1] | STOPPED
+
+_UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
+
+
+class Peers:
+    """What a socket's monitor tells of them.
+
+    Attributes:
+        ever: whether a peer has ever been connected.
+        refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
+            taken out and connected again by whoever may call into the socket.
+    """
+
+    def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
+        """Begin: before the socket is bound or connected."""
+        self.monitor = Monitor(opened, _ALL)
+        self.ever = False
+        self.refused: set[str] = set()
+        self._notices = notices
+        self._security = opened.settings.security
+        self._connects = bool(opened.settings.connect)
+        self._shaking: dict[
+            int, None
+        ] = {}  # in order: descriptors of connections that are not known to have succeeded
+        self._connected: set[int] = set()
+        self._failed = False  # the last event said so of a connection that ends next
+
+    def now(self) -> int:
+        """How many are connected, after all that has happened so far."""
+        self.look()
+        return len(self._connected)
+
+    def look(self) -> list[Event]:
+        """Take note of all that has happened since the last time."""
+        events = self.monitor.read()
+        for event in events:
+            self._note(event)
+        return events
+
+    def _note(self, event: Event) -> None:
+        """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
+        failed, self._failed = self._failed, event.number in _FAILED
+        if event.number in _BEGUN:
+            self._shaking[event.value] = None
+        elif event.number == _SUCCEEDED:
+            self.ever = True
+            if self._shaking:
+                self._connected.add(self._oldest())
+        elif event.number == _DISCONNECTED:
+            wrong = failed and event.value in self._connected and self._shaking
+            if wrong:
+                self._connected.add(self._oldest())
+            self._connected.discard(event.value)
+            self._shaking.pop(event.value, None)
+        elif self._failed:
+            if self._connects and event.number != _BROKEN_OFF:
+                self.refused.add(event.endpoint)
+            self._say(event)
+
+    def _oldest(self) -> int:
+        descriptor = next(iter(self._shaking))
+        del self._shaking[descriptor]
+        return descriptor
+
+    def _say(self, event: Event) -> None:
+        text = (self._of_a_server if self._connects else self._of_a_client)(event)
+        if text and self._notices:
+            self._notices.say(f"{event.number} {event.value} {event.endpoint}", f"{event.endpoint}: {text}")
+
+    def _of_a_server(self, event: Event) -> str:
+        """What went wrong with one that we connect to."""
+        security = self._security
+        if event.number == _REFUSED:
+            return f"the receiver or sender there refuses us{f': {security.allowing()}' if security else ''}"
+        if event.number == _MISUNDERSTOOD and event.value != _UNDECIPHERED:
+            if security and security.mechanism != "NULL":
+                return f"what listens there does not use {security.mechanism}, and nothing is sent without it"
+            return "what listens there wants CURVE or PLAIN (option curve_server_key), or is no ZeroMQ at all"
+        if security and security.mechanism == "CURVE":
+            return "it broke off the handshake: curve_server_key is not its key, or it does not use CURVE"
+        return ""
+
+    def _of_a_client(self, event: Event) -> str:
+        """What went wrong with one that connected to us; whom the rules refuse, the doorkeeper tells."""
+        if event.number != _MISUNDERSTOOD:
+            return ""
+        mechanism = self._security.mechanism if self._security else "NULL"
+        if event.value == _UNDECIPHERED:
+            return "somebody connected whose curve_server_key is not our public key"
+        if mechanism == "NULL":
+            return "somebody connected who wants CURVE or PLAIN, which is not set up here, or who speaks no ZeroMQ"
+        return f"somebody connected without {mechanism}, which is needed here"
+
+    def close(self) -> None:
+        """End the events, and close. From the thread that reads them and calls into the socket."""
+        self.monitor.end()
+        self.monitor.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the events are the parent's."""
+        disown(self.monitor.events)
+
+
+class Returning:
+    """When to knock again where we were refused: the key may be allowed by then, or the server be another."""
+
+    def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
+        """Nobody has refused us.
+
+        Args:
+            clock: seconds, monotonic.
+            first: seconds until the first try; they double with each.
+            longest: what they grow to.
+        """
+        self._clock = clock
+        self._first, self._longest = first, longest
+        self._due: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+
+    def look_after(self, opened: OpenSocket, peers: Peers) -> None:
+        """Connect again what is due. From the socket's thread, or under its lock."""
+        if not peers.refused and not self._due:
+            return
+        now = self._clock()
+        while peers.refused:
+            endpoint = peers.refused.pop()
+            pause = self._pauses.get(endpoint, self._first)
+            self._pauses[endpoint] = min(2 * pause, self._longest)
+            self._due.setdefault(endpoint, now + pause)
+        for endpoint in [endpoint for endpoint, due in self._due.items() if due <= now]:
+            del self._due[endpoint]
+            opened.connect_again(endpoint)

@@ -1,0 +1,176 @@
+"""Encryption, identity and access: the options that ZeroMQ's input and output share, and what they do.
+
+Which side is CURVE's or PLAIN's server has nothing to do with which one binds (zmq_curve(7)), though it is
+usually the one that does: who names the other's key is the client, who says whose keys are allowed the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from message_passing.errors import Fault, OptionError
+from message_passing.zeromq.access import AllowedKeys, Passwords, Rules, networks
+from message_passing.zeromq.endpoints import is_public
+from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
+from message_passing.zeromq.zap import Doorkeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.access import Network
+    from message_passing.zeromq.notices import Notices
+
+_DOMAIN = b"message-passing"  # not empty: else ZeroMQ asks nobody where neither CURVE nor PLAIN is used
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSecurity:
+    """What was given, see the options of `ZeroMQComponent`; nothing is read before a socket is opened."""
+
+    curve_secret_key: str = ""
+    curve_server_key: str = ""
+    curve_allowed_keys: str = ""
+    plain_username: str = ""
+    plain_password: str = ""
+    plain_passwords: str = ""
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+
+    @property
+    def mechanism(self) -> str:
+        """`NULL`, `PLAIN` or `CURVE`."""
+        if self.curve_server_key or self.curve_allowed_keys:
+            return "CURVE"
+        return "PLAIN" if self.plain_username or self.plain_passwords else "NULL"
+
+    @property
+    def protects(self) -> bool:
+        """Whether not everybody may connect."""
+        return bool(self.curve_allowed_keys or self.plain_passwords or self.allow)
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Set the socket's options.
+
+        Raises:
+            OpenError: a key, a password or a folder cannot be read, or a secret can be read by others.
+        """
+        if self.curve_server_key:
+            socket.curve_serverkey = public_key(self.curve_server_key)
+            secret = self._secret() if self.curve_secret_key else zmq.curve_keypair()[1]
+            socket.curve_secretkey, socket.curve_publickey = secret, public_of(secret)
+        elif self.curve_allowed_keys:
+            AllowedKeys(self.curve_allowed_keys).check()
+            socket.curve_secretkey = self._secret()
+            socket.curve_server = True
+        elif self.plain_username:
+            socket.plain_username = self.plain_username.encode()
+            socket.plain_password = from_environment(self.plain_password).encode()
+        elif self.plain_passwords:
+            Passwords(self.plain_passwords).check()
+            socket.plain_server = True
+        if self.asks:
+            socket.zap_domain = _DOMAIN
+
+    def check(self) -> None:
+        """See that keys, passwords and folders can be read.
+
+        Raises:
+            OpenError: see `apply`.
+        """
+        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+            self.apply(socket)
+
+    def _secret(self) -> bytes:
+        return secret_key(self.curve_secret_key)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody is asked who may connect: the client of CURVE and PLAIN knows the other's key."""
+        return bool(self.curve_allowed_keys or self.plain_passwords or self.allow or self.deny)
+
+    def guard(
+        self, context: zmq.Context[Any], notices: Notices, ports: Callable[[], set[int]]
+    ) -> Doorkeeper | None:
+        """Begin to answer who may connect, where that is asked."""
+        if not self.asks:
+            return None
+        keys = AllowedKeys(self.curve_allowed_keys) if self.curve_allowed_keys else None
+        passwords = Passwords(self.plain_passwords) if self.plain_passwords else None
+        return Doorkeeper(context, Rules(self.allow, self.deny, keys, passwords), notices.say, ports)
+
+    def allowing(self) -> str:
+        """How the other side allows us, for who is refused."""
+        if self.mechanism == "CURVE" and self.curve_secret_key:
+            key = public_of(self._secret()).decode()
+            return f"to allow it there: message-passing keys allow NAME '{key}'"
+        if self.mechanism == "CURVE":
+            return "it wants a key that it knows (option curve_secret_key)"
+        return (
+            "the name or password is wrong"
+            if self.mechanism == "PLAIN"
+            else "our address is not allowed there"
+        )
+
+
+def security_of(label: str, **given: Any) -> SocketSecurity | None:
+    """The security that options ask for; None when they ask for none.
+
+    Args:
+        label: whose options they are.
+        given: the attributes of `SocketSecurity`; `allow` and `deny` as lists of text.
+
+    Raises:
+        OptionError: they contradict each other, or an address is none.
+    """
+    if not any(given.values()):
+        return None
+    faults = _contradictions(given)
+    for name in ("allow", "deny"):
+        try:
+            given[name] = networks(given.get(name) or [])
+        except ValueError as error:
+            faults.append(f"option {name!r}: {error}: give addresses or networks like 10.0.0.7 or 10.0.0.0/8")
+    if faults:
+        raise OptionError(*(Fault(f"{label}: {text}") for text in faults))
+    return SocketSecurity(**given)
+
+
+def _contradictions(given: dict[str, Any]) -> list[str]:
+    has = {name for name, value in given.items() if value}
+    client, server = {"curve_server_key", "plain_username"}, {"curve_allowed_keys", "plain_passwords"}
+    faults = []
+    if len(has & (client | server)) > 1:
+        named = " and ".join(sorted(has & (client | server)))
+        faults.append(f"{named} exclude each other: a socket is the server or a client, of CURVE or of PLAIN")
+    if "curve_secret_key" in has and not has & {"curve_server_key", "curve_allowed_keys"}:
+        faults.append(
+            "curve_secret_key needs curve_server_key (as a client) or curve_allowed_keys (as the server)"
+        )
+    if "curve_allowed_keys" in has and "curve_secret_key" not in has:
+        faults.append(
+            "curve_allowed_keys needs curve_secret_key: make one with `message-passing keys new NAME`"
+        )
+    if ("plain_password" in has) != ("plain_username" in has):
+        faults.append("plain_username and plain_password need each other")
+    return faults
+
+
+def cautions(label: str, bind: tuple[str, ...], security: SocketSecurity | None) -> list[str]:
+    """What to say at the start about a socket that anybody may reach, or that tells passwords: sentences."""
+    told = []
+    if security and security.mechanism == "PLAIN":
+        told.append(
+            f"{label}: PLAIN sends names and passwords for all to read on the way: use CURVE where you can"
+        )
+    if security and security.protects:
+        return told
+    told += [
+        f"{label}: everybody who can reach {endpoint} may connect, and nothing is encrypted: "
+        "set curve_secret_key and curve_allowed_keys, or `allow` addresses, or bind 127.0.0.1"
+        for endpoint in bind
+        if is_public(endpoint)
+    ]
+    return told

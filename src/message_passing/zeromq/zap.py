@@ -1,0 +1,131 @@
+"""The doorkeeper of a server's socket: answers ZeroMQ's question whether a peer may connect (ZAP, RFC 27).
+
+ZeroMQ asks within the socket's context, and the peer waits for the answer, so a thread gives it. pyzmq's own
+answers the same question; this one knows networks, says in the keys' names who it is, reads the folder of keys
+when it is asked, and logs nothing through `logging`, whose handler it may be guarding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+from zmq.utils import z85
+
+from message_passing.zeromq.sockets import disown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.access import Rules
+
+_ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
+_VERSION, _ADMITTED, _REFUSED = b"1.0", b"200", b"400"
+
+_GLANCE = 1000
+"""Milliseconds between two looks whether a key was revoked."""
+
+
+class Doorkeeper:
+    """The thread of one context."""
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        rules: Rules,
+        tell: Callable[[str, str], None],
+        ports: Callable[[], set[int]],
+    ) -> None:
+        """Begin: before the socket is bound, since nobody is let in until somebody answers.
+
+        Args:
+            context: the socket's.
+            rules: who may connect.
+            tell: called, in the thread, with a kind and a sentence for each one that is refused.
+            ports: the TCP ports that the socket is bound to.
+        """
+        self._rules = rules
+        self._tell = tell
+        self._ports = ports
+        self._asked: zmq.Socket[bytes] = context.socket(zmq.REP)
+        self._asked.linger = 0
+        self._asked.bind(_ENDPOINT)
+        self._ended: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+        self._end: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+        self._ended.linger = self._end.linger = 0
+        self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
+        self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
+        self._thread = threading.Thread(target=self._run, name="message-passing-doorkeeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        with contextlib.suppress(zmq.ZMQError):
+            self._end.send(b"", zmq.NOBLOCK)
+        self._thread.join()
+        self._end.close(0)
+
+    def abandon(self) -> None:
+        """In a forked child: all of it is the parent's."""
+        for one in (self._asked, self._ended, self._end):
+            disown(one)
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._asked, zmq.POLLIN)
+        poller.register(self._ended, zmq.POLLIN)
+        try:
+            while not any(one is self._ended for one, _ in poller.poll(_GLANCE)):
+                with contextlib.suppress(zmq.Again):
+                    self._answer(self._asked.recv_multipart(zmq.NOBLOCK))
+                if revoked := self._rules.revoked():
+                    sever(self._ports(), revoked)
+        finally:
+            self._asked.close(0)
+            self._ended.close(0)
+
+    def _answer(self, request: list[bytes]) -> None:
+        """RFC 27: version, id, domain, address, identity, mechanism, credentials -> version, id, status, ..."""
+        number = request[1] if len(request) > 1 else b""
+        address, mechanism, credentials = "", "", request[6:]
+        if len(request) > 5:
+            address, mechanism = request[3].decode(), request[5].decode()
+        key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" and credentials else ""
+        verdict = self._rules.decide(address, mechanism, credentials, key)
+        if verdict.reason:
+            self._tell(
+                f"{address} {key}", f"refused a client{f' at {address}' if address else ''}: {verdict.reason}"
+            )
+            answer = [_REFUSED, b"refused", b"", b""]
+        else:
+            answer = [_ADMITTED, b"", verdict.user.encode(), b""]
+        self._asked.send_multipart([_VERSION, number, *answer])
+
+
+def sever(ports: set[int], addresses: set[str]) -> None:
+    """End the TCP connections of this process on these ports from these addresses.
+
+    ZeroMQ has no way to end one connection: allowed or not is asked once, when it begins. Its descriptor is
+    among the process's. Whoever is still allowed connects again at once.
+    """
+    for entry in Path("/dev/fd").iterdir():
+        with contextlib.suppress(OSError), _duplicate(int(entry.name)) as one:
+            if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getsockname()[1] not in ports:
+                continue
+            if one.getpeername()[0].removeprefix("::ffff:") in addresses:
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def _duplicate(descriptor: int) -> socket.socket:
+    """A socket of our own, so that a descriptor that ZeroMQ closes meanwhile is not another's when we close it."""
+    copy = os.dup(descriptor)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:  # no socket
+        os.close(copy)
+        raise
