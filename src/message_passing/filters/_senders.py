@@ -15,6 +15,7 @@ class Sender:
     """One sender's books.
 
     Attributes:
+        expected: the number that comes next if nothing is missing: whoever sees it come adds one, and that is all.
         highest: the highest sequence number so far.
         received: messages that came, duplicates not counted.
         lost: numbers that are missing.
@@ -26,23 +27,35 @@ class Sender:
     """
 
     __slots__ = (
+        "_others",
         "before",
         "duplicated",
+        "expected",
         "first",
         "gaps",
-        "highest",
         "late",
         "lost",
-        "received",
         "restarted",
         "seen",
     )
 
     def __init__(self) -> None:
-        self.highest = self.received = self.lost = self.duplicated = self.late = self.restarted = 0
+        self.lost = self.duplicated = self.late = self.restarted = 0
+        self.expected = 1
+        self._others = 0  # what `received` has besides the numbers up to `expected`
         self.first = self.before = 0
         self.seen = 0.0
         self.gaps: list[tuple[int, int]] = []  # first and last number that is missing, in order
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number so far."""
+        return self.expected - 1
+
+    @property
+    def received(self) -> int:
+        """Messages that came, duplicates not counted."""
+        return self.highest + self._others
 
     def take(self, number: int) -> None:
         """A message with this number came, and it is not simply the next one."""
@@ -50,7 +63,7 @@ class Sender:
             self._skip_to(number)
         elif (number > 1 or self.highest < _NEAR) and self._fill(number):
             self.late += 1
-            self.received += 1
+            self._others += 1
             if number < self.first:
                 self.before -= 1
             else:
@@ -58,8 +71,8 @@ class Sender:
         elif number == 1:
             self.restarted += 1
             self.gaps.clear()
-            self.first = self.highest = 1
-            self.received += 1
+            self._others += self.highest  # what came before stays received, though counting begins anew
+            self.first, self.expected = 1, 2
         else:
             self.duplicated += 1
 
@@ -72,8 +85,8 @@ class Sender:
             self.lost += missing
         else:
             self.first, self.before = number, missing
-        self.highest = number
-        self.received += 1
+        self._others -= missing
+        self.expected = number + 1
 
     def _fill(self, number: int) -> bool:
         for index in range(len(self.gaps) - 1, -1, -1):

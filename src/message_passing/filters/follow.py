@@ -65,9 +65,8 @@ class FollowFilter(Filter):
             except (KeyError, TypeError, IndexError):
                 self._meet(message, now)
                 continue
-            if number == sender.highest + 1:
-                sender.highest = number
-                sender.received += 1
+            if number == sender.expected:
+                sender.expected = number + 1
             elif type(number) is int:
                 sender.take(number)
             else:
