@@ -2,12 +2,16 @@
 # make test     sets everything up and runs all the tests
 # make check    the linters, the type checker and the documentation check
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
+# make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of twelve targets
+# make soak     mixed load and faults at random for SOAK_SECONDS (1800); SOAK_SEED repeats the chances of another
 
 PYTHON ?= python3
 VENV := .venv
+FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 1800
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz soak clean
 
 demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
@@ -30,6 +34,13 @@ bench: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/handlers/requirements.txt
 	cd benchmarks && ../$(BIN)/python -m handlers
 	cd benchmarks && ../$(BIN)/python -m speed
+
+fuzz: $(VENV)/test
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement fuzz/requirements.txt
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
+soak: $(VENV)/test
+	$(BIN)/python -W error -m soak --seconds $(SOAK_SECONDS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 .PHONY: debian-peers
 debian-peers:

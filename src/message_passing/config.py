@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import ConfigError, Fault, UserError, needs_extra
+from message_passing.errors import ConfigError, Fault, UserError, needs_extra, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     (?P<comment> \#[^\n]* )
     | (?P<last_comma> , ) (?= (?: \s | \#[^\n]*(?:\n|$) )* [\]}] )
     | (?P<before_value> [\[{:,] )
-    | (?P<value> "(?:[^"\\\n]|\\.)*" | [^\s\[{:,\#"]+ | " )
+    | (?P<value> "(?:[^"\\\n]|\\.)*+"? | [^\s\[{:,\#"]+ )
     """,
     re.VERBOSE,
 )
@@ -90,7 +90,7 @@ def _value_from_word(value: str) -> Any:
 def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    raise ConfigError(Fault(f"must be an object of options, not {value!r}", place))
+    raise ConfigError(Fault(f"must be an object of options, not {shown(value)}", place))
 
 
 def load_file(name: str) -> Mapping[str, Any]:
@@ -122,6 +122,8 @@ def _toml(text: str) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"malformed TOML: {error}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"malformed TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError("malformed TOML: nested too deeply") from error
 
@@ -139,6 +141,8 @@ def _yaml(text: str) -> Any:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
         raise ConfigError(f"malformed YAML: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # what PyYAML stumbles over
+        raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
     _check_keys(value, set())
     return value
 

@@ -17,6 +17,7 @@ MessagePassingError
 from __future__ import annotations
 
 import difflib
+import reprlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -123,6 +124,19 @@ def needs_extra(extra: str, package: str = "") -> Iterator[None]:
         raise ComponentError(
             f"this needs the package {missing!r}: install it with `pip install 'message-passing[{extra}]'`"
         ) from error
+
+
+_repr = reprlib.Repr()
+_repr.maxlevel, _repr.maxstring, _repr.maxother = 3, 200, 200
+
+
+def shown(value: object) -> str:
+    """A wrong value as a message shows it: its beginning, however large, deep or entangled it is.
+
+    YAML's aliases make a value of a few hundred bytes whose text has millions of characters.
+    """
+    text = _repr.repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

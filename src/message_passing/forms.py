@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.chain import Chain
 from message_passing.config import options_from_text
 from message_passing.declaration import Declaration
-from message_passing.errors import ConfigError, Fault, collecting, did_you_mean
+from message_passing.errors import ConfigError, Fault, collecting, did_you_mean, shown
 from message_passing.registry import PACKAGES, names
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Part:
             known = ", ".join(names(self.kind))
             faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
         elif component is not None and not isinstance(component, str):
-            faults.append(Fault(f"must be a component's name, not {component!r}", self.place))
+            faults.append(Fault(f"must be a component's name, not {shown(component)}", self.place))
             component = None
         options = None
         with collecting(faults, self.options_place):
@@ -134,7 +134,7 @@ class Part:
         words = [self.options] if isinstance(self.options, str) else self.options
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return options_from_text(words)
-        raise ConfigError(f"must be an object of options, not {self.options!r}")
+        raise ConfigError(f"must be an object of options, not {shown(self.options)}")
 
 
 def flat_chain(parts: Mapping[str, Part]) -> Chain:

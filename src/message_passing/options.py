@@ -27,7 +27,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from message_passing.errors import Fault, OptionError, did_you_mean
+from message_passing.errors import Fault, OptionError, did_you_mean, shown
 
 REQUIRED: Any = msgspec.NODEFAULT
 """The default of an option that has none: it must be given."""
@@ -158,8 +158,8 @@ def check(
         else:
             try:
                 values[name] = convert(one, given[name])
-            except msgspec.ValidationError:
-                found = _shorten(given[name])
+            except (msgspec.ValidationError, UnicodeError, RecursionError):
+                found = shown(given[name])
                 text = f"{label}: option {name!r} must be {one.type_text}, not {found}"
                 faults.append(Fault(text, name if from_text else ""))
     if faults:
@@ -219,11 +219,6 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 def _all_of(names: list[str]) -> str:
     return f" (it has {', '.join(names)})" if names else " (it has none)"
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "pattern": "matching {}"}

@@ -94,7 +94,7 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...]
+Usage: message-passing --input NAME --output NAME [OPTION...]  (or keys --help)
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
   --input NAME    {input}
   --output NAME   {output}
@@ -107,7 +107,7 @@ Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
-Encryption: message-passing keys --help. Examples:
+Examples:
   message-passing --input STDIN --output STDOUT
   message-passing --input STDIN \\
       --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558

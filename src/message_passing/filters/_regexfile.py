@@ -22,8 +22,6 @@ from message_passing.errors import OptionError, did_you_mean
 _LINE_END = re.compile(r"\r{1,2}\n|\r|\n")
 _SKIPPED = re.compile(r"\s*(?:[#;]|$)")
 _TRAILING_COMMENT = re.compile(r"\s;\s.+$")
-_SECTION = re.compile(r"\s*\[\s*(.+?)\s*\]\s*$")
-_ENTRY = re.compile(r"\s*([^=]+?)\s*=\s*(.*?)\s*$")
 _MARK = re.compile(r"\(\?#([=!])([-\w]+)\)")
 
 
@@ -72,10 +70,12 @@ class RegexFile:
             if _SKIPPED.match(written):
                 continue
             line = _TRAILING_COMMENT.sub("", written)
-            if section := _SECTION.match(line):
-                entries = sections.setdefault(section[1], {})
-            elif entry := _ENTRY.match(line):
-                entries[entry[1]] = entry[2]
+            name, equals, value = (part.strip() for part in line.partition("="))
+            bare = line.strip()
+            if bare.startswith("[") and bare.endswith("]") and (section := bare[1:-1].strip()):
+                entries = sections.setdefault(section, {})
+            elif equals and name:
+                entries[name] = value
             else:
                 raise OptionError(
                     f"{filename}:{number}: neither a [section] nor `name = value` nor a # comment: {line!r}"
@@ -163,7 +163,12 @@ class RegexFile:
         text = _MARK.sub(group, _in_python(self.regexps[piece], place))
         if opened:
             raise OptionError(f"{place}: (?#={opened[-1]}) is never closed")
-        self._compiled(text, f"[REGEXP] {piece}")
+        regex = self._compiled(text, f"[REGEXP] {piece}")
+        for name, field in here:
+            if name not in regex.groupindex:
+                raise OptionError(
+                    f"{place}: (?#={field}) is within a comment or a set, where it marks nothing"
+                )
         groups += here
         return text
 
@@ -172,7 +177,7 @@ class RegexFile:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # it warns of what another version would read differently
                 return re.compile(text)
-        except (re.error, Warning, RecursionError, OverflowError) as error:
+        except (re.error, ValueError, Warning, RecursionError, OverflowError) as error:
             raise OptionError(
                 f"{self._filename}: {entry}: not a regular expression that Python takes: {error}"
             ) from error

@@ -65,7 +65,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if self.key_field and not (self._security and self._security.asks):
             text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
             raise OptionError(Fault(text, "key_field"))
-        prefixes = tuple(prefix.encode() for prefix in self.subscribe)
+        try:  # a shell's bytes stay as they were
+            prefixes = tuple(prefix.encode("utf-8", "surrogateescape") for prefix in self.subscribe)
+        except UnicodeEncodeError as error:
+            raise OptionError(Fault(f"{self.label}: subscribe is no text: {error}", "subscribe")) from error
         self._receiver = Receiver(
             self.settings(self.socket_type, subscribe=prefixes),
             join_frames=self.multipart == "last",

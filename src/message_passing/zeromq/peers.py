@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import zmq
@@ -119,7 +120,8 @@ class Peers:
 
     def close(self) -> None:
         """End the events, and close. From the thread that reads them and calls into the socket."""
-        self.monitor.end()
+        with contextlib.suppress(zmq.ZMQError):  # somebody else has closed the socket
+            self.monitor.end()
         self.monitor.close()
 
     def abandon(self) -> None:

@@ -1,0 +1,136 @@
+"""Files that cannot be written for a while: a full disk, a file that is gone, a directory that is closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from books import Life, balanced
+from faulty import (
+    ended,
+    failures,
+    local,
+    needs,
+    receiving,
+    reports,
+    sending,
+    soon,
+    told_lost,
+    without,
+)
+from message_passing.testing import free_port
+from nodes import part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 512 KiB."""
+    needs("mount", "umount", root=True)
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(place)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        without(f"a tmpfs is not to be had: {done.stderr}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S607 - the one on PATH
+
+
+def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    """What it does not take is counted as failed and told, line for line; with room again, all is written again."""
+    port, life, errors = free_port(), Life(disk / "arrived"), tmp_path / "errors"
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(200 * 1024))
+    words = part("error", "File", filename=str(errors))
+    with (
+        receiving(life, *words, socket_bind=local(port)) as receiver,
+        sending(tmp_path / "journal", connect=local(port)) as sender,
+    ):
+        sender.send(3000)
+        soon(lambda: life.total() + failures(errors, "File output") == 3000)
+        ballast.unlink()
+        sender.send(300)
+        sent = sender.end()
+        soon(lambda: life.has(sent.name, sent.stamped))
+        told = ended(receiver)
+    life.unwritten = told_lost(told, "File output")
+    assert told == [
+        f"message-passing: File output lost {life.unwritten} messages: {life.unwritten} failed",
+    ]
+    (account,) = balanced([sent], [life]).values()
+    assert life.unwritten == failures(errors, "File output") > 1000
+    assert account.in_flight == 0
+    assert account.missing.isdisjoint(range(3001, 3301))
+    assert all("No space left on device" in report["exception"] for report in reports(errors))
+
+
+def test_the_file_is_deleted(tmp_path: Path) -> None:
+    """It is written to as long as it is open, and after SIGHUP there is a new one; no message is in neither."""
+    port, place = free_port(), tmp_path / "arrived"
+    life = Life(place)
+    with (
+        receiving(life, socket_bind=local(port)) as receiver,
+        sending(tmp_path / "journal", connect=local(port)) as sender,
+    ):
+        sender.flow()
+        soon(lambda: life.total() > 500)
+        with place.open("rb") as deleted:
+            place.unlink()
+            gone, new = Life(Path(f"/proc/self/fd/{deleted.fileno()}")), Life(place)
+            before = gone.total()
+            soon(lambda: gone.total() > before + 500)
+            assert not place.exists()
+            receiver.signal(signal.SIGHUP)
+            soon(lambda: new.total() > 500)
+            sent = sender.end()
+            soon(lambda: new.has(sent.name, sent.stamped))
+            assert ended(receiver) == []
+            both = Life(gone.paths[0], place)
+            (account,) = balanced([sent], [both]).values()
+    assert account.missing == set()
+
+
+def test_the_directory_is_read_only_for_a_while(tmp_path: Path) -> None:
+    """SIGHUP finds no way to make a new file: that is told, the old one is written to, and the next SIGHUP works."""
+    port, folder, errors = free_port(), tmp_path / "logs", tmp_path / "errors"
+    folder.mkdir()
+    old, new = folder / "old", folder / "arrived"
+    life = Life(new)
+    # Root may write everywhere, unless it goes without that right.
+    prefix = () if os.geteuid() else ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    needs(*prefix[:1])
+    words = part("error", "File", filename=str(errors))
+    with (
+        receiving(life, *words, socket_bind=local(port), prefix=prefix) as receiver,
+        sending(tmp_path / "journal", connect=local(port)) as sender,
+    ):
+        sender.flow()
+        soon(lambda: life.total() > 500)
+        new.rename(old)
+        folder.chmod(0o555)
+        receiver.signal(signal.SIGHUP)
+        soon(lambda: reports(errors))
+        kept = Life(old)
+        before = kept.total()
+        soon(lambda: kept.total() > before + 500)
+        folder.chmod(0o755)
+        receiver.signal(signal.SIGHUP)
+        begun = Life(new)
+        soon(lambda: begun.total() > 500)
+        sent = sender.end()
+        soon(lambda: begun.has(sent.name, sent.stamped))
+        assert ended(receiver) == []
+    (account,) = balanced([sent], [Life(old, new)]).values()
+    assert account.missing == set()
+    (report,) = reports(errors)
+    assert "Permission denied" in report["exception"]

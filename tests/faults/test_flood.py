@@ -1,0 +1,78 @@
+"""A flood beyond capacity: memory stays flat, signals are obeyed, and the end comes within its bound."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from books import Life, balanced
+from faulty import FAULT_SECONDS, local, receiving, resident, sending, soon, told_missing
+from message_passing.testing import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faulty import Sending
+
+MINE = '''
+import time
+from message_passing import Filter
+
+class Slow(Filter):
+    """Takes a moment for each."""
+    def filter(self, message):
+        time.sleep(0.001)
+        return message
+'''
+
+BOUND = 5.0
+"""Seconds that an end may take: a second for what is queued here, one for what is queued there, a busy machine."""
+
+
+def pour(sender: Sending, seconds: float) -> None:
+    """Send as fast as it goes for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        sender.send(2000)
+
+
+@pytest.mark.parametrize("kind", ["output", "handler"])
+def test_a_flood_beyond_capacity(kind: str, tmp_path: Path) -> None:
+    """A receiver of a thousand messages a second is sent all that goes: what is too much is dropped and counted."""
+    port, old, new = free_port(), tmp_path / "old", tmp_path / "arrived"
+    (tmp_path / "mine.py").write_text(MINE)
+    life = Life(new)
+    with (
+        receiving(
+            life, "--filter", "+mine:Slow", socket_bind=local(port), socket_hwm=1000, cwd=tmp_path
+        ) as receiver,
+        sending(
+            tmp_path / "journal", kind, text=1000, connect=local(port), socket_hwm=1000, linger=1000
+        ) as sender,
+    ):
+        sender.send(100)
+        soon(lambda: life.has("", 100))
+        pour(sender, FAULT_SECONDS / 2)
+        processes = receiver.process.pid, sender.process.pid
+        readings = [resident(process_id) for process_id in processes]
+        pour(sender, FAULT_SECONDS / 2)
+        new.rename(old)
+        receiver.signal(signal.SIGHUP)
+        soon(new.exists)
+        for process_id, before in zip(processes, readings, strict=True):
+            assert resident(process_id) < before + 20
+        pour(sender, 0.1)
+        began = time.monotonic()
+        receiver.signal(signal.SIGTERM)
+        assert receiver.process.wait(20) == 0
+        took = time.monotonic() - began
+        told = receiver.end()[2].decode().splitlines()
+        sent = sender.end()
+    assert took < BOUND
+    assert sent.closing < BOUND
+    (account,) = balanced([sent], [Life(old, new)]).values()
+    assert account.dropped["queue full"] > 1000
+    assert told_missing(told) == max(account.arrived) - len(account.arrived)

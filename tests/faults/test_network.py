@@ -1,0 +1,144 @@
+"""A network between two machines that is cut, loses packets, is slow, or has one of the machines move.
+
+The machines are network namespaces. The network is a process that carries their packets (wire.py), since not every
+kernel has netem.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from books import Life, balanced, stretches
+from cable import NAME, THERE, cable
+from faulty import FAULT_SECONDS, FOREVER, ended, killed, receiving, sending, soon, told_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cable import Cable
+
+KINDS = pytest.mark.parametrize("kind", ["output", "handler"])
+ANYWHERE = "tcp://*:5558"
+PLACE = f"tcp://{THERE[0]}:5558"
+
+
+@pytest.fixture
+def wire() -> Iterator[Cable]:
+    """Two machines with a cable."""
+    with cable() as made:
+        yield made
+
+
+@KINDS
+def test_the_cable_is_cut_and_mended(wire: Cable, kind: str, tmp_path: Path) -> None:
+    """The sender goes on at its pace meanwhile, and then everything arrives, since the connection has stood it."""
+    life = Life(tmp_path / "arrived")
+    with (
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there) as receiver,
+        sending(tmp_path / "journal", kind, connect=PLACE, socket_hwm=FOREVER, prefix=wire.here) as sender,
+    ):
+        sender.flow()
+        soon(lambda: life.total() > 500)
+        wire.tell("cut")
+        time.sleep(FAULT_SECONDS)
+        stamped, arrived = sender.now().stamped, life.total()
+        assert stamped > arrived + 100
+        wire.tell("mend")
+        soon(lambda: life.total() > stamped)
+        sent = sender.end()
+        soon(lambda: life.has(sent.name, sent.stamped))
+        assert ended(receiver) == []
+    (account,) = balanced([sent], [life]).values()
+    assert account.missing == set()
+
+
+def test_the_cable_is_cut_for_longer_than_the_queue_is_long(wire: Cable, tmp_path: Path) -> None:
+    """What has no room is dropped and counted, to the message, and the gap that is seen on the other side is it."""
+    life = Life(tmp_path / "arrived")
+    with (
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there) as receiver,
+        sending(tmp_path / "journal", text=4000, connect=PLACE, socket_hwm=100, prefix=wire.here) as sender,
+    ):
+        sender.send(10)
+        soon(lambda: life.has("", 10))
+        wire.tell("cut")
+        sender.send(5_000)
+        time.sleep(FAULT_SECONDS)
+        wire.tell("mend")
+        soon(lambda: life.total() >= sender.now().passed)
+        sender.send(10)
+        sent = sender.end()
+        soon(lambda: life.has(sent.name, sent.stamped))
+        told = ended(receiver)
+    (account,) = balanced([sent], [life]).values()
+    assert account.in_flight == 0
+    assert account.dropped["queue full"] == told_missing(told) > 100
+
+
+def test_the_other_machine_crashes_behind_the_cut(wire: Cable, tmp_path: Path) -> None:
+    """Its connection stays half open here until a packet gets through; then the sender finds its successor."""
+    first, second = Life(tmp_path / "first"), Life(tmp_path / "second")
+    with sending(tmp_path / "journal", connect=PLACE, socket_hwm=FOREVER, prefix=wire.here) as sender:
+        with receiving(first, socket_bind=ANYWHERE, prefix=wire.there) as receiver:
+            sender.flow()
+            soon(lambda: first.total() > 500)
+            wire.tell("cut")
+            killed(receiver, first)
+        with receiving(second, socket_bind=ANYWHERE, prefix=wire.there) as receiver:
+            time.sleep(FAULT_SECONDS)
+            wire.tell("mend")
+            soon(lambda: second.total() > 500)
+            sent = sender.end()
+            soon(lambda: second.has(sent.name, sent.stamped))
+            assert ended(receiver) == []
+    (account,) = balanced([sent], [first, second]).values()
+    assert not account.dropped
+    assert len(stretches(account.missing)) <= 1
+
+
+@pytest.mark.parametrize("fault", ["loss 0.1", "delay 0.2"])
+def test_a_bad_line(wire: Cable, fault: str, tmp_path: Path) -> None:
+    """One packet in ten is lost, or each takes 200 ms: everything arrives, from the first message on, only later."""
+    life = Life(tmp_path / "arrived")
+    wire.tell(fault)
+    with (
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there) as receiver,
+        sending(tmp_path / "journal", connect=PLACE, linger=30_000, prefix=wire.here) as sender,
+    ):
+        for _ in range(3):
+            before, began = life.total(), time.monotonic()
+            sender.send(1000)
+            soon(lambda before=before: life.total() == before + 1000)
+            took = time.monotonic() - began
+            assert took > 0.2 or "loss" in fault
+        assert wire.lost() > 10 or "delay" in fault
+        sent = sender.end()
+        assert ended(receiver) == []
+    (account,) = balanced([sent], [life]).values()
+    assert account.missing == set()
+
+
+@KINDS
+def test_the_receiver_comes_back_at_another_address(wire: Cable, kind: str, tmp_path: Path) -> None:
+    """A sender that connects to a name asks for it again, and finds the receiver where it is now."""
+    first, second = Life(tmp_path / "first"), Life(tmp_path / "second")
+    with sending(
+        tmp_path / "journal", kind, connect=f"tcp://{NAME}:5558", socket_hwm=FOREVER, prefix=wire.here
+    ) as sender:
+        with receiving(first, socket_bind=f"tcp://{THERE[0]}:5558", prefix=wire.there) as receiver:
+            sender.flow()
+            soon(lambda: first.total() > 500)
+            killed(receiver, first)
+        wire.name(THERE[1])
+        with receiving(second, socket_bind=f"tcp://{THERE[1]}:5558", prefix=wire.there) as receiver:
+            soon(lambda: second.total() > 500)
+            sent = sender.end()
+            soon(lambda: second.has(sent.name, sent.stamped))
+            assert ended(receiver) == []
+    (account,) = balanced([sent], [first, second]).values()
+    assert not account.dropped
+    assert len(stretches(account.missing)) <= 1
