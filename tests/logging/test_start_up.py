@@ -6,6 +6,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from logs import read_line, receiver, run, script, silent, started, tell
 from message_passing.testing import wait_for
 
@@ -57,6 +59,7 @@ def test_a_lone_record_arrives_though_nothing_is_logged_after_it(tmp_path: Path)
         there.wait_for_messages("lone")
 
 
+@pytest.mark.timeout(300)  # a thousand processes
 def test_scripts_of_one_line(tmp_path: Path) -> None:
     """As many lines as scripts, two of which run at a time."""
     with receiver(tmp_path / "records") as there:
