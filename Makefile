@@ -46,15 +46,15 @@ soak: $(VENV)/test
 debian-peers:
 	sh scripts/debian-peers.sh
 
-$(VENV)/demo: scripts/venv.sh pyproject.toml
+$(VENV)/demo: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) .
 	touch $@
 
-$(VENV)/test: scripts/venv.sh pyproject.toml
+$(VENV)/test: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) '.[test]'
 	touch $@ $(VENV)/demo
 
-$(VENV)/dev: scripts/venv.sh pyproject.toml
+$(VENV)/dev: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) '.[dev]'
 	touch $@ $(VENV)/test $(VENV)/demo
 

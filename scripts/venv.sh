@@ -21,4 +21,5 @@ if [ ! -x "$directory/bin/pip" ]; then
     fi
     "$python" -m venv "$directory"
 fi
-"$directory/bin/pip" install --quiet --disable-pip-version-check --editable "$requirement"
+# The versions that were tested last, so that the same tests pass on every machine.
+"$directory/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable "$requirement"

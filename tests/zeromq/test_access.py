@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,6 +67,29 @@ def test_garbage_in_the_folder_allows_nobody(tmp_path: Path) -> None:
     (tmp_path / "c.key").mkdir()
     assert AllowedKeys(str(tmp_path)).all() == {}
     assert AllowedKeys(str(tmp_path / "none")).all() == {}
+
+
+def test_a_folder_that_cannot_be_read_for_now_revokes_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process without a free descriptor must not disconnect everybody."""
+    write_public(tmp_path / "web-1.key", KEY.encode())
+    keys = AllowedKeys(str(tmp_path))
+    assert keys.all() == {KEY: "web-1"}
+    full = OSError(errno.EMFILE, "Too many open files")
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    for name in ("os.scandir", "Path.read_bytes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"message_passing.zeromq.access.{name}", refuse)
+            keys._looked = 0
+            (tmp_path / "web-1.key").touch()
+            assert keys.all() == {KEY: "web-1"}
+    (tmp_path / "web-1.key").unlink()
+    keys._looked = 0
+    assert keys.all() == {}
 
 
 def test_anybody_with_a_key() -> None:

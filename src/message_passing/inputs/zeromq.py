@@ -102,6 +102,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 size = _next_size(size, batch, time.monotonic() - began)
                 await asyncio.sleep(0)  # other inputs have their turn, however flooded this one is
         finally:
+            self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)
 
     def stopped(self) -> None:

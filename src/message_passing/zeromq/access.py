@@ -5,6 +5,7 @@ Rules are looked up when somebody knocks, so that a key that was allowed or revo
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import time
@@ -13,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from message_passing.errors import Fault, OpenError
-from message_passing.zeromq.keys import PUBLIC, is_key, read_file, refuse_if_shared
+from message_passing.zeromq.keys import PUBLIC, entries, is_key, refuse_if_shared
 
 Network = IPv4Network | IPv6Network
 
@@ -22,6 +23,9 @@ ANYBODY = "*"
 
 _FRESH = 0.5
 """Seconds for which a folder that looks unchanged is not read again: a storm of clients asks for each."""
+
+
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EISDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,8 @@ class AllowedKeys:
         """
         self.folder = os.path.expanduser(folder)  # noqa: PTH111 - `*` is no path
         self._names: dict[str, str] = {}
-        self._state: tuple[object, ...] = ()
-        self._looked = 0.0
+        self._files: dict[str, tuple[int, str]] = {}
+        self._looked = -_FRESH
 
     def check(self) -> None:
         """See that it can be read.
@@ -88,32 +92,36 @@ class AllowedKeys:
         return key if self.folder == ANYBODY else self.all().get(key, "")
 
     def all(self) -> dict[str, str]:
-        """The names by their keys, as the folder is now. One that cannot be read allows nobody."""
+        """The names by their keys, as the folder is now. One that is gone, or may not be read, allows nobody."""
         now = time.monotonic()
         if now - self._looked < _FRESH:
             return self._names
         self._looked = now
         try:
-            found = sorted(
-                (entry.name, entry.stat().st_mtime_ns, entry.path)
-                for entry in os.scandir(self.folder)
-                if entry.name.endswith(PUBLIC)
-            )
-        except OSError:
+            found = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(PUBLIC)]
+        except OSError as error:
+            if error.errno not in _GONE:  # no descriptor is free, for one: that revokes nobody
+                return self._names
             found = []
-        if tuple(found) != self._state:
-            self._state, self._names = tuple(found), {}
-            for name, _, path in found:
-                if key := _key_in(path):
-                    self._names[key] = name.removesuffix(PUBLIC)
+        self._files = {name: self._read(name) for name in found}
+        self._names = {
+            key: name.removesuffix(PUBLIC) for name, (_, key) in sorted(self._files.items()) if key
+        }
         return self._names
 
+    def _read(self, name: str) -> tuple[int, str]:
+        """When a file was changed, and the key in it; what is known of it, when it cannot be read just now."""
+        path = Path(self.folder, name)
+        known = self._files.get(name, (0, ""))
+        try:
+            changed = path.stat().st_mtime_ns
+            return known if changed == known[0] else (changed, _key_in(path.read_bytes()))
+        except OSError as error:
+            return (0, "") if error.errno in _GONE else known
 
-def _key_in(path: str) -> str:
-    try:
-        key = read_file(path).get("public-key", "")
-    except OpenError:
-        return ""
+
+def _key_in(data: bytes) -> str:
+    key = entries(data.decode("ascii", "replace")).get("public-key", "")
     return key if is_key(key) else ""
 
 

@@ -105,6 +105,11 @@ def read_file(path: str) -> dict[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         hint = "" if "/" in path or path.endswith((PUBLIC, SECRET)) else "; a key itself has 40 characters"
         raise OpenError(f"cannot read the key file {path!r}: {reason}{hint}") from error
+    return entries(text)
+
+
+def entries(text: str) -> dict[str, str]:
+    """The entries in the text of a key file."""
     return {entry["name"]: entry["value"] for entry in _ENTRY.finditer(text)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -40,7 +41,8 @@ class Notices:
         while len(self._said) > _KINDS:
             del self._said[next(iter(self._said))]
         self._texts.append(text)
-        self.wake()
+        with contextlib.suppress(RuntimeError):  # the loop that was to be woken has ended
+            self.wake()
 
     def take(self) -> list[str]:
         """What is to be said, once."""

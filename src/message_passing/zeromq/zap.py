@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from message_passing.zeromq.access import Rules
 
 _ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
+_NOBODY = "-"  # a peer that is let in without a name: it came over ipc
 _VERSION, _ADMITTED, _REFUSED = b"1.0", b"200", b"400"
 
 _GLANCE = 1000
@@ -92,19 +93,24 @@ class Doorkeeper:
     def _answer(self, request: list[bytes]) -> None:
         """RFC 27: version, id, domain, address, identity, mechanism, credentials -> version, id, status, ..."""
         number = request[1] if len(request) > 1 else b""
-        address, mechanism, credentials = "", "", request[6:]
-        if len(request) > 5:
-            address, mechanism = request[3].decode(), request[5].decode()
-        key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" and credentials else ""
+        try:
+            user = self._decide(request)
+        except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
+            user = ""
+            self._tell(type(error).__name__, f"refused a client: {type(error).__name__}: {error}")
+        status = [_ADMITTED, b"", user.encode(), b""] if user else [_REFUSED, b"refused", b"", b""]
+        self._asked.send_multipart([_VERSION, number, *status])
+
+    def _decide(self, request: list[bytes]) -> str:
+        """Who it is; empty when it is not let in, which is told."""
+        address, mechanism, credentials = request[3].decode(), request[5].decode(), request[6:]
+        key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" else ""
         verdict = self._rules.decide(address, mechanism, credentials, key)
         if verdict.reason:
-            self._tell(
-                f"{address} {key}", f"refused a client{f' at {address}' if address else ''}: {verdict.reason}"
-            )
-            answer = [_REFUSED, b"refused", b"", b""]
-        else:
-            answer = [_ADMITTED, b"", verdict.user.encode(), b""]
-        self._asked.send_multipart([_VERSION, number, *answer])
+            where = f" at {address}" if address else ""
+            self._tell(f"{address} {key}", f"refused a client{where}: {verdict.reason}")
+            return ""
+        return verdict.user or _NOBODY
 
 
 def sever(ports: set[int], addresses: set[str]) -> None:
