@@ -35,7 +35,7 @@ def wire() -> Iterator[Cable]:
 
 @KINDS
 def test_the_cable_is_cut_and_mended(wire: Cable, kind: str, tmp_path: Path) -> None:
-    """The sender goes on at its pace meanwhile, and then everything arrives, since the connection has stood it."""
+    """The sender goes on at its pace meanwhile, and then everything arrives, if the connection has stood it."""
     life = Life(tmp_path / "arrived")
     with (
         receiving(life, socket_bind=ANYWHERE, prefix=wire.there) as receiver,
@@ -51,17 +51,27 @@ def test_the_cable_is_cut_and_mended(wire: Cable, kind: str, tmp_path: Path) -> 
         soon(lambda: life.total() > stamped)
         sent = sender.end()
         soon(lambda: life.has(sent.name, sent.stamped))
-        assert ended(receiver) == []
+        told = ended(receiver)
     (account,) = balanced([sent], [life]).values()
-    assert account.missing == set()
+    assert not account.dropped
+    assert told_missing(told) == account.in_flight
+    # A peer that is not heard of is given up some day; then what the system had taken for it is one lost stretch.
+    assert len(stretches(account.missing)) <= (FAULT_SECONDS > 10)
 
 
 def test_the_cable_is_cut_for_longer_than_the_queue_is_long(wire: Cable, tmp_path: Path) -> None:
     """What has no room is dropped and counted, to the message, and the gap that is seen on the other side is it."""
     life = Life(tmp_path / "arrived")
     with (
-        receiving(life, socket_bind=ANYWHERE, prefix=wire.there) as receiver,
-        sending(tmp_path / "journal", text=4000, connect=PLACE, socket_hwm=100, prefix=wire.here) as sender,
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there, heartbeat_ivl=0) as receiver,
+        sending(
+            tmp_path / "journal",
+            text=4000,
+            connect=PLACE,
+            socket_hwm=100,
+            prefix=wire.here,
+            heartbeat_ivl=0,  # however long it takes, the connection stands
+        ) as sender,
     ):
         sender.send(10)
         soon(lambda: life.has("", 10))
