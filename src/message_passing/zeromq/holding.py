@@ -31,7 +31,10 @@ class Holder:
         """Make sure that what the sender holds will be sent. Called with the lock held."""
         if self._thread is not None:
             return
-        self._wait, self._wake = os.pipe()
+        try:
+            self._wait, self._wake = os.pipe()
+        except OSError:  # no descriptor is free: the next message tries again, and close() sends
+            return
         thread = threading.Thread(
             target=self._run, args=(self._wait,), name="message-passing-holder", daemon=True
         )

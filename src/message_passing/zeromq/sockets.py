@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,9 @@ from message_passing.zeromq.notices import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_DESCRIPTORS = 16
+"""What a context, its threads, a socket and its monitor may take together."""
 
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
@@ -129,6 +133,7 @@ class OpenSocket:
         self._doorkeeper: Guard | None = None
         self._last_endpoint = ""
         self._shared = settings.in_process
+        see_that_descriptors_are_left()
         self.context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if self._shared else zmq.Context()
         )
@@ -227,6 +232,23 @@ class OpenSocket:
             self._doorkeeper.abandon()
         if not self._shared:
             disown(self.context)
+
+
+def see_that_descriptors_are_left() -> None:
+    """ZeroMQ ends the whole process when it finds descriptors for some of its parts and not for others.
+
+    Raises:
+        OpenError: there are too few for a socket.
+    """
+    spare: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            spare.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - those that could be opened are closed
+    except OSError as error:
+        raise OpenError(f"no descriptors are left for a socket: {error.strerror}") from error
+    finally:
+        for one in spare:
+            os.close(one)
 
 
 def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:
