@@ -46,9 +46,8 @@ class Peers:
         self._notices = notices
         self._security = opened.settings.security
         self._connects = bool(opened.settings.connect)
-        self._shaking: dict[
-            int, None
-        ] = {}  # in order: descriptors of connections that are not known to have succeeded
+        # Descriptors, in order, of connections that are not known to have succeeded, and of those that are.
+        self._shaking: dict[int, None] = {}
         self._connected: set[int] = set()
         self._failed = False  # the last event said so of a connection that ends next
 

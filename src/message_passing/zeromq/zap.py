@@ -53,6 +53,7 @@ class Doorkeeper:
         self._rules = rules
         self._tell = tell
         self._ports = ports
+        self._revoked: set[str] = set()  # addresses whose connections are to be ended
         self._asked: zmq.Socket[bytes] = context.socket(zmq.REP)
         self._asked.linger = 0
         self._asked.bind(_ENDPOINT)
@@ -84,8 +85,11 @@ class Doorkeeper:
             while not any(one is self._ended for one, _ in poller.poll(_GLANCE)):
                 with contextlib.suppress(zmq.Again):
                     self._answer(self._asked.recv_multipart(zmq.NOBLOCK))
-                if revoked := self._rules.revoked():
-                    sever(self._ports(), revoked)
+                self._revoked |= self._rules.revoked()
+                with contextlib.suppress(OSError):  # no descriptor is free to look at the others: later, then
+                    if self._revoked:
+                        sever(self._ports(), self._revoked)
+                        self._revoked = set()
         finally:
             self._asked.close(0)
             self._ended.close(0)
@@ -118,9 +122,12 @@ def sever(ports: set[int], addresses: set[str]) -> None:
 
     ZeroMQ has no way to end one connection: allowed or not is asked once, when it begins. Its descriptor is
     among the process's. Whoever is still allowed connects again at once.
+
+    Raises:
+        OSError: no descriptor is free, which looking takes.
     """
-    for entry in Path("/dev/fd").iterdir():
-        with contextlib.suppress(OSError), _duplicate(int(entry.name)) as one:
+    for name in [entry.name for entry in Path("/dev/fd").iterdir()]:
+        with contextlib.suppress(OSError), _duplicate(int(name)) as one:
             if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getsockname()[1] not in ports:
                 continue
             if one.getpeername()[0].removeprefix("::ffff:") in addresses:
