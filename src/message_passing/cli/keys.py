@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from message_passing.cli.process import tell
-from message_passing.errors import Fault, OpenError, UserError, did_you_mean
+from message_passing.cli.arguments import print_out
+from message_passing.cli.words import CommandParser, run_command
+from message_passing.errors import OpenError, did_you_mean
 from message_passing.zeromq.access import AllowedKeys
 from message_passing.zeromq.keys import (
     PUBLIC,
@@ -51,25 +51,25 @@ def main(words: Sequence[str]) -> int:
     Returns:
         The exit status: 0, or 2 for a mistake of the user's.
     """
-    try:
-        # A key may begin with `-`, and is no option for that.
-        given = _parser().parse_args([f"{_KEY}{word}" if is_key(word) else word for word in words])
-        run: Callable[[argparse.Namespace], str] = given.run
-        sys.stdout.write(run(given))
-    except UserError as error:
-        tell("".join(f"{_TITLE}: {fault}\n" for fault in error.faults))
-        return 2
+    return run_command(_TITLE, lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
+    # A key may begin with `-`, and is no option for that.
+    given = _parser().parse_args([f"{_KEY}{word}" if is_key(word) else word for word in words])
+    run: Callable[[argparse.Namespace], str] = given.run
+    print_out(run(given))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog=_TITLE,
         description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     keys, allowed = _folder("keys"), _folder("allowed")
 
     new = commands.add_parser("new", help="make a pair of keys, in two files")
@@ -92,13 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in (allow, listing, revoke):
         command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
     return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser of one command's words, which says what it lacks as all else does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise OpenError(Fault(f"{message}; see {self.prog} --help"))
 
 
 def _folder(name: str) -> Path:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from message_passing import options as option_rules
-from message_passing.cli import keys
 from message_passing.cli.completion import completion
 from message_passing.cli.describe import describe
-from message_passing.cli.script import CLIComponent, Script
+from message_passing.cli.process import tell
+from message_passing.cli.script import EXIT_USER_ERROR, CLIComponent, Script
 from message_passing.config import load_file
 from message_passing.errors import Fault, UserError, did_you_mean
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, flat_chain, is_named, named_chain
 from message_passing.options import option
+from message_passing.paths import load
 from message_passing.registry import names
 from message_passing.workers.form import PooledChain
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
     from message_passing.chain import Chain
     from message_passing.cli.arguments import Given
+
+COMMANDS = {
+    "keys": "keys",
+}
+"""The commands besides running a chain: their first word, and the module in which they are. It has a
+function `main`, which takes the other words and gives the exit status."""
 
 
 class MessagePassing(Script):
@@ -138,6 +145,12 @@ def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> li
 def main() -> NoReturn:
     """The entry point of both command names."""
     words = sys.argv[1:]
-    if words[:1] == ["keys"]:
-        sys.exit(keys.main(words[1:]))
+    first = words[0] if words else "-"
+    if first in COMMANDS:
+        path = f"message_passing.cli.{COMMANDS[first]}:main"
+        run = cast("Callable[[Sequence[str]], int]", load(path, "function"))
+        sys.exit(run(words[1:]))
+    if did_you_mean(first, COMMANDS) and not first.startswith("-"):
+        tell(f"message-passing: there is no command {first!r}{did_you_mean(first, COMMANDS)}\n")
+        sys.exit(EXIT_USER_ERROR)
     MessagePassing.start(words)
