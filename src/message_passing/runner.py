@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from message_passing.chain import Chain
@@ -38,12 +38,13 @@ class Server:
     """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after.
 
     Attributes:
+        running: the inputs have been started, and nobody has asked for the end.
         failures: the inputs that failed, and why. Each error chain has been told.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
         self.heads = heads
-        self.stopping = False
+        self.stopping = self.running = False
         self.failures: list[tuple[Input, Exception]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -71,10 +72,15 @@ class Server:
         if self._loop and self._stop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
+        if self._loop:
+            with suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(function)
+
     def reopen(self) -> None:
         """Ask every component to reopen what it may, from a signal handler or any thread."""
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._reopen)
+        self.call(self._reopen)
 
     async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
         with _woken_by_signals():
@@ -87,6 +93,7 @@ class Server:
         tasks = [asyncio.create_task(head.run(), name=head.label) for head in self.heads]
         ended = asyncio.gather(*tasks)
         stopped = asyncio.create_task(self._stop.wait())
+        self.running = True
         on_ready()
         waiting: set[asyncio.Future[Any]] = {ended, stopped}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -94,6 +101,7 @@ class Server:
             task.cancel()
         stopped.cancel()
         results = await asyncio.gather(*tasks, stopped, ended, return_exceptions=True)
+        self.running = False
         on_end()
         for head, result in zip(self.heads, results, strict=False):
             self._note(head, result)

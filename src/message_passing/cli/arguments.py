@@ -73,7 +73,7 @@ def build_parser(
         if one.type is bool:
             parser.add_argument(*_spellings(name), dest=name, action="store_true")
         else:
-            _add(parser, name)
+            _add(parser, name, alone=one.alone)
     return parser
 
 
@@ -134,9 +134,15 @@ def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iter
         before = word
 
 
-def _add(parser: argparse.ArgumentParser, name: str, action: str | type[argparse.Action] = "store") -> None:
-    """An option with a value; one without it is noted, and the words after it are still read."""
-    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=_NO_VALUE)
+def _add(
+    parser: argparse.ArgumentParser,
+    name: str,
+    action: str | type[argparse.Action] = "store",
+    alone: str | None = None,
+) -> None:
+    """An option with a value; one without it means `alone`, or is noted, and the words after it are still read."""
+    const = _NO_VALUE if alone is None else alone
+    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=const)
 
 
 def _spellings(name: str) -> tuple[str, ...]:

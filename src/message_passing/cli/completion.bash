@@ -36,8 +36,8 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --configfile --workers --help --version --describe --completion' ;;
-                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --configfile --workers --help --version --describe --completion' ;;
+                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --help --version --describe --completion' ;;
+                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --help --version --describe --completion' ;;
             esac ;;
     esac
     for word in $words; do

@@ -10,7 +10,8 @@ from message_passing import options as option_rules
 from message_passing.cli.completion import completion
 from message_passing.cli.describe import describe
 from message_passing.cli.process import tell
-from message_passing.cli.script import EXIT_USER_ERROR, CLIComponent, Script
+from message_passing.cli.script import CLIComponent, Script
+from message_passing.cli.service import EXIT_USER_ERROR
 from message_passing.config import load_file
 from message_passing.errors import Fault, UserError, did_you_mean
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, flat_chain, is_named, named_chain
