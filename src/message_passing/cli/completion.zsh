@@ -32,9 +32,9 @@ _message_passing() {
         {--pid_file,--pid-file}'[File to write the process id to.]:file:_files' \
         --user'[User to become, once privileged sockets are open.]:user:_users' \
         {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority' \
-        --control'[Unix socket on which the node answers `top`, `tail` and `doctor`.]' \
-        --http'[HOSTPORT on which the node answers a page, and metrics for Prometheus.]' \
-        {--http_token,--http-token}'[What must be given to be answered there, or envNAME; needed beyond loopback.]' \
+        --control'[Unix socket on which it answers `top`, `tail`, `doctor`.]' \
+        --http'[HOSTPORT of a page to watch it, and of its metrics.]' \
+        {--http_token,--http-token}'[What whoever asks there must give, or envNAME.]' \
         --configfile'[JSON, TOML or YAML file with these options.]:file:_files' \
         --workers'[Processes that decode, filter and encode; 0 none.]' \
         --help \

@@ -94,6 +94,7 @@ class MessagePassing(Script):
     def help_text(cls) -> str:
         """One screen, with examples."""
         return HELP.format(
+            commands=" ".join(sorted(COMMANDS)),
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
@@ -102,8 +103,9 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...]  (or keys --help)
+Usage: message-passing --input NAME --output NAME [OPTION...]
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
+Or a command: {commands} (--help)
   --input NAME    {input}
   --output NAME   {output}
   --filter NAME   {filter}
@@ -113,12 +115,11 @@ Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
+  --control [F]  --http HOST:PORT  --http_token T  watch it: top, a page, metrics
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
-  message-passing --input STDIN --output STDOUT
-  message-passing --input STDIN \\
-      --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558
+  message-passing --input STDIN --output ZeroMQ --output_options connect=tcp://h:1
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
   message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\

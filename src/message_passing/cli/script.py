@@ -64,14 +64,12 @@ class Script:
     control: str = option(
         default="",
         alone="default",
-        description="Unix socket on which the node answers `top`, `tail` and `doctor`.",
+        description="Unix socket on which it answers `top`, `tail`, `doctor`.",
     )
-    http: str = option(
-        default="", description="HOST:PORT on which the node answers: a page, and metrics for Prometheus."
-    )
+    http: str = option(default="", description="HOST:PORT of a page to watch it, and of its metrics.")
     http_token: str = option(
         default="",
-        description="What must be given to be answered there, or env:NAME; needed beyond loopback.",
+        description="What whoever asks there must give, or env:NAME.",
     )
 
     def __init__(self, given: Given) -> None:
@@ -133,8 +131,8 @@ class Script:
             lines.append(f"  --{flag} NAME".ljust(24) + f"The {choice.kind} ({default}).")
             lines.append(f"  --{flag}_options OPT".ljust(24) + "Its options: JSON, @file or key=value.")
         for name, one in option_rules.declared(cls).items():
-            word = f"  --{name}" if one.type is bool else f"  --{name} VALUE"
-            lines.append(word.ljust(24) + one.description)
+            value = "" if one.type is bool else " VALUE" if one.alone is None else " [VALUE]"
+            lines.append(f"  --{name}{value}".ljust(24) + one.description)
         return "\n".join([*lines, ""])
 
     @classmethod
