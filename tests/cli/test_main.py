@@ -176,7 +176,7 @@ def test_several_inputs_in_the_named_form(tmp_path: Path, monkeypatch: pytest.Mo
     for ending in ("json", "toml", "yaml"):
         script = MessagePassing.read(["--configfile", write(tmp_path, ending, NAMED)])
         prepared = script.prepare()
-        heads = prepared.heads
+        heads = prepared.chain.heads
         assert [head.label for head in heads] == ["STDIN input", "FileTail input"]
         assert prepared.identity is None
         first, second = (head.outputs()[0] for head in heads)

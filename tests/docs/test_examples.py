@@ -72,7 +72,7 @@ def adapted(config: Path, folder: Path) -> tuple[Path, dict[str, int]]:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
 def test_config_files_make_chains(config: Path) -> None:
     """Every example parses, and its components take their options."""
-    assert MessagePassing.read(["--configfile", str(config)]).prepare().heads
+    assert MessagePassing.read(["--configfile", str(config)]).prepare().chain.heads
 
 
 def test_the_examples_of_the_help_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_the_examples_of_the_help_are_accepted(monkeypatch: pytest.MonkeyPatch) 
     commands = re.split(r"^  (?=message-passing )", text.replace("\\\n", ""), flags=re.MULTILINE)[1:]
     assert len(commands) >= 3
     for command in commands:
-        assert MessagePassing.read(shlex.split(command)[1:]).prepare().heads
+        assert MessagePassing.read(shlex.split(command)[1:]).prepare().chain.heads
 
 
 def test_the_flat_form_runs(tmp_path: Path) -> None:

@@ -28,12 +28,14 @@ class Given:
         places: where each was written: `--input_options`, `config.toml: input_options`.
         faults: what is wrong with what was written.
         told: options that may be missing because of one of these faults.
+        words: the command line.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+    words: Sequence[str] = ()
 
 
 class _WordError(ConfigError):
@@ -83,7 +85,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
     Raises:
         UserError: an option that prints something and ends cannot do so.
     """
-    given = Given()
+    given = Given(words=tuple(words))
     unknown: list[str] = []
     try:
         found, unknown = parser.parse_known_args(words)

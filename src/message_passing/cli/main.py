@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
 from message_passing.cli.completion import completion
@@ -68,6 +68,15 @@ class MessagePassing(Script):
                 given.values[key], given.places[key] = value, f"{name}: {key}"
         return given
 
+    def changed(self) -> Self | None:
+        """As in every command; only a chain without workers can change while it runs."""
+        again = super().changed() if self.configfile else None
+        if again and self.workers:
+            raise UserError(
+                Fault("has changed: with --workers, that needs a new start", self.configfile or "")
+            )
+        return again
+
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
         values = self.given.values
@@ -115,7 +124,7 @@ Or a command: {commands} (--help)
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  watch it: top, a page, metrics
+  --control [F]  --http HOST:PORT  --http_token T  to watch it: a page, top
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:

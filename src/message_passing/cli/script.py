@@ -192,7 +192,7 @@ class Script:
         chain = Chain()
         identity = console = None
         with collecting(faults):
-            chain = self._build()
+            chain = self.build()
         with collecting(faults):
             console = self._console()
         if self.user:
@@ -208,7 +208,26 @@ class Script:
             raise UserError(*dict.fromkeys(faults))
         for text in cautions(in_order(chain.heads, errors=True)):
             tell(f"{self.title()}: warning: {text}\n")
-        return Prepared(chain.heads, chain.components, identity, console)
+        return Prepared(self, chain, identity, console)
+
+    def changed(self) -> Self | None:
+        """The same command as it would be started now; None when that makes no difference.
+
+        Raises:
+            UserError: it could not be started, or would have to be for the change.
+        """
+        again = self.read(self.given.words)
+        if again.given.values == self.given.values and not again.given.faults:
+            return None
+        faults = list(again.given.faults)
+        faults += [
+            Fault("has changed: that needs a new start", again.given.places.get(name, f"--{name}"))
+            for name in option_rules.declared(type(self))
+            if getattr(self, name) != getattr(again, name)
+        ]
+        if faults:
+            raise UserError(*faults)
+        return again
 
     def _console(self) -> Console | None:
         if not self.control and not self.http:
@@ -217,7 +236,12 @@ class Script:
         make = cast("type[Console]", load("message_passing.console.serving:Console", "Class"))
         return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
 
-    def _build(self) -> Chain:
+    def build(self) -> Chain:
+        """The chain, built; what is odd about it is told.
+
+        Raises:
+            UserError: see `Chain.build`.
+        """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UnusedComponentWarning)

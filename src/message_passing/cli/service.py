@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.process import PidFile, tell
+from message_passing.cli.reload import Reload
 from message_passing.cli.systemd import notify
 from message_passing.graph import close_all, open_all
 from message_passing.runner import Server, losses, obey_signals
@@ -15,10 +16,11 @@ from message_passing.workers.attended import attended, with_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from message_passing.chain import Chain
     from message_passing.cli.process import Daemon, Identity
+    from message_passing.cli.reload import Command
     from message_passing.component import Component
     from message_passing.console.serving import Console
-    from message_passing.flow import Input
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
@@ -29,14 +31,14 @@ class Prepared:
     """A chain that has been checked, and nothing of it opened.
 
     Attributes:
-        heads: its inputs.
-        names: its components by what they are called in it.
+        command: what asked for it.
+        chain: the chain, built.
         identity: the user to become, once privileged sockets are open.
         console: where it can be watched.
     """
 
-    heads: list[Input]
-    names: Mapping[str, Component]
+    command: Command
+    chain: Chain
     identity: Identity | None = None
     console: Console | None = None
 
@@ -53,14 +55,17 @@ class Service:
         """
         self._title = title
         self._prepared = prepared
-        self.server = Server(prepared.heads)
-        self._attend()
-
-    def _attend(self) -> None:
-        """Tell those parts of the chain that have a life beside it how it fares."""
+        self.server = Server(prepared.chain.heads)
+        self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
+        self.server.on_hangup = lambda: self.server.call(self._reload.begin)
         self.pools = attended(self.server.components)
         for pool in self.pools:
             pool.stop, pool.is_stopping = self.server.stop, lambda: self.server.stopping
+
+    def _switched(self, names: Mapping[str, Component]) -> None:
+        """The chain is another one now."""
+        if self._prepared.console:
+            self._prepared.console.relayout(names)
 
     def run(self, *, pid_file: str | None = None, daemon: Daemon | None = None) -> int:
         """Open the chain, become another user, and serve until the end.
@@ -80,7 +85,7 @@ class Service:
             open_all(server.heads, errors=True)
             if prepared.console:
                 stack.callback(prepared.console.close)
-                prepared.console.start(server, prepared.names)
+                prepared.console.start(server, prepared.chain.components)
             if pid:
                 pid.write()
             server.run(on_ready=lambda: self._ready(daemon), on_end=self._ending)
@@ -108,5 +113,6 @@ class Service:
             pool.finish()
 
     def _tell_losses(self) -> None:
-        for line in losses(with_parts(self.server.components)):
+        components = [*self._reload.retired, *self.server.components]
+        for line in losses(with_parts(dict.fromkeys(components))):
             tell(f"{self._title}: {line}\n")

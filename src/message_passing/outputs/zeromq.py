@@ -142,6 +142,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         deadline = time.monotonic() + (0 if self._stalled else _PATIENCE)
         while True:
             with self._lock:
+                if sender not in self._senders:  # closed meanwhile: it has sent or counted what it held
+                    return
                 before = sender.sent
                 sender.service()
                 moved, backlog = sender.sent > before, sender.backlog()
