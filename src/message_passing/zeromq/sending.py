@@ -96,9 +96,9 @@ class Sender:
         self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
         self._hears = self._hears and self._socket.type == zmq.XPUB  # a socket_builder may make a plain PUB
-        if self._settings.endpoints:
-            self._peers = Peers(self._open, self.notices)
         try:
+            if self._settings.endpoints:
+                self._peers = Peers(self._open, self.notices)
             self._open.attach()
         except BaseException:
             self.close_socket(linger=0)

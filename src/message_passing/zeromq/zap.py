@@ -49,17 +49,16 @@ class Doorkeeper:
             rules: who may connect.
             tell: called, in the thread, with a kind and a sentence for each one that is refused.
             ports: the TCP ports that the socket is bound to.
+
+        Raises:
+            zmq.ZMQError: the context has no room for its sockets.
         """
         self._rules = rules
         self._tell = tell
         self._ports = ports
         self._revoked: set[str] = set()  # addresses whose connections are to be ended
-        self._asked: zmq.Socket[bytes] = context.socket(zmq.REP)
-        self._asked.linger = 0
+        self._asked, self._ended, self._end = _sockets(context, zmq.REP, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
-        self._ended: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-        self._end: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-        self._ended.linger = self._end.linger = 0
         self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._thread = threading.Thread(target=self._run, name="message-passing-doorkeeper", daemon=True)
@@ -115,6 +114,20 @@ class Doorkeeper:
             self._tell(f"{address} {key}", f"refused a client{where}: {verdict.reason}")
             return ""
         return verdict.user or _NOBODY
+
+
+def _sockets(context: zmq.Context[Any], *types: int) -> list[zmq.Socket[bytes]]:
+    """All of them, or none: a context does not end before the last of its sockets."""
+    made: list[zmq.Socket[bytes]] = []
+    try:
+        for number in types:
+            made.append(context.socket(number))
+            made[-1].linger = 0
+    except zmq.ZMQError:
+        for one in made:
+            one.close()
+        raise
+    return made
 
 
 def sever(ports: set[int], addresses: set[str]) -> None:
