@@ -8,6 +8,7 @@ when it is asked, and logs nothing through `logging`, whose handler it may be gu
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -140,7 +141,13 @@ def sever(ports: set[int], addresses: set[str]) -> None:
         OSError: no descriptor is free, which looking takes.
     """
     for name in [entry.name for entry in Path("/dev/fd").iterdir()]:
-        with contextlib.suppress(OSError), _duplicate(int(name)) as one:
+        try:
+            one = _duplicate(int(name))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
+            continue  # it was closed meanwhile, or is no socket
+        with contextlib.suppress(OSError), one:  # that it has ended by itself
             if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getsockname()[1] not in ports:
                 continue
             if one.getpeername()[0].removeprefix("::ffff:") in addresses:
