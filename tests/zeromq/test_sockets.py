@@ -41,9 +41,10 @@ first.close(0)
 def crowded(context: zmq.Context[Any]) -> zmq.Socket[bytes]:
     """A builder that makes one socket more than its context has room for."""
     context.max_sockets = 1
-    first = context.socket(zmq.PUSH)
-    first.linger = 0
-    return context.socket(zmq.PUSH)
+    first: zmq.Socket[bytes] = context.socket(zmq.PUSH)
+    second: zmq.Socket[bytes] = context.socket(zmq.PUSH)
+    first.linger = second.linger = 0
+    return second
 
 
 def clumsy(context: zmq.Context[Any]) -> zmq.Socket[bytes]:

@@ -147,7 +147,7 @@ class OpenSocket:
 
     def _built(self, context: zmq.Context[Any]) -> zmq.Socket[bytes]:
         try:
-            socket = context.socket(type_codes[self.settings.socket_type])
+            socket: zmq.Socket[bytes] = context.socket(type_codes[self.settings.socket_type])
         except zmq.ZMQError as error:
             raise OpenError(f"no socket can be made: {refusal(error)}") from error
         try:
