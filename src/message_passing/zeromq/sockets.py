@@ -193,6 +193,8 @@ class OpenSocket:
         if settings.socket_type == "PUB":
             # Refuse with EAGAIN at the high-water mark, so that the loss can be counted.
             socket.setsockopt(zmq.XPUB_NODROP, 1)
+            # Tell of every subscription, also when a receiver that comes back has the same as before.
+            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         if settings.socket_type == "SUB":
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)
