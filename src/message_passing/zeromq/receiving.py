@@ -53,8 +53,8 @@ class Receiver:
         """
         self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
-        self._keeper = Keeper(self._open, self._lock, self.notices)
         try:
+            self._keeper = Keeper(self._open, self._lock, self.notices)
             with self._lock:
                 self._open.attach()
         except BaseException:
