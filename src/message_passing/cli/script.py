@@ -185,11 +185,10 @@ class Script:
         Raises:
             UserError: with every fault that was found.
         """
-        faults = list(self.given.faults)
-        heads: list[Input] = []
+        faults: list[Fault] = []
+        chain = self.assemble(faults, lambda warning: tell(f"{self.title()}: warning: {warning}\n"))
+        heads = chain.heads if chain else []
         identity = None
-        with collecting(faults):
-            heads = self._build()
         if self.user:
             with collecting(faults):
                 identity = Identity.of(self.user)
@@ -205,14 +204,31 @@ class Script:
             tell(f"{self.title()}: warning: {text}\n")
         return heads, identity
 
-    def _build(self) -> list[Input]:
+    def assemble(
+        self, faults: list[Fault], on_warning: Callable[[UnusedComponentWarning], object]
+    ) -> Chain | None:
+        """The chain, built and connected; nothing outside this process has been asked.
+
+        Args:
+            faults: all that is wrong with what the command was given is added here.
+            on_warning: called with each component that nothing outputs to.
+
+        Returns:
+            The chain; none if something is wrong with it.
+        """
+        faults += self.given.faults
+        built = None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UnusedComponentWarning)
-            heads = self.build_chain().build()
+            with collecting(faults):
+                chain = self.build_chain()
+                chain.build()
+                built = chain
         for warning in caught:
-            tell(f"{self.title()}: warning: {warning.message}\n")
-        return heads
+            if isinstance(warning.message, UnusedComponentWarning):
+                on_warning(warning.message)
+        return built
 
     def run(self, heads: list[Input], identity: Identity | None = None, daemon: Daemon | None = None) -> int:
         """Open the chain, become another user, and serve until the end.
