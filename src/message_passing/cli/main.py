@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "keys": "keys",
     "check": "check.command",
+    "list": "list",
+    "describe": "describe",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
