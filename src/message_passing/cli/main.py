@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "check.command",
     "list": "list",
     "describe": "describe",
+    "create": "create.command",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
