@@ -117,8 +117,8 @@ class TomlWriter:
 
     def document(self, table: dict[str, Any], outer: tuple[str, ...] = ()) -> list[str]:
         """The lines of a table, and of those below it that have headers."""
-        below = {}
-        plain = {}
+        below: dict[str, Any] = {}
+        plain: dict[str, Any] = {}
         for name, value in table.items():
             tables = isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
             has_header = (isinstance(value, dict) or tables) and self._one_of("header", "inline") == "header"

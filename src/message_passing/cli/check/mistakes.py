@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from message_passing.cli.cases.running import staged
+from message_passing.cli.cases.shape import read_cases
 from message_passing.cli.main import MessagePassing
 from message_passing.cli.positions.index import Index
 from message_passing.cli.positions.json_scanner import index_json
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from message_passing.chain import Chain, UnusedComponentWarning
+    from message_passing.cli.cases.shape import Case
 
 _SCANNERS = {"json": index_json, "toml": index_toml, "yaml": index_yaml}
 
@@ -66,10 +69,14 @@ class Looked:
     Attributes:
         mistakes: in the order of the file.
         chain: built, where nothing is wrong.
+        script: the command that would run it.
+        cases: those of the file, where nothing is wrong.
     """
 
     mistakes: list[Mistake]
     chain: Chain | None
+    script: MessagePassing | None = None
+    cases: list[Case] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
@@ -90,26 +97,31 @@ def look_at_words(words: Sequence[str]) -> Looked:
 def _look(words: Sequence[str], name: str | None) -> Looked:
     faults: list[Fault] = []
     unused: list[UnusedComponentWarning] = []
-    chain: Chain | None = None
+    cases: list[Case] = []
+    chain = script = None
     file = name
     try:
         script = MessagePassing.read(words)
         file = script.given.values.get("configfile", name)
         chain = script.assemble(faults, unused.append)
+        if chain and file:
+            cases, wrong = read_cases(load_file(file), file, staged(script).components)
+            faults += wrong
     except UserError as error:
         faults += error.faults
-    places = _Files()
+    places = Files()
     found = [places.mistake(fault, name) for fault in dict.fromkeys(faults)]
     found += places.repeated(file) if file else []
     right = chain if chain and not found else None
     found += [places.mistake(Fault(str(one), one.place), name, warning=True) for one in unused]
     for text in cautions(in_order(chain.heads, errors=True)) if chain else ():
         found.append(places.mistake(Fault(text), name, warning=True))
-    return Looked(sorted(found, key=lambda one: (one.line or 0, one.column or 0)), right)
+    found.sort(key=lambda one: (one.line or 0, one.column or 0))
+    return Looked(found, right, script, cases) if right else Looked(found, None)
 
 
 @dataclass(slots=True)
-class _Files:
+class Files:
     """The positions of the keys of every file that a mistake is in."""
 
     _indexes: dict[str, Index] = field(default_factory=dict)
@@ -134,8 +146,9 @@ class _Files:
             line, column = fault.mark
             return Mistake(place.file, line or 1, column, where, fault.text, warning)
         entry = self.index(place.file).find(place.keys)
-        line_and_column = (entry.line, entry.column) if entry else (None, None)
-        return Mistake(place.file, *line_and_column, where, fault.marked, warning)
+        if not entry:
+            return Mistake(place.file, None, None, where, fault.marked, warning)
+        return Mistake(place.file, entry.line, entry.column, where, fault.marked, warning)
 
     def repeated(self, name: str) -> list[Mistake]:
         """Keys of which only the last one counts, which nobody means."""

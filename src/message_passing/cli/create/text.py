@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from message_passing.options import Option
 
 _WIDTH = 100
-_STANDING_IN = (1, 0.5, "...", [], {})
+_STANDING_IN: tuple[Any, ...] = (1, 0.5, "...", [], {})
 """What may stand where an option that has no default is commented out: the first that fits its type."""
 
 

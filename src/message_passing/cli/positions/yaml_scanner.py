@@ -38,7 +38,7 @@ def _walk(document: Any, root: Entry) -> Iterator[tuple[Any, Entry, tuple[Key, .
             waiting += [(value, entry.within.get(key, Entry()), (*path, key)) for key, value in inner.items()]
 
 
-def _items(node: Any) -> Iterator[tuple[Key, Any, Any]]:
+def _items(node: Any) -> Iterator[tuple[Any, Any, Any]]:
     """The keys or items of a node: what each is called, what has its place, and its value."""
     for number, item in enumerate(node.value):
         if not isinstance(item, tuple):
