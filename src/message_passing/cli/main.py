@@ -31,6 +31,7 @@ COMMANDS = {
     "list": "list",
     "describe": "describe",
     "create": "create.command",
+    "graph": "graph.command",
     "test": "cases.command",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
