@@ -354,6 +354,14 @@ def test_files_and_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert not (folder / "new.log").exists()
 
 
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """A file's name may have any bytes, and the terminal not the letters."""
+    name = b"\xff\xc3\xa9.toml".decode("utf-8", "surrogateescape")
+    done = finished("check", name, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert (done.status, done.err) == (2, "")
+    assert done.out == rb"\udcff\xe9.toml: cannot be read: No such file or directory" + b"\n"
+
+
 def test_it_is_a_word_of_the_command() -> None:
     """And has a help of its own, with examples."""
     done = finished("check", "--help")
