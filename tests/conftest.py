@@ -1,4 +1,4 @@
-"""Tests marked `perl` are left out where Perl or a module of it is missing, except in CI, where they fail."""
+"""Tests that need Perl, or another program, are left out where that is missing, except in CI, where they fail."""
 
 from __future__ import annotations
 
@@ -23,14 +23,22 @@ def missing_from_perl(modules: tuple[str, ...]) -> list[str]:
     return found.stdout.split()
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out, or fail in CI, a test whose Perl modules are missing."""
+def missing_for(item: pytest.Item) -> str:
+    """What a test needs and has not; empty if it has all."""
+    programs = [name for mark in item.iter_markers("program") for name in mark.args]
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        return f"needs {', '.join(missing)}"
     marks = list(item.iter_markers("perl"))
-    if not marks:
-        return
     modules = tuple(dict.fromkeys([*ORIGINAL, *(name for mark in marks for name in mark.args)]))
-    if missing := missing_from_perl(modules):
-        reason = f"needs Perl's {', '.join(missing)} (see the Debian packages in the README)"
+    if marks and (missing := missing_from_perl(modules)):
+        return f"needs Perl's {', '.join(missing)}"
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, or fail in CI, a test that lacks what it needs."""
+    if missing := missing_for(item):
+        reason = f"{missing} (see the Debian packages in the README)"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""Tests that need Perl are left out in the open, and in CI they are not left out at all."""
+"""Tests that need Perl or another program are left out in the open, and in CI they are not left out at all."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ import pytest
 def test_with_perl():
     pass
 
+@pytest.mark.program("no-such-program-anywhere")
+def test_with_a_program():
+    pass
+
 def test_without():
     pass
 """
 
 
 @pytest.mark.parametrize(
-    ("ci", "status", "outcome"), [("", 0, "1 passed, 1 skipped"), ("true", 1, "1 passed, 1 error")]
+    ("ci", "status", "outcome"), [("", 0, "1 passed, 2 skipped"), ("true", 1, "1 passed, 2 errors")]
 )
-def test_what_lacks_a_perl_module_is_skipped_except_in_ci(
+def test_what_lacks_something_is_skipped_except_in_ci(
     tmp_path: Path, ci: str, status: int, outcome: str
 ) -> None:
-    """Either way the reason names the module."""
+    """Either way the reason names the module, or the program."""
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_some.py").write_text(TEST)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = perl\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  perl\n  program\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", str(tmp_path)],
         env={**os.environ, "CI": ci},
@@ -43,3 +47,4 @@ def test_what_lacks_a_perl_module_is_skipped_except_in_ci(
     assert done.returncode == status, done.stdout
     assert outcome in done.stdout
     assert "No::Such::Module::Anywhere" in done.stdout
+    assert "no-such-program-anywhere" in done.stdout

@@ -14,7 +14,7 @@ ROOT = Path(message_passing.__file__).parent
 ROWS = [
     "version", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths", "jsonable", "lines",
     "identity", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "config", "forms", "runner",
+    "registry", "declaration", "chain", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""

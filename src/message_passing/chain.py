@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing import options as option_rules
@@ -58,6 +59,7 @@ class Chain:
         self._faults: list[Fault] = []
         self._error_head: str | None = None
         self._error_place = ""
+        self._default_errors: set[str] = set()
         self._built = False
 
     def input(
@@ -143,6 +145,33 @@ class Chain:
         self.heads = [component for component in made.values() if isinstance(component, Input)]
         return self.heads
 
+    def unchanged(self, before: Chain) -> set[str]:
+        """The names of those components that are declared here as they were there."""
+        theirs = before._declared
+        return {
+            name for name, one in self._declared.items() if name in theirs and one.makes_same(theirs[name])
+        }
+
+    def connect(self, instead: Mapping[str, Component] = MappingProxyType({})) -> None:
+        """Connect the components of this chain, once it has been built, also if they belonged to another one since.
+
+        Args:
+            instead: components, by name, that stand from now on where others were made.
+        """
+        self.components = {**self.components, **instead}
+        self._wire(self.components)
+        self.heads = [component for component in self.components.values() if isinstance(component, Input)]
+
+    def make_again(self, name: str) -> Component:
+        """A component like the one of this name, which has not been opened or connected.
+
+        Raises:
+            UserError: it cannot be made any more.
+        """
+        made = _make(self._declared[name])
+        assert made is not None  # noqa: S101 - it could be read the first time
+        return made
+
     def _wire(self, made: Mapping[str, Component]) -> None:
         def found(target: Any) -> Any:
             return made[target] if isinstance(target, str) else target
@@ -159,7 +188,8 @@ class Chain:
                     component.connect_to(targets[0] if len(targets) == 1 else targets)
             if declaration.error is not None:
                 component.error = found(declaration.error)
-            elif name not in error_side and component.error is None:
+            elif name not in error_side and (component.error is None or name in self._default_errors):
+                self._default_errors.add(name)
                 component.error = default_error
         if faults:
             raise ChainError(*faults)

@@ -40,6 +40,10 @@ class Declaration:
     options_place: str = ""
     from_text: bool = False
 
+    def makes_same(self, other: Declaration) -> bool:
+        """Whether the component that it makes is like the other one's, whatever these are connected to."""
+        return (self.kind, self.component, self.options) == (other.kind, other.component, other.options)
+
     def targets(self) -> list[str]:
         """The names it refers to."""
         return [target for target in (*self.output_to, self.error) if isinstance(target, str)]

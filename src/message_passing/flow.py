@@ -143,6 +143,9 @@ class Source(Component):
         """The one component it hands messages to."""
         return (self._next,)
 
+    def on_rewire(self) -> None:
+        """It hands messages to others now, while it is open: find out anew what `on_open` found out of them."""
+
     def emit(self, messages: list[Any]) -> None:
         """Hand a batch on: counted, never waits."""
         if messages:

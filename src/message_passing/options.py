@@ -44,6 +44,7 @@ class _Field:
     default_factory: Callable[[], Any] | None
     description: str
     python_only: bool
+    alone: str | None
     limits: dict[str, Any]
 
 
@@ -57,6 +58,7 @@ class Option:
         description: one or more sentences for the user.
         python_only: takes an object that no file or command line can spell.
         default: what it is when not given; `REQUIRED` if it must be given.
+        alone: what it is when a command line gives it without a value; None where it needs one.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Option:
     python_only: bool
     default: Any
     _factory: Callable[[], Any] | None = field(default=None, repr=False)
+    alone: str | None = None
 
     @property
     def required(self) -> bool:
@@ -96,6 +99,7 @@ def option(
     default_factory: Callable[[], Any] | None = None,
     description: str,
     python_only: bool = False,
+    alone: str | None = None,
     **limits: Any,
 ) -> Any:
     """Declare an option in a component's class body.
@@ -105,9 +109,10 @@ def option(
         default_factory: makes the default, for lists and dicts.
         description: what it does, its unit, and what special values mean.
         python_only: it takes a function or object, so only Python code can give it.
+        alone: its value when a command line names it without one.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
-    return _Field(default, default_factory, description, python_only, limits)
+    return _Field(default, default_factory, description, python_only, alone, limits)
 
 
 def declared(cls: type) -> Mapping[str, Option]:
@@ -208,6 +213,7 @@ def _read(name: str, hint: Any, default: Any) -> Option:
         default.python_only or python_only,
         default.default,
         default.default_factory,
+        default.alone,
     )
 
 

@@ -1,7 +1,7 @@
 """One process running chains: the event loop, signals, and an orderly end.
 
 A first SIGINT or SIGTERM stops the inputs, passes on what was taken, and closes everything within each
-component's bounded time. A second one leaves at once. SIGHUP reopens files.
+component's bounded time. A second one leaves at once. SIGHUP reopens files, or does what `Server.on_hangup` says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from message_passing.chain import Chain
 from message_passing.errors import OutputClosedError
@@ -38,13 +38,17 @@ class Server:
     """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after.
 
     Attributes:
+        running: the inputs have been started, and nobody has asked for the end.
         failures: the inputs that failed, and why. Each error chain has been told.
+        on_hangup: what SIGHUP does. Called from a signal handler.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
         self.heads = heads
-        self.stopping = False
+        self.stopping = self.running = False
         self.failures: list[tuple[Input, Exception]] = []
+        self.on_hangup: Callable[[], object] = self.reopen
+        self._running: dict[Input, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
@@ -71,10 +75,15 @@ class Server:
         if self._loop and self._stop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
+        if self._loop:
+            with suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(function)
+
     def reopen(self) -> None:
         """Ask every component to reopen what it may, from a signal handler or any thread."""
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._reopen)
+        self.call(self._reopen)
 
     async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
         with _woken_by_signals():
@@ -84,24 +93,51 @@ class Server:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         if self.stopping:
             self._stop.set()
-        tasks = [asyncio.create_task(head.run(), name=head.label) for head in self.heads]
-        ended = asyncio.gather(*tasks)
-        stopped = asyncio.create_task(self._stop.wait())
+        for head in self.heads:
+            self.begin(head)
+        self.running = True
         on_ready()
-        waiting: set[asyncio.Future[Any]] = {ended, stopped}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
+        await self._stop.wait()
+        for task in self._running.values():
             task.cancel()
-        stopped.cancel()
-        results = await asyncio.gather(*tasks, stopped, ended, return_exceptions=True)
+        ended = {head: await self._cancelled(head) for head in self.heads}
+        self.running = False
         on_end()
-        for head, result in zip(self.heads, results, strict=False):
-            self._note(head, result)
-            try:
-                head.stopped()
-                await head.drain()
-            except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
-                self._note(head, error)
+        for head, result in ended.items():
+            await self._finish(head, result)
+
+    def begin(self, head: Input) -> None:
+        """Run an input from now on. Within the loop."""
+        task = asyncio.create_task(head.run(), name=head.label)
+        self._running[head] = task
+        task.add_done_callback(lambda _: self._look_for_end())
+
+    def runs(self, head: Input) -> bool:
+        """Whether an input is being run, or has ended by itself."""
+        return head in self._running
+
+    def _look_for_end(self) -> None:
+        """One that failed ends all, and so does the end of the last one."""
+        ended = [task for task in self._running.values() if task.done()]
+        failed = [task for task in ended if not task.cancelled() and task.exception()]
+        if self._stop and (failed or len(ended) == len(self._running)):
+            self._stop.set()
+
+    async def _cancelled(self, head: Input) -> object:
+        """What an input's task ended with, or ends with now."""
+        task = self._running[head]
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        return result
+
+    async def _finish(self, head: Input, result: object) -> None:
+        """Have an input pass on what it has taken."""
+        self._note(head, result)
+        try:
+            head.stopped()
+            await head.drain()
+        except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
+            self._note(head, error)
 
     def _note(self, head: Input, result: object) -> None:
         """Count it if it is a failure; that nobody reads an output any more is none."""
@@ -181,7 +217,7 @@ def obey_signals(server: Server) -> Iterator[None]:
             os._exit(128 + number)
 
     def on_hangup(_number: int, _frame: FrameType | None) -> None:
-        server.reopen()
+        server.on_hangup()
 
     before = {number: signal.signal(number, on_stop) for number in _STOP_SIGNALS}
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)

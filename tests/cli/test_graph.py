@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-FLAT = {
+FLAT: dict[str, Any] = {
     "input": "STDIN",
     "filter": ["Key", "Null"],
     "output": "File",
     "output_options": {"filename": "x.log"},
+    "filter_options": [{"key": "level", "match": "error"}, {}],
 }
-FLAT["filter_options"] = [{"key": "level", "match": "error"}, {}]
 
 SHAPES: dict[str, Any] = {
     "inputs": {

@@ -175,9 +175,10 @@ def test_several_inputs_in_the_named_form(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     for ending in ("json", "toml", "yaml"):
         script = MessagePassing.read(["--configfile", write(tmp_path, ending, NAMED)])
-        heads, identity = script.prepare()
+        prepared = script.prepare()
+        heads = prepared.chain.heads
         assert [head.label for head in heads] == ["STDIN input", "FileTail input"]
-        assert identity is None
+        assert prepared.identity is None
         first, second = (head.outputs()[0] for head in heads)
         assert first.outputs()[0] is second
 

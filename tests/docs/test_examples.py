@@ -72,17 +72,17 @@ def adapted(config: Path, folder: Path) -> tuple[Path, dict[str, int]]:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
 def test_config_files_make_chains(config: Path) -> None:
     """Every example parses, and its components take their options."""
-    assert MessagePassing.read(["--configfile", str(config)]).prepare()
+    assert MessagePassing.read(["--configfile", str(config)]).prepare().chain.heads
 
 
 def test_the_examples_of_the_help_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is a chain that could be run as it stands."""
     monkeypatch.chdir(EXAMPLES / "distributor")  # where myapp.py is
-    text = MessagePassing.help_text().partition("Examples:\n")[2].replace("tcp://host:", "tcp://127.0.0.1:")
+    text = MessagePassing.help_text().partition("Examples:\n")[2].replace("tcp://h:", "tcp://127.0.0.1:")
     commands = re.split(r"^  (?=message-passing )", text.replace("\\\n", ""), flags=re.MULTILINE)[1:]
     assert len(commands) >= 3
     for command in commands:
-        assert MessagePassing.read(shlex.split(command)[1:]).prepare()
+        assert MessagePassing.read(shlex.split(command)[1:]).prepare().chain.heads
 
 
 def test_the_flat_form_runs(tmp_path: Path) -> None:

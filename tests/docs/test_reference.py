@@ -71,4 +71,4 @@ def test_examples_on_the_command_line(block: Block) -> None:
     assert (command, dots) == ("message-passing", "...")
     for flag in ("--input", "--output"):
         words += [] if flag in words else [flag, "Null"]
-    assert MessagePassing.read(words).prepare()
+    assert MessagePassing.read(words).prepare().chain.heads

@@ -28,12 +28,14 @@ class Given:
         places: where each was written: `--input_options`, `config.toml: input_options`.
         faults: what is wrong with what was written.
         told: options that may be missing because of one of these faults.
+        words: the command line.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+    words: Sequence[str] = ()
 
 
 class _WordError(ConfigError):
@@ -73,7 +75,7 @@ def build_parser(
         if one.type is bool:
             parser.add_argument(*_spellings(name), dest=name, action="store_true")
         else:
-            _add(parser, name)
+            _add(parser, name, alone=one.alone)
     return parser
 
 
@@ -83,7 +85,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
     Raises:
         UserError: an option that prints something and ends cannot do so.
     """
-    given = Given()
+    given = Given(words=tuple(words))
     unknown: list[str] = []
     try:
         found, unknown = parser.parse_known_args(words)
@@ -134,9 +136,15 @@ def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iter
         before = word
 
 
-def _add(parser: argparse.ArgumentParser, name: str, action: str | type[argparse.Action] = "store") -> None:
-    """An option with a value; one without it is noted, and the words after it are still read."""
-    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=_NO_VALUE)
+def _add(
+    parser: argparse.ArgumentParser,
+    name: str,
+    action: str | type[argparse.Action] = "store",
+    alone: str | None = None,
+) -> None:
+    """An option with a value; one without it means `alone`, or is noted, and the words after it are still read."""
+    const = _NO_VALUE if alone is None else alone
+    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=const)
 
 
 def _spellings(name: str) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
 from message_passing.cli.completion import completion
 from message_passing.cli.describe import describe
 from message_passing.cli.process import tell
-from message_passing.cli.script import EXIT_USER_ERROR, CLIComponent, Script
+from message_passing.cli.script import CLIComponent, Script
+from message_passing.cli.service import EXIT_USER_ERROR
 from message_passing.config import load_file
 from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, TESTS, flat_chain, is_named, named_chain
@@ -73,6 +74,15 @@ class MessagePassing(Script):
                 given.values[key], given.places[key] = value, Place(f"{name}: {key}", name, (key,))
         return given
 
+    def changed(self) -> Self | None:
+        """As in every command; only a chain without workers can change while it runs."""
+        again = super().changed() if self.configfile else None
+        if again and self.workers:
+            raise UserError(
+                Fault("has changed: with --workers, that needs a new start", self.configfile or "")
+            )
+        return again
+
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
         values = self.given.values
@@ -101,6 +111,7 @@ class MessagePassing(Script):
     def help_text(cls) -> str:
         """One screen, with examples."""
         return HELP.format(
+            commands=" ".join(sorted(COMMANDS)),
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
@@ -109,8 +120,9 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...]  (or keys --help)
+Usage: message-passing --input NAME --output NAME [OPTION...]
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
+Or a command: {commands} (--help)
   --input NAME    {input}
   --output NAME   {output}
   --filter NAME   {filter}
@@ -120,12 +132,11 @@ Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
+  --control [F]  --http HOST:PORT  --http_token T  to watch it: a page, top
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
-  message-passing --input STDIN --output STDOUT
-  message-passing --input STDIN \\
-      --output ZeroMQ --output_options connect=tcp://127.0.0.1:5558
+  message-passing --input STDIN --output ZeroMQ --output_options connect=tcp://h:1
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
   message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\

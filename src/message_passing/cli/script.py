@@ -21,39 +21,32 @@ It has `--socket_bind`, `--output`, `--output_options`, and what every such comm
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 
 from message_passing import options as option_rules
-from message_passing.chain import UnusedComponentWarning
+from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.cli.arguments import build_parser, parse
 from message_passing.cli.components import CLIComponent
-from message_passing.cli.process import Daemon, Identity, PidFile, set_io_priority, tell
-from message_passing.cli.systemd import notify
+from message_passing.cli.process import Daemon, Identity, set_io_priority, tell
+from message_passing.cli.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
 from message_passing.errors import Fault, UserError, collecting
-from message_passing.graph import close_all, in_order, open_all
+from message_passing.graph import in_order
 from message_passing.options import option
-from message_passing.runner import Server, cautions, losses, obey_signals
+from message_passing.paths import load
+from message_passing.runner import cautions
 from message_passing.version import __version__
-from message_passing.workers.attended import attended, with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from message_passing.chain import Chain
     from message_passing.cli.arguments import Given
-    from message_passing.component import Component
-    from message_passing.flow import Input
-    from message_passing.workers.attended import Attended
+    from message_passing.console.serving import Console
 
 __all__ = ["CLIComponent", "Script"]
-
-EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
-"""All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
 
 
 class Script:
@@ -67,6 +60,16 @@ class Script:
     user: str | None = option(default=None, description="User to become, once privileged sockets are open.")
     io_priority: Literal["none", "be", "rt", "idle"] | None = option(
         default=None, description="Input/output scheduling class."
+    )
+    control: str = option(
+        default="",
+        alone="default",
+        description="Unix socket on which it answers `top`, `tail`, `doctor`.",
+    )
+    http: str = option(default="", description="HOST:PORT of a page to watch it, and of its metrics.")
+    http_token: str = option(
+        default="",
+        description="What whoever asks there must give, or env:NAME.",
     )
 
     def __init__(self, given: Given) -> None:
@@ -128,8 +131,8 @@ class Script:
             lines.append(f"  --{flag} NAME".ljust(24) + f"The {choice.kind} ({default}).")
             lines.append(f"  --{flag}_options OPT".ljust(24) + "Its options: JSON, @file or key=value.")
         for name, one in option_rules.declared(cls).items():
-            word = f"  --{name}" if one.type is bool else f"  --{name} VALUE"
-            lines.append(word.ljust(24) + one.description)
+            value = "" if one.type is bool else " VALUE" if one.alone is None else " [VALUE]"
+            lines.append(f"  --{name}{value}".ljust(24) + one.description)
         return "\n".join([*lines, ""])
 
     @classmethod
@@ -163,14 +166,14 @@ class Script:
         """Run the command.
 
         Returns:
-            The exit status: see `EXIT_OK` and its neighbours.
+            The exit status: see `service.EXIT_OK` and its neighbours.
         """
         daemon = None
         try:
             script = cls.read(words)
-            heads, identity = script.prepare()
+            service = Service(cls.title(), script.prepare())
             daemon = Daemon.start() if script.daemonize else None
-            return script.run(heads, identity, daemon)
+            return service.run(pid_file=script.pid_file, daemon=daemon)
         except UserError as error:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
             return _end(daemon, EXIT_USER_ERROR, text)
@@ -179,101 +182,85 @@ class Script:
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
             return _end(daemon, EXIT_FAILED, traceback.format_exc())
 
-    def prepare(self) -> tuple[list[Input], Identity | None]:
-        """The chain, built and checked as far as that goes without opening anything, and whom to become.
+    def prepare(self) -> Prepared:
+        """The chain, built and checked as far as that goes without opening anything.
 
         Raises:
             UserError: with every fault that was found.
         """
-        faults: list[Fault] = []
-        chain = self.assemble(faults, lambda warning: tell(f"{self.title()}: warning: {warning}\n"))
-        heads = chain.heads if chain else []
-        identity = None
+        faults = list(self.given.faults)
+        chain = Chain()
+        identity = console = None
+        with collecting(faults):
+            chain = self.build()
+        with collecting(faults):
+            console = self.make_console()
         if self.user:
             with collecting(faults):
                 identity = Identity.of(self.user)
         if self.io_priority:
             with collecting(faults):
                 set_io_priority(self.io_priority)
-        for component in in_order(heads, errors=True):
+        for component in in_order(chain.heads, errors=True):
             with collecting(faults, component.label):
                 component.preflight()
-        if faults or not heads:
+        if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
-        for text in cautions(in_order(heads, errors=True)):
+        for text in cautions(in_order(chain.heads, errors=True)):
             tell(f"{self.title()}: warning: {text}\n")
-        return heads, identity
+        return Prepared(self, chain, identity, console)
 
-    def assemble(
-        self, faults: list[Fault], on_warning: Callable[[UnusedComponentWarning], object]
-    ) -> Chain | None:
-        """The chain, built and connected; nothing outside this process has been asked.
+    def changed(self) -> Self | None:
+        """The same command as it would be started now; None when that makes no difference.
+
+        Raises:
+            UserError: it could not be started, or would have to be for the change.
+        """
+        again = self.read(self.given.words)
+        if again.given.values == self.given.values and not again.given.faults:
+            return None
+        faults = list(again.given.faults)
+        faults += [
+            Fault("has changed: that needs a new start", again.given.places.get(name, f"--{name}"))
+            for name in option_rules.declared(type(self))
+            if getattr(self, name) != getattr(again, name)
+        ]
+        if faults:
+            raise UserError(*faults)
+        return again
+
+    def make_console(self) -> Console | None:
+        """What answers whoever watches, checked and not started; None when nobody asked for it.
+
+        Raises:
+            UserError: its address is none, it needs a token, or a package is missing.
+        """
+        if not self.control and not self.http:
+            return None
+        # Imported when it is asked for: it brings a web server with it.
+        make = cast("type[Console]", load("message_passing.console.serving:Console", "Class"))
+        return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
+
+    def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
+        """The chain, built: nothing outside this process is asked.
 
         Args:
-            faults: all that is wrong with what the command was given is added here.
-            on_warning: called with each component that nothing outputs to.
+            on_unused: called with each component that nothing outputs to; otherwise it is told.
 
-        Returns:
-            The chain; none if something is wrong with it.
+        Raises:
+            UserError: see `Chain.build`.
         """
-        faults += self.given.faults
-        built = None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UnusedComponentWarning)
-            with collecting(faults):
-                chain = self.build_chain()
-                chain.build()
-                built = chain
+            chain = self.build_chain()
+            chain.build()
         for warning in caught:
-            if isinstance(warning.message, UnusedComponentWarning):
-                on_warning(warning.message)
-        return built
-
-    def run(self, heads: list[Input], identity: Identity | None = None, daemon: Daemon | None = None) -> int:
-        """Open the chain, become another user, and serve until the end.
-
-        Returns:
-            The exit status.
-        """
-        server = Server(heads)
-        pools = attended(server.components)
-        for pool in pools:
-            pool.stop, pool.is_stopping = server.stop, lambda: server.stopping
-        with contextlib.ExitStack() as stack:
-            pid_file = stack.enter_context(PidFile(self.pid_file)) if self.pid_file else None
-            stack.enter_context(obey_signals(server))
-            stack.callback(self._tell_losses, server.components)
-            stack.callback(close_all, heads, errors=True)
-            if identity:
-                open_all(heads, only=lambda component: component.privileged, errors=True)
-                identity.assume()
-            open_all(heads, errors=True)
-            if pid_file:
-                pid_file.write()
-            server.run(on_ready=lambda: self._ready(daemon, pools), on_end=lambda: self._ending(pools))
-        for head, error in server.failures:
-            tell(f"{self.title()}: {head.label} failed: {type(error).__name__}: {error}\n")
-        hopeless = [reason for pool in pools if (reason := pool.hopeless())]
-        for reason in hopeless:
-            tell(f"{self.title()}: {reason}\n")
-        return EXIT_FAILED if server.failures or hopeless else EXIT_OK
-
-    def _ready(self, daemon: Daemon | None, pools: Sequence[Attended]) -> None:
-        for pool in pools:
-            pool.attend()
-        notify("READY=1")
-        if daemon:
-            daemon.report(EXIT_OK)
-
-    def _ending(self, pools: Sequence[Attended]) -> None:
-        notify("STOPPING=1")
-        for pool in pools:
-            pool.finish()
-
-    def _tell_losses(self, components: Sequence[Component]) -> None:
-        for line in losses(with_parts(components)):
-            tell(f"{self.title()}: {line}\n")
+            if on_unused and isinstance(warning.message, UnusedComponentWarning):
+                on_unused(warning.message)
+            else:
+                tell(f"{self.title()}: warning: {warning.message}\n")
+        return chain
 
 
 def _end(daemon: Daemon | None, status: int, text: str) -> int:

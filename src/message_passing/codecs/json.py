@@ -24,6 +24,10 @@ class JSONDecoder(Decoder):
         self._nobody_looks = False
 
     def on_open(self) -> None:
+        """Look at who comes next."""
+        self.on_rewire()
+
+    def on_rewire(self) -> None:
         """Find out whether anybody looks at the objects before they become JSON again.
 
         Where nobody does, as in the chain JSON -> Null -> JSON, text that is checked and passed on as it came
@@ -67,6 +71,10 @@ class JSONEncoder(TextEncoder):
     _in_blocks = False
 
     def on_open(self) -> None:
+        """Look at who comes next."""
+        self.on_rewire()
+
+    def on_rewire(self) -> None:
         """Find out whether a whole block of lines may be handed on."""
         self._in_blocks = all(output.takes_blocks for output in self.outputs())
 

@@ -41,6 +41,10 @@ class JSONLinesDecoder(Decoder):
         self._nobody_looks = False
 
     def on_open(self) -> None:
+        """Look at who comes next."""
+        self.on_rewire()
+
+    def on_rewire(self) -> None:
         """Find out whether anybody looks at the objects before they become JSON again: see `JSONDecoder`."""
         self._nobody_looks = all(map(becomes_text, self.outputs()))
 

@@ -105,7 +105,8 @@ class FollowFilter(Filter):
             `forgotten`: of how many no more; `unstamped`: messages without a stamp.
         """
         sums = {
-            name: self._forgotten[name] + sum(getattr(sender, name) for sender in self._senders.values())
+            name: self._forgotten[name]
+            + sum(getattr(sender, name) for sender in list(self._senders.values()))
             for name in COUNTERS
         }
         return {
@@ -116,19 +117,26 @@ class FollowFilter(Filter):
         }
 
     def by_sender(self) -> dict[str, dict[str, Any]]:
-        """Each sender's books: what `totals` has of it, its `highest` number, and when it was `seen`."""
-        return {name: sender.described() for name, sender in self._senders.items()}
+        """Each sender's books: what `totals` has of it, its `highest` number, and when it was `seen`.
+
+        From any thread.
+        """
+        return {name: sender.described() for name, sender in list(self._senders.items())}
+
+    def silent(self) -> int:
+        """Of how many nothing has come for `silent_after`."""
+        since = time.time() - self.silent_after
+        return sum(sender.seen < since for sender in list(self._senders.values()))
 
     def event(self) -> dict[str, Any]:
         """What is sent down the chain: the totals, who lost most, and how many are silent."""
-        silent_since = time.time() - self.silent_after
         losers = [(name, sender) for name, sender in self._senders.items() if sender.lost]
         worst = nlargest(_SHOWN, losers, key=lambda pair: pair[1].lost)
         return {
             "event": "senders",
             "time": time.time(),
             **self.totals(),
-            "silent": sum(sender.seen < silent_since for sender in self._senders.values()),
+            "silent": self.silent(),
             "lost_by_sender": {name: sender.lost for name, sender in worst},
         }
 

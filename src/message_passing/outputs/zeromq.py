@@ -23,7 +23,7 @@ from message_passing.zeromq.holding import Holder
 from message_passing.zeromq.sending import TOO_BIG, Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from message_passing.metrics import Snapshot
 
@@ -142,6 +142,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         deadline = time.monotonic() + (0 if self._stalled else _PATIENCE)
         while True:
             with self._lock:
+                if sender not in self._senders:  # closed meanwhile: it has sent or counted what it held
+                    return
                 before = sender.sent
                 sender.service()
                 moved, backlog = sender.sent > before, sender.backlog()
@@ -158,6 +160,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def held(self) -> int:
         """Messages that wait here for somebody to listen."""
         return sum(sender.carried() for sender in self._senders)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Where it sends to, and how many messages it may hold for that."""
+        return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
     def snapshot(self) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.flow import Filter
 
@@ -38,6 +38,10 @@ class Attended(Filter):
 
     def counted(self) -> list[Component]:
         """What stands for the parts of the chain that run elsewhere, with their counters."""
+        return []
+
+    def described_workers(self) -> list[dict[str, Any]]:
+        """The processes in which they run: `number`, `pid`, `ready`, `outstanding` messages."""
         return []
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.workers.counters import added, as_metrics
 from message_passing.workers.dealing import NO_WORKER, Dealer
-from message_passing.workers.process import LARGEST_BATCH
+from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.staff import why_not_ready
 from message_passing.workers.wire import END, REOPEN, WorkerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.component import Component
     from message_passing.metrics import Snapshot
 
@@ -151,6 +153,14 @@ class Pool(Dealer):
         for name, snapshot in self.counters().items():
             self._members[name].metrics = as_metrics(snapshot)
         return list(self._members.values())
+
+    def described_workers(self) -> list[dict[str, Any]]:
+        """Each process that there is."""
+        return [one.described() for one in self._staff.living]
+
+    def facts(self) -> Mapping[str, Any]:
+        """How many messages may wait here or be with the workers."""
+        return {"capacity": _WAITING + len(self._staff.living) * WINDOW * LARGEST_BATCH}
 
     def changed(self) -> None:
         """Wake whoever waits in `drain`."""

@@ -143,6 +143,15 @@ class Worker:
     def __str__(self) -> str:
         return f"worker {self.number} (process {self._process.pid})"
 
+    def described(self) -> dict[str, Any]:
+        """What an operator may see of it."""
+        return {
+            "number": self.number,
+            "pid": self._process.pid,
+            "ready": self.ready,
+            "outstanding": self.outstanding,
+        }
+
     def why(self) -> str:
         """How it ended, as the rest of a sentence."""
         status = self._process.returncode

@@ -15,6 +15,8 @@ from message_passing.zeromq.security import SocketSecurity, cautions, security_o
 from message_passing.zeromq.sockets import Limits, SocketSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.zeromq.notices import Notices
 
 
@@ -156,6 +158,10 @@ class ZeroMQComponent(Component):
     def cautions(self) -> list[str]:
         """What to say at the start about a socket that anybody may reach, or that tells passwords."""
         return cautions(self.label, self._bind, self._security)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Where it connects to, or is bound."""
+        return {"endpoints": self._connect or self._bind}
 
     def tell(self, notices: Notices) -> None:
         """Report what there is to say about peers."""

@@ -13,7 +13,7 @@ from message_passing.cli.positions.json_scanner import index_json
 from message_passing.cli.positions.toml_scanner import index_toml
 from message_passing.cli.positions.yaml_scanner import index_yaml
 from message_passing.config import format_of, load_file, read_text
-from message_passing.errors import Fault, Place, UserError
+from message_passing.errors import Fault, Place, UserError, collecting
 from message_passing.graph import in_order
 from message_passing.runner import cautions
 
@@ -103,8 +103,11 @@ def _look(words: Sequence[str], name: str | None) -> Looked:
     try:
         script = MessagePassing.read(words)
         file = script.given.values.get("configfile", name)
-        chain = script.assemble(faults, unused.append)
-        if chain and file:
+        faults += script.given.faults
+        with collecting(faults):
+            script.make_console()
+        chain = script.build(unused.append)
+        if file:
             cases, wrong = read_cases(load_file(file), file, staged(script).components)
             faults += wrong
     except UserError as error:

@@ -123,10 +123,10 @@ class _Drawing:
 
     def _instead(self, target: Component) -> Component:
         """The first of those that run in workers, where these stand in the chain."""
-        if target is self._pool and self._pool:
-            first: Component = next(iter(self._pool.members.values()))
-            return first
-        return target
+        if not isinstance(target, Dealer):
+            return target
+        first: Component = next(iter(target.members.values()))
+        return first
 
 
 def _detail(one: Component) -> str:

@@ -1,0 +1,1 @@
+"""A running node, watched from outside: what it tells over HTTP, and who asks."""

@@ -1,0 +1,118 @@
+"""The sockets on which a node can be asked: one in the file system, for its user only, and one of TCP."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import socket
+import stat
+from pathlib import Path
+
+from message_passing.console.folder import control_path, ensure_folder
+from message_passing.errors import Fault, OpenError, OptionError
+
+DEFAULT = "default"
+"""For `--control` without a path: the folder of this user's nodes."""
+
+_ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]*):)?(?P<port>\d{1,5})")
+_LONGEST_PATH = 107
+"""Bytes in the address of a unix socket (unix(7))."""
+
+
+def http_address(text: str) -> tuple[str, int]:
+    """Host and port of `--http`: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`; a port alone is on loopback.
+
+    Raises:
+        OptionError: it is none of these.
+    """
+    found = _ADDRESS.fullmatch(text.strip())
+    if not found or int(found["port"]) > 65535:
+        raise OptionError(Fault(f"must be HOST:PORT, like 127.0.0.1:9090, not {text!r}", "--http"))
+    return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen_http(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        OpenError: the system refuses.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise OpenError(f"--http: cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+        opened.listen(100)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        raise OpenError(f"--http: cannot listen on {host}:{port}: {error.strerror}") from error
+    return opened
+
+
+def listen_control(path: str) -> tuple[socket.socket, Path]:
+    """A socket in the file system, which its user alone may open.
+
+    Args:
+        path: where; `DEFAULT` for this process's place in the folder of this user's nodes.
+
+    Returns:
+        The socket, and its path.
+
+    Raises:
+        OpenError: another node has it, something else is there, or the system refuses.
+    """
+    if path == DEFAULT:
+        ensure_folder()
+    place = control_path(os.getpid()) if path == DEFAULT else Path(path)
+    if len(os.fsencode(place)) > _LONGEST_PATH:
+        raise OpenError(f"--control: {place} is too long: a socket's path has {_LONGEST_PATH} bytes at most")
+    _clear(place)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        opened.bind(str(place))
+        opened.listen(100)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        raise OpenError(f"--control: cannot listen on {place}: {error.strerror}") from error
+    finally:
+        os.umask(before)
+    return opened, place
+
+
+def _clear(place: Path) -> None:
+    """Take away a socket that nobody answers any more; leave everything else alone."""
+    try:
+        if not stat.S_ISSOCK(place.lstat().st_mode):
+            raise OpenError(f"--control: {place} is there, and is no socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(1)
+            asking.connect(str(place))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        with contextlib.suppress(FileNotFoundError):
+            place.unlink()
+    except OSError as error:
+        raise OpenError(f"--control: cannot listen on {place}: {error.strerror}") from error
+    else:
+        raise OpenError(f"--control: another node answers on {place}")

@@ -1,0 +1,67 @@
+"""The last failures that components reported, noted on their way to the error chain."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+KEPT = 100
+"""Failures that are kept; older ones are counted only."""
+
+
+class Reports:
+    """The last failures.
+
+    Attributes:
+        count: how many there were, messages that failed together counted as one.
+    """
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.count = 0
+        self._last: deque[tuple[float, dict[str, Any]]] = deque(maxlen=KEPT)
+        self._heads: list[Any] = []
+
+    def listen(self, heads: Iterable[Any]) -> None:
+        """Note what these heads of error chains are given, and what those of before are given no more."""
+        self.leave()
+        for head in heads:
+            door = getattr(head, "consume", None)
+            if callable(door) and hasattr(head, "__dict__"):
+                head.__dict__["consume"] = self._noting(door)
+                self._heads.append(head)
+
+    def leave(self) -> None:
+        """Note nothing more."""
+        for head in self._heads:
+            head.__dict__.pop("consume", None)
+        self._heads.clear()
+
+    def _noting(self, door: Callable[[Any], object]) -> Callable[[Any], None]:
+        def consume(message: Any) -> None:
+            self.count += 1
+            self._last.append((time.time(), message))
+            door(message)
+
+        return consume
+
+    def last(self, limit: int = KEPT) -> list[dict[str, Any]]:
+        """The last ones, newest first, as `GET /errors` gives them."""
+        return [_described(*one) for one in [*self._last][: -limit - 1 : -1]]
+
+
+def _described(when: float, report: Any) -> dict[str, Any]:
+    """One of them; the reports of `failures` have these names, and anything else is shown as it is."""
+    found = report if isinstance(report, dict) else {}
+    name = str(found.get("class", "")).rpartition(".")[2]
+    text = str(found.get("exception", report))
+    return {
+        "time": when,
+        "component": str(found.get("component", "")),
+        "error": f"{name}: {text}" if name else text,
+        "message": str(found.get("packed_data", found.get("stringified_data", ""))),
+    }

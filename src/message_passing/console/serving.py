@@ -1,0 +1,154 @@
+"""The thread in which a node is watched and asked, and its sockets: opened before the chain runs, closed after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from message_passing.console.app import Answers
+from message_passing.console.guard import Guard
+from message_passing.console.listening import http_address, is_loopback, listen_control, listen_http
+from message_passing.console.watcher import Watcher
+from message_passing.errors import Fault, OptionError, needs_extra
+from message_passing.zeromq.keys import from_environment
+
+with needs_extra("console"):
+    import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from message_passing.component import Component
+    from message_passing.runner import Server
+
+_CONNECTIONS = 100
+"""How many may ask at a time; one more is answered with 503."""
+
+_END = 3.0
+"""Seconds that ending may take."""
+
+
+class Console:
+    """Answers on a control socket and on an address, from a thread of its own."""
+
+    def __init__(self, *, title: str, control: str = "", http: str = "", token: str = "") -> None:
+        """Check what was given.
+
+        Args:
+            title: what the command is called.
+            control: path of the control socket, or `DEFAULT`; empty for none.
+            http: `HOST:PORT`; empty for none.
+            token: what must be given to be answered over HTTP, or `env:NAME`; anything but loopback needs one.
+
+        Raises:
+            OptionError: `http` is no address, or needs a token.
+        """
+        self._title = title
+        self._control = control
+        self._address = http_address(http) if http else None
+        self._token = from_environment(token)
+        if self._address and not is_loopback(self._address[0]) and not self._token:
+            text = f"others than this machine can reach {http}: that needs a token (--http_token)"
+            raise OptionError(Fault(text, "--http"))
+        self.watcher: Watcher | None = None
+        self._listening: list[tuple[socket.socket, str]] = []
+        self._path: tuple[Path, tuple[int, int]] | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def start(self, server: Server, names: Mapping[str, Component]) -> Self:
+        """Open the sockets, and answer from now on. Before the chain runs, from its thread.
+
+        Args:
+            server: what is watched.
+            names: what its components are called.
+
+        Raises:
+            OpenError: an address is not to be had.
+        """
+        try:
+            if self._control:
+                opened, path = listen_control(self._control)
+                found = path.stat()
+                self._path = path, (found.st_dev, found.st_ino)
+                self._listening.append((opened, ""))
+            if self._address:
+                self._listening.append((listen_http(*self._address), self._token))
+            self.watcher = Watcher(server, names)
+        except BaseException:
+            self._close_sockets()
+            raise
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(started)), name="message-passing console", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        return self
+
+    async def _run(self, started: threading.Event) -> None:
+        assert self.watcher  # noqa: S101 - `start` has made it
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        app = Answers(self.watcher, self._title).app()
+        serving = [
+            (self._server(Guard(app, token, browsers=opened.family != socket.AF_UNIX)), opened)
+            for opened, token in self._listening
+        ]
+        watching = asyncio.create_task(self.watcher.run())
+        tasks = [asyncio.create_task(one.serve(sockets=[opened])) for one, opened in serving]
+        started.set()
+        await self._stop.wait()
+        watching.cancel()
+        for one, _ in serving:
+            one.should_exit = True
+        await asyncio.gather(watching, *tasks, return_exceptions=True)
+
+    @staticmethod
+    def _server(app: Any) -> uvicorn.Server:
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        return uvicorn.Server(config)
+
+    def relayout(self, names: Mapping[str, Component]) -> None:
+        """The chains are others now. From their thread."""
+        if self.watcher:
+            self.watcher.relayout(names)
+
+    def close(self) -> None:
+        """Answer no more."""
+        if self._loop and self._stop and self._thread:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_END)
+        if self.watcher:
+            self.watcher.leave()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for opened, _ in self._listening:
+            opened.close()
+        self._listening.clear()
+        if self._path:
+            path, own = self._path
+            with contextlib.suppress(OSError):  # somebody has removed it, and perhaps put another one there
+                found = path.stat()
+                if (found.st_dev, found.st_ino) == own:
+                    os.unlink(path)  # noqa: PTH108 - beside the other system calls
+            self._path = None

@@ -1,0 +1,75 @@
+"""A node's state as one JSON object: what `GET /state` gives, and what `top` and the page show."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from message_passing.console.senders import totals
+from message_passing.errors import PeerError
+from message_passing.version import __version__
+
+if TYPE_CHECKING:
+    from message_passing.console.layout import Place
+    from message_passing.console.watcher import Watcher
+
+_NOTES = 3
+"""How many of the last things that were to be said about peers are shown."""
+
+
+def state(watcher: Watcher, title: str) -> dict[str, Any]:
+    """Everything but the single senders, messages and failures.
+
+    Args:
+        watcher: who watches the node.
+        title: what the command is called.
+    """
+    shares = watcher.busy.shares()
+    last = watcher.reports.last(1)
+    return {
+        "title": title,
+        "version": __version__,
+        "host": socket.gethostname(),
+        "pid": watcher.pid,
+        "started": watcher.started,
+        "time": time.time(),
+        "ready": watcher.server.running,
+        "stopping": watcher.server.stopping,
+        "process": watcher.meter.read(),
+        "lag": watcher.lag,
+        "components": [_component(watcher, place, shares) for place in watcher.layout.places],
+        "senders": totals(watcher.layout),
+        "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
+        "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
+    }
+
+
+def _component(watcher: Watcher, place: Place, shares: Any) -> dict[str, Any]:
+    facts = place.component.facts()
+    step, took = watcher.history.rates(place.id), watcher.history.took
+    return {
+        "id": place.id,
+        "label": place.component.label,
+        "kind": "workers" if place.component in watcher.layout.pools else place.component.kind,
+        "errors": place.errors,
+        "outputs": place.outputs,
+        **watcher.snapshots[place.id],
+        "capacity": facts.get("capacity"),
+        "in_rate": step.received / took,
+        "out_rate": step.passed / took,
+        "lost_rate": step.lost / took,
+        "busy": shares[place.id] if shares is not None else None,
+        "endpoints": facts.get("endpoints", ()),
+        "notes": _notes(watcher, place.component.label),
+    }
+
+
+def _notes(watcher: Watcher, label: str) -> list[str]:
+    """What was said last about a component's peers: refused keys and the like."""
+    prefix = f"{PeerError.__name__}: "
+    found: dict[str, None] = {}
+    for one in watcher.reports.last():
+        if one["component"] == label and one["error"].startswith(prefix):
+            found.setdefault(one["error"].removeprefix(prefix))
+    return list(found)[:_NOTES]

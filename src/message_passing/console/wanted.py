@@ -1,0 +1,136 @@
+"""Which messages a watcher wants to see: by level, by fields, by a text in them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.errors import Fault, OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LEVELS = {
+    "TRACE": 5,
+    **logging.getLevelNamesMapping(),
+    "NOTICE": 25,
+    "ERR": 40,
+    "ALERT": 60,
+    "EMERGENCY": 70,
+    "EMERG": 70,
+}
+"""Python's, and those of Log::Dispatch and syslog that Python has not."""
+
+_LEVEL_FIELDS = ("level_number", "level", "log.level", "SeverityText", "@fields.level")
+"""Where a level may be: in the handler's plain form, and in the forms `ecs`, `otel` and `logstash`."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+def level_number(text: str) -> int:
+    """The number of a level given by its name or number.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    if (number := _LEVELS.get(text.upper())) is None:
+        raise OptionError(Fault(f"there is no level {text!r}{did_you_mean(text, _LEVELS)}", "level"))
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of each message; nothing given wants everything.
+
+    Attributes:
+        level: at least this one. A message without a level is not wanted then.
+        fields: path and text of fields that must be equal: `("app.name", "shop")`.
+        search: a text that must be in the message, in upper or lower case.
+    """
+
+    level: int | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    search: str = ""
+
+    @classmethod
+    def of(cls, level: str = "", fields: Iterable[str] = (), search: str = "") -> Wanted:
+        """What these words want.
+
+        Args:
+            level: a name or number; empty for any.
+            fields: `path=text`, each.
+            search: any text.
+
+        Raises:
+            OptionError: one of them cannot be understood.
+        """
+        pairs = []
+        for one in fields:
+            path, equals, text = one.partition("=")
+            if not equals or not path:
+                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one!r}", "field"))
+            pairs.append((path, text))
+        return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is asked of a message."""
+        return self.level is None and not self.fields and not self.search
+
+    def takes(self, message: Any, text: str) -> bool:
+        """Whether this message is wanted.
+
+        Args:
+            message: as it was decoded: an object, or text.
+            text: the same as text.
+        """
+        if self.search and self.search not in text.casefold():
+            return False
+        if self.level is not None and not _at_least(message, self.level):
+            return False
+        return all(_text(_at(message, path)) == value for path, value in self.fields)
+
+
+def shown(raw: bytes) -> tuple[Any, str]:
+    """A message as a watcher gets it: the object that it is, or else its text; and its text in any case."""
+    text = raw.decode("utf-8", "backslashreplace")
+    if raw[:1] != b"{":
+        return text, text
+    try:
+        message = _decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return text, text
+    if "\\u" in text:  # escaped letters are found as what they are
+        text = msgspec.json.encode(message).decode()
+    return message, text
+
+
+def _at_least(message: Any, level: int) -> bool:
+    for path in _LEVEL_FIELDS:
+        found = _at(message, path)
+        if isinstance(found, str):
+            found = _LEVELS.get(found.upper())
+        if isinstance(found, (int, float)):
+            return found >= level
+    return False
+
+
+def _at(message: Any, path: str) -> Any:
+    """The value at a dotted path; a key with dots in it is found as such."""
+    if not isinstance(message, dict):
+        return None
+    if path in message:
+        return message[path]
+    head, dot, rest = path.partition(".")
+    return _at(message.get(head), rest) if dot else None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str) or value is None:
+        return value
+    return msgspec.json.encode(value).decode()

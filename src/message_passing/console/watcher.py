@@ -1,0 +1,169 @@
+"""Watching a running node: once a second its counters, its chain's lag, and what else an operator asks for.
+
+It lives in an event loop of its own, in a thread of its own, so that it answers while the chain is busy. What belongs
+to the chain's thread is asked for there; when that does not answer within a second, the counters are read as they
+are, and the lag is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from message_passing.console import busy
+from message_passing.console.history import History, counted
+from message_passing.console.layout import Layout
+from message_passing.console.process import Meter
+from message_passing.console.reports import Reports
+from message_passing.console.taps import Doors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from message_passing.component import Component
+    from message_passing.console.taps import Tap
+    from message_passing.metrics import Snapshot
+    from message_passing.runner import Server
+
+STEP = 1.0
+"""Seconds between two looks at the counters."""
+
+PATIENCE = 1.0
+"""Seconds that the chain may take to answer before it is called busy."""
+
+_WATCHED = 10.0
+"""Seconds after a question during which somebody is taken to watch."""
+
+
+class Watcher:
+    """Watches one server.
+
+    Attributes:
+        started: when, in seconds since 1970.
+        pid: the process.
+        layout: the components.
+        snapshots: the latest counters, by component.
+        history: the last hour.
+        reports: the last failures.
+        lag: seconds that the chain took to answer; None if it did not.
+        busy: what the chain's time goes to.
+        ended: set when there is nothing more to watch.
+    """
+
+    def __init__(self, server: Server, names: Mapping[str, Component] | None = None) -> None:
+        """Look at the chains that are there; while none of them runs."""
+        self.server = server
+        self.started = time.time()
+        self.pid = os.getpid()
+        self.history = History()
+        self.reports = Reports()
+        self.meter = Meter()
+        self.busy = busy.Busy()
+        self.lag: float | None = 0.0
+        self.ended = asyncio.Event()
+        self.snapshots: dict[str, Snapshot] = {}
+        self._doors = Doors()
+        self._asked = -_WATCHED
+        self._thread = threading.get_ident()
+        self.relayout(names)
+
+    def relayout(self, names: Mapping[str, Component] | None = None) -> None:
+        """The chains are others now. In the chain's thread, or while it does not run."""
+        self.layout = Layout(self.server.heads, names)
+        self.reports.listen(self.layout.error_heads)
+        self._names = {id(place.component): place.id for place in self.layout.places}
+        self.snapshots = self._snapshots()
+
+    def asked(self) -> None:
+        """Somebody looks: for a while, look closer."""
+        self._asked = time.monotonic()
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has looked lately."""
+        return time.monotonic() - self._asked < _WATCHED
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._count())
+                tasks.create_task(self._look())
+        finally:
+            self.ended.set()
+
+    async def _count(self) -> None:
+        while True:
+            began = time.monotonic()
+            self.lag = await self._in_chain(self._refresh)
+            if self.lag is None:
+                self.snapshots = self._as_they_are()
+            self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
+            self.busy.fade()
+            await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
+
+    async def _look(self) -> None:
+        while True:
+            if self.watched:
+                self.busy.look(self._thread, self._names)
+                await asyncio.sleep(busy.INTERVAL)
+            else:
+                self.busy.forget()
+                await asyncio.sleep(STEP / 2)
+
+    async def _in_chain(self, ask: Callable[[], object]) -> float | None:
+        """Have the chain's thread call `ask`.
+
+        Returns:
+            Seconds until it had; None if that took too long.
+        """
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
+
+        def called() -> None:
+            ask()
+            with contextlib.suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(answered.set)
+
+        began = time.monotonic()
+        self.server.call(called)
+        try:
+            await asyncio.wait_for(answered.wait(), PATIENCE)
+        except TimeoutError:
+            return None
+        return time.monotonic() - began
+
+    def _refresh(self) -> None:
+        self._thread = threading.get_ident()
+        self.layout.refresh()
+        self.snapshots = self._snapshots()
+
+    def _snapshots(self) -> dict[str, Snapshot]:
+        return {place.id: place.component.snapshot() for place in self.layout.places}
+
+    def _as_they_are(self) -> dict[str, Snapshot]:
+        """The counters, read beside the chain: what is held, only the chain knows."""
+        found = {}
+        for place in self.layout.places:
+            before = self.snapshots.get(place.id)
+            one = place.component.metrics.snapshot(held=before["held"] if before else 0)
+            if place.component.kind == "output":
+                one["passed"] = one["received"] - one["failed"] - sum(one["dropped"].values()) - one["held"]
+            found[place.id] = one
+        return found
+
+    @contextlib.asynccontextmanager
+    async def tapped(self, component: Component, tap: Tap) -> AsyncIterator[None]:
+        """Within the block, `tap` sees what `component` is given."""
+        self.server.call(lambda: self._doors.add(component, tap))
+        try:
+            yield
+        finally:
+            self.server.call(lambda: self._doors.remove(component, tap))
+
+    def leave(self) -> None:
+        """Nobody is told of failures any more."""
+        self.reports.leave()
