@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from command_words import FILES as WORD_OF_FILES
+from command_words import LIKE_RUNNING, Command, commands
 from reference import built_in
 
 from message_passing.cli.completion import SHELLS
@@ -15,16 +18,26 @@ from message_passing.cli.main import MessagePassing
 from message_passing.options import declared
 from message_passing.registry import PACKAGES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FOLDER = Path(__file__).parent.parent / "src" / "message_passing" / "cli"
 
 FILES = ("configfile", "pid_file")
+COMMANDS = commands()
 CHOICES = {"io_priority": "none be rt idle", "completion": " ".join(SHELLS)}
 
 BASH = r"""# bash completion of message-passing. Written by scripts/completion.py: change that.
 
+_message_passing_files() {
+    local word
+    compopt -o filenames 2>/dev/null
+    while read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$1")
+}
+
 _message_passing() {
     # bash cuts words at ':' and '=', so the line itself is looked at.
-    local line="${COMP_LINE:0:COMP_POINT}" current previous words= kept= word
+    local line="${COMP_LINE:0:COMP_POINT}" current previous words= kept= word first own= may= run=
     current="${line##*[[:space:]]}"
     previous="${line%"$current"}"
     previous="${previous%"${previous##*[![:space:]]}"}"
@@ -37,22 +50,45 @@ _message_passing() {
         *:*) kept="${current%"${current##*:}"}" ;;
     esac
     COMPREPLY=()
-    case "${previous//-/_}" in
+    # The first word, once it has been typed; `-` when it is no command.
+    first="${line#"${line%%[![:space:]]*}"}"
+    first="${first#"${first%%[[:space:]]*}"}"
+    first="${first#"${first%%[![:space:]]*}"}"
+    case "$first" in
+        *[[:space:]]*) first="${first%%[[:space:]]*}" ;;
+        *) first= ;;
+    esac
+    case "$first" in
+@commands@
+        ?*) first=- ;;
+    esac
+    case "$first ${previous//-/_}" in
+@command_values@
 @values@
-        __user)
+        *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
 @files@
-            compopt -o filenames 2>/dev/null
-            while read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
+            _message_passing_files "$current"
             return ;;
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) words='@dashed@' ;;
-                *) words='@options@' ;;
+                --*-*) run='@dashed@' ;;
+                *) run='@options@' ;;
+            esac
+            case "$first/$current" in
+                -/*|/-*) words=$run ;;
+                /*) words="@names@ $run" ;;
+@like_running@) words="$own $run" ;;
+                */-*) words=$own ;;
+                *) words=$may ;;
             esac ;;
     esac
+    if [ "$words" = FILE ]; then
+        _message_passing_files "$current"
+        return
+    fi
     for word in $words; do
         case "$word" in
             "$current"*) COMPREPLY+=("${word#"$kept"}") ;;
@@ -69,8 +105,18 @@ ZSH = r"""#compdef message-passing message-pass
 @functions@
 
 _message_passing() {
-    _arguments \
+    local -a running
+    running=(
 @arguments@
+    )
+    if (( CURRENT == 2 )); then
+        _arguments '1:command:_message_passing_commands' $running
+        return
+    fi
+    case "$words[2]" in
+@commands@
+        *) _arguments $running ;;
+    esac
 }
 
 if [ "$funcstack[1]" = "_message_passing" ]; then
@@ -98,14 +144,53 @@ def options() -> list[str]:
 
 def bash() -> str:
     """The script for bash."""
-    lines = [f"        __{name}) words='{words}' ;;" for name, words in values().items()]
+    lines = [f"        *' __{name}') words='{words}' ;;" for name, words in values().items()]
     words = [f"--{name}" for name in options()]
     return (
         BASH.replace("@values@", "\n".join(lines))
-        .replace("@files@", "        " + "|".join(f"__{name}" for name in FILES) + ")")
+        .replace("@files@", "        " + "|".join(f"*' __{name}'" for name in FILES) + ")")
+        .replace("@commands@", "\n".join(map(bash_command, COMMANDS.items())))
+        .replace("@command_values@", "\n".join(bash_values()))
+        .replace("@names@", " ".join(COMMANDS))
+        .replace("@like_running@", "                " + "|".join(f"{name}/-*" for name in LIKE_RUNNING))
         .replace("@options@", " ".join(words))
         .replace("@dashed@", " ".join(f"--{word[2:].replace('_', '-')}" for word in words))
     )
+
+
+def bash_command(item: tuple[str, Command]) -> str:
+    """What may follow a command's name."""
+    name, command = item
+    return f"        {name}) own='{' '.join(command.options)}' may='{' '.join(command.words)}' ;;"
+
+
+def bash_values() -> Iterator[str]:
+    """What may follow each option of a command that takes a value."""
+    for name, command in COMMANDS.items():
+        for option, words in command.values.items():
+            yield f"        '{name} {option.replace('-', '_')}') words='{' '.join(words)}' ;;"
+
+
+def zsh_command(name: str, command: Command) -> str:
+    """What zsh completes after a command's name."""
+    specs = []
+    shared = [f"--{one}" for one in options()] if name in LIKE_RUNNING else []
+    for option in command.options:
+        if option in shared:
+            continue
+        words = command.values.get(option)
+        value = "" if words is None else f":value:{zsh_words(words)}"
+        specs.append(f"'{option}{value}'")
+    if name in LIKE_RUNNING:
+        specs.append("$running")
+    specs.append(f"'*:word:{zsh_words(command.words)}'")
+    return f"        {name}) shift words; (( CURRENT-- )); _arguments {' '.join(specs)} ;;"
+
+
+def zsh_words(words: list[str]) -> str:
+    """An action that offers them."""
+    escaped = " ".join(word.replace(":", "\\:") for word in words)
+    return "_files" if words == [WORD_OF_FILES] else f"({escaped})" if words else " "
 
 
 def zsh() -> str:
@@ -121,7 +206,12 @@ def zsh() -> str:
         dashed = name.replace("_", "-")
         spellings = f"--{name}" if dashed == name else f"{many}{{--{name},--{dashed}}}"
         arguments.append(f"        {spellings}'{rest}'" if rest else f"        {spellings}")
-    return ZSH.replace("@functions@", "\n".join(functions)).replace("@arguments@", " \\\n".join(arguments))
+    functions.append(f"_message_passing_commands() {{ compadd -- {' '.join(COMMANDS)} }}")
+    return (
+        ZSH.replace("@functions@", "\n".join(functions))
+        .replace("@arguments@", "\n".join(arguments))
+        .replace("@commands@", "\n".join(zsh_command(*item) for item in COMMANDS.items()))
+    )
 
 
 def follows(name: str) -> str:

@@ -33,7 +33,15 @@ _NO_COMPONENT = "a component is a name, a class or a component, not {!r}"
 
 
 class UnusedComponentWarning(UserWarning):
-    """Something was declared that nothing outputs to."""
+    """Something was declared that nothing outputs to.
+
+    Attributes:
+        place: where it was declared.
+    """
+
+    def __init__(self, text: str, place: str = "") -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class Chain:
@@ -50,6 +58,7 @@ class Chain:
         self._declared: dict[str, Declaration] = {}
         self._faults: list[Fault] = []
         self._error_head: str | None = None
+        self._error_place = ""
         self._default_errors: set[str] = set()
         self._built = False
 
@@ -91,16 +100,16 @@ class Chain:
         if declaration.name in self._declared:
             before = self._declared[declaration.name].kind
             text = f"there is already a component named {declaration.name!r}: the {before}"
-            self._faults.append(Fault(text, declaration.place))
+            self.add_faults(Fault(text, declaration.place))
         self._declared[declaration.name] = declaration
 
     def add_faults(self, *faults: Fault) -> None:
         """Add what was found wrong while the chain was read: `build` tells it with all that it finds."""
         self._faults += faults
 
-    def use_errors(self, name: str) -> None:
-        """Send every component's errors to the declared component `name`."""
-        self._error_head = name
+    def use_errors(self, name: str, place: str = "") -> None:
+        """Send every component's errors to the declared component `name`, which was asked for at `place`."""
+        self._error_head, self._error_place = name, place
 
     def _declare(
         self, kind: str, name: str, component: Any, options: Any, *, output_to: Any, error: Any
@@ -122,7 +131,7 @@ class Chain:
         """
         if self._built:
             return self.heads
-        faults = [*self._faults, *name_faults(self._declared, self._error_head)]
+        faults = [*self._faults, *name_faults(self._declared, self._error_head, self._error_place)]
         made: dict[str, Component] = {}
         for declaration in self._declared.values():
             with collecting(faults):
@@ -202,7 +211,7 @@ class Chain:
         for name, declaration in self._declared.items():
             if declaration.kind != "input" and name not in used:
                 text = f"unused {declaration.kind} {name!r} in the chain: nothing outputs to it"
-                warnings.warn(text, UnusedComponentWarning, stacklevel=3)
+                warnings.warn(UnusedComponentWarning(text, declaration.place), stacklevel=3)
 
 
 @contextmanager
@@ -228,7 +237,7 @@ def _make(declaration: Declaration) -> Component | None:
     try:
         cls = _class_of(declaration)
     except UserError as error:
-        raise error.under(declaration.place) from error
+        raise error.under(declaration.part("class")) from error
     if declaration.options is None:
         return None
     given = dict(declaration.options)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import ConfigError, Fault, UserError, needs_extra, shown
+from message_passing.errors import ConfigError, Fault, Place, UserError, needs_extra, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _TOKEN = re.compile(
     r"""
@@ -32,18 +32,18 @@ def relaxed_json(text: str) -> Any:
         ConfigError: it is malformed; the line and column are given.
     """
     try:
-        return json.loads(_strict(text))
+        return json.loads(strict_json(text))
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
-        raise ConfigError(f"malformed JSON: {error.msg} at {place}") from error
+        mark = (error.lineno if "\n" in text else 0, error.colno)
+        raise ConfigError(Fault(f"malformed JSON: {error.msg}", mark=mark)) from error
     except ValueError as error:
         raise ConfigError(f"malformed JSON: {error}") from error  # a number of thousands of digits
     except RecursionError as error:
         raise ConfigError("malformed JSON: nested too deeply") from error
 
 
-def _strict(text: str) -> str:
-    """Comments, and commas that follow a last value, as blanks: every position stays what it was."""
+def strict_json(text: str) -> str:
+    """Relaxed JSON with its comments, and commas that follow a last value, as blanks: positions stay."""
     after_value = False
 
     def replace(found: re.Match[str]) -> str:
@@ -93,67 +93,137 @@ def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
     raise ConfigError(Fault(f"must be an object of options, not {shown(value)}", place))
 
 
+def read_text(name: str) -> str:
+    """What is in a config file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        # some editors begin a file with a byte order mark
+        return Path(name).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(_unread(name, str(error.strerror))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(_unread(name, "it is not UTF-8")) from error
+    except ValueError as error:  # a name with a null byte in it
+        raise ConfigError(_unread(name, str(error))) from error
+
+
+def _unread(name: str, why: str) -> Fault:
+    return Fault(f"cannot be read: {why}", Place(name, name))
+
+
+def format_of(name: str) -> str:
+    """`json`, `toml` or `yaml`, by a file's ending.
+
+    Raises:
+        ConfigError: it has another ending.
+    """
+    known = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}.get(Path(name).suffix.lower())
+    if known is None:
+        raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", Place(name, name)))
+    return known
+
+
 def load_file(name: str) -> Mapping[str, Any]:
     """Read a JSON, TOML or YAML file, by its ending.
 
     Raises:
         ConfigError: it cannot be read, has another ending, or does not parse.
     """
-    path = Path(name)
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-    except OSError as error:
-        raise ConfigError(Fault(f"cannot be read: {error.strerror}", name)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(Fault("cannot be read: it is not UTF-8", name)) from error
-    except ValueError as error:  # a name with a null byte in it
-        raise ConfigError(Fault(f"cannot be read: {error}", name)) from error
-    parse = {".json": relaxed_json, ".toml": _toml, ".yaml": _yaml, ".yml": _yaml}.get(path.suffix.lower())
-    if parse is None:
-        raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", name))
+    text = read_text(name)
+    parse = {"json": relaxed_json, "toml": _toml, "yaml": _yaml}[format_of(name)]
     try:
         return _as_mapping(parse(text), "")
     except UserError as error:
-        raise ConfigError(*(Fault(fault.text, name) for fault in error.faults)) from error
+        raise error.under(Place(name, name)) from error
 
 
 def _toml(text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"malformed TOML: {error}") from error
+        raise ConfigError(_of_toml(str(error), text)) from error
     except ValueError as error:  # a number of thousands of digits
         raise ConfigError(f"malformed TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError("malformed TOML: nested too deeply") from error
 
 
+def _of_toml(problem: str, text: str) -> Fault:
+    """A fault whose place tomllib tells in its sentence; in numbers only from Python 3.14 on."""
+    what, _, place = problem.rpartition(" (at ")
+    numbers = [int(number) for number in re.findall(r"\d+", place)]
+    last = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    return Fault(
+        f"malformed TOML: {what or problem}", mark=(numbers[0], numbers[1]) if len(numbers) == 2 else last
+    )
+
+
 def _yaml(text: str) -> Any:
+    value, _ = yaml_document(text)
+    return value
+
+
+def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> tuple[Any, Any]:
+    """What a YAML text means, and the node that it was made of, whose parts know their places.
+
+    Args:
+        text: the text.
+        look: given the node as it was written, before `<<` is replaced by what it stands for.
+
+    Raises:
+        ConfigError: it is malformed, or has keys that are no text.
+        ComponentError: PyYAML is not installed.
+    """
     with needs_extra("yaml"):
         import yaml  # noqa: PLC0415 - an extra, and slow to import: only for whoever writes YAML
     try:
-        value = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            look(node)
+            value = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"malformed YAML: {error.problem or error.context}{place}") from error
+        found = error.problem_mark
+        mark = (found.line + 1, found.column + 1) if found else None
+        raise ConfigError(Fault(f"malformed YAML: {error.problem or error.context}", mark=mark)) from error
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        mark = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise ConfigError(Fault(f"malformed YAML: {' '.join(str(error).split())}", mark=mark)) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
         raise ConfigError(f"malformed YAML: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # what PyYAML stumbles over
         raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
-    _check_keys(value, set())
-    return value
+    _check_keys(node)
+    return value, node
 
 
-def _check_keys(value: Any, seen: set[int]) -> None:
+def _check_keys(document: Any) -> None:
     """YAML has keys of any type, here they are names; and it has values that hold themselves."""
-    if id(value) in seen or not isinstance(value, (dict, list)):
-        return
-    seen.add(id(value))
-    for key in value if isinstance(value, dict) else ():
-        if not isinstance(key, str):
-            raise ConfigError(f"a key must be text, not {key!r}: put it in quotes")
-    for item in value.values() if isinstance(value, dict) else value:
-        _check_keys(item, seen)
+    waiting, seen = [document], set[int]()
+    while waiting:
+        node = waiting.pop()
+        inner = getattr(node, "value", None)
+        if id(node) in seen or not isinstance(inner, list):
+            continue
+        seen.add(id(node))
+        for item in reversed(inner):
+            key, value = item if isinstance(item, tuple) else (None, item)
+            if key is not None and not key.tag.endswith(":str"):
+                mark = (key.start_mark.line + 1, key.start_mark.column + 1)
+                raise ConfigError(
+                    Fault(f"a key must be text, not {_shown_key(key)}: put it in quotes", mark=mark)
+                )
+            waiting.append(value)
+
+
+def _shown_key(node: Any) -> str:
+    """A YAML key as it was written."""
+    return node.value or "nothing" if isinstance(node.value, str) else "a list or mapping"

@@ -26,19 +26,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+class Place(str):
+    """Where in a file something was written: as messages say it, and the keys that lead there.
+
+    Attributes:
+        file: the file's name.
+        keys: names, and numbers in lists, from the outermost.
+    """
+
+    __slots__ = ("file", "keys")
+
+    file: str
+    keys: tuple[str | int, ...]
+
+    def __new__(cls, said: str, file: str = "", keys: tuple[str | int, ...] = ()) -> Self:
+        """A place in `file`, which messages call `said`."""
+        place = super().__new__(cls, said)
+        place.file, place.keys = file, keys
+        return place
+
+
+def deeper(place: str, said: str, *keys: str | int) -> str:
+    """What is found further in by `keys`, if `place` is in a file; messages call it `said`."""
+    return Place(said, place.file, (*place.keys, *keys)) if isinstance(place, Place) else said
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with what a user wrote: the sentence, and where it was written."""
+    """One thing wrong with what a user wrote.
+
+    Attributes:
+        text: the sentence.
+        where: where it was written.
+        mark: line and column in the text that `where` names, where that does not parse. Line 0: it has one only.
+    """
 
     text: str
     where: str = ""
+    mark: tuple[int, int] | None = None
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.text}" if self.where else self.text
+        return f"{self.where}: {self.marked}" if self.where else self.marked
+
+    @property
+    def marked(self) -> str:
+        """The sentence, and the line and column."""
+        if not self.mark:
+            return self.text
+        line, column = self.mark
+        return f"{self.text} at line {line}, column {column}" if line else f"{self.text} at column {column}"
 
     def under(self, place: str, separator: str = ".") -> Fault:
         """The same fault, seen from outside: `place` is put before its place."""
-        return Fault(self.text, f"{place}{separator}{self.where}" if self.where else place)
+        if not self.where:
+            return Fault(self.text, place, self.mark)
+        keys = self.where.keys if isinstance(self.where, Place) else (str(self.where),)
+        return Fault(self.text, deeper(place, f"{place}{separator}{self.where}", *keys), self.mark)
 
 
 class MessagePassingError(Exception):

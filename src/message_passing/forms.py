@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.chain import Chain
 from message_passing.config import options_from_text
 from message_passing.declaration import Declaration
-from message_passing.errors import ConfigError, Fault, collecting, did_you_mean, shown
+from message_passing.errors import ConfigError, Fault, Place, collecting, deeper, did_you_mean, shown
 from message_passing.registry import PACKAGES, names
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ STACKED = ("decoder", "filter", "encoder")
 
 FLAT_KEYS = (*FLAT_PARTS, *(f"{part}_options" for part in FLAT_PARTS))
 NAMED_KEYS = {f"{kind}s": kind for kind in PACKAGES}
+TESTS = "tests"
+"""Cases for `message-passing test`, in either form; running a chain passes them by."""
 
 _COMPONENT_KEYS = ("class", "options", "output_to", "error")
 
@@ -137,43 +139,48 @@ class Part:
         raise ConfigError(f"must be an object of options, not {shown(self.options)}")
 
 
-def flat_chain(parts: Mapping[str, Part]) -> Chain:
+def flat_chain(parts: Mapping[str, Part], chain: Chain | None = None) -> Chain:
     """The chain of the flat form, declared and not yet built.
 
     Args:
         parts: by the keys of `FLAT_PARTS`.
+        chain: where to declare them; a new one when it is not given.
     """
-    chain = Chain()
+    chain = chain or Chain()
     for name, (_, target) in FLAT_PARTS.items():
         parts[name].declare(chain, name, output_to=target or ())
     chain.use_errors("error_encoder")
     return chain
 
 
-def named_chain(values: Mapping[str, Any], source: str) -> Chain:
+def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = None) -> Chain:
     """The chain of the named form, declared and not yet built.
 
     Args:
         values: the config file's tables.
         source: the file's name, for messages.
+        chain: where to declare them; a new one when it is not given.
     """
-    chain = Chain()
+    chain = chain or Chain()
+    file = Place(source, source)
     faults: list[Fault] = []
     for key, kind in NAMED_KEYS.items():
         tables = values.get(key, {})
         if not isinstance(tables, Mapping):
-            faults.append(Fault("must be a table of components by their names", f"{source}: {key}"))
+            place = deeper(file, f"{source}: {key}", key)
+            faults.append(Fault("must be a table of components by their names", place))
             continue
         for name, table in tables.items():
-            place = f"{source}: {key}.{name}"
+            place = deeper(file, f"{source}: {key}.{name}", key, name)
             wrong = _table_faults(table, place)
             faults += wrong
             chain.declare(_declaration(kind, name, table, place, right=not wrong))
     head = values.get("error_log")
+    place = deeper(file, f"{source}: error_log", "error_log")
     if isinstance(head, str):
-        chain.use_errors(head)
+        chain.use_errors(head, place)
     elif head is not None:
-        faults.append(Fault("must be the name of a component", f"{source}: error_log"))
+        faults.append(Fault("must be the name of a component", place))
     chain.add_faults(*faults)
     return chain
 
@@ -185,17 +192,25 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
     for key in table:
         if key not in _COMPONENT_KEYS:
             hint = did_you_mean(key, _COMPONENT_KEYS) or f" (it has {', '.join(_COMPONENT_KEYS)})"
-            faults.append(Fault(f"there is no key {key!r} here{hint}; options go into `options`", place))
+            text = f"there is no key {key!r} here{hint}; options go into `options`"
+            faults.append(Fault(text, deeper(place, place, key)))
     if not isinstance(table.get("class"), str):
-        faults.append(Fault("needs a class: a component's name", place))
-    if not isinstance(table.get("options", {}), Mapping):
-        faults.append(Fault("must be a table of options", f"{place}.options"))
+        faults.append(Fault("needs a class: a component's name", deeper(place, place, "class")))
+    if not isinstance(_options_of(table), Mapping):
+        faults.append(Fault("must be a table of options", deeper(place, f"{place}.options", "options")))
     targets = table.get("output_to", [])
     if not isinstance(targets, (str, list)) or not all(isinstance(target, str) for target in targets):
-        faults.append(Fault("must be a name or a list of names", f"{place}.output_to"))
+        text = "must be a name or a list of names"
+        faults.append(Fault(text, deeper(place, f"{place}.output_to", "output_to")))
     if not isinstance(table.get("error", ""), str):
-        faults.append(Fault("must be a name", f"{place}.error"))
+        faults.append(Fault("must be a name", deeper(place, f"{place}.error", "error")))
     return faults
+
+
+def _options_of(table: Mapping[str, Any]) -> Any:
+    """Its options; none where all that YAML has under `options:` is commented out."""
+    options = table.get("options")
+    return {} if options is None else options
 
 
 def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -> Declaration:
@@ -208,10 +223,10 @@ def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -
         kind=kind,
         name=name,
         component=component if isinstance(component, str) else None,
-        options=table.get("options", {}) if right else None,
+        options=_options_of(table) if right else None,
         output_to=tuple(target for target in targets if isinstance(target, str)),
         error=error if isinstance(error, str) else None,
         place=place,
-        options_place=f"{place}.options",
+        options_place=deeper(place, f"{place}.options", "options"),
         from_text=True,
     )

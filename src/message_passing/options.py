@@ -79,6 +79,15 @@ class Option:
         return self._factory() if self._factory else self.default
 
     @property
+    def limits(self) -> dict[str, Any]:
+        """Its bounds by the names that `option` takes: `{"ge": 0}`."""
+        if get_origin(self.type) is not Annotated:
+            return {}
+        return {
+            name: value for name in _LIMITS if (value := getattr(get_args(self.type)[1], name)) is not None
+        }
+
+    @property
     def type_text(self) -> str:
         """The type in words: `int >= 0`, `'SUB' or 'PULL'`, `list of str`."""
         return _type_text(self.type)
@@ -227,6 +236,7 @@ def _all_of(names: list[str]) -> str:
     return f" (it has {', '.join(names)})" if names else " (it has none)"
 
 
+_LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 _LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "pattern": "matching {}"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from documents import ROOT
 from message_passing.cli.completion import SHELLS, completion
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.main import COMMANDS, MessagePassing
 from message_passing.errors import ConfigError
 
 BASH = shutil.which("bash") or ""
@@ -71,6 +71,24 @@ def completed(line: str, folder: Path, *word_breaks: str) -> list[str]:
         ("message-passing --user roo", ["root"]),
         ("message-passing --input_options ", []),
         ("message-passing --filter Nothing", []),
+        ("message-passing ch", ["check"]),
+        ("message-passing  des", ["describe"]),
+        ("message-passing --input STDIN ch", []),
+        ("message-passing check --js", ["--json"]),
+        ("message-passing check --con", ["--connect", "--control", "--configfile"]),
+        ("message-passing check --timeout ", []),
+        ("message-passing check --input Z", ["ZeroMQ"]),
+        ("message-passing graph --format m", ["mermaid"]),
+        ("message-passing graph --format=s", ["svg"]),
+        ("message-passing graph --output-o", ["--output-options"]),
+        ("message-passing create --format ", ["toml", "yaml", "json"]),
+        ("message-passing create ZeroMQ To", ["ToLogstash"]),
+        ("message-passing create --inp", []),
+        ("message-passing list f", ["filters"]),
+        ("message-passing describe --", ["--help", "--json"]),
+        ("message-passing keys ", ["new", "allow", "list", "revoke"]),
+        ("message-passing keys new --f", ["--folder"]),
+        ("message-passing check-nothing --pid", ["--pid_file"]),
     ],
 )
 def test_bash_completes(line: str, offered: list[str], tmp_path: Path) -> None:
@@ -85,12 +103,33 @@ def test_bash_completes_names_with_colons(tmp_path: Path) -> None:
     assert completed("message-passing --input Socket::U", tmp_path, " \t\n") == ["Socket::UDP"]
 
 
-@pytest.mark.parametrize("option", ["--configfile", "--pid_file", "--pid-file"])
+FILES_FOLLOW = [
+    "--configfile",
+    "--pid_file",
+    "--pid-file",
+    "check",
+    "check --json",
+    "graph",
+    "test",
+    "keys new --folder",
+]
+
+
+@pytest.mark.parametrize("option", FILES_FOLLOW)
 def test_bash_completes_files(option: str, tmp_path: Path) -> None:
     """Where a file's name is expected."""
     (tmp_path / "chain one.toml").touch()
     (tmp_path / "other").touch()
     assert completed(f"message-passing {option} ch", tmp_path) == ["chain", "one.toml"]
+
+
+def test_every_command_is_offered(tmp_path: Path) -> None:
+    """As the first word, before the options; and after each, its own options."""
+    offered = completed("message-passing ", tmp_path)
+    assert offered[: len(COMMANDS)] == sorted(COMMANDS)
+    assert "--input" in offered
+    for command in COMMANDS:
+        assert "--help" in completed(f"message-passing {command} --", tmp_path)
 
 
 def test_every_option_is_offered(tmp_path: Path) -> None:
@@ -116,6 +155,41 @@ def test_zsh_takes_it(tmp_path: Path) -> None:
     program = 'compdef() { print -- "$@" }; source $1'
     printed = run(ZSH, "-f", "-c", program, "ask", str(script), folder=tmp_path)
     assert printed.split() == ["_message_passing", "message-passing", "message-pass"]
+
+
+ZSH_ASK = r"""
+compdef() { }
+source $1
+shift
+_arguments() { print -rl -- "$@" }
+compadd() { shift; print -rl -- "$@" }
+words=(message-passing "$@") CURRENT=$#words
+_message_passing
+"""
+
+
+def zsh_arguments(folder: Path, *words: str) -> list[str]:
+    """What zsh is told that may follow some words, the last of which is being typed."""
+    script = folder / "completion.zsh"
+    script.write_text(completion("zsh"))
+    assert ZSH
+    return run(ZSH, "-f", "-c", ZSH_ASK, "ask", str(script), *words, folder=folder).splitlines()
+
+
+@pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
+def test_zsh_completes_commands(tmp_path: Path) -> None:
+    """The first word, and what each command takes, each option once."""
+    assert zsh_arguments(tmp_path, "")[0] == "1:command:_message_passing_commands"
+    found = zsh_arguments(tmp_path, "graph", "")
+    assert {
+        "--format:value:(text mermaid svg)",
+        "--input:input:_message_passing_input",
+        "*:word:_files",
+    } <= set(found)
+    assert len(found) == len(set(found))
+    assert zsh_arguments(tmp_path, "list", "")[-1] == "*:word:(inputs decoders filters encoders outputs)"
+    assert "--input:input:_message_passing_input" in zsh_arguments(tmp_path, "--output", "STDOUT", "")
+    assert "--input:input:_message_passing_input" not in zsh_arguments(tmp_path, "list", "")
 
 
 def test_the_scripts_are_not_stale(tmp_path: Path) -> None:

@@ -180,13 +180,16 @@ class _Print(argparse.Action):
 
 
 def print_out(text: str) -> None:
-    """Write to standard output; nothing happens when nobody reads it.
+    """Write to standard output; nothing happens when nobody reads it. Letters that it has not are spelt out.
 
     Raises:
         OpenError: it cannot be written.
     """
     try:
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError as error:
+            sys.stdout.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         let_go(sys.stdout)

@@ -1,8 +1,14 @@
 # bash completion of message-passing. Written by scripts/completion.py: change that.
 
+_message_passing_files() {
+    local word
+    compopt -o filenames 2>/dev/null
+    while read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$1")
+}
+
 _message_passing() {
     # bash cuts words at ':' and '=', so the line itself is looked at.
-    local line="${COMP_LINE:0:COMP_POINT}" current previous words= kept= word
+    local line="${COMP_LINE:0:COMP_POINT}" current previous words= kept= word first own= may= run=
     current="${line##*[[:space:]]}"
     previous="${line%"$current"}"
     previous="${previous%"${previous##*[![:space:]]}"}"
@@ -15,31 +21,63 @@ _message_passing() {
         *:*) kept="${current%"${current##*:}"}" ;;
     esac
     COMPREPLY=()
-    case "${previous//-/_}" in
-        __input) words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
-        __output) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        __filter) words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
-        __decoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        __encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        __error) words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        __error_encoder) words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        __io_priority) words='none be rt idle' ;;
-        __completion) words='bash zsh' ;;
-        __describe) words='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
-        __user)
+    # The first word, once it has been typed; `-` when it is no command.
+    first="${line#"${line%%[![:space:]]*}"}"
+    first="${first#"${first%%[[:space:]]*}"}"
+    first="${first#"${first%%[![:space:]]*}"}"
+    case "$first" in
+        *[[:space:]]*) first="${first%%[[:space:]]*}" ;;
+        *) first= ;;
+    esac
+    case "$first" in
+        check) own='--help --json --connect --timeout' may='FILE' ;;
+        create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        graph) own='--help --format' may='FILE' ;;
+        keys) own='--help --folder --json' may='new allow list revoke' ;;
+        list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
+        test) own='--help --json' may='FILE' ;;
+        ?*) first=- ;;
+    esac
+    case "$first ${previous//-/_}" in
+        'check __timeout') words='' ;;
+        'create __format') words='toml yaml json' ;;
+        'graph __format') words='text mermaid svg' ;;
+        'keys __folder') words='FILE' ;;
+        *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
+        *' __output') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __filter') words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
+        *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        *' __error') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        *' __io_priority') words='none be rt idle' ;;
+        *' __completion') words='bash zsh' ;;
+        *' __describe') words='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
-        __configfile|__pid_file)
-            compopt -o filenames 2>/dev/null
-            while read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
+        *' __configfile'|*' __pid_file')
+            _message_passing_files "$current"
             return ;;
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) words='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --help --version --describe --completion' ;;
-                *) words='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --help --version --describe --completion' ;;
+            esac
+            case "$first/$current" in
+                -/*|/-*) words=$run ;;
+                /*) words="check create describe graph keys list test $run" ;;
+                check/-*|graph/-*) words="$own $run" ;;
+                */-*) words=$own ;;
+                *) words=$may ;;
             esac ;;
     esac
+    if [ "$words" = FILE ]; then
+        _message_passing_files "$current"
+        return
+    fi
     for word in $words; do
         case "$word" in
             "$current"*) COMPREPLY+=("${word#"$kept"}") ;;

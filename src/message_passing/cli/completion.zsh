@@ -11,36 +11,53 @@ _message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLin
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
 _message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
+_message_passing_commands() { compadd -- check create describe graph keys list test }
 
 _message_passing() {
-    _arguments \
-        --input':input:_message_passing_input' \
-        \*{--input_options,--input-options}':options:' \
-        --output':output:_message_passing_output' \
-        \*{--output_options,--output-options}':options:' \
-        --filter':filter:_message_passing_filter' \
-        \*{--filter_options,--filter-options}':options:' \
-        --decoder':decoder:_message_passing_decoder' \
-        \*{--decoder_options,--decoder-options}':options:' \
-        --encoder':encoder:_message_passing_encoder' \
-        \*{--encoder_options,--encoder-options}':options:' \
-        --error':error:_message_passing_error' \
-        \*{--error_options,--error-options}':options:' \
-        {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder' \
-        \*{--error_encoder_options,--error-encoder-options}':options:' \
-        --daemonize'[Go to the background once the chain runs.]' \
-        {--pid_file,--pid-file}'[File to write the process id to.]:file:_files' \
-        --user'[User to become, once privileged sockets are open.]:user:_users' \
-        {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority' \
-        --control'[Unix socket on which it answers `top`, `tail`, `doctor`.]' \
-        --http'[HOSTPORT of a page to watch it, and of its metrics.]' \
-        {--http_token,--http-token}'[What whoever asks there must give, or envNAME.]' \
-        --configfile'[JSON, TOML or YAML file with these options.]:file:_files' \
-        --workers'[Processes that decode, filter and encode; 0 none.]' \
-        --help \
-        --version \
-        --describe'::describe:_message_passing_describe' \
+    local -a running
+    running=(
+        --input':input:_message_passing_input'
+        \*{--input_options,--input-options}':options:'
+        --output':output:_message_passing_output'
+        \*{--output_options,--output-options}':options:'
+        --filter':filter:_message_passing_filter'
+        \*{--filter_options,--filter-options}':options:'
+        --decoder':decoder:_message_passing_decoder'
+        \*{--decoder_options,--decoder-options}':options:'
+        --encoder':encoder:_message_passing_encoder'
+        \*{--encoder_options,--encoder-options}':options:'
+        --error':error:_message_passing_error'
+        \*{--error_options,--error-options}':options:'
+        {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder'
+        \*{--error_encoder_options,--error-encoder-options}':options:'
+        --daemonize'[Go to the background once the chain runs.]'
+        {--pid_file,--pid-file}'[File to write the process id to.]:file:_files'
+        --user'[User to become, once privileged sockets are open.]:user:_users'
+        {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority'
+        --control'[Unix socket on which it answers `top`, `tail`, `doctor`.]'
+        --http'[HOSTPORT of a page to watch it, and of its metrics.]'
+        {--http_token,--http-token}'[What whoever asks there must give, or envNAME.]'
+        --configfile'[JSON, TOML or YAML file with these options.]:file:_files'
+        --workers'[Processes that decode, filter and encode; 0 none.]'
+        --help
+        --version
+        --describe'::describe:_message_passing_describe'
         --completion'::completion:_message_passing_completion'
+    )
+    if (( CURRENT == 2 )); then
+        _arguments '1:command:_message_passing_commands' $running
+        return
+    fi
+    case "$words[2]" in
+        check) shift words; (( CURRENT-- )); _arguments '--json' '--connect' '--timeout:value: ' $running '*:word:_files' ;;
+        create) shift words; (( CURRENT-- )); _arguments '--help' '--format:value:(toml yaml json)' '*:word:(All Bzip2 Callback Crypt\:\:CBC Delay File FileTail Follow Gzip IO\:\:Handle JSON JSONLines Key Mangle Null Regexp Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd)' ;;
+        describe) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(All Bzip2 Callback Crypt\:\:CBC Delay File FileTail Follow Gzip IO\:\:Handle JSON JSONLines Key Mangle Null Regexp Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd)' ;;
+        graph) shift words; (( CURRENT-- )); _arguments '--format:value:(text mermaid svg)' $running '*:word:_files' ;;
+        keys) shift words; (( CURRENT-- )); _arguments '--help' '--folder:value:_files' '--json' '*:word:(new allow list revoke)' ;;
+        list) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(inputs decoders filters encoders outputs)' ;;
+        test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
+        *) _arguments $running ;;
+    esac
 }
 
 if [ "$funcstack[1]" = "_message_passing" ]; then

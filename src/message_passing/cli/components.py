@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import Fault
+from message_passing.errors import Fault, deeper
 from message_passing.forms import STACKED, Part
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class CLIComponent:
                 whole,
                 component=one,
                 options=options[number],
-                place=f"{whole.place} ({one})",
-                options_place=f"{whole.options_place} ({one})",
+                place=deeper(whole.place, f"{whole.place} ({one})", number),
+                options_place=deeper(whole.options_place, f"{whole.options_place} ({one})", number),
                 then=then,
             )
         assert then  # noqa: S101 - there is at least one

@@ -1,20 +1,73 @@
-"""`--describe`: the components there are, or one of them with its options, from its own declaration."""
+"""`--describe` and `message-passing describe`: one component with its options, from its own declaration."""
 
 from __future__ import annotations
 
+import argparse
 import inspect
+import json
+import shlex
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from message_passing.cli.arguments import print_out
+from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import ComponentError, did_you_mean
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, find, names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from message_passing.component import Component
     from message_passing.options import Option
 
 WIDTH = 78
+
+CONNECTING = ("error", "output_to")
+"""Options that connect components: in a file or command, the chain's form does that."""
+
+_TITLE = "message-passing describe"
+
+_EPILOG = """\
+NAME is a component's name, for all kinds that have one of that name; KIND:NAME for one of them; or a class of
+your own, +package.module:Class.
+
+exit status: 0, or 2 when there is no such component
+
+examples:
+  message-passing describe ZeroMQ
+  message-passing describe input:ZeroMQ
+  message-passing describe +myapp:Worker
+  message-passing describe --json Key | jq '.[].options[].name'
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `message-passing describe`.
+
+    Returns:
+        The exit status: 0, or 2 for a mistake of the user's.
+    """
+    return run_command(_TITLE, lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
+    parser = CommandParser(
+        prog=_TITLE,
+        description="Show components with their options, defaults, bounds and an example.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", nargs="+", help="a component")
+    parser.add_argument("--json", action="store_true", help="a list of objects, one for each kind")
+    given = parser.parse_args(words)
+    classes = [cls for name in given.name for cls in classes_of(name)]
+    if given.json:
+        about = [as_object(cls) for cls in classes]
+        print_out(json.dumps(about, indent=2, ensure_ascii=False, default=str) + "\n")
+    else:
+        print_out("\n".join(map(_text, classes)))
+    return 0
 
 
 def describe(name: str) -> str:
@@ -23,35 +76,84 @@ def describe(name: str) -> str:
     Raises:
         ComponentError: there is none of that name.
     """
-    if not name:
-        lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
-        return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
-    texts: list[str] = []
-    for kind in PACKAGES:
+    if name:
+        return "\n".join(map(_text, classes_of(name)))
+    lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
+    return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
+
+
+def classes_of(name: str) -> list[type[Component]]:
+    """The components called `name`, which may be `KIND:NAME` or `+package.module:Class`.
+
+    Raises:
+        ComponentError: there is none, it cannot be imported, or lacks what it needs.
+    """
+    kind, _, rest = name.partition(":")
+    kinds, short = ([kind], rest) if kind in PACKAGES and rest else (list(PACKAGES), name)
+    found: list[type[Component]] = []
+    problem: ComponentError | None = None
+    for one in kinds:
         try:
-            text = _text(find(kind, name))
-            if text not in texts:  # a class named by its path may do for several kinds
-                texts.append(text)
+            cls = find(one, short)
         except ComponentError as error:
-            if name.startswith("+") or "needs the package" in str(error):
-                problem = error
-            continue
-    if texts:
-        return "\n".join(texts)
-    if name.startswith("+"):
+            if len(kinds) == 1 or short.startswith("+") or "needs the package" in str(error):
+                problem = problem or error
+        else:
+            found += [] if cls in found else [cls]  # a class named by its path may do for several kinds
+    if found:
+        return found
+    if problem:
         raise problem
     known = sorted({known for kind in PACKAGES for known in names(kind)})
     raise ComponentError(f"there is no component {name!r}{did_you_mean(name, known)}")
 
 
+def summary(cls: type[Component]) -> str:
+    """The first sentence about a component."""
+    text = " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
+    return text.partition(". ")[0].rstrip(".")
+
+
+def own_options(cls: type[Component]) -> dict[str, Option]:
+    """Its options, but those that connect it to others."""
+    return {name: one for name, one in declared(cls).items() if name not in CONNECTING}
+
+
+def as_object(cls: type[Component]) -> dict[str, Any]:
+    """All that is declared of a component, for a program."""
+    return {
+        "kind": cls.kind,
+        "name": cls.name or cls.__name__,
+        "class": f"{cls.__module__}:{cls.__qualname__}",
+        "summary": summary(cls),
+        "description": inspect.getdoc(cls) or "",
+        "options": [_option(one) for one in own_options(cls).values()],
+        "example": dict(cls.example),
+    }
+
+
+def _option(one: Option) -> dict[str, Any]:
+    found = {"name": one.name, "type": one.type_text, "required": one.required}
+    default = {} if one.required else {"default": one.make_default()}
+    return {
+        **found,
+        **default,
+        "bounds": one.limits,
+        "python_only": one.python_only,
+        "description": one.description,
+    }
+
+
 def _text(cls: type[Component]) -> str:
     lines = [cls.describe_self(), "", textwrap.indent(inspect.getdoc(cls) or "", "  "), ""]
-    for name, one in declared(cls).items():
-        if name not in ("error", "output_to"):
-            lines += [f"  {name}: {one.type_text}{default_text(one)}"]
-            lines += textwrap.wrap(
-                one.description, WIDTH, initial_indent="      ", subsequent_indent="      "
-            )
+    for name, one in own_options(cls).items():
+        python = " (from Python only)" if one.python_only else ""
+        lines += [f"  {name}: {one.type_text}{default_text(one)}{python}"]
+        lines += textwrap.wrap(one.description, WIDTH, initial_indent="      ", subsequent_indent="      ")
+    own = own_options(cls)
+    if cls.example and not any(own[name].python_only for name in cls.example):
+        words = shlex.join([f"--{cls.kind}_options", json.dumps(dict(cls.example))])
+        lines += ["", f"  example: --{cls.kind} {cls.name or cls.__name__} {words}"]
     return "\n".join([*lines, ""])
 
 

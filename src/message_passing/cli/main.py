@@ -13,8 +13,8 @@ from message_passing.cli.process import tell
 from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.service import EXIT_USER_ERROR
 from message_passing.config import load_file
-from message_passing.errors import Fault, UserError, did_you_mean
-from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, flat_chain, is_named, named_chain
+from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean
+from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, TESTS, flat_chain, is_named, named_chain
 from message_passing.options import option
 from message_passing.paths import load
 from message_passing.registry import names
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "keys": "keys",
+    "check": "check.command",
+    "list": "list",
+    "describe": "describe",
+    "create": "create.command",
+    "graph": "graph.command",
+    "test": "cases.command",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
@@ -64,8 +70,8 @@ class MessagePassing(Script):
             return given
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
         for key, value in from_file.items():
-            if key not in given.values:
-                given.values[key], given.places[key] = value, f"{name}: {key}"
+            if key not in given.values and key != TESTS:
+                given.values[key], given.places[key] = value, Place(f"{name}: {key}", name, (key,))
         return given
 
     def changed(self) -> Self | None:
@@ -88,7 +94,9 @@ class MessagePassing(Script):
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
-            chain.add_faults(Fault(text, self.configfile or ""))
+            written = [place for place in flat if isinstance(place, Place)]
+            file = self.configfile or ""
+            chain.add_faults(Fault(text, Place(file, file, written[0].keys if written else ())))
         if self.workers:
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
             chain.add_faults(Fault(text, self.given.places["workers"]))
@@ -144,10 +152,11 @@ def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
 
 
 def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:
-    known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log"]
+    known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log", TESTS]
     known.remove("configfile")
+    file = Place(source, source)
     return [
-        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", source)
+        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", deeper(file, source, key))
         for key in values
         if key not in known
     ]

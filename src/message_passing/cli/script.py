@@ -194,7 +194,7 @@ class Script:
         with collecting(faults):
             chain = self.build()
         with collecting(faults):
-            console = self._console()
+            console = self.make_console()
         if self.user:
             with collecting(faults):
                 identity = Identity.of(self.user)
@@ -229,15 +229,23 @@ class Script:
             raise UserError(*faults)
         return again
 
-    def _console(self) -> Console | None:
+    def make_console(self) -> Console | None:
+        """What answers whoever watches, checked and not started; None when nobody asked for it.
+
+        Raises:
+            UserError: its address is none, it needs a token, or a package is missing.
+        """
         if not self.control and not self.http:
             return None
         # Imported when it is asked for: it brings a web server with it.
         make = cast("type[Console]", load("message_passing.console.serving:Console", "Class"))
         return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
 
-    def build(self) -> Chain:
-        """The chain, built; what is odd about it is told.
+    def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
+        """The chain, built: nothing outside this process is asked.
+
+        Args:
+            on_unused: called with each component that nothing outputs to; otherwise it is told.
 
         Raises:
             UserError: see `Chain.build`.
@@ -248,7 +256,10 @@ class Script:
             chain = self.build_chain()
             chain.build()
         for warning in caught:
-            tell(f"{self.title()}: warning: {warning.message}\n")
+            if on_unused and isinstance(warning.message, UnusedComponentWarning):
+                on_unused(warning.message)
+            else:
+                tell(f"{self.title()}: warning: {warning.message}\n")
         return chain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from message_passing.cli.process import tell
@@ -22,6 +23,21 @@ class CommandParser(argparse.ArgumentParser):
             OpenError: always.
         """
         raise OpenError(Fault(f"{message}; see {self.prog} --help"))
+
+
+def positive(word: str) -> float:
+    """A number of seconds, for `add_argument(type=...)`.
+
+    Raises:
+        ArgumentTypeError: it is none, or not above 0.
+    """
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {word!r}")
+    return seconds
 
 
 def run_command(title: str, run: Callable[[], int]) -> int:

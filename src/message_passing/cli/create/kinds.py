@@ -1,0 +1,105 @@
+"""Which kind of component each name stands for: JSON is a decoder and an encoder, ZeroMQ an input and an output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from message_passing.cli.describe import classes_of, own_options
+from message_passing.errors import ComponentError, Fault
+from message_passing.registry import PACKAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from message_passing.component import Component
+
+_KINDS = list(PACKAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A component that was asked for.
+
+    Attributes:
+        word: how a config file names it.
+        cls: its class.
+        added: nobody named it, but a chain needs it.
+    """
+
+    word: str
+    cls: type[Component]
+    added: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`input`, `decoder`, `filter`, `encoder` or `output`."""
+        return self.cls.kind
+
+
+def choose(words: Sequence[str]) -> list[Chosen]:
+    """The components that the words name, in the order of a chain.
+
+    Of all ways to read the words so that their kinds come in that order, the one with the fewest inputs and
+    outputs beyond one is taken, then the one that lacks neither.
+
+    Raises:
+        ComponentError: a name leads nowhere, can be used from Python only, or the words are in no such order.
+    """
+    faults: list[Fault] = []
+    candidates: list[list[Chosen]] = []
+    for word in words:
+        try:
+            candidates.append([_chosen(word, cls) for cls in classes_of(word)])
+        except ComponentError as error:
+            faults += error.faults
+    if faults:
+        raise ComponentError(*faults)
+    best = min(_in_order(candidates, 0), key=_cost, default=None)
+    if best is None:
+        kinds = "; ".join(
+            f"{word}: {' or '.join(one.kind for one in found)}"
+            for word, found in zip(words, candidates, strict=True)
+        )
+        raise ComponentError(f"name them in the order of a chain, {', '.join(_KINDS)} ({kinds})")
+    wrong = [Fault(text) for one in best if (text := _python_only(one.cls))]
+    if wrong:
+        raise ComponentError(*wrong)
+    return best
+
+
+def _chosen(word: str, cls: type[Component]) -> Chosen:
+    kind, _, rest = word.partition(":")
+    name = rest if kind in PACKAGES and rest else word
+    return Chosen(name if name.startswith("+") else cls.name or name, cls)
+
+
+def _python_only(cls: type[Component]) -> str:
+    for one in own_options(cls).values():
+        if one.required and one.python_only:
+            return (
+                f"{cls.describe_self()} can be used from Python only: its option {one.name!r} takes an object"
+            )
+    return ""
+
+
+def _in_order(candidates: Sequence[Sequence[Chosen]], lowest: int) -> Iterator[list[Chosen]]:
+    """Every reading in which no kind comes before one that it follows in a chain."""
+    if not candidates:
+        yield []
+        return
+    for one in candidates[0]:
+        rank = _KINDS.index(one.kind)
+        if rank >= lowest:
+            for rest in _in_order(candidates[1:], rank):
+                yield [one, *rest]
+
+
+def _cost(reading: list[Chosen]) -> tuple[int, int, int, int, list[int]]:
+    kinds = Counter(one.kind for one in reading)
+    beyond = max(0, kinds["input"] - 1) + max(0, kinds["output"] - 1)
+    lacking = (not kinds["input"]) + (not kinds["output"])
+    twice = len(reading) - len({(one.kind, one.word) for one in reading})
+    codecs_of_nothing = sum(one.word == "Null" and one.kind != "filter" for one in reading)
+    return beyond, lacking, twice, codecs_of_nothing, [_KINDS.index(one.kind) for one in reading]

@@ -1,0 +1,139 @@
+"""A built chain as what is drawn of it: boxes, and the arrows between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from message_passing.workers.dealing import Dealer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from message_passing.chain import Chain
+    from message_passing.component import Component
+
+_TELLING = ("socket_bind", "connect", "hostname", "port", "filename", "key", "match", "filter_function")
+"""Options that say what a component is for. None of them is a secret."""
+
+_ENDS = ("input", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One box.
+
+    Attributes:
+        number: from 1, in the order that messages flow.
+        label: `ZeroMQ input`.
+        name: what the chain calls it; empty where that says no more than its kind.
+        detail: `socket_bind=tcp://*:5558`.
+        is_end: an input or an output.
+    """
+
+    number: int
+    label: str
+    name: str = ""
+    detail: str = ""
+    is_end: bool = False
+
+    @property
+    def title(self) -> str:
+        """Both names on one line."""
+        return f"{self.label} ({self.name})" if self.name else self.label
+
+    def __str__(self) -> str:
+        return f"{self.title}  {self.detail}" if self.detail else self.title
+
+
+@dataclass(slots=True)
+class Graph:
+    """What is drawn.
+
+    Attributes:
+        nodes: all of them.
+        heads: where messages come in.
+        after: where messages go from each, by number.
+        failed: where what fails in each goes, if not where that of most goes.
+        error_head: where what fails in most goes.
+        workers: the numbers of those that run in several processes; and
+        count: in how many.
+    """
+
+    nodes: dict[int, Node] = field(default_factory=dict)
+    heads: list[int] = field(default_factory=list)
+    after: dict[int, list[int]] = field(default_factory=dict)
+    failed: dict[int, int] = field(default_factory=dict)
+    error_head: int | None = None
+    workers: set[int] = field(default_factory=set)
+    count: int = 0
+
+
+def graph_of(chain: Chain) -> Graph:
+    """What is drawn of a chain that has been built."""
+    return _Drawing(chain).graph
+
+
+class _Drawing:
+    """Walks over the components once."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.graph = Graph()
+        self._numbers: dict[int, int] = {}
+        self._names = {id(one): name for name, one in chain.components.items()}
+        made = list(chain.components.values())
+        self._pool = next((one for one in made if isinstance(one, Dealer)), None)
+        made = [one for one in made if one is not self._pool]
+        self.graph.heads = self._visit_all(chain.heads)
+        heads = {id(one.error): one.error for one in made if hasattr(one.error, "outputs")}
+        self._visit_all(heads.values())
+        usual = Counter(id(one.error) for one in made if id(one.error) in heads).most_common(1)
+        for key, _ in usual:
+            self.graph.error_head = self._numbers[key]
+        for one in made:
+            if id(one.error) in heads and id(one.error) != usual[0][0]:
+                self.graph.failed[self._numbers[id(one)]] = self._numbers[id(one.error)]
+        self._visit_all(made)  # what nothing outputs to
+        if self._pool:
+            members = self._pool.members.values()
+            self.graph.workers = {self._numbers[id(one)] for one in members}
+            self.graph.count = self._pool.count
+
+    def _visit_all(self, components: Iterable[Component]) -> list[int]:
+        return [self._visit(one) for one in components]
+
+    def _visit(self, one: Component) -> int:
+        known = self._numbers.get(id(one))
+        if known:
+            return known
+        number = len(self._numbers) + 1
+        self._numbers[id(one)] = number
+        name = self._names.get(id(one), "")
+        self.graph.nodes[number] = Node(
+            number=number,
+            label=one.label,
+            name="" if name == one.kind else name,
+            detail=_detail(one),
+            is_end=one.kind in _ENDS,
+        )
+        self.graph.after[number] = []
+        self.graph.after[number] += self._visit_all(self._instead(target) for target in one.outputs())
+        return number
+
+    def _instead(self, target: Component) -> Component:
+        """The first of those that run in workers, where these stand in the chain."""
+        if not isinstance(target, Dealer):
+            return target
+        first: Component = next(iter(target.members.values()))
+        return first
+
+
+def _detail(one: Component) -> str:
+    found = [f"{name}={_shown(value)}" for name in _TELLING if (value := getattr(one, name, None))]
+    return " ".join(found)
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

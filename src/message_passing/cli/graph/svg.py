@@ -1,0 +1,189 @@
+"""A chain as an SVG image: light or dark as its reader has it, with a title on every box and arrow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from message_passing.cli.graph.model import Graph
+
+_WIDTH, _HEIGHT = 200, 54
+_GAP_X, _GAP_Y = 56, 26
+_MARGIN = 28
+_FITTING = 33
+"""Letters that fit into a box."""
+
+_ALL = 0
+"""The number of the box that stands for every component whose messages may fail."""
+
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_TIP = (
+    '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    '<path class="tip" d="M0 0 8 4 0 8z"/></marker>'
+)
+"""The point of an arrow."""
+
+_STYLE = """\
+  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+  .small { font-size: 11px; fill: #59636e; }
+  .box { fill: #ffffff; stroke: #59636e; }
+  .end { fill: #ddf4ff; stroke: #0969da; }
+  .group { fill: #f6f8fa; stroke: #59636e; }
+  .arrow { fill: none; stroke: #59636e; stroke-width: 1.5; }
+  .failed { stroke: #cf222e; stroke-dasharray: 5 4; }
+  .all { fill: #ffffff; stroke: #cf222e; stroke-dasharray: 5 4; }
+  .tip { fill: #59636e; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc; }
+    .small { fill: #9198a1; }
+    .box, .all { fill: #0d1117; }
+    .box, .group { stroke: #9198a1; }
+    .end { fill: #121d2f; stroke: #4493f8; }
+    .group { fill: #151b23; }
+    .arrow { stroke: #9198a1; }
+    .failed, .all { stroke: #f85149; }
+    .tip { fill: #9198a1; }
+  }"""
+
+
+def as_svg(graph: Graph) -> str:
+    """The image."""
+    places = _Layout(graph).placed()
+    right = max((x for x, _ in places.values()), default=0) + _WIDTH + _MARGIN
+    bottom = max((y for _, y in places.values()), default=0) + _HEIGHT + _MARGIN
+    size = f'viewBox="0 0 {right} {bottom}" width="{right}" height="{bottom}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
+        f"<title>{_xml(_title(graph))}</title>",
+        f"<style>\n{_STYLE}\n</style>",
+        f"<defs>{_TIP}</defs>",
+    ]
+    if graph.workers:
+        parts.append(_group([places[number] for number in graph.workers], f"{graph.count} workers"))
+    for start, ends in graph.after.items():
+        parts += [_arrow(places, start, end, _says(graph, start, end)) for end in ends]
+    for start, end in graph.failed.items():
+        parts.append(_arrow(places, start, end, f"what fails: {_says(graph, start, end)}", "arrow failed"))
+    if graph.error_head:
+        others = "all others" if graph.failed else "all components"
+        said = f"what fails in {others} goes to {graph.nodes[graph.error_head].title}"
+        parts.append(_arrow(places, _ALL, graph.error_head, said, "arrow failed"))
+        parts.append(_box(places[_ALL], "all", "what fails", f"in {others}", said))
+    for number, node in graph.nodes.items():
+        small = " ".join(filter(None, (node.name, node.detail)))
+        parts.append(_box(places[number], "end" if node.is_end else "box", node.label, small, str(node)))
+    return "\n".join([*parts, "</svg>", ""])
+
+
+@dataclass(slots=True)
+class _Layout:
+    """Columns in the order that messages flow; in each, boxes beside those that they come from."""
+
+    graph: Graph
+    _before: dict[int, list[int]] = field(default_factory=dict)
+    _bottom: int = _MARGIN
+
+    def placed(self) -> dict[int, tuple[int, int]]:
+        """The upper left corner of each box."""
+        graph = self.graph
+        for start, ends in graph.after.items():
+            for end in ends:
+                self._before.setdefault(end, []).append(start)
+        places = self._below(graph.heads, {})
+        rest = [*graph.failed.values(), *filter(None, [graph.error_head]), *graph.nodes]
+        for head in dict.fromkeys(rest):
+            if head not in places:
+                top = self._bottom
+                column = 1 if head == graph.error_head else 0
+                places |= self._below([head], places, column)
+                if column:
+                    places[_ALL] = (_MARGIN, top)
+        if graph.error_head and _ALL not in places:  # its head is a part of the chain
+            places[_ALL] = (_MARGIN, self._bottom)
+        return places
+
+    def _below(
+        self, heads: Iterable[int], placed: dict[int, tuple[int, int]], column: int = 0
+    ) -> dict[int, tuple[int, int]]:
+        """The places of these and what follows them, under all that has its place already."""
+        columns: dict[int, int] = {}
+        self._reach(heads, column, columns, placed)
+        places: dict[int, tuple[int, int]] = {}
+        top = self._bottom
+        for x in sorted(set(columns.values())):
+            below = top
+            wanted = {number: self._wanted(number, places, top) for number in columns if columns[number] == x}
+            for number in sorted(wanted, key=lambda one: (wanted[one], one)):
+                y = max(wanted[number], below)
+                places[number] = (_MARGIN + x * (_WIDTH + _GAP_X), y)
+                below = y + _HEIGHT + _GAP_Y
+                self._bottom = max(self._bottom, below)
+        return places
+
+    def _wanted(self, number: int, places: dict[int, tuple[int, int]], top: int) -> int:
+        above = [places[one][1] for one in self._before.get(number, ()) if one in places]
+        return sum(above) // len(above) if above else top
+
+    def _reach(
+        self, numbers: Iterable[int], column: int, columns: dict[int, int], placed: dict[int, tuple[int, int]]
+    ) -> None:
+        """As far right as the longest way to it asks for."""
+        waiting = [(number, column) for number in numbers]
+        while waiting:
+            number, at = waiting.pop(0)
+            if number not in placed and at > columns.get(number, -1):
+                columns[number] = at
+                waiting += [(end, at + 1) for end in self.graph.after[number]]
+
+
+def _says(graph: Graph, start: int, end: int) -> str:
+    return f"{graph.nodes[start].title} to {graph.nodes[end].title}"
+
+
+def _title(graph: Graph) -> str:
+    heads = " and ".join(graph.nodes[number].title for number in graph.heads)
+    return f"The chain that begins at {heads}: {len(graph.nodes)} components"
+
+
+def _box(place: tuple[int, int], style: str, label: str, small: str, title: str) -> str:
+    x, y = place
+    middle = x + _WIDTH // 2
+    lines = [f'<text x="{middle}" y="{y + (23 if small else 32)}" text-anchor="middle">{_cut(label)}</text>']
+    if small:
+        lines.append(
+            f'<text class="small" x="{middle}" y="{y + 41}" text-anchor="middle">{_cut(small)}</text>'
+        )
+    rectangle = f'<rect class="{style}" x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
+    return f"<g><title>{_xml(title)}</title>{rectangle}{''.join(lines)}</g>"
+
+
+def _group(places: list[tuple[int, int]], title: str) -> str:
+    left, right = min(x for x, _ in places) - 14, max(x for x, _ in places) + _WIDTH + 14
+    top, bottom = min(y for _, y in places) - 24, max(y for _, y in places) + _HEIGHT + 8
+    rectangle = (
+        f'<rect class="group" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" rx="8"/>'
+    )
+    text = f'<text class="small" x="{left + 12}" y="{top + 16}">{_xml(title)}</text>'
+    return f"<g><title>{_xml(title)}</title>{rectangle}{text}</g>"
+
+
+def _arrow(places: dict[int, tuple[int, int]], start: int, end: int, title: str, style: str = "arrow") -> str:
+    (from_x, from_y), (to_x, to_y) = places[start], places[end]
+    from_x, from_y, to_y = from_x + _WIDTH, from_y + _HEIGHT // 2, to_y + _HEIGHT // 2
+    bend = max(_GAP_X // 2, abs(to_x - from_x) // 2)
+    curve = f"M{from_x} {from_y}C{from_x + bend} {from_y} {to_x - bend} {to_y} {to_x} {to_y}"
+    return f'<g><title>{_xml(title)}</title><path class="{style}" marker-end="url(#tip)" d="{curve}"/></g>'
+
+
+def _cut(text: str) -> str:
+    return _xml(text if len(text) <= _FITTING else f"{text[: _FITTING - 1]}…")
+
+
+def _xml(text: str) -> str:
+    return escape(_NO_XML.sub("\ufffd", text))

@@ -1,0 +1,143 @@
+"""The commands `message-passing list` and `message-passing describe`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from commands import finished
+from message_passing.cli import describe
+from message_passing.cli import list as listing
+from message_passing.options import declared
+from message_passing.registry import PACKAGES, find, names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    Main = Callable[[Sequence[str]], int]
+
+WITHOUT_CRYPTOGRAPHY = """if True:
+    import sys
+    sys.modules["cryptography"] = None
+    from message_passing.cli.main import main
+    main()
+"""
+
+
+def printed(capsys: pytest.CaptureFixture[str], main: Main, *words: str) -> str:
+    """What a command prints, having ended well."""
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return str(out)
+
+
+def as_json(capsys: pytest.CaptureFixture[str], main: Main, *words: str) -> Any:
+    """The same for a program."""
+    return json.loads(printed(capsys, main, "--json", *words))
+
+
+def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under its kind, with the first sentence about it, and no line too long for a terminal."""
+    text = printed(capsys, listing.main)
+    found = as_json(capsys, listing.main)
+    assert [(one["kind"], one["name"]) for one in found] == [(k, n) for k in PACKAGES for n in names(k)]
+    assert all(one["summary"] and one["needs"] is None for one in found)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "  Key         Passes a message on when one of its keys has a certain value;\n" in text
+
+
+def test_one_kind_or_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """With or without the s."""
+    assert printed(capsys, listing.main, "output").startswith("outputs:\n")
+    assert {one["kind"] for one in as_json(capsys, listing.main, "Inputs", "filter")} == {"input", "filter"}
+
+
+def test_a_missing_package_hides_nothing() -> None:
+    """The component's line says what to install, and so does its description."""
+    command = (sys.executable, "-c", WITHOUT_CRYPTOGRAPHY)
+    done = finished("list", "--json", command=command)
+    lacking = {(one["kind"], one["name"]): one["needs"] for one in json.loads(done.out) if one["needs"]}
+    extra = "pip install 'message-passing[crypt]'"
+    assert set(lacking) == {("decoder", "crypt_cbc"), ("encoder", "crypt_cbc")}
+    assert all(extra in text for text in lacking.values())
+    assert extra in " ".join(finished("list", command=command).out.decode().split())
+    done = finished("describe", "Crypt::CBC", command=command)
+    assert (done.status, done.out) == (2, b"")
+    assert extra in done.err
+
+
+@pytest.mark.parametrize("kind", PACKAGES)
+def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every component: each option with its type, default and description, and the example."""
+    for name in names(kind):
+        cls = find(kind, name)
+        (about,) = as_json(capsys, describe.main, f"{kind}:{name}")
+        text = " ".join(printed(capsys, describe.main, f"{kind}:{name}").split())
+        own = {name: one for name, one in declared(cls).items() if name not in ("error", "output_to")}
+        assert [one["name"] for one in about["options"]] == list(own)
+        for one in about["options"]:
+            assert f"{one['name']}: {one['type']}" in text
+            assert " ".join(one["description"].split()) in text
+            assert ("default" in one) != one["required"]
+        if not any(own[given].python_only for given in cls.example):
+            assert about["example"] == dict(cls.example)
+            assert not cls.example or f"example: --{kind} {cls.name} --{kind}_options" in text
+
+
+def test_bounds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In words, and in numbers for a program."""
+    (about,) = as_json(capsys, describe.main, "input:Socket::UDP")
+    bounds = {one["name"]: one["bounds"] for one in about["options"]}
+    assert bounds["port"] == {"ge": 0, "le": 65535}
+    assert "port: int >= 0 <= 65535" in printed(capsys, describe.main, "Socket::UDP")
+
+
+def test_a_name_of_several_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    """All are shown, unless the kind is said."""
+    text = printed(capsys, describe.main, "zeromq")
+    assert text.index("ZeroMQ input\n") < text.index("ZeroMQ output\n")
+    assert "ZeroMQ output\n" not in printed(capsys, describe.main, "input:ZeroMQ")
+
+
+def test_a_class_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its path, once though it would do for several kinds."""
+    (tmp_path / "own_worker.py").write_text(
+        "from message_passing import Filter\n\nclass Worker(Filter):\n"
+        '    """Works hard. And long."""\n\n    hours: int = 8\n\n'
+        "    def filter(self, message):\n        return message\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    (about,) = as_json(capsys, describe.main, "+own_worker:Worker")
+    assert (about["class"], about["summary"]) == ("own_worker:Worker", "Works hard")
+    assert [(one["name"], one["default"]) for one in about["options"]] == [("hours", 8)]
+
+
+@pytest.mark.parametrize(
+    ("main", "word", "text"),
+    [
+        (listing.main, "ouptut", "there is no kind 'ouptut' (did you mean 'output'?)"),
+        (listing.main, "x", "there is no kind 'x' (there are input, decoder, filter, encoder, output)"),
+        (describe.main, "ZeorMQ", "there is no component 'ZeorMQ' (did you mean 'ZeroMQ'?)"),
+        (describe.main, "input:Key", "there is no input 'Key' (there are "),
+        (describe.main, "+absent:Worker", "there is no module 'absent' on the path"),
+    ],
+)
+def test_mistakes(main: Main, word: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, and the nearest that there is."""
+    assert main([word]) == 2
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "describe"])
+def test_they_are_words_of_the_command(command: str) -> None:
+    """Each with a help of its own, with examples."""
+    done = finished(command, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert f"message-passing {command} --json".encode() in done.out
