@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "keys": "keys",
+    "send": "send",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
