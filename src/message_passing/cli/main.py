@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "keys": "keys",
+    "doctor": "doctor",
     "send": "send",
+    "tail": "tail",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
