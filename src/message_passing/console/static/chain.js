@@ -3,7 +3,7 @@
 import { byId, el, keep, say } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { losses, slowest } from "./verdict.js";
-import { count, rate, visible } from "./words.js";
+import { count, nameOf, rate, visible } from "./words.js";
 
 export class ChainSection {
   /** `on` has tail(id) and history(id), which show more of a component. */
@@ -52,9 +52,9 @@ export class ChainSection {
     byId("details").hidden = !one;
     if (!one) return;
     const [lost, why] = losses(one);
-    say(byId("details-title"), `${visible(one.label)} (${one.kind})`);
+    say(byId("details-title"), nameOf(one));
     const rows = [
-      ["Id", visible(one.id)],
+      ["What it is", one.label === one.id ? one.kind : `${visible(one.label)} (${one.kind})`],
       ["Received", `${count(one.received)}, now ${rate(one.in_rate)}`],
       ["Passed on", `${count(one.passed)}, now ${rate(one.out_rate)}`],
       ["Filtered out", `${count(one.filtered)}, as asked: no loss`],

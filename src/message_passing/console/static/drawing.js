@@ -3,7 +3,7 @@
 import { el, keep, say, svg } from "./dom.js";
 import { layout } from "./layout.js";
 import { condition, fill, losses } from "./verdict.js";
-import { brief, count, percent, rate, visible } from "./words.js";
+import { brief, count, nameOf, oneLine, percent, rate } from "./words.js";
 
 const NARROW = 760; // below this width the layers go downwards
 const SIGNS = { bad: "\u25b2", warn: "\u25c6", lost: "\u25b3", "": "" };
@@ -84,9 +84,9 @@ function update(card, one, chosen, slow) {
   const state = condition(one);
   card.className = `card ${state}${chosen ? " chosen" : ""}`;
   const [name, kind] = head.children;
-  say(name, visible(one.label));
+  say(name, nameOf(one));
   name.setAttribute("aria-pressed", String(chosen));
-  say(kind, one.kind);
+  say(kind, one.label === one.id ? one.kind : oneLine(one.label, 80));
   say(rates, one.kind === "output" ? `in ${rate(one.in_rate)}` : one.kind === "input" ? `out ${rate(one.out_rate)}` : `in ${rate(one.in_rate)}, out ${rate(one.out_rate)}`);
   const full = fill(one);
   meter(held, full, full !== null ? `holds ${count(one.held)} of ${brief(one.capacity)}` : one.held ? `holds ${count(one.held)}` : "");
@@ -97,7 +97,7 @@ function update(card, one, chosen, slow) {
   const sum = lost ? `${words ? ", " : ""}lost ${count(lost)}` : "";
   flag.hidden = !state;
   say(flag, state ? `${SIGNS[state]} ${words}${sum}` : "");
-  say(unseen, one.outputs.length ? `Hands messages to ${one.outputs.map(visible).join(", ")}.` : "");
+  say(unseen, one.outputs.length ? `Hands messages to ${one.outputs.map((id) => oneLine(id, 80)).join(", ")}.` : "");
 }
 
 function meter(element, share, text) {

@@ -1,7 +1,7 @@
 // What is wanted of the live messages: search, level, component, and fields as chips that can be removed.
 
 import { byId, el } from "./dom.js";
-import { oneLine, visible } from "./words.js";
+import { nameOf, oneLine } from "./words.js";
 
 export class Filters {
   /** `changed()` is called when something else is wanted. */
@@ -75,7 +75,7 @@ export class Filters {
 
   /** Offer these components to look at. */
   offer(components) {
-    const ids = components.map((one) => [one.id, `${visible(one.label)}${one.label === one.id ? "" : ` (${visible(one.id)})`}`]);
+    const ids = components.map((one) => [one.id, `${nameOf(one)}${one.label === one.id ? "" : ` (${oneLine(one.label, 60)})`}`]);
     const seen = JSON.stringify(ids);
     if (seen === this.components) return;
     this.components = seen;

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, el, say } from "./dom.js";
 import { Past } from "./past.js";
-import { clock, count, minute, rate, visible } from "./words.js";
+import { clock, count, minute, nameOf, rate } from "./words.js";
 
 const EVERY = 5000;
 const NAMES = ["In", "Out", "Lost"];
@@ -30,11 +30,11 @@ export class History {
   /** The chain's components have become these. */
   offer(components) {
     this.components = components;
-    const seen = JSON.stringify(components.map((one) => [one.id, one.label]));
+    const seen = JSON.stringify(components.map((one) => one.id));
     if (seen === this.offered) return;
     this.offered = seen;
     const { value } = this.of;
-    const options = components.map((one) => el("option", { value: one.id }, visible(one.label)));
+    const options = components.map((one) => el("option", { value: one.id }, nameOf(one)));
     this.of.replaceChildren(el("option", { value: "" }, "the whole node"), ...options);
     this.of.value = components.some((one) => one.id === value) ? value : "";
   }

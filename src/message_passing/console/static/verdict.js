@@ -1,6 +1,6 @@
 // What an operator should know first, in sentences, from the node's state. The worst comes first.
 
-import { count, duration, messages, percent, rate, visible } from "./words.js";
+import { count, duration, messages, nameOf, percent, rate, visible } from "./words.js";
 
 const FULL = 0.5; // share of a component's room from which it counts as filling up
 const SLOW = 0.5; // share of the chain's time from which a component is called slow
@@ -37,7 +37,7 @@ export function verdict(state) {
   if (state.stopping) add("warn", "The node is stopping.", "chain");
   else if (!state.ready) add("warn", "The node is not ready yet.", "chain");
   for (const one of state.components) {
-    const name = visible(one.label);
+    const name = nameOf(one);
     const [lost, why] = losses(one);
     if (one.lost_rate > 0) add("bad", `${name} is losing ${rate(one.lost_rate)}: ${why}.`, one.id);
     else if (lost) add("warn", `${name} has lost ${messages(lost)}: ${why}. None in the last second.`, one.id);
@@ -52,7 +52,7 @@ export function verdict(state) {
   if (state.lag === null) add("warn", "The chain has not answered within the last second: it is busy.", "chain");
   else if (state.lag > 0.2) add("warn", `The chain took ${Math.round(state.lag * 1000)} ms to answer.`, "chain");
   const slow = slowest(state.components);
-  if (slow) add("warn", `${visible(slow.label)} is the slowest part: it takes ${percent(slow.busy)} of the chain's time.`, slow.id);
+  if (slow) add("warn", `${nameOf(slow)} is the slowest part: it takes ${percent(slow.busy)} of the chain's time.`, slow.id);
   for (const one of state.workers) {
     if (!one.ready) add("warn", `Worker ${one.number} is not ready.`, "chain");
   }

@@ -84,3 +84,6 @@ export function oneLine(text, longest = 400) {
   const cut = String(text).slice(0, longest);
   return visible(cut.replace(/\s+/g, " ")) + (String(text).length > longest ? " \u2026" : "");
 }
+
+/** A component's name: the one that it has in its chain, else what it is. */
+export const nameOf = (component) => oneLine(component.id, 80);
