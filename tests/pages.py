@@ -75,7 +75,7 @@ options = {{ filename = "everything.log" }}
 
 [outputs."{pub}"]
 class = "ZeroMQ"
-options = {{ socket_bind = "tcp://127.0.0.1:*", socket_hwm = {hwm}, linger = 0 }}
+options = {{ connect = "{nobody}", socket_hwm = {hwm}, linger = 0 }}
 
 [outputs.failed]
 class = "File"
@@ -98,7 +98,8 @@ class Site:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.input = f"tcp://127.0.0.1:{free_port()}"
         self._folder, self._token = folder, token
-        text = CHAIN.format(input=self.input, pub=pub, hwm=hwm, silent=silent)
+        nobody = f"tcp://127.0.0.1:{free_port()}"
+        text = CHAIN.format(input=self.input, nobody=nobody, pub=pub, hwm=hwm, silent=silent)
         (folder / "chain.toml").write_text(text, encoding="utf-8")
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)

@@ -5,7 +5,8 @@ import { layout } from "./layout.js";
 import { condition, fill, losses } from "./verdict.js";
 import { brief, count, nameOf, oneLine, percent, rate } from "./words.js";
 
-const NARROW = 760; // below this width the layers go downwards
+const LAYER = 112; // pixels that a layer needs at least, and the gap to the next one: as in chain.css
+const GAP = 62;
 const SIGNS = { bad: "\u25b2", warn: "\u25c6", lost: "\u25b3", "": "" };
 
 export class Drawing {
@@ -43,8 +44,9 @@ export class Drawing {
 
   /** Put the cards where they belong and draw the edges between them. */
   place() {
-    const down = this.box.clientWidth < NARROW;
     const { columns, rows } = this.found;
+    const needed = columns.length * (LAYER + GAP); // the padding of the box is less than the gap too many
+    const down = this.box.clientWidth < needed - GAP / 2; // then the layers go downwards
     this.frame.classList.toggle("down", down);
     this.grid.style.setProperty("--layers", columns.length);
     this.grid.style.setProperty("--halves", rows * 2);

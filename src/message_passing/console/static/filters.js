@@ -1,6 +1,7 @@
 // What is wanted of the live messages: search, level, component, and fields as chips that can be removed.
 
 import { byId, el } from "./dom.js";
+import { mainEnd } from "./layout.js";
 import { nameOf, oneLine } from "./words.js";
 
 export class Filters {
@@ -81,8 +82,8 @@ export class Filters {
     this.components = seen;
     const { value } = this.at;
     const options = ids.map(([id, words]) => el("option", { value: id }, words));
-    this.at.replaceChildren(el("option", { value: "" }, "what leaves the chain"), ...options);
-    this.at.value = ids.some(([id]) => id === value) ? value : "";
+    this.at.replaceChildren(...options);
+    this.at.value = ids.some(([id]) => id === value) ? value : mainEnd(components);
     if (this.at.value !== value) this.changed();
   }
 

@@ -30,7 +30,7 @@ export function layout(components) {
     if (via.length) before.get(to).push(via.at(-1));
     return { from: known.get(from), to: known.get(to), via, rate: edgeRate(known.get(from), known.get(to), sources) };
   });
-  order(columns, before);
+  order(columns, before, known);
   return { columns, rows: Math.max(1, ...columns.map((column) => column.length)), edges };
 }
 
@@ -56,13 +56,15 @@ function depths(components, known, sources) {
   return layer;
 }
 
-/** Each column in the order of what stands before it. */
-function order(columns, before) {
+/** Each column in the order of what stands before it, and then in the order that this hands messages out. */
+function order(columns, before, known) {
   const row = new Map();
   for (const column of columns) {
     const weight = (one) => {
-      const rows = before.get(one.id).filter((id) => row.has(id)).map((id) => row.get(id));
-      return rows.length ? rows.reduce((a, b) => a + b, 0) / rows.length : 0;
+      const sources = before.get(one.id).filter((id) => row.has(id));
+      if (!sources.length) return 0;
+      const turn = Math.max(0, known.get(sources[0])?.outputs.indexOf(one.component?.id ?? one.id.split("\n")[1]) ?? 0);
+      return sources.reduce((sum, id) => sum + row.get(id), 0) / sources.length + turn / 1000;
     };
     const weights = new Map(column.map((one) => [one, weight(one)]));
     column.sort((a, b) => weights.get(a) - weights.get(b));
@@ -74,4 +76,18 @@ function order(columns, before) {
 function edgeRate(from, to, sources) {
   if (sources.get(to.id).length === 1) return to.in_rate;
   return from.out_rate / Math.max(1, from.outputs.length);
+}
+
+/** Where the first input's messages end, by the first way at each fork: the component whose messages are shown at first. */
+export function mainEnd(components) {
+  const known = new Map(components.map((one) => [one.id, one]));
+  const passed = new Set();
+  let one = components.find((each) => each.kind === "input") ?? components[0];
+  while (one && !passed.has(one)) {
+    passed.add(one);
+    const next = one.outputs.find((id) => known.has(id));
+    if (next === undefined) return one.id;
+    one = known.get(next);
+  }
+  return "";
 }

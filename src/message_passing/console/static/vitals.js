@@ -19,9 +19,10 @@ function figures(state) {
   return [
     ["In", rate(sum(main.filter((one) => one.kind === "input"), "in_rate"))],
     ["Out", rate(sum(main.filter((one) => one.kind === "output"), "out_rate"))],
-    ["Lost", `${rate(sum(main, "lost_rate"))}, ${count(lost)} in all`],
+    ["Lost", rate(sum(main, "lost_rate"))],
+    ["Lost in all", count(lost)],
     ["Held", count(sum(main, "held"))],
-    ["Processor", `${percent(cpu)} of a core`],
+    ["Processor", percent(cpu)],
     ["Memory", bytes(memory)],
     ["Lag", state.lag === null ? "over 1 s" : `${Math.round(state.lag * 1000)} ms`],
     ["Threads", count(threads)],
