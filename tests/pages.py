@@ -109,7 +109,9 @@ class Site:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._context.destroy(linger=0)
 
     @contextmanager
@@ -160,7 +162,7 @@ class Look:
 
     Attributes:
         page: the tab.
-        troubles: what the browser wrote to its console: errors, warnings, what the policy forbade; and uncaught errors.
+        troubles: errors and warnings in the browser's console, also of what the policy forbade; uncaught errors.
         requests: every address that was asked.
     """
 
@@ -180,9 +182,14 @@ class Look:
         self.requests.append(request.url)
 
     def open(self, address: str) -> Page:
-        """Go there, and wait until the node's state is shown."""
+        """Go there, and wait until the node's state is shown and its messages are looked at."""
         self.page.goto(address)
         self.page.locator(".card").first.wait_for()
+        return self.settled()
+
+    def settled(self) -> Page:
+        """Wait until the node gives the messages that are asked for now."""
+        self.page.locator("#messages[aria-busy=false]").wait_for(state="attached")
         return self.page
 
 

@@ -12,7 +12,7 @@ import message_passing
 STATIC = Path(message_passing.__file__).parent / "console" / "static"
 FILES = sorted(STATIC.iterdir())
 FORBIDDEN = {
-    ".js": r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|createContextualFragment|DOMParser",
+    ".js": r"(inner|outer|insertAdjacent)HTML|document\.write|\beval\(|new Function|createContextualFragment|DOMParser",
     ".html": r"<script(?! type=\"module\" src=\"/static/)|\son\w+=|\sstyle=|javascript:",
     ".css": r"@import|url\(",
 }
@@ -28,7 +28,9 @@ def test_nothing_becomes_markup_or_code(file: Path) -> None:
     """Elements are made by dom.js, of text alone; and no address but the node's is named."""
     text = file.read_text(encoding="utf-8")
     assert re.findall(FORBIDDEN[file.suffix], text) == []
-    addresses = {one for one in re.findall(r"https?://[^\s\"'`]+", text) if not one.startswith("http://www.w3.org/")}
+    addresses = {
+        one for one in re.findall(r"https?://[^\s\"'`]+", text) if not one.startswith("http://www.w3.org/")
+    }
     assert addresses == set()
 
 
@@ -51,6 +53,8 @@ def test_every_element_that_a_module_asks_for_is_in_the_page() -> None:
     """A misspelt id would be found when it is used only."""
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     there = set(re.findall(r"\bid=\"([\w-]+)\"", page))
-    asked = {one for file in FILES for one in re.findall(r"byId\(\"([\w-]+)\"\)", file.read_text(encoding="utf-8"))}
+    asked = {
+        one for file in FILES for one in re.findall(r"byId\(\"([\w-]+)\"\)", file.read_text(encoding="utf-8"))
+    }
     assert len(asked) > 40
     assert asked <= there

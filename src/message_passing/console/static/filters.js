@@ -5,8 +5,8 @@ import { mainEnd } from "./layout.js";
 import { nameOf, oneLine } from "./words.js";
 
 export class Filters {
-  /** `changed()` is called when something else is wanted. */
-  constructor(changed) {
+  /** `changed()` is called when something else is wanted, and before that `soon()` while somebody types. */
+  constructor(changed, soon) {
     this.changed = changed;
     this.fields = []; // ["service=shop", ...]
     this.search = byId("search");
@@ -15,6 +15,7 @@ export class Filters {
     this.components = "";
     let typing = 0;
     this.search.addEventListener("input", () => {
+      soon();
       clearTimeout(typing);
       typing = setTimeout(changed, 300);
     });

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, el, say } from "./dom.js";
 import { Past } from "./past.js";
-import { clock, count, minute, nameOf, rate } from "./words.js";
+import { clock, count, nameOf, rate } from "./words.js";
 
 const EVERY = 5000;
 const NAMES = ["In", "Out", "Lost"];
@@ -84,8 +84,8 @@ export class History {
     const seconds = Number(this.range.value);
     const end = this.past.times.at(-1);
     if (end === undefined) return;
-    this.steps = this.past.steps(seconds, this.sources());
-    const from = Math.max(end - seconds, Math.min(this.past.times[0], end - 60));
+    const from = Math.max(end - seconds, Math.min(this.past.times[0], end - 60)); // a young node's history is short
+    this.steps = this.past.steps(end - from, this.sources());
     const of = this.of.selectedOptions[0].textContent;
     const only = (wanted) => this.steps.map((step) => ({ ...step, values: wanted.map((i) => step.values[i]) }));
     this.rates.show(only([0, 1]), from, end, [`Messages a second in and out of ${of}`, this.words([0, 1])]);
@@ -119,10 +119,10 @@ export class History {
   /** The same for who cannot see the picture, when the table is open: newest first. */
   table() {
     if (!byId("history-table-box").open) return;
-    const seconds = Number(this.range.value);
+    const seconds = Math.min(Number(this.range.value), this.past.times.at(-1) - this.past.times[0]);
     const rows = this.past.steps(seconds, this.sources(), 12).reverse();
-    const cells = (step) => step.values.map((value) => el("td", {}, count(value) === "0" ? rate(value) : `${count(value)}/s`));
-    const body = rows.map((step) => el("tr", {}, el("th", { scope: "row" }, `${minute(step.from)} to ${minute(step.to)}`), ...cells(step)));
+    const cells = (step) => step.values.map((value) => el("td", {}, value < 10 ? rate(value) : `${count(value)}/s`));
+    const body = rows.map((step) => el("tr", {}, el("th", { scope: "row" }, `${clock(step.from)} to ${clock(step.to)}`), ...cells(step)));
     byId("history-table").tBodies[0].replaceChildren(...body);
   }
 }

@@ -8,7 +8,7 @@ export const KEPT = 500; // messages that wait to be shown, and that stay in the
 const HEAVY = 16_000_000; // characters of them
 
 export class Stream {
-  /** `on` has changed(): something came; state(text, isTrouble). */
+  /** `on` has changed(): something came; opened(): the node has begun; trouble(text): it has not, or no more. */
   constructor(on) {
     this.on = on;
     this.query = {};
@@ -41,17 +41,22 @@ export class Stream {
     this.stopper = stopper;
     try {
       const answer = await ask("/tail", { ...this.query, limit: LIMIT }, stopper.signal);
-      this.on.state("", false);
-      await readLines(answer.body, (value, size) => stopper === this.stopper && this.take(value, size));
-      if (stopper === this.stopper) this.on.state("The stream has ended; trying again.", true);
+      let first = true;
+      await readLines(answer.body, (value, size) => {
+        if (stopper !== this.stopper) return;
+        if (first) this.on.opened(); // its first line says that it looks from now on
+        first = false;
+        this.take(value, size);
+      });
+      if (stopper === this.stopper) this.on.trouble("The stream has ended; trying again.");
     } catch (error) {
       if (stopper !== this.stopper) return;
       if (error instanceof Refused) {
-        this.on.state(error.message, true);
+        this.on.trouble(error.message);
         return; // the same question would be refused again
       }
       if (error instanceof TokenWanted) return; // it is followed again when there is one
-      this.on.state("No messages come: the node is gone. Trying again.", true);
+      this.on.trouble("No messages come: the node is gone. Trying again.");
     }
     if (stopper === this.stopper) this.timer = setTimeout(() => this.open(new AbortController()), 1000);
   }

@@ -17,8 +17,8 @@ export class Tail {
     this.size = 0;
     this.shown = this.unsent = this.meanwhile = 0;
     this.seconds = []; // [shown, not shown] of the last seconds
-    this.filters = new Filters(() => this.follow());
-    this.stream = new Stream({ changed: () => this.later(), state: (text, trouble) => this.tell(text, trouble) });
+    this.filters = new Filters(() => this.follow(), () => this.busy(true));
+    this.stream = new Stream({ changed: () => this.later(), opened: () => this.tell(""), trouble: (text) => this.tell(text) });
     this.button.addEventListener("click", () => this.toggle());
     byId("clear").addEventListener("click", () => this.clear());
     this.list.addEventListener("focusin", () => this.hold(true));
@@ -32,7 +32,13 @@ export class Tail {
     this.clear();
     this.paused = this.reading = false;
     this.mark();
+    this.busy(true);
     this.stream.follow(this.filters.query());
+  }
+
+  /** Whether what is shown is not yet what is asked for. */
+  busy(yes) {
+    this.list.setAttribute("aria-busy", String(yes));
   }
 
   /** Show what this component is given. */
@@ -148,10 +154,11 @@ export class Tail {
     say(byId("messages-none"), wanted ? `No message yet that is ${wanted}.` : "No message yet.");
   }
 
-  tell(text, trouble) {
+  /** What is wrong with the stream; "" when it is well. */
+  tell(text) {
     const element = byId("tail-state");
     element.hidden = !text;
-    element.className = trouble ? "trouble" : "";
     say(element, text);
+    this.busy(false);
   }
 }
