@@ -1,4 +1,4 @@
-"""How the page looks and is used in a real browser: keyboard, phone, light and dark, axe, and the guide's pictures."""
+"""How the page looks and is used in a browser: keyboard, phone, light and dark, axe, and the guide's pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live messages in a real browser: shown, filtered, held still; hostile ones stay text; a flood does not freeze it."""
+"""Live messages in a real browser: shown, filtered, held; hostile ones stay text; a flood does not freeze it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 TRACEBACK = "Traceback (most recent call last):\n  File \"shop.py\", line 3, in pay\nKeyError: 'price'\n"
 
 LONGEST_GAP = 1000
-"""Milliseconds between two frames. It is 50 where the machine is free; with other tests on two cores, with which Chromium
-draws as well for want of a graphics card, several times that. A page that froze would take seconds."""
+"""Milliseconds between two frames. It is 50 where the machine is free; with other tests on two cores, with which
+Chromium draws as well for want of a graphics card, several times that. A page that froze would take seconds."""
 
 HOSTILE = [
     "<script>window.broken = 1</script>",
