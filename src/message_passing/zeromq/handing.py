@@ -76,7 +76,7 @@ class Handing:
 
     def ever(self) -> bool:
         """Whether anybody has."""
-        return self._peers.ever
+        return bool(self._peers.met)
 
     def wants(self, message: bytes) -> bool:
         """Whether somebody is there who takes this message."""

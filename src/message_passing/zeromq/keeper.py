@@ -58,7 +58,7 @@ class Keeper:
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
-        return self._peers.ever
+        return bool(self._peers.met)
 
     def stop(self) -> None:
         """End the thread and wait for it."""
