@@ -8,10 +8,10 @@ const RIGHT = 12;
 const TOP = 10;
 const BOTTOM = 22;
 
-/** A round number not below this one: 1, 2 or 5 times a power of ten. */
+/** A round number not below this one, whose half is round too. */
 function roundUp(number) {
   const power = 10 ** Math.floor(Math.log10(number));
-  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= number * 0.999);
+  return [1, 2, 3, 4, 6, 8, 10].map((one) => one * power).find((one) => one >= number * 0.999);
 }
 
 export class Chart {

@@ -5,8 +5,8 @@ import { layout } from "./layout.js";
 import { condition, fill, losses } from "./verdict.js";
 import { brief, count, nameOf, oneLine, percent, rate } from "./words.js";
 
-const LAYER = 112; // pixels that a layer needs at least, and the gap to the next one: as in chain.css
-const GAP = 62;
+const LAYER = 120; // pixels that a layer needs at least, and the gap to the next one: as in chain.css
+const GAP = 50;
 const SIGNS = { bad: "\u25b2", warn: "\u25c6", lost: "\u25b3", "": "" };
 
 export class Drawing {
@@ -39,7 +39,7 @@ export class Drawing {
     const part = (kind) => el("p", { class: kind }, el("span", { class: "bar", "aria-hidden": "true" }, el("i")), el("span"));
     const kind = el("span", { class: "kind" });
     const head = el("p", { class: "head" }, name, kind);
-    return el("div", { class: "card", role: "listitem" }, head, el("p", { class: "rates" }), part("held"), part("busy"), el("p", { class: "flag" }), el("p", { class: "unseen" }));
+    return el("div", { class: "card", role: "listitem" }, head, el("p", { class: "rates" }, el("span"), " ", el("span")), part("held"), part("busy"), el("p", { class: "flag" }), el("p", { class: "unseen" }));
   }
 
   /** Put the cards where they belong and draw the edges between them. */
@@ -66,7 +66,8 @@ export class Drawing {
     this.edges.setAttribute("height", this.grid.scrollHeight);
     const most = Math.max(1, ...this.found.edges.map((edge) => edge.rate));
     const labels = [];
-    const lines = this.found.edges.map((edge) => {
+    const edges = [...this.found.edges].sort((a, b) => a.rate - b.rate); // what flows is drawn over what does not
+    const lines = edges.map((edge) => {
       const ids = [edge.from.id, ...edge.via, edge.to.id];
       const { d, middle } = way(ids.map((id) => this.known.get(id)), down);
       const state = edge.rate ? "" : " still";
@@ -74,7 +75,7 @@ export class Drawing {
       labels.push(label(edge, middle, down));
       return svg("path", { class: `edge ${condition(edge.to)}${state}`, d, "stroke-width": width.toFixed(1) });
     });
-    const heads = this.found.edges.map((edge) => arrow(this.known.get(edge.to.id), down, edge));
+    const heads = edges.map((edge) => arrow(this.known.get(edge.to.id), down, edge));
     this.edges.replaceChildren(...lines, ...heads, ...labels);
   }
 }
@@ -89,7 +90,8 @@ function update(card, one, chosen, slow) {
   say(name, nameOf(one));
   name.setAttribute("aria-pressed", String(chosen));
   say(kind, one.label === one.id ? one.kind : oneLine(one.label, 80));
-  say(rates, one.kind === "output" ? `in ${rate(one.in_rate)}` : one.kind === "input" ? `out ${rate(one.out_rate)}` : `in ${rate(one.in_rate)}, out ${rate(one.out_rate)}`);
+  say(rates.firstElementChild, one.kind === "input" ? "" : `in ${rate(one.in_rate)}`);
+  say(rates.lastElementChild, one.kind === "output" ? "" : `out ${rate(one.out_rate)}`);
   const full = fill(one);
   meter(held, full, full !== null ? `holds ${count(one.held)} of ${brief(one.capacity)}` : one.held ? `holds ${count(one.held)}` : "");
   meter(busy, one.busy ?? null, one.busy === null || one.busy === undefined ? "" : `busy ${percent(one.busy)}${slow ? " (slowest)" : ""}`);

@@ -42,15 +42,30 @@ export class Errors {
     byId("errors-none").hidden = all.length > 0;
     const of = this.seen > all.length ? ` of ${count(this.seen)}` : "";
     say(byId("errors-words"), all.length ? `The last ${count(all.length)}${of}, newest first.` : "");
-    const shown = this.long ? all : all.slice(0, FIRST);
+    const groups = grouped(all);
+    const shown = this.long ? groups : groups.slice(0, FIRST);
     byId("error-list").replaceChildren(...shown.map(item));
-    byId("errors-more").hidden = shown.length === all.length;
-    say(byId("errors-more"), `Show all ${count(all.length)}`);
+    byId("errors-more").hidden = shown.length === groups.length;
+    say(byId("errors-more"), `Show the other ${count(groups.length - shown.length)}`);
   }
 }
 
-function item({ time, component, error, message }) {
-  const head = el("p", {}, el("time", { datetime: iso(time) }, clock(time)), " ", el("b", {}, visible(component)));
+/** The same error several times in a row is one entry: [{...the newest, times, since}]. */
+function grouped(all) {
+  const groups = [];
+  for (const one of all) {
+    const last = groups.at(-1);
+    if (last && last.component === one.component && last.error === one.error) {
+      last.times += 1;
+      last.since = one.time;
+    } else groups.push({ ...one, times: 1, since: one.time });
+  }
+  return groups;
+}
+
+function item({ time, component, error, message, times, since }) {
+  const often = times > 1 ? `, ${count(times)} times since ${clock(since)}` : "";
+  const head = el("p", {}, el("time", { datetime: iso(time) }, clock(time)), " ", el("b", {}, visible(component)), often);
   const text = message ? (typeof message === "string" ? message : JSON.stringify(message)) : "";
   return el("li", {}, head, el("p", { class: "error" }, visible(error)), text ? el("pre", { tabindex: 0, role: "group", "aria-label": "The message" }, visible(text.slice(0, 2000))) : null);
 }

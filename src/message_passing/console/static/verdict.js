@@ -39,7 +39,7 @@ export function verdict(state) {
   for (const one of state.components) {
     const name = nameOf(one);
     const [lost, why] = losses(one);
-    if (one.lost_rate > 0) add("bad", `${name} is losing ${rate(one.lost_rate)}: ${why}.`, one.id);
+    if (one.lost_rate > 0) add("bad", `${name} is losing ${rate(one.lost_rate)}; so far ${why}.`, one.id);
     else if (lost) add("warn", `${name} has lost ${messages(lost)}: ${why}. None in the last second.`, one.id);
     const full = fill(one);
     if (full !== null && full >= FULL) {
