@@ -243,6 +243,15 @@ def test_wrong_cases(folder: Path, capsys: pytest.CaptureFixture[str], tests: An
         assert capsys.readouterr().out.splitlines() == lines
 
 
+def test_wrong_cases_of_a_wrong_chain(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are told; which components there are, nobody knows then."""
+    values = {**flat({**CASE, "at": "nowhere", "input": 5}), "output": "STDUOT"}
+    status, lines = outcome(capsys, folder, values)
+    assert (status, len(lines)) == (2, 2)
+    assert "there is no output 'STDUOT'" in lines[0]
+    assert "tests.0.input: must be a list of messages, not 5" in lines[1]
+
+
 def test_what_a_chain_of_any_shape_needs_to_be_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Which input, and which output."""
     status, lines = outcome(capsys, folder, {**NAMED, "tests": [{"input": [], "output": []}]})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
+from documents import ROOT
 from message_passing.cli.check.mistakes import look_at_file
 from message_passing.cli.graph import command
 from message_passing.cli.graph.model import Graph, graph_of
@@ -206,6 +207,14 @@ def test_arrows_lead_to_the_right(tmp_path: Path) -> None:
         for end in ends:
             if drawn.nodes[start].name != "alone":  # nothing leads to it, so it stands below all others
                 assert columns[str(drawn.nodes[start])] < columns[str(drawn.nodes[end])]
+
+
+def test_the_picture_in_the_guide_is_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the guide says that it is: `message-passing graph --format svg examples/config/named.toml`."""
+    monkeypatch.chdir(ROOT)
+    looked = look_at_file("examples/config/named.toml")
+    assert looked.chain
+    assert (ROOT / "docs" / "graph.svg").read_text(encoding="utf-8") == as_svg(graph_of(looked.chain))
 
 
 def test_no_secret_is_drawn(tmp_path: Path) -> None:

@@ -51,14 +51,14 @@ class Case:
 
 
 def read_cases(
-    values: Mapping[str, Any], source: str, components: Mapping[str, Component]
+    values: Mapping[str, Any], source: str, components: Mapping[str, Component] | None
 ) -> tuple[list[Case], list[Fault]]:
     """The cases of a config file, and what is wrong with them.
 
     Args:
         values: the file's.
         source: its name.
-        components: of its chain, by name.
+        components: of its chain, by name; None where that has mistakes itself, so that nobody knows them.
     """
     place = Place(f"{source}: {TESTS}", source, (TESTS,))
     tables = values.get(TESTS, [])
@@ -84,10 +84,11 @@ def reached_from(name: str, components: Mapping[str, Component]) -> dict[str, Co
 class _Reader:
     """Reads one table."""
 
-    def __init__(self, table: Any, place: str, components: Mapping[str, Component]) -> None:
+    def __init__(self, table: Any, place: str, components: Mapping[str, Component] | None) -> None:
         self.faults: list[Fault] = []
         self._place = place
-        self._components = components
+        self._known = components is not None
+        self._components = components or {}
         self._table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         if not isinstance(table, Mapping):
             self.faults.append(Fault(f"must be a table with {', '.join(_KEYS)}, not {shown(table)}", place))
@@ -141,6 +142,8 @@ class _Reader:
         """Where the messages are given."""
         at = str(self._take("at", str, "the name of a component", ""))
         inputs = [name for name, one in self._components.items() if one.kind == "input"]
+        if not self._known:
+            return at
         if at and at not in self._components:
             self._fault("at", f"there is no component named {at!r}{did_you_mean(at, self._components)}")
         elif not at and len(inputs) > 1:
@@ -153,7 +156,9 @@ class _Reader:
         expected = self._table.get("output")
         if expected is None:
             return None
-        outputs = reached_from(start, self._components) if start else {}
+        if not self._known and isinstance(expected, (list, Mapping)):
+            return None
+        outputs = reached_from(start, self._components) if start in self._components else {}
         if isinstance(expected, list):
             if len(outputs) == 1:
                 return dict.fromkeys(outputs, expected)

@@ -107,11 +107,11 @@ def _look(words: Sequence[str], name: str | None) -> Looked:
         with collecting(faults):
             script.make_console()
         chain = script.build(unused.append)
-        if file:
-            cases, wrong = read_cases(load_file(file), file, staged(script).components)
-            faults += wrong
     except UserError as error:
         faults += error.faults
+    if file:
+        cases, wrong = _cases(file, script if chain else None)
+        faults += wrong
     places = Files()
     found = [places.mistake(fault, name) for fault in dict.fromkeys(faults)]
     found += places.repeated(file) if file else []
@@ -121,6 +121,14 @@ def _look(words: Sequence[str], name: str | None) -> Looked:
         found.append(places.mistake(Fault(text), name, warning=True))
     found.sort(key=lambda one: (one.line or 0, one.column or 0))
     return Looked(found, right, script, cases) if right else Looked(found, None)
+
+
+def _cases(file: str, script: MessagePassing | None) -> tuple[list[Case], list[Fault]]:
+    try:
+        values = load_file(file)
+    except UserError:
+        return [], []  # it has been told
+    return read_cases(values, file, staged(script).components if script else None)
 
 
 @dataclass(slots=True)
