@@ -34,6 +34,7 @@ COMMANDS = {
     "create": "create.command",
     "graph": "graph.command",
     "test": "cases.command",
+    "send": "send",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""

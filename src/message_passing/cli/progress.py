@@ -1,0 +1,146 @@
+"""How far long work has got: one line on a terminal, redrawn a few times a second, and nothing anywhere else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PERIOD = 0.2
+"""Seconds between two drawings."""
+
+_SETTLED = 1.0
+"""Seconds after which there is a rate worth telling."""
+
+_ERASE = "\r\x1b[K"
+
+
+def size(count: float) -> str:
+    """A number of bytes for a person: `12.3 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def span(seconds: float) -> str:
+    """A time for a person: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def sentence(done: int, total: int, rate: float | None) -> str:
+    """What the line says.
+
+    Args:
+        done: bytes.
+        total: bytes, of which `done` are done.
+        rate: bytes a second, if it is known.
+    """
+    share = 100 * done // total if total else 100
+    text = f"{share:3}%  {size(done)} of {size(total)}"
+    if rate:
+        text += f", {size(rate)}/s, {span(max(0, total - done) / rate)} left"
+    return text
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether a line that is drawn again and again can be seen there, and disturbs nobody."""
+    try:
+        return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # it is closed
+        return False
+
+
+def _in_front(stream: TextIO) -> bool:
+    """Whether the terminal is ours at the moment, and no job's that was started after us."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that controls nobody
+        return True
+
+
+class ProgressLine:
+    """The line. Whatever else is written to standard error meanwhile is written where it stood.
+
+    It shows itself only while standard error is a terminal, and standard output is not one: messages come there.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is drawn.
+
+        Args:
+            clock: seconds, monotonic.
+        """
+        self.wanted = on_terminal(sys.stderr) and not on_terminal(sys.stdout)
+        self._clock = clock
+        self._drawn_at = -PERIOD
+        self._first: tuple[float, int] | None = None
+        self._stream = sys.stderr
+        self._visible = False
+
+    def __enter__(self) -> Self:
+        """Begin to see to what others write."""
+        if self.wanted:
+            sys.stderr = _Aside(self._stream, self.erase)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take it away."""
+        self.erase()
+        if isinstance(sys.stderr, _Aside):
+            sys.stderr = self._stream
+
+    def show(self, done: int, total: int) -> None:
+        """Draw it, unless it was drawn just now."""
+        now = self._clock()
+        if not self.wanted or now - self._drawn_at < PERIOD or not _in_front(self._stream):
+            return
+        self._drawn_at = now
+        self._first = self._first or (now, done)
+        elapsed, moved = now - self._first[0], done - self._first[1]
+        text = sentence(done, total, moved / elapsed if elapsed >= _SETTLED else None)
+        self._write(f"{_ERASE}{text[: shutil.get_terminal_size().columns - 1]}")
+        self._visible = True
+
+    def erase(self) -> None:
+        """Take it away until it is drawn again."""
+        if self._visible:
+            self._visible = False
+            self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # the terminal has gone
+            self.wanted = False
+
+
+class _Aside:
+    """Standard error, before each use of which something is done."""
+
+    def __init__(self, stream: TextIO, before: Callable[[], None]) -> None:
+        self._stream = stream
+        self._before = before
+
+    def write(self, text: str) -> int:
+        """Write, once the way is free."""
+        self._before()
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Who is about to write to the descriptor itself flushes first."""
+        self._before()
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
