@@ -156,12 +156,12 @@ def test_a_socket_of_another_type_is_named(tmp_path: Path) -> None:
     assert "hangs up on us: it is a PULL, which --socket-type must fit, or no ZeroMQ" in done.err
 
 
-def test_a_subscription_to_something_else_is_named() -> None:
+def test_a_subscription_to_something_else_is_named(tmp_path: Path) -> None:
     """A PUB sends nothing that was not subscribed to, and would not say so."""
-    with zmq.Context() as context, context.socket(zmq.SUB) as sub:
-        sub.subscribe(b"topic")
-        port = sub.bind_to_random_port("tcp://127.0.0.1")
-        done = finished("send", "--connect", f"tcp://127.0.0.1:{port}", "--timeout", "0.5", "hello")
+    one = Aggregator(tmp_path)
+    with node(*one.words(subscribe=["topic"])):
+        wait_for_port(one.port)
+        done = finished("send", "--connect", one.endpoint, "--timeout", "1", "hello")
     assert done.status == 1
     assert "has not subscribed to what they begin with" in done.err
 

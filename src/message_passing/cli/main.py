@@ -34,7 +34,9 @@ COMMANDS = {
     "create": "create.command",
     "graph": "graph.command",
     "test": "cases.command",
+    "doctor": "doctor",
     "send": "send",
+    "tail": "tail",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _GLANCE = 0.05
 """Seconds between two looks at what peers do, while there is something to send."""
 
-_FAILED = (
-    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-    | int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
-    | int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-)
+_FAILED = {
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL),
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL),
+}
 
 
 class Handing:
@@ -36,7 +36,7 @@ class Handing:
         prefixes: what subscribers want; only a PUB hears it.
         told: what is to be said of peers that refused, or were refused.
         connected: how often a connection came about, handshaken or not.
-        refused: how often a handshake failed, and was said to have.
+        failed: in which ways handshakes failed: `zmq.EVENT_HANDSHAKE_FAILED_*`.
     """
 
     def __init__(self, settings: SocketSettings) -> None:
@@ -51,7 +51,8 @@ class Handing:
         self.sent = 0
         self.prefixes: set[bytes] = set()
         self.told: list[str] = []
-        self.connected = self.refused = 0
+        self.connected = 0
+        self.failed: set[int] = set()
         self._notices = Notices()
         self._opened = OpenSocket(settings, self._notices)
         self._peers = Peers(self._opened, self._notices)
@@ -88,7 +89,7 @@ class Handing:
         self._looked = time.monotonic()
         for event in self._peers.look():
             self.connected += event.number in (zmq.EVENT_CONNECTED, zmq.EVENT_ACCEPTED)
-            self.refused += bool(event.number & _FAILED)
+            self.failed |= {event.number} & _FAILED
         self._returning.look_after(self._opened, self._peers)
         self.told += [text for text in self._notices.take() if text not in self.told]
         while self._publishes and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
@@ -125,6 +126,10 @@ class Handing:
                 self._socket.poll(max(1, int(min(left, _GLANCE) * 1000)), zmq.POLLOUT)
             else:
                 self.wait(left)
+
+    def receive(self, seconds: float) -> bool:
+        """Wait that long at most for a message, which is thrown away; whether one came. For a SUB."""
+        return bool(self._socket.poll(int(seconds * 1000), zmq.POLLIN))
 
     def _send(self, message: bytes) -> bool:
         try:

@@ -101,6 +101,10 @@ class Receiver:
             frame = self._socket.recv(_NOBLOCK)
         return frame
 
+    def met(self) -> bool:
+        """Whether any peer has ever been connected."""
+        return self._keeper is not None and self._keeper.met()
+
     def stop_listening(self) -> None:
         """Let no new sender in; what has arrived can still be received."""
         if not self._open:
