@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": "doctor",
     "send": "send",
     "tail": "tail",
+    "top": "top",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
