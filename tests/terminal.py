@@ -33,18 +33,16 @@ class Terminal:
         *words: str,
         size: tuple[int, int] = (80, 24),
         stdin: IO[bytes] | None = None,
-        stdout: str = "",
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._end, inner = pty.openpty()
         self._inner = os.dup(inner)
         self.resize(*size, tell=False)
         self.text = b""
-        out = os.open(stdout, os.O_WRONLY) if stdout else inner
         self.process = subprocess.Popen(
             [*OURS, *words],
             stdin=stdin or inner,
-            stdout=out,
+            stdout=inner,
             stderr=inner,
             env={
                 **os.environ,
@@ -57,8 +55,6 @@ class Terminal:
             start_new_session=True,
         )
         os.close(inner)
-        if stdout:
-            os.close(out)
 
     def resize(self, columns: int, rows: int, *, tell: bool = True) -> None:
         """Make it larger or smaller; the process is told, as a terminal does."""
@@ -121,20 +117,17 @@ def terminal(
     *words: str,
     size: tuple[int, int] = (80, 24),
     stdin: IO[bytes] | None = None,
-    stdout: str = "",
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Terminal]:
     """A command in a terminal; killed at the end if it has not ended by then."""
-    one = Terminal(*words, size=size, stdin=stdin, stdout=stdout, env=env)
+    one = Terminal(*words, size=size, stdin=stdin, env=env)
     try:
         yield one
     finally:
         one.close()
 
 
-def in_terminal(
-    *words: str, stdin: IO[bytes] | None = None, stdout: str = "", env: Mapping[str, str] | None = None
-) -> Shown:
-    """Run a command to its end in a terminal. `stdout` names a file for its output, if that goes elsewhere."""
-    with terminal(*words, stdin=stdin, stdout=stdout, env=env) as one:
+def in_terminal(*words: str, stdin: IO[bytes] | None = None, env: Mapping[str, str] | None = None) -> Shown:
+    """Run a command to its end in a terminal."""
+    with terminal(*words, stdin=stdin, env=env) as one:
         return Shown(one.ended(), one.text)

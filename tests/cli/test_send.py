@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -234,7 +233,7 @@ def test_a_long_file_shows_how_far_it_is_on_a_terminal(aggregator: Aggregator, t
     file = tmp_path / "in"
     file.write_bytes(b"a line of a large file\n" * 60_000)
     with file.open("rb") as given:
-        shown = in_terminal("send", "--connect", aggregator.endpoint, stdin=given, stdout=os.devnull)
+        shown = in_terminal("send", "--connect", aggregator.endpoint, stdin=given)
     assert shown.status == 0
     assert b"% " in shown.text
     assert b" of 1.4 MB" in shown.text

@@ -124,7 +124,7 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...]  (or COMMAND --help)
+Usage: message-passing --input NAME --output NAME [OPTION...] | COMMAND --help
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
 Commands: {commands}
   --input NAME    {input}

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from message_passing.graph import in_order
+from message_passing.outputs.stderr import StderrOutput
+from message_passing.outputs.stdout import StdoutOutput
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from message_passing.component import Component
+    from message_passing.runner import Server
 
 PERIOD = 0.2
 """Seconds between two drawings."""
 
 _SETTLED = 1.0
 """Seconds after which there is a rate worth telling."""
+
+_LONG = 2
+"""Looks after which a work that still has an end ahead is long: a file that is followed grows all the time."""
 
 _ERASE = "\r\x1b[K"
 
@@ -69,10 +80,7 @@ def _in_front(stream: TextIO) -> bool:
 
 
 class ProgressLine:
-    """The line. Whatever else is written to standard error meanwhile is written where it stood.
-
-    It shows itself only while standard error is a terminal, and standard output is not one: messages come there.
-    """
+    """The line, while standard error is a terminal. Whatever else is written there takes its place."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is drawn.
@@ -80,7 +88,7 @@ class ProgressLine:
         Args:
             clock: seconds, monotonic.
         """
-        self.wanted = on_terminal(sys.stderr) and not on_terminal(sys.stdout)
+        self.wanted = on_terminal(sys.stderr)
         self._clock = clock
         self._drawn_at = -PERIOD
         self._first: tuple[float, int] | None = None
@@ -111,6 +119,11 @@ class ProgressLine:
         self._write(f"{_ERASE}{text[: shutil.get_terminal_size().columns - 1]}")
         self._visible = True
 
+    def restart(self) -> None:
+        """Other work begins: its rate is its own."""
+        self._first = None
+        self.erase()
+
     def erase(self) -> None:
         """Take it away until it is drawn again."""
         if self._visible:
@@ -123,6 +136,54 @@ class ProgressLine:
             self._stream.flush()
         except (OSError, ValueError):  # the terminal has gone
             self.wanted = False
+
+
+class ChainProgress:
+    """How far the inputs of a running chain are, those of them whose work has an end.
+
+    Nothing is shown where the chain itself writes to the terminal.
+    """
+
+    def __init__(self, server: Server) -> None:
+        """Prepare it.
+
+        Args:
+            server: what runs.
+        """
+        self._server = server
+        self._line = ProgressLine()
+        self._line.wanted = self._line.wanted and not any(map(_disturbed, in_order(server.heads)))
+        self._timer: asyncio.TimerHandle | None = None
+        self._looks = 0
+
+    def start(self) -> None:
+        """Begin, in the chain's event loop."""
+        if self._line.wanted and self._timer is None:
+            self._line.__enter__()
+            self._look()
+
+    def stop(self) -> None:
+        """Take it away."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+            self._line.__exit__()
+
+    def _look(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(PERIOD, self._look)
+        found = [one for head in self._server.heads if (one := head.progress())]
+        self._looks = self._looks + 1 if found else 0
+        if self._looks > _LONG:
+            self._line.show(sum(done for done, _ in found), sum(total for _, total in found))
+        else:
+            self._line.restart()
+
+
+def _disturbed(component: Component) -> bool:
+    """Whether it writes where the line would be."""
+    return isinstance(component, StderrOutput) or (
+        isinstance(component, StdoutOutput) and on_terminal(sys.stdout)
+    )
 
 
 class _Aside:
