@@ -1,7 +1,7 @@
 // The section with the last errors, asked for when the node counts more of them.
 
 import { get } from "./api.js";
-import { byId, el, say } from "./dom.js";
+import { byId, el, keep, say } from "./dom.js";
 import { clock, count, iso, visible } from "./words.js";
 
 const FIRST = 10;
@@ -12,6 +12,7 @@ export class Errors {
     this.asking = false;
     this.long = false; // all are shown
     this.all = [];
+    this.known = new Map(); // elements by what they show: those that stay keep the focus
     byId("errors-more").addEventListener("click", () => {
       this.long = true;
       this.show();
@@ -44,7 +45,9 @@ export class Errors {
     say(byId("errors-words"), all.length ? `The last ${count(all.length)}${of}, newest first.` : "");
     const groups = grouped(all);
     const shown = this.long ? groups : groups.slice(0, FIRST);
-    byId("error-list").replaceChildren(...shown.map(item));
+    const byKey = new Map(shown.map((one) => [`${one.since} ${one.component} ${one.error}`, one]));
+    keep(byId("error-list"), this.known, [...byKey.keys()], item);
+    for (const [key, one] of byKey) update(this.known.get(key), one);
     byId("errors-more").hidden = shown.length === groups.length;
     say(byId("errors-more"), `Show the other ${count(groups.length - shown.length)}`);
   }
@@ -63,9 +66,19 @@ function grouped(all) {
   return groups;
 }
 
-function item({ time, component, error, message, times, since }) {
-  const often = times > 1 ? `, ${count(times)} times since ${clock(since)}` : "";
-  const head = el("p", {}, el("time", { datetime: iso(time) }, clock(time)), " ", el("b", {}, visible(component)), often);
-  const text = message ? (typeof message === "string" ? message : JSON.stringify(message)) : "";
-  return el("li", {}, head, el("p", { class: "error" }, visible(error)), text ? el("pre", { tabindex: 0, role: "group", "aria-label": "The message" }, visible(text.slice(0, 2000))) : null);
+function item() {
+  const head = el("p", {}, el("time"), " ", el("b"), el("span"));
+  return el("li", {}, head, el("p", { class: "error" }), el("pre", { tabindex: 0, role: "group", "aria-label": "The message" }));
+}
+
+function update(element, { time, component, error, message, times, since }) {
+  const [head, words, text] = element.children;
+  const [when, where, often] = head.children;
+  when.setAttribute("datetime", iso(time));
+  say(when, clock(time));
+  say(where, visible(component));
+  say(often, times > 1 ? `, ${count(times)} times since ${clock(since)}` : "");
+  say(words, visible(error));
+  say(text, visible((typeof message === "string" ? message : JSON.stringify(message ?? "")).slice(0, 2000)));
+  text.hidden = !message;
 }
