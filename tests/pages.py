@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import zmq
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from message_passing.testing import free_port
 from nodes import node, wait_for_port
@@ -196,6 +196,7 @@ class Look:
 @contextmanager
 def chromium(program: str) -> Iterator[Browser]:
     """That browser, without a window."""
+    expect.set_options(timeout=20_000)  # for machines that are busy with other things
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         try:

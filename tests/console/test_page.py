@@ -44,7 +44,9 @@ def test_it_draws_the_chain_as_it_is(look: Look, site: Site) -> None:
     tops = {card(look, name).bounding_box()["y"] for name in ("everything", "errors")}
     assert len(tops) == 2, "branches are beside each other"
     with site.flood(500):
-        expect(page.locator("#chain-drawing text.rate", has_text=re.compile(r"^[3-6]\d\d/s$"))).to_have_count(6)
+        expect(page.locator("#chain-drawing text.rate", has_text=re.compile(r"^[3-6]\d\d/s$"))).to_have_count(
+            6
+        )
         expect(card(look, "decoder").locator(".rates")).to_contain_text(re.compile(r"in [3-6]\d\d/s"))
     expect(page.locator("#figures")).to_contain_text("Memory")
     expect(page.locator("#figures")).to_contain_text("MB")
@@ -192,5 +194,5 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
             expect(page.locator("#tail-state")).to_be_hidden()
             look.settled()
             site.send({"message": "afterwards"})
-            expect(page.locator("#messages li").first).to_contain_text("afterwards")
+            expect(page.locator("#messages > li").first).to_contain_text("afterwards")
             expect(page.locator("#messages .divider")).to_have_text("The node was started again")

@@ -45,7 +45,7 @@ function first(message, names) {
 /** The level as the message names it, and how it is shown: trouble, warning or nothing. */
 export function level(message) {
   const name = first(message, NAMES.level);
-  const number = Number(at(message, "level_number") ?? LEVELS[name.toUpperCase()] ?? name);
+  const number = Number(at(message, "level_number") ?? LEVELS[name.toUpperCase()] ?? (name || 20));
   const weight = number >= 40 ? "bad" : number >= 30 ? "warn" : number < 20 ? "faint" : "";
   return { name, weight };
 }
