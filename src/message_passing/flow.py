@@ -179,6 +179,10 @@ class Input(Source):
     def stopped(self) -> None:
         """Called once after `run` ended or was cancelled: emit what was taken and not yet passed on."""
 
+    def progress(self) -> tuple[int, int] | None:
+        """How much of a work with an end is done, and how much it is in all, in bytes; None when there is no end."""
+        return None
+
 
 class Filter(Source, Output):
     """Takes messages and hands on some, all or others. Define `filter`."""

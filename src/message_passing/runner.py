@@ -98,6 +98,7 @@ class Server:
         self.running = True
         on_ready()
         await self._stop.wait()
+        await asyncio.sleep(0)  # an input that was woken together with us takes what it was woken for
         for task in self._running.values():
             task.cancel()
         ended = {head: await self._cancelled(head) for head in self.heads}

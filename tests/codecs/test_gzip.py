@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tracemalloc
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.codecs._packed import MOST_MEMBERS, Unpacking
 from message_passing.codecs.gzip import GzipDecoder, GzipEncoder
 from message_passing.errors import DecodingError, EncodingError, OptionError
 from support import Kept, accounted_for
@@ -84,6 +86,40 @@ def test_max_size_is_the_most_that_a_message_unpacks_to(size: int, fits: bool) -
         else:
             with pytest.raises(DecodingError, match=r"more than 100 bytes \(max_size\)"):
                 decoder.filter(packed)
+
+
+class Counting(GzipDecoder):
+    """Counts the members that it looks at."""
+
+    def on_init(self) -> None:
+        """None yet."""
+        super().on_init()
+        self.begun = 0
+
+    def _begin(self) -> Unpacking:
+        self.begun += 1
+        return super()._begin()
+
+
+def test_many_members_are_refused() -> None:
+    """As many as are allowed are unpacked; of more, no more than these are looked at, however many there are."""
+    empty, decoder = gzip.compress(b"", mtime=0), Counting()
+    assert decoder.filter(empty * (MOST_MEMBERS - 1) + encode(b"end")) == b"end"
+    assert decoder.begun == MOST_MEMBERS
+    decoder.begun = 0
+    for count in (MOST_MEMBERS + 1, 1_000_000 // len(empty)):
+        with pytest.raises(DecodingError, match="a message may be of 1000 gzip members, and it is of more"):
+            decoder.filter(empty * count)
+    assert decoder.begun == 2 * MOST_MEMBERS
+
+
+def test_a_long_member_among_others() -> None:
+    """However its end lies to the pieces in which it is read."""
+    for size in (65_000, 65_536, 70_000, 300_000):
+        noise = os.urandom(size)
+        packed = encode(noise)
+        assert decode(packed) == noise
+        assert decode(encode(b"a") + packed + encode(b"b")) == b"a" + noise + b"b"
 
 
 def test_a_bomb_is_not_unpacked() -> None:

@@ -61,9 +61,13 @@ class Local(http.server.ThreadingHTTPServer):
 
     address_family = socket.AF_UNIX
 
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        super().__init__(("localhost", 0), Answering)
+
     def server_bind(self) -> None:
         """Bind; a path has neither a name nor a port."""
-        self.socket.bind(self.server_address)
+        self.socket.bind(self._path)
         self.server_name, self.server_port = "localhost", 0
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
@@ -74,9 +78,7 @@ class Local(http.server.ThreadingHTTPServer):
 @contextmanager
 def answering(path: Path | None = None) -> Iterator[str]:
     """Such a server; what to call it."""
-    server = (
-        Local(str(path), Answering) if path else http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    )  # type: ignore[arg-type]
+    server = Local(path) if path else http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.may_end = threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -84,6 +84,26 @@ def quiet(sender: Sending) -> int:
     return now.passed if not now.held else -1
 
 
+@KINDS
+def test_a_sender_ends_while_its_receiver_comes_back(kind: str, tmp_path: Path) -> None:
+    """All that it had sent meanwhile arrives: it waits until the receiver has subscribed again."""
+    port, first, second = free_port(), Life(tmp_path / "first"), Life(tmp_path / "second")
+    with sending(tmp_path / "journal", kind, connect=local(port)) as sender:
+        with receiving(first, socket_bind=local(port)) as receiver:
+            sender.send(100)
+            soon(lambda: first.has("", 100))
+            killed(receiver, first)
+        sender.send(4000)
+        with receiving(second, socket_bind=local(port)) as receiver:
+            sent = sender.end()
+            soon(lambda: second.has("", sent.stamped))
+            told = ended(receiver)
+    (account,) = balanced([sent], [first, second]).values()
+    assert account.missing == set()
+    assert sent.closing < 5
+    assert told == []
+
+
 def test_the_sender_is_killed(tmp_path: Path) -> None:
     """Of its messages the last ones are missing, none before them; the receiver works on for another sender."""
     port, life = free_port(), Life(tmp_path / "arrived")

@@ -162,3 +162,62 @@ def test_stamped_messages_are_followed() -> None:
     follow.close()
     totals = follow.totals()
     assert (totals["received"], totals["lost"]) == (90, 10)
+
+
+def by_key(key: Any, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+    """These messages, as the ZeroMQ input names the key that they came with."""
+    return [{**message, "key": key} for message in messages]
+
+
+def test_a_stranger_with_another_key_cannot_spoil_the_books() -> None:
+    """Who claims another's name has books of his own, in every place where they are told."""
+    kept = Kept()
+    follow = FollowFilter(key_field="key", report_interval=3600, output_to=kept)
+    follow.consume_many(by_key("web", *sent("a", 1, 2, 4)))
+    follow.consume_many(by_key("stranger", *sent("a", 9000, 9999, 5, 1)))
+    follow.consume_many(by_key("web", *sent("a", 5, 6, 7)))
+    follow.consume_many(sent("a", 8))
+    follow.close()
+    assert follow.by_sender()["web", "a"].items() >= {"received": 6, "lost": 1, "highest": 7}.items()
+    assert follow.by_sender()["stranger", "a"]["restarted"] == 1
+    assert follow.totals().items() >= {"senders": 2, "unstamped": 1, "received": 10}.items()
+    event = kept.messages[-1]
+    assert event["lost_by_key"] == {"stranger": {"a": 998}, "web": {"a": 1}}
+    assert "lost_by_sender" not in event
+    assert follow.remarks() == [
+        "999 messages did not arrive here: 998 of a with the key stranger, 1 of a with the key web"
+    ]
+
+
+def test_without_the_option_a_name_is_a_name() -> None:
+    """Whatever fields there are besides."""
+    follow = FollowFilter(output_to=Kept())
+    follow.consume_many([*by_key("web", *sent("a", 1, 2)), *by_key("other", *sent("a", 3))])
+    follow.close()
+    assert follow.by_sender()["a"]["received"] == 3
+
+
+def test_names_made_up_with_one_key_cost_no_other_key_its_books() -> None:
+    """They push out one another, though the others have been silent for longer."""
+    follow = FollowFilter(key_field="key", senders=100, output_to=Kept())
+    for number in range(30):
+        follow.consume_many(by_key("web", *sent(f"web {number}", 1, 3)))
+    for number in range(1000):
+        follow.consume_many(by_key("stranger", *sent(f"made up {number}", 1)))
+    books = follow.by_sender()
+    follow.close()
+    assert {name for key, name in books if key == "web"} == {f"web {number}" for number in range(30)}
+    assert ("stranger", "made up 999") in books
+    assert len(books) <= 100
+    assert follow.totals()["senders"] + follow.totals()["forgotten"] == 1030
+
+
+def test_a_key_that_is_no_text_is_none() -> None:
+    """Messages whose field was not set by an input pass, and count as unstamped."""
+    kept = Kept()
+    follow = FollowFilter(key_field="key", output_to=kept)
+    messages: list[Any] = [*by_key(["web"], *sent("a", 1)), *by_key(None, *sent("a", 1)), "text", 5, [1]]
+    follow.consume_many(messages)
+    follow.close()
+    assert kept.messages == messages
+    assert follow.totals().items() >= {"unstamped": 5, "senders": 0}.items()

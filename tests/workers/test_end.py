@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
+from message_passing.declaration import Declaration
+from message_passing.filters.null import NullFilter
 from message_passing.testing import free_port, wait_for
+from message_passing.workers.pool import Pool
 from nodes import OURS, lines, node, part, wait_for_port
+from support import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +76,24 @@ def is_alive(pid: int) -> bool:
 def nobody_left(pids: list[int], folder: Path) -> bool:
     """Whether these processes are gone, and their sockets."""
     return not any(map(is_alive, pids)) and not list((folder / "tmp").iterdir())
+
+
+def test_a_worker_that_is_not_ready_at_the_end_is_no_trouble() -> None:
+    """It is killed, and nobody is told that it died, though it said that it is ready just before."""
+    part = Declaration("filter", "part", "Null", {}, output_to=("output",))
+    errors = Kept()
+    pool = Pool(count=1, parts=[part], members={"part": NullFilter()}, output_to=Kept(), error=errors)
+    with pool:
+        staff = pool._staff
+        (first,) = staff.living
+        first.kill()
+        assert staff.collect() == [first]
+        assert staff.replace(at_once=True) == []
+        (second,) = staff.living
+        wait_for(lambda: staff._gather.poll(0), timeout=20)  # it is ready, and nobody has heard it
+        assert not second.ready
+    assert second.has_ended()
+    assert errors.messages == []
 
 
 @contextlib.contextmanager

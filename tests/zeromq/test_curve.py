@@ -248,6 +248,31 @@ def test_the_name_of_the_key_is_in_the_message_and_cannot_be_forged(ring: Ring) 
     assert ring.arrived() == [{"n": n, "key": "client"} for n in (1, 2, 3)]
 
 
+def test_a_sender_s_books_are_its_key_s(ring: Ring) -> None:
+    """Who has an allowed key and claims another's name is somebody else to Follow."""
+    ring.allow("client")
+    ring.allow("other")
+    books = part("filter", "Follow", key_field="key", report_interval=3600)
+    with (
+        node(*ring.server(key_field="key"), *books) as server,
+        node(*ring.client()) as client,
+        node(*ring.client("other")) as other,
+    ):
+        client.write(b'{"sender":"web","sequence":1}\n{"sender":"web","sequence":4}\n')
+        wait_for(lambda: len(ring.arrived()) == 2, 10)
+        other.write(b'{"sender":"web","sequence":8000,"key":"client"}\n{"sender":"web","sequence":1}\n')
+        wait_for(lambda: len(ring.arrived()) == 4, 10)
+        client.write(b'{"sender":"web","sequence":5}\n')
+        wait_for(lambda: len(ring.arrived()) == 5, 10)
+        assert client.end()[0] == other.end()[0] == 0
+        status, _, err = server.stop()
+    assert status == 0
+    assert b"2 messages did not arrive here: 2 of web with the key client" in err
+    event = ring.arrived()[-1]
+    assert event["lost_by_key"] == {"client": {"web": 2}}
+    assert (event["senders"], event["restarted"], event["before"]) == (2, 1, 7999)
+
+
 def test_a_handler_with_a_key(ring: Ring, server: Node, tmp_path: Path) -> None:
     """An application's records are encrypted with three arguments more."""
     ring.allow("client")

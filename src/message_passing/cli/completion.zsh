@@ -11,7 +11,7 @@ _message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLin
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
 _message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
-_message_passing_commands() { compadd -- check create describe graph keys list test }
+_message_passing_commands() { compadd -- check create describe doctor graph keys list send tail test top }
 
 _message_passing() {
     local -a running
@@ -52,10 +52,14 @@ _message_passing() {
         check) shift words; (( CURRENT-- )); _arguments '--json' '--connect' '--timeout:value: ' $running '*:word:_files' ;;
         create) shift words; (( CURRENT-- )); _arguments '--help' '--format:value:(toml yaml json)' '*:word:(All Bzip2 Callback Crypt\:\:CBC Delay File FileTail Follow Gzip IO\:\:Handle JSON JSONLines Key Mangle Null Regexp Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd)' ;;
         describe) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(All Bzip2 Callback Crypt\:\:CBC Delay File FileTail Follow Gzip IO\:\:Handle JSON JSONLines Key Mangle Null Regexp Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd)' ;;
+        doctor) shift words; (( CURRENT-- )); _arguments '--help' '--socket-type:value:(PUB PUSH)' '--node:value: ' '--token:value: ' '--no-canary' '--timeout:value: ' '--json' '--curve-server-key:value: ' '--curve-secret-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         graph) shift words; (( CURRENT-- )); _arguments '--format:value:(text mermaid svg)' $running '*:word:_files' ;;
         keys) shift words; (( CURRENT-- )); _arguments '--help' '--folder:value:_files' '--json' '*:word:(new allow list revoke)' ;;
         list) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(inputs decoders filters encoders outputs)' ;;
+        send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-server-key:value: ' '--curve-secret-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
+        tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-server-key:value: ' '--curve-secret-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
+        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost silent received name)' '--once' '--json' '*:word: ' ;;
         *) _arguments $running ;;
     esac
 }

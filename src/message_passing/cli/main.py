@@ -34,6 +34,10 @@ COMMANDS = {
     "create": "create.command",
     "graph": "graph.command",
     "test": "cases.command",
+    "doctor": "doctor",
+    "send": "send",
+    "tail": "tail",
+    "top": "top",
 }
 """The commands besides running a chain: their first word, and the module in which they are. It has a
 function `main`, which takes the other words and gives the exit status."""
@@ -120,9 +124,9 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...]
+Usage: message-passing --input NAME --output NAME [OPTION...] | COMMAND --help
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
-Or a command: {commands} (--help)
+Commands: {commands}
   --input NAME    {input}
   --output NAME   {output}
   --filter NAME   {filter}
@@ -136,7 +140,7 @@ Or a command: {commands} (--help)
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
-  message-passing --input STDIN --output ZeroMQ --output_options connect=tcp://h:1
+  message-passing --input STDIN --output STDOUT
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
   message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\

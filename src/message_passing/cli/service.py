@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.process import PidFile, tell
+from message_passing.cli.progress import ChainProgress
 from message_passing.cli.reload import Reload
 from message_passing.cli.systemd import notify
 from message_passing.graph import close_all, open_all
@@ -58,6 +59,7 @@ class Service:
         self.server = Server(prepared.chain.heads)
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
         self.server.on_hangup = lambda: self.server.call(self._reload.begin)
+        self._progress = ChainProgress(self.server)
         self.pools = attended(self.server.components)
         for pool in self.pools:
             pool.stop, pool.is_stopping = self.server.stop, lambda: self.server.stopping
@@ -88,6 +90,7 @@ class Service:
                 prepared.console.start(server, prepared.chain.components)
             if pid:
                 pid.write()
+            stack.callback(self._progress.stop)
             server.run(on_ready=lambda: self._ready(daemon), on_end=self._ending)
         return self._status()
 
@@ -106,8 +109,11 @@ class Service:
         notify("READY=1")
         if daemon:
             daemon.report(EXIT_OK)
+        else:
+            self._progress.start()
 
     def _ending(self) -> None:
+        self._progress.stop()
         notify("STOPPING=1")
         for pool in self.pools:
             pool.finish()

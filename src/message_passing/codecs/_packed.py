@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from message_passing.errors import DecodingError, EncodingError
 from message_passing.lines import Frame
 from message_passing.options import option
 
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
 MAX_SIZE = 64 * 1024 * 1024
+
+MOST_MEMBERS = 1000
+"""Members, one after the other, that a message may be of. Whoever packs makes one of a message, and who joins packed
+files a few. An empty one has 20 bytes and less, and takes as long to begin as one with something in it: a small
+message of nothing else would keep the decoder busy for long."""
+
+_PIECE = 1 << 16
+"""Bytes that a member is given at first, and twice as many each time. What it leaves over is copied by the library:
+if that were all that there is, each of many members would cost as much as the whole message."""
+
+
+class Format(NamedTuple):
+    """What differs between the formats.
+
+    Attributes:
+        name: its name.
+        member: what it calls a member.
+        errors: what unpacking raises.
+        padding: what may stand after a member, or be nothing.
+    """
+
+    name: str
+    member: str
+    errors: type[Exception] | tuple[type[Exception], ...]
+    padding: re.Pattern[bytes] | None = None
+
+
+class Unpacking(Protocol):
+    """What the libraries make to unpack one member."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given beyond its end."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """What comes of these bytes more, up to so many."""
 
 
 def max_size_option() -> Any:
@@ -48,6 +92,44 @@ def to_unpack(message: Any, codec: str) -> bytes:
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
     raise DecodingError(f"{codec} takes bytes, not {type(message).__name__}")
+
+
+def unpacked(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size: int) -> bytes:
+    """What a message was packed from.
+
+    Args:
+        data: the message: members, one after the other.
+        form: of which format.
+        begin: makes what unpacks one.
+        max_size: the most bytes that may come of it.
+
+    Raises:
+        DecodingError: it is not whole or not well-formed, is of too many members, or unpacks to too much.
+    """
+    parts: list[bytes] = []
+    place, room = 0, max_size
+    for _ in range(MOST_MEMBERS):
+        one, size = begin(), _PIECE
+        while not one.eof:
+            piece = data[place : place + size]
+            if not piece:
+                raise DecodingError(f"malformed {form.name}: it ends too early")
+            try:
+                part = one.decompress(piece, room + 1)
+            except form.errors as error:
+                raise DecodingError(f"malformed {form.name}: {error}") from error
+            room -= len(part)
+            if room < 0:
+                raise too_large(max_size)
+            parts.append(part)
+            place += len(piece)
+            size *= 2
+        place -= len(one.unused_data)
+        if place < len(data) and form.padding and (found := form.padding.match(data, place)):
+            place = found.end()
+        if place == len(data):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+    raise DecodingError(f"a message may be of {MOST_MEMBERS} {form.name} {form.member}s, and it is of more")
 
 
 def too_large(max_size: int) -> DecodingError:

@@ -18,10 +18,14 @@ from message_passing.options import option
 
 _HEAD = struct.Struct(">BI")
 _MAGIC = 0xF0
+_FORMAT = _packed.Format("bzip2", "stream", (OSError, ValueError))
 
 
 class Bzip2Decoder(Decoder):
-    """Unpacks bzip2: bytes in, bytes out. It understands ordinary bzip2 and the original's form."""
+    """Unpacks bzip2: bytes in, bytes out. It understands ordinary bzip2 and the original's form.
+
+    A message may be of 1000 streams.
+    """
 
     name = "Bzip2"
     example = MappingProxyType({"max_size": 1048576})
@@ -29,10 +33,11 @@ class Bzip2Decoder(Decoder):
     max_size: int = _packed.max_size_option()
 
     def filter(self, message: Any) -> bytes:
-        """Unpack one message.
+        """Unpack one message, which may be several bzip2 streams one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed bzip2, or unpacks to more than `max_size` bytes.
+            DecodingError: it is not whole, well-formed bzip2, is of too many streams, or unpacks to more than
+                `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Bzip2")
         stated = None
@@ -41,28 +46,13 @@ class Bzip2Decoder(Decoder):
             data = data[_HEAD.size :]
             if stated > self.max_size:
                 raise _packed.too_large(self.max_size)
-        unpacked = self._unpacked(data)
+        unpacked = _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
         if stated is not None and stated != len(unpacked):
             raise DecodingError(f"malformed bzip2: it unpacks to {len(unpacked)} bytes and says {stated}")
         return unpacked
 
-    def _unpacked(self, rest: bytes) -> bytes:
-        parts: list[bytes] = []
-        room = self.max_size
-        while rest or not parts:
-            stream = bz2.BZ2Decompressor()
-            try:
-                part = stream.decompress(rest, room + 1)
-            except (OSError, ValueError) as error:
-                raise DecodingError(f"malformed bzip2: {error}") from error
-            room -= len(part)
-            if room < 0:
-                raise _packed.too_large(self.max_size)
-            if not stream.eof:
-                raise DecodingError("malformed bzip2: it ends too early")
-            parts.append(part)
-            rest = stream.unused_data
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _begin(self) -> _packed.Unpacking:
+        return bz2.BZ2Decompressor()
 
 
 class Bzip2Encoder(Encoder):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from types import MappingProxyType
 from typing import Any
 
 from message_passing.codecs import _packed
-from message_passing.errors import DecodingError
 from message_passing.flow import Decoder, Encoder
 from message_passing.options import option
 
 _GZIP = 16 + zlib.MAX_WBITS  # tells zlib to write and expect gzip's header and checksum
+_FORMAT = _packed.Format("gzip", "member", zlib.error, padding=re.compile(rb"\0*"))
 
 
 class GzipDecoder(Decoder):
-    """Unpacks gzip: bytes in, bytes out."""
+    """Unpacks gzip: bytes in, bytes out. A message may be of 1000 members."""
 
     name = "Gzip"
     example = MappingProxyType({"max_size": 1048576})
@@ -26,25 +27,14 @@ class GzipDecoder(Decoder):
         """Unpack one message, which may be several gzip members one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed gzip, or unpacks to more than `max_size` bytes.
+            DecodingError: it is not whole, well-formed gzip, is of too many members, or unpacks to more than
+                `max_size` bytes.
         """
-        rest = _packed.to_unpack(message, "Gzip")
-        parts: list[bytes] = []
-        room = self.max_size
-        while rest or not parts:
-            member = zlib.decompressobj(_GZIP)
-            try:
-                part = member.decompress(rest, room + 1)
-            except zlib.error as error:
-                raise DecodingError(f"malformed gzip: {error}") from error
-            room -= len(part)
-            if room < 0:
-                raise _packed.too_large(self.max_size)
-            if not member.eof:
-                raise DecodingError("malformed gzip: it ends too early")
-            parts.append(part)
-            rest = member.unused_data.lstrip(b"\0")  # padding is allowed after a member
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data = _packed.to_unpack(message, "Gzip")
+        return _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
+
+    def _begin(self) -> _packed.Unpacking:
+        return zlib.decompressobj(_GZIP)
 
 
 class GzipEncoder(Encoder):

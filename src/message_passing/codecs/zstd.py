@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.codecs import _packed
-from message_passing.errors import DecodingError, needs_extra
+from message_passing.errors import needs_extra
 from message_passing.flow import Decoder, Encoder
 from message_passing.options import option
 
@@ -17,9 +17,11 @@ with needs_extra("zstd", "backports.zstd"):
     else:
         from backports import zstd
 
+_FORMAT = _packed.Format("zstd", "frame", zstd.ZstdError)
+
 
 class ZstdDecoder(Decoder):
-    """Unpacks zstd: bytes in, bytes out."""
+    """Unpacks zstd: bytes in, bytes out. A message may be of 1000 frames."""
 
     name = "Zstd"
     example = MappingProxyType({"max_size": 1048576})
@@ -30,25 +32,14 @@ class ZstdDecoder(Decoder):
         """Unpack one message, which may be several zstd frames one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed zstd, or unpacks to more than `max_size` bytes.
+            DecodingError: it is not whole, well-formed zstd, is of too many frames, or unpacks to more than
+                `max_size` bytes.
         """
-        rest = _packed.to_unpack(message, "Zstd")
-        parts: list[bytes] = []
-        room = self.max_size
-        while rest or not parts:
-            frame = zstd.ZstdDecompressor()
-            try:
-                part = frame.decompress(rest, room + 1)
-            except zstd.ZstdError as error:
-                raise DecodingError(f"malformed zstd: {error}") from error
-            room -= len(part)
-            if room < 0:
-                raise _packed.too_large(self.max_size)
-            if not frame.eof:
-                raise DecodingError("malformed zstd: it ends too early")
-            parts.append(part)
-            rest = frame.unused_data
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data = _packed.to_unpack(message, "Zstd")
+        return _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
+
+    def _begin(self) -> _packed.Unpacking:
+        return zstd.ZstdDecompressor()
 
 
 class ZstdEncoder(Encoder):

@@ -113,6 +113,7 @@ class Answers:
 
         async def stream() -> AsyncIterator[bytes]:
             async with self._watcher.tapped(place.component, tail.tap):
+                yield b'{"alive":true}\n'  # from now on nothing is missed
                 async for block in tail.lines(self._watcher.ended):
                     yield block
 

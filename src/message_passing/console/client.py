@@ -20,10 +20,13 @@ from message_passing.console.folder import SUFFIX, control_path, folder, is_ours
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TIMEOUT = 5.0
 """Seconds that a node may take to answer. In a stream it says something every second."""
+
+_CHUNK = 1 << 18
+"""The most bytes that are read at once."""
 
 _HTTP = re.compile(r"http://(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^/:@\[\]]+):(?P<port>\d{1,5})/?", re.ASCII)
 _EXAMPLE = "a process id, the path of a control socket, or http://host:port"
@@ -196,6 +199,21 @@ class Stream:
         if (answer := _decoded(line)) is None:
             raise self.stranger()
         return answer
+
+    def batches(self) -> Iterator[list[Any]]:
+        """The lines, decoded, as many together as have come: for who would write each by itself, and be too slow.
+
+        Raises:
+            OpenError: see `__next__`.
+        """
+        rest = b""
+        while data := self._read(lambda: self.response.read1(_CHUNK)):
+            *lines, rest = (rest + data).split(b"\n")
+            answers = [_decoded(line) for line in lines]
+            if None in answers:
+                raise self.stranger()
+            yield answers
+        self.close()
 
     def whole(self) -> Any:
         """All that there is, decoded; None when it is no JSON."""

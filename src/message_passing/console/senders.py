@@ -46,7 +46,7 @@ def senders(layout: Layout, sort: Order, search: str, limit: int) -> dict[str, A
     books = [
         {"name": name, **book}
         for one in followers(layout)
-        for name, book in one.by_sender().items()
+        for name, book in ((_named(whose), book) for whose, book in one.by_sender().items())
         if search.casefold() in name.casefold()
     ]
     books.sort(key=_KEYS[sort])
@@ -56,6 +56,11 @@ def senders(layout: Layout, sort: Order, search: str, limit: int) -> dict[str, A
         "matching": len(books),
         "senders": books[:limit],
     }
+
+
+def _named(whose: Any) -> str:
+    """A sender's name; with `key_field`, the books are kept by key and name."""
+    return whose if isinstance(whose, str) else f"{whose[1]} with the key {whose[0]}"
 
 
 _KEYS: dict[Order, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from heapq import nlargest
 from typing import Any
 
 GAPS = 1000
@@ -112,6 +114,20 @@ class Sender:
             "highest": self.highest,
             "seen": self.seen,
         }
+
+
+def most_crowded(count: int, senders: dict[tuple[str, str], Sender]) -> list[tuple[tuple[str, str], Sender]]:
+    """So many senders that may be forgotten: of the keys that have most, those that were silent longest.
+
+    However many senders somebody makes up with one key, those of another key stay if they are fewer.
+    """
+    ranks: Counter[str] = Counter()
+    ranked = []
+    for pair in sorted(senders.items(), key=lambda pair: pair[1].seen, reverse=True):
+        key = pair[0][0]
+        ranks[key] += 1
+        ranked.append((ranks[key], -pair[1].seen, pair))
+    return [pair for _, _, pair in nlargest(count, ranked, key=lambda one: one[:2])]
 
 
 COUNTERS = ("received", "lost", "duplicated", "late", "restarted", "before")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.errors import OutputClosedError
-from message_passing.filters._senders import COUNTERS, Sender
+from message_passing.filters._senders import COUNTERS, Sender, most_crowded
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -34,6 +34,11 @@ class FollowFilter(Filter):
 
     For at most `senders` senders it keeps books. When there are more, those that were silent longest are
     forgotten; what they lost stays in the totals.
+
+    A sender chooses its own name. With `key_field`, senders with different keys are different, whatever they call
+    themselves, so that nobody can spoil another's books. The event then has `lost_by_key`, the losses by the key's
+    name and then the sender's, instead of `lost_by_sender`. When there are too many senders, the key that has most
+    of them gives way first. Messages without that field count as unstamped.
     """
 
     name = "Follow"
@@ -47,16 +52,24 @@ class FollowFilter(Filter):
         default=60, description="Seconds without a message after which a sender counts as silent.", gt=0
     )
 
+    key_field: str = option(
+        default="",
+        description="Field with the name of the key that a message was sent with, which the ZeroMQ input's option of "
+        "the same name sets: each key has senders of its own.",
+    )
+
     def on_init(self) -> None:
         """Nobody has sent anything yet."""
         super().on_init()
-        self._senders: dict[Any, Sender] = {}
+        self._senders: dict[Any, Sender] = {}  # by name; with `key_field`, by the key's name and the sender's
         self._forgotten: Counter[str] = Counter()
         self._unstamped = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """All of them, after a look at each one's stamp."""
+        if self.key_field:
+            return self._filter_by_key(messages)
         known, now = self._senders, time.time()
         for message in messages:
             try:
@@ -76,23 +89,49 @@ class FollowFilter(Filter):
             self._wind()
         return messages
 
+    def _filter_by_key(self, messages: list[Any]) -> list[Any]:
+        """The same for senders with keys: in a loop of its own, which does not slow the other one down."""
+        known, now, field = self._senders, time.time(), self.key_field
+        for message in messages:
+            try:
+                number, name = message["sequence"], (message[field], message["sender"])
+                sender = known[name]
+            except (KeyError, TypeError, IndexError):
+                self._meet(message, now)
+                continue
+            if number == sender.expected:
+                sender.expected = number + 1
+            elif type(number) is int:
+                sender.take(number)
+            else:
+                self._unstamped += 1
+            sender.seen = now
+        if self.report_interval and not self._timer:
+            self._wind()
+        return messages
+
     def _meet(self, message: Any, now: float) -> None:
         """The first message of a sender, or one without a stamp."""
         found = message if isinstance(message, dict) else {}
         name, number = found.get("sender"), found.get("sequence")
-        if type(name) is not str or type(number) is not int or number < 1:
+        key = found.get(self.key_field) if self.key_field else ""
+        if type(name) is not str or type(number) is not int or number < 1 or type(key) is not str:
             self._unstamped += 1
             return
         if len(self._senders) >= self.senders:
             self._forget()
-        sender = self._senders[name] = Sender()
+        sender = self._senders[(key, name) if self.key_field else name] = Sender()
         sender.take(number)
         sender.seen = now
 
     def _forget(self) -> None:
         """Make room: a hundredth of all at a time, since finding them means looking at all."""
         count = max(1, len(self._senders) // 100)
-        for name, sender in nsmallest(count, self._senders.items(), key=lambda pair: pair[1].seen):
+        if self.key_field:
+            chosen = most_crowded(count, self._senders)
+        else:
+            chosen = nsmallest(count, self._senders.items(), key=lambda pair: pair[1].seen)
+        for name, sender in chosen:
             self._forgotten.update({counter: getattr(sender, counter) for counter in COUNTERS})
             self._forgotten["senders"] += 1
             del self._senders[name]
@@ -116,10 +155,11 @@ class FollowFilter(Filter):
             "unstamped": self._unstamped,
         }
 
-    def by_sender(self) -> dict[str, dict[str, Any]]:
+    def by_sender(self) -> dict[Any, dict[str, Any]]:
         """Each sender's books: what `totals` has of it, its `highest` number, and when it was `seen`.
 
-        From any thread.
+        Returns:
+            By the sender's name; with `key_field`, by the key's name and the sender's. From any thread.
         """
         return {name: sender.described() for name, sender in list(self._senders.items())}
 
@@ -132,12 +172,19 @@ class FollowFilter(Filter):
         """What is sent down the chain: the totals, who lost most, and how many are silent."""
         losers = [(name, sender) for name, sender in self._senders.items() if sender.lost]
         worst = nlargest(_SHOWN, losers, key=lambda pair: pair[1].lost)
+        if self.key_field:
+            by_key: dict[str, dict[str, int]] = {}
+            for (key, name), sender in worst:
+                by_key.setdefault(key, {})[name] = sender.lost
+            named: dict[str, Any] = {"lost_by_key": by_key}
+        else:
+            named = {"lost_by_sender": {name: sender.lost for name, sender in worst}}
         return {
             "event": "senders",
             "time": time.time(),
             **self.totals(),
             "silent": self.silent(),
-            "lost_by_sender": {name: sender.lost for name, sender in worst},
+            **named,
         }
 
     def remarks(self) -> list[str]:
@@ -146,7 +193,8 @@ class FollowFilter(Filter):
         if not totals["lost"]:
             return []
         losers = [(sender.lost, name) for name, sender in self._senders.items() if sender.lost]
-        named = ", ".join(f"{lost} of {name}" for lost, name in nlargest(3, losers))
+        who = "{0[1]} with the key {0[0]}" if self.key_field else "{0}"
+        named = ", ".join(f"{lost} of {who.format(name)}" for lost, name in nlargest(3, losers))
         more = f" and {len(losers) - 3} more senders" if len(losers) > 3 else ""
         count = totals["lost"]
         return [f"{count} message{'s' if count > 1 else ''} did not arrive here: {named}{more}"]

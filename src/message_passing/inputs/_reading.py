@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from message_passing.flow import Input
@@ -38,6 +40,16 @@ async def readable(fd: int) -> None:
 def _wake(ready: Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+def how_far(fd: int) -> tuple[int, int] | None:
+    """How many bytes of a file have been read, and how many it has; None when all were, or it is no file."""
+    try:
+        found = os.fstat(fd)
+        done = os.lseek(fd, 0, os.SEEK_CUR) if stat.S_ISREG(found.st_mode) else found.st_size
+    except OSError:
+        return None
+    return (done, found.st_size) if done < found.st_size else None
 
 
 class LineInput(Input):

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from message_passing.errors import OpenError
-from message_passing.inputs._reading import CHUNK, LineInput
+from message_passing.inputs._reading import CHUNK, LineInput, how_far
 from message_passing.options import option
 
 
@@ -79,6 +79,10 @@ class FileTailInput(LineInput):
             more = self._look()
             await self.pass_on()
             await asyncio.sleep(0 if more else self.interval)
+
+    def progress(self) -> tuple[int, int] | None:
+        """How far it has caught up; None once it has."""
+        return how_far(self._fd) if self._fd is not None else None
 
     def as_messages(self, lines: list[bytes]) -> list[Any]:
         """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""

@@ -10,7 +10,7 @@ import sys
 from typing import ClassVar
 
 from message_passing.errors import OpenError
-from message_passing.inputs._reading import CHUNK, LineInput, readable
+from message_passing.inputs._reading import CHUNK, LineInput, how_far, readable
 
 
 class StdinInput(LineInput):
@@ -67,6 +67,10 @@ class StdinInput(LineInput):
                 await asyncio.sleep(0)
         self.end_line()
         await self.pass_on()
+
+    def progress(self) -> tuple[int, int] | None:
+        """How far a file that it is has been read."""
+        return how_far(self.fd)
 
     def as_messages(self, lines: list[bytes]) -> list[bytes]:
         """The lines that are not empty."""

@@ -113,6 +113,7 @@ class Pool(Dealer):
                 worker.order(END)
             else:
                 worker.kill()
+                worker.ended = True  # though it may have said just now that it is ready
         began = time.monotonic()
         while self._staff.living:
             self._hear_all(20)

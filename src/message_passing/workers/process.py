@@ -42,7 +42,7 @@ class Worker:
     Attributes:
         number: its place among the workers, from 1.
         ready: it takes messages.
-        ended: it has said its last words.
+        ended: it has said its last words, or was not to say any.
         dead: its process has been found ended.
         failure: what it said when it failed.
         counters: the latest that it told, by its parts' names.

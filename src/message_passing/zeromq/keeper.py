@@ -56,6 +56,10 @@ class Keeper:
         finally:
             self._peers.monitor.close()
 
+    def met(self) -> bool:
+        """Whether any peer has ever been connected."""
+        return bool(self._peers.met)
+
     def stop(self) -> None:
         """End the thread and wait for it."""
         with self._lock:

@@ -33,7 +33,7 @@ class Peers:
     """What a socket's monitor tells of them.
 
     Attributes:
-        ever: whether a peer has ever been connected.
+        met: how many peers have been connected so far, or how often one.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
     """
@@ -41,7 +41,7 @@ class Peers:
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
         """Begin: before the socket is bound or connected."""
         self.monitor = Monitor(opened, _ALL)
-        self.ever = False
+        self.met = 0
         self.refused: set[str] = set()
         self._notices = notices
         self._security = opened.settings.security
@@ -69,7 +69,7 @@ class Peers:
         if event.number in _BEGUN:
             self._shaking[event.value] = None
         elif event.number == _SUCCEEDED:
-            self.ever = True
+            self.met += 1
             if self._shaking:
                 self._connected.add(self._oldest())
         elif event.number == _DISCONNECTED:

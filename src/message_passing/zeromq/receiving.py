@@ -53,8 +53,8 @@ class Receiver:
         """
         self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
-        self._keeper = Keeper(self._open, self._lock, self.notices)
         try:
+            self._keeper = Keeper(self._open, self._lock, self.notices)
             with self._lock:
                 self._open.attach()
         except BaseException:
@@ -100,6 +100,10 @@ class Receiver:
         while self._socket.getsockopt(zmq.RCVMORE):
             frame = self._socket.recv(_NOBLOCK)
         return frame
+
+    def met(self) -> bool:
+        """Whether any peer has ever been connected."""
+        return self._keeper is not None and self._keeper.met()
 
     def stop_listening(self) -> None:
         """Let no new sender in; what has arrived can still be received."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from message_passing.zeromq.direct import gil_holding_send, releasing_send
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.peers import Peers, Returning
 from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +83,7 @@ class Sender:
         self._clock = clock
         self._waiting: deque[bytes] = deque()
         self._prefixes: set[bytes] = set()
+        self._subscriptions: Subscriptions | None = None
         self._hears = settings.socket_type == "PUB"
         self._open: OpenSocket | None = None
         self._peers: Peers | None = None
@@ -96,13 +99,18 @@ class Sender:
         self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
         self._hears = self._hears and self._socket.type == zmq.XPUB  # a socket_builder may make a plain PUB
-        if self._settings.endpoints:
-            self._peers = Peers(self._open, self.notices)
         try:
+            if self._settings.endpoints:
+                self._peers = Peers(self._open, self.notices)
             self._open.attach()
         except BaseException:
             self.close_socket(linger=0)
             raise
+        if self._hears:
+            # Of a builder's socket it is not known whether it hears everything; within a process nobody connects.
+            returns = self._settings.connect and not (self._settings.builder or self._settings.in_process)
+            self._subscriptions = Subscriptions(self._socket, self._peers if returns else None)
+            self._prefixes = self._subscriptions.prefixes
         self._opened_at = self._clock()
         self._send_some = releasing_send(self._socket)
         self._send_holding = gil_holding_send(self._socket)
@@ -189,6 +197,10 @@ class Sender:
 
     def close_socket(self, linger: int) -> None:
         """Close the socket; what was sent and has not left may take `linger` milliseconds, which this waits."""
+        if self._subscriptions:
+            with suppress(zmq.ZMQError):  # somebody else has closed the socket
+                linger = self._subscriptions.await_return(self.sent, linger)
+            self._subscriptions = None
         if self._peers:
             self._peers.close()
             self._peers = None
@@ -199,6 +211,7 @@ class Sender:
     def abandon(self) -> None:
         """In a forked child: the socket is the parent's, and so is what waited to be sent."""
         self._waiting.clear()
+        self._subscriptions = None
         if self._peers:
             self._peers.abandon()
             self._peers = None
@@ -211,6 +224,8 @@ class Sender:
         if self._peers and self._open:
             self._peers.look()
             self._returning.look_after(self._open, self._peers)
+        if self._subscriptions:
+            self._subscriptions.settle(self.sent)
 
     def _listening(self) -> bool:
         return bool(self._prefixes) or not (self._hears or self._unproven())
@@ -218,7 +233,7 @@ class Sender:
     def _unproven(self) -> bool:
         """Whether a PUSH may yet be refused: what ZeroMQ's own queue then holds is lost, so ours holds it."""
         secured = self._settings.security is not None and bool(self._settings.connect)
-        return secured and self._peers is not None and not self._peers.ever
+        return secured and self._peers is not None and not self._peers.met
 
     def _too_late(self) -> bool:
         if self._settings.connect or self._listening():
@@ -227,18 +242,8 @@ class Sender:
 
     def _hear(self) -> None:
         self._heard_at = self._clock()
-        # An XPUB receives b"\x01" + prefix for a subscription and b"\x00" + prefix when its last one ends.
-        if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            return
-        try:
-            while True:
-                heard = self._socket.recv(zmq.NOBLOCK)
-                if heard[:1] == b"\x01":
-                    self._prefixes.add(heard[1:])
-                elif heard[:1] == b"\x00":
-                    self._prefixes.discard(heard[1:])
-        except zmq.Again:
-            pass
+        if self._subscriptions:
+            self._subscriptions.hear()
 
     def _send(self, messages: Sequence[bytes], send: Send | None = None) -> int:
         """Send until the pipe is full; how many were dealt with."""

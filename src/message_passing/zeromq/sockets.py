@@ -126,7 +126,7 @@ class OpenSocket:
             notices: where to say who was refused.
 
         Raises:
-            OpenError: a key cannot be read.
+            OpenError: a key cannot be read, or there is no room for one socket more.
         """
         self.settings = settings
         self._notices = notices or Notices()
@@ -137,16 +137,25 @@ class OpenSocket:
         self.context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if self._shared else zmq.Context()
         )
-        if settings.builder:
-            self.socket = settings.builder(self.context)
-        else:
-            self.socket = self.context.socket(type_codes[settings.socket_type])
-            try:
-                self._set_options(self.socket)
-            except BaseException:
-                self.close(0)
-                raise
+        try:
+            self.socket = (settings.builder or self._built)(self.context)
+        except BaseException:
+            if not self._shared:
+                self.context.destroy(0)
+            raise
         self.file_descriptor = int(self.socket.fileno())
+
+    def _built(self, context: zmq.Context[Any]) -> zmq.Socket[bytes]:
+        try:
+            socket: zmq.Socket[bytes] = context.socket(type_codes[self.settings.socket_type])
+        except zmq.ZMQError as error:
+            raise OpenError(f"no socket can be made: {refusal(error)}") from error
+        try:
+            self._set_options(socket)
+        except BaseException:
+            socket.close(0)
+            raise
+        return socket
 
     def attach(self) -> None:
         """Bind and connect, unless a builder has done it.
@@ -184,6 +193,8 @@ class OpenSocket:
         if settings.socket_type == "PUB":
             # Refuse with EAGAIN at the high-water mark, so that the loss can be counted.
             socket.setsockopt(zmq.XPUB_NODROP, 1)
+            # Tell of every subscription, also when a receiver that comes back has the same as before.
+            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         if settings.socket_type == "SUB":
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)

@@ -8,6 +8,7 @@ when it is asked, and logs nothing through `logging`, whose handler it may be gu
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -49,17 +50,16 @@ class Doorkeeper:
             rules: who may connect.
             tell: called, in the thread, with a kind and a sentence for each one that is refused.
             ports: the TCP ports that the socket is bound to.
+
+        Raises:
+            zmq.ZMQError: the context has no room for its sockets.
         """
         self._rules = rules
         self._tell = tell
         self._ports = ports
         self._revoked: set[str] = set()  # addresses whose connections are to be ended
-        self._asked: zmq.Socket[bytes] = context.socket(zmq.REP)
-        self._asked.linger = 0
+        self._asked, self._ended, self._end = _sockets(context, zmq.REP, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
-        self._ended: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-        self._end: zmq.Socket[bytes] = context.socket(zmq.PAIR)
-        self._ended.linger = self._end.linger = 0
         self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._thread = threading.Thread(target=self._run, name="message-passing-doorkeeper", daemon=True)
@@ -117,6 +117,20 @@ class Doorkeeper:
         return verdict.user or _NOBODY
 
 
+def _sockets(context: zmq.Context[Any], *types: int) -> list[zmq.Socket[bytes]]:
+    """All of them, or none: a context does not end before the last of its sockets."""
+    made: list[zmq.Socket[bytes]] = []
+    try:
+        for number in types:
+            made.append(context.socket(number))
+            made[-1].linger = 0
+    except zmq.ZMQError:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
 def sever(ports: set[int], addresses: set[str]) -> None:
     """End the TCP connections of this process on these ports from these addresses.
 
@@ -127,7 +141,13 @@ def sever(ports: set[int], addresses: set[str]) -> None:
         OSError: no descriptor is free, which looking takes.
     """
     for name in [entry.name for entry in Path("/dev/fd").iterdir()]:
-        with contextlib.suppress(OSError), _duplicate(int(name)) as one:
+        try:
+            one = _duplicate(int(name))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
+            continue  # it was closed meanwhile, or is no socket
+        with contextlib.suppress(OSError), one:  # that it has ended by itself
             if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getsockname()[1] not in ports:
                 continue
             if one.getpeername()[0].removeprefix("::ffff:") in addresses:

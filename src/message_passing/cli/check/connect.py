@@ -148,7 +148,7 @@ def _try_connect(settings: SocketSettings, endpoint: str, timeout: float) -> str
         while (left := deadline - time.monotonic()) > 0:
             peers.monitor.events.poll(int(left * 1000) + 1)
             reached = any(event.number == _CONNECTED for event in peers.look()) or reached
-            if peers.ever:
+            if peers.met:
                 mechanism = settings.security.mechanism if settings.security else "NULL"
                 return f"connected, and the handshake is done ({mechanism})"
             if told := notices.take():

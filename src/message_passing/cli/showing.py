@@ -1,0 +1,174 @@
+"""A message as a person reads it on a terminal: by a template, coloured, with nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from message_passing.console.wanted import level_number
+from message_passing.errors import OpenError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TEMPLATE = "{time} {level} {logger} {message}"
+
+_PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}\[\]:!\s]+)(?::(?P<width>\d{1,3}))?\}|[{}]")
+
+# All that a terminal may take for an order, that breaks a line, or that turns the order of letters round.
+_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\x1b": "\\e"}
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "time": ("time", "@timestamp", "Timestamp", "epochtime"),
+    "level": ("level", "log.level", "SeverityText", "@fields.level", "severity"),
+    "logger": ("logger", "log.logger", "logger_name", "InstrumentationScope.Name", "@fields.logger"),
+    "message": ("message", "@message", "Body", "event"),
+    "host": ("host", "host.name", "hostname", "@source_host", "Resource.host.name"),
+    "service": ("service", "service.name", "Resource.service.name"),
+    "traceback": (
+        "exception.traceback",
+        "error.stack_trace",
+        "Attributes.exception.stacktrace",
+        "@fields.exception.traceback",
+    ),
+}
+"""What other field sets call what ours has."""
+
+_COLOURS = ((50, "1;31"), (40, "31"), (30, "33"), (25, "36"), (20, "32"), (-(1 << 62), "2"))
+_DIM, _PLAIN = "2", "\x1b[0m"
+
+
+def inert(text: str) -> str:
+    """The text with all that a terminal would obey spelt out."""
+    return _UNSAFE.sub(_spelt, text)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def inert_json(message: Any) -> str:
+    """One line of JSON in which a terminal has nothing to obey: such characters are escaped as JSON does."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def value_at(message: Any, path: str) -> Any:
+    """The value of a field; a dotted path leads into objects, and a name with dots in it is found as such."""
+    if not isinstance(message, dict):
+        return None
+    if path in message:
+        return message[path]
+    for end in range(len(path) - 1, 0, -1):
+        if path[end] == "." and path[:end] in message:
+            return value_at(message[path[:end]], path[end + 1 :])
+    return None
+
+
+def field(message: Any, name: str) -> Any:
+    """What a message says of itself under a name of ours, or under another field set's name for it."""
+    for path in _NAMES.get(name, (name,)):
+        if (value := value_at(message, path)) is not None:
+            return value
+    return None
+
+
+def colours(choice: str, stream: TextIO) -> bool:
+    """Whether to use colours there: `always`, `never`, or `auto`, on a terminal that has them."""
+    if choice != "auto":
+        return choice == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Template:
+    """How a message is written: text with names of fields in braces, and nothing else."""
+
+    def __init__(self, text: str, *, coloured: bool = False) -> None:
+        """Read it.
+
+        Args:
+            text: `{time} {extra.order:8}` : names, and widths to fill up to.
+            coloured: whether levels are.
+
+        Raises:
+            OpenError: it is no template.
+        """
+        self._parts: list[str | Callable[[Any, Any], str]] = []
+        self._coloured = coloured
+        end = 0
+        for found in _PLACE.finditer(text):
+            self._parts.append(text[end : found.start()])
+            end = found.end()
+            if found[0] in ("{{", "}}"):
+                self._parts.append(found[0][0])
+            elif found["name"] is None:
+                told = "names of fields stand in braces: {name}, {extra.order}, {level:8}; {{ is a brace"
+                raise OpenError(f"{text!r}: {told}")
+            else:
+                self._parts.append(self._place(found["name"], int(found["width"] or 0)))
+        self._parts.append(text[end:])
+
+    def _place(self, name: str, width: int) -> Callable[[Any, Any], str]:
+        def place(message: Any, when: Any) -> str:
+            text = inert(_text(message, name, when)).ljust(width)
+            if not self._coloured or name not in ("level", "time"):
+                return text
+            code = _DIM if name == "time" else _colour_of(message)
+            return f"\x1b[{code}m{text}{_PLAIN}" if code else text
+
+        return place
+
+    def fill(self, message: Any, when: float | None = None) -> str:
+        """The lines that a message makes: one, and those of its traceback.
+
+        Args:
+            message: an object, or text.
+            when: when it came, in seconds since 1970, for one that does not say.
+        """
+        parts = (part if isinstance(part, str) else part(message, when) for part in self._parts)
+        lines = ["".join(parts).rstrip()]
+        trace = field(message, "traceback")
+        if isinstance(trace, str):
+            lines += [f"    {inert(line)}" for line in trace.rstrip().splitlines()]
+        return "\n".join(lines)
+
+
+def _text(message: Any, name: str, when: float | None) -> str:
+    if name == "json":
+        return inert_json(message)
+    if not isinstance(message, dict):
+        if name == "message":
+            return message if isinstance(message, str) else inert_json(message)
+        return _moment(when) if name == "time" else ""
+    value = field(message, name)
+    if name == "time" and (value is None or isinstance(value, int | float)):
+        return _moment(when if value is None else value)
+    if value is None:
+        return inert_json(message) if name == "message" else ""
+    return value if isinstance(value, str) else inert_json(value)
+
+
+def _moment(when: float | None) -> str:
+    if when is None:
+        return ""
+    try:
+        return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    except (OverflowError, ValueError, OSError):
+        return str(when)
+
+
+def _colour_of(message: Any) -> str:
+    number = value_at(message, "level_number")
+    if not isinstance(number, int | float):
+        level = field(message, "level")
+        try:
+            number = level if isinstance(level, int | float) else level_number(str(level))
+        except OptionError:
+            return ""
+    return next(code for least, code in _COLOURS if number >= least)

@@ -1,0 +1,220 @@
+"""What `message-passing top` draws: a function from what the nodes said to something that rich can write."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from message_passing.cli.progress import size, span
+from message_passing.cli.showing import inert
+from message_passing.errors import needs_extra
+
+with needs_extra("console"):
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from message_passing.cli.watching import Heard
+
+_BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
+_FULL, _FILLING = 0.8, 0.5
+_NAMED = 30
+_SLOW = 0.5
+"""The share of the chain's time above which a component is named as what takes it."""
+
+
+def frame(
+    nodes: Sequence[Heard],
+    *,
+    order: str = "lost",
+    paused: bool = False,
+    keys: bool = True,
+    now: float | None = None,
+) -> RenderableType:
+    """One picture of all nodes.
+
+    Args:
+        nodes: what is known of them.
+        order: of the senders.
+        paused: whether it stands still, which is said.
+        keys: whether it says which keys there are.
+        now: the time, in seconds since 1970.
+    """
+    moment = time.time() if now is None else now
+    parts: list[RenderableType] = [_title(len(nodes), order, paused=paused, keys=keys, now=moment)]
+    if not nodes:
+        parts.append(Text("no node of this user is running with --control; one that is started is shown"))
+    for seen in nodes:
+        parts += [Text(), *_node(seen, order, moment)]
+    return Group(*parts)
+
+
+def count(number: float) -> str:
+    """A number of messages in few characters: `12.0k`; small ones as they are."""
+    for unit in ("", "k", "M", "G"):
+        if abs(number) < 999.5:
+            whole = float(number).is_integer() and not unit
+            return f"{number:.0f}{unit}" if whole or abs(number) >= 100 else f"{number:.1f}{unit}"
+        number /= 1000
+    return f"{number:.1f}T"
+
+
+def _title(nodes: int, order: str, *, paused: bool, keys: bool, now: float) -> Text:
+    clock = time.strftime("%H:%M:%S", time.localtime(now))
+    text = _line(("message-passing top", _HEAD), (f"  {nodes} node{'' if nodes == 1 else 's'}  {clock}", ""))
+    if paused:
+        text.append("  PAUSED", _WARN)
+    if keys:
+        text.append(f"  q quit  p pause  s sort senders ({order})", _DIM)
+    return text
+
+
+def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
+    state = seen.state
+    if seen.gone:
+        when = f" for {span(now - seen.since)}" if seen.since else ""
+        yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (inert(seen.gone), ""))
+        return
+    if state is None:
+        yield _line((_short(seen.target), _HEAD), ("  is asked", _DIM))
+        return
+    yield _heading(state, now)
+    main = [one for one in state["components"] if not one["errors"] or one["received"]]
+    yield _components(main)
+    yield from _losses(state["components"])
+    yield from _slowest(main)
+    yield from _workers(state["workers"])
+    yield from _senders(state["senders"], seen.senders, order, now)
+    yield from _last_error(state["errors"], now)
+    for one in state["components"]:
+        for note in one["notes"][:1]:
+            yield _line((f" {inert(one['id'])}: ", _WARN), (inert(note), ""))
+
+
+def _short(target: str) -> str:
+    """What a node is called, the end of a long path."""
+    text = inert(target)
+    return text if len(text) <= _NAMED else f"...{text[3 - _NAMED :]}"
+
+
+def _heading(state: Any, now: float) -> Text:
+    process = state["process"]
+    text = _line((f"{inert(state['host'])} {state['pid']}", _HEAD))
+    ready = "ending" if state["stopping"] else "ready" if state["ready"] else "not ready"
+    text.append(f"  {ready}", _GOOD if ready == "ready" else _WARN)
+    if state["lag"] is None:
+        text.append("  chain busy for more than 1 s", _BAD)
+    else:
+        text.append(f"  lag {state['lag'] * 1000:.0f} ms", _WARN if state["lag"] > 0.2 else "")
+    text.append(f"  cpu {process['cpu']:.0%}  mem {size(process['memory'])}")
+    age = span(max(0, now - state["started"]))
+    text.append(f"  {inert(state['title'])} {inert(state['version'])}, up {age}", _DIM)
+    return text
+
+
+def _components(components: Sequence[Any]) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=True, expand=False, header_style=_DIM)
+    table.add_column("component", overflow="ellipsis", no_wrap=True, min_width=10, max_width=26)
+    for name in ("in/s", "out/s", "queue", "busy", "filtered", "dropped", "failed"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=min(len(name), 6))
+    for one in components:
+        dropped, failed = sum(one["dropped"].values()), one["failed"]
+        losing = one["lost_rate"] > 0
+        table.add_row(
+            Text(inert(one["id"]), style=_DIM if one["errors"] else ""),
+            count(one["in_rate"]),
+            count(one["out_rate"]),
+            _queue(one),
+            "" if one["busy"] is None else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= _SLOW else ""),
+            _nonzero(one["filtered"], ""),
+            _nonzero(dropped, _BAD if losing else _WARN),
+            _nonzero(failed, _BAD if losing else _WARN),
+        )
+    return table
+
+
+def _nonzero(number: int, style: str) -> Text:
+    return Text(count(number), style) if number else Text("-", _DIM)
+
+
+def _queue(component: Any) -> Text:
+    held, capacity = component["held"], component["capacity"]
+    if not capacity:
+        return Text(count(held) if held else "-", "" if held else _DIM)
+    share = held / capacity
+    style = _BAD if share >= _FULL else _WARN if share >= _FILLING else ""
+    return Text(f"{count(held)}/{count(capacity)} {share:4.0%}", style)
+
+
+def _losses(components: Sequence[Any]) -> Iterator[Text]:
+    for one in components:
+        if one["dropped"]:
+            reasons = ", ".join(
+                f"{inert(reason)} {number}" for reason, number in sorted(one["dropped"].items(), key=_most)
+            )
+            rate = f" ({count(one['lost_rate'])}/s now)" if one["lost_rate"] else ""
+            yield _line((f" dropped by {inert(one['id'])}: ", _WARN), (f"{reasons}{rate}", ""))
+
+
+def _most(pair: tuple[str, int]) -> tuple[int, str]:
+    return -pair[1], pair[0]
+
+
+def _slowest(components: Sequence[Any]) -> Iterator[Text]:
+    known = [one for one in components if one["busy"] is not None]
+    worst = max(known, key=lambda one: one["busy"], default=None)
+    if worst is not None and worst["busy"] >= _SLOW:
+        told = f"{inert(worst['id'])} takes {worst['busy']:.0%} of the chain's time"
+        yield _line((" slowest: ", _WARN), (told, ""))
+
+
+def _workers(workers: Sequence[Any]) -> Iterator[Text]:
+    if workers:
+        ready = sum(bool(worker["ready"]) for worker in workers)
+        text = _line(
+            (" workers: ", _DIM), (f"{ready} of {len(workers)} ready", "" if ready == len(workers) else _BAD)
+        )
+        waiting = ", ".join(count(worker["outstanding"] or 0) for worker in workers)
+        text.append(f", messages at each: {waiting}")
+        yield text
+
+
+def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[RenderableType]:
+    if totals is None:
+        return
+    lost = totals["lost"]
+    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} silent, ", ""))
+    everything = totals["received"] + lost
+    share = f" ({lost / everything:.1%})" if lost and everything else ""
+    text.append(f"{lost} lost{share}", _BAD if lost else _GOOD)
+    text.append(f", {totals['duplicated']} twice, {totals['late']} late, {totals['restarted']} restarts")
+    yield text
+    table = Table(box=None, padding=(0, 1), header_style=_DIM)
+    table.add_column(f"by {order}", overflow="ellipsis", no_wrap=True, max_width=40)
+    for name in ("lost", "received", "silent for"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in answer["senders"] if answer else ():
+        row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))
+        table.add_row(Text(inert(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
+    if table.row_count:
+        yield table
+
+
+def _last_error(errors: Any, now: float) -> Iterator[Text]:
+    last = errors["last"]
+    if last is not None:
+        ago = span(max(0, now - last["time"]))
+        yield _line(
+            (f" last of {errors['count']} errors, {ago} ago: ", _WARN),
+            (f"{inert(str(last['component']))}: {inert(str(last['error']))}", ""),
+        )
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    """One line, cut where the terminal ends."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,190 @@
+"""Asking several running nodes again and again, each in a thread of its own: one that hangs holds up no other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from message_passing.console.client import Node, discover
+from message_passing.errors import OpenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_SENDERS = 5
+"""How many senders are shown."""
+
+_LOOK_ROUND = 2.0
+"""Seconds between two looks whether there are more nodes."""
+
+_END = 0.5
+"""Seconds that ending may take."""
+
+_FORGOTTEN = 300.0
+"""Seconds after which a node that was found, and has gone, is no longer shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is known of one node.
+
+    Attributes:
+        target: as it was named.
+        state: the last `GET /state`; None before there was one.
+        senders: the last `GET /senders`, those that are shown.
+        gone: why it does not answer; empty while it does.
+        since: when it was last heard, in seconds since 1970.
+        times: how often it was asked.
+    """
+
+    target: str
+    state: Any = None
+    senders: Any = None
+    gone: str = ""
+    since: float = 0.0
+    times: int = 0
+
+
+class Watching:
+    """Several nodes.
+
+    Attributes:
+        order: in which senders are asked for.
+        wake: a descriptor that can be read when there is something new.
+    """
+
+    def __init__(self, targets: Sequence[str], token: str | None, interval: float, order: str) -> None:
+        """Name them.
+
+        Args:
+            targets: the nodes; none for all that are found.
+            token: their `--http_token`.
+            interval: seconds between two questions.
+            order: of senders.
+
+        Raises:
+            OpenError: a target is none.
+        """
+        self.order = order
+        self.wake, self._say = os.pipe()
+        os.set_blocking(self._say, False)
+        self._interval = interval
+        self._ended = threading.Event()
+        self._news = threading.Condition()
+        self._watches: dict[str, _Watch] = {}
+        self._finds = not targets
+        self._looked_round = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._given = [Node(target, token, timeout=max(2.0, interval)) for target in targets]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        for node in self._given:
+            self._add(node)
+        if self._finds:
+            self._start(self._look_round)
+        else:
+            self._looked_round.set()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it. A thread that waits for a node that hangs is left to itself, and to the end of the process."""
+        self._ended.set()
+        for watch in list(self._watches.values()):
+            watch.soon.set()
+        deadline = time.monotonic() + _END
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            os.close(self.wake)
+            os.close(self._say)
+
+    def heard(self) -> list[Heard]:
+        """What is known now, in the order of their names."""
+        return [watch.heard for watch in list(self._watches.values())]
+
+    def all_heard(self, times: int) -> list[Heard]:
+        """What is known, once each node has been asked so often."""
+        self._looked_round.wait()
+        with self._news:
+            self._news.wait_for(lambda: all(one.times >= times or one.gone for one in self.heard()))
+        return self.heard()
+
+    def wait_for_more(self) -> None:
+        """Wait for the next answers of all nodes."""
+        before = {one.target: one.times for one in self.heard()}
+        with self._news:
+            self._news.wait_for(
+                lambda: all(one.times > before.get(one.target, 0) for one in self.heard()),
+                timeout=self._interval,
+            )
+        if not before:
+            self._ended.wait(self._interval)
+
+    def reorder(self, order: str) -> None:
+        """Ask for the senders in another order, now."""
+        self.order = order
+        for watch in list(self._watches.values()):
+            watch.soon.set()
+
+    def _add(self, node: Node) -> None:
+        watch = _Watch(node)
+        self._watches[node.target] = watch
+        self._start(lambda: self._ask_again_and_again(watch))
+
+    def _start(self, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _look_round(self) -> None:
+        while True:
+            for node in discover(timeout=max(2.0, self._interval)):
+                known = self._watches.get(node.target)
+                if known is None or known.forgotten:
+                    self._add(node)
+            self._looked_round.set()
+            if self._ended.wait(_LOOK_ROUND):
+                return
+
+    def _ask_again_and_again(self, watch: _Watch) -> None:
+        while not self._ended.is_set():
+            watch.ask(self.order)
+            with self._news:
+                self._news.notify_all()
+            with contextlib.suppress(BlockingIOError):  # whoever reads it knows already
+                os.write(self._say, b".")
+            if self._finds and watch.heard.gone and time.time() - watch.heard.since > _FORGOTTEN:
+                watch.forgotten = True
+                del self._watches[watch.heard.target]
+                return
+            watch.soon.wait(self._interval)
+            watch.soon.clear()
+
+
+class _Watch:
+    """One node, and what it said last."""
+
+    def __init__(self, node: Node) -> None:
+        self.heard = Heard(node.target)
+        self.soon = threading.Event()
+        self.forgotten = False
+        self._node = node
+
+    def ask(self, order: str) -> None:
+        """Ask it."""
+        before = self.heard
+        try:
+            state = self._node.get("/state")
+            senders = None
+            if state["senders"] is not None:
+                senders = self._node.get("/senders", sort=order, limit=_SENDERS)
+        except OpenError as error:
+            gone = str(error).removeprefix(f"{before.target}: ")
+            self.heard = replace(before, gone=gone, times=before.times + 1)
+        else:
+            self.heard = Heard(before.target, state, senders, "", time.time(), before.times + 1)

@@ -1,0 +1,100 @@
+// What is wanted of the live messages: search, level, component, and fields as chips that can be removed.
+
+import { byId, el } from "./dom.js";
+import { mainEnd } from "./layout.js";
+import { nameOf, oneLine } from "./words.js";
+
+export class Filters {
+  /** `changed()` is called when something else is wanted, and before that `soon()` while somebody types. */
+  constructor(changed, soon) {
+    this.changed = changed;
+    this.fields = []; // ["service=shop", ...]
+    this.search = byId("search");
+    this.level = byId("level");
+    this.at = byId("at");
+    this.components = "";
+    let typing = 0;
+    this.search.addEventListener("input", () => {
+      soon();
+      clearTimeout(typing);
+      typing = setTimeout(changed, 300);
+    });
+    this.level.addEventListener("change", changed);
+    this.at.addEventListener("change", changed);
+    byId("field-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.addTyped();
+    });
+  }
+
+  /** As `/tail` is asked. */
+  query() {
+    return { at: this.at.value, level: this.level.value, field: this.fields, search: this.search.value.trim() };
+  }
+
+  get any() {
+    return Boolean(this.level.value || this.fields.length || this.search.value.trim());
+  }
+
+  addTyped() {
+    const input = byId("field-input");
+    const text = input.value.trim();
+    const path = text.slice(0, Math.max(0, text.indexOf("="))).trim();
+    input.setCustomValidity(path ? "" : "Write it as name=value, for example service=shop");
+    if (!input.reportValidity()) {
+      input.addEventListener("input", () => input.setCustomValidity(""), { once: true });
+      return;
+    }
+    input.value = "";
+    this.add(path, text.slice(text.indexOf("=") + 1).trim());
+  }
+
+  /** Want this field to have this value; instead of another value that was wanted of it. */
+  add(path, value) {
+    const word = `${path}=${value}`;
+    if (this.fields.includes(word)) return;
+    this.fields = [...this.fields.filter((one) => !one.startsWith(`${path}=`)), word];
+    this.show();
+    this.changed();
+  }
+
+  remove(word) {
+    this.fields = this.fields.filter((one) => one !== word);
+    this.show();
+    this.changed();
+    (byId("chips").querySelector("button") ?? byId("field-input")).focus();
+  }
+
+  show() {
+    const chips = this.fields.map((word) => {
+      const name = oneLine(word, 120);
+      const label = `Remove the filter ${name}`;
+      return el("li", {}, el("button", { type: "button", class: "chip", "aria-label": label, onclick: () => this.remove(word) }, `${name} \u00d7`));
+    });
+    byId("chips").replaceChildren(...chips);
+    byId("chips").hidden = !chips.length;
+  }
+
+  /** Offer these components to look at. */
+  offer(components) {
+    const ids = components.map((one) => [one.id, `${nameOf(one)}${one.label === one.id ? "" : ` (${oneLine(one.label, 60)})`}`]);
+    const seen = JSON.stringify(ids);
+    if (seen === this.components) return;
+    this.components = seen;
+    const { value } = this.at;
+    const options = ids.map(([id, words]) => el("option", { value: id }, words));
+    this.at.replaceChildren(...options);
+    this.at.value = ids.some(([id]) => id === value) ? value : mainEnd(components);
+    if (this.at.value !== value) this.changed();
+  }
+
+  /** What is asked for, in words. */
+  words() {
+    const parts = [];
+    if (this.level.value) parts.push(`at least ${this.level.value}`);
+    parts.push(...this.fields.map((word) => oneLine(word, 60)));
+    if (this.search.value.trim()) parts.push(`with \u201c${oneLine(this.search.value.trim(), 60)}\u201d`);
+    return parts.join(", ");
+  }
+}
+

@@ -1,0 +1,128 @@
+// The section with the last hour: what came in, went out and was lost, of the whole node or of one component.
+
+import { get } from "./api.js";
+import { Chart } from "./chart.js";
+import { byId, el, say } from "./dom.js";
+import { Past } from "./past.js";
+import { clock, count, nameOf, rate } from "./words.js";
+
+const EVERY = 5000;
+const NAMES = ["In", "Out", "Lost"];
+
+export class History {
+  constructor() {
+    this.past = new Past();
+    this.components = [];
+    this.offered = "";
+    this.timer = 0;
+    this.running = false;
+    this.steps = [];
+    const point = (index) => this.point(index);
+    this.rates = new Chart(byId("chart-rates"), { lines: [{ css: "in" }, { css: "out" }], height: 190, point });
+    this.lost = new Chart(byId("chart-lost"), { lines: [{ css: "lost", bars: true }], height: 96, point });
+    this.of = byId("history-of");
+    this.range = byId("history-range");
+    this.of.addEventListener("change", () => this.show());
+    this.range.addEventListener("change", () => this.show());
+    byId("history-table-box").addEventListener("toggle", () => this.table());
+  }
+
+  /** The chain's components have become these. */
+  offer(components) {
+    this.components = components;
+    const seen = JSON.stringify(components.map((one) => one.id));
+    if (seen === this.offered) return;
+    this.offered = seen;
+    const { value } = this.of;
+    const options = components.map((one) => el("option", { value: one.id }, nameOf(one)));
+    this.of.replaceChildren(el("option", { value: "" }, "the whole node"), ...options);
+    this.of.value = components.some((one) => one.id === value) ? value : "";
+  }
+
+  lookAt(id) {
+    this.of.value = id;
+    this.show();
+  }
+
+  forget() {
+    this.past.forget();
+    if (this.running) this.ask();
+  }
+
+  run(running) {
+    if (running === this.running) return;
+    this.running = running;
+    if (running) this.ask();
+    else clearTimeout(this.timer);
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    try {
+      this.past.add(await get("/history", { seconds: this.past.wanted() }, 15));
+      this.show();
+    } catch {
+      // the node is gone, which the connection tells
+    }
+    if (this.running) this.timer = setTimeout(() => this.ask(), EVERY);
+  }
+
+  /** What the three lines are made of. */
+  sources() {
+    const id = this.of.value;
+    if (id) return ["received", "passed", "lost"].map((name) => ({ name, ids: [id] }));
+    const main = this.components.filter((one) => !one.errors);
+    const of = (kind) => main.filter((one) => one.kind === kind).map((one) => one.id);
+    return [
+      { name: "received", ids: of("input") },
+      { name: "passed", ids: of("output") },
+      { name: "lost", ids: main.map((one) => one.id) },
+    ];
+  }
+
+  show() {
+    const seconds = Number(this.range.value);
+    const end = this.past.times.at(-1);
+    if (end === undefined) return;
+    const from = Math.max(end - seconds, Math.min(this.past.times[0], end - 60)); // a young node's history is short
+    this.steps = this.past.steps(end - from, this.sources());
+    const of = this.of.selectedOptions[0].textContent;
+    const only = (wanted) => this.steps.map((step) => ({ ...step, values: wanted.map((i) => step.values[i]) }));
+    this.rates.show(only([0, 1]), from, end, [`Messages a second in and out of ${of}`, this.words([0, 1])]);
+    this.lost.show(only([2]), from, end, [`Messages a second lost by ${of}`, this.words([2])]);
+    this.point(-1);
+    this.table();
+  }
+
+  /** The picture in words. */
+  words(lines) {
+    if (!this.steps.length) return "Nothing is known yet.";
+    const parts = lines.map((line) => {
+      const top = this.steps.reduce((best, step) => (step.values[line] > best.values[line] ? step : best));
+      const last = this.steps.at(-1);
+      return `${NAMES[line]}: now ${rate(last.values[line])}, at most ${rate(top.values[line])} at ${clock(top.to)}.`;
+    });
+    return `From ${clock(this.steps[0].from)} to ${clock(this.steps.at(-1).to)}. ${parts.join(" ")}`;
+  }
+
+  /** In words what was at the step that somebody points at, or now. */
+  point(index) {
+    this.rates.pointAt(index);
+    this.lost.pointAt(index);
+    const step = this.steps[index] ?? this.steps.at(-1);
+    if (!step) return;
+    const when = this.steps[index] ? clock(step.to) : "Now";
+    NAMES.forEach((name, line) => say(byId(`legend-${name.toLowerCase()}`), `${name} ${rate(step.values[line])}`));
+    say(byId("legend-when"), when);
+  }
+
+  /** The same for who cannot see the picture, when the table is open: newest first. */
+  table() {
+    if (!byId("history-table-box").open) return;
+    const seconds = Math.min(Number(this.range.value), this.past.times.at(-1) - this.past.times[0]);
+    const rows = this.past.steps(seconds, this.sources(), 12).reverse();
+    const cells = (step) => step.values.map((value) => el("td", {}, value < 10 ? rate(value) : `${count(value)}/s`));
+    const body = rows.map((step) => el("tr", {}, el("th", { scope: "row" }, `${clock(step.from)} to ${clock(step.to)}`), ...cells(step)));
+    byId("history-table").tBodies[0].replaceChildren(...body);
+  }
+}

@@ -1,0 +1,134 @@
+// Puts the parts of the page together: one connection to the node, and what each part does with its state.
+
+import { findToken, hasToken, useToken } from "./api.js";
+import { ChainSection } from "./chain.js";
+import { Connection } from "./connection.js";
+import { byId, say } from "./dom.js";
+import { Errors } from "./errors.js";
+import { History } from "./history.js";
+import { listen } from "./keys.js";
+import { Senders } from "./senders.js";
+import { Tail } from "./tail.js";
+import { showVitals } from "./vitals.js";
+import { clock, duration } from "./words.js";
+
+const HIDDEN = 30_000; // so long a page may be hidden before it leaves the node alone
+
+const tail = new Tail();
+const history = new History();
+const errors = new Errors();
+const senders = new Senders((name) => {
+  tail.filters.add("sender", name);
+  show("messages-section");
+});
+const chain = new ChainSection({
+  tail: (id) => {
+    tail.lookAt(id);
+    show("messages-section");
+  },
+  history: (id) => {
+    history.lookAt(id);
+    show("history-section");
+  },
+});
+let started = false; // a first state has come
+let restarted = "";
+
+function show(id) {
+  const section = byId(id);
+  section.scrollIntoView();
+  section.querySelector("h2").focus({ preventScroll: true });
+}
+
+/** Lead to what a sentence at the top is about. */
+function go(where) {
+  if (where === "senders" || where === "errors") {
+    show(`${where}-section`);
+    return;
+  }
+  if (where !== "chain") chain.choose(where);
+  show("chain-section");
+}
+
+function run(running) {
+  history.run(running);
+  senders.run(running);
+  tail.watch(running);
+}
+
+/** What is announced, and what changes too often to be. */
+function status(kind, text, more = "") {
+  byId("status").className = kind;
+  say(byId("status-words"), text);
+  say(byId("status-more"), more);
+}
+
+const connection = new Connection({
+  state(state, isNew) {
+    byId("token-form").hidden = true;
+    byId("console").hidden = false;
+    tail.filters.offer(state.components);
+    history.offer(state.components);
+    if (isNew) {
+      errors.forget();
+      history.forget();
+      if (started) {
+        restarted = ` It was started again at ${clock(state.started)}.`;
+        chain.choose("");
+        tail.restarted();
+      }
+    }
+    started = true;
+    status("live", `The node answers.${restarted}`);
+    showVitals(state, go);
+    chain.show(state);
+    errors.follow(state.errors);
+    byId("console").classList.remove("stale");
+    run(true);
+  },
+  gone(seconds) {
+    status("gone", "The node is gone, trying again.", seconds < 3 ? "" : `No answer for ${duration(seconds)}.`);
+    byId("console").classList.add("stale");
+  },
+  refused(sentence) {
+    status("gone", `The node refuses this page: ${sentence}`);
+  },
+  token() {
+    run(false);
+    status("gone", hasToken() ? "The node does not know this token." : "The node asks for a token.");
+    byId("console").hidden = true;
+    byId("token-form").hidden = false;
+    byId("token").focus();
+  },
+});
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useToken(byId("token").value);
+  byId("token").value = "";
+  connection.ask();
+});
+
+let leaving = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  const watch = (watched) => {
+    connection.watch(watched);
+    if (started) run(watched);
+  };
+  if (document.hidden) leaving = setTimeout(() => watch(false), HIDDEN);
+  else watch(true);
+});
+
+listen({
+  "/": () => byId("search").focus(),
+  p: () => tail.toggle(),
+});
+
+addEventListener("hashchange", () => {
+  if (!location.hash.startsWith("#token=")) return;
+  findToken();
+  connection.ask();
+});
+findToken();
+connection.ask();

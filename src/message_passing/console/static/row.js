@@ -1,0 +1,76 @@
+// One message in the list: a line, and when it is opened all that is in it.
+
+import { el } from "./dom.js";
+import { flat, from, level, text, traceback } from "./fields.js";
+import { clock, count, iso, oneLine, visible } from "./words.js";
+
+const LONG = 20_000; // characters of a text that are shown at first
+
+/** An element for the list. `choose(path, value)` is called when a field is clicked. */
+export function row({ time, message }, choose) {
+  const { name, weight } = level(message);
+  const summary = el(
+    "summary",
+    {},
+    el("time", { datetime: iso(time) }, clock(time, true)),
+    el("span", { class: `level ${weight}` }, oneLine(name, 12)),
+    el("span", { class: "from" }, oneLine(from(message), 80)),
+    el("span", { class: "text" }, oneLine(text(message))),
+  );
+  const details = el("details", {}, summary);
+  const fillOnce = () => {
+    if (details.open && details.children.length === 1) details.append(opened(message, choose));
+  };
+  details.addEventListener("toggle", fillOnce);
+  return el("li", { class: weight }, details);
+}
+
+/** All that is in a message: its traceback, its fields, and the whole of it as JSON. */
+function opened(message, choose) {
+  const whole = typeof message === "string" ? message : JSON.stringify(message, null, 2);
+  const trace = traceback(message);
+  const fields = flat(message);
+  return el(
+    "div",
+    { class: "opened" },
+    trace ? el("h3", {}, "Traceback") : null,
+    trace ? long(trace) : null,
+    fields.length ? el("h3", {}, "Fields: choose one to see only messages with the same") : null,
+    fields.length ? el("ul", { class: "fields" }, ...fields.map((pair) => field(pair, choose))) : null,
+    el("h3", {}, typeof message === "string" ? "Text: no JSON object" : "JSON"),
+    long(whole),
+    copyButton(whole),
+  );
+}
+
+function field([path, value], choose) {
+  const words = typeof value === "string" ? value : JSON.stringify(value);
+  const content = [el("b", {}, oneLine(path, 100)), " ", el("span", {}, oneLine(words, 200))];
+  return el("li", {}, el("button", { type: "button", class: "field", onclick: () => choose(path, words) }, ...content));
+}
+
+/** A text as it is, its beginning at first when it is long. */
+function long(text) {
+  const pre = el("pre", { tabindex: 0, role: "group", "aria-label": "Text, can be scrolled" }, visible(text.slice(0, LONG)));
+  if (text.length <= LONG) return pre;
+  const more = el("button", { type: "button" }, `Show the other ${count(text.length - LONG)} characters`);
+  more.addEventListener("click", () => {
+    pre.textContent = visible(text);
+    pre.focus();
+    more.remove();
+  });
+  return el("div", {}, pre, more);
+}
+
+function copyButton(text) {
+  const button = el("button", { type: "button" }, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "The browser does not allow copying here";
+    }
+  });
+  return button;
+}

@@ -1,0 +1,105 @@
+// The table of senders: who lost how much, and who is silent. The node sorts and searches; here is shown what it found.
+
+import { get, Refused } from "./api.js";
+import { byId, el, say } from "./dom.js";
+import { count, duration, iso, messages, percent, visible } from "./words.js";
+
+const EVERY = 2000;
+const MOST = 100;
+const DIRECTIONS = { lost: "descending", silent: "descending", received: "descending", name: "ascending" };
+
+export class Senders {
+  /** `choose(name)` is called when a sender's messages are wanted. */
+  constructor(choose) {
+    this.choose = choose;
+    this.sort = "lost";
+    this.timer = 0;
+    this.turn = 0;
+    this.running = false;
+    this.search = byId("sender-search");
+    let typing = 0;
+    this.search.addEventListener("input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => this.ask(), 250);
+    });
+    for (const button of byId("sender-table").querySelectorAll("button[data-sort]")) {
+      button.addEventListener("click", () => {
+        this.sort = button.dataset.sort;
+        this.mark();
+        this.ask();
+      });
+    }
+    this.mark();
+  }
+
+  mark() {
+    for (const button of byId("sender-table").querySelectorAll("button[data-sort]")) {
+      const { sort } = button.dataset;
+      const header = button.closest("th");
+      if (sort === this.sort) header.setAttribute("aria-sort", DIRECTIONS[sort]);
+      else header.removeAttribute("aria-sort");
+    }
+  }
+
+  /** Ask again and again, or no more. */
+  run(running) {
+    if (running === this.running) return;
+    this.running = running;
+    if (running) this.ask();
+    else clearTimeout(this.timer);
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    const turn = (this.turn += 1);
+    try {
+      const found = await get("/senders", { sort: this.sort, search: this.search.value.trim(), limit: MOST });
+      if (turn === this.turn) this.show(found);
+    } catch (error) {
+      if (error instanceof Refused && turn === this.turn) say(byId("sender-words"), error.message);
+      // otherwise the node is gone, which the connection tells
+    }
+    if (this.running && turn === this.turn) this.timer = setTimeout(() => this.ask(), EVERY);
+  }
+
+  show({ totals, matching, senders, time }) {
+    const none = totals === null;
+    byId("sender-none").hidden = !none;
+    byId("sender-some").hidden = none;
+    if (none) return;
+    const forgotten = totals.forgotten ? `, ${count(totals.forgotten)} forgotten` : "";
+    const unstamped = totals.unstamped ? ` ${messages(totals.unstamped)} had no stamp, so nobody knows what is missing there.` : "";
+    const shown = senders.length < matching ? `The first ${count(senders.length)} of ${count(matching)}` : `${count(matching)}`;
+    say(
+      byId("sender-words"),
+      `${shown} senders; of all: ${count(totals.received)} received, ${count(totals.lost)} lost on the way, ${count(totals.silent)} silent${forgotten}.${unstamped}`,
+    );
+    const body = byId("sender-table").tBodies[0];
+    while (body.rows.length > senders.length) body.lastElementChild.remove();
+    while (body.rows.length < senders.length) body.append(this.row());
+    senders.forEach((one, i) => fillRow(body.rows[i], one, time));
+  }
+
+  row() {
+    const button = el("button", { type: "button", class: "link", onclick: () => this.choose(button.closest("tr").dataset.name) });
+    return el("tr", {}, el("th", { scope: "row" }, button), ...Array.from({ length: 7 }, () => el("td")));
+  }
+}
+
+function fillRow(row, one, now) {
+  row.dataset.name = one.name;
+  const [name, received, lost, seen, late, duplicated, restarted, before] = row.cells;
+  const button = name.firstElementChild;
+  say(button, visible(one.name));
+  button.setAttribute("title", "Show its messages");
+  say(received, count(one.received));
+  const share = one.lost ? ` (${percent(one.lost / (one.lost + one.received))})` : "";
+  say(lost, one.lost ? `\u25b2 ${count(one.lost)}${share}` : "0");
+  lost.className = one.lost ? "bad" : "";
+  say(seen, `${duration(now - one.seen)} ago`);
+  seen.setAttribute("title", iso(one.seen));
+  say(late, count(one.late));
+  say(duplicated, count(one.duplicated));
+  say(restarted, count(one.restarted));
+  say(before, count(one.before));
+}

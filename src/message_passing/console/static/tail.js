@@ -1,0 +1,164 @@
+// The section with live messages: newest first, held still while somebody reads, and honest about what it does not show.
+
+import { byId, el, say } from "./dom.js";
+import { Filters } from "./filters.js";
+import { row } from "./row.js";
+import { LIMIT, Stream, tooMuch } from "./stream.js";
+import { count, messages } from "./words.js";
+
+export class Tail {
+  constructor() {
+    this.list = byId("messages");
+    this.button = byId("pause");
+    this.paused = false;
+    this.reading = false; // held because the list has the focus
+    this.frame = 0;
+    this.sizes = []; // of the messages in the list, newest first
+    this.size = 0;
+    this.shown = this.unsent = this.meanwhile = 0;
+    this.seconds = []; // [shown, not shown] of the last seconds
+    this.filters = new Filters(() => this.follow(), () => this.busy(true));
+    this.stream = new Stream({ changed: () => this.later(), opened: () => this.tell(""), trouble: (text) => this.tell(text) });
+    this.button.addEventListener("click", () => this.toggle());
+    byId("clear").addEventListener("click", () => this.clear());
+    this.list.addEventListener("focusin", () => this.hold(true));
+    this.list.addEventListener("focusout", (event) => this.hold(this.list.contains(event.relatedTarget)));
+    this.list.addEventListener("toggle", () => this.hold(this.list.contains(document.activeElement)), true);
+    setInterval(() => this.count(), 1000);
+  }
+
+  /** Ask for what the filters want; what was shown of other wishes goes. */
+  follow() {
+    this.clear();
+    this.paused = this.reading = false;
+    this.mark();
+    this.busy(true);
+    this.stream.follow(this.filters.query());
+  }
+
+  /** Whether what is shown is not yet what is asked for. */
+  busy(yes) {
+    this.list.setAttribute("aria-busy", String(yes));
+  }
+
+  /** Show what this component is given. */
+  lookAt(id) {
+    this.filters.at.value = id;
+    this.follow();
+  }
+
+  /** The node was started again: say so between its messages, and go on. */
+  restarted() {
+    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node was started again")], [0]);
+    this.stream.follow(this.filters.query());
+  }
+
+  watch(watched) {
+    if (!watched) this.stream.stop();
+    else if (!this.stream.running) this.stream.follow(this.filters.query());
+  }
+
+  toggle() {
+    const still = this.paused || this.reading;
+    this.paused = !still;
+    this.reading = false;
+    if (still && this.list.contains(document.activeElement)) this.button.focus();
+    this.mark();
+    this.later();
+  }
+
+  /** Nothing moves under somebody's hands; it goes on when the focus leaves and no message is open. */
+  hold(here) {
+    this.reading = !this.paused && (here || this.list.querySelector("details[open]") !== null);
+    this.mark();
+    this.later();
+  }
+
+  clear() {
+    this.list.replaceChildren();
+    this.sizes = [];
+    this.size = this.shown = this.unsent = this.meanwhile = 0;
+    this.stream.taken();
+    this.seconds = [];
+    this.count();
+  }
+
+  mark() {
+    const still = this.paused || this.reading;
+    this.button.setAttribute("aria-pressed", String(still));
+    say(this.button, still ? "Go on" : "Pause");
+    this.list.classList.toggle("still", still);
+    if (!still) this.meanwhile = 0;
+    this.words();
+  }
+
+  /** Show what has come with the next frame: once, however much comes until then. */
+  later() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    if (this.paused || this.reading) return; // the stream keeps the newest, and counts
+    const { waiting, came, missed } = this.stream.taken();
+    const choose = (path, value) => this.filters.add(path, value);
+    this.insert(waiting.map((one) => row(one, choose)).reverse(), waiting.map((one) => one.size).reverse());
+    this.book(waiting.length, missed + came - waiting.length);
+  }
+
+  insert(rows, sizes) {
+    if (!rows.length) return;
+    this.list.prepend(...rows);
+    this.sizes.unshift(...sizes);
+    this.size += sizes.reduce((a, b) => a + b, 0);
+    while (tooMuch(this.sizes.length, this.size)) {
+      this.size -= this.sizes.pop();
+      this.list.lastElementChild.remove();
+    }
+    byId("messages-none").hidden = true;
+  }
+
+  book(shown, unsent) {
+    this.shown += shown;
+    this.unsent += unsent;
+    this.now = [(this.now?.[0] ?? 0) + shown, (this.now?.[1] ?? 0) + unsent];
+  }
+
+  /** Once a second: what came in the last seconds, in words. */
+  count() {
+    if (this.paused || this.reading) {
+      const { came, missed } = this.stream;
+      this.meanwhile = came + missed;
+    }
+    this.seconds = [...this.seconds, this.now ?? [0, 0]].slice(-3);
+    this.now = null;
+    byId("messages-none").hidden = this.list.children.length > 0;
+    this.words();
+  }
+
+  words() {
+    const seconds = this.seconds.length || 1;
+    const [shown, unsent] = this.seconds.reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0]).map((sum) => sum / seconds);
+    const wanted = this.filters.words();
+    let text;
+    if (this.paused || this.reading) {
+      text = `${this.paused ? "Paused" : "Held while you read"}. ${messages(this.meanwhile)} came meanwhile.`;
+    } else if (unsent >= 1) {
+      text = `Shows ${count(shown)} of about ${count(shown + unsent)} messages a second: at most ${LIMIT}. Not shown so far: ${count(this.unsent)}.`;
+    } else {
+      text = `Shows all: ${count(shown)} a second.${this.unsent ? ` Not shown before: ${count(this.unsent)}.` : ""}`;
+    }
+    say(byId("tail-words"), `${text} Since the beginning: ${count(this.shown)} shown.`);
+    say(byId("messages-none"), wanted ? `No message yet that is ${wanted}.` : "No message yet.");
+  }
+
+  /** What is wrong with the stream; "" when it is well. */
+  tell(text) {
+    const element = byId("tail-state");
+    element.hidden = !text;
+    say(element, text);
+    this.busy(false);
+  }
+}

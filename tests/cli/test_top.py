@@ -1,0 +1,173 @@
+"""The command `message-passing top`, with real nodes, in a real terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import termios
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from commands import finished
+from message_passing.cli import top
+from message_passing.testing import wait_for
+from nodes import Node, node, part
+from terminal import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nodes are looked for in a folder of the test's own."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+@contextmanager
+def watched(folder: Path, control: str = "") -> Iterator[Node]:
+    """A node that follows senders and has something to lose."""
+    words = [*part("input", "STDIN"), "--filter", "Follow", *part("output", "Null")]
+    with node(*words, "--control", *([control] if control else [])) as one:
+        path = folder / (control or f"message-passing/{one.process.pid}.sock")
+        wait_for(path.exists, timeout=20)
+        yield one
+
+
+def test_once_shows_all_nodes_that_are_found(folder: Path) -> None:
+    """In a pipe, without colours: rates, failures, and who lost what."""
+    with watched(folder) as first, watched(folder) as second:
+        lines = [{"sender": "web-1:1:ab", "sequence": number} for number in (1, 2, 5)]
+        first.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines) + b"no json\n")
+        wait_for(lambda: b'"lost":2' in _state(first), timeout=20)
+        done = finished("top", "--once")
+        assert (done.status, done.err) == (0, "")
+        text = done.out.decode()
+        assert "2 nodes" in text
+        assert f" {first.process.pid}  ready" in text
+        assert f" {second.process.pid}  ready" in text
+        assert "2 lost (40.0%)" in text
+        assert "web-1:1:ab" in text
+        assert "JSON decoder: DecodingError" in text
+        assert "\x1b" not in text
+        assert "0%" in text, "the shares of the chain's time are known by then"
+
+
+def _state(one: Node) -> bytes:
+    return finished("top", str(one.process.pid), "--once", "--json").out.replace(b'": ', b'":')
+
+
+def test_states_as_json(folder: Path) -> None:
+    """One line for each node, also for one that does not answer; the status says so."""
+    with watched(folder) as one:
+        pid = str(one.process.pid)
+        done = finished("top", "--json", "--once", pid, str(folder / "none.sock"))
+        assert done.status == 1
+        good, bad = map(json.loads, done.out.splitlines())
+        assert (good["target"], good["pid"]) == (pid, one.process.pid)
+        assert [component["id"] for component in good["components"]][:2] == ["input", "decoder"]
+        assert bad == {"target": str(folder / "none.sock"), "error": _NONE}
+
+
+_NONE = "there is no such control socket; a running node is a process id, the path of a control socket, or http://host:port"
+
+
+def test_json_goes_on_until_its_reader_has_enough(folder: Path) -> None:
+    """And ends quietly with it."""
+    with watched(folder), node("top", "--json", "--interval", "0.1") as one:
+        assert one.process.stdout
+        pids = {json.loads(one.process.stdout.readline())["pid"] for _ in range(3)}
+        assert len(pids) == 1
+        one.process.stdout.close()
+        assert one.process.wait(timeout=20) == 0
+        assert one.process.stderr
+        assert one.process.stderr.read() == b""
+
+
+def test_no_node_and_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are said."""
+    done = finished("top", "--once")
+    assert done.status == 1
+    assert "no node of this user is running with --control" in done.err
+    assert finished("top").status == 2
+    assert top.main(["tcp://h:1"]) == 2
+    assert "is a ZeroMQ endpoint: a running node is" in capsys.readouterr().err
+    assert top.main(["--interval", "0"]) == 2
+
+
+def test_live_in_a_terminal(folder: Path) -> None:
+    """It draws, obeys its keys and the terminal's size, shows a node that goes and comes back, and tidies up."""
+    control = "node.sock"
+    path = str(folder / control)
+    with terminal("top", path, "--interval", "0.1") as screen:
+        before = screen.attributes()
+        screen.shows(b"there is no such control")
+        assert b"\x1b[?1049h" in screen.text
+        with watched(folder, path) as one:
+            screen.shows(f" {one.process.pid}".encode())
+            screen.shows(b"sort senders (lost)")
+            assert _echoes(before)
+            assert not _echoes(screen.attributes())
+            screen.type(b"s")
+            screen.shows(b"sort senders (silent)")
+            _sends(one)
+            screen.shows(b"web-1:1:ab")
+            screen.type(b"p")
+            screen.shows(b"PAUSED")
+            mark = len(screen.read())
+            screen.resize(40, 10)
+            screen.shows(b"message-passing top", since=mark)
+            frame = screen.read()[mark:]
+            assert max(len(line) for line in _rows(frame)) <= 40
+            screen.type(b"p")
+            mark = len(screen.read())
+            screen.shows(b"ready", since=mark)
+        screen.resize(80, 24)
+        screen.shows(b"gone for")
+        with watched(folder, path) as again:
+            screen.shows(f" {again.process.pid}".encode())
+        screen.type(b"q")
+        assert screen.ended() == 0
+        assert screen.attributes() == before
+        assert screen.text.rstrip().endswith((b"\x1b[?1049l", b"\x1b[?25h"))
+
+
+def _sends(one: Node) -> None:
+    one.write(b'{"sender":"web-1:1:ab","sequence":1}\n')
+
+
+def _echoes(attributes: list[Any]) -> bool:
+    return bool(attributes[3] & termios.ECHO)
+
+
+def _rows(frame: bytes) -> list[str]:
+    """The rows of what was drawn, without its colours."""
+    text = frame.decode("utf-8", "replace")
+    rows = []
+    for row in text.replace("\x1b[H", "\n").splitlines():
+        plain, inside = "", False
+        for character in row:
+            if character == "\x1b":
+                inside = True
+            elif not inside:
+                plain += character
+            elif character.isalpha():
+                inside = False
+        rows.append(plain.rstrip("\r"))
+    return rows
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_leave_the_terminal_as_it_was(number: int) -> None:
+    """Whoever ends it finds his shell as before."""
+    with terminal("top", "--interval", "0.1") as screen:
+        before = screen.attributes()
+        screen.shows(b"no node of this user")
+        screen.process.send_signal(number)
+        assert screen.ended() == 0
+        assert screen.attributes() == before
+        assert b"\x1b[?1049l" in screen.text

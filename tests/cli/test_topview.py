@@ -1,0 +1,246 @@
+"""What `message-passing top` draws, of states that are given: no terminal is needed."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from message_passing.cli.topview import count, frame
+from message_passing.cli.watching import Heard
+
+NOW = 1_764_000_000.0
+
+
+def component(name: str, **more: Any) -> dict[str, Any]:
+    """One as `GET /state` has it."""
+    return {
+        "id": name,
+        "label": f"{name} label",
+        "kind": "filter",
+        "errors": False,
+        "outputs": [],
+        "received": 10,
+        "passed": 10,
+        "filtered": 0,
+        "dropped": {},
+        "failed": 0,
+        "held": 0,
+        "capacity": None,
+        "in_rate": 12.0,
+        "out_rate": 11.5,
+        "lost_rate": 0.0,
+        "busy": None,
+        "endpoints": [],
+        "notes": [],
+        **more,
+    }
+
+
+def state(*components: Any, **more: Any) -> dict[str, Any]:
+    """A node's state."""
+    return {
+        "title": "message-passing",
+        "version": "0.9",
+        "host": "web-1",
+        "pid": 123,
+        "started": NOW - 3600,
+        "time": NOW,
+        "ready": True,
+        "stopping": False,
+        "process": {"cpu": 0.83, "cpu_seconds": 1, "memory": 34_000_000, "descriptors": 1, "threads": 4},
+        "lag": 0.002,
+        "components": list(components),
+        "senders": None,
+        "workers": [],
+        "errors": {"count": 0, "last": None},
+        **more,
+    }
+
+
+def drawn(*nodes: Heard, width: int = 80, colours: bool = False, **more: Any) -> str:
+    """The picture as text."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+        highlight=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    console.print(frame(nodes, now=NOW, **more))
+    return out.getvalue()
+
+
+def line(text: str, beginning: str) -> str:
+    """The line that begins so."""
+    return next(one for one in text.splitlines() if one.strip().startswith(beginning))
+
+
+def test_a_node_in_24_lines_of_80_columns() -> None:
+    """What an operator asks first fits on the smallest terminal."""
+    totals = {
+        "received": 990,
+        "lost": 10,
+        "duplicated": 1,
+        "late": 2,
+        "restarted": 3,
+        "senders": 3,
+        "silent": 1,
+    }
+    senders = [
+        {"name": f"web-{number}:1:ab", "lost": 5, "received": 100, "seen": NOW - 3} for number in range(5)
+    ]
+    node = Heard(
+        "123",
+        state(
+            component("input", kind="input", notes=["a key was refused"]),
+            component("decoder", failed=7, lost_rate=1.0, busy=0.93),
+            component(
+                "output", held=8000, capacity=10_000, dropped={"queue full": 3, "too big": 40}, lost_rate=2.5
+            ),
+            component("error", errors=True, received=0),
+            senders=totals,
+            workers=[{"number": 1, "pid": 9, "ready": True, "outstanding": 12}],
+            errors={
+                "count": 7,
+                "last": {
+                    "time": NOW - 90,
+                    "component": "decoder",
+                    "error": "DecodingError: malformed",
+                    "message": "",
+                },
+            },
+        ),
+        {"senders": senders},
+        since=NOW,
+    )
+    text = drawn(node)
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "1 node" in lines[0]
+    heading = line(text, "web-1 123")
+    assert heading.startswith(
+        "web-1 123  ready  lag 2 ms  cpu 83%  mem 34.0 MB  message-passing 0.9, up 60 min"
+    )
+    assert line(text, "input").split() == ["input", "12", "11.5", "-", "-", "-", "-"]
+    assert line(text, "decoder").split() == ["decoder", "12", "11.5", "-", "93%", "-", "-", "7"]
+    assert line(text, "output").split() == ["output", "12", "11.5", "8.0k/10.0k", "80%", "-", "43", "-"]
+    assert line(text, "dropped by output") == " dropped by output: too big 40, queue full 3 (2.5/s now)"
+    assert line(text, "slowest") == " slowest: decoder takes 93% of the chain's time"
+    assert line(text, "workers") == " workers: 1 of 1 ready, messages at each: 12"
+    assert line(text, "senders: 3 known, 1 silent, 10 lost (1.0%)")
+    assert line(text, "web-4:1:ab").split() == ["web-4:1:ab", "5", "100", "3", "s"]
+    assert line(
+        text, "last of 7 errors"
+    ) == " last of 7 errors, 90 s ago: decoder: DecodingError: malformed".replace("90 s", "2 min")
+    assert line(text, "input: a key was refused")
+    assert "error" not in [one.split()[0] for one in lines if one.split()], "nothing went through it"
+
+
+def test_what_is_bad_is_red_and_what_fills_is_yellow() -> None:
+    """Colours only add to what is written."""
+    node = Heard(
+        "1",
+        state(
+            component("a", held=85, capacity=100),
+            component("b", held=60, capacity=100),
+            component("c", held=5, capacity=100),
+            component("d", failed=1),
+            lag=None,
+        ),
+    )
+    text = drawn(node, colours=True)
+    assert "\x1b[1;31m85/100  85%" in text
+    assert "\x1b[33m60/100  60%" in text
+    assert "5/100   5%" in text
+    assert "\x1b[31m5/100" not in text
+    assert "\x1b[33m     1\x1b" in text
+    assert "\x1b[1;31m  chain busy for more than 1 s" in text
+
+
+def test_nodes_that_are_gone_asked_or_not_there() -> None:
+    """Each is shown as what it is."""
+    text = drawn(
+        Heard("4711", state(), gone="there is no process with this id", since=NOW - 30),
+        Heard("/run/x.sock", gone="refused"),
+        Heard("4712"),
+    )
+    assert "3 nodes" in text
+    assert line(text, "4711") == "4711  gone for 30 s: there is no process with this id"
+    assert line(text, "/run/x.sock") == "/run/x.sock  gone: refused"
+    assert line(text, "4712") == "4712  is asked"
+    assert "no node of this user is running with --control" in drawn(width=100)
+
+
+@pytest.mark.parametrize(("more", "told"), [({"stopping": True}, "ending"), ({"ready": False}, "not ready")])
+def test_a_node_that_is_not_ready(more: dict[str, Any], told: str) -> None:
+    """It ends, or has not begun."""
+    assert f"  {told}  " in drawn(Heard("1", state(**more)))
+
+
+def test_what_a_node_says_is_no_order_to_the_terminal() -> None:
+    """Names of senders and errors come from strangers, also as rich's own markup."""
+    hostile = "\x1b[2J[bold]\n\x07"
+    node = Heard(
+        "1",
+        state(
+            component("input", dropped={hostile: 1}, notes=[hostile]),
+            host=hostile,
+            errors={"count": 1, "last": {"time": NOW, "component": hostile, "error": hostile}},
+            senders={
+                "received": 1,
+                "lost": 0,
+                "duplicated": 0,
+                "late": 0,
+                "restarted": 0,
+                "senders": 1,
+                "silent": 0,
+            },
+        ),
+        {"senders": [{"name": hostile, "lost": 0, "received": 1, "seen": NOW}]},
+    )
+    text = drawn(node, width=120)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert text.count("\\e[2J[bold]\\n\\x07") >= 5
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 200])
+def test_it_fits_whatever_the_width(width: int) -> None:
+    """Lines are cut and never wrapped, so that nothing scrolls."""
+    long = component("a_component_with_quite_a_long_name_indeed", dropped={"for a reason that is long": 10})
+    text = drawn(Heard("1", state(long)), width=width)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_keys_and_pause_are_told() -> None:
+    """As far as there is a keyboard."""
+    assert "PAUSED" in drawn(paused=True)
+    assert "s sort senders (silent)" in drawn(order="silent")
+    assert "quit" not in drawn(keys=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (7.0, "7"),
+        (7.25, "7.2"),
+        (999, "999"),
+        (999.6, "1.0k"),
+        (12_345, "12.3k"),
+        (456_789, "457k"),
+        (12e6, "12.0M"),
+        (3e9, "3.0G"),
+        (5e13, "50.0T"),
+    ],
+)
+def test_numbers_are_short(number: float, text: str) -> None:
+    """Five characters are enough for any rate."""
+    assert count(number) == text

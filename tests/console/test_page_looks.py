@@ -1,0 +1,252 @@
+"""How the page looks and is used in a browser: keyboard, phone, light and dark, axe, and the guide's pictures."""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from documents import ROOT
+from pages import Look, Site, looking
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    from playwright.sync_api import Browser, Page, ViewportSize
+
+PICTURES: dict[Literal["light", "dark"], Path] = {
+    "light": ROOT / "docs" / "console.png",
+    "dark": ROOT / "docs" / "console-dark.png",
+}
+LARGEST_PICTURE = 400_000
+REGIONS = ("At a glance", "Chain", "Live messages", "History", "Senders", "Errors")
+
+NUMBER = """
+() => [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
+    .filter(one => one.checkVisibility() && !one.disabled && !one.matches(".skip"))
+    .map((one, i) => {
+        one.dataset.number = i;
+        return `${i} ${one.id || one.textContent.trim()}`;
+    })
+"""
+"""Number all that can be used, and tell what they are."""
+
+FOCUSED = """
+() => {
+    const one = document.activeElement;
+    const seen = ["", "::after"].some(part => getComputedStyle(one, part).outlineStyle !== "none");
+    return [Number(one.dataset.number ?? -1), seen, one === document.body];
+}
+"""
+"""The number of what has the focus, and whether that can be seen."""
+
+TRACEBACK = (
+    "Traceback (most recent call last):\n  File \"shop/orders.py\", line 10, in pay\nKeyError: 'price'\n"
+)
+
+
+class Applications:
+    """Three applications that log to a site; one of them loses some on the way."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._chances = random.Random(1)  # noqa: S311 - the same each time, and no secret
+        self._numbers = Counter[str]()
+        self._count = 0
+
+    def log(self, count: int) -> None:
+        """So many messages: a warning here and there, and errors with a traceback."""
+        for _ in range(count):
+            self._count += 1
+            name = self._chances.choice(["web-1", "web-2", "billing"])
+            self._numbers[name] += 1
+            if name != "web-2" or self._numbers[name] % 40 != 7:
+                self._site.send(self._message(name, self._count))
+
+    def _message(self, name: str, number: int) -> dict[str, Any]:
+        message: dict[str, Any] = {
+            "level": "INFO",
+            "message": f"order {number} paid by {self._chances.choice(['card', 'invoice', 'voucher'])}",
+            "service": name,
+            "sender": f"{name}:{2000 + len(name)}:18f3a2",
+            "sequence": self._numbers[name],
+            "extra": {"order": number},
+        }
+        if number % 97 == 0:
+            error = {"type": "KeyError", "traceback": TRACEBACK}
+            return message | {"level": "ERROR", "message": f"order {number} has no price", "exception": error}
+        if number % 23 == 0:
+            return message | {"level": "WARNING", "message": f"order {number} waits for stock"}
+        return message
+
+    def pour(self, seconds: float) -> None:
+        """Log for some time, more and less, with some broken messages: there is a history to be seen."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.log(12 + int(16 * abs((left % 40) / 20 - 1)))
+            if 30 < left % 50 < 33:
+                self._site.send(b'{"level":"INFO","message":"cut off')
+            time.sleep(0.1)
+
+
+def walk(page: Page) -> list[int]:
+    """The numbers of what the Tab key leads to, from the top to the end, each with its focus to be seen."""
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    reached: list[int] = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        number, seen, ended = page.evaluate(FOCUSED)
+        if ended or number in reached:
+            break
+        assert seen, f"the focus on {number} cannot be seen"
+        reached.append(number)
+    return reached
+
+
+def test_everything_is_reached_with_the_keyboard(look: Look, site: Site) -> None:
+    """In the order of the page, with the focus always to be seen; and what a mouse does, keys do."""
+    page = look.open(site.url)
+    Applications(site).log(12)
+    site.send(b"broken")
+    expect(page.locator("#sender-table tbody tr").nth(2)).to_be_visible()
+    expect(page.locator("#error-list li").first).to_be_visible()
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_text("Go on")
+    there = page.evaluate(NUMBER)
+    reached = walk(page)
+    assert [name for number, name in enumerate(there) if number not in reached] == []
+    ordered = [number for number in reached if number >= 0]
+    assert ordered == sorted(ordered)
+
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.type("p/p")
+    expect(page.locator("#search")).to_have_value("p/p")
+    page.keyboard.press("Escape")
+    expect(page.locator("#search")).not_to_be_focused()
+    page.locator("#search").fill("")
+    page.locator("#clear").focus()
+    page.keyboard.press("Enter")
+
+    page.get_by_role("button", name="decoder", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#details-title")).to_have_text("decoder")
+    page.locator("#details-tail").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#at")).to_have_value("decoder")
+
+    page.locator("#keys-on").focus()
+    page.keyboard.press("Space")
+    page.locator("#pause").focus()
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_text("Pause")
+    page.locator("#keys-on").check()
+
+
+@pytest.mark.parametrize("width", [360, 320])
+def test_on_a_phone_nothing_sticks_out(browser: Browser, site: Site, width: int) -> None:
+    """The chain goes downwards, and the page does not scroll sideways, whatever is shown in it."""
+    with looking(
+        browser, site.url, viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True
+    ) as look:
+        page = look.open(site.url)
+        site.send(
+            {"level": "ERROR", "message": "x" * 300, "y" * 200: "z" * 200, "sender": "w" * 120, "sequence": 1}
+        )
+        expect(page.locator("#messages li").first).to_be_visible()
+        page.locator("#messages summary").first.tap()
+        expect(page.locator("#messages pre").first).to_be_visible()
+        page.get_by_role("button", name="split", exact=True).tap()
+        expect(page.locator("#details")).to_be_visible()
+        expect(page.locator("#sender-table tbody tr").first).to_be_visible()
+        page.get_by_text("The same as a table").tap()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate("visualViewport.scale") == 1
+        tops = [
+            page.locator(".card", has=page.get_by_role("button", name=name, exact=True)).evaluate(
+                "one => one.offsetTop"
+            )
+            for name in ("applications", "decoder", "follow", "split", "everything")
+        ]
+        assert tops == sorted(set(tops))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_is_accessible(browser: Browser, site: Site, theme: Literal["light", "dark"]) -> None:
+    """With axe nothing is found, with everything open that can be opened, in either theme."""
+    with looking(browser, site.url, color_scheme=theme, reduced_motion="reduce") as look:
+        page = look.open(site.url)
+        Applications(site).log(150)
+        site.send(b"broken")
+        expect(page.locator("#error-list li").first).to_be_visible()
+        expect(page.locator("#sender-table tbody tr").nth(2)).to_be_visible()
+        expect(page.locator("#history-section path.line").first).to_be_attached()
+        page.locator("#messages summary", has=page.get_by_text("has no price")).first.click()
+        page.locator("#messages .field").first.click()
+        site.send(
+            {"level": "ERROR", "message": "once more", "sender": "billing:2007:18f3a2", "sequence": 151}
+        )
+        page.get_by_role("button", name="alarms", exact=True).click()
+        page.get_by_text("The same as a table").click()
+        expect(page.locator("#details")).to_be_visible()
+        results = Axe().run(page)
+        assert results.response["violations"] == [], results.generate_report()
+        assert len(results.response["passes"]) > 20
+
+
+def test_the_form_for_the_token_is_accessible(browser: Browser, tmp_path: Path) -> None:
+    """It is all that is shown then."""
+    site = Site(tmp_path, token="open-sesame")
+    with site, site.running(), looking(browser, site.url, unanswered=True) as look:
+        look.page.goto(site.url)
+        expect(look.page.get_by_label("Token")).to_be_visible()
+        results = Axe().run(look.page)
+        assert results.response["violations"] == [], results.generate_report()
+
+
+def test_light_and_dark_are_the_reader_s(browser: Browser, site: Site) -> None:
+    """It follows the system, also when that changes, and moves nothing where motion is not wanted."""
+
+    def brightness(page: Page) -> int:
+        colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(one) for one in colour.removeprefix("rgb(").removesuffix(")").split(","))
+
+    with looking(browser, site.url, color_scheme="light") as look:
+        page = look.open(site.url)
+        assert brightness(page) > 3 * 200
+        page.emulate_media(color_scheme="dark")
+        assert brightness(page) < 3 * 50
+        page.emulate_media(reduced_motion="reduce")
+        assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+        assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_pictures_in_the_guide(browser: Browser, tmp_path: Path) -> None:
+    """UPDATE_SCREENSHOTS=1 takes them anew; else they are there, and the page has what they show."""
+    size: ViewportSize = {"width": 1280, "height": 1900}
+    site = Site(tmp_path, hwm=150)
+    with site, site.running(), looking(browser, site.url, viewport=size) as look:
+        page = look.open(site.url)
+        applications = Applications(site)
+        applications.log(200)
+        for name in REGIONS:
+            expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
+        expect(page.locator("#messages li").first).to_be_visible()
+        if os.environ.get("UPDATE_SCREENSHOTS"):
+            applications.pour(75)
+            for theme, picture in PICTURES.items():
+                page.emulate_media(color_scheme=theme)
+                page.screenshot(path=picture)
+    for picture in PICTURES.values():
+        data = picture.read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert struct.unpack(">II", data[16:24]) == (size["width"], size["height"])
+        assert len(data) < LARGEST_PICTURE
