@@ -11,6 +11,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from message_passing.console.client import Node as RunningNode
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ def wait_for_port(port: int) -> None:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     wait_for(listens, timeout=20)
+
+
+def wait_for_control(path: Path) -> None:
+    """Wait until a node answers on its control socket: the file is there a moment before."""
+    wait_for(RunningNode(str(path)).alive, timeout=20)
 
 
 def lines(path: Path) -> list[bytes]:

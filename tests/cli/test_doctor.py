@@ -16,7 +16,7 @@ from commands import finished
 from message_passing.cli import doctor, keys
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
-from nodes import lines, node, part, wait_for_port
+from nodes import lines, node, part, wait_for_control, wait_for_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def examined(capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs the command, and reads its JSON."""
 
     def examine(*words: str) -> Found:
-        status = doctor.main([*words, "--json", "--timeout", "1"])
+        status = doctor.main([*words, "--json", "--timeout", "2"])
         return Found(capsys.readouterr().out, status)
 
     return examine
@@ -78,7 +78,7 @@ def aggregator(tmp_path: Path, *more: str, **options: Any) -> Iterator[tuple[str
 def test_all_is_well_and_the_canary_comes_out_of_a_node_that_is_found(tmp_path: Path, examined: Any) -> None:
     """From the endpoint to the aggregator's output, with what that has counted."""
     with aggregator(tmp_path, "--control") as (endpoint, one):
-        wait_for((tmp_path / "message-passing" / f"{one.process.pid}.sock").exists, timeout=20)
+        wait_for_control(tmp_path / "message-passing" / f"{one.process.pid}.sock")
         found = examined(endpoint)
         assert found.status == 0, found.steps
         assert found.names == [
@@ -114,7 +114,7 @@ def test_what_is_seen_for_people(tmp_path: Path) -> None:
 def test_a_filter_that_removes_it_is_told_from_a_way_that_loses_it(tmp_path: Path, examined: Any) -> None:
     """It has come in, and not out."""
     with aggregator(tmp_path, "--filter", "All", "--control", str(tmp_path / "c.sock")) as (endpoint, _):
-        wait_for((tmp_path / "c.sock").exists, timeout=20)
+        wait_for_control(tmp_path / "c.sock")
         found = examined(endpoint, "--node", str(tmp_path / "c.sock"))
         assert found.status == 1
         assert "has come into the node, and not out" in found.text("arrival")
@@ -129,7 +129,7 @@ def test_a_node_that_does_not_listen_there_is_the_users_mistake(
         node(*part("input", "STDIN"), *part("output", "Null"), "--control", str(control)),
         aggregator(tmp_path) as (endpoint, _),
     ):
-        wait_for(control.exists, timeout=20)
+        wait_for_control(control)
         assert doctor.main([endpoint, "--node", str(control)]) == 2
         assert f"does not listen at {endpoint}: it has no ZeroMQ input" in capsys.readouterr().err
 
@@ -170,7 +170,7 @@ def test_a_port_that_swallows_everything(examined: Any) -> None:
         for other in others:
             other.close()
     assert found.last[0] == "connect"
-    assert "does not answer within 1 seconds" in found.last[2]
+    assert "does not answer within 2 seconds" in found.last[2]
     assert "firewall" in found.last[3]
 
 

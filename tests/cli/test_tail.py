@@ -15,7 +15,7 @@ from commands import finished
 from message_passing.cli import keys, tail
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
-from nodes import OURS, Node, node, part, wait_for_port
+from nodes import OURS, Node, node, part, wait_for_control, wait_for_port
 from terminal import terminal
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def watched(tmp_path: Path, *more: str) -> Iterator[Node]:
     control = tmp_path / "node.sock"
     words = [*part("input", "STDIN"), *part("output", "File", filename=str(tmp_path / "out"))]
     with node(*words, "--control", str(control), *more) as one:
-        wait_for(control.exists, timeout=20)
+        wait_for_control(control)
         yield one
 
 

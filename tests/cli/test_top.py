@@ -13,7 +13,7 @@ import pytest
 from commands import finished
 from message_passing.cli import top
 from message_passing.testing import wait_for
-from nodes import Node, node, part
+from nodes import Node, node, part, wait_for_control
 from terminal import terminal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def watched(folder: Path, control: str = "") -> Iterator[Node]:
     words = [*part("input", "STDIN"), "--filter", "Follow", *part("output", "Null")]
     with node(*words, "--control", *([control] if control else [])) as one:
         path = folder / (control or f"message-passing/{one.process.pid}.sock")
-        wait_for(path.exists, timeout=20)
+        wait_for_control(path)
         yield one
 
 

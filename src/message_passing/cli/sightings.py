@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not bound
 
+_BEGUN_WITHIN = 3.0
+"""Seconds within which a node has said the first thing: once a second it does."""
+
 _COUNTED_WITHIN, _GLANCE = 2.0, 0.1
 """Seconds within which a node counts anew, and between two looks."""
 
@@ -83,12 +86,17 @@ class Sightings:
 
     def watch(self, name: str) -> None:
         """Begin to look out for a message with this text in it, behind the input and at the first output."""
+        watching = []
         for place in ("", self._source["id"]):
             stream = self._node.stream("/tail", search=name, at=place or None)
-            self._streams[place], self._seen[place] = stream, threading.Event()
-            thread = threading.Thread(target=_look_out, args=(stream, self._seen[place]), daemon=True)
+            begun, seen = threading.Event(), threading.Event()
+            self._streams[place], self._seen[place] = stream, seen
+            watching.append(begun)
+            thread = threading.Thread(target=_look_out, args=(stream, begun, seen), daemon=True)
             self._threads.append(thread)
             thread.start()
+        for begun in watching:
+            begun.wait(_BEGUN_WITHIN)
 
     def steps(self, timeout: float, *, expected: bool) -> Iterator[Step]:
         """What became of it.
@@ -153,10 +161,12 @@ class Sightings:
         return Step("counted", "; ".join(parts))
 
 
-def _look_out(stream: Stream, seen: threading.Event) -> None:
+def _look_out(stream: Stream, begun: threading.Event, seen: threading.Event) -> None:
+    """Until it is seen. The first thing that is said, whatever it is, shows that the node looks out."""
     with stream:
         try:
             for told in stream:
+                begun.set()
                 if "message" in told:
                     seen.set()
                     return

@@ -133,7 +133,7 @@ def _once(watching: Watching) -> int:
 def _picture(console: Console, heard: Sequence[Heard], order: str, *, keys: bool) -> str:
     with console.capture() as captured:
         console.print(_frame()(heard, order=order, keys=keys))
-    return captured.get()
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _console(*, plain: bool) -> Console:
