@@ -7,6 +7,7 @@ kernel has netem.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from faulty import FAULT_SECONDS, FOREVER, ended, killed, receiving, sending, so
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from cable import Cable
 
@@ -108,6 +108,35 @@ def test_the_other_machine_crashes_behind_the_cut(wire: Cable, tmp_path: Path) -
     (account,) = balanced([sent], [first, second]).values()
     assert not account.dropped
     assert len(stretches(account.missing)) <= 1
+
+
+def test_a_machine_that_is_gone_is_noticed(wire: Cable, tmp_path: Path) -> None:
+    """Where nothing is sent the system asks; both sides let go, and find each other again."""
+    life = Life(tmp_path / "arrived")
+    asked = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1000}
+    with (
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there, **asked) as receiver,
+        sending(tmp_path / "journal", connect=PLACE, prefix=wire.here, **asked) as sender,
+    ):
+        sender.send(10)
+        soon(lambda: life.has("", 10))
+        both = (receiver.process.pid, sender.process.pid)
+        assert [connections(one) for one in both] == [1, 1]
+        wire.tell("cut")
+        soon(lambda: [connections(one) for one in both] == [0, 0])
+        wire.tell("mend")
+        sender.send(10)
+        soon(lambda: life.has("", 20))
+        sent = sender.end()
+        assert ended(receiver) == []
+    (account,) = balanced([sent], [life]).values()
+    assert account.missing == set()
+
+
+def connections(process_id: int) -> int:
+    """How many there are on the machine of a process."""
+    rows = [row.split() for row in Path(f"/proc/{process_id}/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[3] == "01" for row in rows)
 
 
 @pytest.mark.parametrize("fault", ["loss 0.1", "delay 0.2"])
