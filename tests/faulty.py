@@ -201,6 +201,13 @@ def ended(started: Node) -> list[str]:
     return [line for line in err.decode().splitlines() if not line.startswith("message-passing: warning: ")]
 
 
+def both_ended(sender: Sending, receiver: Node, life: Life) -> tuple[Sent, list[str]]:
+    """The sender ends, its last message arrives, the receiver ends: that one's books, and what this one told."""
+    sent = sender.end()
+    soon(lambda: life.has(sent.name, sent.stamped))
+    return sent, ended(receiver)
+
+
 def told_lost(told: list[str], who: str) -> int:
     """How many messages a component says it has lost, among what the command told."""
     found = [re.fullmatch(rf"message-passing: {who} lost (\d+) messages?: .*", line) for line in told]

@@ -383,6 +383,17 @@ def test_what_nobody_looks_into_fails_and_passes_just_as_what_is_looked_into(dat
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1E+400", b"123456789e301", b"1" * 309 + b".5e9"])
+def test_a_number_that_is_too_large_is_refused_by_who_decodes_it(number: bytes) -> None:
+    """The one thing that the short cut lets through: it is well-formed, and only its value is wanting."""
+    text = b'{"n":' + number + b"}"
+    with pytest.raises(DecodingError, match="out of range"):
+        decode(text)
+    end = Kept()
+    JSONDecoder(output_to=NullFilter(output_to=JSONEncoder(output_to=end))).consume_many([text, b'{"n":0}'])
+    assert end.messages == [text, b'{"n":0}']
+
+
 def test_a_hundred_megabytes_are_a_message() -> None:
     """A large message is slow, but no error, and comes back whole."""
     message = {"text": "x" * 100_000_000}

@@ -14,6 +14,7 @@ from books import Life, balanced
 from faulty import (
     FAULT_SECONDS,
     FOREVER,
+    both_ended,
     ended,
     killed,
     local,
@@ -82,9 +83,8 @@ def test_the_sender_has_no_descriptors_left(kind: str, tmp_path: Path) -> None:
             time.sleep(FAULT_SECONDS)
             assert second.total() == 0
         soon(lambda: second.total() > 1000)
-        sent = sender.end()
-        soon(lambda: second.has(sent.name, sent.stamped))
-        assert ended(receiver) == []
+        sent, told = both_ended(sender, receiver, second)
+        assert told == []
     (account,) = balanced([sent], [first, second]).values()
     assert account.missing == set()
 

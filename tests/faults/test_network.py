@@ -7,17 +7,17 @@ kernel has netem.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from books import Life, balanced, stretches
 from cable import NAME, THERE, cable
-from faulty import FAULT_SECONDS, FOREVER, ended, killed, receiving, sending, soon, told_missing
+from faulty import FAULT_SECONDS, FOREVER, both_ended, ended, killed, receiving, sending, soon, told_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from cable import Cable
 
@@ -49,9 +49,7 @@ def test_the_cable_is_cut_and_mended(wire: Cable, kind: str, tmp_path: Path) -> 
         assert stamped > arrived + 100
         wire.tell("mend")
         soon(lambda: life.total() > stamped)
-        sent = sender.end()
-        soon(lambda: life.has(sent.name, sent.stamped))
-        told = ended(receiver)
+        sent, told = both_ended(sender, receiver, life)
     (account,) = balanced([sent], [life]).values()
     assert not account.dropped
     assert told_missing(told) == account.in_flight
@@ -81,9 +79,7 @@ def test_the_cable_is_cut_for_longer_than_the_queue_is_long(wire: Cable, tmp_pat
         wire.tell("mend")
         soon(lambda: life.total() >= sender.now().passed)
         sender.send(10)
-        sent = sender.end()
-        soon(lambda: life.has(sent.name, sent.stamped))
-        told = ended(receiver)
+        sent, told = both_ended(sender, receiver, life)
     (account,) = balanced([sent], [life]).values()
     assert account.in_flight == 0
     assert account.dropped["queue full"] == told_missing(told) > 100
@@ -102,12 +98,40 @@ def test_the_other_machine_crashes_behind_the_cut(wire: Cable, tmp_path: Path) -
             time.sleep(FAULT_SECONDS)
             wire.tell("mend")
             soon(lambda: second.total() > 500)
-            sent = sender.end()
-            soon(lambda: second.has(sent.name, sent.stamped))
-            assert ended(receiver) == []
+            sent, told = both_ended(sender, receiver, second)
+            assert told == []
     (account,) = balanced([sent], [first, second]).values()
     assert not account.dropped
     assert len(stretches(account.missing)) <= 1
+
+
+def test_a_machine_that_is_gone_is_noticed(wire: Cable, tmp_path: Path) -> None:
+    """Where nothing is sent the system asks; both sides let go, and find each other again."""
+    life = Life(tmp_path / "arrived")
+    asked: dict[str, Any] = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1000}
+    with (
+        receiving(life, socket_bind=ANYWHERE, prefix=wire.there, **asked) as receiver,
+        sending(tmp_path / "journal", connect=PLACE, prefix=wire.here, **asked) as sender,
+    ):
+        sender.send(10)
+        soon(lambda: life.has("", 10))
+        both = (receiver.process.pid, sender.process.pid)
+        assert [connections(one) for one in both] == [1, 1]
+        wire.tell("cut")
+        soon(lambda: [connections(one) for one in both] == [0, 0])
+        wire.tell("mend")
+        sender.send(10)
+        soon(lambda: life.has("", 20))
+        sent = sender.end()
+        assert ended(receiver) == []
+    (account,) = balanced([sent], [life]).values()
+    assert account.missing == set()
+
+
+def connections(process_id: int) -> int:
+    """How many there are on the machine of a process."""
+    rows = [row.split() for row in Path(f"/proc/{process_id}/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[3] == "01" for row in rows)
 
 
 @pytest.mark.parametrize("fault", ["loss 0.1", "delay 0.2"])
@@ -146,9 +170,8 @@ def test_the_receiver_comes_back_at_another_address(wire: Cable, kind: str, tmp_
         wire.name(THERE[1])
         with receiving(second, socket_bind=f"tcp://{THERE[1]}:5558", prefix=wire.there) as receiver:
             soon(lambda: second.total() > 500)
-            sent = sender.end()
-            soon(lambda: second.has(sent.name, sent.stamped))
-            assert ended(receiver) == []
+            sent, told = both_ended(sender, receiver, second)
+            assert told == []
     (account,) = balanced([sent], [first, second]).values()
     assert not account.dropped
     assert len(stretches(account.missing)) <= 1

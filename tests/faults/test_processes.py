@@ -14,6 +14,7 @@ from books import Life, balanced, stretches
 from faulty import (
     FAULT_SECONDS,
     FOREVER,
+    both_ended,
     ended,
     frozen,
     killed,
@@ -45,9 +46,7 @@ def test_the_receiver_is_killed_while_loaded(kind: str, tmp_path: Path) -> None:
             killed(receiver, first)
         with receiving(second, socket_bind=local(port)) as receiver:
             soon(lambda: second.total() > 1000)
-            sent = sender.end()
-            soon(lambda: second.has(sent.name, sent.stamped))
-            told = ended(receiver)
+            sent, told = both_ended(sender, receiver, second)
     (account,) = balanced([sent], [first, second]).values()
     assert not account.dropped
     assert len(stretches(account.missing)) <= 1
@@ -68,9 +67,7 @@ def test_a_receiver_stays_away_longer_than_the_queue_is_long(kind: str, tmp_path
             soon(lambda: second.total() > 0)
             soon(lambda: first.total() + second.total() == quiet(sender))
             sender.send(10)
-            sent = sender.end()
-            soon(lambda: second.has(sent.name, sent.stamped))
-            told = ended(receiver)
+            sent, told = both_ended(sender, receiver, second)
     (account,) = balanced([sent], [first, second]).values()
     assert set(account.dropped) == {"queue full"}
     assert account.dropped["queue full"] > 15_000
@@ -137,9 +134,8 @@ def test_the_receiver_stands_still(kind: str, tmp_path: Path) -> None:
             before = sender.now().stamped
             time.sleep(FAULT_SECONDS)
             assert sender.now().stamped > before + 100
-        sent = sender.end()
-        soon(lambda: life.has(sent.name, sent.stamped))
-        assert ended(receiver) == []
+        sent, told = both_ended(sender, receiver, life)
+        assert told == []
     (account,) = balanced([sent], [life]).values()
     assert account.missing == set()
 
@@ -158,9 +154,7 @@ def test_the_receiver_stands_still_and_the_queue_is_short(tmp_path: Path) -> Non
             time.sleep(FAULT_SECONDS)
         soon(lambda: life.total() >= sender.now().passed)
         sender.send(10)
-        sent = sender.end()
-        soon(lambda: life.has(sent.name, sent.stamped))
-        told = ended(receiver)
+        sent, told = both_ended(sender, receiver, life)
     (account,) = balanced([sent], [life]).values()
     assert account.in_flight == 0
     assert account.dropped["queue full"] > 100
@@ -181,9 +175,8 @@ def test_the_sender_stands_still(kind: str, tmp_path: Path) -> None:
             time.sleep(FAULT_SECONDS)
             before = life.total()
         soon(lambda: life.total() > before + 500)
-        sent = sender.end()
-        soon(lambda: life.has(sent.name, sent.stamped))
-        assert ended(receiver) == []
+        sent, told = both_ended(sender, receiver, life)
+        assert told == []
     (account,) = balanced([sent], [life]).values()
     assert account.missing == set()
 
@@ -212,7 +205,7 @@ def test_a_worker_is_killed(tmp_path: Path) -> None:
         for _ in range(3):
             before = life.total()
             soon(lambda before=before: life.total() > before + 500)
-            gone.append(next(one for one in children(pool) if one not in gone))
+            gone.append(soon(lambda: next((one for one in children(pool) if one not in gone), 0)))
             os.kill(gone[-1], signal.SIGKILL)
         soon(lambda: len(set(children(pool)) - set(gone)) == 2)
         before = life.total()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
+import os
 import socket
-from contextlib import contextmanager
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,14 +19,13 @@ from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.peers import Peers
+from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import Sender
 from message_passing.zeromq.sockets import Limits, OpenSocket, SocketSettings
-from nodes import node, part
 from support import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 def endpoint() -> str:
@@ -91,21 +93,85 @@ def test_who_says_nothing_is_shown_out() -> None:
             pass
 
 
-def test_a_peer_that_is_there_no_more_is_noticed(tmp_path: Path) -> None:
-    """A process that was stopped, a cable that was pulled: nothing says so but the missing answer."""
+@pytest.mark.parametrize(
+    ("ivl", "timeout", "expected"),
+    [
+        (10_000, 30_000, (1, 10, 10, 3)),
+        (100, 2500, (1, 1, 1, 2)),
+        (60_000, 1000, (1, 60, 60, 1)),
+        (1, 1_000_000_000, (1, 1, 1, 127)),
+        (1_000_000_000, 1, (1, 32767, 32767, 1)),
+    ],
+)
+def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: tuple[int, ...]) -> None:
+    """By the system, on both ends of each connection; `tests/faults/test_network.py` cuts the cable."""
     to = endpoint()
-    limits = Limits(heartbeat_ivl=100, heartbeat_timeout=300)
-    sender = Sender(SocketSettings("PUSH", bind=(to,), linger=0, limits=limits))
+    limits = Limits(heartbeat_ivl=ivl, heartbeat_timeout=timeout)
+    sender = Sender(SocketSettings("PUSH", connect=(to,), linger=0, limits=limits))
+    receiver = Receiver(SocketSettings("PULL", bind=(to,), limits=limits))
+    receiver.open()
     sender.open()
-    assert sender._peers
-    words = part("input", "ZeroMQ", connect=to, socket_type="PULL", reconnect_ivl=50)
-    with node(*words, *part("output", "File", filename=str(tmp_path / "out"))) as receiver:
-        wait_for(lambda: sender._peers.now() == 1, 15)  # type: ignore[union-attr]
-        receiver.signal(signal.SIGSTOP)
-        wait_for(lambda: sender._peers.now() == 0)  # type: ignore[union-attr]
-        receiver.signal(signal.SIGCONT)
-        wait_for(lambda: sender._peers.now() == 1, 15)  # type: ignore[union-attr]
-    sender.close()
+    try:
+        wait_for(lambda: sender._peers and sender._peers.now() == 1)
+        sender.send_many([b"sent"])
+        wait_for(lambda: receiver.receive(1))
+        port = address_of(to)[1]
+        found = [asked for asked, ports in _connections() if port in ports]
+        assert found == [expected, expected]
+    finally:
+        sender.close()
+        receiver.close()
+
+
+def _connections() -> Iterator[tuple[tuple[int, ...], set[int]]]:
+    """Of this process's TCP connections, what the system asks whom, and the ports of both ends."""
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+    for descriptor in [entry.name for entry in Path("/dev/fd").iterdir()]:
+        with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor))) as one:
+            if one.family == socket.AF_INET and one.type == socket.SOCK_STREAM:
+                ports = {one.getsockname()[1], one.getpeername()[1]}
+                asks = one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                how = [one.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+                yield (asks, *how), ports
+
+
+FLOODED_AND_RESET = """
+import socket, struct, sys, time
+from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.receiving import Receiver
+from message_passing.zeromq.sending import Sender
+from message_passing.zeromq.sockets import Limits, SocketSettings
+from zmtp import frame, meet
+
+kind, port = sys.argv[1], free_port()
+limits = Limits(heartbeat_ivl=100, heartbeat_timeout=1000)
+settings = SocketSettings(kind, bind=(f"tcp://127.0.0.1:{port}",), hwm=10, limits=limits)
+opened = (Sender if kind in ("PUSH", "PUB") else Receiver)(settings)
+opened.open()
+peer = meet(port, b"", {"PUSH": b"PULL", "PUB": b"SUB", "PULL": b"PUSH", "SUB": b"PUB"}[kind])
+peer.settimeout(0.5)
+try:
+    for number in range(100_000):
+        peer.sendall(frame(b"\\x01%d" % number + bytes(1000)))
+except TimeoutError:
+    pass  # nobody takes any more
+peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+peer.close()  # which resets it
+time.sleep(1)  # so long ten of ZeroMQ's heartbeats would be due
+meet(port, b"", {"PUSH": b"PULL", "PUB": b"SUB", "PULL": b"PUSH", "SUB": b"PUB"}[kind]).close()
+opened.close()
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("kind", ["PUSH", "PUB", "PULL", "SUB"])
+def test_a_peer_that_floods_and_resets_does_not_end_the_process(kind: str) -> None:
+    """Nor does one that is slow: with ZeroMQ's own heartbeats, each of these died of an assertion."""
+    words = [sys.executable, "-W", "error", "-c", FLOODED_AND_RESET, kind]
+    path = os.pathsep.join(sys.path)
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
 
 
 @pytest.mark.parametrize(

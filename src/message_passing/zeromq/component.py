@@ -95,7 +95,8 @@ class ZeroMQComponent(Component):
     heartbeat_ivl: int = option(
         default=Limits().heartbeat_ivl,
         ge=0,
-        description="How often a peer is asked whether it is still there, in milliseconds; 0 for never.",
+        description="How often the machine of a peer that says nothing is asked whether it is still there, in "
+        "milliseconds, of which TCP takes whole seconds; 0 for never.",
     )
     heartbeat_timeout: int = option(
         default=Limits().heartbeat_timeout,

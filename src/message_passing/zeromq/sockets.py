@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _DESCRIPTORS = 16
 """What a context, its threads, a socket and its monitor may take together."""
 
+_LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
+"""Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
+
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
@@ -60,7 +63,7 @@ class Limits:
     Attributes:
         maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit.
         handshake_ivl: how long a peer may take to say who it is.
-        heartbeat_ivl: how often a peer is asked whether it is there. 0 for never.
+        heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
         heartbeat_timeout: how long it may take to answer until the connection is given up.
         reconnect_ivl: until the first try to connect again; a random time of up to as long is added each time.
         reconnect_ivl_max: what that grows to, doubling.
@@ -204,8 +207,13 @@ class OpenSocket:
         socket.maxmsgsize = limits.maxmsgsize
         socket.handshake_ivl = limits.handshake_ivl
         if limits.heartbeat_ivl:
-            socket.heartbeat_ivl = limits.heartbeat_ivl
-            socket.heartbeat_timeout = limits.heartbeat_timeout
+            # TCP asks. ZeroMQ could (ZMQ_HEARTBEAT_IVL), but it ends the whole process when it is to ask on a
+            # connection that was reset while its messages were not taken (libzmq's issue 4364).
+            seconds = _between(1, round(limits.heartbeat_ivl / 1000), _LONGEST_KEEPALIVE)
+            times = round(limits.heartbeat_timeout / (1000 * seconds))
+            socket.tcp_keepalive = 1
+            socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
+            socket.tcp_keepalive_cnt = _between(1, times, _MOST_KEEPALIVES)
         socket.reconnect_ivl = limits.reconnect_ivl
         socket.reconnect_ivl_max = limits.reconnect_ivl_max
 
@@ -260,6 +268,10 @@ def see_that_descriptors_are_left() -> None:
     finally:
         for one in spare:
             os.close(one)
+
+
+def _between(least: int, value: int, most: int) -> int:
+    return max(least, min(value, most))
 
 
 def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:
