@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 
 _OPEN = re.compile(r"(?m)^.*: warning: .*: everybody who can reach .*\n")
-_PORT = re.compile(r"\b(?:5140|5222|5223|5552|5558)\b")
+_PORT = re.compile(r"\b(?:5140|5222|5223|5552|5558|9090)\b")
 _FAR = re.compile(r"\b192\.168\.0\.\d+\b")
 _BOUND = re.compile(r"socket_bind[^a-z]{1,6}tcp://[^\s\"']*?:(\d+)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from console.watched import Watched, watched
+from documents import ROOT, blocks
 from message_passing.testing import free_port, wait_for
+from nodes import part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +88,30 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
         query = 'message_passing_messages_passed_total{component="output"}'.replace('"', "%22")
         wait_for(lambda: any(found["value"][1] == "42" for found in asked(port, query)), timeout=60)
         assert asked(port, "up")[0]["value"][1] == "1"
+
+
+@needs_prometheus
+def test_the_guide_s_rules_and_scrape_are_what_prometheus_takes(tmp_path: Path) -> None:
+    """And every metric that the rules name is one that a node has."""
+    scrape, rules = (
+        block.text for block in blocks(ROOT / "docs/guide-operate.md") if block.language == "yaml"
+    )
+    (tmp_path / "prometheus.yml").write_text(scrape)
+    (tmp_path / "rules.yml").write_text(rules)
+    for what, name in (("config", "prometheus.yml"), ("rules", "rules.yml")):
+        command = ["promtool", "check", what, str(tmp_path / name)]
+        checked = subprocess.run(command, capture_output=True, check=False, timeout=30)
+        assert checked.returncode == 0, checked.stderr
+    words = [*part("input", "STDIN"), "--filter", "Follow"]
+    output = part(
+        "output", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{free_port()}", socket_type="PUSH", socket_hwm=1
+    )
+    with watched(*words, *output) as one:
+        one.node.write(b'{"a":1}\n' * 100)
+        wait_for(lambda: one.component("output")["dropped"])
+        _, metrics = one.ask("/metrics")
+    for name in re.findall(r"message_passing_\w+", rules):
+        assert f"\n{name}" in metrics.decode()
 
 
 def test_names_of_a_stranger_cannot_break_the_format(tmp_path: Path) -> None:
