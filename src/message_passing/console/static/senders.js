@@ -88,7 +88,7 @@ export class Senders {
 
 function fillRow(row, one, now) {
   row.dataset.name = one.name;
-  const [name, received, lost, seen, late, duplicated, restarted, before] = row.cells;
+  const [name, lost, seen, received, late, duplicated, restarted, before] = row.cells;
   const button = name.firstElementChild;
   say(button, visible(one.name));
   button.setAttribute("title", "Show its messages");
