@@ -70,8 +70,12 @@ class Layout:
         return known.get(name), did_you_mean(name, known) or f" (it has {', '.join(known)})"
 
     def first_output(self) -> Place | None:
-        """The first of the chain's ends, where messages are as they leave."""
-        return next((place for place in self.places if not place.outputs and not place.errors), None)
+        """The end that the first input leads to, by the first way at each fork: messages are there as they leave."""
+        known = {place.id: place for place in self.places}
+        place = next(iter(self.places), None)
+        while place and place.outputs:
+            place = known[place.outputs[0]]
+        return place
 
 
 def _outputs(component: Component) -> Sequence[Any]:
