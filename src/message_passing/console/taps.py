@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from message_passing.component import Component
 
-WAITING = 50_000
+WAITING = 200_000
 """Messages that may wait for a watcher; what comes meanwhile is counted as missed."""
 
-WAITING_BYTES = 32 * 1024 * 1024
+WAITING_BYTES = 64 * 1024 * 1024
 """And how many bytes."""
 
 _SHOWN_BYTES = 256 * 1024
