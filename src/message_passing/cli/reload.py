@@ -68,11 +68,6 @@ class Reload:
             return
         self._task = asyncio.get_running_loop().create_task(self._reload())
 
-    async def end(self) -> None:
-        """Wait until one that has begun is done."""
-        if self._task:
-            await asyncio.wait([self._task])
-
     async def _reload(self) -> None:
         while True:
             self._again = False
