@@ -17,7 +17,7 @@ demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/test debian-peers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -87,6 +87,7 @@ class Answers:
 
     async def _state(self, _request: Request) -> Response:
         self._watcher.asked()
+        await self._watcher.refresh()
         return _JSON(state(self._watcher, self._title))
 
     async def _senders(self, request: Request) -> Response:
@@ -127,6 +128,7 @@ class Answers:
         return place
 
     async def _metrics(self, _request: Request) -> Response:
+        await self._watcher.refresh()
         return Response(self._exposition.text(), media_type=_METRICS_TYPE)
 
     async def _health(self, _request: Request) -> Response:

@@ -35,6 +35,9 @@ STEP = 1.0
 PATIENCE = 1.0
 """Seconds that the chain may take to answer before it is called busy."""
 
+_AT_ONCE = 0.1
+"""And how many when somebody waits for the answer."""
+
 _WATCHED = 10.0
 """Seconds after a question during which somebody is taken to watch."""
 
@@ -96,10 +99,15 @@ class Watcher:
         finally:
             self.ended.set()
 
+    async def refresh(self) -> None:
+        """See to it that `snapshots` is of now, for somebody who has just asked."""
+        if await self._in_chain(self._refresh, _AT_ONCE) is None:
+            self.snapshots = self._as_they_are()
+
     async def _count(self) -> None:
         while True:
             began = time.monotonic()
-            self.lag = await self._in_chain(self._refresh)
+            self.lag = await self._in_chain(self._refresh, PATIENCE)
             if self.lag is None:
                 self.snapshots = self._as_they_are()
             self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
@@ -115,8 +123,8 @@ class Watcher:
                 self.busy.forget()
                 await asyncio.sleep(STEP / 2)
 
-    async def _in_chain(self, ask: Callable[[], object]) -> float | None:
-        """Have the chain's thread call `ask`.
+    async def _in_chain(self, ask: Callable[[], object], patience: float) -> float | None:
+        """Have the chain's thread call `ask`, and wait for that for so many seconds at most.
 
         Returns:
             Seconds until it had; None if that took too long.
@@ -131,7 +139,7 @@ class Watcher:
         began = time.monotonic()
         self.server.call(called)
         try:
-            await asyncio.wait_for(answered.wait(), PATIENCE)
+            await asyncio.wait_for(answered.wait(), patience)
         except TimeoutError:
             return None
         return time.monotonic() - began
