@@ -80,8 +80,8 @@ def watched(port: int) -> Iterator[Page]:
         page.close()
 
 
-def rate(plan: Plan, words: Sequence[str], way: str, count: int) -> float:
-    """Lines a second."""
+def figures(plan: Plan, words: Sequence[str], way: str, count: int) -> tuple[float, float]:
+    """Lines a second, and the node's processor seconds a million lines."""
     port = free_port()
     console = () if way == WAYS[0] else ("--http", f"127.0.0.1:{port}")
     contender = Contender(ours(*words, *console), filtered=bool(words))
@@ -93,7 +93,7 @@ def rate(plan: Plan, words: Sequence[str], way: str, count: int) -> float:
             raise SystemExit("nobody was answered")
     else:
         found = measure()
-    return float(found["rate"])
+    return float(found["rate"]), float(found["processor"])
 
 
 def main() -> None:
@@ -107,18 +107,27 @@ def main() -> None:
         compile_all(stage.folder)
         touch_memory(stage.folder)
         plan = Plan(stage, given.count, given.rounds)
-        rates: dict[tuple[str, str], list[float]] = {(name, way): [] for name in CHAINS for way in WAYS}
+        results: dict[tuple[str, str], list[tuple[float, float]]] = {
+            (name, way): [] for name in CHAINS for way in WAYS
+        }
         for number in range(-1, given.rounds):
-            for (name, way), found in rates.items():
-                value = rate(plan, CHAINS[name], way, given.count)
+            for (name, way), found in results.items():
+                value = figures(plan, CHAINS[name], way, given.count)
                 if number >= 0:
                     found.append(value)
-    print("| | lines/s | of the one without |\n|---|---|---|")
-    for (name, way), found in rates.items():
-        print(f"| {name}, {way} | {statistics.median(found):,.0f} | {_ratios(found, rates[name, WAYS[0]])} |")
+    print("| | lines/s | of the one without | CPU seconds a million lines | of the one without |")
+    print("|---|---|---|---|---|")
+    for (name, way), found in results.items():
+        rates, processor = zip(*found, strict=True)
+        rates_without, processor_without = zip(*results[name, WAYS[0]], strict=True)
+        rate, spent = statistics.median(rates), statistics.median(processor)
+        print(
+            f"| {name}, {way} | {rate:,.0f} | {_ratios(rates, rates_without)} "
+            f"| {spent:.2f} | {_ratios(processor, processor_without)} |"
+        )
 
 
-def _ratios(some: list[float], others: list[float]) -> str:
+def _ratios(some: Sequence[float], others: Sequence[float]) -> str:
     ratios: list[Any] = [one / other for one, other in zip(some, others, strict=True)]
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
