@@ -52,10 +52,6 @@ class Tail:
         second = time.monotonic()
         spoke = False
         while not ended.is_set():
-            if block := self._found():
-                spoke = True
-                yield block
-                await asyncio.sleep(0)
             left = second + _SECOND - time.monotonic()
             if left <= 0:
                 if missed := self._take_missed():
@@ -64,13 +60,17 @@ class Tail:
                     yield _line({"alive": True})
                 second, spoke = time.monotonic(), False
                 self._sent = self._looked = 0
-                continue
-            self._came.clear()
-            if not self._batches_wait():
-                await _until(self._came, left)
-
-    def _batches_wait(self) -> bool:
-        return self.tap.waiting > 0 and not self._full()
+            elif self._full():
+                # What waits stays there, so that the tap is full as well: it then costs the chain next to nothing.
+                await _until(ended, left)
+            elif block := self._found():
+                spoke = True
+                yield block
+                await asyncio.sleep(0)
+            else:
+                self._came.clear()
+                if not self.tap.waiting:
+                    await _until(self._came, left)
 
     def _full(self) -> bool:
         return bool(self._limit) and (self._sent >= self._limit or self._looked >= self._looks)
