@@ -2,6 +2,7 @@
 
 cd benchmarks && python -m watching [--rounds 7] [--count 4000000]
 
+First the share of a core that the console takes, which a noisy machine changes little; then the rates.
 What a page asks: each second /state, /senders and /history, and a live tail of 200 messages a second; besides,
 somebody scrapes /metrics each second. Nothing else should run.
 """
@@ -9,22 +10,26 @@ somebody scrapes /metrics each second. Nothing else should run.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import tempfile
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speed.contenders import TAGGER, Contender, ours
+from aggregators import OURS
+from speed.contenders import HERE, TAGGER, Contender, ours
 from speed.machine import compile_all, touch_memory
-from speed.measures import Stage
+from speed.measures import TICKS, Stage
 from speed.series import Plan
 
 from message_passing.console.client import Node
 from message_passing.errors import OpenError
-from message_passing.testing import free_port
+from message_passing.testing import free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,6 +85,50 @@ def watched(port: int) -> Iterator[Page]:
         page.close()
 
 
+def threads_of(pid: int) -> dict[str, float]:
+    """The processor seconds of each thread of a process so far (proc(5))."""
+    found = {}
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        words = stat.read_text(encoding="ascii").rpartition(")")[2].split()
+        found[stat.parent.name] = (int(words[11]) + int(words[12])) / TICKS
+    return found
+
+
+def shares(lines: Path, words: Sequence[str], seconds: float = 4.0) -> tuple[float, float]:
+    """The shares of a core that the chain's thread and the console's take while lines flow in and a page is open."""
+    port = free_port()
+    command = [
+        *OURS,
+        "--input",
+        "STDIN",
+        "--output",
+        "File",
+        "--output_options",
+        "filename=/dev/null",
+        *words,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    with (
+        subprocess.Popen(["cat", *[str(lines)] * 50], stdout=subprocess.PIPE) as source,
+        subprocess.Popen(
+            [*command, "--http", f"127.0.0.1:{port}"], stdin=source.stdout, env=environment
+        ) as node,
+    ):
+        try:
+            wait_for(Node(f"http://127.0.0.1:{port}").alive, 20)
+            with watched(port):
+                time.sleep(1)
+                before, began = threads_of(node.pid), time.monotonic()
+                time.sleep(seconds)
+                after, took = threads_of(node.pid), time.monotonic() - began
+        finally:
+            node.kill()
+            source.kill()
+    taken = {thread: (after[thread] - spent) / took for thread, spent in before.items() if thread in after}
+    chain = taken.pop(str(node.pid))
+    return chain, sum(taken.values())
+
+
 def figures(plan: Plan, words: Sequence[str], way: str, count: int) -> tuple[float, float]:
     """Lines a second, and the node's processor seconds a million lines."""
     port = free_port()
@@ -107,6 +156,11 @@ def main() -> None:
         compile_all(stage.folder)
         touch_memory(stage.folder)
         plan = Plan(stage, given.count, given.rounds)
+        print("| | chain's thread | console's thread |\n|---|---|---|")
+        for name, words in CHAINS.items():
+            for _ in range(3):
+                chain, console = shares(plan.lines(given.count).path, words)
+                print(f"| {name} | {chain:.1%} | {console:.1%} |", flush=True)
         results: dict[tuple[str, str], list[tuple[float, float]]] = {
             (name, way): [] for name in CHAINS for way in WAYS
         }
