@@ -89,6 +89,13 @@ def test_chains_run_until_all_inputs_have_ended() -> None:
     assert (one.messages, len(two.messages)) == (["a"], 3000)
 
 
+def test_a_server_without_an_input_ends_at_once() -> None:
+    """There is nothing to wait for."""
+    told: list[str] = []
+    Server([]).run(on_ready=lambda: told.append("ready"), on_end=lambda: told.append("end"))
+    assert told == ["ready", "end"]
+
+
 def test_everything_is_opened_and_closed_the_error_chains_too() -> None:
     """Error chains before the rest, and after it."""
     end, errors = Noted(), Noted()

@@ -95,6 +95,7 @@ class Server:
             self._stop.set()
         for head in self.heads:
             self.begin(head)
+        self._look_for_end()  # there may be no input at all
         self.running = True
         on_ready()
         await self._stop.wait()

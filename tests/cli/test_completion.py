@@ -146,7 +146,7 @@ def test_the_line_for_a_start_up_file_works(tmp_path: Path) -> None:
     assert [text.split()[-1] for text in printed.splitlines()] == ["message-passing", "message-pass"]
 
 
-@pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
+@pytest.mark.program("zsh")
 def test_zsh_takes_it(tmp_path: Path) -> None:
     """Its syntax is right, and it registers both names."""
     script = tmp_path / "completion.zsh"
@@ -176,7 +176,7 @@ def zsh_arguments(folder: Path, *words: str) -> list[str]:
     return run(ZSH, "-f", "-c", ZSH_ASK, "ask", str(script), *words, folder=folder).splitlines()
 
 
-@pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
+@pytest.mark.program("zsh")
 def test_zsh_completes_commands(tmp_path: Path) -> None:
     """The first word, and what each command takes, each option once."""
     assert zsh_arguments(tmp_path, "")[0] == "1:command:_message_passing_commands"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page, ViewportSize
 
+pytestmark = pytest.mark.program("chromium")
+
 PICTURES: dict[Literal["light", "dark"], Path] = {
     "light": ROOT / "docs" / "console.png",
     "dark": ROOT / "docs" / "console-dark.png",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 from pages import Look, Site, looking
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.program("chromium")
 
 TRACEBACK = "Traceback (most recent call last):\n  File \"shop.py\", line 3, in pay\nKeyError: 'price'\n"
 
