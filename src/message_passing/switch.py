@@ -78,7 +78,7 @@ class Switch:
         self._connect(self._after, self._kept)
         try:
             self._open_new()
-        except OpenError:
+        except Exception:
             self._go_back()
             raise
         self._close_gone()

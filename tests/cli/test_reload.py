@@ -28,6 +28,7 @@ class Scene:
         self.folder, self.node, self.port = folder, running, port
         self.said: list[str] = []
         self.sent = 0
+        self.elsewhere = False  # some of what was sent went to no file
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._send)]
         for thread in self._threads:
@@ -63,10 +64,18 @@ class Scene:
         before = len(self.numbers(name))
         wait_for(lambda: len(self.numbers(name)) > before + 20)
 
+    def _arrived(self) -> int:
+        files = [
+            path for path in self.folder.iterdir() if path.suffix not in {".json", ".py"} and path.is_file()
+        ]
+        return sum(path.read_bytes().count(b'{"n":') for path in files)
+
     def end(self) -> None:
-        """Send no more, and end the node when it has got all."""
+        """Send no more, and end the node when it has got all: what is on its way to a socket ends with that."""
         self._ended.set()
         self._threads[1].join()
+        if not self.elsewhere:
+            wait_for(lambda: self._arrived() >= self.sent, timeout=20)
         self.node.signal(signal.SIGTERM)
         assert self.node.process.wait(20) == 0
         self._threads[0].join()
@@ -155,12 +164,28 @@ def test_what_cannot_be_opened_changes_nothing(tmp_path: Path) -> None:
     assert sorted(one.numbers("a")) == [*range(one.sent)]
 
 
+def test_a_component_that_breaks_when_it_is_opened_changes_nothing(tmp_path: Path) -> None:
+    """Not only mistakes that are known of: a class of the user's own may raise anything."""
+    (tmp_path / "mine.py").write_text(
+        "from message_passing.flow import Output\n"
+        "class Broken(Output):\n"
+        "    def on_open(self): raise RuntimeError('broken')\n"
+        "    def write(self, message): pass\n"
+    )
+    with scene(tmp_path) as one:
+        one.reload({**config(one.port), "output": "+mine:Broken", "output_options": {}}, says=STAYS)
+        assert "message-passing: RuntimeError: broken" in one.said
+        one.more_arrive("a")
+    assert sorted(one.numbers("a")) == [*range(one.sent)]
+
+
 def test_an_address_moves_from_one_output_to_its_successor(tmp_path: Path) -> None:
     """Both cannot have it at once, so the first is closed before; those who listen there come again."""
     out = free_port()
     with scene(tmp_path) as one, zmq.Context() as context, context.socket(zmq.PULL) as pull:
         pull.rcvtimeo = 20_000
         pull.connect(f"tcp://127.0.0.1:{out}")
+        one.elsewhere = True
         for hwm in (5000, 6000):
             bound = {"socket_bind": f"tcp://127.0.0.1:{out}", "socket_type": "PUSH", "socket_hwm": hwm}
             one.reload({**config(one.port), "output": "ZeroMQ", "output_options": bound}, says=TAKEN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -58,32 +57,24 @@ class Reload:
         self.chain = chain
         self.retired: list[Component] = []
         self._server, self._command, self._on_switched = server, command, on_switched
-        self._task: asyncio.Task[None] | None = None
-        self._again = False
 
-    def begin(self) -> None:
-        """Somebody asked for it. Within the server's loop."""
-        if self._task and not self._task.done():
-            self._again = True
-            return
-        self._task = asyncio.get_running_loop().create_task(self._reload())
+    def take(self) -> None:
+        """Open files again, and take what has changed. Within the server's loop, so between two batches."""
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._take_changes()
+        except UserError as error:
+            self._stay(*map(str, error.faults))
+        except Exception as error:  # noqa: BLE001 - a component's own fault must not end the chain that runs
+            self._stay(f"{type(error).__name__}: {error}")
+        self._server.reopen()
+        notify("READY=1")
 
-    async def _reload(self) -> None:
-        while True:
-            self._again = False
-            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            try:
-                await self._take_changes()
-            except UserError as error:
-                for fault in error.faults:
-                    self._tell(str(fault))
-                self._tell("the configuration stays what it was")
-            self._server.reopen()
-            notify("READY=1")
-            if not self._again:
-                return
+    def _stay(self, *reasons: str) -> None:
+        for reason in (*reasons, "the configuration stays what it was"):
+            self._tell(reason)
 
-    async def _take_changes(self) -> None:
+    def _take_changes(self) -> None:
         command = self._command.changed()
         if command is None:
             return
@@ -92,7 +83,7 @@ class Reload:
         change.check()
         try:
             change.run()
-        except UserError:
+        except Exception:
             self.retired += change.retired
             self._on_switched(self.chain.components)
             raise

@@ -58,7 +58,7 @@ class Service:
         self._prepared = prepared
         self.server = Server(prepared.chain.heads)
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
-        self.server.on_hangup = lambda: self.server.call(self._reload.begin)
+        self.server.on_hangup = lambda: self.server.call(self._reload.take)
         self._progress = ChainProgress(self.server)
         self.pools = attended(self.server.components)
         for pool in self.pools:

@@ -86,11 +86,17 @@ class Console:
             raise
         started = threading.Event()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(started)), name="message-passing console", daemon=True
+            target=self._answer, args=(started,), name="message-passing console", daemon=True
         )
         self._thread.start()
         started.wait()
         return self
+
+    def _answer(self, started: threading.Event) -> None:
+        try:
+            asyncio.run(self._run(started))
+        finally:
+            started.set()  # whatever went wrong, nobody waits for it for ever
 
     async def _run(self, started: threading.Event) -> None:
         assert self.watcher  # noqa: S101 - `start` has made it
