@@ -106,7 +106,7 @@ def test_who_says_nothing_is_shown_out() -> None:
 def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: tuple[int, ...]) -> None:
     """By the system, on both ends of each connection; `tests/faults/test_network.py` cuts the cable."""
     to = endpoint()
-    limits = Limits(heartbeat_ivl=ivl, heartbeat_timeout=timeout)
+    limits = Limits(heartbeat_ivl=ivl, heartbeat_timeout=timeout, tcp_maxrt=5000)
     sender = Sender(SocketSettings("PUSH", connect=(to,), linger=0, limits=limits))
     receiver = Receiver(SocketSettings("PULL", bind=(to,), limits=limits))
     receiver.open()
@@ -117,7 +117,7 @@ def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: t
         wait_for(lambda: receiver.receive(1))
         port = address_of(to)[1]
         found = [asked for asked, ports in _connections() if port in ports]
-        assert found == [expected, expected]
+        assert found == [(*expected, 5000), (*expected, 5000)]
     finally:
         sender.close()
         receiver.close()
@@ -125,7 +125,7 @@ def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: t
 
 def _connections() -> Iterator[tuple[tuple[int, ...], set[int]]]:
     """Of this process's TCP connections, what the system asks whom, and the ports of both ends."""
-    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
     for descriptor in [entry.name for entry in Path("/dev/fd").iterdir()]:
         with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor))) as one:
             if one.family == socket.AF_INET and one.type == socket.SOCK_STREAM:

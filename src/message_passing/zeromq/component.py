@@ -103,6 +103,12 @@ class ZeroMQComponent(Component):
         ge=1,
         description="How long it may take to answer before the connection is given up, in milliseconds.",
     )
+    tcp_maxrt: int = option(
+        default=Limits().tcp_maxrt,
+        ge=0,
+        description="How long what was sent to a peer may stay unanswered before the connection is given up, in "
+        "milliseconds; 0 for as long as the system tries. A peer that takes nothing for so long is given up as well.",
+    )
     reconnect_ivl: int = option(
         default=Limits().reconnect_ivl,
         ge=1,

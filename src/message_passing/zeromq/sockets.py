@@ -65,6 +65,7 @@ class Limits:
         handshake_ivl: how long a peer may take to say who it is.
         heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
         heartbeat_timeout: how long it may take to answer until the connection is given up.
+        tcp_maxrt: how long what was sent to it may stay without an answer. 0 for as long as the system tries.
         reconnect_ivl: until the first try to connect again; a random time of up to as long is added each time.
         reconnect_ivl_max: what that grows to, doubling.
     """
@@ -73,6 +74,7 @@ class Limits:
     handshake_ivl: int = 10_000
     heartbeat_ivl: int = 10_000
     heartbeat_timeout: int = 30_000
+    tcp_maxrt: int = 0
     reconnect_ivl: int = 100
     reconnect_ivl_max: int = 5000
 
@@ -214,6 +216,7 @@ class OpenSocket:
             socket.tcp_keepalive = 1
             socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
             socket.tcp_keepalive_cnt = _between(1, times, _MOST_KEEPALIVES)
+        socket.tcp_maxrt = limits.tcp_maxrt
         socket.reconnect_ivl = limits.reconnect_ivl
         socket.reconnect_ivl_max = limits.reconnect_ivl_max
 
