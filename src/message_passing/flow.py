@@ -236,9 +236,14 @@ class Decoder(Filter):
 
 
 class Encoder(Filter):
-    """A filter that makes bytes of an object."""
+    """A filter that makes bytes of an object.
+
+    Attributes:
+        readable: what it makes is text, or several texts in a frame: who looks at messages can look behind it.
+    """
 
     kind = "encoder"
+    readable: ClassVar[bool] = True
 
 
 class Unconnected(Output):

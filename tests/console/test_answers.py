@@ -141,6 +141,23 @@ def test_which_component_is_slow_and_that_the_chain_is_busy() -> None:
         one.node.process.kill()
 
 
+def test_which_component_is_slow_in_workers_that_hang() -> None:
+    """They tell it though they are given nothing that they would read: whose time it is, and that it is theirs."""
+    chain = ("--input", "STDIN", "--output", "STDOUT", "--filter", "+console.slow:Slow", "--workers", "2")
+    with watched(*chain, env={"PYTHONPATH": "tests"}) as one:
+        assert one.component("filter")["busy"] is None
+        one.node.write(b'{"seconds":60}\n' * 8)
+        wait_for(lambda: (one.component("filter")["busy"] or 0) > 0.8, timeout=20)
+        assert one.get("/state")["lag"] < 1
+        assert one.component("decoder")["busy"] < 0.2
+        where = {component["id"]: component["in_workers"] for component in one.get("/state")["components"]}
+        assert [where[name] for name in ("input", "filter", "output")] == [False, True, False]
+        status, body = one.ask("/tail?at=filter")
+        assert (status, json.loads(body)["error"].startswith("'filter' runs in the workers")) == (409, True)
+        assert one.get("/state")["shown_at"] == "output"
+        one.node.process.kill()
+
+
 def test_workers_are_shown_with_what_they_do() -> None:
     """Their processes, and the parts of the chain that run in them with their sums."""
     with watched("--input", "STDIN", "--output", "STDOUT", "--workers", "2") as one:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from message_passing.console.busy import Busy
+from message_passing.busy import Busy
 from message_passing.flow import Filter
 from message_passing.testing import wait_for
 from support import Kept

@@ -29,9 +29,21 @@ def test_names_flow_and_error_chains() -> None:
 
 def test_the_main_end_is_the_first_way_at_each_fork() -> None:
     """Whatever order they were declared in."""
-    end = forked().first_output()
+    end = forked().shown_at()
     assert end
     assert end.id == "first"
+
+
+def test_messages_are_shown_where_they_can_be_read() -> None:
+    """What is packed is looked at before that, and what workers do before them, though they make text."""
+    with message_chain() as chain:
+        chain.input("in", "Null", output_to="lines")
+        chain.encoder("lines", "JSONLines", output_to="packed")
+        chain.encoder("packed", "Zstd", output_to="out")
+        chain.output("out", "Null")
+    shown = Layout(chain.heads, chain.components).shown_at()
+    assert shown
+    assert shown.id == "packed"
 
 
 def test_components_without_a_name_are_told_apart() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from console.watched import watched
 from pages import Look, Site, looking
 
 if TYPE_CHECKING:
@@ -199,3 +200,27 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
             site.send({"message": "afterwards"})
             expect(page.locator("#messages > li").first).to_contain_text("afterwards")
             expect(page.locator("#messages .divider")).to_have_text("The node was started again")
+
+
+def test_the_workers_and_the_slow_part_in_them(browser: Browser) -> None:
+    """Each process has a line with what it has to do, and the slow part is named with whose time it takes."""
+    chain = ("--input", "STDIN", "--output", "STDOUT", "--filter", "+console.slow:Slow", "--workers", "2")
+    with watched(*chain, env={"PYTHONPATH": "tests"}) as one:
+        url = f"http://127.0.0.1:{one.port}"
+        with looking(browser, url) as look:
+            page = look.open(url)
+            lines = page.locator("#worker-list li")
+            expect(lines).to_have_text([re.compile(rf"^Worker {n}: process \d+, 0 in hand$") for n in (1, 2)])
+            one.node.write(b'{"seconds":60}\n' * 8)
+            expect(page.locator("#verdict")).to_contain_text(
+                re.compile(r"filter is the slowest part: it takes \d+\W% of the workers' time"),
+                timeout=20_000,
+            )
+            expect(lines).to_have_text([re.compile(r", [1-4] in hand$")] * 2)
+            offered = page.locator("#at option")
+            assert [one.split()[0] for one in offered.all_text_contents()][:3] == [
+                "input",
+                "workers",
+                "output",
+            ]
+        one.node.process.kill()

@@ -169,7 +169,8 @@ def _slowest(components: Sequence[Any]) -> Iterator[Text]:
     known = [one for one in components if one["busy"] is not None]
     worst = max(known, key=lambda one: one["busy"], default=None)
     if worst is not None and worst["busy"] >= _SLOW:
-        told = f"{inert(worst['id'])} takes {worst['busy']:.0%} of the chain's time"
+        whose = "the workers'" if worst["in_workers"] else "the chain's"
+        told = f"{inert(worst['id'])} takes {worst['busy']:.0%} of {whose} time"
         yield _line((" slowest: ", _WARN), (told, ""))
 
 

@@ -63,6 +63,7 @@ class Bzip2Encoder(Encoder):
 
     name = "Bzip2"
     example = MappingProxyType({"level": 9})
+    readable = False
 
     level: int = option(default=6, description="1 needs least memory, 9 mostly packs smallest.", ge=1, le=9)
 

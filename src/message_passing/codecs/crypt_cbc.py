@@ -175,6 +175,7 @@ class CryptCBCEncoder(Encoder):
 
     name = "Crypt::CBC"
     example = MappingProxyType({"encryption_key": "a passphrase", "encryption_cipher": "Blowfish"})
+    readable = False
 
     encryption_key: str = _key_option()
     encryption_cipher: str = _cipher_option()

@@ -45,6 +45,7 @@ class GzipEncoder(Encoder):
 
     name = "Gzip"
     example = MappingProxyType({"level": 1})
+    readable = False
 
     level: int = option(default=6, description="1 is the fastest, 9 the smallest.", ge=1, le=9)
 

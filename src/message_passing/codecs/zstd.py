@@ -50,6 +50,7 @@ class ZstdEncoder(Encoder):
 
     name = "Zstd"
     example = MappingProxyType({"level": 1})
+    readable = False
 
     level: int = option(default=3, description="1 is the fastest, 22 the smallest.", ge=1, le=22)
 

@@ -122,9 +122,11 @@ class Answers:
 
     def _at(self, name: str) -> Place:
         layout = self._watcher.layout
-        place, hint = layout.find(name) if name else (layout.first_output(), "")
+        place, hint = layout.find(name) if name else (layout.shown_at(), "")
         if place is None:
             raise HTTPException(404, f"there is no component {name!r}{hint}")
+        if place.in_workers:
+            raise HTTPException(409, f"{name!r} runs in the workers: look at what is before or behind them")
         return place
 
     async def _metrics(self, _request: Request) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import did_you_mean
+from message_passing.flow import Encoder
 from message_passing.graph import in_order
 from message_passing.workers.attended import Attended, with_parts
 
@@ -25,12 +26,14 @@ class Place:
         component: itself, or what stands for it where it runs in workers.
         outputs: the ids of those to whom it hands messages.
         errors: it belongs to an error chain only.
+        in_workers: it runs there.
     """
 
     id: str
     component: Component
     outputs: tuple[str, ...]
     errors: bool
+    in_workers: bool
 
 
 class Layout:
@@ -46,6 +49,8 @@ class Layout:
         everything = in_order(heads, errors=True)
         main = {id(one) for one in with_parts(in_order(heads))}
         self._all = with_parts(everything)
+        self.pools = tuple(one for one in everything if isinstance(one, Attended))
+        parts = {id(part) for pool in self.pools for part in pool.counted()}
         ids = _ids(self._all, {id(component): name for name, component in (names or {}).items()})
         self.places = tuple(
             Place(
@@ -53,29 +58,44 @@ class Layout:
                 component=one,
                 outputs=tuple(ids[id(to)] for to in _outputs(one) if id(to) in ids),
                 errors=id(one) not in main,
+                in_workers=id(one) in parts,
             )
             for one in self._all
         )
-        self.pools = tuple(one for one in everything if isinstance(one, Attended))
         self.error_heads = tuple({id(one.error): one.error for one in everything if one.error}.values())
 
-    def refresh(self) -> None:
-        """Ask those that run elsewhere for their counters. In the chain's thread."""
+    def refresh(self, *, watched: bool) -> None:
+        """Ask those that run elsewhere for their counters, and where their time goes. In the chain's thread."""
         for pool in self.pools:
             pool.counted()
+            if watched:
+                pool.look()
+
+    def shares(self) -> dict[str, float]:
+        """What share of the workers' time each component that runs there takes, as far as known."""
+        found = {id(one): share for pool in self.pools for one, share in pool.shares().items()}
+        return {place.id: found[id(place.component)] for place in self.places if id(place.component) in found}
 
     def find(self, name: str) -> tuple[Place | None, str]:
         """The component with this id, or how to put it right: ` (did you mean ...?)`."""
         known = {place.id: place for place in self.places}
         return known.get(name), did_you_mean(name, known) or f" (it has {', '.join(known)})"
 
-    def first_output(self) -> Place | None:
-        """The end that the first input leads to, by the first way at each fork: messages are there as they leave."""
+    def shown_at(self) -> Place | None:
+        """Whose messages are shown when nobody says where: of the first input, where it ends.
+
+        At each fork that is the first way. Before that it is where what can be read is packed or encrypted; what
+        is done in workers can be looked at only before and behind them.
+        """
         known = {place.id: place for place in self.places}
-        place = next(iter(self.places), None)
-        while place and place.outputs:
-            place = known[place.outputs[0]]
-        return place
+        found = place = next(iter(self.places), None)
+        while place:
+            if not place.in_workers:
+                found = place
+            if isinstance(place.component, Encoder) and not place.component.readable:
+                break
+            place = known[place.outputs[0]] if place.outputs else None
+        return found
 
 
 def _outputs(component: Component) -> Sequence[Any]:

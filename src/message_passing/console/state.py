@@ -11,6 +11,8 @@ from message_passing.errors import PeerError
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.console.layout import Place
     from message_passing.console.watcher import Watcher
 
@@ -25,7 +27,7 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
         watcher: who watches the node.
         title: what the command is called.
     """
-    shares = watcher.busy.shares()
+    shares = watcher.shares()
     last = watcher.reports.last(1)
     return {
         "title": title,
@@ -38,6 +40,7 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
         "stopping": watcher.server.stopping,
         "process": watcher.meter.read(),
         "lag": watcher.lag,
+        "shown_at": shown_at.id if (shown_at := watcher.layout.shown_at()) else None,
         "components": [_component(watcher, place, shares) for place in watcher.layout.places],
         "senders": totals(watcher.layout),
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
@@ -45,7 +48,7 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
     }
 
 
-def _component(watcher: Watcher, place: Place, shares: Any) -> dict[str, Any]:
+def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> dict[str, Any]:
     facts = place.component.facts()
     step, took = watcher.history.rates(place.id), watcher.history.took
     return {
@@ -53,13 +56,14 @@ def _component(watcher: Watcher, place: Place, shares: Any) -> dict[str, Any]:
         "label": place.component.label,
         "kind": "workers" if place.component in watcher.layout.pools else place.component.kind,
         "errors": place.errors,
+        "in_workers": place.in_workers,
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
         "capacity": facts.get("capacity"),
         "in_rate": step.received / took,
         "out_rate": step.passed / took,
         "lost_rate": step.lost / took,
-        "busy": shares[place.id] if shares is not None else None,
+        "busy": shares.get(place.id),
         "endpoints": facts.get("endpoints", ()),
         "notes": _notes(watcher, place.component.label),
     }

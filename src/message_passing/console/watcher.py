@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from message_passing.console import busy
+from message_passing import busy
 from message_passing.console.history import History, counted
 from message_passing.console.layout import Layout
 from message_passing.console.process import Meter
@@ -99,6 +99,13 @@ class Watcher:
         finally:
             self.ended.set()
 
+    def shares(self) -> Mapping[str, float]:
+        """Each component's share of the chain's time, or of the workers' where it runs in those; as far as known."""
+        here, there = self.busy.shares(), self.layout.shares()
+        places = self.layout.places
+        found = {} if here is None else {place.id: here[place.id] for place in places if not place.in_workers}
+        return found | there
+
     async def refresh(self) -> None:
         """See to it that `snapshots` is of now, for somebody who has just asked."""
         if await self._in_chain(self._refresh, _AT_ONCE) is None:
@@ -146,7 +153,7 @@ class Watcher:
 
     def _refresh(self) -> None:
         self._thread = threading.get_ident()
-        self.layout.refresh()
+        self.layout.refresh(watched=self.watched)
         self.snapshots = self._snapshots()
 
     def _snapshots(self) -> dict[str, Snapshot]:

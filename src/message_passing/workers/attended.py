@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.flow import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from message_passing.component import Component
 
@@ -39,6 +39,13 @@ class Attended(Filter):
     def counted(self) -> list[Component]:
         """What stands for the parts of the chain that run elsewhere, with their counters."""
         return []
+
+    def look(self) -> None:
+        """Somebody watches: find out, for the next seconds, where the time of those parts goes."""
+
+    def shares(self) -> Mapping[Component, float]:
+        """What was found out: their shares of the time, from 0 to 1; empty when nobody watches."""
+        return {}
 
     def described_workers(self) -> list[dict[str, Any]]:
         """The processes in which they run: `number`, `pid`, `ready`, `outstanding` messages."""

@@ -155,6 +155,20 @@ class Pool(Dealer):
             self._members[name].metrics = as_metrics(snapshot)
         return list(self._members.values())
 
+    def look(self) -> None:
+        """Ask the workers where their time goes."""
+        for worker in self._staff.ready:
+            worker.look()
+
+    def shares(self) -> Mapping[Component, float]:
+        """Of the time of all workers that have told."""
+        told = [one.busy for one in self._staff.living if one.busy]
+        return {
+            component: sum(each.get(name, 0.0) for each in told) / len(told)
+            for name, component in self._members.items()
+            if told
+        }
+
     def described_workers(self) -> list[dict[str, Any]]:
         """Each process that there is."""
         return [one.described() for one in self._staff.living]

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from message_passing.workers.lookout import ASK
 from message_passing.workers.wire import packed
 from message_passing.workers.worker import SIGNALS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.metrics import Snapshot
     from message_passing.workers.wire import Job, Said
 
@@ -46,6 +49,7 @@ class Worker:
         dead: its process has been found ended.
         failure: what it said when it failed.
         counters: the latest that it told, by its parts' names.
+        busy: the shares of the time that these take, as it told last; empty when nobody watches.
         since: when it was started, or became ready.
     """
 
@@ -59,6 +63,7 @@ class Worker:
         self.ready = self.ended = self.dead = False
         self.failure: Said | None = None
         self.counters: dict[str, Snapshot] = {}
+        self.busy: Mapping[str, float] = {}
         self.since = time.monotonic()
         self.serial = job.serial
         self._job = job
@@ -73,6 +78,9 @@ class Worker:
         with contextlib.suppress(OSError):  # it has ended already, which is found out
             pipe.write(len(data).to_bytes(8, "big") + data)
             pipe.flush()
+        os.set_blocking(
+            pipe.fileno(), False
+        )  # a worker that stands still reads nothing, and must stop nobody
 
     @property
     def outstanding(self) -> int:
@@ -112,6 +120,12 @@ class Worker:
         """Send it a word, which it obeys after what it has been dealt."""
         if self._socket:
             self._socket.send(packed(word))
+
+    def look(self) -> None:
+        """Have it look, for a while, where its time goes."""
+        with contextlib.suppress(OSError):
+            if self._process.stdin:
+                os.write(self._process.stdin.fileno(), ASK)
 
     def is_done(self, said: Said) -> None:
         """It is done with a batch."""

@@ -123,6 +123,8 @@ class Staff:
         worker = self._known.get(said.serial)
         if worker and said.counters is not None:
             worker.counters = said.counters
+        if worker and said.busy is not None:
+            worker.busy = said.busy
         return worker, said
 
     def arrived(self, worker: Worker) -> None:

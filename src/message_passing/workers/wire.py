@@ -2,7 +2,8 @@
 
     parent --PUSH--> worker     a batch of messages, or one of the words END and REOPEN
     worker --PUSH--> parent     `Said`
-    parent --pipe--> worker     the `Job`, once; that the pipe ends means that the parent is gone
+    parent --pipe--> worker     the `Job`, once; then a byte each second while somebody watches; that it ends
+                                means that the parent is gone
 
 It is pickled, so that a message is on the other side what it was on this: a tuple, a date, an object of the
 user's. Both sides are one program of one user, and the sockets are in a folder that nobody else may enter.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from message_passing.errors import EncodingError, MessagePassingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from message_passing.component import Component
     from message_passing.declaration import Declaration
@@ -70,6 +71,7 @@ class Said(NamedTuple):
         results: what the encoder made.
         reports: for the error chain.
         counters: of each part, by its name; empty when they are not told.
+        busy: each part's share of the time, from 0 to 1; empty when nobody watches any more.
         faults: why it has failed.
         trace: where in the code, when that is nobody's mistake but a component's or ours.
     """
@@ -81,6 +83,7 @@ class Said(NamedTuple):
     results: Sequence[Any] = ()
     reports: Sequence[Any] = ()
     counters: dict[str, Snapshot] | None = None
+    busy: Mapping[str, float] | None = None
     faults: tuple[Fault, ...] = ()
     trace: str = ""
 

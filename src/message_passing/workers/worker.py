@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
-import shutil
 import signal
 import sys
 import threading
@@ -27,6 +25,7 @@ from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
 from message_passing.options import option
 from message_passing.runner import Server
+from message_passing.workers.lookout import Lookout
 from message_passing.workers.wire import (
     END,
     ENDED,
@@ -50,9 +49,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LINGER = 5000
 """Milliseconds that a worker's last words may take."""
-
-_GLANCE = 1000
-"""Milliseconds between two looks whether the parent is still there, beside waiting for its pipe to end."""
 
 
 class Line:
@@ -187,17 +183,18 @@ def main() -> NoReturn:
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
-    threading.Thread(target=_end_with, args=(parent, lifeline, job.folder), daemon=True).start()
+    lookout = Lookout(parent, lifeline, job.folder)
     sys.path[:] = job.path
     line = Line(job)
     status = 1
     try:
-        status = _work(job, line)
+        status = _work(job, line, lookout)
     except UserError as error:
         line.say(state=FAILED, faults=error.faults)
     except Exception as error:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
         faults = (Fault(f"{type(error).__name__}: {error}"),)
         line.say(state=FAILED, faults=faults, trace=traceback.format_exc())
+    lookout.end()
     line.close()
     sys.exit(status)
 
@@ -217,22 +214,7 @@ def _read(pipe: Any) -> Job:
     return job
 
 
-def _end_with(parent: int, lifeline: int, folder: str) -> None:
-    """Wait until the parent is gone, and leave; a second reading of the same pipe is its end."""
-    poll = select.poll()
-    poll.register(lifeline, select.POLLIN)
-    while os.getppid() == parent:  # asked too, since a process that it started may hold the pipe open
-        if poll.poll(_GLANCE) and not os.read(lifeline, 1):
-            break
-    for _ in range(100):  # the pipe ends a moment before the process does
-        if os.getppid() != parent:
-            shutil.rmtree(folder, ignore_errors=True)
-            break
-        time.sleep(0.01)
-    os._exit(1)
-
-
-def _work(job: Job, line: Line) -> int:
+def _work(job: Job, line: Line, lookout: Lookout) -> int:
     results = Results(line=line)
     orders = Orders(endpoint=job.orders, results=results)
     chain = Chain()
@@ -246,6 +228,7 @@ def _work(job: Job, line: Line) -> int:
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
     results.counted = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
+    lookout.begin({id(component): name for name, component in results.counted.items()}, line.say)
     server = Server(heads)
     with contextlib.ExitStack() as stack:
         stack.callback(close_all, heads, errors=True)

@@ -51,6 +51,7 @@ export class ChainSection {
   showDetails(one) {
     byId("details").hidden = !one;
     if (!one) return;
+    byId("details-tail").hidden = one.in_workers;
     const [lost, why] = losses(one);
     say(byId("details-title"), nameOf(one));
     const rows = [

@@ -1,7 +1,6 @@
 // What is wanted of the live messages: search, level, component, and fields as chips that can be removed.
 
 import { byId, el } from "./dom.js";
-import { mainEnd } from "./layout.js";
 import { nameOf, oneLine } from "./words.js";
 
 export class Filters {
@@ -75,8 +74,9 @@ export class Filters {
     byId("chips").hidden = !chips.length;
   }
 
-  /** Offer these components to look at. */
-  offer(components) {
+  /** Offer the components to look at: those that run in workers cannot be. */
+  offer(state) {
+    const components = state.components.filter((one) => !one.in_workers);
     const ids = components.map((one) => [one.id, `${nameOf(one)}${one.label === one.id ? "" : ` (${oneLine(one.label, 60)})`}`]);
     const seen = JSON.stringify(ids);
     if (seen === this.components) return;
@@ -84,7 +84,7 @@ export class Filters {
     const { value } = this.at;
     const options = ids.map(([id, words]) => el("option", { value: id }, words));
     this.at.replaceChildren(...options);
-    this.at.value = ids.some(([id]) => id === value) ? value : mainEnd(components);
+    this.at.value = ids.some(([id]) => id === value) ? value : state.shown_at;
     if (this.at.value !== value) this.changed();
   }
 

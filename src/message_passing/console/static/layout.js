@@ -77,17 +77,3 @@ function edgeRate(from, to, sources) {
   if (sources.get(to.id).length === 1) return to.in_rate;
   return from.out_rate / Math.max(1, from.outputs.length);
 }
-
-/** Where the first input's messages end, by the first way at each fork: the component whose messages are shown at first. */
-export function mainEnd(components) {
-  const known = new Map(components.map((one) => [one.id, one]));
-  const passed = new Set();
-  let one = components.find((each) => each.kind === "input") ?? components[0];
-  while (one && !passed.has(one)) {
-    passed.add(one);
-    const next = one.outputs.find((id) => known.has(id));
-    if (next === undefined) return one.id;
-    one = known.get(next);
-  }
-  return "";
-}

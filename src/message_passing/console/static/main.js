@@ -67,7 +67,7 @@ const connection = new Connection({
   state(state, isNew) {
     byId("token-form").hidden = true;
     byId("console").hidden = false;
-    tail.filters.offer(state.components);
+    tail.filters.offer(state);
     history.offer(state.components);
     if (isNew) {
       errors.forget();

@@ -52,7 +52,7 @@ export function verdict(state) {
   if (state.lag === null) add("warn", "The chain has not answered within the last second: it is busy.", "chain");
   else if (state.lag > 0.2) add("warn", `The chain took ${Math.round(state.lag * 1000)} ms to answer.`, "chain");
   const slow = slowest(state.components);
-  if (slow) add("warn", `${nameOf(slow)} is the slowest part: it takes ${percent(slow.busy)} of the chain's time.`, slow.id);
+  if (slow) add("warn", `${nameOf(slow)} is the slowest part: it takes ${percent(slow.busy)} of ${slow.in_workers ? "the workers'" : "the chain's"} time.`, slow.id);
   for (const one of state.workers) {
     if (!one.ready) add("warn", `Worker ${one.number} is not ready.`, "chain");
   }

@@ -1,0 +1,101 @@
+"""A worker's second thread: it waits for the parent's end, and looks where the time goes while somebody watches.
+
+The parent writes a byte to the worker's pipe for as long as it is watched, since that is read also while a
+component hangs; its messages would not be.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from message_passing.busy import INTERVAL, Busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ASK = b"\n"
+"""What the parent writes when it is watched."""
+
+_LEASE = 3.0
+"""Seconds that this holds."""
+
+_TELL = 1.0
+"""Seconds between two tellings of what was seen."""
+
+_GLANCE = 1.0
+"""Seconds between two looks whether the parent is still there, beside waiting for its pipe to end."""
+
+
+class Lookout:
+    """The thread, which the process ends with."""
+
+    def __init__(self, parent: int, lifeline: int, folder: str) -> None:
+        """Begin.
+
+        Args:
+            parent: its process.
+            lifeline: the descriptor of the pipe that ends when it does.
+            folder: what it would have removed.
+        """
+        self._parent, self._lifeline, self._folder = parent, lifeline, folder
+        self._busy = Busy()
+        self._lock = threading.Lock()
+        self._tell: Callable[..., None] | None = None
+        self._until = self._next = 0.0
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def begin(self, names: Mapping[int, str], tell: Callable[..., None]) -> None:
+        """From now on there is something to see, in the thread that calls this.
+
+        Args:
+            names: the parts' names, by their `id()`.
+            tell: called with `busy`, each part's share of the time; with none when nobody watches any more.
+        """
+        with self._lock:
+            self._names, self._thread, self._tell = names, threading.get_ident(), tell
+
+    def end(self) -> None:
+        """Tell nothing from now on."""
+        with self._lock:
+            self._tell = None
+
+    def _run(self) -> NoReturn:
+        """Wait until the parent is gone, and leave."""
+        poll = select.poll()
+        poll.register(self._lifeline, select.POLLIN)
+        while os.getppid() == self._parent:  # asked too: a process that it started may hold the pipe open
+            if poll.poll(1000 * (INTERVAL if self._until else _GLANCE)):
+                if not os.read(self._lifeline, 100):
+                    break
+                self._until = time.monotonic() + _LEASE
+            if self._until:
+                self._look(time.monotonic())
+        for _ in range(100):  # the pipe ends a moment before the process does
+            if os.getppid() != self._parent:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                break
+            time.sleep(0.01)
+        os._exit(1)
+
+    def _look(self, now: float) -> None:
+        with self._lock:
+            if not self._tell:
+                return
+            told: Any = None
+            if now > self._until:
+                self._until, told = 0.0, {}
+                self._busy.forget()
+            else:
+                self._busy.look(self._thread, self._names)
+                if now >= self._next:
+                    shares = self._busy.shares()
+                    told = None if shares is None else {name: shares[name] for name in self._names.values()}
+                    self._busy.fade()
+                    self._next = now + _TELL
+            if told is not None:
+                self._tell(busy=told)
