@@ -123,7 +123,7 @@ CONTENDERS = {
     FRAMES: Contender(
         ours("--decoder", "Null", "--encoder", "Null", *FRAMED), frame=FRAME, targets=((C, 1.4, 3.0),)
     ),
-    LINES: Contender(ours("--decoder", "JSONLines", *FRAMED), frame=FRAME, targets=((C, 1.4, 3.0),)),
+    LINES: Contender(ours("--decoder", "JSONLines", *FRAMED), frame=FRAME, targets=((C, None, 1.4),)),
     LINES_FILTERED: Contender(
         ours("--decoder", "JSONLines", *TAGGER, *FRAMED), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)
     ),
