@@ -1,10 +1,12 @@
-"""What being watched costs a node: the same lines without the console, with it unasked, and while a page is open.
+"""What being watched costs a node: in one flow of lines, a page is opened and closed again and again.
 
-cd benchmarks && python -m watching [--rounds 7] [--count 4000000]
+cd benchmarks && python -m watching [--pairs 40]
 
-First the share of a core that the console takes, which a noisy machine changes little; then the rates.
 What a page asks: each second /state, /senders and /history, and a live tail of 200 messages a second; besides,
-somebody scrapes /metrics each second. Nothing else should run.
+somebody scrapes /metrics each second. Told are the share of a core that the console takes, which a noisy machine
+changes little, and the rate while watched as a part of the rate in the stretches before and after it. The node has
+one core to itself, so that what the page, `cat` and this program do is not taken for a cost of the node. Nothing
+else should run.
 """
 
 from __future__ import annotations
@@ -17,12 +19,11 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from aggregators import OURS
-from speed.contenders import HERE, TAGGER, Contender, ours
+from speed.contenders import HERE, TAGGER
 from speed.machine import compile_all, touch_memory
 from speed.measures import TICKS, Stage
 from speed.series import Plan
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 CHAINS: dict[str, Sequence[str]] = {"JSON": (), "JSON, a user's filter": TAGGER}
-WAYS = ("without the console", "with it, unasked", "watched")
+STRETCH, SETTLE = 2.0, 0.5
+"""Seconds that a rate is taken over, and that pass between opening or closing the page and that."""
 
 
 class Page:
@@ -50,7 +52,7 @@ class Page:
             thread.start()
 
     def _poll(self) -> None:
-        while not self._closed.wait(1.0):
+        while not self._closed.is_set():
             with suppress(OpenError):
                 for path in ("/state", "/senders", "/history", "/metrics"):
                     if path == "/metrics":
@@ -59,6 +61,7 @@ class Page:
                     else:
                         self._node.get(path)
                     self.answers += 1
+            self._closed.wait(1.0)
 
     def _tail(self) -> None:
         while not self._closed.wait(0.05):
@@ -76,13 +79,19 @@ class Page:
 
 
 @contextmanager
-def watched(port: int) -> Iterator[Page]:
-    """A page that is open."""
+def watched(port: int) -> Iterator[None]:
+    """A page is open.
+
+    Raises:
+        SystemExit: nobody answered it.
+    """
     page = Page(port)
     try:
-        yield page
+        yield
     finally:
         page.close()
+    if not page.answers or not page.messages:
+        raise SystemExit("nobody was answered")
 
 
 def threads_of(pid: int) -> dict[str, float]:
@@ -94,96 +103,91 @@ def threads_of(pid: int) -> dict[str, float]:
     return found
 
 
-def shares(lines: Path, words: Sequence[str], seconds: float = 4.0) -> tuple[float, float]:
-    """The shares of a core that the chain's thread and the console's take while lines flow in and a page is open."""
-    port = free_port()
-    command = [
-        *OURS,
-        "--input",
-        "STDIN",
-        "--output",
-        "File",
-        "--output_options",
-        "filename=/dev/null",
-        *words,
+def bytes_read(pid: int) -> int:
+    """How much a process has read so far (proc(5)): asks the kernel, and not the node, which would be watching it."""
+    (line,) = [
+        line for line in Path(f"/proc/{pid}/io").read_text("ascii").splitlines() if line.startswith("rchar")
     ]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    with (
-        subprocess.Popen(["cat", *[str(lines)] * 50], stdout=subprocess.PIPE) as source,
-        subprocess.Popen(
-            [*command, "--http", f"127.0.0.1:{port}"], stdin=source.stdout, env=environment
-        ) as node,
-    ):
-        try:
-            wait_for(Node(f"http://127.0.0.1:{port}").alive, 20)
-            with watched(port):
-                time.sleep(1)
-                before, began = threads_of(node.pid), time.monotonic()
-                time.sleep(seconds)
-                after, took = threads_of(node.pid), time.monotonic() - began
-        finally:
-            node.kill()
-            source.kill()
-    taken = {thread: (after[thread] - spent) / took for thread, spent in before.items() if thread in after}
-    chain = taken.pop(str(node.pid))
-    return chain, sum(taken.values())
+    return int(line.split()[1])
 
 
-def figures(plan: Plan, words: Sequence[str], way: str, count: int) -> tuple[float, float]:
-    """Lines a second, and the node's processor seconds a million lines."""
-    port = free_port()
-    console = () if way == WAYS[0] else ("--http", f"127.0.0.1:{port}")
-    contender = Contender(ours(*words, *console), filtered=bool(words))
-    measure = partial(plan._one, contender, count)  # noqa: SLF001 - one of its measurements, with another contender
-    if way == WAYS[2]:
-        with watched(port) as page:
-            found = measure()
-        if not page.answers or not page.messages:
-            raise SystemExit("nobody was answered")
-    else:
-        found = measure()
-    return float(found["rate"]), float(found["processor"])
+class Flow:
+    """A node through which lines flow from a file, on a core of its own, for as long as this is open."""
+
+    def __init__(self, lines: Path, words: Sequence[str]) -> None:
+        self.port = free_port()
+        console = ("--http", f"127.0.0.1:{self.port}")
+        ends = ("--input", "STDIN", "--output", "File", "--output_options", "filename=/dev/null")
+        self._size = lines.stat().st_size / sum(1 for _ in lines.open("rb"))
+        self._source = subprocess.Popen(["cat", *[str(lines)] * 1000], stdout=subprocess.PIPE)
+        self._node = subprocess.Popen(
+            [*OURS, *ends, *words, *console],
+            stdin=self._source.stdout,
+            env={**os.environ, "PYTHONPATH": str(HERE)},
+        )
+        os.sched_setaffinity(self._node.pid, {0})
+
+    def __enter__(self) -> Self:
+        wait_for(Node(f"http://127.0.0.1:{self.port}").alive, 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self._node, self._source):
+            process.kill()
+            process.communicate()
+
+    def rate(self) -> float:
+        """Lines a second, in a stretch that begins soon."""
+        time.sleep(SETTLE)
+        before, began = bytes_read(self._node.pid), time.monotonic()
+        time.sleep(STRETCH)
+        return (bytes_read(self._node.pid) - before) / (time.monotonic() - began) / self._size
+
+    def shares(self, seconds: float = 4.0) -> tuple[float, float]:
+        """The shares of a core that the chain's thread and the console's take."""
+        time.sleep(SETTLE)
+        before, began = threads_of(self._node.pid), time.monotonic()
+        time.sleep(seconds)
+        after, took = threads_of(self._node.pid), time.monotonic() - began
+        taken = {one: (after[one] - spent) / took for one, spent in before.items() if one in after}
+        chain = taken.pop(str(self._node.pid))
+        return chain, sum(taken.values())
 
 
 def main() -> None:
-    """Measure in turns, and print the table."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--count", type=int, default=4_000_000)
+    parser.add_argument("--pairs", type=int, default=40)
     given = parser.parse_args()
+    os.sched_setaffinity(0, set(range(1, os.cpu_count() or 1)) or {0})
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         stage = Stage(Path(folder))
         compile_all(stage.folder)
         touch_memory(stage.folder)
-        plan = Plan(stage, given.count, given.rounds)
-        print("| | chain's thread | console's thread |\n|---|---|---|")
+        lines = Plan(stage, 1_000_000, 1).lines(1_000_000).path
+        print("| | chain's thread | console's thread | lines/s, unasked | watched, a part of that |")
+        print("|---|---|---|---|---|", flush=True)
         for name, words in CHAINS.items():
-            for _ in range(3):
-                chain, console = shares(plan.lines(given.count).path, words)
-                print(f"| {name} | {chain:.1%} | {console:.1%} |", flush=True)
-        results: dict[tuple[str, str], list[tuple[float, float]]] = {
-            (name, way): [] for name in CHAINS for way in WAYS
-        }
-        for number in range(-1, given.rounds):
-            for (name, way), found in results.items():
-                value = figures(plan, CHAINS[name], way, given.count)
-                if number >= 0:
-                    found.append(value)
-    print("| | lines/s | of the one without | CPU seconds a million lines | of the one without |")
-    print("|---|---|---|---|---|")
-    for (name, way), found in results.items():
-        rates, processor = zip(*found, strict=True)
-        rates_without, processor_without = zip(*results[name, WAYS[0]], strict=True)
-        rate, spent = statistics.median(rates), statistics.median(processor)
-        print(
-            f"| {name}, {way} | {rate:,.0f} | {_ratios(rates, rates_without)} "
-            f"| {spent:.2f} | {_ratios(processor, processor_without)} |"
-        )
+            with Flow(lines, words) as flow:
+                with watched(flow.port):
+                    chain, console = flow.shares()
+                print(
+                    f"| {name} | {chain:.1%} | {console:.1%} | {_in_turns(flow, given.pairs)} |", flush=True
+                )
 
 
-def _ratios(some: Sequence[float], others: Sequence[float]) -> str:
-    ratios: list[Any] = [one / other for one, other in zip(some, others, strict=True)]
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+def _in_turns(flow: Flow, pairs: int) -> str:
+    """The rate while nobody watches, and what part of it is left while somebody does."""
+    alone, ratios = [flow.rate()], []
+    for _ in range(pairs):
+        with watched(flow.port):
+            seen = flow.rate()
+        alone.append(flow.rate())
+        ratios.append(seen / statistics.mean(alone[-2:]))
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    # Of the median's own uncertainty: 1.253 standard errors, by the spread that half of the values have.
+    error = 1.253 * (high - low) / 1.349 / pairs**0.5
+    return f"{statistics.median(alone):,.0f} | {middle:.3f} ± {2 * error:.3f} (half of them {low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":
