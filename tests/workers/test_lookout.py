@@ -29,7 +29,7 @@ class Part:
         while time.monotonic() < end:
             pass
 
-lookout._LEASE, lookout._TELL, lookout._GLANCE = 0.8, 0.3, 0.05
+lookout._LEASE, lookout._TELL, lookout._GLANCE = 2.0, 0.3, 0.05
 told, part, other = [], Part(), Part()
 reading, writing = os.pipe()
 watch = lookout.Lookout(os.getppid(), reading, "no folder")
@@ -37,7 +37,7 @@ watch.begin({id(part): "part", id(other): "other"}, lambda busy: told.append(bus
 part.work(0.5)
 assert not told, "nobody watches"
 os.write(writing, lookout.ASK)
-part.work(0.7)
+part.work(1.8)
 wait_for(lambda: {} in told)
 assert told[0]["part"] > 0.8 and told[0]["other"] == 0, told
 assert told.index({}) == len(told) - 1 > 0, told
