@@ -3,15 +3,17 @@
 # make check    the linters, the type checker and the documentation check
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
 # make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of twelve targets
+# make faults   the fault suite with faults of FAULT_SECONDS (30) each, which are short in make test
 # make soak     mixed load and faults at random for SOAK_SECONDS (1800); SOAK_SEED repeats the chances of another
 
 PYTHON ?= python3
 VENV := .venv
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 1800
+FAULT_SECONDS ?= 30
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz soak clean
+.PHONY: demo test check bench faults fuzz soak clean
 
 demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
@@ -34,6 +36,9 @@ bench: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/handlers/requirements.txt
 	cd benchmarks && ../$(BIN)/python -m handlers
 	cd benchmarks && ../$(BIN)/python -m speed
+
+faults: $(VENV)/test debian-peers
+	FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults
 
 fuzz: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement fuzz/requirements.txt

@@ -1,4 +1,4 @@
-"""A flood beyond capacity: memory stays flat, signals are obeyed, and the end comes within its bound."""
+"""A flood beyond capacity: memory stays flat, signals and questions are obeyed, and it ends within its bound."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from books import Life, balanced
 from faulty import FAULT_SECONDS, local, receiving, resident, sending, soon, told_missing
+from message_passing.console.client import Node
 from message_passing.testing import free_port
 
 if TYPE_CHECKING:
@@ -32,11 +33,18 @@ BOUND = 5.0
 """Seconds that an end may take: a second for what is queued here, one for what is queued there, a busy machine."""
 
 
-def pour(sender: Sending, seconds: float) -> None:
-    """Send as fast as it goes for so long."""
+PATIENCE = 2.0
+"""Seconds that an answer may take, on a busy machine."""
+
+
+def pour(sender: Sending, seconds: float, control: Node) -> None:
+    """Send as fast as it goes for so long; all the while, the receiver answers."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         sender.send(2000)
+        asked = time.monotonic()
+        assert control.get("/state")["ready"]
+        assert time.monotonic() - asked < PATIENCE
 
 
 @pytest.mark.parametrize("kind", ["output", "handler"])
@@ -44,27 +52,26 @@ def test_a_flood_beyond_capacity(kind: str, tmp_path: Path) -> None:
     """A receiver of a thousand messages a second is sent all that goes: what is too much is dropped and counted."""
     port, old, new = free_port(), tmp_path / "old", tmp_path / "arrived"
     (tmp_path / "mine.py").write_text(MINE)
-    life = Life(new)
+    life, control = Life(new), Node(str(tmp_path / "control"))
+    words = ("--filter", "+mine:Slow", "--control", str(tmp_path / "control"))
     with (
-        receiving(
-            life, "--filter", "+mine:Slow", socket_bind=local(port), socket_hwm=1000, cwd=tmp_path
-        ) as receiver,
+        receiving(life, *words, socket_bind=local(port), socket_hwm=1000, cwd=tmp_path) as receiver,
         sending(
             tmp_path / "journal", kind, text=1000, connect=local(port), socket_hwm=1000, linger=1000
         ) as sender,
     ):
         sender.send(100)
         soon(lambda: life.has("", 100))
-        pour(sender, FAULT_SECONDS / 2)
+        pour(sender, FAULT_SECONDS / 2, control)
         processes = receiver.process.pid, sender.process.pid
         readings = [resident(process_id) for process_id in processes]
-        pour(sender, FAULT_SECONDS / 2)
+        pour(sender, FAULT_SECONDS / 2, control)
         new.rename(old)
         receiver.signal(signal.SIGHUP)
         soon(new.exists)
         for process_id, before in zip(processes, readings, strict=True):
             assert resident(process_id) < before + 20
-        pour(sender, 0.1)
+        pour(sender, 0.1, control)
         began = time.monotonic()
         receiver.signal(signal.SIGTERM)
         assert receiver.process.wait(20) == 0
