@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cable import Cable
+    from faulty import Sending
+    from nodes import Node
 
 KINDS = pytest.mark.parametrize("kind", ["output", "handler"])
 ANYWHERE = "tcp://*:5558"
@@ -96,13 +98,7 @@ def test_the_other_machine_crashes_behind_the_cut(wire: Cable, tmp_path: Path) -
             killed(receiver, first)
         with receiving(second, socket_bind=ANYWHERE, prefix=wire.there) as receiver:
             time.sleep(FAULT_SECONDS)
-            wire.tell("mend")
-            soon(lambda: second.total() > 500)
-            sent, told = both_ended(sender, receiver, second)
-            assert told == []
-    (account,) = balanced([sent], [first, second]).values()
-    assert not account.dropped
-    assert len(stretches(account.missing)) <= 1
+            taken_over(wire, sender, receiver, [first, second])
 
 
 def test_a_machine_that_is_gone_is_noticed(wire: Cable, tmp_path: Path) -> None:
@@ -148,11 +144,16 @@ def test_a_machine_is_gone_while_something_is_on_its_way_to_it(wire: Cable, tmp_
             soon(lambda: connections(sender.process.pid) == 0)
             killed(receiver, first)
         with receiving(second, socket_bind=new, prefix=wire.there) as receiver:
-            wire.tell("mend")
-            soon(lambda: second.total() > 500)
-            sent, told = both_ended(sender, receiver, second)
-            assert told == []
-    (account,) = balanced([sent], [first, second]).values()
+            taken_over(wire, sender, receiver, [first, second])
+
+
+def taken_over(wire: Cable, sender: Sending, receiver: Node, lives: list[Life]) -> None:
+    """Once the cable is mended the successor gets everything but one stretch, what was on its way to the dead one."""
+    wire.tell("mend")
+    soon(lambda: lives[-1].total() > 500)
+    sent, told = both_ended(sender, receiver, lives[-1])
+    assert told == []
+    (account,) = balanced([sent], lives).values()
     assert not account.dropped
     assert len(stretches(account.missing)) <= 1
 

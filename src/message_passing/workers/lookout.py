@@ -74,7 +74,10 @@ class Lookout:
                     break
                 self._until = time.monotonic() + _LEASE
             if self._until:
-                self._look(time.monotonic())
+                try:
+                    self._look(time.monotonic())
+                except Exception:  # noqa: BLE001 - that the parent's end is noticed matters more
+                    self._until = 0.0
         for _ in range(100):  # the pipe ends a moment before the process does
             if os.getppid() != self._parent:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -85,6 +88,7 @@ class Lookout:
     def _look(self, now: float) -> None:
         with self._lock:
             if not self._tell:
+                self._until = 0.0
                 return
             told: Any = None
             if now > self._until:

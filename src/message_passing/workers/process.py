@@ -78,9 +78,8 @@ class Worker:
         with contextlib.suppress(OSError):  # it has ended already, which is found out
             pipe.write(len(data).to_bytes(8, "big") + data)
             pipe.flush()
-        os.set_blocking(
-            pipe.fileno(), False
-        )  # a worker that stands still reads nothing, and must stop nobody
+        # From now on what it does not read is lost: one that stands still must hold up nobody who asks it.
+        os.set_blocking(pipe.fileno(), False)
 
     @property
     def outstanding(self) -> int:
