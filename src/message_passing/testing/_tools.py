@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from message_passing.flow import Input
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from message_passing.flow import Source
 
 T = TypeVar("T")
+
+_LOWEST_PORT = 10_000
+"""Below it are most of those that well-known services have."""
 
 
 class ListInput(Input):
@@ -106,13 +111,26 @@ def wait_for(condition: Callable[[], T], timeout: float = 5.0) -> T:
 
 
 def free_port() -> int:
-    """A port on which nothing listens at the moment, neither TCP nor UDP."""
+    """A port on which nothing listens at the moment, neither TCP nor UDP.
+
+    It is below those that the system gives to connections (ip_local_port_range in ip(7)): one of these might be
+    taken by whoever connects somewhere before it is bound.
+    """
     while True:
+        port = _LOWEST_PORT + secrets.randbelow(_first_given() - _LOWEST_PORT)
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
             try:
-                udp.bind(("127.0.0.1", port))
+                for one in (tcp, udp):
+                    one.bind(("127.0.0.1", port))
             except OSError:
-                continue  # somebody's UDP port: the next one
+                continue  # somebody's: another one
             return port
+
+
+def _first_given() -> int:
+    """The lowest port that the system gives to connections; where it does not tell, RFC 6335 has one."""
+    try:
+        found = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except OSError:
+        return 49152
+    return max(found, _LOWEST_PORT + 1000)
