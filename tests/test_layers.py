@@ -13,7 +13,7 @@ ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
     "version", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths", "jsonable", "lines",
-    "busy", "identity", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
+    "busy", "identity", "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
