@@ -260,3 +260,35 @@ def _link_of_root(name: str, folder: int, path: str) -> str:
             "(`chown -h root`), or become another user with --user"
         )
     return os.readlink(name, dir_fd=folder)
+
+
+def signature(found: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is changed or replaced, or when somebody else gets rights to it."""
+    return (
+        found.st_dev,
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_mode,
+        found.st_uid,
+    )
+
+
+_TICK = 2.0
+"""Seconds within which two changes of a file may bear the same time, on whatever file system."""
+
+
+def is_settled(found: os.stat_result, now: float) -> bool:
+    """Whether a change from now on will show in the signature: a file that has just been changed is read again.
+
+    Args:
+        found: the file's state when it was read.
+        now: the time, in seconds since the epoch. A file changed after that (a clock was set back, or is another
+            machine's) is not settled.
+    """
+    return now - found.st_ctime > _TICK
+
+
+SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
+"""Errors that say nothing of a file, but that this process or system lacks something just now."""

@@ -54,6 +54,7 @@ class FollowFilter(Filter):
 
     key_field: str = option(
         default="",
+        min_length=1,
         description="Field with the name of the key that a message was sent with, which the ZeroMQ input's option of "
         "the same name sets: each key has senders of its own.",
     )

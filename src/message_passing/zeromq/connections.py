@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import struct
 import termios
 from dataclasses import dataclass
@@ -33,9 +34,10 @@ _DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux only
 _BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes_received
 _COUNT = struct.Struct("=i")
+_PEER = struct.Struct("=iII")  # struct ucred of unix(7)
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Connection:
         address: the peer's IP address in its shortest form, an IPv4 address as such; empty for ipc.
         port: the local TCP port; 0 for ipc.
         peer_port: the peer's TCP port; 0 for ipc.
+        path: where the listening one of the two is; empty for TCP. An abstract name begins with `@`.
+        credentials: user, group and process id of an ipc peer, `0:0:4711` (SO_PEERCRED, unix(7)); empty for TCP.
     """
 
     descriptor: int
@@ -57,6 +61,8 @@ class Connection:
     address: str
     port: int
     peer_port: int
+    path: str = ""
+    credentials: str = ""
 
 
 class Traffic(NamedTuple):
@@ -100,7 +106,7 @@ class Connections:
         if event.number in _BEGUN:
             self._alive.pop(event.value, None)
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                self._alive[event.value] = _described(event.value, accepted=event.number == _BEGUN[0])
+                self._alive[event.value] = described(event.value, accepted=event.number == _BEGUN[0])
         elif event.number == _DISCONNECTED:
             self._alive.pop(event.value, None)
 
@@ -126,9 +132,7 @@ class Connections:
         """
         ended = 0
         for connection in [one for one in connections if one in self]:
-            with contextlib.suppress(OSError), _lent(connection) as one:  # it has ended by itself
-                one.shutdown(socket.SHUT_RDWR)
-                ended += 1
+            ended += end(connection)
             self._forget(connection)
         return ended
 
@@ -149,13 +153,48 @@ def plain_address(text: str) -> str:
     return str((found.version == 6 and found.ipv4_mapped) or found)
 
 
-def _described(descriptor: int, *, accepted: bool) -> Connection:
-    inode = os.fstat(descriptor).st_ino
+def described(descriptor: int, *, accepted: bool) -> Connection:
+    """What the system says of a connection.
+
+    Raises:
+        OSError: it is none, or has ended.
+    """
+    found = os.fstat(descriptor)
+    if not stat.S_ISSOCK(found.st_mode):
+        raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+    inode = found.st_ino
     with _borrowed(descriptor) as one:
+        if one.type != socket.SOCK_STREAM:
+            raise OSError(errno.EPROTOTYPE, os.strerror(errno.EPROTOTYPE))
+        peer = one.getpeername()  # fails for one that listens
         if one.family not in _INTERNET:
-            return Connection(descriptor, inode, accepted, "", 0, 0)
-        peer = one.getpeername()
+            path = _path(one.getsockname()) or _path(peer) if one.family == socket.AF_UNIX else ""
+            return Connection(descriptor, inode, accepted, "", 0, 0, path, _credentials(one))
         return Connection(descriptor, inode, accepted, plain_address(peer[0]), one.getsockname()[1], peer[1])
+
+
+def _path(name: str | bytes) -> str:
+    """The name of a unix socket; empty when it has none."""
+    return os.fsdecode(name.replace(b"\0", b"@", 1) if isinstance(name, bytes) else name)
+
+
+def _credentials(one: socket.socket) -> str:
+    """As libzmq writes them in what it asks by ZAP; empty where the system has none."""
+    option: int | None = getattr(socket, "SO_PEERCRED", None)
+    if option is None or one.family != socket.AF_UNIX:
+        return ""
+    process, user, group = _PEER.unpack(one.getsockopt(socket.SOL_SOCKET, option, _PEER.size))
+    return f"{user}:{group}:{process}"
+
+
+def end(connection: Connection) -> bool:
+    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself."""
+    try:
+        with _lent(connection) as one:
+            one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -181,7 +220,7 @@ def _borrowed(descriptor: int) -> Iterator[socket.socket]:
     try:
         descriptor, ours = os.dup(descriptor), True
     except OSError as error:
-        if error.errno not in _OUT_OF_DESCRIPTORS:
+        if error.errno not in OUT_OF_DESCRIPTORS:
             raise
         ours = False
     try:
