@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 from message_passing import options
 from message_passing.failures import last_resort, report
 from message_passing.graph import close_all, open_all
+from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
 from message_passing.options import option
 
@@ -151,9 +152,20 @@ class Component(_Declaring):
         return self.metrics.snapshot(held=self.held())
 
     def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """Count `messages` as failed because of `error`, and send one report to the error chain."""
-        self.metrics.failed += len(messages)
+        """Count `messages` as failed because of `error`, and send one report to the error chain.
+
+        One that carries several counts as these: until it is lost, it was received as one.
+        """
+        count = carried(messages)
+        self.metrics.failed += count
+        self.metrics.received += count - len(messages)
         self.report(error, messages)
+
+    def drop(self, messages: Sequence[Any], reason: str) -> None:
+        """Count `messages` as dropped for a reason; one that carries several counts as these."""
+        count = carried(messages)
+        self.metrics.dropped[reason] += count
+        self.metrics.received += count - len(messages)
 
     def report(self, error: BaseException, messages: Sequence[Any] = ()) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once."""
