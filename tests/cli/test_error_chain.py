@@ -86,7 +86,8 @@ def test_a_message_of_100_megabytes() -> None:
     """A good one passes; a bad one is reported in a short line."""
     size = 100_000_000
     good = b'{"n":"' + b"x" * size + b'"}'
-    done = finished(*STDIN_TO_STDOUT, given=good + b"\n{" + good + b'\n{"n":2}\n', timeout=60)
+    words = [*STDIN_TO_STDOUT, "--input_options", f"max_line={2 * size}"]
+    done = finished(*words, given=good + b"\n{" + good + b'\n{"n":2}\n', timeout=60)
     assert done.status == 0
     assert done.out == good + b'\n{"n":2}\n'
     (report,), rest = reports(done)
