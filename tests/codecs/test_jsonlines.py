@@ -123,6 +123,23 @@ def test_checked_text_is_framed_as_it_came() -> None:
     assert kept.messages == [b'{"b": 1}\n{"a" : "\xc3\xa4"}\n{"c":3}']
 
 
+def test_one_report_for_each_message() -> None:
+    """Of all its malformed lines, counted, with what is wrong with the first; its other lines go on."""
+    errors, kept = Kept(), Kept()
+    decoder = JSONLinesDecoder(output_to=kept, error=errors)
+    decoder.consume_many([b'x\n{"a":1}\nnull\n\n{"b":\n', b'{"c":3}', b"null\nnull", "[1\n2"])
+    decoder.close()
+    assert kept.messages == [{"a": 1}, {"c": 3}, 2]
+    assert decoder.metrics.failed == 3 + 2 + 1
+    assert [(one["packed_data"], one.get("count", 1)) for one in errors.messages] == [
+        ("x", 3),
+        ("null", 2),
+        ("[1", 1),
+    ]
+    assert "malformed" in errors.messages[0]["exception"]
+    assert "null is not a message" in errors.messages[1]["exception"]
+
+
 def test_text_of_several_lines() -> None:
     """JSON is put on one line; what is no JSON cannot be, and fails."""
     errors = Kept()
@@ -131,7 +148,7 @@ def test_text_of_several_lines() -> None:
     encoder.consume_many([b'{\n "a": 1\n}', b"two\nlines", b"one line", "text", {"a": {1, 2}.__class__}])
     encoder.close()
     (frame,) = kept.messages
-    assert frame.split(b"\n")[:3] == [b'{"a":1}', b"one line", b"text"]
+    assert frame.split(b"\n")[:3] == [b'{"a":1}', b"one line", b'"text"']
     assert encoder.snapshot()["failed"] == len(errors.messages) == 5 - frame.lines
 
 

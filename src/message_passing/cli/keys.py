@@ -12,6 +12,7 @@ from message_passing.cli.arguments import print_out
 from message_passing.cli.process import tell
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, did_you_mean
+from message_passing.escaping import escape_control
 from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.keys import (
     PUBLIC,
@@ -131,7 +132,7 @@ def _list(given: argparse.Namespace) -> str:
         tell(f"{_TITLE}: warning: {problem}\n")
     if given.json:
         return json.dumps(names, indent=2, sort_keys=True) + "\n"
-    return "".join(f"{name}\t{key}\n" for name, key in sorted(names.items()))
+    return "".join(f"{escape_control(name)}\t{key}\n" for name, key in sorted(names.items()))
 
 
 def _revoke(given: argparse.Namespace) -> str:

@@ -24,6 +24,9 @@ _decoder = msgspec.json.Decoder()
 decode_one = _decoder.decode
 
 
+_NULL = "JSON null is not a message: it would be taken for one that was dropped"
+
+
 def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     """The value of one JSON text.
 
@@ -33,10 +36,36 @@ def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     try:
         value = decode(message)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise DecodingError(f"malformed JSON: {error}") from error
+        raise _malformed(error) from error
     if value is None:
-        raise DecodingError("JSON null is not a message: it would be taken for one that was dropped")
+        raise DecodingError(_NULL)
     return value
+
+
+def decoded_lines(lines: list[Any]) -> tuple[list[Any], list[Any], DecodingError | None]:
+    """The values of lines, those lines that are no message, and what is wrong with the first of these."""
+    found: list[Any] = []
+    bad: list[Any] = []
+    reason: DecodingError | None = None
+    for line in lines:
+        try:
+            value = decode_one(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            reason = reason or _malformed(error)
+            bad.append(line)
+        else:
+            if value is None:
+                reason = reason or DecodingError(_NULL)
+                bad.append(line)
+            else:
+                found.append(value)
+    return found, bad, reason
+
+
+def _malformed(error: Exception) -> DecodingError:
+    made = DecodingError(f"malformed JSON: {error}")
+    made.__cause__ = error
+    return made
 
 
 def becomes_text(output: Output) -> bool:
@@ -87,17 +116,20 @@ def _sound(lines: Lines) -> Lines | None:
     try:
         # One look at each line for what needs another one, and one check of all lines together: it costs half
         # of one for each. That does not look at the text in strings, so what is not ASCII is decoded.
+        if b"\r" in lines.block:  # JSON allows it between its parts, and some readers end a line there
+            return None
         special = [m for m in lines if m[0] != _OPENING or m[-1] != _CLOSING or not m.isascii()]
         if not _look_like_objects(special) or len(_check(lines.block)) != len(lines):
             return None
         b"".join(special).decode()
     except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
         return None
+    lines.checked = True
     return lines
 
 
 class TextEncoder(Encoder):
-    """Makes JSON text of objects, each on one line. Text and bytes pass as they are."""
+    """Makes JSON text of each message, on one line. Bytes are encoded already: they pass as they are."""
 
     def on_init(self) -> None:
         """One encoder for all messages."""
@@ -116,8 +148,6 @@ class TextEncoder(Encoder):
         """
         if isinstance(message, bytes):
             return message
-        if isinstance(message, str):
-            return message.encode("utf-8", "backslashreplace")
         try:
             return self._encoder.encode(message)
         except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):

@@ -6,11 +6,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from message_passing.abbreviation import abbreviate, abbreviate_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 KEPT = 100
 """Failures that are kept; older ones are counted only."""
+
+SHOWN = 1100
+"""Characters of each text of a failure that are kept: what a report has, with the mark of its cut."""
 
 
 class Reports:
@@ -23,7 +28,7 @@ class Reports:
     def __init__(self) -> None:
         """None yet."""
         self.count = 0
-        self._last: deque[tuple[float, dict[str, Any]]] = deque(maxlen=KEPT)
+        self._last: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._heads: list[Any] = []
 
     def listen(self, heads: Iterable[Any]) -> None:
@@ -44,24 +49,31 @@ class Reports:
     def _noting(self, door: Callable[[Any], object]) -> Callable[[Any], None]:
         def consume(message: Any) -> None:
             self.count += 1
-            self._last.append((time.time(), message))
+            self._last.append(_described(time.time(), message))
             door(message)
 
         return consume
 
     def last(self, limit: int = KEPT) -> list[dict[str, Any]]:
         """The last ones, newest first, as `GET /errors` gives them."""
-        return [_described(*one) for one in [*self._last][: -limit - 1 : -1]]
+        return [*self._last][: -limit - 1 : -1]
 
 
 def _described(when: float, report: Any) -> dict[str, Any]:
-    """One of them; the reports of `failures` have these names, and anything else is shown as it is."""
+    """One of them; the reports of `failures` have these names, and anything else is shown as it is.
+
+    Whatever it is, less than 4 * `SHOWN` characters of it are kept.
+    """
     found = report if isinstance(report, dict) else {}
-    name = str(found.get("class", "")).rpartition(".")[2]
-    text = str(found.get("exception", report))
+    name = _brief(found.get("class", "")).rpartition(".")[2]
+    text = _brief(found.get("exception", report))
     return {
         "time": when,
-        "component": str(found.get("component", "")),
+        "component": _brief(found.get("component", "")),
         "error": f"{name}: {text}" if name else text,
-        "message": str(found.get("packed_data", found.get("stringified_data", ""))),
+        "message": _brief(found.get("packed_data", found.get("stringified_data", ""))),
     }
+
+
+def _brief(value: Any) -> str:
+    return abbreviate_text(value, SHOWN) if isinstance(value, str) else abbreviate(value, SHOWN)

@@ -79,7 +79,10 @@ class Tap:
                 yield from message.split(b"\n")
                 continue
             try:
-                text = message if type(message) is bytes else self._encoder.text_of(message)
+                if isinstance(message, str):
+                    text = message.encode("utf-8", "backslashreplace")
+                else:
+                    text = message if type(message) is bytes else self._encoder.text_of(message)
             except EncodingError as error:
                 text = f"{type(message).__name__} that cannot be shown: {error}".encode()
             yield text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES]

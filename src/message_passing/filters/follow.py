@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.errors import OutputClosedError
+from message_passing.escaping import one_line
 from message_passing.filters._senders import RUN, Books
 from message_passing.flow import Filter
 from message_passing.options import option
@@ -202,8 +203,8 @@ class FollowFilter(Filter):
 
     def _shown(self, whose: Any) -> str:
         if not self.key_field:
-            return _printable(whose)
-        return f"{_printable(whose[1])} with the key {_printable(whose[0])}"
+            return one_line(whose, _NAME_SHOWN)
+        return f"{one_line(whose[1], _NAME_SHOWN)} with the key {one_line(whose[0], _NAME_SHOWN)}"
 
     def on_close(self) -> None:
         """The last event."""
@@ -223,9 +224,3 @@ class FollowFilter(Filter):
     def _emit_event(self) -> None:
         with contextlib.suppress(OutputClosedError):  # the next message finds out as well
             self.emit([self.event()])
-
-
-def _printable(name: str) -> str:
-    """A name as it may be shown on a terminal."""
-    cut = name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}..."
-    return cut if cut.isprintable() else ascii(cut)

@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from message_passing.escaping import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -69,7 +71,7 @@ class Notices:
             known = self._kinds.get(kind)
             if known:
                 known.count += 1
-                known.last = text[:_LONGEST]
+                known.last = one_line(text, _LONGEST)
                 if len(known.peers) <= _DISTINCT:
                     known.peers.add(peer[:100])
             else:
@@ -78,7 +80,7 @@ class Notices:
                     if forgotten.count:
                         self._texts.append(_counted(forgotten, self._clock()))
                 self._kinds[kind] = _Kind(self._clock())
-                self._texts.append(text[:_LONGEST])
+                self._texts.append(one_line(text, _LONGEST))
         if known:
             self.look()
         else:
