@@ -367,12 +367,12 @@ def many_of_all(number: int) -> dict[str, Any]:
     return {"sender": f"{number % 20}", "sender_run": run, "sequence": number // 60 * 2 + 1, "key": "a"}
 
 
-@pytest.mark.parametrize("key_field", ["", "key"])
+@pytest.mark.parametrize("options", [{}, {"key_field": "key"}], ids=["names", "keys"])
 @pytest.mark.parametrize("make", [many_names, many_gaps, many_runs, many_of_all])
-def test_the_books_are_bounded_in_bytes(make: Any, key_field: str) -> None:
+def test_the_books_are_bounded_in_bytes(make: Any, options: dict[str, str]) -> None:
     """Whatever somebody makes up, they take no more than they may, and every arrival stays counted."""
     most, count = 200_000, 6_000
-    follow = FollowFilter(max_bytes=most, key_field=key_field, output_to=Kept())
+    follow = FollowFilter(max_bytes=most, output_to=Kept(), **options)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
