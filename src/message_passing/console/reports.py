@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 KEPT = 100
 """Failures that are kept; older ones are counted only."""
 
+LONGEST = 4096
+"""Characters that are kept of a failure's text, and of the message in it."""
+
 
 class Reports:
     """The last failures.
@@ -23,7 +26,7 @@ class Reports:
     def __init__(self) -> None:
         """None yet."""
         self.count = 0
-        self._last: deque[tuple[float, dict[str, Any]]] = deque(maxlen=KEPT)
+        self._last: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._heads: list[Any] = []
 
     def listen(self, heads: Iterable[Any]) -> None:
@@ -44,24 +47,24 @@ class Reports:
     def _noting(self, door: Callable[[Any], object]) -> Callable[[Any], None]:
         def consume(message: Any) -> None:
             self.count += 1
-            self._last.append((time.time(), message))
+            self._last.append(_described(time.time(), message))
             door(message)
 
         return consume
 
     def last(self, limit: int = KEPT) -> list[dict[str, Any]]:
         """The last ones, newest first, as `GET /errors` gives them."""
-        return [_described(*one) for one in [*self._last][: -limit - 1 : -1]]
+        return [*self._last][: -limit - 1 : -1]
 
 
 def _described(when: float, report: Any) -> dict[str, Any]:
     """One of them; the reports of `failures` have these names, and anything else is shown as it is."""
     found = report if isinstance(report, dict) else {}
     name = str(found.get("class", "")).rpartition(".")[2]
-    text = str(found.get("exception", report))
+    text = str(found.get("exception", report))[:LONGEST]
     return {
         "time": when,
         "component": str(found.get("component", "")),
         "error": f"{name}: {text}" if name else text,
-        "message": str(found.get("packed_data", found.get("stringified_data", ""))),
+        "message": str(found.get("packed_data", found.get("stringified_data", "")))[:LONGEST],
     }

@@ -163,6 +163,10 @@ class FollowFilter(Filter):
         """
         return {name: sender.described() for name, sender in list(self._senders.items())}
 
+    def known(self) -> list[tuple[Any, Sender]]:
+        """Each sender's name as in `by_sender`, and its books themselves, which go on changing. From any thread."""
+        return list(self._senders.items())
+
     def silent(self) -> int:
         """Of how many nothing has come for `silent_after`."""
         since = time.time() - self.silent_after
