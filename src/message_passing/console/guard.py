@@ -98,6 +98,8 @@ class Guard:
         """Status, sentence, and what it is counted as, of a request that is not answered."""
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "this only answers GET: nothing can be changed here", "method"
+        if scope["http_version"] not in ("1.0", "1.1"):
+            return 505, "this speaks HTTP/1.1", "malformed request"
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MOST_TARGET:
             return 414, f"path and parameters may have {_MOST_TARGET} bytes", "request too large"
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD:
