@@ -22,6 +22,8 @@ LINES_FILTERED = "ours, JSON Lines, a user's filter"
 TAGGER = ["--filter", "+slowlog:Tagger"]
 # As many lines may be read ahead as with single lines, as the guide advises: the high-water mark counts frames.
 FRAMED = ["--input_options", "socket_hwm=50"]
+# A frame that nobody takes apart is a message with line breaks in it.
+AS_THEY_ARE = ["--output_options", "escape=false"]
 
 Command = Callable[[int, Path], list[str]]
 """The words of a command, given the port to bind and the file to write."""
@@ -121,7 +123,9 @@ CONTENDERS = {
         ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
     ),
     FRAMES: Contender(
-        ours("--decoder", "Null", "--encoder", "Null", *FRAMED), frame=FRAME, targets=((C, 1.4, 3.0),)
+        ours("--decoder", "Null", "--encoder", "Null", *FRAMED, *AS_THEY_ARE),
+        frame=FRAME,
+        targets=((C, 1.4, 3.0),),
     ),
     LINES: Contender(ours("--decoder", "JSONLines", *FRAMED), frame=FRAME, targets=((C, None, 1.4),)),
     LINES_FILTERED: Contender(

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from message_passing.escaping import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -66,7 +68,8 @@ class Fault:
     mark: tuple[int, int] | None = None
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.marked}" if self.where else self.marked
+        """One line, safe to print whatever was quoted in it."""
+        return one_line(f"{self.where}: {self.marked}" if self.where else self.marked)
 
     @property
     def marked(self) -> str:

@@ -13,6 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import MessagePassingError
+from message_passing.escaping import ascii_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def report(component: str, error: BaseException, messages: Sequence[Any]) -> dic
 def last_resort(described: dict[str, Any]) -> None:
     """Say it on stderr, whatever happens: the error chain itself has failed, or there is none."""
     try:
-        text = json.dumps(described, default=str)
+        text = ascii_json(json.dumps(described, default=str))
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except Exception:  # noqa: BLE001, S110 - stderr is closed or full: there is nobody left to tell

@@ -16,15 +16,19 @@ class Lines(list[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
 
     Like every batch, it is not changed by those who get it.
+
+    Attributes:
+        checked: each line is a JSON text, and there is no carriage return in any.
     """
 
-    __slots__ = ("block",)
+    __slots__ = ("block", "checked")
 
     def __init__(self, messages: Iterable[bytes]) -> None:
         """Join `messages`, none of which has a line break in it."""
         super().__init__(messages)
         self.block = b"\n".join([*self, b""])
         """Every message, each followed by a newline."""
+        self.checked = False
 
     @classmethod
     def of_block(cls, block: bytes) -> Self:
@@ -33,6 +37,7 @@ class Lines(list[bytes]):
         lines.extend(block.split(b"\n"))
         del lines[-1]
         lines.block = block
+        lines.checked = False
         return lines
 
 
@@ -79,6 +84,10 @@ class Frame(bytes):
         self = super().__new__(cls, data)
         self.lines = lines
         return self
+
+
+class Indented(bytes):
+    """One message that was broken over several lines on purpose: text for a person to read."""
 
 
 def carried(messages: Collection[Any]) -> int:

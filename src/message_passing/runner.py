@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.chain import Chain
 from message_passing.errors import OutputClosedError
+from message_passing.escaping import one_line
 from message_passing.graph import close_all, in_order, open_all
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def run_message_server(*chains: Chain | Input) -> None:
 
 def cautions(components: Sequence[Component]) -> list[str]:
     """What whoever starts these components should know, each thing once."""
-    return list(dict.fromkeys(text for component in components for text in component.cautions()))
+    return list(dict.fromkeys(one_line(text) for component in components for text in component.cautions()))
 
 
 def losses(components: Sequence[Component]) -> list[str]:
@@ -272,4 +273,4 @@ def losses(components: Sequence[Component]) -> list[str]:
             why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
             lines.append(f"{component.label} lost {total} message{'s' if total > 1 else ''}: {why}")
         lines += [f"{component.label}: {remark}" for remark in component.remarks()]
-    return lines
+    return [*map(one_line, lines)]

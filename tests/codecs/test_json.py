@@ -223,14 +223,16 @@ def object_with_odd_key() -> dict[None, int]:
     ("message", "line"),
     [
         (b'{"a":1}', b'{"a":1}'),
-        ("plain \u263a", "plain \u263a".encode()),
-        ("\udcff", b"\\udcff"),
-        ("", b""),
+        (b"plain", b"plain"),
+        ("plain \u263a", '"plain \u263a"'.encode()),
+        ("two\n{}", b'"two\\n{}"'),
+        ("\udcff", b'"\\\\udcff"'),
+        ("", b'""'),
         (0, b"0"),
     ],
 )
-def test_text_and_bytes_pass_as_they_are(message: Any, line: bytes) -> None:
-    """They are encoded already, as in the original; text becomes UTF-8 whatever it holds."""
+def test_bytes_pass_and_text_is_encoded(message: Any, line: bytes) -> None:
+    """Bytes are encoded already; text becomes JSON text, whatever it holds."""
     assert encode(message) == line
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.cli.process import let_go
 from message_passing.errors import ConfigError, Fault, OpenError, did_you_mean
+from message_passing.escaping import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -179,12 +180,18 @@ class _Print(argparse.Action):
         parser.exit(0)
 
 
-def print_out(text: str) -> None:
+def print_out(text: str, *, safe: bool = False) -> None:
     """Write to standard output; nothing happens when nobody reads it. Letters that it has not are spelt out.
+
+    Args:
+        text: lines; what in them a terminal would obey or not show is written as JSON's escapes.
+        safe: there are orders of our own in it, such as colours, and all else was escaped before.
 
     Raises:
         OpenError: it cannot be written.
     """
+    if not safe:
+        text = escape_json(text)
     try:
         try:
             sys.stdout.write(text)

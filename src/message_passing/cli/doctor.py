@@ -87,7 +87,7 @@ def _run(given: argparse.Namespace) -> int:
     for step in patient.steps():
         told.append(step)
         if not given.json:
-            print_out(_written(step, coloured=coloured))
+            print_out(_written(step, coloured=coloured), safe=True)
     well = all(step.ok for step in told)
     if given.json:
         steps = [

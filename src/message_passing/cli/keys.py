@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from message_passing.cli.arguments import print_out
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, did_you_mean
+from message_passing.escaping import escape_control
 from message_passing.zeromq.access import AllowedKeys
 from message_passing.zeromq.keys import (
     PUBLIC,
@@ -126,7 +127,7 @@ def _list(given: argparse.Namespace) -> str:
     names = {name: key for key, name in keys.all().items()}
     if given.json:
         return json.dumps(names, indent=2, sort_keys=True) + "\n"
-    return "".join(f"{name}\t{names[name]}\n" for name in sorted(names))
+    return "".join(f"{escape_control(name)}\t{names[name]}\n" for name in sorted(names))
 
 
 def _revoke(given: argparse.Namespace) -> str:

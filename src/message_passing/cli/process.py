@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self, TextIO, cast
 
 from message_passing.errors import ComponentError, Fault, OpenError, needs_extra
+from message_passing.escaping import escape_lines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -67,9 +68,9 @@ def _end_as_told(hear: int) -> NoReturn:
 
 
 def tell(text: str) -> None:
-    """Write to standard error, if somebody can be told at all."""
+    """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
-        sys.stderr.write(text)
+        sys.stderr.write(escape_lines(text))
         sys.stderr.flush()
 
 

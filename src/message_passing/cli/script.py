@@ -34,6 +34,7 @@ from message_passing.cli.components import CLIComponent
 from message_passing.cli.process import Daemon, Identity, set_io_priority, tell
 from message_passing.cli.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
 from message_passing.errors import Fault, UserError, collecting
+from message_passing.escaping import one_line
 from message_passing.graph import in_order
 from message_passing.options import option
 from message_passing.paths import load
@@ -259,7 +260,7 @@ class Script:
             if on_unused and isinstance(warning.message, UnusedComponentWarning):
                 on_unused(warning.message)
             else:
-                tell(f"{self.title()}: warning: {warning.message}\n")
+                tell(f"{self.title()}: warning: {one_line(str(warning.message))}\n")
         return chain
 
 

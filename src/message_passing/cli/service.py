@@ -10,6 +10,7 @@ from message_passing.cli.process import PidFile, tell
 from message_passing.cli.progress import ChainProgress
 from message_passing.cli.reload import Reload
 from message_passing.cli.systemd import notify
+from message_passing.escaping import one_line
 from message_passing.graph import close_all, open_all
 from message_passing.runner import Server, losses, obey_signals
 from message_passing.workers.attended import attended, with_parts
@@ -100,7 +101,7 @@ class Service:
         ]
         failures += [reason for pool in self.pools if (reason := pool.hopeless())]
         for text in failures:
-            tell(f"{self._title}: {text}\n")
+            tell(f"{self._title}: {one_line(text)}\n")
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from message_passing.console.wanted import level_number
 from message_passing.errors import OpenError, OptionError
+from message_passing.escaping import escape_control, escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 TEMPLATE = "{time} {level} {logger} {message}"
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}\[\]:!\s]+)(?::(?P<width>\d{1,3}))?\}|[{}]")
-
-# All that a terminal may take for an order, that breaks a line, or that turns the order of letters round.
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_SHORT = {"\n": "\\n", "\r": "\\r", "\x1b": "\\e"}
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "@timestamp", "Timestamp", "epochtime"),
@@ -42,21 +39,12 @@ _COLOURS = ((50, "1;31"), (40, "31"), (30, "33"), (25, "36"), (20, "32"), (-(1 <
 _DIM, _PLAIN = "2", "\x1b[0m"
 
 
-def inert(text: str) -> str:
-    """The text with all that a terminal would obey spelt out."""
-    return _UNSAFE.sub(_spelt, text)
-
-
-def _spelt(found: re.Match[str]) -> str:
-    character = found[0]
-    code = ord(character)
-    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+inert = escape_control
 
 
 def inert_json(message: Any) -> str:
     """One line of JSON in which a terminal has nothing to obey: such characters are escaped as JSON does."""
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escape_json(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
 def value_at(message: Any, path: str) -> Any:

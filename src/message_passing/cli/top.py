@@ -18,6 +18,7 @@ from message_passing.cli.process import let_go, tell
 from message_passing.cli.watching import Watching
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, needs_extra
+from message_passing.escaping import ascii_json
 from message_passing.paths import load
 from message_passing.zeromq.keys import from_environment
 
@@ -110,7 +111,7 @@ def _json(watching: Watching, *, once: bool) -> int:
         heard = watching.all_heard(times=1)
         for one in heard:
             state = {"target": one.target, **(one.state if not one.gone else {"error": one.gone})}
-            sys.stdout.write(json.dumps(state) + "\n")
+            sys.stdout.write(ascii_json(json.dumps(state)) + "\n")
         sys.stdout.flush()
         if once:
             return _status(heard)

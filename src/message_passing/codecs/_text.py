@@ -87,17 +87,20 @@ def _sound(lines: Lines) -> Lines | None:
     try:
         # One look at each line for what needs another one, and one check of all lines together: it costs half
         # of one for each. That does not look at the text in strings, so what is not ASCII is decoded.
+        if b"\r" in lines.block:  # JSON allows it between its parts, and some readers end a line there
+            return None
         special = [m for m in lines if m[0] != _OPENING or m[-1] != _CLOSING or not m.isascii()]
         if not _look_like_objects(special) or len(_check(lines.block)) != len(lines):
             return None
         b"".join(special).decode()
     except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
         return None
+    lines.checked = True
     return lines
 
 
 class TextEncoder(Encoder):
-    """Makes JSON text of objects, each on one line. Text and bytes pass as they are."""
+    """Makes JSON text of each message, on one line. Bytes are encoded already: they pass as they are."""
 
     def on_init(self) -> None:
         """One encoder for all messages."""
@@ -116,8 +119,6 @@ class TextEncoder(Encoder):
         """
         if isinstance(message, bytes):
             return message
-        if isinstance(message, str):
-            return message.encode("utf-8", "backslashreplace")
         try:
             return self._encoder.encode(message)
         except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):

@@ -9,7 +9,7 @@ import msgspec
 
 from message_passing.codecs._text import TextEncoder, becomes_text, checked, decode_one, decoded
 from message_passing.flow import Decoder
-from message_passing.lines import Block, Lines
+from message_passing.lines import Block, Indented, Lines
 from message_passing.options import option
 
 
@@ -55,7 +55,10 @@ class JSONDecoder(Decoder):
 
 
 class JSONEncoder(TextEncoder):
-    """Makes JSON text, in UTF-8 on one line, of an object. Text and bytes pass as they are.
+    """Makes JSON text, in UTF-8 on one line, of an object. Bytes are taken for encoded: they pass as they are.
+
+    Text becomes JSON text too, in quotes: a line break in it is an escape. To pass text as it is, as the original's
+    does, take the encoder Null.
 
     Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
     dataclasses, msgspec and attrs objects, paths, and anything with `to_dict`, `__json__`, pydantic's
@@ -66,7 +69,10 @@ class JSONEncoder(TextEncoder):
     name = "JSON"
     example = MappingProxyType({"pretty": True})
 
-    pretty: bool = option(default=False, description="Break and indent the text over several lines.")
+    pretty: bool = option(
+        default=False,
+        description="Break and indent the text over several lines, which it keeps in every output.",
+    )
 
     _in_blocks = False
 
@@ -89,7 +95,9 @@ class JSONEncoder(TextEncoder):
             EncodingError: it holds something that has no JSON form, or holds itself.
         """
         text = self.text_of(message)
-        return msgspec.json.format(text, indent=3) if self.pretty and not _is_text(message) else text
+        if not self.pretty or isinstance(message, bytes):
+            return text
+        return Indented(msgspec.json.format(text, indent=3))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Encode a batch of dicts at full speed; when it is anything else, go one by one."""
@@ -103,7 +111,3 @@ class JSONEncoder(TextEncoder):
             return [*map(self._encoder.encode, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)
-
-
-def _is_text(message: Any) -> bool:
-    return isinstance(message, (bytes, str))

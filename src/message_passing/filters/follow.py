@@ -11,12 +11,16 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.errors import OutputClosedError
+from message_passing.escaping import one_line
 from message_passing.filters._senders import COUNTERS, Sender, most_crowded
 from message_passing.flow import Filter
 from message_passing.options import option
 
 _SHOWN = 20
 """Senders that an event names: those that lost most."""
+
+_LONGEST_NAME = 200
+"""Characters of a sender's name that are told at the end: the sender chooses it."""
 
 
 class FollowFilter(Filter):
@@ -198,7 +202,9 @@ class FollowFilter(Filter):
             return []
         losers = [(sender.lost, name) for name, sender in self._senders.items() if sender.lost]
         who = "{0[1]} with the key {0[0]}" if self.key_field else "{0}"
-        named = ", ".join(f"{lost} of {who.format(name)}" for lost, name in nlargest(3, losers))
+        named = ", ".join(
+            f"{lost} of {one_line(who.format(name), _LONGEST_NAME)}" for lost, name in nlargest(3, losers)
+        )
         more = f" and {len(losers) - 3} more senders" if len(losers) > 3 else ""
         count = totals["lost"]
         return [f"{count} message{'s' if count > 1 else ''} did not arrive here: {named}{more}"]

@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from datetime import UTC, datetime
 
+from message_passing.escaping import one_line
 from message_passing.logging.entry import Entry
 
 
@@ -103,7 +104,7 @@ class Report:
         text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         with contextlib.suppress(Exception):  # stderr may be closed, or full
             sys.stderr.write(
-                f"message-passing: {total} log records lost so far in process {os.getpid()}: {text}\n"
+                f"message-passing: {total} log records lost so far in process {os.getpid()}: {one_line(text)}\n"
             )
         self._told = total
         self._due = time.monotonic() + self._interval

@@ -8,13 +8,18 @@ import select
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import EncodingError
+from message_passing.escaping import escape_breaks, has_breaks, has_separators
 from message_passing.flow import Output
-from message_passing.lines import Block, Lines
+from message_passing.lines import Block, Frame, Indented, Lines, carried
+from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from message_passing.component import Component
+
+
+NEWLINE = b"\n"
 
 
 def as_bytes(message: Any) -> bytes:
@@ -53,14 +58,60 @@ def all_as_bytes(component: Component, messages: Sequence[Any]) -> Sequence[byte
     return taken
 
 
+def escape_option() -> Any:
+    """The option `escape` of an output that writes lines."""
+    return option(
+        default=True,
+        description="Write what would break a line within a message as an escape (`\\n`). False writes messages "
+        "exactly as they are, as the original does: one with a line break in it is several lines then.",
+    )
+
+
 def as_block(
-    component: Component, messages: Sequence[Any], end: bytes = b"\n"
+    component: Component, messages: Sequence[Any], end: bytes = NEWLINE, *, escape: bool = True
 ) -> tuple[bytes, Sequence[bytes]]:
-    """A batch as one block, each message followed by `end`, and the messages that are in it."""
-    if isinstance(messages, (Lines, Block)) and end == b"\n":
-        return messages.block, messages
-    lines = all_as_bytes(component, messages)
-    return end.join([*lines, b""]), lines
+    """A batch as one block, each message followed by `end`, and the messages that are in it.
+
+    Args:
+        component: in whose name those that are neither bytes nor text are failed.
+        messages: the batch.
+        end: what each is followed by.
+        escape: make each message one line: see `message_passing.escaping` for what breaks one. A frame of several
+            messages stays as many lines, and what was indented on purpose keeps its own.
+    """
+    lines: Sequence[bytes]
+    if isinstance(messages, (Lines, Block)) and end == NEWLINE:
+        lines, block = messages, messages.block
+    else:
+        lines = all_as_bytes(component, messages)
+        block = end.join([*lines, b""])
+    if escape and _is_broken(block, lines):
+        lines = [*map(_one_line, lines)]
+        block = end.join([*lines, b""])
+    return block, lines
+
+
+def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
+    if isinstance(lines, Lines) and lines.checked:
+        return has_separators(block)
+    return has_breaks(block, len(lines) if isinstance(lines, Block) else carried(lines))
+
+
+def as_safe_block(
+    written: tuple[bytes, Sequence[bytes]], escape: Callable[[str], str]
+) -> tuple[bytes, Sequence[bytes]]:
+    """What `as_block` makes, once more, for who reads it on a terminal; bytes that are not UTF-8 are spelt out."""
+    lines = [escape(line.decode("utf-8", "backslashreplace")).encode() for line in written[1]]
+    return b"\n".join([*lines, b""]), lines
+
+
+def _one_line(message: bytes) -> bytes:
+    own = isinstance(message, Indented) or (
+        isinstance(message, Frame) and message.count(NEWLINE) == message.lines - 1
+    )
+    if not has_breaks(message + NEWLINE, message.count(NEWLINE) + 1 if own else 1):
+        return message
+    return escape_breaks(message, newlines=not own)
 
 
 def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
@@ -98,11 +149,13 @@ def unfinished(lines: Sequence[bytes], written: int) -> Sequence[bytes]:
 class DescriptorOutput(Output):
     """The base of outputs that write lines to a file descriptor, with one system call a batch."""
 
+    escape: bool = escape_option()
+
     _torn = False  # the last thing written was cut off before its newline
 
     def write_lines(self, fd: int, messages: list[Any]) -> None:
         """Write a batch; what cannot be written goes to `refused`."""
-        block, lines = as_block(self, messages)
+        block, lines = self.block_of(messages)
         if not lines:
             return
         repair = b"\n" if self._torn else b""
@@ -113,6 +166,10 @@ class DescriptorOutput(Output):
             self._torn = not block.endswith(b"\n", 0, written)
         if error:
             self.refused(error, unfinished(lines, written - len(repair)))
+
+    def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
+        """What is written of a batch: the block, and the messages that are in it."""
+        return as_block(self, messages, escape=self.escape)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Count and report what the system would not write."""

@@ -10,13 +10,14 @@ from typing import Any
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.flow import Output
 from message_passing.options import option
-from message_passing.outputs._lines import as_block
+from message_passing.outputs._lines import as_block, escape_option
 
 
 class IOHandleOutput(Output):
     """Writes messages to a file object that you give it: anything with `write`, for text or for bytes.
 
-    It is flushed after each batch that arrived together, and closed by whoever opened it.
+    It is flushed after each batch that arrived together, and closed by whoever opened it. Where `append` does not end
+    with a newline, what is written is no lines, and nothing is escaped.
     """
 
     name = "IO::Handle"
@@ -24,6 +25,7 @@ class IOHandleOutput(Output):
 
     fh: Any = option(description="The file object.", python_only=True)
     append: str = option(default="\n", description="Text that is written after each message.")
+    escape: bool = escape_option()
 
     def on_init(self) -> None:
         """See that it can be written to.
@@ -53,7 +55,7 @@ class IOHandleOutput(Output):
 
     def write_many(self, messages: list[Any]) -> None:
         """One write for the batch."""
-        block, lines = as_block(self, messages, self._end)
+        block, lines = as_block(self, messages, self._end, escape=self.escape and self._end.endswith(b"\n"))
         if not lines:
             return
         try:

@@ -7,7 +7,8 @@ import errno
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from message_passing.outputs._lines import DescriptorOutput
+from message_passing.escaping import ascii_json
+from message_passing.outputs._lines import DescriptorOutput, as_safe_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 class StderrOutput(DescriptorOutput):
     """Writes each message to standard error, followed by a newline: where the error chain ends by default.
+
+    What is written is printable ASCII and tabs, so that no message gives a terminal an order: all else is written as
+    JSON's escapes, with which JSON stays the same. `escape` is what does that; False writes messages as they are.
 
     When standard error is closed, messages are counted as dropped (`closed`), and the chain goes on.
     """
@@ -33,6 +37,14 @@ class StderrOutput(DescriptorOutput):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stderr.flush()
         self.write_lines(self.fd, messages)
+
+    def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
+        """In ASCII."""
+        return (
+            as_safe_block(super().block_of(messages), ascii_json)
+            if self.escape
+            else super().block_of(messages)
+        )
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Nobody listens, which is no reason to stop; anything else is a failure."""

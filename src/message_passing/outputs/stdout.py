@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.errors import OpenError, OutputClosedError
-from message_passing.outputs._lines import DescriptorOutput
+from message_passing.escaping import escape_json
+from message_passing.outputs._lines import DescriptorOutput, as_safe_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class StdoutOutput(DescriptorOutput):
     """Writes each message to standard output, followed by a newline, without delay.
+
+    On a terminal, what it would obey or not show is written as JSON's escapes too, unless `escape` is false.
 
     When nobody reads it any more (`| head`), the chain ends.
     """
@@ -36,6 +39,7 @@ class StdoutOutput(DescriptorOutput):
             raise OpenError("standard output is closed")  # and the number may be something else's by now
         try:
             os.fstat(self.fd)
+            self._terminal = os.isatty(self.fd)
         except OSError as error:
             raise OpenError(f"standard output is closed ({error.strerror})") from error
 
@@ -44,6 +48,11 @@ class StdoutOutput(DescriptorOutput):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stdout.flush()
         self.write_lines(self.fd, messages)
+
+    def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
+        """As it is, or for a terminal."""
+        written = super().block_of(messages)
+        return as_safe_block(written, escape_json) if self._terminal and self.escape else written
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """A reader that has gone ends the chain; anything else is a failure.

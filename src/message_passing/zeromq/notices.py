@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from message_passing.escaping import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,7 +42,7 @@ class Notices:
         self._said[kind] = now
         while len(self._said) > _KINDS:
             del self._said[next(iter(self._said))]
-        self._texts.append(text)
+        self._texts.append(one_line(text))
         with contextlib.suppress(RuntimeError):  # the loop that was to be woken has ended
             self.wake()
 

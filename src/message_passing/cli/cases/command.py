@@ -11,6 +11,7 @@ from message_passing.cli.cases.judging import problems
 from message_passing.cli.cases.running import run_case
 from message_passing.cli.check.mistakes import Files, look_at_file
 from message_passing.cli.words import CommandParser, run_command
+from message_passing.escaping import escape_control
 from message_passing.forms import TESTS
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _as_text(results: list[dict[str, Any]]) -> list[str]:
         lines.append(f"{'ok' if one['ok'] else 'FAILED':7} {one['file']}:{one['line']}: {one['name']}")
         lines += [f"        {problem}" for problem in one["problems"]]
     failed = sum(not one["ok"] for one in results)
+    lines = [*map(escape_control, lines)]
     if results:
         lines.append(f"{len(results)} case{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
     return lines

@@ -14,6 +14,7 @@ from message_passing.cli.positions.toml_scanner import index_toml
 from message_passing.cli.positions.yaml_scanner import index_yaml
 from message_passing.config import format_of, load_file, read_text
 from message_passing.errors import Fault, Place, UserError, collecting
+from message_passing.escaping import one_line
 from message_passing.graph import in_order
 from message_passing.runner import cautions
 
@@ -47,6 +48,9 @@ class Mistake:
     warning: bool = False
 
     def __str__(self) -> str:
+        return one_line(self._sentence())
+
+    def _sentence(self) -> str:
         kind = "warning: " if self.warning else ""
         if not self.file:
             return f"{self.where}: {kind}{self.text}" if self.where else f"{kind}{self.text}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from message_passing.escaping import escape_control
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,7 +29,7 @@ def as_lines(graph: Graph) -> str:
     for number, node in graph.nodes.items():
         if number not in drawing.drawn:
             lines += [f"not used: {node}", ""]
-    return "\n".join(lines)
+    return "\n".join(map(escape_control, lines))
 
 
 def as_plain(text: str) -> str:
