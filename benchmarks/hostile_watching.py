@@ -3,8 +3,8 @@
 cd benchmarks && python -m hostile_watching [--pairs 8] [ATTACK...]
 
 Told are the share of a core that the console's thread takes, which is missing in the chain since both share one
-interpreter, and what becomes of the lines that the chain passes in each second of its own processor time: live tails cost
-it there. A noisy machine changes both little. The node has one core to itself, and the watchers the other one.
+interpreter, and what becomes of the lines that the chain passes in each second of its own processor time: live tails
+cost it there. A noisy machine changes both little. The node has one core to itself, and the watchers the other one.
 """
 
 from __future__ import annotations
@@ -69,23 +69,30 @@ for number in range(count):
 time.sleep(1000)
 """
 
+_SEARCHED = "/tail?search=nowhere&level=5&" + "field=a.b.c.d=e&" * 10
+_SORTED = tuple(
+    f"/senders?sort={order}&search={text}&limit=1000"
+    for text in "ab"
+    for order in ("lost", "name", "silent", "received")
+)
+
 ATTACKS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "10 live tails, not read": ("unread", 10, ("/tail",)),
     "10 live tails, read": ("read", 10, ("/tail", "/tail?at=input", "/tail?at=decoder")),
-    "10 live tails, searched": ("read", 10, ("/tail?search=nowhere&level=5&" + "field=a.b.c.d=e&" * 10,)),
+    "10 live tails, searched": ("read", 10, (_SEARCHED,)),
     "20 ask for the state": ("poll", 20, ("/state", "/metrics", "/errors", "/history")),
-    "20 ask for senders": ("poll", 20, tuple(f"/senders?sort={s}&search={x}&limit=1000" for x in "ab" for s in ("lost", "name", "silent", "received"))),
+    "20 ask for senders": ("poll", 20, _SORTED),
     "20 ask for health": ("poll", 20, ("/health",)),
     "20 connect and leave": ("knock", 20, ()),
     "20 send junk": ("junk", 20, ()),
-}  # fmt: skip
+}
 
 
 @contextmanager
 def attacked(port: int, kind: str, count: int, paths: tuple[str, ...]) -> Iterator[None]:
     """Within the block, the attack goes on."""
     words = [sys.executable, "-c", _CLIENT, str(port), kind, str(count), *paths]
-    attacker = subprocess.Popen(words)
+    attacker = subprocess.Popen(["nice", *words])  # what feeds the node goes first
     os.sched_setaffinity(attacker.pid, {1})
     try:
         time.sleep(1.5)
@@ -152,9 +159,12 @@ def main() -> None:
             for name in given.attacks:
                 found = [measured(flow, name) for _ in range(given.pairs)]
                 shares, ratios, answers = zip(*found, strict=True)
-                print(f"{name:26} console {statistics.median(shares):.3f} of a core, at most {max(shares):.3f}; chain's"
-                      f" lines for its time {statistics.median(ratios):.3f} of those unwatched; /health within"
-                      f" {max(answers) * 1000:.0f} ms", flush=True)  # fmt: skip
+                print(
+                    f"{name:26} console {statistics.median(shares):.3f} of a core, at most {max(shares):.3f};"
+                    f" chain's lines for its time {statistics.median(ratios):.3f} of those unwatched;"
+                    f" /health within {max(answers) * 1000:.0f} ms",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Attacks on a node's console: malformed requests, silent connections, watchers that do not read, floods of questions."""
+"""Attacks on a node's console: malformed requests, silent connections, watchers that do not read, floods."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def one() -> Iterator[Watched]:
 def raw(one: Watched, data: bytes, *, timeout: float = 10) -> bytes:
     """What is answered to these bytes, until the connection is closed or says nothing for a while."""
     found = b""
-    with socket.create_connection(("127.0.0.1", one.port), timeout=timeout) as connection:
-        with contextlib.suppress(OSError):
-            connection.sendall(data)
-            while part := connection.recv(65536):
-                found += part
+    address = ("127.0.0.1", one.port)
+    with socket.create_connection(address, timeout=timeout) as connection, contextlib.suppress(OSError):
+        connection.sendall(data)
+        while part := connection.recv(65536):
+            found += part
     return found
 
 
@@ -58,9 +58,9 @@ PATHS = ("/state", "/senders", "/errors", "/history", "/tail", "/metrics", "/hea
 WRONG = [
     *(f"/static/{name}" for name in ("a" * 300 + ".js", "%00.js", "..", ".", "x.js", "%ff%fe.js", "main.js/", "")),
     *("/nothing", "/state/", "//state", "/state%00", "/%ff", "/tail/x", "*", "/static", "/static/%2e%2e%2fguard.py"),
-    *(f"/tail?level={level}" for level in ("--5", "-", "9" * 5000, "9" * 20, "1e3", "%00", "%ff", "x" * 300, "%d9%a3-")),
-    *("/tail?field=x", "/tail?field==", f"/tail?{'field=a=b&' * 17}", f"/tail?{'field=a=b&' * 40}", "/tail?field=%ff=1"),
-    *("/tail?at=nobody", "/tail?at=%00", "/tail?at=" + "x" * 3000, "/tail?at=input&at=output", "/tail?search=%ed%a0%80"),
+    *(f"/tail?level={level}" for level in ("--5", "-", "9" * 5000, "9" * 20, "1e3", "%00", "%ff", "x" * 300)),
+    *("/tail?field=x", "/tail?field==", f"/tail?{'field=a=b&' * 17}", f"/tail?{'field=a=b&' * 40}"),
+    *("/tail?at=nobody", "/tail?at=%00", "/tail?at=" + "x" * 3000, "/tail?at=a&at=b", "/tail?search=%ed%a0%80"),
     *("/tail?limit=-1", "/tail?limit=1e9", "/tail?limit=" + "9" * 3000, "/tail?limit=", "/tail?limit=1&limit=2"),
     *("/tail?limit=%d9%a3", "/tail?lmit=1", "/tail?search=" + "x" * 300, "/tail?%ff", "/tail?a=b;c=d", "/tail?=1"),
     *("/senders?sort=losses", "/senders?sort=" + "lost" * 70, "/senders?limit=x", "/senders?offset=-1"),
@@ -300,7 +300,14 @@ def test_health_has_a_share_of_its_own(path: str, status: int) -> None:
     async def asked() -> None:
         listener = Listener(Lane.REQUEST, Governor(), AccessLog("node", write=lambda _: None))
         listener.requests = REQUESTS
-        scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path, "raw_path": b"", "headers": []}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path,
+            "raw_path": b"",
+            "headers": [],
+        }
         await Guard(app, listener, browsers=False)({**scope, "query_string": b""}, None, send)
 
     asyncio.run(asked())

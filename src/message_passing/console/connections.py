@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +47,9 @@ MOST_HEAD = 16 * 1024
 MOST_UNREAD = 64 * 1024
 """Bytes that a connection may send before they are looked at."""
 
-_SEND_BUFFER = 128 * 1024
-"""Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
-
 _HEALTH = (b"GET /health", b"GET /ready", b"HEAD /health", b"HEAD /ready")
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
-)
 
 
 class Listener:
@@ -245,86 +238,3 @@ class Connection(H11Protocol):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-
-class BoundedServer(uvicorn.Server):
-    """A web server on one listening socket that accepts no more connections than it can look after."""
-
-    def __init__(self, listener: Listener, app: Any) -> None:
-        """Prepare it.
-
-        Args:
-            listener: what its connections share.
-            app: answers, an ASGI application.
-        """
-        config = uvicorn.Config(
-            app,
-            http=H11Protocol,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            h11_max_incomplete_event_size=MOST_HEAD,
-            timeout_keep_alive=int(HEAD_TIMEOUT),
-            timeout_graceful_shutdown=1,
-        )
-        super().__init__(config)
-        self._listener = listener
-        self._accepting: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections from now on, on the one socket."""
-        (opened,) = sockets or []
-        await self.lifespan.startup()
-        self.servers = []
-        self.started = True
-        self._accepting = asyncio.create_task(self._accept(opened))
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and end what goes on."""
-        if self._accepting:
-            self._accepting.cancel()
-            await asyncio.gather(self._accepting, return_exceptions=True)
-        await super().shutdown(sockets)
-
-    async def _accept(self, opened: socket.socket) -> None:
-        loop, listener = asyncio.get_running_loop(), self._listener
-        lane = min(listener.lane, Lane.ACCEPT)
-        while True:
-            await listener.governor.admit(lane)
-            try:
-                accepted, _ = await loop.sock_accept(opened)
-            except OSError as error:  # it has hung up already, or no descriptor is left
-                listener.log.say("accept", f"cannot accept a connection: {error.strerror}")
-                await asyncio.sleep(1)
-                continue
-            if not self._make_room():
-                listener.log.refuse("too many connections", tell=True)
-                with contextlib.suppress(OSError):
-                    accepted.send(_FULL)
-                accepted.close()
-                continue
-            with contextlib.suppress(OSError):
-                await self._connect(accepted)
-
-    def _make_room(self) -> bool:
-        """Whether there is room for one more connection, once another one has given way if need be."""
-        connections: list[Any] = list(self.server_state.connections)
-        if len(connections) < CONNECTIONS:
-            return True
-        first = min(connections, key=lambda one: one.waiting_since)
-        if first.waiting_since == float("inf"):
-            return False
-        first.give_way()
-        self.server_state.connections.discard(first)
-        return True
-
-    async def _connect(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: Connection(self._listener, self), accepted
-        )

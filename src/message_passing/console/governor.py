@@ -23,7 +23,7 @@ SHARE = 0.025
 SPARE = 0.5
 """And the part of what the chain leaves below `IDLE` of its core: there it is missed by nobody."""
 
-IDLE = 0.7
+IDLE = 0.6
 
 BURST = 0.06
 """Seconds of the processor's time that may be taken at once after a while without requests."""

@@ -48,7 +48,7 @@ class Meter:
         )
 
 
-_PREEMPTED = 0.004
+_PREEMPTED = 0.01
 """Seconds that a thread is taken to wait for its core each time that the system takes it away (sched(7))."""
 
 

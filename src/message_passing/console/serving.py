@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing.console.access_log import AccessLog, quiet
 from message_passing.console.app import Answers
-from message_passing.console.connections import BoundedServer, Listener
+from message_passing.console.bounded_server import BoundedServer
+from message_passing.console.connections import Listener
 from message_passing.console.governor import Lane
 from message_passing.console.guard import Guard
 from message_passing.console.listening import http_address, is_loopback, listen_control, listen_http

@@ -1,0 +1,109 @@
+"""A web server on one listening socket that accepts no more connections than it can look after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any
+
+from message_passing.console.connections import CONNECTIONS, HEAD_TIMEOUT, MOST_HEAD, Connection
+from message_passing.console.governor import Lane
+from message_passing.errors import needs_extra
+
+with needs_extra("console"):
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from message_passing.console.connections import Listener
+
+_SEND_BUFFER = 128 * 1024
+"""Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class BoundedServer(uvicorn.Server):
+    """A web server on one listening socket that accepts no more connections than it can look after."""
+
+    def __init__(self, listener: Listener, app: Any) -> None:
+        """Prepare it.
+
+        Args:
+            listener: what its connections share.
+            app: answers, an ASGI application.
+        """
+        config = uvicorn.Config(
+            app,
+            http=H11Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=MOST_HEAD,
+            timeout_keep_alive=int(HEAD_TIMEOUT),
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections from now on, on the one socket."""
+        (opened,) = sockets or []
+        await self.lifespan.startup()
+        self.servers = []
+        self.started = True
+        self._accepting = asyncio.create_task(self._accept(opened))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and end what goes on."""
+        if self._accepting:
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    async def _accept(self, opened: socket.socket) -> None:
+        loop, listener = asyncio.get_running_loop(), self._listener
+        lane = min(listener.lane, Lane.ACCEPT)
+        while True:
+            await listener.governor.admit(lane)
+            try:
+                accepted, _ = await loop.sock_accept(opened)
+            except OSError as error:  # it has hung up already, or no descriptor is left
+                listener.log.say("accept", f"cannot accept a connection: {error.strerror}")
+                await asyncio.sleep(1)
+                continue
+            if not self._make_room():
+                listener.log.refuse("too many connections", tell=True)
+                with contextlib.suppress(OSError):
+                    accepted.send(_FULL)
+                accepted.close()
+                continue
+            with contextlib.suppress(OSError):
+                await self._connect(accepted)
+
+    def _make_room(self) -> bool:
+        """Whether there is room for one more connection, once another one has given way if need be."""
+        connections: list[Any] = list(self.server_state.connections)
+        if len(connections) < CONNECTIONS:
+            return True
+        first = min(connections, key=lambda one: one.waiting_since)
+        if first.waiting_since == float("inf"):
+            return False
+        first.give_way()
+        self.server_state.connections.discard(first)
+        return True
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Connection(self._listener, self), accepted
+        )
