@@ -86,11 +86,11 @@ class AccessLog:
     def say(self, kind: str, text: str) -> None:
         """Write a line, unless one of its kind was written just now."""
         now = self._clock()
+        if kind not in self._told and len(self._told) >= _KINDS:
+            kind = "others"
         if now - self._told.get(kind, -PERIOD) < PERIOD:
             self._untold[kind] += 1
             return
-        if kind not in self._told and len(self._told) >= _KINDS:
-            kind = "others"
         self._told[kind] = now
         more = self._untold.pop(kind, 0)
         count = f" (and {more} times since it was last reported)" if more else ""

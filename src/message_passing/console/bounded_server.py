@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _SEND_BUFFER = 128 * 1024
 """Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
 
+_TOGETHER = 16
+"""Connections that are accepted at a time, before others have their turn."""
+
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
 )
@@ -76,18 +79,33 @@ class BoundedServer(uvicorn.Server):
             await listener.governor.admit(lane)
             try:
                 accepted, _ = await loop.sock_accept(opened)
-            except OSError as error:  # it has hung up already, or no descriptor is left
+                await self._take(accepted)
+                for _ in range(_TOGETHER):
+                    accepted, _ = opened.accept()
+                    await self._take(accepted)
+            except BlockingIOError:  # these were all
+                continue
+            except OSError as error:  # no descriptor is left
                 listener.log.say("accept", f"cannot accept a connection: {error.strerror}")
                 await asyncio.sleep(1)
-                continue
-            if not self._make_room():
-                listener.log.refuse("too many connections", tell=True)
-                with contextlib.suppress(OSError):
-                    accepted.send(_FULL)
-                accepted.close()
-                continue
-            with contextlib.suppress(OSError):
-                await self._connect(accepted)
+
+    async def _take(self, accepted: socket.socket) -> None:
+        """Look after a connection, or end it."""
+        log = self._listener.log
+        with contextlib.suppress(OSError):
+            accepted.setblocking(False)
+            if _has_left(accepted):
+                log.refuse("connection without a request")
+            elif not self._make_room():
+                log.refuse("too many connections", tell=True)
+                accepted.send(_FULL)
+            else:
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: Connection(self._listener, self), accepted
+                )
+                return
+        accepted.close()
 
     def _make_room(self) -> bool:
         """Whether there is room for one more connection, once another one has given way if need be."""
@@ -101,9 +119,10 @@ class BoundedServer(uvicorn.Server):
         self.server_state.connections.discard(first)
         return True
 
-    async def _connect(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: Connection(self._listener, self), accepted
-        )
+
+def _has_left(accepted: socket.socket) -> bool:
+    """Whether who has connected has said nothing and hung up already."""
+    try:
+        return not accepted.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False

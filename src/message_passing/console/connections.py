@@ -5,23 +5,23 @@ uvicorn bounds none of it: it waits for ever for a request to begin or to end, a
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.governor import Lane
 from message_passing.errors import needs_extra
 
 with needs_extra("console"):
-    import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
+    import uvicorn
+
     from message_passing.console.access_log import AccessLog
-    from message_passing.console.governor import Governor
+    from message_passing.console.governor import Governor, Lane
 
 CONNECTIONS = 100
 """Connections of one listening socket. For one more, the one that has said nothing for longest is closed."""
@@ -133,6 +133,8 @@ class Connection(H11Protocol):
     async def _asked(self, scope: Any, receive: Any, send: Any) -> None:
         """A request's head has come."""
         self._stop_timer()
+        if self.flow.write_paused:  # the answer before this one is not read yet (pipelining)
+            self._watch_reading()
         self._answering = True
         self.waiting_since = float("inf")
         await self.config.loaded_app({**scope, "connection": self}, receive, send)
@@ -194,7 +196,7 @@ class Connection(H11Protocol):
         super().pause_writing()
         self.stalled_since = time.monotonic()
         if self not in self.listener.watchers:
-            self._start_timer(STALLED, lambda: self._refuse(b"", "answer that was not read"))
+            self._watch_reading()
 
     def resume_writing(self) -> None:
         """It has read."""
@@ -215,10 +217,13 @@ class Connection(H11Protocol):
         if self._unread:  # it is we who are late
             self._start_timer(HEAD_TIMEOUT, self._head_is_late)
         elif self.transport.get_write_buffer_size():
-            self._start_timer(STALLED, lambda: self._refuse(b"", "answer that was not read"))
+            self._watch_reading()
         else:
             begun = bool(self.conn.trailing_data[0])
             self._refuse(_TIMED_OUT if begun else b"", "request that did not come")
+
+    def _watch_reading(self) -> None:
+        self._start_timer(STALLED, lambda: self._refuse(b"", "answer that was not read"))
 
     def _refuse(self, answer: bytes, reason: str) -> None:
         """End it, whatever it is about."""
