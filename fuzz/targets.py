@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz import decoders, receiver, texts
+from fuzz import console, decoders, receiver, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "yaml": texts.yaml,
     "words": texts.words,
     "receiver": receiver.receiver,
+    "console": console.console,
 }
 
 

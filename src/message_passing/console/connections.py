@@ -190,6 +190,10 @@ class Connection(H11Protocol):
         ):  # h11 refuses when an answer has begun: there is nothing to say then
             super().send_400_response(msg)
         self.transport.close()
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:  # what came before was a request's head
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def pause_writing(self) -> None:
         """It reads more slowly than we write."""
