@@ -125,7 +125,8 @@ class Flow:
             stdin=self._source.stdout,
             env={**os.environ, "PYTHONPATH": str(HERE)},
         )
-        os.sched_setaffinity(self._node.pid, {0})
+        self.pid = self._node.pid
+        os.sched_setaffinity(self.pid, {0})
 
     def __enter__(self) -> Self:
         wait_for(Node(f"http://127.0.0.1:{self.port}").alive, 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz import allowed, decoders, receiver, texts
+from fuzz import allowed, console, decoders, receiver, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "words": texts.words,
     "allowed": allowed.allowed_keys,
     "receiver": receiver.receiver,
+    "console": console.console,
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from message_passing.codecs.json import JSONEncoder
-from message_passing.console.taps import WAITING_BYTES, Doors, Tap
+from message_passing.console.governor import Bucket
+from message_passing.console.taps import WAITING_BYTES, Door, Doors, Tap
 from message_passing.filters.null import NullFilter
 from message_passing.inputs.null import NullInput
 from message_passing.lines import Block, Frame
@@ -15,6 +17,14 @@ from support import Kept
 def texts(tap: Tap) -> list[bytes]:
     """What the tap has seen since the last time."""
     return [text for _, batch in tap.take() for text in batch]
+
+
+def at_door(*taps: Tap, seconds: float = 10.0) -> Door:
+    """A door at which these watchers stand, with so much time."""
+    door = Door(Bucket(0.0001, seconds))
+    for tap in taps:
+        door.add(tap)
+    return door
 
 
 def test_a_tap_sees_what_the_component_is_given_and_leaves_no_trace() -> None:
@@ -63,37 +73,80 @@ def test_an_input_and_a_filter_are_watched_too() -> None:
 def test_frames_and_blocks_are_shown_line_by_line() -> None:
     """As the messages that they carry."""
     tap = Tap(lambda: None)
-    tap.see([Frame(b"1\n2", 2)])
-    tap.see(Block(b"3\n4\n", 2))
+    door = at_door(tap)
+    door.see([Frame(b"1\n2", 2)])
+    door.see(Block(b"3\n4\n", 2))
+    assert (door.count, tap.missed) == (4, 0)
     assert texts(tap) == [b"1", b"2", b"3", b"4"]
 
 
 def test_too_many_are_counted_and_cost_nothing_more() -> None:
     """Of messages or of bytes: what was not kept is a number, and those that were kept are whole."""
     tap = Tap(lambda: None, waiting=3)
-    tap.see([b"1", b"2"])
-    tap.see([b"3", b"4", b"5"])
-    tap.see([b"6"])
+    door = at_door(tap)
+    door.see([b"1", b"2"])
+    door.see([b"3", b"4", b"5"])
+    door.see([b"6"])
     assert (tap.missed, texts(tap)) == (3, [b"1", b"2", b"3"])
-    tap.see([b"7"])
+    door.see([b"7"])
     assert texts(tap) == [b"7"]
-    large = Tap(lambda: None)
+
+
+def test_what_waits_is_bounded_in_bytes_however_it_comes() -> None:
+    """One large message after the other, many in one batch, or many small ones with what each takes besides."""
     big = bytes(256 * 1024)
-    for _ in range(WAITING_BYTES // len(big) + 5):
-        large.see([big])
-    assert large.missed == 4
-    assert sum(map(len, texts(large))) <= WAITING_BYTES + len(big)
+    singly, together, small = Tap(lambda: None), Tap(lambda: None), Tap(lambda: None)
+    door = at_door(singly)
+    for _ in range(100):
+        door.see([big])
+    at_door(together).see([big] * 100)
+    at_door(small).see([b""] * 100_000)
+    for tap in (singly, together, small):
+        assert WAITING_BYTES - 2 * len(big) <= tap.waiting_bytes <= WAITING_BYTES
+        assert tap.missed == (100_000 if tap is small else 100) - tap.waiting
+    assert len(texts(small)) == WAITING_BYTES // 64
+
+
+def test_it_is_taken_in_parts() -> None:
+    """So many messages, or so many bytes: at least one, and in order."""
+    tap = Tap(lambda: None)
+    door = at_door(tap)
+    door.see([b"1", b"2", b"3"])
+    door.see([b"4" * 1000, b"5"])
+    assert [[*batch] for _, batch in tap.take(most=2)] == [[b"1", b"2"]]
+    assert [[*batch] for _, batch in tap.take(most_bytes=100)] == [[b"3"], [b"4" * 1000]]
+    assert (tap.waiting, texts(tap), tap.waiting_bytes) == (1, [b"5"], 0)
+
+
+def test_the_chain_gives_no_more_time_than_it_has() -> None:
+    """However many there are who could take more: the rest is counted, for each of them."""
+    taps = [Tap(lambda: None) for _ in range(10)]
+    door = at_door(*taps, seconds=0.01)
+    began = time.perf_counter()
+    for _ in range(1000):
+        door.see([{"n": n, "text": "x" * 100} for n in range(100)])
+    took = time.perf_counter() - began
+    at = [tap.waiting for tap in taps]
+    assert at == [at[0]] * 10
+    assert at[0] < 50_000
+    assert [tap.missed for tap in taps] == [100_000 - at[0]] * 10
+    door = at_door(Tap(lambda: None), seconds=0.0)
+    began = time.perf_counter()
+    for _ in range(1000):
+        door.see([b"1"] * 1000)
+    assert time.perf_counter() - began < took, "at no time at all it costs a count"
 
 
 def test_the_watcher_is_woken_once() -> None:
     """Until he has taken what is there: a wake-up is what costs the chain most."""
     woken: list[int] = []
     tap = Tap(lambda: woken.append(1))
-    tap.see([b"1"])
-    tap.see([b"2"])
+    door = at_door(tap)
+    door.see([b"1"])
+    door.see([b"2"])
     assert len(woken) == 1
     tap.take()
-    tap.see([b"3"])
+    door.see([b"3"])
     assert len(woken) == 2
 
 

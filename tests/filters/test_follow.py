@@ -369,7 +369,7 @@ def many_of_all(number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("options", [{}, {"key_field": "key"}], ids=["names", "keys"])
 @pytest.mark.parametrize("make", [many_names, many_gaps, many_runs, many_of_all])
-def test_the_books_are_bounded_in_bytes(make: Any, options: dict[str, str]) -> None:
+def test_the_books_are_bounded_in_bytes(make: Any, options: Any) -> None:
     """Whatever somebody makes up, they take no more than they may, and every arrival stays counted."""
     most, count = 200_000, 6_000
     follow = FollowFilter(max_bytes=most, output_to=Kept(), **options)

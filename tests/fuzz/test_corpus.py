@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from documents import ROOT
-from fuzz import receiver
+from fuzz import console, receiver
 from fuzz.targets import CORPUS, TARGETS, kept
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def _receivers() -> Iterator[None]:
     """What the receiver's target started is stopped."""
     yield
     receiver.close()
+    console.close()
 
 
 @pytest.mark.parametrize(("name", "path"), CASES)

@@ -230,7 +230,9 @@ class Patient:
             advice = "nothing that is published reaches it: its `subscribe` must not be empty"
             yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
         elif not handing.wants(b'{"time"'):
-            found = ", ".join(repr(prefix.decode("utf-8", "replace")) for prefix in sorted(handing.prefixes))
+            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(handing.prefixes)[:5]]
+            more = f" and {len(handing.prefixes) - 5} more" if len(handing.prefixes) > 5 else ""
+            found = ", ".join(shown) + more
             advice = "messages must begin so, or its option `subscribe` must be left away"
             yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
         else:

@@ -44,7 +44,11 @@ inert = escape_control
 
 def inert_json(message: Any) -> str:
     """One line of JSON in which a terminal has nothing to obey: such characters are escaped as JSON does."""
-    return escape_json(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+    try:
+        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    except (RecursionError, ValueError):  # also numbers of more digits than Python writes
+        text = '"(nested too deeply to be shown)"'
+    return escape_json(text)
 
 
 def value_at(message: Any, path: str) -> Any:
@@ -148,7 +152,7 @@ def _moment(when: float | None) -> str:
     try:
         return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     except (OverflowError, ValueError, OSError):
-        return str(when)
+        return inert_json(when)
 
 
 def _colour_of(message: Any) -> str:
@@ -159,4 +163,4 @@ def _colour_of(message: Any) -> str:
             number = level if isinstance(level, int | float) else level_number(str(level))
         except OptionError:
             return ""
-    return next(code for least, code in _COLOURS if number >= least)
+    return next((code for least, code in _COLOURS if number >= least), "")

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 from message_passing.cli.diagnosis import Step
 from message_passing.console.client import discover
 from message_passing.errors import OpenError
+from message_passing.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.console.client import Node, Stream
+    from message_passing.console.client import Node
+    from message_passing.console.stream import Stream
 
 _EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not bound
 
 _BEGUN_WITHIN = 3.0
 """Seconds within which a node has said the first thing: once a second it does."""
+
+_LONGEST, _MOST_REASONS = 500, 8
+"""Characters of what a node says of itself that are shown, and reasons for its losses."""
 
 _COUNTED_WITHIN, _GLANCE = 2.0, 0.1
 """Seconds within which a node counts anew, and between two looks."""
@@ -68,7 +73,8 @@ class Sightings:
         fitting = [one for one in inputs if _takes(one, endpoint)] or (inputs if len(inputs) == 1 else [])
         if not fitting:
             has = ", ".join(where for one in inputs for where in one["endpoints"]) or "no ZeroMQ input"
-            raise OpenError(f"the node {node} does not listen at {endpoint}: it has {has}")
+            told = one_line(has, _LONGEST)
+            raise OpenError(f"the node {node} does not listen at {endpoint}: it has {told}")
         return cls(node, state, fitting[0])
 
     @classmethod
@@ -105,8 +111,8 @@ class Sightings:
             timeout: how long it may take, in seconds.
             expected: whether a canary was sent.
         """
-        told = self._before["title"], self._before["pid"]
-        yield Step("node", f"{told[0]}, process {told[1]}, listens there as its {self._source['label']}")
+        title, label = (one_line(text, _LONGEST) for text in (self._before["title"], self._source["label"]))
+        yield Step("node", f"{title}, process {self._before['pid']}, listens there as its {label}")
         if expected:
             yield self._arrival(timeout)
         yield self._counted()
@@ -127,9 +133,8 @@ class Sightings:
                 f"see what its filters remove and where messages wait: `message-passing top {self._node}`"
             )
             return Step("arrival", "the canary has come into the node, and not out at its output", advice)
-        advice = (
-            f"see `message-passing top {self._node}`: it may be overloaded, or {self._source['label']} full"
-        )
+        label = one_line(self._source["label"], 100)
+        advice = f"see `message-passing top {self._node}`: it may be overloaded, or {label} full"
         return Step("arrival", f"the canary was not seen in the node within {timeout:g} seconds", advice)
 
     def _now(self) -> tuple[Any, Any]:
@@ -154,10 +159,14 @@ class Sightings:
                 failed += one["failed"]
                 for reason, count in one["dropped"].items():
                     dropped[reason] = dropped.get(reason, 0) + count
-        lost = ", ".join(f"{count} dropped ({reason})" for reason, count in sorted(dropped.items()))
+        reasons = [f"{count} dropped ({one_line(reason, 100)})" for reason, count in sorted(dropped.items())]
+        lost = ", ".join(reasons[:_MOST_REASONS])
+        if len(reasons) > _MOST_REASONS:
+            lost += f" and {len(reasons) - _MOST_REASONS} more reasons"
         parts = [f"it has received {source['received']} in all", lost or "dropped none", f"{failed} failed"]
         if (last := state["errors"]["last"]) is not None:
-            parts.append(f"its last error: {last['component']}: {last['error']}")
+            found = one_line(f"{last['component']}: {last['error']}", _LONGEST)
+            parts.append(f"its last error: {found}")
         return Step("counted", "; ".join(parts))
 
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5
 _NAMED = 30
+_MOST_ROWS, _MOST_REASONS = 200, 8
+"""Components, or workers, of one node that are shown, and reasons for losses of one component."""
+
+_LONGEST = 1000
+"""Characters of a text of a node's that are looked at: a line is cut where the terminal ends."""
+
 _SLOW = 0.5
 """The share of the chain's time above which a component is named as what takes it."""
 
@@ -78,22 +84,28 @@ def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
     state = seen.state
     if seen.gone:
         when = f" for {span(now - seen.since)}" if seen.since else ""
-        yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (inert(seen.gone), ""))
+        yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (_inert(seen.gone), ""))
         return
     if state is None:
         yield _line((_short(seen.target), _HEAD), ("  is asked", _DIM))
         return
     yield _heading(state, now)
     main = [one for one in state["components"] if not one["errors"] or one["received"]]
-    yield _components(main)
-    yield from _losses(state["components"])
+    yield _components(main[:_MOST_ROWS])
+    if len(main) > _MOST_ROWS:
+        yield _line((f" and {len(main) - _MOST_ROWS} more components", _DIM))
+    yield from _losses(state["components"][:_MOST_ROWS])
     yield from _slowest(main)
     yield from _workers(state["workers"])
     yield from _senders(state["senders"], seen.senders, order, now)
     yield from _last_error(state["errors"], now)
-    for one in state["components"]:
+    for one in state["components"][:_MOST_ROWS]:
         for note in one["notes"][:1]:
-            yield _line((f" {inert(one['id'])}: ", _WARN), (inert(note), ""))
+            yield _line((f" {_inert(one['id'])}: ", _WARN), (_inert(note), ""))
+
+
+def _inert(text: str) -> str:
+    return inert(text[:_LONGEST])
 
 
 def _short(target: str) -> str:
@@ -104,7 +116,7 @@ def _short(target: str) -> str:
 
 def _heading(state: Any, now: float) -> Text:
     process = state["process"]
-    text = _line((f"{inert(state['host'])} {state['pid']}", _HEAD))
+    text = _line((f"{_inert(state['host'])} {state['pid']}", _HEAD))
     ready = "ending" if state["stopping"] else "ready" if state["ready"] else "not ready"
     text.append(f"  {ready}", _GOOD if ready == "ready" else _WARN)
     if state["lag"] is None:
@@ -113,7 +125,7 @@ def _heading(state: Any, now: float) -> Text:
         text.append(f"  lag {state['lag'] * 1000:.0f} ms", _WARN if state["lag"] > 0.2 else "")
     text.append(f"  cpu {process['cpu']:.0%}  mem {size(process['memory'])}")
     age = span(max(0, now - state["started"]))
-    text.append(f"  {inert(state['title'])} {inert(state['version'])}, up {age}", _DIM)
+    text.append(f"  {_inert(state['title'])} {_inert(state['version'])}, up {age}", _DIM)
     return text
 
 
@@ -126,7 +138,7 @@ def _components(components: Sequence[Any]) -> Table:
         dropped, failed = sum(one["dropped"].values()), one["failed"]
         losing = one["lost_rate"] > 0
         table.add_row(
-            Text(inert(one["id"]), style=_DIM if one["errors"] else ""),
+            Text(_inert(one["id"]), style=_DIM if one["errors"] else ""),
             count(one["in_rate"]),
             count(one["out_rate"]),
             _queue(one),
@@ -154,11 +166,12 @@ def _queue(component: Any) -> Text:
 def _losses(components: Sequence[Any]) -> Iterator[Text]:
     for one in components:
         if one["dropped"]:
-            reasons = ", ".join(
-                f"{inert(reason)} {number}" for reason, number in sorted(one["dropped"].items(), key=_most)
-            )
+            ranked = sorted(one["dropped"].items(), key=_most)
+            reasons = ", ".join(f"{_inert(reason)} {number}" for reason, number in ranked[:_MOST_REASONS])
+            if len(ranked) > _MOST_REASONS:
+                reasons += f" and {len(ranked) - _MOST_REASONS} more reasons"
             rate = f" ({count(one['lost_rate'])}/s now)" if one["lost_rate"] else ""
-            yield _line((f" dropped by {inert(one['id'])}: ", _WARN), (f"{reasons}{rate}", ""))
+            yield _line((f" dropped by {_inert(one['id'])}: ", _WARN), (f"{reasons}{rate}", ""))
 
 
 def _most(pair: tuple[str, int]) -> tuple[int, str]:
@@ -170,7 +183,7 @@ def _slowest(components: Sequence[Any]) -> Iterator[Text]:
     worst = max(known, key=lambda one: one["busy"], default=None)
     if worst is not None and worst["busy"] >= _SLOW:
         whose = "the workers'" if worst["in_workers"] else "the chain's"
-        told = f"{inert(worst['id'])} takes {worst['busy']:.0%} of {whose} time"
+        told = f"{_inert(worst['id'])} takes {worst['busy']:.0%} of {whose} time"
         yield _line((" slowest: ", _WARN), (told, ""))
 
 
@@ -180,7 +193,7 @@ def _workers(workers: Sequence[Any]) -> Iterator[Text]:
         text = _line(
             (" workers: ", _DIM), (f"{ready} of {len(workers)} ready", "" if ready == len(workers) else _BAD)
         )
-        waiting = ", ".join(count(worker["outstanding"] or 0) for worker in workers)
+        waiting = ", ".join(count(worker["outstanding"] or 0) for worker in workers[:_MOST_ROWS])
         text.append(f", messages at each: {waiting}")
         yield text
 
@@ -203,9 +216,9 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
     table.add_column(f"by {order}", overflow="ellipsis", no_wrap=True, max_width=40)
     for name in ("lost", "received", "silent for"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in answer["senders"] if answer else ():
+    for one in answer["senders"][:_MOST_ROWS] if answer else ():
         row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))
-        table.add_row(Text(inert(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
+        table.add_row(Text(_inert(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
     if table.row_count:
         yield table
 
@@ -216,7 +229,7 @@ def _last_error(errors: Any, now: float) -> Iterator[Text]:
         ago = span(max(0, now - last["time"]))
         yield _line(
             (f" last of {errors['count']} errors, {ago} ago: ", _WARN),
-            (f"{inert(str(last['component']))}: {inert(str(last['error']))}", ""),
+            (f"{_inert(str(last['component']))}: {_inert(str(last['error']))}", ""),
         )
 
 

@@ -184,7 +184,11 @@ class _Watch:
             if state["senders"] is not None:
                 senders = self._node.get("/senders", sort=order, limit=_SENDERS)
         except OpenError as error:
-            gone = str(error).removeprefix(f"{before.target}: ")
-            self.heard = replace(before, gone=gone, times=before.times + 1)
+            self._lose(str(error).removeprefix(f"{before.target}: "))
+        except Exception as error:  # noqa: BLE001 - one node's fault must neither end this thread nor hold up the others
+            self._lose(f"{type(error).__name__}: {error}")
         else:
             self.heard = Heard(before.target, state, senders, "", time.time(), before.times + 1)
+
+    def _lose(self, why: str) -> None:
+        self.heard = replace(self.heard, gone=why, times=self.heard.times + 1)

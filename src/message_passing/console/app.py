@@ -9,13 +9,17 @@
 
 from __future__ import annotations
 
+import time
 from importlib import resources
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from message_passing.console.exposition import Exposition
-from message_passing.console.senders import Order, senders
+from message_passing.console.history import STEPS
+from message_passing.console.query import Query
+from message_passing.console.reports import KEPT
+from message_passing.console.senders import MOST, Order
 from message_passing.console.state import state
 from message_passing.console.tailing import Tail
 from message_passing.console.wanted import Wanted
@@ -28,7 +32,7 @@ with needs_extra("console"):
     from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -36,10 +40,16 @@ if TYPE_CHECKING:
     from message_passing.console.watcher import Watcher
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LINES_TYPE = "application/x-ndjson"
 _STATIC = resources.files("message_passing.console") / "static"
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_MOST = 10_000
-"""Of whatever is asked for with a `limit`."""
+_MOST_A_SECOND = 100_000
+"""Messages a second that a live tail may be limited to."""
+
+_FRESH = 0.1
+"""Seconds for which an answer is given again to whoever asks the same."""
+
+_FILES = {file.name: file for file in _STATIC.iterdir() if file.name.rpartition(".")[2] in _TYPES}
 
 
 class _JSON(Response):
@@ -63,8 +73,8 @@ class Answers:
             title: what the command is called.
         """
         self._watcher = watcher
-        self._title = title
-        self._exposition = Exposition(watcher)
+        self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, title), enc_hook=str))
+        self._metrics_text = _Fresh(Exposition(watcher).text)
 
     def app(self) -> Starlette:
         """All of them as one ASGI application."""
@@ -80,58 +90,75 @@ class Answers:
             "/health": self._health,
             "/ready": self._ready,
         }
-        return Starlette(
+        app = Starlette(
             routes=[Route(path, answer) for path, answer in answers.items()],
-            exception_handlers={HTTPException: _refused, UserError: _wrong},
+            exception_handlers={HTTPException: _refused, UserError: _wrong, Exception: _failed},
         )
+        app.router.redirect_slashes = False  # it would lead to wherever the request says that we are
+        return app
 
-    async def _state(self, _request: Request) -> Response:
+    async def _state(self, request: Request) -> Response:
+        _query(request)
         self._watcher.asked()
         await self._watcher.refresh()
-        return _JSON(state(self._watcher, self._title))
+        return Response(self._state_text.get(), media_type="application/json")
 
     async def _senders(self, request: Request) -> Response:
-        sort: Any = request.query_params.get("sort", "lost")
+        query = _query(request, "sort", "search", "limit", "offset")
+        sort: Any = query.text("sort", "lost")
         if sort not in (orders := get_args(Order)):
-            raise HTTPException(400, f"sort is one of {', '.join(orders)}{did_you_mean(sort, orders)}")
-        search = request.query_params.get("search", "")
-        return _JSON(senders(self._watcher.layout, sort, search, _number(request, "limit", 100)))
+            hint = did_you_mean(sort, orders)
+            raise HTTPException(400, f"sort must be one of {', '.join(orders)}, not {sort[:50]!r}{hint}")
+        limit, offset = query.number("limit", 100, MOST), query.number("offset", 0, 1_000_000_000)
+        return _JSON(self._watcher.books.page(sort, query.text("search"), limit, offset))
 
     async def _errors(self, request: Request) -> Response:
         reports = self._watcher.reports
-        last = reports.last(_number(request, "limit", 100))
+        last = reports.last(_query(request, "limit").number("limit", KEPT, KEPT))
         return _JSON({"count": reports.count, "errors": last})
 
     async def _history(self, request: Request) -> Response:
+        seconds = _query(request, "seconds").number("seconds", STEPS, STEPS)
         names = [place.id for place in self._watcher.layout.places]
-        return _JSON(self._watcher.history.last(_number(request, "seconds", 3600), names))
+        return _JSON(self._watcher.history.last(seconds, names))
 
     async def _tail(self, request: Request) -> Response:
-        words = request.query_params
-        place = self._at(words.get("at", ""))
-        wanted = Wanted.of(words.get("level", ""), words.getlist("field"), words.get("search", ""))
-        tail = Tail(wanted, _number(request, "limit", 0))
+        query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))
+        place = self._at(query.text("at"))
+        wanted = Wanted.of(query.text("level"), query.texts("field"), query.text("search"))
+        limit = query.number("limit", 0, _MOST_A_SECOND)
+        watcher, connection = self._watcher, request.scope["connection"]
+        listener, log = connection.listener, watcher.log
+        if request.method == "HEAD":
+            return Response(media_type=_LINES_TYPE)
+        if not listener.admits_watcher():
+            raise HTTPException(503, "too many live tails: try again later", {"Retry-After": "5"})
+        tail = Tail(wanted, limit, lambda: watcher.governor.admit(listener.lane))
+
+        def missed(count: int) -> None:
+            log.missed += count
 
         async def stream() -> AsyncIterator[bytes]:
-            async with self._watcher.tapped(place.component, tail.tap):
-                yield b'{"alive":true}\n'  # from now on nothing is missed
-                async for block in tail.lines(self._watcher.ended):
-                    yield block
+            with listener.watching(connection):
+                async with watcher.tapped(place.component, tail.tap):
+                    yield b'{"alive":true}\n'  # from now on nothing is missed
+                    async for block in tail.lines(watcher.ended, missed):
+                        yield block
 
-        return StreamingResponse(stream(), media_type="application/x-ndjson")
+        return StreamingResponse(stream(), media_type=_LINES_TYPE)
 
     def _at(self, name: str) -> Place:
         layout = self._watcher.layout
         place, hint = layout.find(name) if name else (layout.shown_at(), "")
         if place is None:
-            raise HTTPException(404, f"there is no component {name!r}{hint}")
+            raise HTTPException(404, f"there is no component {name[:50]!r}{hint}")
         if place.in_workers:
             raise HTTPException(409, f"{name!r} runs in the workers: look at what is before or behind them")
         return place
 
     async def _metrics(self, _request: Request) -> Response:
         await self._watcher.refresh()
-        return Response(self._exposition.text(), media_type=_METRICS_TYPE)
+        return Response(self._metrics_text.get(), media_type=_METRICS_TYPE)
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -146,18 +173,29 @@ class Answers:
 
     async def _page(self, request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
-        file = _STATIC / name
-        kind = _TYPES.get(name.rpartition(".")[2])
-        if kind is None or "/" in name or not file.is_file():
+        file = _FILES.get(name)
+        if file is None:
             raise HTTPException(404, "there is no such file")
+        kind = _TYPES[name.rpartition(".")[2]]
         return Response(file.read_bytes(), media_type=kind, headers={"Cache-Control": "no-cache"})
 
 
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not text.isdecimal() or len(text) > 9:
-        raise HTTPException(400, f"{name} is a whole number from 0, not {text!r}")
-    return min(int(text), _MOST)
+class _Fresh:
+    """A text that is made when somebody asks, and given again to those who ask right after him."""
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._text, self._until = b"", 0.0
+
+    def get(self) -> bytes:
+        """The text."""
+        if time.monotonic() >= self._until:
+            self._text, self._until = self._make(), time.monotonic() + _FRESH
+        return self._text
+
+
+def _query(request: Request, *known: str, repeated: Sequence[str] = ()) -> Query:
+    return Query(request.scope["query_string"], known, repeated)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -168,3 +206,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _wrong(_request: Request, error: Exception) -> Response:
     return _JSON({"error": str(error)}, 400)
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return _JSON({"error": "the node could not answer this: its standard error says why"}, 500)

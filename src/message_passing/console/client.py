@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import re
 import socket
 import urllib.parse
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
+from message_passing.console.bounded_socket import BoundedSocket, TooLargeError
 from message_passing.console.folder import SUFFIX, control_path, folder, is_ours
+from message_passing.console.schema import decoded
+from message_passing.console.stream import MOST_BYTES, QUOTED, Stream
 from message_passing.errors import OpenError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from message_passing.escaping import one_line
 
 TIMEOUT = 5.0
-"""Seconds that a node may take to answer. In a stream it says something every second."""
+"""Seconds that a node may take to answer, to the last byte. In a stream it says something every second."""
 
-_CHUNK = 1 << 18
-"""The most bytes that are read at once."""
+_MOST_HEAD = 64 * 1024
+"""Bytes of an answer's head."""
 
 _HTTP = re.compile(r"http://(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^/:@\[\]]+):(?P<port>\d{1,5})/?", re.ASCII)
 _EXAMPLE = "a process id, the path of a control socket, or http://host:port"
@@ -72,10 +72,7 @@ class Node:
         """
         stream = self.stream(path, **query)
         with stream:
-            answer = stream.whole()
-        if answer is None or (path == "/state" and "components" not in answer):
-            raise stream.stranger()
-        return answer
+            return stream.whole()
 
     def stream(self, path: str, **query: Any) -> Stream:
         """What it goes on to answer, a decoded line at a time, until it ends or the stream is closed.
@@ -93,13 +90,19 @@ class Node:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = self._connection()
+        bounded: BoundedSocket | None = None
         try:
             connection.connect()
-            stream = Stream(self.target, connection, self._timeout)
+            bounded = BoundedSocket(connection.sock, self._timeout, _MOST_HEAD)
+            connection.sock = bounded
+            stream = Stream(self.target, path, bounded, self._timeout)
             connection.request("GET", f"{path}?{words}" if words else path, headers=headers)
             stream.response = connection.getresponse()
+            bounded.most = MOST_BYTES
         except BaseException as error:
             connection.close()
+            if bounded:
+                bounded.end()
             if isinstance(error, OSError | http.client.HTTPException | ValueError):
                 raise OpenError(f"{self.target}: {self._reason(error)}") from error
             raise
@@ -134,12 +137,13 @@ class Node:
         return _LocalConnection(self.path, self._timeout)
 
     def _refusal(self, stream: Stream) -> OpenError:
-        answer = stream.whole()
         if stream.response.status == http.client.UNAUTHORIZED:
             told = "this token is not its --http_token" if self._token else "it wants a token (--http_token)"
             return OpenError(f"{self.target}: {told}")
-        if isinstance(answer, dict) and "error" in answer:
-            return OpenError(f"{self.target}: {answer['error']}")
+        with contextlib.suppress(ValueError):
+            answer = decoded("", stream.read())
+            if isinstance(answer, dict) and isinstance(text := answer.get("error"), str):
+                return OpenError(f"{self.target}: {one_line(text, QUOTED)}")
         return stream.stranger()
 
     def _reason(self, error: Exception) -> str:
@@ -148,14 +152,16 @@ class Node:
             return (
                 f"no answer within {self._timeout:g} seconds: it hangs, or a firewall swallows what is sent"
             )
-        if isinstance(error, http.client.BadStatusLine | ConnectionResetError | BrokenPipeError):
+        if isinstance(error, TooLargeError | http.client.LineTooLong):
+            return "the head of its answer does not end: it is no node's --control or --http"
+        if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError | ValueError):
             return "something answers there that does not speak HTTP: it is no node's --control or --http"
         if isinstance(error, socket.gaierror):
             return f"this host name is unknown: {error.strerror}"
         if self._address and isinstance(error, ConnectionRefusedError):
             return "refused: nothing listens on this port; is the node running, with --http?"
         if self._address or not isinstance(error, OSError):
-            return getattr(error, "strerror", None) or str(error)
+            return one_line(getattr(error, "strerror", None) or str(error), QUOTED)
         return self._local_reason(error)
 
     def _local_reason(self, error: OSError) -> str:
@@ -172,88 +178,6 @@ class Node:
         return f"it is no control socket: {error.strerror or error}"
 
 
-class Stream:
-    """What a node goes on to say: an iterator, to be closed."""
-
-    response: http.client.HTTPResponse
-
-    def __init__(self, target: str, connection: http.client.HTTPConnection, timeout: float) -> None:
-        self._target = target
-        self._connection = connection
-        self._socket: socket.socket = connection.sock  # the connection forgets it once it has the answer
-        self._timeout = timeout
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        """The next line, decoded; waits for it.
-
-        Raises:
-            OpenError: it has said nothing for too long, or what it says is no JSON.
-        """
-        line = self._read(self.response.readline)
-        if not line:
-            self.close()
-            raise StopIteration
-        if (answer := _decoded(line)) is None:
-            raise self.stranger()
-        return answer
-
-    def batches(self) -> Iterator[list[Any]]:
-        """The lines, decoded, as many together as have come: for who would write each by itself, and be too slow.
-
-        Raises:
-            OpenError: see `__next__`.
-        """
-        rest = b""
-        while data := self._read(lambda: self.response.read1(_CHUNK)):
-            *lines, rest = (rest + data).split(b"\n")
-            answers = [_decoded(line) for line in lines]
-            if None in answers:
-                raise self.stranger()
-            yield answers
-        self.close()
-
-    def whole(self) -> Any:
-        """All that there is, decoded; None when it is no JSON."""
-        return _decoded(self._read(self.response.read))
-
-    def _read(self, read: Callable[[], bytes]) -> bytes:
-        try:
-            return read()
-        except TimeoutError as error:
-            text = f"it has said nothing for {self._timeout:g} seconds: it hangs, or the way is cut"
-            raise OpenError(f"{self._target}: {text}") from error
-        except (OSError, ValueError, http.client.HTTPException):
-            return b""  # it has ended, or we have closed the connection
-
-    def stranger(self) -> OpenError:
-        """The error when that is no node."""
-        name = self.response.getheader("Server")
-        who = f" ({name[:60]!r})" if name else ""
-        return OpenError(
-            f"{self._target}: an HTTP server answers there{who}, but it is no message-passing node"
-        )
-
-    def interrupt(self) -> None:
-        """End it, from any thread: who waits for its next line gets no more."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """End it, from the thread that reads."""
-        self.interrupt()
-        self.response.close()
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 class _LocalConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -265,13 +189,6 @@ class _LocalConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None
 
 
 def _runs(pid: int) -> bool:

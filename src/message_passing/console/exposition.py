@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.console.senders import totals
 from message_passing.errors import needs_extra
 from message_passing.version import __version__
 
@@ -47,6 +46,7 @@ class _Collector:
         yield from self._node()
         yield from self._counters()
         yield from self._senders()
+        yield from self._console()
 
     def _node(self) -> Iterator[Metric]:
         watcher = self._watcher
@@ -104,7 +104,7 @@ class _Collector:
         yield from (dropped, held, capacity)
 
     def _senders(self) -> Iterator[Metric]:
-        if (sums := totals(self._watcher.layout)) is None:
+        if (sums := self._watcher.books.totals()) is None:
             return
         for name, text in _SENDERS.items():
             yield CounterMetricFamily(f"message_passing_senders_{name}", text, value=sums.get(name, 0))
@@ -114,6 +114,23 @@ class _Collector:
         yield GaugeMetricFamily(
             "message_passing_senders_silent", "Senders that have been silent for long.", value=sums["silent"]
         )
+
+    def _console(self) -> Iterator[Metric]:
+        log = self._watcher.log
+        refused = CounterMetricFamily(
+            "message_passing_console_refused",
+            "Requests and connections that the console did not serve, by reason.",
+            labels=["reason"],
+        )
+        for reason, count in dict(log.refused).items():
+            refused.add_metric([reason], count)
+        yield refused
+        yield CounterMetricFamily(
+            "message_passing_console_missed",
+            "Messages that live tails did not show, because they came too fast or were not read.",
+            value=log.missed,
+        )
+        yield GaugeMetricFamily("message_passing_console_watchers", "Live tails.", value=log.watchers)
 
 
 class Exposition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 _PAGE = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Usage(TypedDict):
@@ -44,6 +46,44 @@ class Meter:
             descriptors=_descriptors(),
             threads=threading.active_count(),
         )
+
+
+_PREEMPTED = 0.01
+"""Seconds that a thread is taken to wait for its core each time that the system takes it away (sched(7))."""
+
+
+class ThreadMeter:
+    """How busy another thread of this process is."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._before: tuple[int, float, float] = (0, 0.0, 0.0)
+
+    def busy(self, thread: int) -> float:
+        """The share of one core that a thread has taken since the last time, or would have if it had been given it.
+
+        Args:
+            thread: its native id.
+
+        Returns:
+            From 0 to 1; 1 as well where it is not known.
+        """
+        now = time.monotonic()
+        before, self._before = self._before, (thread, now, _thread_seconds(thread))
+        if before[0] != thread or now <= before[1]:
+            return 1.0
+        return max(0.0, min(1.0, (self._before[2] - before[2]) / (now - before[1])))
+
+
+def _thread_seconds(thread: int) -> float:
+    """The processor time of a thread, and what it has waited for a core; infinite where there is no proc(5)."""
+    try:
+        stat = Path(f"/proc/self/task/{thread}/stat").read_text("ascii").rpartition(")")[2].split()
+        status = Path(f"/proc/self/task/{thread}/status").read_text("ascii")
+    except OSError:
+        return math.inf
+    preempted = int(status.rpartition("nonvoluntary_ctxt_switches:")[2] or 0)
+    return (int(stat[11]) + int(stat[12])) / _TICKS + preempted * _PREEMPTED
 
 
 def _cpu_seconds() -> float:

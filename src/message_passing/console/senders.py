@@ -1,61 +1,119 @@
-"""What the chain's `Follow` filters know of those who send."""
+"""What the chain's `Follow` filters know of those who send.
+
+Adding up and sorting the books of many senders takes long: it is done again only when there is time for it (`SHARE`),
+and everybody who asks meanwhile is given what there is.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
+
+from message_passing.console.governor import Bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from message_passing.console.layout import Layout
 
 Order = Literal["lost", "silent", "received", "name"]
+_Result = TypeVar("_Result")
+
+SHARE, BURST = 0.01, 0.05
+"""The share of one core that adding up and sorting may take, and the seconds that they may take at once."""
+
+MOST = 1000
+"""Senders of one answer; `offset` asks for those after them."""
+
+LONGEST_NAME = 1000
+"""Characters that are shown of a sender's name."""
 
 
-def followers(layout: Layout) -> list[Any]:
-    """The components that keep such books: they have `totals` and `by_sender`."""
-    return [
-        place.component
-        for place in layout.places
-        if callable(getattr(place.component, "by_sender", None))
-        and callable(getattr(place.component, "totals", None))
-    ]
+class _Kept(Generic[_Result]):
+    """A result that is made again when there is time for it.
 
-
-def totals(layout: Layout) -> dict[str, int] | None:
-    """The sums over all senders; None when nobody keeps books."""
-    found = followers(layout)
-    if not found:
-        return None
-    sums: Counter[str] = Counter()
-    for one in found:
-        sums.update(one.totals())
-        sums["silent"] += one.silent()
-    return dict(sums)
-
-
-def senders(layout: Layout, sort: Order, search: str, limit: int) -> dict[str, Any]:
-    """As `GET /senders` gives it.
-
-    Args:
-        layout: the components.
-        sort: who lost most first, who is silent longest, who sent most, or by name.
-        search: only those in whose name this is.
-        limit: how many.
+    Attributes:
+        since: when it was made, in seconds since 1970.
     """
-    books = [
-        {"name": name, **book}
-        for one in followers(layout)
-        for name, book in ((_named(whose), book) for whose, book in one.by_sender().items())
-        if search.casefold() in name.casefold()
-    ]
-    books.sort(key=_KEYS[sort])
-    return {
-        "totals": totals(layout),
-        "time": time.time(),
-        "matching": len(books),
-        "senders": books[:limit],
-    }
+
+    def __init__(self, make: Callable[[], _Result]) -> None:
+        self._make = make
+        self._result: _Result | None = None
+        self.since = 0.0
+
+    def get(self, bucket: Bucket, spent: Callable[[float], object]) -> _Result:
+        """The result; `bucket` has the time for making it, and `spent` is told what was taken of it."""
+        if self._result is None or bucket.level() > 0:
+            began = time.thread_time()
+            self._result, self.since = self._make(), time.time()
+            took = time.thread_time() - began
+            bucket.spend(took)
+            spent(took)
+        return self._result
+
+
+class Books:
+    """The books of all senders in some chains."""
+
+    def __init__(self, layout: Layout, spent: Callable[[float], object] = lambda _: None) -> None:
+        """Find those that keep them: components with `totals`, `silent` and `known`.
+
+        Args:
+            layout: the components.
+            spent: told how many seconds each adding up and sorting took.
+        """
+        self._followers: list[Any] = [
+            place.component
+            for place in layout.places
+            if all(callable(getattr(place.component, name, None)) for name in ("totals", "silent", "known"))
+        ]
+        self._spent = spent
+        self._bucket = Bucket(SHARE, BURST)
+        self._totals = _Kept(self._add_up)
+        self._ranked: dict[Order, _Kept[list[Any]]] = {
+            order: _Kept(partial(self._rank, order)) for order in get_args(Order)
+        }
+
+    def totals(self) -> dict[str, int] | None:
+        """The sums over all senders; None when nobody keeps books."""
+        return self._totals.get(self._bucket, self._spent) if self._followers else None
+
+    def page(self, sort: Order, search: str, limit: int, offset: int = 0) -> dict[str, Any]:
+        """As `GET /senders` gives it.
+
+        Args:
+            sort: who lost most first, who is silent longest, who sent most, or by name.
+            search: only those in whose name this is.
+            limit: how many.
+            offset: how many before them are left out.
+        """
+        ranked = self._ranked[sort]
+        books = ranked.get(self._bucket, self._spent)
+        if search:
+            wanted = search.casefold()
+            books = [one for one in books if wanted in _named(one.whose).casefold()]
+        return {
+            "totals": self.totals(),
+            "time": ranked.since,
+            "matching": len(books),
+            "senders": [
+                {"name": _named(one.whose)[:LONGEST_NAME], **one.described()}
+                for one in books[offset : offset + limit]
+            ],
+        }
+
+    def _add_up(self) -> dict[str, int]:
+        sums: Counter[str] = Counter()
+        for one in self._followers:
+            sums.update(one.totals())
+            sums["silent"] += one.silent()
+        return dict(sums)
+
+    def _rank(self, order: Order) -> list[Any]:
+        known = [stats for one in self._followers for stats in one.known()]
+        return sorted(known, key=_KEYS[order], reverse=order in ("lost", "received"))
 
 
 def _named(whose: Any) -> str:
@@ -63,9 +121,10 @@ def _named(whose: Any) -> str:
     return whose if isinstance(whose, str) else f"{whose[1]} with the key {whose[0]}"
 
 
-_KEYS: dict[Order, Any] = {
-    "lost": lambda book: (-book["lost"], book["name"]),
-    "silent": lambda book: (book["seen"], book["name"]),
-    "received": lambda book: (-book["received"], book["name"]),
-    "name": lambda book: book["name"],
+# Of those that are the same, who came first is first: comparing names too takes long where most have lost nothing.
+_KEYS: dict[Order, Callable[[Any], Any]] = {
+    "lost": lambda one: one.lost,
+    "silent": lambda one: one.seen,
+    "received": lambda one: one.received,
+    "name": lambda one: _named(one.whose),
 }

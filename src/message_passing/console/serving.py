@@ -9,15 +9,16 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from message_passing.console.access_log import AccessLog, quiet
 from message_passing.console.app import Answers
+from message_passing.console.bounded_server import BoundedServer
+from message_passing.console.connections import Listener
+from message_passing.console.governor import Lane
 from message_passing.console.guard import Guard
 from message_passing.console.listening import http_address, is_loopback, listen_control, listen_http
 from message_passing.console.watcher import Watcher
-from message_passing.errors import Fault, OptionError, needs_extra
+from message_passing.errors import Fault, OptionError
 from message_passing.zeromq.keys import from_environment
-
-with needs_extra("console"):
-    import uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from message_passing.component import Component
     from message_passing.runner import Server
-
-_CONNECTIONS = 100
-"""How many may ask at a time; one more is answered with 503."""
 
 _END = 3.0
 """Seconds that ending may take."""
@@ -49,6 +47,7 @@ class Console:
             OptionError: `http` is no address, or needs a token.
         """
         self._title = title
+        self._log = AccessLog(title)
         self._control = control
         self._address = http_address(http) if http else None
         self._token = from_environment(token)
@@ -80,7 +79,8 @@ class Console:
                 self._listening.append((opened, ""))
             if self._address:
                 self._listening.append((listen_http(*self._address), self._token))
-            self.watcher = Watcher(server, names)
+            self.watcher = Watcher(server, names, self._log)
+            quiet(self._log)
         except BaseException:
             self._close_sockets()
             raise
@@ -101,11 +101,9 @@ class Console:
     async def _run(self, started: threading.Event) -> None:
         assert self.watcher  # noqa: S101 - `start` has made it
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(self._fault)
         app = Answers(self.watcher, self._title).app()
-        serving = [
-            (self._server(Guard(app, token, browsers=opened.family != socket.AF_UNIX)), opened)
-            for opened, token in self._listening
-        ]
+        serving = [(self._server(app, opened, token), opened) for opened, token in self._listening]
         watching = asyncio.create_task(self.watcher.run())
         tasks = [asyncio.create_task(one.serve(sockets=[opened])) for one, opened in serving]
         started.set()
@@ -115,22 +113,16 @@ class Console:
             one.should_exit = True
         await asyncio.gather(watching, *tasks, return_exceptions=True)
 
-    @staticmethod
-    def _server(app: Any) -> uvicorn.Server:
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=1,
-        )
-        return uvicorn.Server(config)
+    def _server(self, app: Any, opened: socket.socket, token: str) -> BoundedServer:
+        assert self.watcher  # noqa: S101 - `start` has made it
+        is_control = opened.family == socket.AF_UNIX
+        lane = Lane.CONTROL if is_control else Lane.REQUEST
+        listener = Listener(lane, self.watcher.governor, self._log)
+        return BoundedServer(listener, Guard(app, listener, token, browsers=not is_control))
+
+    def _fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody in the console's loop has caught."""
+        self._log.fail("the console", context.get("exception") or RuntimeError(context["message"]))
 
     def relayout(self, names: Mapping[str, Component]) -> None:
         """The chains are others now. From their thread."""

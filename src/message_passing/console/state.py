@@ -6,7 +6,6 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.senders import totals
 from message_passing.errors import PeerError
 from message_passing.version import __version__
 
@@ -42,8 +41,9 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
         "lag": watcher.lag,
         "shown_at": shown_at.id if (shown_at := watcher.layout.shown_at()) else None,
         "components": [_component(watcher, place, shares) for place in watcher.layout.places],
-        "senders": totals(watcher.layout),
+        "senders": watcher.books.totals(),
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
+        "console": watcher.log.described(),
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
     }
 

@@ -13,12 +13,15 @@ from message_passing.console.taps import WAITING, Tap
 from message_passing.console.wanted import shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from message_passing.console.wanted import Wanted
 
 LOOKED_AT = 10
 """How many messages are looked at for each that may be sent, where there is a limit: watching stays cheap."""
+
+_AT_ONCE, _BYTES_AT_ONCE = 100, 64 * 1024
+"""Messages, and bytes of them, that are looked at before others have their turn."""
 
 _SECOND = 1.0
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -27,12 +30,13 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 class Tail:
     """One watcher's stream."""
 
-    def __init__(self, wanted: Wanted, limit: int = 0) -> None:
+    def __init__(self, wanted: Wanted, limit: int, admit: Callable[[], Awaitable[None]]) -> None:
         """Prepare it, in the event loop that is to send it.
 
         Args:
             wanted: which messages.
             limit: how many to send a second at most; 0 for all.
+            admit: waits until there is time for looking at some.
         """
         loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
@@ -41,20 +45,25 @@ class Tail:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody watches any more
                 loop.call_soon_threadsafe(self._came.set)
 
-        self._wanted = wanted
-        self._limit = limit
+        self._wanted, self._limit, self._admit = wanted, limit, admit
         self._looks = limit if wanted.everything else limit * LOOKED_AT
         self.tap = Tap(wake, min(self._looks, WAITING) if limit else WAITING)
-        self._sent = self._looked = self._unseen = self._told = 0
+        self._sent = self._looked = self._told = 0
 
-    async def lines(self, ended: asyncio.Event) -> AsyncIterator[bytes]:
-        """The stream, until `ended` is set: each line as `GET /tail` describes it."""
+    async def lines(self, ended: asyncio.Event, on_missed: Callable[[int], object]) -> AsyncIterator[bytes]:
+        """The stream, until `ended` is set: each line as `GET /tail` describes it.
+
+        Args:
+            ended: set when there is no more.
+            on_missed: called with how many messages are reported as missed.
+        """
         second = time.monotonic()
         spoke = False
         while not ended.is_set():
             left = second + _SECOND - time.monotonic()
             if left <= 0:
                 if missed := self._take_missed():
+                    on_missed(missed)
                     yield _line({"missed": missed})
                 elif not spoke:
                     yield _line({"alive": True})
@@ -63,10 +72,11 @@ class Tail:
             elif self._full():
                 # What waits stays there, so that the tap is full as well: it then costs the chain next to nothing.
                 await _until(ended, left)
-            elif block := self._found():
-                spoke = True
-                yield block
-                await asyncio.sleep(0)
+            elif self.tap.waiting:
+                await self._admit()
+                if block := self._found():
+                    spoke = True
+                    yield block
             else:
                 self._came.clear()
                 if not self.tap.waiting:
@@ -78,20 +88,29 @@ class Tail:
     def _found(self) -> bytes:
         """Lines for what has come and is wanted, as far as there is room in this second."""
         lines: list[bytes] = []
-        for when, batch in self.tap.take():
-            for index, raw in enumerate(batch):
-                if self._full():
-                    self._unseen += len(batch) - index
-                    break
+        most = _AT_ONCE
+        if self._limit:
+            most = min(most, self._limit - self._sent, self._looks - self._looked)
+        for when, batch in self.tap.take(most, _BYTES_AT_ONCE):
+            for raw in batch:
                 self._looked += 1
-                message, text = shown(raw)
-                if self._wanted.takes(message, text):
+                if line := self._line_of(when, *shown(raw)):
                     self._sent += 1
-                    lines.append(_line({"time": when, "message": message}))
+                    lines.append(line)
         return b"".join(lines)
 
+    def _line_of(self, when: float, message: Any, text: str) -> bytes:
+        """The line for a message; empty when it is not wanted."""
+        try:
+            return _line({"time": when, "message": message}) if self._wanted.takes(message, text) else b""
+        except (
+            RecursionError,
+            ValueError,
+        ):  # it could just be decoded, and is nested too deeply for all else
+            return _line({"time": when, "message": text}) if self._wanted.takes(text, text) else b""
+
     def _take_missed(self) -> int:
-        before, self._told = self._told, self._unseen + self.tap.missed
+        before, self._told = self._told, max(self._told, self.tap.missed)
         return self._told - before
 
 

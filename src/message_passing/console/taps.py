@@ -1,100 +1,230 @@
 """Looking at what a running component is given, without changing the chain, and without holding it up.
 
-A tap stands at a component's door, `consume_many`, while somebody watches; nothing is there before and after. It
-keeps what it cannot show as a number only: whoever watches learns how many messages he has not seen.
+A door stands before a component, at `consume_many`, while somebody watches; nothing is there before and after. What
+the chain's thread may spend there is bounded (`SHARE`), and so is what waits for a watcher: the rest is a number
+only, and whoever watches learns how many messages he has not seen.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.codecs.json import JSONEncoder
+from message_passing.console.governor import IDLE, SPARE, Bucket
 from message_passing.errors import EncodingError
-from message_passing.lines import Frame
+from message_passing.lines import Frame, carried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from message_passing.component import Component
 
 WAITING = 200_000
 """Messages that may wait for a watcher; what comes meanwhile is counted as missed."""
 
-WAITING_BYTES = 64 * 1024 * 1024
-"""And how many bytes."""
+WAITING_BYTES = 4 * 1024 * 1024
+"""And how many bytes, with `_EACH` for each message besides its text."""
+
+SHARE = 0.01
+"""The share of its time that the chain's thread may spend at all doors together."""
+
+BURST = 0.05
+"""Seconds that it may spend there at once, after a while in which it did not."""
+
+_EACH = 64
+"""Bytes that a message takes besides its text."""
 
 _SHOWN_BYTES = 256 * 1024
 """Of a longer message only the beginning is kept, as text."""
 
+_BETWEEN = 64
+"""Messages after which it is seen whether there is still time."""
+
+_encoder = JSONEncoder()
+
 
 class Tap:
-    """One watcher at one door. Filled by the chain's thread, emptied by another one.
+    """One watcher at one door. Filled by the chain's thread, emptied by another one."""
 
-    Attributes:
-        missed: messages that came when too many waited, since the beginning.
-    """
-
-    def __init__(self, wake: Callable[[], object], waiting: int = WAITING) -> None:
+    def __init__(
+        self, wake: Callable[[], object], waiting: int = WAITING, waiting_bytes: int = WAITING_BYTES
+    ) -> None:
         """Nothing has come.
 
         Args:
             wake: called by the chain's thread when there is something, once until it is taken.
             waiting: how many messages may wait.
+            waiting_bytes: how many bytes.
         """
-        self.missed = 0
         self._wake = wake
-        self._limit = waiting
+        self._limit, self._limit_bytes = waiting, waiting_bytes
         self._came = self._taken = 0
         self._bytes_came = self._bytes_taken = 0
-        self._batches: deque[tuple[float, list[bytes]]] = deque()
-        self._encoder = JSONEncoder()
+        self._batches: deque[tuple[float, Sequence[bytes]]] = deque()
+        self._offset = 0  # in the first of them
+        self._door: Door | None = None
+        self._from, self._until = 0, -1
 
     @property
     def waiting(self) -> int:
         """How many messages wait to be taken."""
         return self._came - self._taken
 
-    def see(self, messages: Sequence[Any]) -> None:
-        """A batch goes by. In the chain's thread: what may change later is copied as JSON now."""
-        room = self._limit - self.waiting
-        if self._bytes_came - self._bytes_taken > WAITING_BYTES:
-            room = 0
-        if room < len(messages):
-            self.missed += len(messages) - max(room, 0)
-        if room <= 0:
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes they are."""
+        return self._bytes_came - self._bytes_taken
+
+    @property
+    def room(self) -> int:
+        """How many messages may come now."""
+        return self._limit - self.waiting if self.waiting_bytes < self._limit_bytes else 0
+
+    @property
+    def missed(self) -> int:
+        """Messages that went by at the door and were not kept, since the beginning."""
+        if self._door is None:
+            return 0
+        seen = self._until if self._until >= 0 else self._door.count
+        return max(0, seen - self._from - self._came)
+
+    def stand(self, door: Door | None) -> None:
+        """From now on at this door; at None: no longer there. In the chain's thread."""
+        if door is not None:
+            self._door, self._from = door, door.count
+        elif self._door is not None:
+            self._until = self._door.count
+
+    def keep(self, when: float, texts: Sequence[bytes]) -> None:
+        """Keep as many of these as there is room for. In the chain's thread."""
+        kept = texts if len(texts) <= self.room else texts[: max(self.room, 0)]
+        size = sum(map(len, kept)) + _EACH * len(kept)
+        if size > (left := self._limit_bytes - self.waiting_bytes):
+            kept, size = _within(kept, left)
+        if not kept:
             return
-        kept = [*self._as_text(messages[:room] if room < len(messages) else messages)]
-        self._batches.append((time.time(), kept))
+        self._batches.append((when, kept))
         first = self._came == self._taken
-        self._bytes_came += sum(map(len, kept))
+        self._bytes_came += size
         self._came += len(kept)
         if first:
             self._wake()
 
-    def _as_text(self, messages: Iterable[Any]) -> Iterator[bytes]:
-        for message in messages:
-            if isinstance(message, Frame):
-                yield from message.split(b"\n")
-                continue
-            try:
-                if isinstance(message, str):
-                    text = message.encode("utf-8", "backslashreplace")
-                else:
-                    text = message if type(message) is bytes else self._encoder.text_of(message)
-            except EncodingError as error:
-                text = f"{type(message).__name__} that cannot be shown: {error}".encode()
-            yield text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES]
+    def take(
+        self, most: int = WAITING, most_bytes: int = WAITING_BYTES
+    ) -> list[tuple[float, Sequence[bytes]]]:
+        """What has come since the last time: batches, and when each came (seconds since 1970).
 
-    def take(self) -> list[tuple[float, list[bytes]]]:
-        """What has come since the last time: batches, and when each came (seconds since 1970)."""
-        taken = []
-        while self._batches:
-            taken.append(self._batches.popleft())
-        self._bytes_taken += sum(len(text) for _, batch in taken for text in batch)
-        self._taken += sum(len(batch) for _, batch in taken)
+        Args:
+            most: messages at most.
+            most_bytes: when these are reached it is enough.
+        """
+        taken: list[tuple[float, Sequence[bytes]]] = []
+        while self._batches and most > 0 and most_bytes > 0:
+            when, batch = self._batches[0]
+            part, _ = _within(batch[self._offset : self._offset + most], most_bytes, at_least=1)
+            self._offset += len(part)
+            if self._offset == len(batch):
+                self._batches.popleft()
+                self._offset = 0
+            size = sum(map(len, part)) + _EACH * len(part)
+            most, most_bytes = most - len(part), most_bytes - size
+            self._bytes_taken += size
+            self._taken += len(part)
+            taken.append((when, part))
+        if self._door is not None:
+            self._door.hungry = True
         return taken
+
+
+def _within(texts: Sequence[bytes], size: int, at_least: int = 0) -> tuple[Sequence[bytes], int]:
+    """As many of the first as fit into so many bytes, and how many bytes they take."""
+    taken = 0
+    for index, text in enumerate(texts):
+        if taken + len(text) + _EACH > size and index >= at_least:
+            return texts[:index], taken
+        taken += len(text) + _EACH
+    return texts, taken
+
+
+class Door:
+    """Where some watchers stand. All but `hungry` belongs to the chain's thread.
+
+    Attributes:
+        count: messages that went by.
+        hungry: whether a watcher may have room for more.
+        taps: the watchers.
+    """
+
+    def __init__(self, time_left: Bucket, doors: Collection[object] = (None,)) -> None:
+        """Nobody stands there.
+
+        Args:
+            time_left: what may be spent at all doors together.
+            doors: those that share it.
+        """
+        self.count = 0
+        self.hungry = False
+        self.taps: list[Tap] = []
+        self._bucket, self._doors = time_left, doors
+        self._again = 0.0
+
+    def add(self, tap: Tap) -> None:
+        """One more watcher."""
+        self.taps.append(tap)
+        tap.stand(self)
+        self.hungry = True
+
+    def see(self, messages: Sequence[Any]) -> None:
+        """A batch goes by: what may change later is copied as JSON now."""
+        if self.hungry and time.perf_counter() >= self._again:
+            self._show(messages)
+        # Not before they are kept: what is counted and not kept is missed.
+        self.count += carried(messages) if type(messages) is list and _frames(messages) else len(messages)
+
+    def _show(self, messages: Sequence[Any]) -> None:
+        began = time.perf_counter()
+        self.hungry = False  # before anybody's room is looked at: one who makes room meanwhile says so
+        when, level = time.time(), self._bucket.level() / len(self._doors)
+        most = max((tap.room for tap in self.taps), default=0)
+        texts = _texts(messages)
+        while most > 0 and time.perf_counter() - began < level:
+            part = [*islice(texts, min(most, _BETWEEN))]
+            if not part:
+                break
+            for tap in self.taps:
+                tap.keep(when, part)
+            most -= len(part)
+        now = time.perf_counter()
+        self._bucket.spend(now - began)
+        self._again = now + self._bucket.wait()
+        self.hungry = self.hungry or any(tap.room > 0 for tap in self.taps)
+
+
+def _frames(messages: list[Any]) -> bool:
+    return bool(messages) and type(messages[0]) is Frame
+
+
+def _texts(messages: Iterable[Any]) -> Iterator[bytes]:
+    for message in messages:
+        if isinstance(message, Frame):
+            yield from map(_short, message.split(b"\n"))
+            continue
+        try:
+            if isinstance(message, str):
+                text = message.encode("utf-8", "backslashreplace")
+            else:
+                text = message if type(message) is bytes else _encoder.text_of(message)
+        except EncodingError as error:
+            text = f"{type(message).__name__} that cannot be shown: {error}".encode()
+        yield _short(text)
+
+
+def _short(text: bytes) -> bytes:
+    return text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES]
 
 
 class Doors:
@@ -102,28 +232,42 @@ class Doors:
 
     def __init__(self) -> None:
         """Nobody stands anywhere."""
-        self._taps: dict[int, list[Tap]] = {}
+        self._doors: dict[int, Door] = {}
+        self._bucket = Bucket(SHARE, BURST, time.perf_counter)
+
+    def spare(self, busy: float) -> None:
+        """Take more of the chain's time where it is not missed. From any thread.
+
+        Args:
+            busy: the share of a core that the chain takes, or would if it had it.
+        """
+        self._bucket.refill(SHARE + SPARE * max(0.0, IDLE - busy) / 2)
 
     def add(self, component: Component, tap: Tap) -> None:
         """Show `tap` what `component` is given from now on; of an input, what it hands on."""
-        taps = self._taps.setdefault(id(component), [])
-        taps.append(tap)
-        if len(taps) == 1:
-            name, door = _door(component)
+        door = self._doors.get(id(component))
+        if door is None:
+            door = self._doors[id(component)] = Door(self._bucket, self._doors)
+            name, way = _door(component)
+            see = door.see
 
             def seen(messages: Any) -> None:
-                for one in taps:
-                    one.see(messages)
-                door(messages)
+                see(messages)
+                way(messages)
 
             component.__dict__[name] = seen
+        door.add(tap)
 
     def remove(self, component: Component, tap: Tap) -> None:
         """No longer."""
-        taps = self._taps.get(id(component), [])
-        if tap in taps:
-            taps.remove(tap)
-        if not taps and self._taps.pop(id(component), None) is not None:
+        door = self._doors.get(id(component))
+        if door is None:
+            return
+        if tap in door.taps:
+            door.taps.remove(tap)
+            tap.stand(None)
+        if not door.taps:
+            del self._doors[id(component)]
             component.__dict__.pop(_door(component)[0], None)
 
 

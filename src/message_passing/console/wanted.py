@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ _LEVELS = {
 _LEVEL_FIELDS = ("level_number", "level", "log.level", "SeverityText", "@fields.level")
 """Where a level may be: in the handler's plain form, and in the forms `ecs`, `otel` and `logstash`."""
 
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+
+FIELDS = 16
+"""Fields that may be asked for at a time."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -36,10 +42,12 @@ def level_number(text: str) -> int:
     Raises:
         OptionError: there is none of that name.
     """
-    if text.lstrip("-").isdecimal():
+    if _NUMBER.fullmatch(text):
         return int(text)
     if (number := _LEVELS.get(text.upper())) is None:
-        raise OptionError(Fault(f"there is no level {text!r}{did_you_mean(text, _LEVELS)}", "level"))
+        raise OptionError(
+            Fault(f"there is no level {text[:50]!r}{did_you_mean(text[:50], _LEVELS)}", "level")
+        )
     return number
 
 
@@ -73,8 +81,10 @@ class Wanted:
         for one in fields:
             path, equals, text = one.partition("=")
             if not equals or not path:
-                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one!r}", "field"))
+                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one[:50]!r}", "field"))
             pairs.append((path, text))
+        if len(pairs) > FIELDS:
+            raise OptionError(Fault(f"at most {FIELDS} fields may be asked for, not {len(pairs)}", "field"))
         return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
 
     @property
@@ -103,10 +113,10 @@ def shown(raw: bytes) -> tuple[Any, str]:
         return text, text
     try:
         message = _decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        if "\\u" in text:  # escaped letters are found as what they are
+            text = msgspec.json.encode(message).decode()
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         return text, text
-    if "\\u" in text:  # escaped letters are found as what they are
-        text = msgspec.json.encode(message).decode()
     return message, text
 
 
@@ -122,12 +132,14 @@ def _at_least(message: Any, level: int) -> bool:
 
 def _at(message: Any, path: str) -> Any:
     """The value at a dotted path; a key with dots in it is found as such."""
-    if not isinstance(message, dict):
-        return None
-    if path in message:
-        return message[path]
-    head, dot, rest = path.partition(".")
-    return _at(message.get(head), rest) if dot else None
+    while isinstance(message, dict):
+        if path in message:
+            return message[path]
+        head, dot, path = path.partition(".")
+        if not dot:
+            return None
+        message = message.get(head)
+    return None
 
 
 def _text(value: Any) -> str | None:

@@ -15,10 +15,13 @@ import time
 from typing import TYPE_CHECKING
 
 from message_passing import busy
+from message_passing.console.access_log import AccessLog
+from message_passing.console.governor import Governor
 from message_passing.console.history import History, counted
 from message_passing.console.layout import Layout
-from message_passing.console.process import Meter
+from message_passing.console.process import Meter, ThreadMeter
 from message_passing.console.reports import Reports
+from message_passing.console.senders import Books
 from message_passing.console.taps import Doors
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ PATIENCE = 1.0
 _AT_ONCE = 0.1
 """And how many when somebody waits for the answer."""
 
+_FRESH = 0.1
+"""Seconds for which counters are of now: who asks again sooner costs the chain nothing."""
+
 _WATCHED = 10.0
 """Seconds after a question during which somebody is taken to watch."""
 
@@ -54,12 +60,25 @@ class Watcher:
         reports: the last failures.
         lag: seconds that the chain took to answer; None if it did not.
         busy: what the chain's time goes to.
+        log: counts what the console refuses.
+        governor: lets requests begin.
+        books: what is known of senders.
         ended: set when there is nothing more to watch.
     """
 
-    def __init__(self, server: Server, names: Mapping[str, Component] | None = None) -> None:
-        """Look at the chains that are there; while none of them runs."""
+    def __init__(
+        self, server: Server, names: Mapping[str, Component] | None = None, log: AccessLog | None = None
+    ) -> None:
+        """Look at the chains that are there; while none of them runs.
+
+        Args:
+            server: runs them.
+            names: what their components are called.
+            log: counts what the console refuses.
+        """
         self.server = server
+        self.log = log or AccessLog("message-passing")
+        self.governor = Governor()
         self.started = time.time()
         self.pid = os.getpid()
         self.history = History()
@@ -71,12 +90,16 @@ class Watcher:
         self.snapshots: dict[str, Snapshot] = {}
         self._doors = Doors()
         self._asked = -_WATCHED
-        self._thread = threading.get_ident()
+        self._refreshed = -_FRESH
+        self._refreshing = asyncio.Lock()
+        self._thread, self._native = threading.get_ident(), threading.get_native_id()
+        self._chain_meter = ThreadMeter()
         self.relayout(names)
 
     def relayout(self, names: Mapping[str, Component] | None = None) -> None:
         """The chains are others now. In the chain's thread, or while it does not run."""
         self.layout = Layout(self.server.heads, names)
+        self.books = Books(self.layout, self.governor.forgive)
         self.reports.listen(self.layout.error_heads)
         self._names = {id(place.component): place.id for place in self.layout.places}
         self.snapshots = self._snapshots()
@@ -92,6 +115,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        self.governor.begin()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._count())
@@ -108,8 +132,12 @@ class Watcher:
 
     async def refresh(self) -> None:
         """See to it that `snapshots` is of now, for somebody who has just asked."""
-        if await self._in_chain(self._refresh, _AT_ONCE) is None:
-            self.snapshots = self._as_they_are()
+        async with self._refreshing:
+            if time.monotonic() - self._refreshed < _FRESH:
+                return
+            if await self._in_chain(self._refresh, _AT_ONCE) is None:
+                self.snapshots = self._as_they_are()
+            self._refreshed = time.monotonic()
 
     async def _count(self) -> None:
         while True:
@@ -119,6 +147,9 @@ class Watcher:
                 self.snapshots = self._as_they_are()
             self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
             self.busy.fade()
+            busy_chain = self._chain_meter.busy(self._native)
+            self.governor.spare(busy_chain)
+            self._doors.spare(busy_chain)
             await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
 
     async def _look(self) -> None:
@@ -152,7 +183,7 @@ class Watcher:
         return time.monotonic() - began
 
     def _refresh(self) -> None:
-        self._thread = threading.get_ident()
+        self._thread, self._native = threading.get_ident(), threading.get_native_id()
         self.layout.refresh(watched=self.watched)
         self.snapshots = self._snapshots()
 

@@ -1,0 +1,174 @@
+"""What a node's answers must be: who asks takes nothing from a node that is not of this form.
+
+A node may be broken, hostile, or no node at all. What is not named here is left away: newer ones can say more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+
+_MOST = 2**63 - 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Amount = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]
+"""Messages a second, seconds, or a share."""
+Time = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""In seconds since 1970."""
+Signed = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+
+
+class Process(TypedDict):
+    """What the process takes of its machine."""
+
+    cpu: Amount
+    cpu_seconds: Amount
+    memory: Count
+    descriptors: Count
+    threads: Count
+
+
+class ComponentState(TypedDict):
+    """One component."""
+
+    id: str
+    label: str
+    kind: str
+    errors: bool
+    in_workers: bool
+    outputs: list[str]
+    received: Count
+    passed: Signed
+    filtered: Count
+    dropped: dict[str, Count]
+    failed: Count
+    held: Signed
+    capacity: Count | None
+    in_rate: Amount
+    out_rate: Amount
+    lost_rate: Amount
+    busy: Amount | None
+    possibly_lost: NotRequired[dict[str, Count]]
+    endpoints: list[str]
+    notes: list[str]
+
+
+class Failure(TypedDict):
+    """One failure that was reported."""
+
+    time: Time
+    component: str
+    error: str
+    message: NotRequired[str]
+
+
+class Failures(TypedDict):
+    """How many there were, and the last one."""
+
+    count: Count
+    last: Failure | None
+
+
+class SenderTotals(TypedDict):
+    """The sums over all senders."""
+
+    received: Signed
+    lost: Signed
+    duplicated: Count
+    late: Count
+    restarted: Count
+    senders: Count
+    before: NotRequired[Signed]
+    silent: NotRequired[Count]
+    forgotten: NotRequired[Count]
+    unstamped: NotRequired[Count]
+    perhaps_lost: NotRequired[Count]
+    ambiguous: NotRequired[Count]
+
+
+class Worker(TypedDict):
+    """One worker's process."""
+
+    ready: bool
+    outstanding: Count | None
+    number: NotRequired[Count]
+    pid: NotRequired[Count | None]
+
+
+class State(TypedDict):
+    """`GET /state`."""
+
+    title: str
+    version: str
+    host: str
+    pid: Count
+    started: Time
+    time: Time
+    ready: bool
+    stopping: bool
+    process: Process
+    lag: Amount | None
+    shown_at: str | None
+    components: list[ComponentState]
+    senders: SenderTotals | None
+    workers: list[Worker]
+    errors: Failures
+    console: NotRequired[dict[str, Any]]
+
+
+class SenderState(TypedDict):
+    """One sender."""
+
+    name: str
+    received: Signed
+    lost: Signed
+    seen: Time
+    duplicated: NotRequired[Count]
+    late: NotRequired[Count]
+    restarted: NotRequired[Count]
+    before: NotRequired[Signed]
+    highest: NotRequired[Signed]
+
+
+class Senders(TypedDict):
+    """`GET /senders`."""
+
+    totals: SenderTotals | None
+    time: Time
+    matching: Count
+    senders: list[SenderState]
+
+
+class Line(TypedDict, total=False):
+    """One line of `GET /tail`: a message and when it came, how many were missed, or a sign of life."""
+
+    time: Time
+    message: Any
+    missed: Count
+    alive: bool
+
+
+_ANSWERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "/state": msgspec.json.Decoder(State),
+    "/senders": msgspec.json.Decoder(Senders),
+    "/tail": msgspec.json.Decoder(Line),
+}
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+def decoded(path: str, data: bytes) -> Any:
+    """What a node answers at a path.
+
+    Raises:
+        ValueError: it is no JSON, or not of the form that it must be; the text says what is wrong where.
+    """
+    try:
+        answer = _ANSWERS.get(path, _ANY).decode(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ValueError(str(error)) from error
+    if path == "/tail" and "message" in answer and "time" not in answer:
+        raise ValueError("a message has no time")
+    return answer
