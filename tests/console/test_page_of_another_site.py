@@ -67,8 +67,8 @@ def test_a_script_of_another_site_gets_nothing(
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"http://{host}:{port}/")
-        assert page.evaluate(ASK, f"{site.url}/tail") == ["opaque", "refused"]
-        assert page.evaluate(ASK, f"{site.url}/state") == ["opaque", "refused"]
+        assert page.evaluate(ASK, f"{site.url}/tail") == ["refused", "refused"]
+        assert page.evaluate(ASK, f"{site.url}/state") == ["refused", "refused"]
         wait_for(lambda: refused() == before + 4)
         assert node.get("/state")["console"]["watchers"] == 0
         page.click("a")
