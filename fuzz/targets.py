@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz import console, decoders, receiver, texts
+from fuzz import allowed, console, decoders, receiver, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "toml": texts.toml,
     "yaml": texts.yaml,
     "words": texts.words,
+    "allowed": allowed.allowed_keys,
     "receiver": receiver.receiver,
     "console": console.console,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message_passing.codecs.json import JSONEncoder
-from message_passing.errors import DecodingError
-from message_passing.failures import DATA_LIMIT, last_resort, report
+from message_passing.errors import DecodingError, MessagePassingError
+from message_passing.failures import BURST, DATA_LIMIT, PER_SECOND, ReportLimit, last_resort, report
 
 
 def test_the_fields_are_those_of_the_original() -> None:
@@ -85,3 +87,67 @@ def test_last_resort_survives_a_closed_stderr(monkeypatch: pytest.MonkeyPatch) -
     """A daemon may have no stderr at all: nothing is raised."""
     monkeypatch.setattr(sys, "stderr", None)
     last_resort({"exception": "no"})
+
+
+class BrokenError(Exception):
+    """Cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+class WideError(Exception):
+    """Has a text of its own, which is long."""
+
+    def __str__(self) -> str:
+        return "\u202e" * 1_000_000
+
+
+def nowhere(name: str) -> OSError:
+    """What the system says of such a file."""
+    try:
+        Path(name).stat()
+    except OSError as error:
+        return error
+    raise AssertionError
+
+
+LARGE = "\x01\ud800" * 5_000_000
+SOURCES: list[tuple[BaseException, Any]] = [
+    (KeyError(LARGE), b"\x01" * 10_000_000),
+    (KeyError(LARGE, LARGE), {"a": LARGE}),
+    (ValueError(LARGE), LARGE),
+    (ValueError({"a": LARGE}), dict.fromkeys(map(str, range(500_000)))),
+    (MessagePassingError(LARGE), [LARGE] * 100),
+    (nowhere("x" * 10_000_000), bytearray(10_000_000)),
+    (WideError(), memoryview(bytes(10_000_000))),
+    (BrokenError(), 1 << 10_000_000),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), SOURCES, ids=[type(error).__name__ for error, _ in SOURCES])
+def test_a_report_is_small_and_costs_little(error: BaseException, message: Any) -> None:
+    """However large the error or the message is, and whatever their classes do."""
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        described = report("x" * 1_000_000, error, [message, message])
+        spent.append(time.process_time() - began)
+    assert len(json.dumps(described)) < 40_000
+    assert described["exception"]
+    assert min(spent) < 0.02
+
+
+def test_reports_are_limited_in_rate() -> None:
+    """Some at once, then so many a second; what was not reported is counted until it is told."""
+    now = [100.0]
+    limit = ReportLimit(lambda: now[0])
+    assert sum(limit.admits(1) for _ in range(10 * BURST)) == BURST
+    assert limit.take_suppressed() == 9 * BURST
+    assert limit.take_suppressed() == 0
+    now[0] += 1
+    assert sum(limit.admits(3) for _ in range(BURST)) == PER_SECOND
+    assert limit.take_suppressed() == 3 * (BURST - PER_SECOND)
+    now[0] += 10_000
+    assert sum(limit.admits(0) for _ in range(BURST + 7)) == BURST
+    assert limit.take_suppressed() == 7

@@ -12,8 +12,9 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "escaping", "errors", "metrics", "options", "failures", "graph", "component", "flow", "paths",
-    "jsonable", "lines", "busy", "identity", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
+    "version", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "lines", "component",
+    "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs", "filters", "zeromq", "inputs",
+    "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip

@@ -11,8 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from message_passing import options
-from message_passing.failures import last_resort, report
+from message_passing.errors import MessagePassingError
+from message_passing.failures import BURST, PER_SECOND, ReportLimit, last_resort, report
 from message_passing.graph import close_all, open_all
+from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
 from message_passing.options import option
 
@@ -59,6 +61,7 @@ class Component(_Declaring):
         for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
             setattr(self, name, value)
         self.metrics = Metrics()
+        self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
         self.on_init()
@@ -133,8 +136,11 @@ class Component(_Declaring):
         """Release what it holds itself, once."""
         if not self._closed:
             self._closed = True
-            if self._opened:
-                self.on_close()
+            try:
+                if self._opened:
+                    self.on_close()
+            finally:
+                self._report_suppressed()
 
     def __enter__(self) -> Self:
         """Open it and everything downstream, the far end first."""
@@ -151,13 +157,38 @@ class Component(_Declaring):
         return self.metrics.snapshot(held=self.held())
 
     def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """Count `messages` as failed because of `error`, and send one report to the error chain."""
-        self.metrics.failed += len(messages)
+        """Count `messages` as failed because of `error`, and send one report to the error chain.
+
+        One that carries several counts as these: until it is lost, it was received as one.
+        """
+        count = carried(messages)
+        self.metrics.failed += count
+        self.metrics.received += count - len(messages)
         self.report(error, messages)
 
+    def drop(self, messages: Sequence[Any], reason: str) -> None:
+        """Count `messages` as dropped for a reason; one that carries several counts as these."""
+        count = carried(messages)
+        self.metrics.dropped[reason] += count
+        self.metrics.received += count - len(messages)
+
     def report(self, error: BaseException, messages: Sequence[Any] = ()) -> None:
-        """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once."""
-        described = report(self.label, error, messages)
+        """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
+
+        A component makes `failures.BURST` reports at once and `failures.PER_SECOND` after that; of what it does not
+        report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
+        """
+        limit = self._limits[bool(messages)]
+        if limit.admits(len(messages)):
+            self._say(report(self.label, error, messages, limit.take_suppressed()))
+
+    def _report_suppressed(self) -> None:
+        for limit in self._limits:
+            if count := limit.take_suppressed():
+                text = f"{count} more failed: at most {BURST} reports at once and {PER_SECOND:g} a second are made"
+                self._say(report(self.label, MessagePassingError(text), (), count))
+
+    def _say(self, described: dict[str, Any]) -> None:
         if self.error is None or getattr(_reporting, "active", False):
             last_resort(described)
             return

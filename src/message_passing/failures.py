@@ -1,56 +1,103 @@
-"""What is said of a message that could not be handled, and how it is said when nothing else can.
+"""What is said of a message that could not be handled, how often, and how it is said when nothing else can.
 
 A report is a plain dict with the original's field names (Message::Passing::Exception::Decoding and
-::Encoding: `class`, `exception`, `packed_data`, `stringified_data`), and where it happened.
+::Encoding: `class`, `exception`, `packed_data`, `stringified_data`), and where it happened. However large that is
+which it reports, it is small, and making it costs little: see `message_passing.abbreviation`.
 """
 
 from __future__ import annotations
 
 import json
-import reprlib
 import sys
-import traceback
+import time
 from typing import TYPE_CHECKING, Any
 
+from message_passing.abbreviation import abbreviate, abbreviate_bytes, abbreviate_text, class_name
 from message_passing.errors import MessagePassingError
 from message_passing.escaping import ascii_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DATA_LIMIT = 1024
-"""How much of the offending message a report carries, in characters."""
+"""How much of the offending message a report carries, in characters; and of the error's text."""
 
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = DATA_LIMIT
-_repr.maxdict = _repr.maxlist = _repr.maxtuple = _repr.maxset = 50
+_NAME_LIMIT = 256
+"""Characters of a report's other texts."""
+
+BURST = 100
+"""Reports that a component may make at once; then `PER_SECOND`. Twice: of messages, and of everything else."""
+
+PER_SECOND = 10.0
+"""Reports a second of one component in the long run. What is not reported is counted, and the next report says so."""
 
 
-def report(component: str, error: BaseException, messages: Sequence[Any]) -> dict[str, Any]:
-    """Describe a failure, in fields that any encoder can write.
+class ReportLimit:
+    """How many reports a component may make: a token bucket.
+
+    Attributes:
+        suppressed: failed messages that were not reported since the last report; what is no message counts as one.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """The bucket is full.
+
+        Args:
+            clock: seconds, monotonic.
+        """
+        self.suppressed = 0
+        self._clock = clock
+        self._tokens = float(BURST)
+        self._filled = clock()
+
+    def admits(self, messages: int) -> bool:
+        """Whether a report of so many messages may be made now; if not, they are counted as suppressed."""
+        now = self._clock()
+        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
+        self._filled = now
+        if self._tokens < 1:
+            self.suppressed += messages or 1
+            return False
+        self._tokens -= 1
+        return True
+
+    def take_suppressed(self) -> int:
+        """How many were suppressed since this was asked last."""
+        count, self.suppressed = self.suppressed, 0
+        return count
+
+
+def report(
+    component: str, error: BaseException, messages: Sequence[Any], suppressed: int = 0
+) -> dict[str, Any]:
+    """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, mostly some 200 bytes.
 
     Args:
         component: what failed, as its label says.
         error: why.
         messages: what it failed on; the first one is shown, cut at `DATA_LIMIT`.
+        suppressed: how many failed before it without a report.
     """
     described: dict[str, Any] = {
-        "class": _class_name(type(error)),
-        "exception": str(error) or type(error).__name__,
-        "component": component,
+        "class": abbreviate_text(class_name(type(error)), _NAME_LIMIT),
+        "exception": _text_of(error) or abbreviate_text(type(error).__name__, _NAME_LIMIT),
+        "component": abbreviate_text(component, _NAME_LIMIT),
     }
     if not isinstance(error, MessagePassingError) and (place := _innermost(error)):
         described["at"] = place
     if messages:
         first = messages[0]
-        if isinstance(first, (bytes, bytearray, memoryview)):
-            described["packed_data"] = _cut_bytes(bytes(first[: DATA_LIMIT + 1]), len(first))
-        elif isinstance(first, str):
-            described["packed_data"] = _cut_text(first)
+        cls = type(first)  # `isinstance` asks the message too
+        if issubclass(cls, (bytes, bytearray, memoryview)):
+            described["packed_data"] = abbreviate_bytes(first, DATA_LIMIT)
+        elif issubclass(cls, str):
+            described["packed_data"] = abbreviate_text(first, DATA_LIMIT)
         else:
-            described["stringified_data"] = _repr.repr(first)
+            described["stringified_data"] = abbreviate(first, DATA_LIMIT)
         if len(messages) > 1:
             described["count"] = len(messages)
+    if suppressed:
+        described["suppressed"] = suppressed
     return described
 
 
@@ -64,20 +111,29 @@ def last_resort(described: dict[str, Any]) -> None:
         pass
 
 
-def _class_name(cls: type) -> str:
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+def _text_of(error: BaseException) -> str:
+    """What it says, without making of it what would be cut off anyway."""
+    args, own = error.args, type(error).__str__
+    if own is KeyError.__str__ and len(args) == 1:
+        return abbreviate(args[0], DATA_LIMIT)
+    if own is BaseException.__str__ or (own is KeyError.__str__):
+        if len(args) == 1 and isinstance(args[0], str):
+            return abbreviate_text(args[0], DATA_LIMIT)
+        return abbreviate(args[0] if len(args) == 1 else args, DATA_LIMIT) if args else ""
+    if own is OSError.__str__ and error.filename is not None:  # type: ignore[attr-defined]
+        name = abbreviate(error.filename, DATA_LIMIT)  # type: ignore[attr-defined]
+        return f"[Errno {error.errno}] {error.strerror}: {name}"  # type: ignore[attr-defined]
+    try:
+        return abbreviate_text(str(error), DATA_LIMIT)
+    except Exception:  # noqa: BLE001 - it is a stranger's, and says nothing then
+        return ""
 
 
 def _innermost(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
-
-
-def _cut_bytes(head: bytes, size: int) -> str:
-    text = head[:DATA_LIMIT].decode("utf-8", "backslashreplace")
-    return text if size <= DATA_LIMIT else f"{text}... ({size - DATA_LIMIT} bytes more)"
-
-
-def _cut_text(text: str) -> str:
-    kept = text[:DATA_LIMIT].encode("utf-8", "backslashreplace").decode()
-    return kept if len(text) <= DATA_LIMIT else f"{kept}... ({len(text) - DATA_LIMIT} characters more)"
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return abbreviate_text(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}", _NAME_LIMIT)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
 from message_passing.errors import Fault, OptionError, OutputClosedError
+from message_passing.lines import beyond
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Output(Component):
         """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
         self.metrics.received += len(messages)
         if self._closed:
-            self.metrics.dropped["closed"] += len(messages)
+            self.drop(messages, "closed")
             return
         failed, passed = self.metrics.failed, self.metrics.passed
         try:
@@ -90,10 +91,10 @@ class Output(Component):
             self.write_many(messages)
         except OutputClosedError:
             if self.metrics.passed == passed:  # otherwise it was handed on, and is counted further down
-                self.metrics.dropped["closed"] += len(messages) - (self.metrics.failed - failed)
+                self.drop(beyond(messages, self.metrics.failed - failed), "closed")
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, messages[self.metrics.failed - failed :])
+            self.fail(error, beyond(messages, self.metrics.failed - failed))
 
     def snapshot(self) -> Snapshot:
         """The counters now; passed is what was neither lost nor is still held."""
@@ -251,7 +252,7 @@ class Unconnected(Output):
 
     def write_many(self, messages: list[Any]) -> None:
         """Count the loss."""
-        self.metrics.dropped["no output_to"] += len(messages)
+        self.drop(messages, "no output_to")
 
 
 class Stranger(Output):

@@ -1,12 +1,36 @@
-"""Who sends: a name that no other process, on any machine at any time, has."""
+"""Who sends: a name that no other process, on any machine at any time, has; or a name and the process's run."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
+
+_RUN = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_OWN_RUN = re.compile(r":[0-9]+:[0-9a-f]{16}\Z", re.ASCII)
 
 
 def sender_name() -> str:
     """Host, process id and the moment of this call: `web-1:4711:18a2b3c4d5e6f708`."""
-    return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns():x}"
+    return f"{socket.gethostname()}:{os.getpid()}:{run_id()}"
+
+
+def run_id() -> str:
+    """What tells one run of a process from the next: this moment, nanoseconds since 1970 in 16 hexadecimal digits."""
+    return f"{time.time_ns():016x}"
+
+
+def is_run_id(value: object) -> bool:
+    """Whether it is text of the form that `run_id` gives."""
+    return isinstance(value, str) and len(value) == 16 and _RUN.fullmatch(value) is not None
+
+
+def begun(run: str) -> float:
+    """When the run with this id began, by its own clock: seconds since 1970."""
+    return int(run, 16) / 1e9
+
+
+def names_one_run(sender: str) -> bool:
+    """Whether a sender's name is of the form that `sender_name` gives: no second run of it has the same."""
+    return _OWN_RUN.search(sender, max(0, len(sender) - 50)) is not None

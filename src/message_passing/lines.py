@@ -97,6 +97,17 @@ def carried(messages: Collection[Any]) -> int:
     return sum(message.lines if isinstance(message, Frame) else 1 for message in messages)
 
 
+def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
+    """Those that come after the first `count` of what these messages carry."""
+    if Frame not in {*map(type, messages)}:
+        return messages[count:]
+    index = 0
+    while count > 0 and index < len(messages):
+        count -= carried([messages[index]])
+        index += 1
+    return messages[index:]
+
+
 def frames_of(lines: Lines, size: int) -> Iterator[Frame]:
     """A batch in as few frames as there is need for, in order.
 

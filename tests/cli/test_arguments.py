@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from message_passing.cli import doctor, send, tail
 from message_passing.cli.arguments import Given, build_parser, parse, print_out
+from message_passing.cli.main import MessagePassing
 from message_passing.errors import OpenError
 from message_passing.options import Option
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 PROCESS = {
     "daemonize": Option("daemonize", bool, "", python_only=False, default=False),
@@ -119,3 +122,35 @@ def test_standard_output_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr("sys.stdout", file)
         print_out("text")
         assert (tmp_path / "out").read_text() == "text", "at once: an end by os._exit would lose it"
+
+
+@pytest.mark.parametrize("name", ["user", "pid_file", "http_token"])
+def test_an_empty_value_of_what_protects_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A variable that was not set must not run a node as root; on the command line and in a file."""
+    file, null = tmp_path / "chain.yaml", tmp_path / "null.yaml"
+    file.write_text(f"input: STDIN\noutput: STDOUT\n{name}: ''\n")
+    null.write_text(f"input: STDIN\noutput: STDOUT\n{name}:\n")
+    spelled = name.replace("_", "-")
+    for more in (
+        (f"--{name}", ""),
+        (f"--{name}=",),
+        (f"--{spelled}=",),
+        ("--configfile", str(file)),
+        ("--configfile", str(null)),
+    ):
+        assert MessagePassing.main(["--input", "STDIN", "--output", "STDOUT", *more]) == 2
+        assert f"option '{name}' must be str not empty, not " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--curve-secret-key", "--curve-server-key", "--plain-username"])
+@pytest.mark.parametrize("command", [send, tail, doctor])
+def test_an_empty_key_of_the_other_commands_is_an_error(
+    capsys: pytest.CaptureFixture[str], command: ModuleType, option: str
+) -> None:
+    """Nothing is sent or heard without the encryption that was asked for."""
+    where = ("--connect",) if command is send else ()
+    assert command.main([*where, "tcp://127.0.0.1:9", option, ""]) == 2
+    name = option.removeprefix("--").replace("-", "_")
+    assert f"option '{name}' is empty (''): give a value, or leave the option out" in capsys.readouterr().err

@@ -137,13 +137,41 @@ def test_what_cannot_be_opened_is_told_in_the_foreground(tmp_path: Path) -> None
 
 
 def test_a_second_one_leaves_the_pid_file_of_the_first_alone(tmp_path: Path) -> None:
-    """Started by mistake, it cannot bind the address, and the first is still to be found."""
+    """Started by mistake, with the same address or another, it is told which process has the file."""
     port = free_port()
     with running(*receiving(port), cwd=tmp_path) as pid:
-        status, told = daemonized(*receiving(port), cwd=tmp_path)
-        assert (status, b"address in use" in told) == (2, True)
-        assert (tmp_path / "pid").read_text() == f"{pid}\n"
+        for second in (port, free_port()):
+            status, told = daemonized(*receiving(second), cwd=tmp_path)
+            text = f"--pid_file pid: the process {pid} has it: stop that process, or give another file\n"
+            assert (status, told.decode()) == (2, f"message-passing: {text}")
+            assert (tmp_path / "pid").read_text() == f"{pid}\n"
     assert not (tmp_path / "pid").exists()
+
+
+def test_a_killed_one_s_pid_file_is_taken_over(tmp_path: Path) -> None:
+    """Nobody has to remove it."""
+    status, told = daemonized(*receiving(free_port()), cwd=tmp_path)
+    assert (status, told) == (0, b"")
+    killed = int((tmp_path / "pid").read_text())
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: not is_alive(killed))
+    with running(*receiving(free_port()), cwd=tmp_path) as pid:
+        assert pid != killed
+
+
+@pytest.mark.parametrize("words", [["--daemonize"], []])
+def test_a_pid_file_that_is_a_link_is_refused(tmp_path: Path, words: list[str]) -> None:
+    """What it leads to stays as it was; the status is 2, in the foreground too."""
+    (tmp_path / "precious").write_text("123456789012\n")
+    (tmp_path / "pid").symlink_to("precious")
+    with node(*receiving(free_port()), *words, "--pid_file", "pid", cwd=tmp_path) as started:
+        status, out, err = started.end()
+    assert (status, out) == (2, b"")
+    assert err == (
+        b"message-passing: --pid_file pid: it is a symbolic link, and not a regular file: "
+        b"remove it, or give another file\n"
+    )
+    assert (tmp_path / "precious").read_text() == "123456789012\n"
 
 
 def test_what_goes_wrong_later_is_told_where_standard_error_was(tmp_path: Path) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from commands import STDIN_TO_STDOUT, Finished, finished
+from message_passing.codecs.zstd import ZstdEncoder
 from message_passing.failures import DATA_LIMIT
 from nodes import part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FRAGILE = '''
@@ -28,6 +33,17 @@ class Wordy(Encoder):
     """Writes reports as a sentence."""
     def filter(self, message):
         return f"{message['component']}: {message['exception']}"
+'''
+
+
+ONE_FILE = '''
+from pathlib import Path
+from message_passing import Input
+
+class OneFile(Input):
+    """Its one message is a file's content."""
+    async def run(self):
+        self.emit([Path("given").read_bytes()])
 '''
 
 
@@ -70,13 +86,57 @@ def test_a_message_of_100_megabytes() -> None:
     """A good one passes; a bad one is reported in a short line."""
     size = 100_000_000
     good = b'{"n":"' + b"x" * size + b'"}'
-    done = finished(*STDIN_TO_STDOUT, given=good + b"\n{" + good + b'\n{"n":2}\n', timeout=60)
+    words = [*STDIN_TO_STDOUT, "--input_options", f"max_line={2 * size}"]
+    done = finished(*words, given=good + b"\n{" + good + b'\n{"n":2}\n', timeout=60)
     assert done.status == 0
     assert done.out == good + b'\n{"n":2}\n'
     (report,), rest = reports(done)
     assert report["packed_data"].endswith(f"({size + 9 - DATA_LIMIT} bytes more)")
     assert len(done.err) < 2 * DATA_LIMIT
     assert rest == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+
+
+FLOODS: dict[str, Callable[[bytes], Any]] = {
+    "lines": lambda text: [(), text],
+    "gzip": lambda text: [("Gzip",), gzip.compress(text)],
+    "bzip2": lambda text: [("Bzip2",), bz2.compress(text)],
+    "zstd": lambda text: [("Zstd",), ZstdEncoder().filter(text)],
+    "gzip, a hundred members": lambda text: [("Gzip",), gzip.compress(text[: len(text) // 100]) * 100],
+    "zstd in gzip": lambda text: [("Gzip", "Zstd"), gzip.compress(ZstdEncoder().filter(text))],
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_of_malformed_lines_in_one_message(name: str, tmp_path: Path) -> None:
+    """One report, with the number of lines; every line is counted, and the chain goes on soon."""
+    count = 400_000
+    decoders, packed = FLOODS[name](b"x\n" * count)
+    (tmp_path / "mine.py").write_text(ONE_FILE)
+    (tmp_path / "given").write_bytes(packed)
+    words = [word for decoder in (*decoders, "JSONLines") for word in ("--decoder", decoder)]
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = finished("--input", "+mine:OneFile", *words, "--output", "STDOUT", cwd=tmp_path)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (report,), rest = reports(done)
+    assert (report["count"], report["packed_data"]) == (count, "x")
+    assert report["exception"].startswith("malformed JSON")
+    assert rest == [f"message-passing: JSONLines decoder lost {count} messages: {count} failed"]
+    assert done.out == b""
+    assert ended.ru_utime - began.ru_utime < 10
+
+
+def test_a_flood_of_malformed_messages() -> None:
+    """Some are reported, the others counted: what is written stays small, and the numbers add up."""
+    count = 100_000
+    done = finished(*STDIN_TO_STDOUT, given=b"\x01\x7f" * 500 + b"\n" + b"x\n" * count + b'{"n":1}\n')
+    found, rest = reports(done)
+    assert done.out == b'{"n":1}\n'
+    assert len(done.err) < 100_000
+    assert (
+        sum("packed_data" in one for one in found) + sum(one.get("suppressed", 0) for one in found)
+        == count + 1
+    )
+    assert rest == [f"message-passing: JSON decoder lost {count + 1} messages: {count + 1} failed"]
 
 
 def test_a_filter_that_raises(tmp_path: Path) -> None:

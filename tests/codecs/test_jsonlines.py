@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder, JSONLinesEncoder
 from message_passing.codecs.zstd import ZstdDecoder, ZstdEncoder
+from message_passing.errors import OutputClosedError
 from message_passing.filters.null import NullFilter
+from message_passing.flow import Output
 from message_passing.lines import Frame, Lines
+from message_passing.outputs.file import FileOutput
+from message_passing.runner import losses
 from support import Kept, accounted_for
 
 objects = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=30) | st.none(), max_size=4)
@@ -119,6 +123,23 @@ def test_checked_text_is_framed_as_it_came() -> None:
     assert kept.messages == [b'{"b": 1}\n{"a" : "\xc3\xa4"}\n{"c":3}']
 
 
+def test_one_report_for_each_message() -> None:
+    """Of all its malformed lines, counted, with what is wrong with the first; its other lines go on."""
+    errors, kept = Kept(), Kept()
+    decoder = JSONLinesDecoder(output_to=kept, error=errors)
+    decoder.consume_many([b'x\n{"a":1}\nnull\n\n{"b":\n', b'{"c":3}', b"null\nnull", "[1\n2"])
+    decoder.close()
+    assert kept.messages == [{"a": 1}, {"c": 3}, 2]
+    assert decoder.metrics.failed == 3 + 2 + 1
+    assert [(one["packed_data"], one.get("count", 1)) for one in errors.messages] == [
+        ("x", 3),
+        ("null", 2),
+        ("[1", 1),
+    ]
+    assert "malformed" in errors.messages[0]["exception"]
+    assert "null is not a message" in errors.messages[1]["exception"]
+
+
 def test_text_of_several_lines() -> None:
     """JSON is put on one line; what is no JSON cannot be, and fails."""
     errors = Kept()
@@ -164,3 +185,87 @@ def test_size_is_checked(size: Any) -> None:
     """It is a positive number of bytes."""
     with pytest.raises(Exception, match="size"):
         JSONLinesEncoder(size=size)
+
+
+def framed(count: int) -> Frame:
+    """So many messages in one."""
+    kept = Kept()
+    with JSONLinesEncoder(output_to=kept) as encoder:
+        encoder.consume_many([{"number": number} for number in range(count)])
+    (frame,) = kept.messages
+    assert isinstance(frame, Frame)
+    return frame
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3, 99, 100])
+def test_each_malformed_line_counts_as_one(bad: int) -> None:
+    """Of a frame of a hundred lines, so many fail as are malformed; the others go on, whoever looks or not."""
+    lines = framed(100).split(b"\n")
+    for index in range(bad):
+        lines[index] = lines[index][:-1]
+    for after in (Kept(), NullFilter(output_to=JSONEncoder(output_to=Kept()))):
+        decoder = JSONLinesDecoder(output_to=after, error=Kept())
+        decoder.consume_many([b"\n".join(lines)])
+        decoder.close()
+        counted = decoder.snapshot()
+        assert (counted["failed"], counted["passed"]) == (bad, 100 - bad)
+
+
+def test_a_frame_for_the_decoder_json_is_told_as_what_it_carries() -> None:
+    """It is malformed, as one message; how many lines it had is said, and what takes them."""
+    decoder = JSONDecoder(output_to=Kept(), error=Kept())
+    decoder.consume_many([framed(100) + b"\n", bytes(framed(20)), b"{", b'{"pretty":\n1'])
+    decoder.close()
+    assert decoder.remarks() == [
+        "2 that failed had several lines, 120 in all: messages that carry several are for the decoder JSONLines"
+    ]
+    sound = JSONDecoder(output_to=Kept(), error=Kept())
+    sound.consume_many([b"{", b'{"a":1}', b'{"a":\n{}}'])
+    sound.close()
+    assert sound.remarks() == []
+
+
+class Refusing(Output):
+    """Cannot write some of what it is given, or anything."""
+
+    def on_init(self) -> None:
+        """It can at first."""
+        super().on_init()
+        self.error = Kept()
+        self.raises: Exception | None = None
+
+    def write_many(self, messages: list[Any]) -> None:
+        """The first message is refused, and then all are."""
+        if self.raises:
+            self.fail(ValueError("the first"), messages[:1])
+            raise self.raises
+
+
+@pytest.mark.parametrize("pack", [NullFilter, ZstdEncoder])
+def test_what_is_lost_with_a_frame_is_what_it_carries(pack: Any) -> None:
+    """Wherever that is: an output that fails, one that is closed, and where there is none."""
+    output = Refusing()
+    output.raises = ValueError("the others")
+    packing = pack(output_to=output)
+    with packing:
+        packing.consume_many([framed(100), framed(20), framed(3)])
+        assert output.snapshot().items() >= {"received": 123, "failed": 123, "passed": 0}.items()
+        output.raises = OutputClosedError()
+        with pytest.raises(OutputClosedError):
+            packing.consume_many([framed(100), framed(20)])
+    assert output.snapshot().items() >= {"failed": 223, "dropped": {"closed": 20}}.items()
+    output.consume_many([framed(5)])
+    assert output.snapshot().items() >= {"received": 248, "passed": 0, "dropped": {"closed": 25}}.items()
+    lonely = pack()
+    lonely.consume_many([framed(100)])
+    lonely.close()
+    (nowhere,) = lonely.outputs()
+    assert nowhere.snapshot().items() >= {"received": 100, "dropped": {"no output_to": 100}}.items()
+
+
+def test_a_full_disk_loses_what_a_frame_carries() -> None:
+    """As the output says at the end."""
+    output = FileOutput(filename="/dev/full", error=Kept())
+    with JSONLinesEncoder(output_to=output) as encoder:
+        encoder.consume_many([{"number": number} for number in range(100)])
+    assert losses([encoder, output]) == ["File output lost 100 messages: 100 failed"]

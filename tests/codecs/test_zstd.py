@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.codecs.zstd import ZstdDecoder, ZstdEncoder
+from message_passing.codecs.json import JSONDecoder
+from message_passing.codecs.jsonlines import JSONLinesDecoder
+from message_passing.codecs.zstd import ZstdDecoder, ZstdEncoder, zstd  # type: ignore[attr-defined] # whichever module it is
 from message_passing.errors import DecodingError, OptionError
 from support import Kept, accounted_for
 
@@ -95,3 +97,47 @@ def test_a_bomb_is_not_unpacked() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_every_damage_is_found() -> None:
+    """Each bit of a frame changed, and each byte cut off: nothing passes for another message."""
+    data = b"\n".join(b'{"number":%d,"text":"much the same"}' % number for number in range(50))
+    packed = encode(data)
+    wrong = []
+    for place in range(8 * len(packed)):
+        damaged = bytearray(packed)
+        damaged[place // 8] ^= 1 << place % 8
+        try:
+            if decode(bytes(damaged)) != data:
+                wrong.append(place)
+        except DecodingError:
+            pass
+    assert not wrong
+    for end in range(len(packed)):
+        with pytest.raises(DecodingError):
+            decode(packed[:end])
+
+
+def test_frames_of_senders_without_a_checksum_are_taken() -> None:
+    """Earlier ones, and others: it may be left out (RFC 8878, section 3.1.1)."""
+    plain = zstd.compress(b"text", options={zstd.CompressionParameter.checksum_flag: 0})
+    assert len(encode(b"text")) == len(plain) + 4
+    assert decode(plain) == b"text"
+
+
+def test_how_many_messages_were_in_what_is_damaged_is_not_invented() -> None:
+    """Where one may carry several, that is said; where one is one, its count is."""
+    damaged = encode(b"some text")[:-1]
+    for count, which in ((1, "the message that failed"), (2, "the 2 messages that failed")):
+        decoder = ZstdDecoder(error=Kept(), output_to=JSONLinesDecoder(output_to=Kept()))
+        decoder.consume_many([damaged] * count)
+        decoder.close()
+        assert decoder.remarks() == [f"each message may carry several: an unknown number was in {which}"]
+    single = ZstdDecoder(error=Kept(), output_to=JSONDecoder(output_to=Kept()))
+    single.consume_many([damaged])
+    single.close()
+    assert single.remarks() == []
+    sound = ZstdDecoder(error=Kept(), output_to=JSONLinesDecoder(output_to=Kept()))
+    sound.consume_many([encode(b"{}\n{}")])
+    sound.close()
+    assert sound.remarks() == []

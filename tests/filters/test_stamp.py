@@ -8,6 +8,7 @@ import pytest
 
 from message_passing.errors import MessageError
 from message_passing.filters.stamp import StampFilter
+from message_passing.identity import is_run_id, names_one_run
 from support import Kept, accounted_for
 
 
@@ -29,6 +30,37 @@ def test_two_have_two_names() -> None:
     names = {StampFilter().filter({})["sender"] for _ in range(3)}
     assert len(names) == 3
     assert all(f":{os.getpid()}:" in name for name in names)
+
+
+def test_a_name_of_yours_comes_with_the_run() -> None:
+    """Another one for each life; the names that are made have it in them, and need none."""
+    first, second = StampFilter(sender="web-1").filter({}), StampFilter(sender="web-1").filter({})
+    assert first["sender"] == second["sender"] == "web-1"
+    assert is_run_id(first["sender_run"])
+    assert first["sender_run"] < second["sender_run"]
+    assert first["sequence"] == second["sequence"] == 1
+    made = StampFilter().filter({})
+    assert set(made) == {"sender", "sequence"}
+    assert names_one_run(made["sender"])
+    assert not names_one_run("web-1")
+
+
+def test_a_forked_child_with_a_name_of_yours_is_another_run() -> None:
+    """It begins with 1 as well, so it must not be taken for its parent."""
+    stamp = StampFilter(sender="web-1")
+    before = stamp.filter({})
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        found = stamp.filter({})
+        os.write(writing, f"{found['sender_run']} {found['sequence']}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    run, number = os.read(reading, 1000).decode().split()
+    os.close(reading)
+    os.close(writing)
+    assert run > before["sender_run"]
+    assert number == "1"
+    assert stamp.filter({}) == {**before, "sequence": 2}
 
 
 def test_what_is_no_object_fails() -> None:

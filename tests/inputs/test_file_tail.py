@@ -65,11 +65,11 @@ def test_partial_line(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntw")
     component, arrived = tail(path)
     with running(component):
-        wait_for(lambda: component._partial == [b"tw"])
+        wait_for(lambda: component._partial == b"tw")
         assert arrived.messages == [b"one"]
         append(path, b"o\nthree")
         wait_for(lambda: arrived.messages == [b"one", b"two"])
-        wait_for(lambda: component._partial == [b"three"])
+        wait_for(lambda: component._partial == b"three")
     assert arrived.messages == [b"one", b"two", b"three"]
 
 
@@ -121,7 +121,7 @@ def test_truncation(tmp_path: Path) -> None:
     path.write_bytes(b"a long first line\nhalf")
     component, arrived = tail(path)
     with running(component):
-        wait_for(lambda: component._partial == [b"half"])
+        wait_for(lambda: component._partial == b"half")
         os.truncate(path, 0)
         wait_for(lambda: arrived.messages == [b"a long first line", b"half"])
         append(path, b"new\n")

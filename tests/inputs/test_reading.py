@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from message_passing import Output
 from message_passing.inputs._reading import BATCH, LineInput
-from message_passing.testing import capture
+from message_passing.testing import TestOutput, capture, free_port, wait_for
+from nodes import OURS, lines, node, part
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
 
 class Chunks(LineInput):
@@ -50,6 +58,48 @@ class Sizes(Output):
         """Wait for ever, if stuck."""
         if self.stuck:
             await asyncio.get_running_loop().create_future()
+
+
+@given(st.lists(st.text("ab\n", max_size=12).map(str.encode), max_size=12), st.integers(1, 15))
+def test_lines_that_are_too_long(chunks: list[bytes], most: int) -> None:
+    """They are left out and counted, wherever a chunk ends; all others are whole."""
+    errors = TestOutput()
+    component = Chunks(chunks=chunks, max_line=most, error=errors)
+    arrived = capture(component)
+    asyncio.run(component.run())
+    component.close()
+    text = b"".join(chunks)
+    expected = text.split(b"\n")
+    if not expected[-1]:
+        del expected[-1]
+    assert arrived.messages == [line for line in expected if len(line) <= most]
+    left_out = [line for line in expected if len(line) > most]
+    assert component.metrics.failed == len(left_out)
+    assert component.metrics.received == len(expected)
+    for report, line in zip(errors.messages, left_out, strict=True):
+        assert line.startswith(report["packed_data"].encode())
+        assert f"more than {most} bytes (max_line)" in report["exception"]
+
+
+def test_a_line_without_an_end_is_not_kept() -> None:
+    """Memory is bounded by `max_line`, also where the line comes in many small pieces."""
+    most = 1 << 17
+    component = Chunks(max_line=most, error=TestOutput())
+    arrived = capture(component)
+    component.take(b"before\n")
+    tracemalloc.start()
+    try:
+        for _ in range(2 * most):
+            component.take(b"xyz")
+        grown, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 100_000
+    assert peak < 3 * most
+    component.take(b"end\nafter\n")
+    asyncio.run(component.pass_on())
+    assert arrived.messages == [b"before", b"after"]
+    assert component.metrics.failed == 1
 
 
 @given(st.lists(st.text("ab\n\r", max_size=12).map(str.encode), max_size=12))
@@ -111,13 +161,58 @@ def test_inputs_take_turns() -> None:
     assert order == ["a", "b"] * 4
 
 
-def test_a_long_line_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line in many pieces stays in pieces until its end: its cost is not quadratic."""
-    component = Chunks()
+def test_a_line_in_many_pieces() -> None:
+    """Its cost is not quadratic: a megabyte in a hundred thousand pieces is a line at once."""
+    component = Chunks(chunks=[b"x" * 10] * 100_000)
     arrived = capture(component)
-    for _ in range(1000):
-        component.take(b"x" * 1000)
-    assert len(component._partial) == 1000
-    monkeypatch.setattr(component, "chunks", [b"\n"])
+    began = time.process_time()
     asyncio.run(component.run())
+    assert time.process_time() - began < 2
     assert arrived.messages == [b"x" * 1_000_000]
+
+
+@pytest.mark.parametrize("which", ["STDIN", "FileTail", "send"])
+def test_a_command_that_reads_a_line_without_an_end(which: str, tmp_path: Path) -> None:
+    """300 MB without a newline take little memory, are counted as one message, and what follows comes."""
+    size = 300_000_000
+    given = tmp_path / "given"
+    with given.open("wb") as file:
+        file.write(b"before\n")
+        file.seek(size)
+        file.write(b"\nafter\n")
+    port = free_port()
+    words = {
+        "STDIN": part("input", "STDIN", max_line=1 << 20),
+        "FileTail": part(
+            "input", "FileTail", filename=str(given), raw=True, start="beginning", max_line=1 << 20
+        ),
+        "send": ["send", "--socket-type", "PUSH", "--connect", f"tcp://127.0.0.1:{port}"],
+    }[which]
+    listening = part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="PULL")
+    with contextlib.ExitStack() as stack:
+        if which == "send":
+            stack.enter_context(node(*listening, "--output", "Null"))
+        else:
+            words += ["--decoder", "Null", *part("output", "File", filename=str(tmp_path / "out"))]
+        sees = stack.enter_context(given.open("rb"))
+        told_to = stack.enter_context((tmp_path / "told").open("wb"))
+        process = subprocess.Popen([*OURS, *words], stdin=sees, stderr=told_to)
+        try:
+            if which == "FileTail":
+                wait_for(lambda: b"after" in b"".join(lines(tmp_path / "out")), timeout=30)
+                process.terminate()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+    told = (tmp_path / "told").read_text()
+    assert used.ru_maxrss < 150_000
+    if which == "send":
+        assert "1 message was not sent: larger than" in told
+        assert process.returncode == 1
+    else:
+        assert lines(tmp_path / "out") == [b"before", b"after"]
+        assert told.endswith(f"message-passing: {which} input lost 1 message: 1 failed\n")
+        assert json.loads(told.splitlines()[0])["exception"].startswith("a line of more than 1048576 bytes")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import signal
 import socket
+import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from message_passing import Output
 from message_passing.errors import OpenError, OptionError
+from message_passing.inputs import socket_udp
 from message_passing.inputs._reading import BATCH
 from message_passing.inputs.socket_udp import SocketUDPInput
 from message_passing.testing import TestOutput, capture, running, wait_for
@@ -68,6 +74,116 @@ def test_kernel_drops_are_counted() -> None:
     assert lost > 0
     assert arrived.message_count + lost == 500
     assert counted["received"] == counted["passed"] + lost == 500
+
+
+def room_for_thousands(component: SocketUDPInput) -> bool:
+    """Whether the system lets the test have a large buffer."""
+    return component._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 8_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize("batches", [0, 1, 3, 100])
+def test_what_is_left_unread_is_counted(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more datagrams than are read at the end, the rest is lost by name."""
+    monkeypatch.setattr(socket_udp, "_LAST_BATCHES", batches)
+    component = SocketUDPInput(port=0, receive_buffer=8_000_000, error=TestOutput())
+    arrived = capture(component)
+    with component:
+        if not room_for_thousands(component):
+            pytest.skip("the system allows no such buffer")
+        send(component.address, *[b"x"] * 2500)
+        component.stopped()
+    counted = component.snapshot()
+    left = max(0, 2500 - batches * BATCH)
+    assert counted["dropped"] == ({"unread at close": left} if left else {})
+    assert arrived.message_count == counted["passed"] == 2500 - left
+    assert counted["received"] == 2500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize("receive_buffer", [0, 4096, 8_000_000])
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_flood_that_ends_with_the_input(
+    receive_buffer: int, *, stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, while and after it is stopped: every datagram that was sent is counted, also if it is only closed."""
+    monkeypatch.setattr(socket_udp, "_LAST_BATCHES", 2)
+    component = SocketUDPInput(port=0, receive_buffer=receive_buffer, error=TestOutput())
+    arrived = capture(component)
+    sent, enough = [0], threading.Event()
+
+    def flood() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect(component.address)
+            while not enough.is_set():
+                for _ in range(100):
+                    sender.send(b"x" * 100)
+                sent[0] += 100
+
+    component.open()
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        wait_for(lambda: sent[0] > 3000)
+        component.emit(component._receive())
+        if stops:
+            component.stopped()
+        before = sent[0]
+        wait_for(lambda: sent[0] > before + 1000)
+    finally:
+        enough.set()
+        thread.join()
+    component.close()
+    counted = component.snapshot()
+    assert counted["received"] == sent[0]
+    assert counted["received"] == arrived.message_count + sum(counted["dropped"].values())
+    assert counted["dropped"].get("closed", 0) > 0 or not stops
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_flood_that_ends_in_sigterm(tmp_path: Path) -> None:
+    """The command: what it wrote and what it says it lost are what was sent while it ran."""
+    with SocketUDPInput(hostname="127.0.0.1", port=0) as one:
+        port = one.address[1]
+    written = tmp_path / "written"
+    options = [
+        "--input_options",
+        json.dumps({"hostname": "127.0.0.1", "port": port, "receive_buffer": 100_000}),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "message_passing",
+        "--input",
+        "Socket::UDP",
+        *options,
+        "--decoder",
+        "Null",
+    ]
+    command += ["--output", "File", "--output_options", f"filename={written}"]
+    count = 20_000
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as node:
+        try:
+            wait_for(lambda: bound(port), 20)
+            node.send_signal(signal.SIGSTOP)
+            send(("127.0.0.1", port), *[b"x" * 50] * (count // 2))
+            node.send_signal(signal.SIGTERM)
+            node.send_signal(signal.SIGCONT)
+            send(("127.0.0.1", port), *[b"x" * 50] * 10)
+            _, told = node.communicate(timeout=20)
+        finally:
+            node.kill()
+    (line,) = told.decode().splitlines()
+    lost = re.search(r"Socket::UDP input lost (\d+) messages", line)
+    assert lost, line
+    some = written.read_bytes().count(b"\n") + int(lost[1])
+    assert count // 2 <= some <= count // 2 + 10  # of the last ones some may come to a port that is closed
+
+
+def bound(port: int) -> bool:
+    """Whether somebody has this UDP port of this machine."""
+    shown = f"0100007F:{port:04X}"
+    return any(line.split()[1] == shown for line in Path("/proc/net/udp").read_text().splitlines()[1:])
 
 
 def test_batches_are_bounded_and_back_pressure_waits() -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def reading(fd: int) -> StdinInput:
+def reading(fd: int, **given: Any) -> StdinInput:
     """A STDIN input that reads another descriptor."""
 
     class Injected(StdinInput):
         """STDIN."""
 
     Injected.fd = fd
-    return Injected()
+    return Injected(**given)
 
 
-def received_from(fd: int) -> list[bytes]:
+def received_from(fd: int, **given: Any) -> list[bytes]:
     """All messages from a descriptor, read to its end."""
-    component = reading(fd)
+    component = reading(fd, **given)
     arrived = capture(component)
     run_input(component)
     return arrived.messages
@@ -87,7 +87,7 @@ def test_messages_arrive_before_the_end(pipe: tuple[int, int]) -> None:
 
 
 def test_huge_line(pipe: tuple[int, int]) -> None:
-    """A line of 100 MB is one message."""
+    """A line of 100 MB is one message, where that is allowed."""
     reader, writer = pipe
     size = 100_000_000
 
@@ -98,7 +98,7 @@ def test_huge_line(pipe: tuple[int, int]) -> None:
 
     thread = threading.Thread(target=write)
     thread.start()
-    messages = received_from(reader)
+    messages = received_from(reader, max_line=size)
     thread.join()
     assert [len(message) for message in messages] == [size, 4]
 

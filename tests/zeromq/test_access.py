@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.errors import OpenError, OptionError
+from message_passing.cli.main import MessagePassing
+from message_passing.errors import OpenError, OptionError, UserError
 from message_passing.inputs.zeromq import ZeroMQInput
+from message_passing.logging import ZeroMQHandler
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port
-from message_passing.zeromq.access import ANYBODY, AllowedKeys, Passwords, Rules, networks
+from message_passing.zeromq.access import Rules, networks
+from message_passing.zeromq.allowed_keys import ANYBODY, AllowedKeys
 from message_passing.zeromq.keys import public_key, secret_key, write_pair, write_public
+from message_passing.zeromq.passwords import Passwords
+from message_passing.zeromq.revocation import ANY_ADDRESS
+from nodes import part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
@@ -33,6 +40,23 @@ OTHER = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
         (["fd00::/8"], [], "[fd00::1]", True),
         (["10.0.0.0/8"], [], "", False),
         ([], ["10.0.0.0/8"], "", True),
+        (["::ffff:10.0.0.0/104"], [], "10.1.2.3", True),
+        (["::ffff:10.0.0.0/104"], [], "::ffff:10.1.2.3", True),
+        (["::ffff:a00:0/104"], [], "11.1.2.3", False),
+        ([], ["::ffff:10.1.2.3"], "::ffff:a01:203", False),
+        ([], ["::FFFF:10.1.2.3/128"], "10.1.2.3", False),
+        ([], ["10.0.0.0/8"], "[::ffff:10.1.2.3]", False),
+        ([], ["::ffff:0.0.0.0/96"], "192.0.2.1", False),
+        ([], ["0.0.0.0/0"], "::ffff:192.0.2.1", False),
+        (["::/0"], [], "192.0.2.1", False),
+        (["::1"], [], "0:0:0:0:0:0:0:1", True),
+        (["fe80::1"], [], "fe80::1%lo", True),
+        (["fe80::/10"], [], "[fe80::1%lo]", True),
+        (["fe80::1%lo"], [], "fe80::1%lo", True),
+        (["fe80::1%1"], [], "fe80::1%lo", True),
+        (["fe80::1%lo"], [], "fe80::1%eth7", False),
+        (["fe80::1%lo"], [], "fe80::1", False),
+        ([], ["fe80::%lo/10"], "fe80::99%1", False),
     ],
 )
 def test_addresses(allow: list[str], deny: list[str], address: str, admitted: bool) -> None:
@@ -42,9 +66,9 @@ def test_addresses(allow: list[str], deny: list[str], address: str, admitted: bo
 
 
 def test_keys_are_those_of_the_folder_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read again when the folder has changed, at most twice a second however many knock."""
+    """Read again when the folder has changed, at most four times a second however many knock."""
     now = [10.0]
-    monkeypatch.setattr("message_passing.zeromq.access.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("message_passing.zeromq.allowed_keys.time.monotonic", lambda: now[0])
     rules = Rules(keys=AllowedKeys(str(tmp_path)))
     assert "keys allow NAME" in rules.decide("10.0.0.1", "CURVE", [], KEY).reason
     write_public(tmp_path / "web-1.key", KEY.encode())
@@ -60,66 +84,73 @@ def test_keys_are_those_of_the_folder_now(tmp_path: Path, monkeypatch: pytest.Mo
     assert rules.revoked() == set()
 
 
-def test_garbage_in_the_folder_allows_nobody(tmp_path: Path) -> None:
-    """Nor does a folder that is gone."""
-    (tmp_path / "a.key").write_bytes(b"\xff\x00")
-    (tmp_path / "b.key").write_text('curve\n    public-key = "short"\n', encoding="ascii")
-    (tmp_path / "c.key").mkdir()
-    assert AllowedKeys(str(tmp_path)).all() == {}
-    assert AllowedKeys(str(tmp_path / "none")).all() == {}
-
-
-def test_a_folder_that_cannot_be_read_for_now_revokes_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process without a free descriptor must not disconnect everybody."""
+def test_the_addresses_of_a_key_are_remembered_up_to_a_bound(tmp_path: Path) -> None:
+    """Who has come from more is disconnected wherever he is, with all others."""
     write_public(tmp_path / "web-1.key", KEY.encode())
-    keys = AllowedKeys(str(tmp_path))
-    assert keys.all() == {KEY: "web-1"}
-    full = OSError(errno.EMFILE, "Too many open files")
-
-    def refuse(*_: object) -> None:
-        raise full
-
-    for name in ("os.scandir", "Path.read_bytes"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"message_passing.zeromq.access.{name}", refuse)
-            keys._looked = 0
-            (tmp_path / "web-1.key").touch()
-            assert keys.all() == {KEY: "web-1"}
+    rules = Rules(keys=AllowedKeys(str(tmp_path)))
+    for number in range(200):
+        assert rules.decide(f"fd00::{number}", "CURVE", [], KEY).user == "web-1"
+        assert len(rules.admitted[KEY]) <= 64
     (tmp_path / "web-1.key").unlink()
-    keys._looked = 0
-    assert keys.all() == {}
+    assert rules.keys
+    rules.keys._looked = 0
+    assert rules.revoked() == {ANY_ADDRESS}
 
 
 def test_anybody_with_a_key() -> None:
     """`*` stands for every key, which is then its own name, and nothing is remembered of strangers."""
     rules = Rules(keys=AllowedKeys(ANYBODY))
     assert rules.decide("10.0.0.1", "CURVE", [], KEY).user == KEY
-    assert (rules.admitted, rules.revoked()) == ({}, set())
-
-
-def test_passwords(tmp_path: Path) -> None:
-    """A line for each; a colon in a name cannot make one line look like another."""
-    path = tmp_path / "passwords"
-    path.write_bytes(b"# who\nanna:s3cret:with colon\nbert:\n")
-    path.chmod(0o600)
-    known = Passwords(str(path))
-    known.check()
-    assert known.admits(b"anna", b"s3cret:with colon")
-    assert not known.admits(b"anna:s3cret", b"with colon")
-    assert not known.admits(b"anna", b"")
-    assert not Passwords(str(tmp_path / "none")).admits(b"anna", b"s3cret")
+    assert (rules.admitted, rules.revoked(), rules.problems()) == ({}, set(), [])
 
 
 def test_a_secret_that_others_can_read_is_refused_with_what_to_run(tmp_path: Path) -> None:
     """A key and passwords alike."""
     path, _ = write_pair(tmp_path, "web-1")
     path.chmod(0o640)
-    with pytest.raises(OpenError, match=f"can be read by others: run `chmod 600 {path}`"):
+    with pytest.raises(
+        OpenError, match=rf"can be read by others \(its mode is 0640\): run `chmod 600 {path}`"
+    ):
         secret_key(str(path))
     with pytest.raises(OpenError, match="chmod 600"):
         Passwords(str(path)).check()
+
+
+@pytest.mark.parametrize("trap", ["pipe", "device", "folder", "large", "shared link", "dangling", "no text"])
+@pytest.mark.parametrize("read", [secret_key, public_key])
+def test_what_is_no_key_file(tmp_path: Path, read: Callable[[str], bytes], trap: str) -> None:
+    """It is not waited for, not read without end, and what a link leads to must be as a file itself must be."""
+    path = tmp_path / "trap"
+    text = {"large": "is too large: it may have 4,096 bytes", "no text": "it is no text"}.get(trap, "is a")
+    if trap == "pipe":
+        os.mkfifo(path)
+    elif trap == "device":
+        path.symlink_to("/dev/zero")
+    elif trap == "folder":
+        path.mkdir()
+    elif trap == "dangling":
+        path.symlink_to("none")
+        text = "No such file"
+    elif trap == "shared link":
+        write_pair(tmp_path, "web-1")[0].chmod(0o666)
+        path.symlink_to("web-1.key_secret")
+        text = "can be read by others" if read is secret_key else "can be written by others"
+    else:
+        path.write_bytes(b"#" * 5000 if trap == "large" else b"\xff")
+        path.chmod(0o600)
+    with pytest.raises(OpenError, match=text) as raised:
+        read(str(path))
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
+def test_a_key_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A secret that he knows is none; a public key that he may change is whomever's he likes."""
+    path, _ = write_pair(tmp_path, "web-1")
+    for one, read in ((path, secret_key), (tmp_path / "web-1.key", public_key)):
+        os.chown(one, 54321, -1)
+        with pytest.raises(OpenError, match="belongs to the user number 54321"):
+            read(str(one))
 
 
 def test_the_forms_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +163,9 @@ def test_the_forms_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert public_key(form) == public
     with pytest.raises(OpenError, match=r"'THE_KEYS' is not set \(did you mean 'THE_KEY'\?\)"):
         public_key("env:THE_KEYS")
+    monkeypatch.setenv("EMPTY", "  ")
+    with pytest.raises(OpenError, match="the environment variable 'EMPTY' is empty"):
+        public_key("env:EMPTY")
     (tmp_path / "web-1.key").chmod(0o600)
     with pytest.raises(OpenError, match=r"holds a public key only: name the file that ends in \.key_secret"):
         secret_key(str(tmp_path / "web-1.key"))
@@ -146,6 +180,10 @@ def test_the_forms_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ({"curve_server_key": KEY, "plain_username": "a", "plain_password": "b"}, "exclude each other"),
         ({"plain_username": "anna"}, "plain_username and plain_password need each other"),
         ({"allow": ["10.0.0.256"]}, "option 'allow': '10.0.0.256' does not appear to be"),
+        ({"allow": [""]}, "option 'allow': '' does not appear to be"),
+        ({"deny": ["::ffff:10.0.0.0/90"]}, "option 'deny': '::ffff:10.0.0.0/90' is more than all of IPv4"),
+        ({"deny": ["10.0.0.1%eth0"]}, "has no zone after the %, or is no IPv6 address"),
+        ({"deny": ["fe80::1%"]}, "has no zone after the %, or is no IPv6 address"),
         ({"connect": "inproc://x", "curve_server_key": KEY}, "an inproc endpoint has neither"),
     ],
 )
@@ -153,6 +191,39 @@ def test_options_that_contradict_each_other(options: dict[str, Any], text: str) 
     """They are told when the component is made."""
     with pytest.raises(OptionError, match=text):
         ZeroMQOutput(**{"connect": "tcp://127.0.0.1:9", **options})
+
+
+PROTECTS = ("curve_secret_key", "curve_server_key", "curve_allowed_keys", "plain_username", "plain_password")
+
+
+@pytest.mark.parametrize("name", [*PROTECTS, "plain_passwords", "allow", "deny"])
+def test_an_empty_value_of_what_protects_is_an_error(name: str) -> None:
+    """A variable that was not set, most likely: it must not open a door. In Python, a config file, and a shell."""
+    empty: Any = [] if name in ("allow", "deny") else ""
+    there: dict[str, Any] = {"socket_bind": "tcp://127.0.0.1:9"}
+    text = f"option '{name}' must be (str|list of str) not empty, not "
+    for value in (empty, None):
+        with pytest.raises(OptionError, match=text):
+            ZeroMQInput(**{**there, name: value})
+        with pytest.raises(OptionError, match=text):
+            ZeroMQOutput(**{**there, name: value})
+    words = part("input", "ZeroMQ", **there, **{name: empty})
+    with pytest.raises(UserError, match=text):
+        MessagePassing.read([*words, "--output", "STDOUT"]).prepare()
+
+
+@pytest.mark.parametrize("value", ["", None])
+@pytest.mark.parametrize("name", PROTECTS[:3])
+def test_an_empty_argument_of_the_handler_is_an_error(name: str, value: Any) -> None:
+    """As `os.environ.get` gives it for a variable that is not set."""
+    with pytest.raises(OptionError, match=f"ZeroMQHandler: option '{name}' is empty"):
+        ZeroMQHandler("tcp://127.0.0.1:9", **{name: value})
+
+
+def test_what_is_not_given_is_not_empty() -> None:
+    """Neither for a component nor for the handler."""
+    assert ZeroMQInput(socket_bind="tcp://127.0.0.1:9")._security is None
+    ZeroMQHandler("tcp://127.0.0.1:9").close()
 
 
 def test_a_missing_key_is_told_when_the_socket_is_opened(tmp_path: Path) -> None:

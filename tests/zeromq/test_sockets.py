@@ -15,6 +15,7 @@ import pytest
 import zmq
 
 from message_passing.zeromq.access import Rules
+from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.sockets import OpenSocket, SocketSettings
 from message_passing.zeromq.zap import Doorkeeper
 
@@ -85,7 +86,7 @@ def test_a_doorkeeper_without_room_for_its_sockets() -> None:
     context: zmq.Context[Any] = zmq.Context()
     context.max_sockets = 2
     with pytest.raises(zmq.ZMQError, match="Too many open files"):
-        Doorkeeper(context, Rules(), lambda _kind, _text: None, set)
+        Doorkeeper(context, Rules(), Notices(), lambda: ((), ()))
     ending = threading.Thread(target=context.term, daemon=True)
     ending.start()
     ending.join(10)

@@ -1,130 +1,175 @@
-"""The doorkeeper: it goes on whatever happens to its process."""
+"""The doorkeeper: it goes on whatever it is asked, and keeps nobody waiting for another's fault."""
 
 from __future__ import annotations
 
-import errno
-import os
-import resource
-import socket
-import subprocess
-import sys
-from typing import TYPE_CHECKING
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from message_passing.zeromq.keys import write_pair
-from message_passing.zeromq.zap import sever
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-WITHOUT_DESCRIPTORS = '''
-"""A server that has no free descriptor just when a client whose key was revoked is to be looked up."""
-
-import os
-import resource
-import sys
-from pathlib import Path
-
 import zmq
 
 from message_passing.testing import wait_for
-from message_passing.zeromq.access import AllowedKeys, Rules
-from message_passing.zeromq.keys import public_key, secret_key
-from message_passing.zeromq.zap import Doorkeeper
+from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, write_pair, write_public
+from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.passwords import FIRST_DELAY
+from message_passing.zeromq.security import security_of
+from message_passing.zeromq.sockets import OpenSocket, SocketSettings
 
-folder = Path(sys.argv[1])
-before = resource.getrlimit(resource.RLIMIT_NOFILE)
-looked = []  # for each look, whether there were descriptors for it
-
-
-class Found(Rules):
-    def revoked(self):
-        found = super().revoked()
-        if found:
-            free = os.dup(0)
-            os.close(free)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-        return found
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
-def ports():
-    looked.append(resource.getrlimit(resource.RLIMIT_NOFILE) == before)
-    return {int(server.last_endpoint.rpartition(b":")[2])}
+class Server:
+    """A socket with a doorkeeper, and its clients."""
+
+    def __init__(self, **options: Any) -> None:
+        self.notices = Notices()
+        security = security_of("", **options)
+        settings = SocketSettings("PULL", bind=("tcp://127.0.0.1:*",), linger=0, security=security)
+        self.opened = OpenSocket(settings, self.notices)
+        self.opened.attach()
+        self.keeper: Any = self.opened._doorkeeper
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._clients: list[zmq.Socket[bytes]] = []
+
+    def client(self, **options: object) -> zmq.Socket[bytes]:
+        """A client with these attributes."""
+        client: zmq.Socket[bytes] = self._context.socket(zmq.PUSH)
+        client.linger = 0
+        for name, value in options.items():
+            setattr(client, name, value)
+        client.connect(self.opened._endpoints()[0][0])
+        self._clients.append(client)
+        return client
+
+    def dial(self, name: bytes, password: bytes) -> zmq.Socket[bytes]:
+        """A client with a password and something to say."""
+        client = self.client(plain_username=name, plain_password=password)
+        client.send(name)
+        return client
+
+    def close(self) -> None:
+        """All of it."""
+        for client in self._clients:
+            client.close()
+        self._context.term()
+        self.opened.close(0)
 
 
-def client(name):
-    made = others.socket(zmq.PUSH)
-    made.linger = 0
-    made.curve_serverkey = public_key(str(folder / "server.key"))
-    made.curve_publickey = public_key(str(folder / f"{name}.key"))
-    made.curve_secretkey = secret_key(str(folder / f"{name}.key_secret"))
-    made.connect(server.last_endpoint.decode())
-    made.send(name.encode())
-    return made
+@contextlib.contextmanager
+def server(**options: Any) -> Iterator[Server]:
+    """A server, closed at the end."""
+    made = Server(**options)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
-def next_one():
-    assert server.poll(20_000), "nothing came"
-    return server.recv()
+@pytest.fixture(name="passwords")
+def fixture_passwords(tmp_path: Path) -> str:
+    """A file with one who may come in."""
+    path = tmp_path / "passwords"
+    path.write_text("anna:one\n")
+    path.chmod(0o600)
+    return str(path)
 
 
-context, others, said = zmq.Context(), zmq.Context(), []
-server = context.socket(zmq.PULL)
-server.curve_secretkey = secret_key(str(folder / "server.key_secret"))
-server.curve_server = True
-server.zap_domain = b"tested"
-keeper = Doorkeeper(context, Found(keys=AllowedKeys(str(folder))), lambda kind, text: said.append(text), ports)
-server.bind("tcp://127.0.0.1:*")
-
-anna = client("anna")
-assert next_one() == b"anna"
-(folder / "anna.key").rename(folder / "anna.revoked")
-wait_for(lambda: len(looked) >= 2, timeout=20)
-assert not any(looked), looked
-anna.send(b"still connected")
-assert next_one() == b"still connected"
-
-resource.setrlimit(resource.RLIMIT_NOFILE, before)
-wait_for(lambda: said, timeout=20)  # it was disconnected, came again, and was refused
-assert "its key is not among the allowed ones" in said[0]
-bert = client("bert")
-assert next_one() == b"bert"
-
-for one in (anna, bert, server):
-    one.close(0)
-keeper.stop()
-context.term()
-others.term()
-print("all of it")
-'''
+def answered(client: zmq.Socket[bytes]) -> float:
+    """How many seconds it takes until it is refused."""
+    began = time.monotonic()
+    with client.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH) as monitor:
+        assert monitor.poll(10_000)
+        client.disable_monitor()
+    return time.monotonic() - began
 
 
-def test_a_revoked_client_is_looked_up_without_a_free_descriptor(tmp_path: Path) -> None:
-    """The thread lives: it looks again until there is one, ends that connection, and lets the next client in."""
-    for name in ("server", "anna", "bert"):
-        write_pair(tmp_path, name)
-    words = [sys.executable, "-W", "error", "-c", WITHOUT_DESCRIPTORS, str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "all of it\n", "")
+def test_a_wrong_password_waits_and_a_right_one_does_not(passwords: str) -> None:
+    """Longer each time; and many that wait at once keep nobody else waiting, but are then refused unseen."""
+    with server(plain_passwords=passwords) as made:
+        for delay in (FIRST_DELAY, 2 * FIRST_DELAY):
+            assert answered(made.dial(b"anna", b"guess")) >= delay * 0.9
+        for number in range(3):
+            made.dial(b"anna", b"guess %d" % number)
+        wait_for(lambda: len(made.keeper._later) == 3)
+        began = time.monotonic()
+        made.dial(b"anna", b"one")
+        assert made.opened.socket.poll(5000)
+        assert time.monotonic() - began < FIRST_DELAY
+        made.dial(b"anna", b"guess again")
+        wait_for(lambda: len(made.keeper._later) == 4)
+        assert answered(made.dial(b"anna", b"one")) < FIRST_DELAY
+        said = made.notices.take(all_counts=True)
+    assert said[0] == "refused a client at 127.0.0.1: its name or password is wrong"
+    assert any("too many wrong names or passwords came from its address just now" in text for text in said)
+    assert len(said) == 3, "one of each kind, and a count"
 
 
-def test_the_last_descriptor_goes_while_connections_are_looked_for() -> None:
-    """That is told, so that it is tried again: it does not look as if there were no such connection."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+def test_it_ends_while_answers_wait(passwords: str) -> None:
+    """Whoever waits for one is not waited for."""
+    with server(plain_passwords=passwords) as made:
+        for _ in range(4):
+            made.dial(b"anna", b"guess")
+        wait_for(lambda: len(made.keeper._later) == 4)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
 
-    class Ports(set[int]):
-        def __contains__(self, port: object) -> bool:
-            """Asked for the first connection; then there is no room for a copy of the next one."""
-            resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-            return False
 
-    with socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0)):
-        free = os.dup(0)
-        os.close(free)
-        try:
-            with pytest.raises(OSError, match="Too many open files") as raised:
-                sever(Ports(), {"127.0.0.1"})
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert raised.value.errno == errno.EMFILE
+def test_random_keys_are_two_sentences(tmp_path: Path) -> None:
+    """However many come: the first with what to run, and the number of them at the end."""
+    write_pair(tmp_path, "server")
+    write_public(tmp_path / "allowed" / "anna.key", zmq.curve_keypair()[0])
+    options = {
+        "curve_secret_key": f"{tmp_path}/server{SECRET}",
+        "curve_allowed_keys": str(tmp_path / "allowed"),
+    }
+    with server(**options) as made:
+        public = public_key(str(tmp_path / f"server{PUBLIC}"))
+        for _ in range(200):
+            own, secret = zmq.curve_keypair()
+            made.client(curve_serverkey=public, curve_publickey=own, curve_secretkey=secret)
+        kinds = made.notices._kinds
+        wait_for(lambda: "refused key" in kinds and kinds["refused key"].count == 199, 20)
+        first, count = made.notices.take(all_counts=True)
+    assert "its key is not among the allowed ones; to allow it: message-passing keys allow NAME '" in first
+    assert "(this was the last of 199 in " in count
+    assert count.endswith("s, 199 different peers)")
+
+
+def test_files_that_allow_nobody_are_said_at_once(tmp_path: Path) -> None:
+    """Before anybody has come; and a name that is no UTF-8 ends nothing."""
+    write_pair(tmp_path, "server")
+    write_public(tmp_path / "allowed" / "anna.key", zmq.curve_keypair()[0])
+    (tmp_path / "allowed" / "anna.key").chmod(0o666)
+    (tmp_path / "allowed" / "b\udcff.key").write_text("")
+    options = {
+        "curve_secret_key": f"{tmp_path}/server{SECRET}",
+        "curve_allowed_keys": str(tmp_path / "allowed"),
+    }
+    with server(**options) as made:
+        said: list[str] = []
+
+        def both() -> bool:
+            said.extend(made.notices.take())
+            return len(said) >= 2
+
+        wait_for(both)
+        assert made.keeper._thread.is_alive()
+    assert any("can be written by others" in text for text in said)
+    assert any(r"'b\udcff.key'" in text for text in said)
+
+
+def test_a_question_that_cannot_be_understood_ends_nothing(passwords: str) -> None:
+    """Who asks it is refused, and it is said; the next one is answered."""
+    with server(plain_passwords=passwords) as made:
+        asks = made.opened.context.socket(zmq.DEALER)
+        asks.connect("inproc://zeromq.zap.01")
+        asked = [b"", b"1.0", b"1", b"", b"\xff", b"", b"PLAIN", b"a", b"b"]
+        for frames in ([b""], [b"", b"1.0"], [b"x"], asked):
+            asks.send_multipart(frames)
+        made.dial(b"anna", b"one")
+        assert made.opened.socket.poll(5000)
+        asks.close(0)
+        assert any("cannot see who may connect" in text for text in made.notices.take())

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from message_passing.cli.arguments import print_out
+from message_passing.cli.process import tell
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, did_you_mean
 from message_passing.escaping import escape_control
-from message_passing.zeromq.access import AllowedKeys
+from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.keys import (
     PUBLIC,
     SECRET,
     check_name,
+    copied_key,
     is_key,
-    public_key,
-    read_file,
     write_pair,
     write_public,
 )
@@ -114,8 +114,11 @@ def _allow(given: argparse.Namespace) -> str:
     text = given.key.removeprefix(_KEY)
     if text.endswith(SECRET):
         raise OpenError("that is a secret key: it stays where it is; give the public one, which ends in .key")
-    key = public_key(text)
-    if other := AllowedKeys(str(given.folder)).all().get(key.decode()):
+    key = copied_key(text)
+    allowed = AllowedKeys(str(given.folder))
+    if os.path.lexists(given.folder):
+        allowed.check()
+    if other := allowed.all().get(key.decode()):
         raise OpenError(f"this key is allowed already, as {other!r}")
     write_public(given.folder / f"{given.name}{PUBLIC}", key)
     return f"allowed {given.name} in {given.folder}\n"
@@ -124,21 +127,30 @@ def _allow(given: argparse.Namespace) -> str:
 def _list(given: argparse.Namespace) -> str:
     keys = AllowedKeys(str(given.folder))
     keys.check()
-    names = {name: key for key, name in keys.all().items()}
+    names = keys.by_name()
+    for problem in keys.problems:
+        tell(f"{_TITLE}: warning: {problem}\n")
     if given.json:
         return json.dumps(names, indent=2, sort_keys=True) + "\n"
-    return "".join(f"{escape_control(name)}\t{names[name]}\n" for name in sorted(names))
+    return "".join(f"{escape_control(name)}\t{key}\n" for name, key in sorted(names.items()))
 
 
 def _revoke(given: argparse.Namespace) -> str:
-    path = given.folder / f"{given.name}{PUBLIC}"
+    """Remove a file of the folder, whatever it is: only names that are in it can be given."""
+    name = f"{given.name}{PUBLIC}"
+    keys = AllowedKeys(str(given.folder))
     try:
-        read_file(str(path))
-        path.unlink()
-    except OpenError as error:
-        known = [found.name.removesuffix(PUBLIC) for found in given.folder.glob(f"*{PUBLIC}")]
-        hint = did_you_mean(given.name, known)
-        raise OpenError(f"there is no key {given.name!r} in {given.folder}{hint}") from error
+        known = os.listdir(given.folder)  # noqa: PTH208 - the names alone
     except OSError as error:
-        raise OpenError(f"cannot remove {path}: {error.strerror}") from error
-    return f"revoked {given.name} in {given.folder}\n"
+        raise OpenError(f"cannot read the folder {str(given.folder)!r}: {error.strerror}") from error
+    if name not in known:
+        hint = did_you_mean(given.name, [one.removesuffix(PUBLIC) for one in known if one.endswith(PUBLIC)])
+        raise OpenError(f"there is no key {given.name!r} in {given.folder}{hint}")
+    key = keys.by_name().get(given.name, "")
+    try:
+        (given.folder / name).unlink()
+    except OSError as error:
+        raise OpenError(f"cannot remove {str(given.folder / name)!r}: {error.strerror}") from error
+    left = AllowedKeys(str(given.folder)).all().get(key, "")
+    more = f"; the same key is still allowed as {left!r}: revoke that too" if left else ""
+    return f"revoked {given.name} in {given.folder}{more}\n"

@@ -1,9 +1,9 @@
-"""What makes a process a daemon: background, pid file, user, input/output priority.
+"""What makes a process a daemon: background, user, input/output priority; its pid file is in `pid_file`.
 
 As in Message::Passing::Role::Script, with these differences: the command that daemonizes waits until the
 chain runs, and ends with its exit status when it does not; supplementary groups are set; the umask and the
-working directory stay, so that a relative path means the same throughout; the pid file is removed at the
-end.
+working directory stay, so that a relative path means the same throughout; the pid file is locked while the
+process lives, and removed at the end.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ import os
 import pwd
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self, TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from message_passing.errors import ComponentError, Fault, OpenError, needs_extra
 from message_passing.escaping import escape_lines
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class Daemon:
@@ -115,65 +111,6 @@ class Identity:
         os.initgroups(self.name, self.gid)
         os.setgid(self.gid)
         os.setuid(self.uid)
-
-
-class PidFile:
-    """A file that holds this process's id from `write` to the end of the block.
-
-    It is opened first, to find out whether that is allowed, and written when the chain is open: a second
-    process that cannot open its chain must not spoil the file of the first.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._path = Path(name).absolute()
-        self._written = b""
-        self._created = False
-
-    def __enter__(self) -> Self:
-        """Open it.
-
-        Raises:
-            OpenError: it cannot be written.
-        """
-        self._created = not self._path.exists()
-        try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise OpenError(Fault(f"cannot be written: {reason}", f"--pid_file {self._name}")) from error
-        return self
-
-    def write(self) -> None:
-        """Write the id.
-
-        Raises:
-            OpenError: the disk is full.
-        """
-        self._written = f"{os.getpid()}\n".encode()
-        try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, self._written, 0)
-        except OSError as error:
-            raise OpenError(
-                Fault(f"cannot be written: {error.strerror}", f"--pid_file {self._name}")
-            ) from error
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        """Remove it, if it is still ours. Who became another user may not; then it is left empty."""
-        try:
-            named_so = self._path.exists() and os.path.samestat(self._path.stat(), os.fstat(self._fd))
-            if self._written and named_so and os.pread(self._fd, 99, 0) == self._written:
-                os.ftruncate(self._fd, 0)
-                self._path.unlink()
-            elif self._created and named_so and not self._written:
-                self._path.unlink()
-        except OSError:
-            pass
-        finally:
-            os.close(self._fd)
 
 
 def set_io_priority(name: str) -> None:

@@ -57,8 +57,10 @@ class Script:
     """What it is called in messages; the class's name when left empty."""
 
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
-    pid_file: str | None = option(default=None, description="File to write the process id to.")
-    user: str | None = option(default=None, description="User to become, once privileged sockets are open.")
+    pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
+    user: str = option(
+        default="", min_length=1, description="User to become, once privileged sockets are open."
+    )
     io_priority: Literal["none", "be", "rt", "idle"] | None = option(
         default=None, description="Input/output scheduling class."
     )
@@ -70,6 +72,7 @@ class Script:
     http: str = option(default="", description="HOST:PORT of a page to watch it, and of its metrics.")
     http_token: str = option(
         default="",
+        min_length=1,
         description="What whoever asks there must give, or env:NAME.",
     )
 

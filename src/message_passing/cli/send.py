@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import stat
 import sys
@@ -174,6 +175,9 @@ class _Sending:
             for number, line in lines:
                 if not line:
                     continue
+                if len(line) > Limits().maxmsgsize:
+                    self._large += 1
+                    continue
                 try:
                     message = maker.of_line(line, number)
                 except UserError as error:
@@ -247,8 +251,15 @@ def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
     """The lines of standard input and their numbers; how far it is read is shown where it is a file."""
     total = os.fstat(sys.stdin.fileno()).st_size if _is_file() else 0
     done = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if total else 0
-    for number, line in enumerate(sys.stdin.buffer, start=1):
+    most = Limits().maxmsgsize + 2  # what is longer with its newline is too large without it
+    for number in itertools.count(1):
+        line = sys.stdin.buffer.readline(most)
+        if not line:
+            return
         yield number, line.removesuffix(b"\n")
         done += len(line)
+        while len(line) == most and not line.endswith(b"\n"):  # to the end of a line that is too large
+            line = sys.stdin.buffer.readline(most)
+            done += len(line)
         if total:
             progress.show(done, total)

@@ -6,13 +6,15 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from message_passing.cli.process import PidFile, tell
+from message_passing.cli.pid_file import PidFile
+from message_passing.cli.process import tell
 from message_passing.cli.progress import ChainProgress
 from message_passing.cli.reload import Reload
 from message_passing.cli.systemd import notify
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, open_all
 from message_passing.runner import Server, losses, obey_signals
+from message_passing.secure_files import trust
 from message_passing.workers.attended import attended, with_parts
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Service:
             stack.callback(self._tell_losses)
             stack.callback(lambda: close_all(server.heads, errors=True))
             if prepared.identity:
+                trust(prepared.identity.uid)
                 open_all(server.heads, only=lambda component: component.privileged, errors=True)
                 prepared.identity.assume()
             open_all(server.heads, errors=True)

@@ -30,21 +30,19 @@ def add_security(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("encryption and identity")
     group.add_argument(
         "--curve-server-key",
-        default="",
         metavar="KEY",
         help="the other side's public key, its file, or env:NAME",
     )
     group.add_argument(
         "--curve-secret-key",
-        default="",
         metavar="FILE",
         help="our secret key: see `message-passing keys new`",
     )
     group.add_argument(
-        "--curve-allowed-keys", default="", metavar="FOLDER", help="with --bind: the keys of who may connect"
+        "--curve-allowed-keys", metavar="FOLDER", help="with --bind: the keys of who may connect"
     )
-    group.add_argument("--plain-username", default="", metavar="NAME", help="name for PLAIN")
-    group.add_argument("--plain-password", default="", metavar="WORD", help="its password, or env:NAME")
+    group.add_argument("--plain-username", metavar="NAME", help="name for PLAIN")
+    group.add_argument("--plain-password", metavar="WORD", help="its password, or env:NAME")
 
 
 def joined(words: Sequence[str]) -> list[str]:
@@ -65,7 +63,9 @@ def security_from(given: argparse.Namespace) -> SocketSecurity | None:
         UserError: they contradict each other, or a key cannot be read.
     """
     try:
-        security = security_of("", **{name: getattr(given, name) for name in _NAMES})
+        security = security_of(
+            "", **{name: value for name in _NAMES if (value := getattr(given, name)) is not None}
+        )
     except UserError as error:
         raise OpenError(*(fault.text.removeprefix(": ") for fault in error.faults)) from error
     if security:

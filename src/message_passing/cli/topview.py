@@ -206,6 +206,10 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
     everything = totals["received"] + lost
     share = f" ({lost / everything:.1%})" if lost and everything else ""
     text.append(f"{lost} lost{share}", _BAD if lost else _GOOD)
+    if perhaps := totals.get("perhaps_lost"):
+        text.append(f", perhaps {perhaps} more", _WARN)
+    if ambiguous := totals.get("ambiguous"):
+        text.append(f", an estimate: {ambiguous} ambiguous", _WARN)
     text.append(f", {totals['duplicated']} twice, {totals['late']} late, {totals['restarted']} restarts")
     yield text
     table = Table(box=None, padding=(0, 1), header_style=_DIM)

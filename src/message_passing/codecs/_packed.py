@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.errors import DecodingError, EncodingError
+from message_passing.flow import Decoder
 from message_passing.lines import Frame
 from message_passing.options import option
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from message_passing.flow import Output
 
 MAX_SIZE = 64 * 1024 * 1024
 
@@ -53,6 +57,26 @@ class Unpacking(Protocol):
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """What comes of these bytes more, up to so many."""
+
+
+class Unpacker(Decoder):
+    """A decoder of messages that may carry several: what is lost with one that fails is not known."""
+
+    def remarks(self) -> list[str]:
+        """That it is not, if what comes next takes several from each."""
+        failed = self.metrics.failed
+        if not failed or not _taken_apart(self.outputs()):
+            return []
+        which = "the message that failed" if failed == 1 else f"the {failed} messages that failed"
+        return [f"each message may carry several: an unknown number was in {which}"]
+
+
+def _taken_apart(outputs: Sequence[Output]) -> bool:
+    return any(
+        isinstance(output, JSONLinesDecoder)
+        or (isinstance(output, Decoder) and _taken_apart(output.outputs()))
+        for output in outputs
+    )
 
 
 def max_size_option() -> Any:

@@ -24,6 +24,9 @@ _decoder = msgspec.json.Decoder()
 decode_one = _decoder.decode
 
 
+_NULL = "JSON null is not a message: it would be taken for one that was dropped"
+
+
 def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     """The value of one JSON text.
 
@@ -33,10 +36,36 @@ def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     try:
         value = decode(message)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise DecodingError(f"malformed JSON: {error}") from error
+        raise _malformed(error) from error
     if value is None:
-        raise DecodingError("JSON null is not a message: it would be taken for one that was dropped")
+        raise DecodingError(_NULL)
     return value
+
+
+def decoded_lines(lines: list[Any]) -> tuple[list[Any], list[Any], DecodingError | None]:
+    """The values of lines, those lines that are no message, and what is wrong with the first of these."""
+    found: list[Any] = []
+    bad: list[Any] = []
+    reason: DecodingError | None = None
+    for line in lines:
+        try:
+            value = decode_one(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            reason = reason or _malformed(error)
+            bad.append(line)
+        else:
+            if value is None:
+                reason = reason or DecodingError(_NULL)
+                bad.append(line)
+            else:
+                found.append(value)
+    return found, bad, reason
+
+
+def _malformed(error: Exception) -> DecodingError:
+    made = DecodingError(f"malformed JSON: {error}")
+    made.__cause__ = error
+    return made
 
 
 def becomes_text(output: Output) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from message_passing.codecs import _packed
 from message_passing.errors import DecodingError
-from message_passing.flow import Decoder, Encoder
+from message_passing.flow import Encoder
 from message_passing.options import option
 
 _HEAD = struct.Struct(">BI")
@@ -21,7 +21,7 @@ _MAGIC = 0xF0
 _FORMAT = _packed.Format("bzip2", "stream", (OSError, ValueError))
 
 
-class Bzip2Decoder(Decoder):
+class Bzip2Decoder(_packed.Unpacker):
     """Unpacks bzip2: bytes in, bytes out. It understands ordinary bzip2 and the original's form.
 
     A message may be of 1000 streams.

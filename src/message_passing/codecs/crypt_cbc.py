@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.codecs import _packed
 from message_passing.errors import DecodingError, Fault, OptionError, needs_extra
-from message_passing.flow import Decoder, Encoder
+from message_passing.flow import Encoder
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _cipher_option() -> Any:
     )
 
 
-class CryptCBCDecoder(Decoder):
+class CryptCBCDecoder(_packed.Unpacker):
     """Decrypts what Perl's Crypt::CBC encrypted: bytes in, bytes out.
 
     Legacy, for talking with nodes that use it. There is no authentication: whoever can change messages on

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.codecs import _packed
-from message_passing.flow import Decoder, Encoder
+from message_passing.flow import Encoder
 from message_passing.options import option
 
 _GZIP = 16 + zlib.MAX_WBITS  # tells zlib to write and expect gzip's header and checksum
 _FORMAT = _packed.Format("gzip", "member", zlib.error, padding=re.compile(rb"\0*"))
 
 
-class GzipDecoder(Decoder):
+class GzipDecoder(_packed.Unpacker):
     """Unpacks gzip: bytes in, bytes out. A message may be of 1000 members."""
 
     name = "Gzip"

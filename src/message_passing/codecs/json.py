@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,6 +11,9 @@ from message_passing.codecs._text import TextEncoder, becomes_text, checked, dec
 from message_passing.flow import Decoder
 from message_passing.lines import Block, Indented, Lines
 from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class JSONDecoder(Decoder):
@@ -22,6 +25,7 @@ class JSONDecoder(Decoder):
         """Nobody has said yet that nobody looks."""
         super().on_init()
         self._nobody_looks = False
+        self._frames = self._lines = 0
 
     def on_open(self) -> None:
         """Look at who comes next."""
@@ -34,6 +38,21 @@ class JSONDecoder(Decoder):
         is worth the same, for a third of the time.
         """
         self._nobody_looks = all(map(becomes_text, self.outputs()))
+
+    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """Count those that look as if they carried several messages: see `remarks`."""
+        for message in messages:
+            if isinstance(message, bytes) and b"}\n{" in message:
+                self._frames += 1
+                self._lines += message.rstrip(b"\n").count(b"\n") + 1
+        super().fail(error, messages)
+
+    def remarks(self) -> list[str]:
+        """How many messages were lost with those that carry several, which are JSONLines' to take apart."""
+        if not self._frames:
+            return []
+        which = f"{self._frames} that failed had several lines, {self._lines} in all"
+        return [f"{which}: messages that carry several are for the decoder JSONLines"]
 
     def filter(self, message: Any) -> Any:
         """Decode one message.

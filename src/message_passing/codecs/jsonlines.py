@@ -13,8 +13,8 @@ from message_passing.codecs._text import (
     becomes_text,
     checked_block,
     decode_one,
-    decoded,
     decoded_block,
+    decoded_lines,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -27,10 +27,10 @@ _BYTES = {bytes, Frame}
 class JSONLinesDecoder(Decoder):
     """Makes objects of JSON text with one on each line: as many messages as there are lines.
 
-    A malformed line is reported and counted; the others go on. Empty lines are none; a message without any
-    other is malformed. What is not bytes or
-    text is an object already and passes as it is. A message with one line is one message, so senders of
-    both kinds, JSON and JSONLines, may send to it.
+    A malformed line is counted as failed; the others go on. A message has one report at most, with the number of its
+    malformed lines and what is wrong with the first. Empty lines are none; a message without any other is malformed.
+    What is not bytes or text is an object already and passes as it is. A message with one line is one message, so
+    senders of both kinds, JSON and JSONLines, may send to it.
     """
 
     name = "JSONLines"
@@ -80,11 +80,10 @@ class JSONLinesDecoder(Decoder):
             lines = [line for line in lines if line and not line.isspace()]
             if not lines:
                 self.fail(DecodingError("there is no line in it"), [message])
-            for line in lines:
-                try:
-                    found.append(decoded(line))
-                except DecodingError as error:
-                    self.fail(error, [line])
+            values, bad, reason = decoded_lines(lines)
+            found += values
+            if reason:
+                self.fail(reason, bad)
         return found
 
 

@@ -30,6 +30,8 @@ _SENDERS = {
     "lost": "Messages that senders sent and that have not arrived.",
     "duplicated": "Messages that arrived more than once.",
     "late": "Messages that arrived after a later one.",
+    "perhaps_lost": "Messages that are lost, or arrived too late to tell.",
+    "ambiguous": "Messages that are duplicates or follow a restart; their senders' losses are an estimate.",
 }
 
 
@@ -105,7 +107,7 @@ class _Collector:
         if (sums := self._watcher.books.totals()) is None:
             return
         for name, text in _SENDERS.items():
-            yield CounterMetricFamily(f"message_passing_senders_{name}", text, value=sums[name])
+            yield CounterMetricFamily(f"message_passing_senders_{name}", text, value=sums.get(name, 0))
         yield GaugeMetricFamily(
             "message_passing_senders", "Senders whose books are kept.", value=sums["senders"]
         )

@@ -6,14 +6,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from message_passing.abbreviation import abbreviate, abbreviate_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 KEPT = 100
 """Failures that are kept; older ones are counted only."""
 
-LONGEST = 4096
-"""Characters that are kept of a failure's text, and of the message in it."""
+SHOWN = 1100
+"""Characters of each text of a failure that are kept: what a report has, with the mark of its cut."""
 
 
 class Reports:
@@ -58,13 +60,20 @@ class Reports:
 
 
 def _described(when: float, report: Any) -> dict[str, Any]:
-    """One of them; the reports of `failures` have these names, and anything else is shown as it is."""
+    """One of them; the reports of `failures` have these names, and anything else is shown as it is.
+
+    Whatever it is, less than 4 * `SHOWN` characters of it are kept.
+    """
     found = report if isinstance(report, dict) else {}
-    name = str(found.get("class", "")).rpartition(".")[2]
-    text = str(found.get("exception", report))[:LONGEST]
+    name = _brief(found.get("class", "")).rpartition(".")[2]
+    text = _brief(found.get("exception", report))
     return {
         "time": when,
-        "component": str(found.get("component", "")),
+        "component": _brief(found.get("component", "")),
         "error": f"{name}: {text}" if name else text,
-        "message": str(found.get("packed_data", found.get("stringified_data", "")))[:LONGEST],
+        "message": _brief(found.get("packed_data", found.get("stringified_data", ""))),
     }
+
+
+def _brief(value: Any) -> str:
+    return abbreviate_text(value, SHOWN) if isinstance(value, str) else abbreviate(value, SHOWN)

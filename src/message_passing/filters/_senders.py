@@ -1,134 +1,221 @@
-"""What of each sender's messages has arrived: the books that a `Follow` filter keeps."""
+"""The books that a `Follow` filter keeps of all senders, and the bounds on what they may take."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
-from heapq import nlargest
-from typing import Any
+from heapq import nlargest, nsmallest
+from typing import TYPE_CHECKING, Any
 
-GAPS = 1000
-"""Gaps that are remembered for one sender; of older ones it is forgotten where they are, not how large."""
+from message_passing.filters._sequences import (
+    COUNTERS,
+    HIGHEST,
+    RUNS,
+    Runs,
+    Sender,
+    described,
+    every_run,
+    lost_of_name,
+    release,
+    sums_of_name,
+)
+from message_passing.identity import is_run_id
 
-_NEAR = 1000
-"""A missing 1 that comes when the highest is less than this is late; otherwise the sequence begins anew."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeGuard
+
+NAME = 1000
+"""Characters that a sender's name may have; one with a longer name is not followed."""
+
+RUN = "sender_run"
+"""The field with the id of the run."""
+
+RUN_BYTES = 800
+"""What the books of one run take besides the name and the gaps, in bytes."""
+
+GAP_BYTES = 18
+"""What a gap takes: two numbers of 8 bytes, and the room that an array keeps for more."""
+
+_SHARE = 20
+"""One in so many is forgotten at a time."""
 
 
-class Sender:
-    """One sender's books.
+class Books:
+    """What is known of all senders.
 
     Attributes:
-        expected: the number that comes next if nothing is missing: whoever sees it come adds one, and that is all.
-        highest: the highest sequence number so far.
-        received: messages that came, duplicates not counted.
-        lost: numbers that are missing.
-        duplicated: messages that had come before.
-        late: messages that came after a higher number. They are no longer lost.
-        restarted: how often the sequence began anew.
-        before: numbers below the first one that came: sent before we listened, or lost.
-        seen: when the last message came, in seconds since 1970.
+        senders: the run that the last message was of, by name; with keys, by the key's name and the sender's.
+        unstamped: messages without a stamp.
     """
 
-    __slots__ = (
-        "_others",
-        "before",
-        "duplicated",
-        "expected",
-        "first",
-        "gaps",
-        "late",
-        "lost",
-        "restarted",
-        "seen",
-    )
+    def __init__(self, senders: int, max_bytes: int, key_field: str) -> None:
+        """Nobody has sent anything yet.
 
-    def __init__(self) -> None:
-        self.lost = self.duplicated = self.late = self.restarted = 0
-        self.expected = 1
-        self._others = 0  # what `received` has besides the numbers up to `expected`
-        self.first = self.before = 0
-        self.seen = 0.0
-        self.gaps: list[tuple[int, int]] = []  # first and last number that is missing, in order
+        Args:
+            senders: of how many names there may be books.
+            max_bytes: what these may take.
+            key_field: the field with the key's name; "" for none.
+        """
+        self.senders: dict[Any, Sender] = {}
+        self.unstamped = 0
+        self._most, self._max_bytes, self._key_field = senders, max_bytes, key_field
+        self._forgotten: Counter[str] = Counter()
+        self._bytes = self._gaps = 0  # of all senders
+        self._of_key: Counter[str] = Counter()  # the bytes of each key's
 
-    @property
-    def highest(self) -> int:
-        """The highest sequence number so far."""
-        return self.expected - 1
+    def meet(self, message: Any, now: float) -> None:
+        """The first message of a sender, or one without a stamp."""
+        found = message if isinstance(message, dict) else {}
+        name, number = found.get("sender"), _whole(found.get("sequence"))
+        key = found.get(self._key_field) if self._key_field else ""
+        if not _names(name) or number is None or not _names(key):
+            self.unstamped += 1
+            return
+        if len(self.senders) >= self._most:
+            self._forget()
+        whose = (key, name) if self._key_field else name
+        sender = self.senders[whose] = Sender(name, _run_of(message), now)
+        self._grow(whose, self._size(whose, sender))
+        self._enter(sender, number)
 
-    @property
-    def received(self) -> int:
-        """Messages that came, duplicates not counted."""
-        return self.highest + self._others
+    def take(self, whose: Any, sender: Sender, message: Any, now: float) -> None:
+        """A message whose number is not simply the next one of the run that its sender's last message was of."""
+        number, run = _whole(message["sequence"]), _run_of(message)
+        if number is None:
+            self.unstamped += 1
+            return
+        if run != sender.run:
+            other = self._other_run(whose, sender, run, now)
+            if other is None:
+                return
+            sender = self.senders[whose] = other
+        sender.seen = now
+        self._enter(sender, number)
 
-    def take(self, number: int) -> None:
-        """A message with this number came, and it is not simply the next one."""
-        if number > self.highest:
-            self._skip_to(number)
-        elif (number > 1 or self.highest < _NEAR) and self._fill(number):
-            self.late += 1
-            self._others += 1
-            if number < self.first:
-                self.before -= 1
+    def _other_run(self, whose: Any, sender: Sender, run: str | None, now: float) -> Sender | None:
+        runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
+        before = len(runs.known)
+        found = runs.find(run, now)
+        if len(runs.known) > before:
+            if len(runs.known) > RUNS:
+                self._gaps -= runs.forget_one().gaps
             else:
-                self.lost -= 1
-        elif number == 1:
-            self.restarted += 1
-            self.gaps.clear()
-            self._others += self.highest  # what came before stays received, though counting begins anew
-            self.first, self.expected = 1, 2
-        else:
-            self.duplicated += 1
+                self._grow(whose, RUN_BYTES)
+        return found
 
-    def _skip_to(self, number: int) -> None:
-        missing = number - 1 - self.highest
-        if missing:
-            self.gaps.append((self.highest + 1, number - 1))
-            del self.gaps[:-GAPS]
-        if self.first:
-            self.lost += missing
-        else:
-            self.first, self.before = number, missing
-        self._others -= missing
-        self.expected = number + 1
+    def _enter(self, sender: Sender, number: int) -> None:
+        """Enter the number, and see that the books do not grow beyond what they may take."""
+        gaps = sender.gaps
+        sender.take(number)
+        self._gaps += sender.gaps - gaps
+        if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
+            if self._gaps * GAP_BYTES > self._max_bytes // 4:
+                self._forget_gaps()
+            else:
+                self._forget()
 
-    def _fill(self, number: int) -> bool:
-        for index in range(len(self.gaps) - 1, -1, -1):
-            first, last = self.gaps[index]
-            if first <= number <= last:
-                self.gaps[index : index + 1] = [
-                    gap for gap in ((first, number - 1), (number + 1, last)) if gap[0] <= gap[1]
-                ]
-                return True
-            if last < number:
-                return False
-        return False
+    def _grow(self, whose: Any, size: int) -> None:
+        self._bytes += size
+        if self._key_field:
+            self._of_key[whose[0]] += size
+            if not self._of_key[whose[0]]:
+                del self._of_key[whose[0]]
 
-    def described(self) -> dict[str, Any]:
-        """The books as plain numbers."""
-        return {
-            "received": self.received,
-            "lost": self.lost,
-            "duplicated": self.duplicated,
-            "late": self.late,
-            "restarted": self.restarted,
-            "before": self.before,
-            "highest": self.highest,
-            "seen": self.seen,
-        }
+    def _size(self, whose: Any, sender: Sender) -> int:
+        """The bytes of a name and its runs, without the gaps."""
+        names = map(sys.getsizeof, (whose, *whose) if self._key_field else (whose,))
+        return sum(names) + RUN_BYTES * len(every_run(sender))
+
+    def _forget_gaps(self) -> None:
+        """Make room: half of the gaps of those that have most."""
+        everyone = [run for sender in self.senders.values() for run in every_run(sender)]
+        for sender in nlargest(max(1, len(everyone) // _SHARE), everyone, key=lambda one: one.gaps):
+            gaps = sender.gaps
+            sender.forget_gaps((gaps + 1) // 2)
+            self._gaps += sender.gaps - gaps
+
+    def _forget(self) -> None:
+        """Make room: forget those that were silent longest.
+
+        A share of all at a time, since finding them means looking at all. With keys, those of the key whose senders
+        take most: however many senders somebody makes up with one key, those of another stay if they take less.
+        """
+        items: Iterable[tuple[Any, Sender]] = self.senders.items()
+        if self._key_field:
+            most = max(self._of_key, key=self._of_key.__getitem__)
+            items = (pair for pair in items if pair[0][0] == most)
+        chosen = nsmallest(max(1, len(self.senders) // _SHARE), items, key=lambda pair: pair[1].seen)
+        for whose, sender in chosen:
+            counters = sums_of_name(sender)
+            self._forgotten.update(counters)
+            self._forgotten["senders"] += 1
+            if counters["ambiguous"]:
+                self._forgotten["estimated"] += counters["lost"]
+            self._grow(whose, -self._size(whose, sender))
+            self._gaps -= sum(run.gaps for run in every_run(sender))
+            release(sender)
+            del self.senders[whose]
+
+    def totals(self) -> dict[str, int]:
+        """As `FollowFilter.totals` gives it."""
+        found = Counter(self._forgotten)
+        found["forgotten"] = found.pop("senders", 0)
+        for sender in list(self.senders.values()):
+            counters = sums_of_name(sender)
+            found.update(counters)
+            if counters["ambiguous"]:
+                found["estimated"] += counters["lost"]
+        found.update(senders=len(self.senders), unstamped=self.unstamped)
+        return {name: found[name] for name in (*COUNTERS, "estimated", "senders", "forgotten", "unstamped")}
+
+    def by_sender(self) -> dict[Any, dict[str, Any]]:
+        """As `FollowFilter.by_sender` gives it."""
+        return {whose: described(sender) for whose, sender in list(self.senders.items())}
+
+    def values(self, name: str) -> list[tuple[Any, float]]:
+        """As `FollowFilter.values` gives it."""
+        everyone = list(self.senders.items())
+        if name == "seen":
+            return [(whose, sender.seen) for whose, sender in everyone]
+        if name == "lost":
+            return [(whose, lost_of_name(sender)) for whose, sender in everyone]
+        return [(whose, sums_of_name(sender)[name]) for whose, sender in everyone]
+
+    def book(self, whose: Any) -> dict[str, Any] | None:
+        """As `FollowFilter.book` gives it."""
+        sender = self.senders.get(whose)
+        return described(sender) if sender else None
+
+    def losers(self) -> list[tuple[int, Any]]:
+        """Who lost how many."""
+        found = [(lost_of_name(sender), whose) for whose, sender in self.senders.items()]
+        return [(lost, whose) for lost, whose in found if lost]
+
+    def ambiguous(self) -> list[tuple[int, Any]]:
+        """Whose numbers are an estimate, and how many of them are ambiguous."""
+        found = [(sums_of_name(sender)["ambiguous"], whose) for whose, sender in self.senders.items()]
+        return [(count, whose) for count, whose in found if count]
+
+    def silent(self, seconds: float) -> int:
+        """Of how many nothing has come for so long."""
+        since = time.time() - seconds
+        return sum(sender.seen < since for sender in list(self.senders.values()))
 
 
-def most_crowded(count: int, senders: dict[tuple[str, str], Sender]) -> list[tuple[tuple[str, str], Sender]]:
-    """So many senders that may be forgotten: of the keys that have most, those that were silent longest.
-
-    However many senders somebody makes up with one key, those of another key stay if they are fewer.
-    """
-    ranks: Counter[str] = Counter()
-    ranked = []
-    for pair in sorted(senders.items(), key=lambda pair: pair[1].seen, reverse=True):
-        key = pair[0][0]
-        ranks[key] += 1
-        ranked.append((ranks[key], -pair[1].seen, pair))
-    return [pair for _, _, pair in nlargest(count, ranked, key=lambda one: one[:2])]
+def _whole(number: Any) -> int | None:
+    """A sequence number, which JSON may have with a decimal point; None when it is none."""
+    if type(number) is float and number.is_integer():
+        number = int(number)
+    return number if type(number) is int and 1 <= number <= HIGHEST else None
 
 
-COUNTERS = ("received", "lost", "duplicated", "late", "restarted", "before")
-"""The numbers that can be added up."""
+def _names(name: Any) -> TypeGuard[str]:
+    """Whether it is text that may be kept as a name."""
+    return type(name) is str and len(name) <= NAME
+
+
+def _run_of(message: Any) -> str | None:
+    run = message.get(RUN)
+    return run if is_run_id(run) else None

@@ -5,44 +5,57 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from heapq import nlargest, nsmallest
+from heapq import nlargest
 from types import MappingProxyType
 from typing import Any
 
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
-from message_passing.filters._senders import COUNTERS, Sender, most_crowded
+from message_passing.filters._senders import RUN, Books
 from message_passing.flow import Filter
 from message_passing.options import option
 
 _SHOWN = 20
 """Senders that an event names: those that lost most."""
 
-_LONGEST_NAME = 200
-"""Characters of a sender's name that are told at the end: the sender chooses it."""
+_NAME_SHOWN = 100
+"""Characters of a sender's name that are told at the end."""
 
 
 class FollowFilter(Filter):
     """Passes every message on, and keeps books of what each sender's sequence says: received, lost, duplicated, late.
 
     Senders stamp their messages with `sender` and `sequence`: `message_passing.logging`'s handlers do, and the
-    filter `Stamp`. A number that is skipped is lost, until it comes late after all. A sequence that begins with
-    1 again has restarted. What a sender sent before the first message that came here is counted as `before`: it may
-    have been sent when nobody listened. What it sent after the last one that came is not known of. Messages
-    without a stamp pass and are counted as such.
+    filter `Stamp`. A number that is skipped is lost, until it comes late after all. What a sender sent before the
+    first message that came here is counted as `before`: it may have been sent when nobody listened. What it sent
+    after the last one that came is not known of. Messages without a stamp pass and are counted as `unstamped`; so
+    are those whose `sender` is no text, or longer than 1000 characters, or whose `sequence` is no whole
+    number from 1 to 2**53 - 1.
+
+    A process that is started again begins with 1 again. Where the sender's name is new each time, as it is by
+    default, or messages say in `sender_run` which run they are of, as `Stamp` with a fixed name does, nothing is
+    confused: `lost` and `duplicated` are exact, in whatever order messages come. Of a run that began after the
+    first message with its name came here (by its clock, compared with ours), nothing is `before`: all that is
+    missing is lost. `restarted` counts further runs; of a name, 100 are remembered. Without `sender_run`, nobody
+    can tell a restart from duplicates: a 1 that comes again is taken for a restart, other numbers for
+    duplicates, and both are counted as `ambiguous`: from then on that sender's numbers are an estimate. A restart
+    after which everything up to the earlier run's highest number is lost cannot be seen at all without it.
+
+    For each run, 1000 gaps are remembered. What comes late in an older one may have come before: it is
+    counted as `perhaps_lost`, which is in neither `lost` nor `received`.
 
     With `report_interval`, an event goes down the chain at that interval and at the end: an object with
     `event` `senders`, the totals, and the senders that lost most. At the end what was lost is told on standard
     error in any case.
 
-    For at most `senders` senders it keeps books. When there are more, those that were silent longest are
-    forgotten; what they lost stays in the totals.
+    For at most `senders` senders it keeps books, and in at most `max_bytes`. When there are more, the gaps of those
+    that have most are forgotten, or the senders that were silent longest; what they lost stays in the totals. One
+    that then comes back is new.
 
     A sender chooses its own name. With `key_field`, senders with different keys are different, whatever they call
     themselves, so that nobody can spoil another's books. The event then has `lost_by_key`, the losses by the key's
-    name and then the sender's, instead of `lost_by_sender`. When there are too many senders, the key that has most
-    of them gives way first. Messages without that field count as unstamped.
+    name and then the sender's, instead of `lost_by_sender`. When there are too many senders, the key whose senders
+    take most memory gives way first. Messages without that field count as unstamped.
     """
 
     name = "Follow"
@@ -52,12 +65,18 @@ class FollowFilter(Filter):
         default=0, description="Seconds between two events; 0 for none at all.", ge=0
     )
     senders: int = option(default=100_000, description="For how many senders it keeps books.", ge=1)
+    max_bytes: int = option(
+        default=128 * 1024 * 1024,
+        description="Bytes that the books of all senders together may take: names, runs and remembered gaps.",
+        ge=65536,
+    )
     silent_after: float = option(
         default=60, description="Seconds without a message after which a sender counts as silent.", gt=0
     )
 
     key_field: str = option(
         default="",
+        min_length=1,
         description="Field with the name of the key that a message was sent with, which the ZeroMQ input's option of "
         "the same name sets: each key has senders of its own.",
     )
@@ -65,99 +84,66 @@ class FollowFilter(Filter):
     def on_init(self) -> None:
         """Nobody has sent anything yet."""
         super().on_init()
-        self._senders: dict[Any, Sender] = {}  # by name; with `key_field`, by the key's name and the sender's
-        self._forgotten: Counter[str] = Counter()
-        self._unstamped = 0
+        self._books = Books(self.senders, self.max_bytes, self.key_field)
         self._timer: asyncio.TimerHandle | None = None
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """All of them, after a look at each one's stamp."""
         if self.key_field:
             return self._filter_by_key(messages)
-        known, now = self._senders, time.time()
+        books, now = self._books, time.time()
+        known = books.senders
         for message in messages:
             try:
                 number, name = message["sequence"], message["sender"]
                 sender = known[name]
             except (KeyError, TypeError, IndexError):
-                self._meet(message, now)
+                books.meet(message, now)
                 continue
-            if number == sender.expected:
-                sender.expected = number + 1
-            elif type(number) is int:
-                sender.take(number)
+            if number == (expected := sender.expected):
+                sender.expected = expected + 1
+                sender.seen = now
+            elif number == (expected := sender.expected_of_run) and message.get(RUN) == sender.run:
+                sender.expected_of_run = expected + 1
+                sender.seen = now
             else:
-                self._unstamped += 1
-            sender.seen = now
+                books.take(name, sender, message, now)
         if self.report_interval and not self._timer:
             self._wind()
         return messages
 
     def _filter_by_key(self, messages: list[Any]) -> list[Any]:
         """The same for senders with keys: in a loop of its own, which does not slow the other one down."""
-        known, now, field = self._senders, time.time(), self.key_field
+        books, now, field = self._books, time.time(), self.key_field
+        known = books.senders
         for message in messages:
             try:
                 number, name = message["sequence"], (message[field], message["sender"])
                 sender = known[name]
             except (KeyError, TypeError, IndexError):
-                self._meet(message, now)
+                books.meet(message, now)
                 continue
-            if number == sender.expected:
-                sender.expected = number + 1
-            elif type(number) is int:
-                sender.take(number)
+            if number == (expected := sender.expected):
+                sender.expected = expected + 1
+                sender.seen = now
+            elif number == (expected := sender.expected_of_run) and message.get(RUN) == sender.run:
+                sender.expected_of_run = expected + 1
+                sender.seen = now
             else:
-                self._unstamped += 1
-            sender.seen = now
+                books.take(name, sender, message, now)
         if self.report_interval and not self._timer:
             self._wind()
         return messages
-
-    def _meet(self, message: Any, now: float) -> None:
-        """The first message of a sender, or one without a stamp."""
-        found = message if isinstance(message, dict) else {}
-        name, number = found.get("sender"), found.get("sequence")
-        key = found.get(self.key_field) if self.key_field else ""
-        if type(name) is not str or type(number) is not int or number < 1 or type(key) is not str:
-            self._unstamped += 1
-            return
-        if len(self._senders) >= self.senders:
-            self._forget()
-        sender = self._senders[(key, name) if self.key_field else name] = Sender()
-        sender.take(number)
-        sender.seen = now
-
-    def _forget(self) -> None:
-        """Make room: a hundredth of all at a time, since finding them means looking at all."""
-        count = max(1, len(self._senders) // 100)
-        if self.key_field:
-            chosen = most_crowded(count, self._senders)
-        else:
-            chosen = nsmallest(count, self._senders.items(), key=lambda pair: pair[1].seen)
-        for name, sender in chosen:
-            self._forgotten.update({counter: getattr(sender, counter) for counter in COUNTERS})
-            self._forgotten["senders"] += 1
-            del self._senders[name]
 
     def totals(self) -> dict[str, int]:
         """The sums over all senders there ever were.
 
         Returns:
-            `received`, `lost`, `duplicated`, `late`, `restarted`, `before`; `senders`: of how many books are kept;
-            `forgotten`: of how many no more; `unstamped`: messages without a stamp.
+            `received`, `lost`, `perhaps_lost`, `duplicated`, `late`, `restarted`, `before`, `ambiguous`;
+            `estimated`: as many of `lost` are of senders with ambiguous numbers; `senders`: of how many books are
+            kept; `forgotten`: of how many no more; `unstamped`: messages without a stamp.
         """
-        sums = {
-            name: self._forgotten[name]
-            + sum(getattr(sender, name) for sender in list(self._senders.values()))
-            for name in COUNTERS
-        }
-        return {
-            **sums,
-            "senders": len(self._senders),
-            "forgotten": self._forgotten["senders"],
-            "unstamped": self._unstamped,
-        }
+        return self._books.totals()
 
     def by_sender(self) -> dict[Any, dict[str, Any]]:
         """Each sender's books: what `totals` has of it, its `highest` number, and when it was `seen`.
@@ -165,28 +151,34 @@ class FollowFilter(Filter):
         Returns:
             By the sender's name; with `key_field`, by the key's name and the sender's. From any thread.
         """
-        return {name: sender.described() for name, sender in list(self._senders.items())}
+        return self._books.by_sender()
 
-    def known(self) -> list[tuple[Any, Sender]]:
-        """Each sender's name as in `by_sender`, and its books themselves, which go on changing. From any thread."""
-        return list(self._senders.items())
+    def values(self, name: str) -> list[tuple[Any, float]]:
+        """One number of each sender's books, for who wants to sort many: `lost`, `received` and so on, or `seen`.
+
+        Returns:
+            The sender as in `by_sender`, and the number. From any thread.
+        """
+        return self._books.values(name)
+
+    def book(self, whose: Any) -> dict[str, Any] | None:
+        """What `by_sender` has of one sender; None when its books are no longer kept. From any thread."""
+        return self._books.book(whose)
 
     def silent(self) -> int:
         """Of how many nothing has come for `silent_after`."""
-        since = time.time() - self.silent_after
-        return sum(sender.seen < since for sender in list(self._senders.values()))
+        return self._books.silent(self.silent_after)
 
     def event(self) -> dict[str, Any]:
         """What is sent down the chain: the totals, who lost most, and how many are silent."""
-        losers = [(name, sender) for name, sender in self._senders.items() if sender.lost]
-        worst = nlargest(_SHOWN, losers, key=lambda pair: pair[1].lost)
+        worst = nlargest(_SHOWN, self._books.losers())
         if self.key_field:
             by_key: dict[str, dict[str, int]] = {}
-            for (key, name), sender in worst:
-                by_key.setdefault(key, {})[name] = sender.lost
+            for lost, (key, name) in worst:
+                by_key.setdefault(key, {})[name] = lost
             named: dict[str, Any] = {"lost_by_key": by_key}
         else:
-            named = {"lost_by_sender": {name: sender.lost for name, sender in worst}}
+            named = {"lost_by_sender": {name: lost for lost, name in worst}}
         return {
             "event": "senders",
             "time": time.time(),
@@ -196,18 +188,35 @@ class FollowFilter(Filter):
         }
 
     def remarks(self) -> list[str]:
-        """What is told at the end: how much was lost on its way here, and whose it was."""
-        totals = self.totals()
-        if not totals["lost"]:
-            return []
-        losers = [(sender.lost, name) for name, sender in self._senders.items() if sender.lost]
-        who = "{0[1]} with the key {0[0]}" if self.key_field else "{0}"
-        named = ", ".join(
-            f"{lost} of {one_line(who.format(name), _LONGEST_NAME)}" for lost, name in nlargest(3, losers)
-        )
-        more = f" and {len(losers) - 3} more senders" if len(losers) > 3 else ""
-        count = totals["lost"]
-        return [f"{count} message{'s' if count > 1 else ''} did not arrive here: {named}{more}"]
+        """What is told at the end: how much was lost on its way here, whose it was, and of whom it is not known."""
+        totals, unsure = self.totals(), self._books.ambiguous()
+        told = []
+        lost, perhaps = totals["lost"] - totals["estimated"], totals["perhaps_lost"]
+        if lost or perhaps:
+            names = {whose for _, whose in unsure}
+            losers = [loser for loser in self._books.losers() if loser[1] not in names]
+            count = f"{lost} to {lost + perhaps}" if perhaps else f"{lost}"
+            plural = "" if lost + perhaps == 1 else "s"
+            who = f": {self._named(losers)}" if losers else ""
+            told.append(f"{count} message{plural} did not arrive here{who}")
+        if ambiguous := totals["ambiguous"]:
+            who = f": {self._named(unsure)}" if unsure else ""
+            told.append(
+                f"it is not known how many messages more did not arrive here, by estimate {totals['estimated']}: "
+                f"{ambiguous} came with a number that had come before, as duplicates or after a restart, and have "
+                f"no sender_run to tell which{who}"
+            )
+        return told
+
+    def _named(self, counted: list[tuple[int, Any]]) -> str:
+        """Whose most are, and how many others there are."""
+        named = ", ".join(f"{count} of {self._shown(whose)}" for count, whose in nlargest(3, counted))
+        return named + (f" and {len(counted) - 3} more senders" if len(counted) > 3 else "")
+
+    def _shown(self, whose: Any) -> str:
+        if not self.key_field:
+            return one_line(whose, _NAME_SHOWN)
+        return f"{one_line(whose[1], _NAME_SHOWN)} with the key {one_line(whose[0], _NAME_SHOWN)}"
 
     def on_close(self) -> None:
         """The last event."""

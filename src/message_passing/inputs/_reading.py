@@ -7,7 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from message_passing.errors import MessageError
+from message_passing.failures import DATA_LIMIT
 from message_passing.flow import Input
+from message_passing.options import option
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -55,10 +58,18 @@ def how_far(fd: int) -> tuple[int, int] | None:
 class LineInput(Input):
     """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`."""
 
+    max_line: int = option(
+        default=16 * 1024 * 1024,
+        description="The most bytes of a line. A longer one is left out to its end and counted as failed; the report "
+        "has its beginning. So a line without an end does not fill the memory.",
+        ge=1,
+    )
+
     def on_init(self) -> None:
         """Nothing read yet."""
         super().on_init()
-        self._partial: list[bytes] = []  # pieces of a line whose end was not read; joined once
+        self._partial = bytearray()  # a line whose end was not read
+        self._leaving_out = False  # that line is too long: it is not kept
         self._lines: list[bytes] = []  # whole lines, of which the first `_emitted` have been passed on
         self._emitted = 0
 
@@ -70,19 +81,38 @@ class LineInput(Input):
         """Cut `data` into lines. Nothing is awaited here: what was read is safe from cancellation."""
         lines = data.split(b"\n")
         last = lines.pop()
-        if lines and self._partial:
-            self._partial.append(lines[0])
-            lines[0] = b"".join(self._partial)
-            self._partial = []
-        if last:
-            self._partial.append(last)
+        if lines and (self._partial or self._leaving_out):
+            self._add(lines.pop(0))
+            self.end_line()
+        if self.max_line < len(data):
+            for line in [line for line in lines if len(line) > self.max_line]:
+                self._leave_out(line)
+            lines = [line for line in lines if len(line) <= self.max_line]
         self._lines += lines
+        if last:
+            self._add(last)
 
     def end_line(self) -> None:
         """There will be no newline for what was read last: it is a line as it is."""
         if self._partial:
-            self._lines.append(b"".join(self._partial))
-            self._partial = []
+            self._lines.append(bytes(self._partial))
+            self._partial = bytearray()
+        self._leaving_out = False
+
+    def _add(self, piece: bytes) -> None:
+        """More of a line whose end was not read."""
+        if self._leaving_out:
+            return
+        self._partial += piece
+        if len(self._partial) > self.max_line:
+            self._leave_out(self._partial)
+            self._partial = bytearray()
+            self._leaving_out = True
+
+    def _leave_out(self, line: bytes | bytearray) -> None:
+        self.metrics.received += 1
+        text = f"a line of more than {self.max_line} bytes (max_line) is left out; this is its beginning"
+        self.fail(MessageError(text), [bytes(line[:DATA_LIMIT])])
 
     async def pass_on(self) -> None:
         """Emit all whole lines, at the pace of what is downstream, and let others run in between."""

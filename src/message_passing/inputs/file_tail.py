@@ -30,8 +30,8 @@ class FileTailInput(LineInput):
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
     A file that gets shorter is read from its beginning. A file that is not there, or may not be read, is
     reported once and waited for; one that comes and goes between two looks is not seen. A last line waits
-    for its newline until the input is stopped. Where it had got to is not remembered from one run to the
-    next.
+    for its newline until the input is stopped; a line that is too long is left out (`max_line`). Where it had
+    got to is not remembered from one run to the next.
     """
 
     name = "FileTail"

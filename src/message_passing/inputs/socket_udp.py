@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
+from array import array
 from types import MappingProxyType
 
 from message_passing.errors import OpenError
@@ -14,13 +16,28 @@ from message_passing.inputs._udp import shown, udp_socket
 from message_passing.options import option
 
 _LARGEST = 65536
+
 _LAST_BATCHES = 100
+"""So many are still emitted at the end of what waits; what is left is counted."""
+
+_UNREAD_MOST = 10_000_000
+"""More cannot wait: `receive_buffer` has a bound, and the system takes several hundred bytes of it for each."""
 
 # Linux, include/uapi/asm-generic/socket.h and linux/sock_diag.h; the socket module has no names for them
+_SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("9I")
 _MEMINFO_DROPS = 8
+
+_FILTER = struct.Struct("HBBI")  # struct sock_filter of linux/filter.h
+_PROGRAM = struct.Struct("HP")  # struct sock_fprog
+_TAKE_NOTHING = (
+    6,
+    0,
+    0,
+    0,
+)  # BPF_RET | BPF_K: so many bytes of each datagram are taken, and with none it is dropped
 
 
 class SocketUDPInput(Input):
@@ -28,6 +45,10 @@ class SocketUDPInput(Input):
 
     Datagrams that the system throws away because they arrive faster than they are read are counted as
     dropped (`receive buffer full`; on Linux). A larger `receive_buffer` rides out longer bursts.
+
+    At the end, up to 100,000 datagrams that wait are still read, and the rest is counted (`unread at close`). What
+    arrives between the stop and the end of the process is counted too (`closed`; on Linux). What the system or a
+    network card drops before it is known whose it is, nobody counts here.
     """
 
     name = "Socket::UDP"
@@ -59,11 +80,14 @@ class SocketUDPInput(Input):
         """
         self._socket = udp_socket(self.hostname, self.port, bind=True)
         self._kernel_drops = 0
+        self._reason = "receive buffer full"
         if self.receive_buffer:
             self._enlarge()
 
     def on_close(self) -> None:
-        """Unbind."""
+        """Count what is left, and unbind."""
+        self._take_no_more()
+        self._count_unread()
         self._socket.close()
 
     async def run(self) -> None:
@@ -74,7 +98,8 @@ class SocketUDPInput(Input):
             await self.drain()
 
     def stopped(self) -> None:
-        """Emit what had arrived by now: a bounded number, since it may never be quiet."""
+        """Emit what had arrived by now: a bounded number, since it may be very many."""
+        self._take_no_more()
         for _ in range(_LAST_BATCHES):
             batch = self._receive()
             self.emit(batch)
@@ -105,7 +130,31 @@ class SocketUDPInput(Input):
             new = (drops - self._kernel_drops) % (1 << 32)
             self._kernel_drops = drops
             self.metrics.received += new
-            self.metrics.dropped["receive buffer full"] += new
+            self.metrics.dropped[self._reason] += new
+
+    def _take_no_more(self) -> None:
+        """Let the system drop and count what comes from now on: what waits gets no more while it is read."""
+        if sys.platform != "linux" or self._reason == "closed":
+            return
+        self._count_drops()
+        self._reason = "closed"
+        filters = array("B", _FILTER.pack(*_TAKE_NOTHING))
+        with contextlib.suppress(
+            OSError
+        ):  # somebody has locked the filter: then more may come, and is counted
+            program = _PROGRAM.pack(1, filters.buffer_info()[0])
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+    def _count_unread(self) -> None:
+        unread = 0
+        with contextlib.suppress(OSError):  # there is no more
+            while unread < _UNREAD_MOST:
+                self._socket.recv(1)
+                unread += 1
+        if unread:
+            self.metrics.received += unread
+            self.metrics.dropped["unread at close"] += unread
+        self._count_drops()
 
     def _enlarge(self) -> None:
         wanted = self.receive_buffer

@@ -16,8 +16,9 @@ from message_passing.inputs._reading import CHUNK, LineInput, how_far, readable
 class StdinInput(LineInput):
     """Reads messages from standard input, one a line, as bytes, until it ends.
 
-    Empty lines are skipped. Only the newline is taken off a line, not a carriage return before it. A last
-    line without a newline is a message too, and everything that was read is passed on before the chain ends.
+    Empty lines are skipped, and lines that are too long are left out (`max_line`). Only the newline is taken off a
+    line, not a carriage return before it. A last line without a newline is a message too, and everything that was
+    read is passed on before the chain ends.
     """
 
     name = "STDIN"

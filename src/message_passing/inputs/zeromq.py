@@ -51,6 +51,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     key_field: str = option(
         default="",
+        min_length=1,
         description="Field that is set in each message to the name of the key that it was sent with (with `allow` or "
         "PLAIN: the address, or user). Messages must then be JSON objects when they arrive. It costs some speed.",
     )
@@ -114,6 +115,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self.emit(batch)
             if time.monotonic() > deadline:
                 break
+        self.tell(self._receiver.notices, at_end=True)
 
     def _fail_refused(self) -> None:
         refused, self._receiver.refused = self._receiver.refused, []

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 _LARGEST = 256 * 1024
 
+_NOT_GIVEN: Any = ...
+"""The default of what protects: an empty text, and None from a variable that is not set, are errors."""
+
 
 class ZeroMQHandler(logging.Handler):
     """Sends log records as JSON over ZeroMQ, without the application ever waiting for it.
@@ -62,9 +65,9 @@ class ZeroMQHandler(logging.Handler):
         socket_type: Literal["PUB", "PUSH"] = "PUB",
         socket_hwm: int = 10_000,
         linger: int = 1000,
-        curve_secret_key: str = "",
-        curve_server_key: str = "",
-        curve_allowed_keys: str = "",
+        curve_secret_key: str = _NOT_GIVEN,
+        curve_server_key: str = _NOT_GIVEN,
+        curve_allowed_keys: str = _NOT_GIVEN,
         policy: Policy = "drop_newest",
         fields: FieldsOption = "default",
         service: str = "",
@@ -97,7 +100,7 @@ class ZeroMQHandler(logging.Handler):
             level: as for every handler.
 
         Raises:
-            OptionError: an endpoint is missing or malformed, or there is no such policy or field set.
+            OptionError: an endpoint is missing or malformed, a key is empty, or there is no such policy or field set.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
         _check(connect, socket_bind, socket_type, policy, fields)
@@ -186,13 +189,13 @@ class ZeroMQHandler(logging.Handler):
 
 
 def _security(secret: str, server: str, allowed: str) -> SocketSecurity | None:
-    if not (secret or server or allowed):
+    named = {"curve_secret_key": secret, "curve_server_key": server, "curve_allowed_keys": allowed}
+    given = {name: value for name, value in named.items() if value is not _NOT_GIVEN}
+    if not given:
         return None
     from message_passing.zeromq.security import security_of  # noqa: PLC0415 - who does not encrypt starts sooner
 
-    found = security_of(
-        "ZeroMQHandler", curve_secret_key=secret, curve_server_key=server, curve_allowed_keys=allowed
-    )
+    found = security_of("ZeroMQHandler", **given)
     if found:
         found.check()  # now, while somebody is there to be told: the socket is opened by the first record
     return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import OpenError
 from message_passing.options import option
 from message_passing.outputs._lines import DescriptorOutput
+from message_passing.secure_files import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,9 @@ class FileOutput(DescriptorOutput):
 
     On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
     refuses to write (a full disk) is counted as failed and reported, and the next messages are tried.
+
+    A process of root follows symbolic links of root's alone, and in a folder that others may write it
+    opens regular files with one name alone: so nobody can make it write elsewhere.
     """
 
     name = "File"
@@ -66,7 +70,7 @@ class FileOutput(DescriptorOutput):
         # Appending even to an emptied file: whoever truncates it under us leaves no hole in it then.
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND
         try:
-            return os.open(self.filename, flags, 0o666)
+            return open_to_append(self.filename, flags, 0o666)
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
             reason = error.strerror if isinstance(error, OSError) else error
             raise OpenError(f"cannot write to the file {self.filename!r}: {reason}") from error

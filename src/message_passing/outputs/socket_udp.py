@@ -46,14 +46,14 @@ class SocketUDPOutput(Output):
             try:
                 self._send(as_bytes(message))
             except BlockingIOError:
-                self.metrics.dropped["send buffer full"] += 1
+                self.drop([message], "send buffer full")
             except ConnectionRefusedError:
-                self.metrics.dropped["connection refused"] += 1
+                self.drop([message], "connection refused")
             except EncodingError as error:
                 failures.setdefault(str(error), []).append(message)
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
-                    self.metrics.dropped["send buffer full"] += 1
+                    self.drop([message], "send buffer full")
                 else:
                     failures.setdefault(self._reason(error), []).append(message)
         for reason, failed in failures.items():

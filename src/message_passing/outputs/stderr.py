@@ -32,7 +32,7 @@ class StderrOutput(DescriptorOutput):
         """One write for the batch, after what the program printed before."""
         if self.fd == 2 and sys.__stderr__ is None:
             # closed when the program started: the number may be something else's by now
-            self.metrics.dropped["closed"] += len(messages)
+            self.drop(messages, "closed")
             return
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stderr.flush()
@@ -49,7 +49,7 @@ class StderrOutput(DescriptorOutput):
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Nobody listens, which is no reason to stop; anything else is a failure."""
         if error.errno in (errno.EPIPE, errno.EBADF):
-            self.metrics.dropped["closed"] += len(lines)
+            self.drop(lines, "closed")
         else:
             error.filename = "standard error"
             super().refused(error, lines)

@@ -52,34 +52,44 @@ class ZeroMQComponent(Component):
     )
     curve_secret_key: str = option(
         default="",
+        min_length=1,
         description="Our secret key, for encryption: a file that `message-passing keys new NAME` made, the key "
         "itself, or `env:NAME` for either in an environment variable.",
     )
     curve_server_key: str = option(
         default="",
+        min_length=1,
         description="The public key of the other side, which is the server then, in the same forms: everything "
         "is encrypted, and nothing is sent to anybody else.",
     )
     curve_allowed_keys: str = option(
         default="",
+        min_length=1,
         description="Folder with the public keys of those who may connect to us, who are the server then: see "
         "`message-passing keys allow`. It is read at each connection. `*` allows everybody who has our public key.",
     )
     allow: list[str] = option(
         default_factory=list,
-        description="Addresses and networks from which peers may connect: `10.0.0.7`, `10.0.0.0/8`. Empty for all.",
+        min_length=1,
+        description="Addresses and networks from which peers may connect: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`, "
+        "`fe80::1%eth0`. IPv4 addresses may be written as IPv6 has them: `::ffff:10.0.0.0/104`. Not given: all.",
     )
     deny: list[str] = option(
-        default_factory=list, description="Addresses and networks from which they may not, allowed or not."
+        default_factory=list,
+        min_length=1,
+        description="Addresses and networks from which they may not, allowed or not.",
     )
     plain_username: str = option(
         default="",
+        min_length=1,
         description="Name for PLAIN, which sends it and the password as they are, for all to read on the way: "
         "only where CURVE cannot be.",
     )
-    plain_password: str = option(default="", description="The password, or `env:NAME`.")
+    plain_password: str = option(default="", min_length=1, description="The password, or `env:NAME`.")
     plain_passwords: str = option(
-        default="", description="File with a `name:password` on each line: those who may connect with PLAIN."
+        default="",
+        min_length=1,
+        description="File with a `name:password` on each line: those who may connect with PLAIN.",
     )
     maxmsgsize: int = option(
         default=Limits().maxmsgsize,
@@ -134,7 +144,8 @@ class ZeroMQComponent(Component):
         """
         super().on_init()
         self._connect, self._bind = _as_tuple(self.connect), _as_tuple(self.socket_bind)
-        given = {name: getattr(self, name) for name in _SECURITY}
+        # What is empty was not given: an empty value is none that these options take.
+        given = {name: value for name in _SECURITY if (value := getattr(self, name))}
         self._security = security_of(self.label, **given)
         if self.socket_builder:
             return
@@ -170,9 +181,9 @@ class ZeroMQComponent(Component):
         """Where it connects to, or is bound."""
         return {"endpoints": self._connect or self._bind}
 
-    def tell(self, notices: Notices) -> None:
-        """Report what there is to say about peers."""
-        for text in notices.take():
+    def tell(self, notices: Notices, *, at_end: bool = False) -> None:
+        """Report what there is to say about peers; at the end also what was to be counted for longer."""
+        for text in notices.take(all_counts=at_end):
             self.report(PeerError(text))
 
     def settings(self, socket_type: str, **more: Any) -> SocketSettings:

@@ -6,21 +6,26 @@ NAME.key holds a public key and may be shown to anybody, NAME.key_secret holds b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import stat
 from pathlib import Path
 
 import zmq
 from zmq.utils import z85
 
+from message_passing import secure_files
 from message_passing.errors import Fault, OpenError, did_you_mean
 
 PUBLIC, SECRET = ".key", ".key_secret"
 
+LARGEST = 4096
+"""Bytes that a key file may have; one that `keys new` makes has 121."""
+
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _ENTRY = re.compile(r"""^\s*(?P<name>[\w-]+)\s*=\s*["']?(?P<value>[^"'\s]*)["']?\s*$""", re.MULTILINE)
-_NAME = re.compile(r"[\w.@-]+", re.ASCII)
+_NAME = re.compile(r"[\w@][\w.@-]*", re.ASCII)
+_LONGEST_NAME = 200  # a file's name has 255 bytes, with what is added to it
 _ENVIRONMENT = "env:"
 
 
@@ -41,6 +46,16 @@ def public_key(given: str) -> bytes:
         given: the key itself, the path of a key file, or `env:NAME` for either in an environment variable.
 
     Raises:
+        OpenError: there is none, or others than root and we may change its file, and so whom we trust.
+    """
+    text = from_environment(given)
+    return text.encode() if is_key(text) else _from_file(text, "public-key", guarded=True)
+
+
+def copied_key(given: str) -> bytes:
+    """The same for a key that is read once, by somebody who looks at what he does: whoever owns its file.
+
+    Raises:
         OpenError: there is none.
     """
     text = from_environment(given)
@@ -54,24 +69,7 @@ def secret_key(given: str) -> bytes:
         OpenError: there is none, or its file can be read by others.
     """
     text = from_environment(given)
-    if is_key(text):
-        return text.encode()
-    refuse_if_shared(text)
-    return _from_file(text, "secret-key")
-
-
-def refuse_if_shared(path: str) -> None:
-    """See that a file with a secret is its owner's alone.
-
-    Raises:
-        OpenError: others may read it; what to run is said.
-    """
-    try:
-        mode = Path(path).stat().st_mode
-    except OSError as error:
-        raise OpenError(f"cannot read the key file {path!r}: {error.strerror}") from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise OpenError(f"the secret in {path!r} can be read by others: run `chmod 600 {path}`")
+    return text.encode() if is_key(text) else _from_file(text, "secret-key", guarded=True)
 
 
 def public_of(secret: bytes) -> bytes:
@@ -83,28 +81,37 @@ def from_environment(given: str) -> str:
     """What was given, `~` being the home folder, or what the environment variable holds that `env:NAME` names.
 
     Raises:
-        OpenError: there is no such variable.
+        OpenError: there is no such variable, or it is empty.
     """
     if not given.startswith(_ENVIRONMENT):
         return str(Path(given).expanduser()) if given.startswith("~") else given
     name = given.removeprefix(_ENVIRONMENT)
     if not (text := os.environ.get(name, "").strip()):
-        raise OpenError(f"the environment variable {name!r} is not set{did_you_mean(name, os.environ)}")
+        reason = "empty" if name in os.environ else f"not set{did_you_mean(name, os.environ)}"
+        raise OpenError(f"the environment variable {name!r} is {reason}")
     return text
 
 
-def read_file(path: str) -> dict[str, str]:
+def read_file(path: str, *, guarded: bool = False, secret: bool = False) -> dict[str, str]:
     """The entries of a key file: `public-key`, and `secret-key` in a secret one.
 
+    Args:
+        path: its path.
+        guarded: it must be root's or our own, and nobody else's to write.
+        secret: nor to read.
+
     Raises:
-        OpenError: it cannot be read.
+        OpenError: it cannot be read, or is not as it must be.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        data, found = secure_files.read_file(path, "key file", limit=LARGEST)
+        text = data.decode()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         hint = "" if "/" in path or path.endswith((PUBLIC, SECRET)) else "; a key itself has 40 characters"
         raise OpenError(f"cannot read the key file {path!r}: {reason}{hint}") from error
+    if guarded:
+        secure_files.require_safe(path, found, "key file", secret=secret)
     return entries(text)
 
 
@@ -113,8 +120,8 @@ def entries(text: str) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in _ENTRY.finditer(text)}
 
 
-def _from_file(path: str, entry: str) -> bytes:
-    found = read_file(path)
+def _from_file(path: str, entry: str, *, guarded: bool = False) -> bytes:
+    found = read_file(path, guarded=guarded, secret=entry == "secret-key")
     if not is_key(found.get(entry, "")):
         other = " (it holds a public key only: name the file that ends in .key_secret)"
         hint = other if entry == "secret-key" and "public-key" in found else ""
@@ -128,8 +135,11 @@ def check_name(name: str) -> None:
     Raises:
         OpenError: it cannot.
     """
-    if not _NAME.fullmatch(name) or name.startswith("."):
-        raise OpenError(Fault("a name has letters, digits, and . _ - @ only", name))
+    if not _NAME.fullmatch(name):
+        text = "a name has letters, digits, and . _ - @ only, and begins with neither . nor -"
+        raise OpenError(Fault(text, name if name.isprintable() else repr(name)))
+    if len(name) > _LONGEST_NAME:
+        raise OpenError(Fault(f"a name has at most {_LONGEST_NAME} characters", name))
 
 
 def write_pair(folder: Path, name: str) -> tuple[Path, bytes]:
@@ -171,8 +181,13 @@ def write_new(path: Path, text: str, mode: int) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
+        except OSError:  # half a key is none, and would be in the way
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
     except FileExistsError as error:
         raise OpenError(
             f"{path} is there already: revoke or remove it first, or choose another name"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.monitor import Monitor
 from message_passing.zeromq.sockets import disown
 
@@ -36,6 +37,7 @@ class Peers:
         met: how many peers have been connected so far, or how often one.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
+        connections: those that are alive, handshaken or not.
     """
 
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
@@ -43,6 +45,7 @@ class Peers:
         self.monitor = Monitor(opened, _ALL)
         self.met = 0
         self.refused: set[str] = set()
+        self.connections = Connections()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = bool(opened.settings.connect)
@@ -65,6 +68,7 @@ class Peers:
 
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
+        self.connections.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
             self._shaking[event.value] = None

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.errors import Fault, OptionError
-from message_passing.zeromq.access import AllowedKeys, Passwords, Rules, networks
+from message_passing.zeromq.access import Rules, networks
+from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.endpoints import is_public
 from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
+from message_passing.zeromq.passwords import Passwords
 from message_passing.zeromq.zap import Doorkeeper
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.access import Network
     from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.sockets import Endpoints
 
 _DOMAIN = b"message-passing"  # not empty: else ZeroMQ asks nobody where neither CURVE nor PLAIN is used
 
@@ -92,14 +95,14 @@ class SocketSecurity:
         return bool(self.curve_allowed_keys or self.plain_passwords or self.allow or self.deny)
 
     def guard(
-        self, context: zmq.Context[Any], notices: Notices, ports: Callable[[], set[int]]
+        self, context: zmq.Context[Any], notices: Notices, endpoints: Callable[[], Endpoints]
     ) -> Doorkeeper | None:
         """Begin to answer who may connect, where that is asked."""
         if not self.asks:
             return None
         keys = AllowedKeys(self.curve_allowed_keys) if self.curve_allowed_keys else None
         passwords = Passwords(self.plain_passwords) if self.plain_passwords else None
-        return Doorkeeper(context, Rules(self.allow, self.deny, keys, passwords), notices.say, ports)
+        return Doorkeeper(context, Rules(self.allow, self.deny, keys, passwords), notices, endpoints)
 
     def allowing(self) -> str:
         """How the other side allows us, for who is refused."""
@@ -120,22 +123,28 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
 
     Args:
         label: whose options they are.
-        given: the attributes of `SocketSecurity`; `allow` and `deny` as lists of text.
+        given: those attributes of `SocketSecurity` that were given; `allow` and `deny` as lists of text.
 
     Raises:
-        OptionError: they contradict each other, or an address is none.
+        OptionError: one is empty, they contradict each other, or an address is none.
     """
-    if not any(given.values()):
+    if not given:
         return None
-    faults = _contradictions(given)
-    for name in ("allow", "deny"):
+    faults = [_emptiness(name, value) for name, value in given.items() if not value]
+    faults = faults or _contradictions(given)
+    for name in given.keys() & {"allow", "deny"}:
         try:
-            given[name] = networks(given.get(name) or [])
+            given[name] = networks(given[name])
         except ValueError as error:
             faults.append(f"option {name!r}: {error}: give addresses or networks like 10.0.0.7 or 10.0.0.0/8")
     if faults:
         raise OptionError(*(Fault(f"{label}: {text}") for text in faults))
     return SocketSecurity(**given)
+
+
+def _emptiness(name: str, value: object) -> str:
+    """What is wrong with an empty value: a variable that was not set, most likely, and it must not open a door."""
+    return f"option {name!r} is empty ({value!r}): give a value, or leave the option out"
 
 
 def _contradictions(given: dict[str, Any]) -> list[str]:

@@ -27,6 +27,10 @@ type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PUL
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
 
 
+Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
+"""Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
+
+
 class Guard(Protocol):
     """What decides who may connect, in a thread of its own."""
 
@@ -48,7 +52,7 @@ class Security(Protocol):
         """Set the socket's options."""
 
     def guard(
-        self, context: zmq.Context[Any], notices: Notices, ports: Callable[[], set[int]]
+        self, context: zmq.Context[Any], notices: Notices, endpoints: Callable[[], Endpoints]
     ) -> Guard | None:
         """Begin to answer who may connect, where that is asked."""
 
@@ -136,7 +140,7 @@ class OpenSocket:
         self.settings = settings
         self._notices = notices or Notices()
         self._doorkeeper: Guard | None = None
-        self._last_endpoint = ""
+        self._bound: tuple[str, ...] = ()
         self._shared = settings.in_process
         see_that_descriptors_are_left()
         self.context: zmq.Context[zmq.Socket[bytes]] = (
@@ -171,9 +175,9 @@ class OpenSocket:
         if self.settings.builder:
             return
         if self.settings.security:
-            self._doorkeeper = self.settings.security.guard(self.context, self._notices, self._ports)
+            self._doorkeeper = self.settings.security.guard(self.context, self._notices, self._endpoints)
         faults = []
-        sides = ((self.socket.bind, self.settings.bind), (self.socket.connect, self.settings.connect))
+        sides = ((self._bind, self.settings.bind), (self.socket.connect, self.settings.connect))
         for attach, endpoints in sides:
             for endpoint in endpoints:
                 try:
@@ -182,8 +186,14 @@ class OpenSocket:
                     faults.append(Fault(refusal(error), endpoint))
         if faults:
             raise OpenError(*faults)
-        if self.settings.bind:
-            self._last_endpoint = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
+
+    def _bind(self, endpoint: str) -> None:
+        self.socket.bind(endpoint)
+        last = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0")
+        self._bound += (last.decode("utf-8", "surrogateescape"),)
+
+    def _endpoints(self) -> Endpoints:
+        return self._bound, self.settings.connect
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
         # All of these must be set before bind or connect to have an effect.
@@ -219,11 +229,6 @@ class OpenSocket:
         socket.tcp_maxrt = limits.tcp_maxrt
         socket.reconnect_ivl = limits.reconnect_ivl
         socket.reconnect_ivl_max = limits.reconnect_ivl_max
-
-    def _ports(self) -> set[int]:
-        """The TCP ports that it is bound to."""
-        found = {endpoint.rpartition(":")[2] for endpoint in (*self.settings.bind, self._last_endpoint)}
-        return {int(port) for port in found if port.isdigit()}
 
     def connect_again(self, endpoint: str) -> None:
         """Connect to an endpoint that ZeroMQ has given up."""

@@ -2,35 +2,38 @@
 
 ZeroMQ asks within the socket's context, and the peer waits for the answer, so a thread gives it. pyzmq's own
 answers the same question; this one knows networks, says in the keys' names who it is, reads the folder of keys
-when it is asked, and logs nothing through `logging`, whose handler it may be guarding.
+when it is asked, lets who guesses passwords wait, disconnects who is allowed no longer, whatever the application does
+meanwhile, and logs nothing through `logging`, whose handler it may be guarding.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import socket
+import heapq
+import itertools
 import threading
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
 import zmq
 from zmq.utils import z85
 
+from message_passing.zeromq.passwords import Delays
+from message_passing.zeromq.revocation import disconnect_peers, ipc_peer
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.access import Rules
+    from message_passing.zeromq.access import Rules, Verdict
+    from message_passing.zeromq.notices import Notices
 
 _ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
 _NOBODY = "-"  # a peer that is let in without a name: it came over ipc
 _VERSION, _ADMITTED, _REFUSED = b"1.0", b"200", b"400"
 
-_GLANCE = 1000
-"""Milliseconds between two looks whether a key was revoked."""
+_GLANCE = 0.5
+"""Seconds between two looks whether a key or a password was revoked."""
 
 
 class Doorkeeper:
@@ -40,25 +43,28 @@ class Doorkeeper:
         self,
         context: zmq.Context[Any],
         rules: Rules,
-        tell: Callable[[str, str], None],
-        ports: Callable[[], set[int]],
+        notices: Notices,
+        endpoints: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
     ) -> None:
         """Begin: before the socket is bound, since nobody is let in until somebody answers.
 
         Args:
             context: the socket's.
             rules: who may connect.
-            tell: called, in the thread, with a kind and a sentence for each one that is refused.
-            ports: the TCP ports that the socket is bound to.
+            notices: where it is said who is refused.
+            endpoints: where the socket is bound, and where it connects to.
 
         Raises:
             zmq.ZMQError: the context has no room for its sockets.
         """
         self._rules = rules
-        self._tell = tell
-        self._ports = ports
+        self._notices = notices
+        self._endpoints = endpoints
+        self._delays = Delays()
+        self._later: list[tuple[float, int, list[bytes]]] = []  # answers, by when they are due
+        self._numbers = itertools.count()
         self._revoked: set[str] = set()  # addresses whose connections are to be ended
-        self._asked, self._ended, self._end = _sockets(context, zmq.REP, zmq.PAIR, zmq.PAIR)
+        self._asked, self._ended, self._end = _sockets(context, zmq.ROUTER, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
         self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
@@ -81,40 +87,78 @@ class Doorkeeper:
         poller = zmq.Poller()
         poller.register(self._asked, zmq.POLLIN)
         poller.register(self._ended, zmq.POLLIN)
+        glance = 0.0
         try:
-            while not any(one is self._ended for one, _ in poller.poll(_GLANCE)):
+            while True:
+                due = min(glance, self._later[0][0] if self._later else glance)
+                wait = max(0, int((due - time.monotonic()) * 1000) + 1)
+                if any(one is self._ended for one, _ in poller.poll(wait)):
+                    return
                 with contextlib.suppress(zmq.Again):
                     self._answer(self._asked.recv_multipart(zmq.NOBLOCK))
-                self._revoked |= self._rules.revoked()
-                with contextlib.suppress(OSError):  # no descriptor is free to look at the others: later, then
-                    if self._revoked:
-                        sever(self._ports(), self._revoked)
-                        self._revoked = set()
+                while self._later and self._later[0][0] <= time.monotonic():
+                    self._asked.send_multipart(heapq.heappop(self._later)[2])
+                if time.monotonic() >= glance:
+                    self._guarded(self._look)
+                    glance = time.monotonic() + _GLANCE
         finally:
             self._asked.close(0)
             self._ended.close(0)
 
-    def _answer(self, request: list[bytes]) -> None:
-        """RFC 27: version, id, domain, address, identity, mechanism, credentials -> version, id, status, ..."""
-        number = request[1] if len(request) > 1 else b""
-        try:
-            user = self._decide(request)
-        except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
-            user = ""
-            self._tell(type(error).__name__, f"refused a client: {type(error).__name__}: {error}")
-        status = [_ADMITTED, b"", user.encode(), b""] if user else [_REFUSED, b"refused", b"", b""]
-        self._asked.send_multipart([_VERSION, number, *status])
+    def _look(self) -> None:
+        """Disconnect who is allowed no longer, and say what is wrong with the files that decide it."""
+        for number, problem in enumerate(self._rules.problems()):
+            self._notices.say(f"a file of who is allowed {number}", problem)
+        self._revoked |= self._rules.revoked()
+        if self._revoked:
+            disconnect_peers(*self._endpoints(), self._revoked)
+            self._revoked = set()
+        self._notices.look()
 
-    def _decide(self, request: list[bytes]) -> str:
-        """Who it is; empty when it is not let in, which is told."""
-        address, mechanism, credentials = request[3].decode(), request[5].decode(), request[6:]
+    def _guarded(self, do: Callable[[], Any]) -> Any:
+        """What is done; None when it fails, which is said: the thread lives, since all others wait for it."""
+        try:
+            return do()
+        except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
+            kind = type(error).__name__
+            self._notices.say(f"doorkeeper {kind}", f"cannot see who may connect: {kind}: {error}")
+            return None
+
+    def _answer(self, request: list[bytes]) -> None:
+        """RFC 27: version, id, domain, address, identity, mechanism, credentials -> version, id, status, ...
+
+        Before these are the frames by which the answer finds its way: who asks, and an empty one.
+        """
+        way = request[: request.index(b"") + 1] if b"" in request else request
+        asked = request[len(way) :]
+        number = asked[1] if len(asked) > 1 else b""
+        user, delay = self._guarded(lambda: self._decide(asked)) or ("", 0.0)
+        status = [_ADMITTED, b"", user.encode(), b""] if user else [_REFUSED, b"refused", b"", b""]
+        answer = [*way, _VERSION, number, *status]
+        if delay:
+            heapq.heappush(self._later, (time.monotonic() + delay, next(self._numbers), answer))
+        else:
+            self._asked.send_multipart(answer)
+
+    def _decide(self, asked: list[bytes]) -> tuple[str, float]:
+        """Who it is, empty when it is not let in, which is said; and how many seconds the answer is to wait."""
+        address, mechanism, credentials = asked[3].decode(), asked[5].decode(), asked[6:]
         key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" else ""
-        verdict = self._rules.decide(address, mechanism, credentials, key)
-        if verdict.reason:
-            where = f" at {address}" if address else ""
-            self._tell(f"{address} {key}", f"refused a client{where}: {verdict.reason}")
-            return ""
-        return verdict.user or _NOBODY
+        if mechanism == "PLAIN" and self._delays.refuses(address):
+            verdict = self._rules.unseen()
+        else:
+            verdict = self._rules.decide(address, mechanism, credentials, key)
+        if not verdict.reason:
+            return verdict.user or _NOBODY, 0.0
+        self._say(address, verdict)
+        return "", self._delays.after_failure(address) if verdict.kind == "password" else 0.0
+
+    def _say(self, address: str, verdict: Verdict) -> None:
+        process = ipc_peer(address)
+        number = (process or "").rpartition(":")[2]  # where the system says which process it is
+        where = f" at {address}" if process is None else f" (process {number})" if number else ""
+        peer = f"{address} {verdict.who}".strip()
+        self._notices.say(f"refused {verdict.kind}", f"refused a client{where}: {verdict.reason}", peer)
 
 
 def _sockets(context: zmq.Context[Any], *types: int) -> list[zmq.Socket[bytes]]:
@@ -129,36 +173,3 @@ def _sockets(context: zmq.Context[Any], *types: int) -> list[zmq.Socket[bytes]]:
             one.close()
         raise
     return made
-
-
-def sever(ports: set[int], addresses: set[str]) -> None:
-    """End the TCP connections of this process on these ports from these addresses.
-
-    ZeroMQ has no way to end one connection: allowed or not is asked once, when it begins. Its descriptor is
-    among the process's. Whoever is still allowed connects again at once.
-
-    Raises:
-        OSError: no descriptor is free, which looking takes.
-    """
-    for name in [entry.name for entry in Path("/dev/fd").iterdir()]:
-        try:
-            one = _duplicate(int(name))
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                raise
-            continue  # it was closed meanwhile, or is no socket
-        with contextlib.suppress(OSError), one:  # that it has ended by itself
-            if one.family not in (socket.AF_INET, socket.AF_INET6) or one.getsockname()[1] not in ports:
-                continue
-            if one.getpeername()[0].removeprefix("::ffff:") in addresses:
-                one.shutdown(socket.SHUT_RDWR)
-
-
-def _duplicate(descriptor: int) -> socket.socket:
-    """A socket of our own, so that a descriptor that ZeroMQ closes meanwhile is not another's when we close it."""
-    copy = os.dup(descriptor)
-    try:
-        return socket.socket(fileno=copy)
-    except OSError:  # no socket
-        os.close(copy)
-        raise

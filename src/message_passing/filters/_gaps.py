@@ -1,0 +1,47 @@
+"""Numbers that are missing, in little memory."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+
+
+class Gaps:
+    """Numbers that are missing, as stretches in order."""
+
+    __slots__ = ("_firsts", "_lasts")
+
+    def __init__(self) -> None:
+        self._firsts, self._lasts = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._firsts)
+
+    def append(self, first: int, last: int) -> None:
+        """These are missing too, and higher than all others."""
+        self._firsts.append(first)
+        self._lasts.append(last)
+
+    def remove(self, number: int) -> bool:
+        """This one is not missing any more; whether it was."""
+        firsts, lasts = self._firsts, self._lasts
+        index = bisect_left(lasts, number)
+        if index == len(lasts) or number < (first := firsts[index]):
+            return False
+        last = lasts[index]
+        if first == last:
+            del firsts[index], lasts[index]
+        elif number == first:
+            firsts[index] = number + 1
+        else:
+            lasts[index] = number - 1
+            if number < last:
+                firsts.insert(index + 1, number + 1)
+                lasts.insert(index + 1, last)
+        return True
+
+    def forget(self, count: int) -> list[tuple[int, int]]:
+        """Forget so many of the lowest; their first and last numbers."""
+        forgotten = [*zip(self._firsts[:count], self._lasts[:count], strict=True)]
+        del self._firsts[:count], self._lasts[:count]
+        return forgotten

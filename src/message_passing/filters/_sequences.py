@@ -1,0 +1,290 @@
+"""What of a sender's messages has arrived, by their numbers: the books of a run, and of all runs of a name.
+
+What is known of a run of a sender follows from the set of its numbers that arrived, whatever their order:
+
+    received = how many                 duplicated = arrivals - received
+    before   = those missing below the first that arrived
+    lost     = those missing between that one and the highest
+
+The exceptions are where the set is not known: gaps beyond those that are remembered, and a sender that does not say
+which run a message is of. What then is not certain is counted as such: `perhaps_lost`, `ambiguous`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from message_passing.filters._gaps import Gaps
+from message_passing.identity import begun, names_one_run
+
+GAPS = 1000
+"""Gaps that are remembered for one run; of older ones it is forgotten where they are, not how large."""
+
+RUNS = 100
+"""Runs of one sender's name that are remembered: processes that share it, or that had it one after the other."""
+
+HIGHEST = 2**53 - 1
+"""The largest sequence number: JSON's numbers are exact up to it (RFC 8259, section 6)."""
+
+COUNTERS = ("received", "lost", "perhaps_lost", "duplicated", "late", "restarted", "before", "ambiguous")
+"""The numbers that can be added up."""
+
+_NEAR = 1000
+"""A missing 1 that comes when the highest is less than this is late; otherwise the sequence begins anew."""
+
+_NEVER: Any = object()
+"""Is equal to no number."""
+
+
+class Sender:
+    """The books of one run of one sender.
+
+    Attributes:
+        expected: the number that comes next if nothing is missing: whoever sees it come adds one, and that is all.
+        expected_of_run: the same where a message's run has to be compared as well. One of the two is always equal
+            to nothing.
+        run: the messages' run id; None when they have none.
+        runs: all that is known of the name, when it has had more than one run.
+        perhaps_lost: lost, or they arrived after all: so late that it was forgotten whether they were missing.
+        duplicated: messages that had come before.
+        late: messages that came after a higher number. They are no longer lost.
+        restarted: how often the sequence seemed to begin anew, without a run id that says so.
+        ambiguous: messages without a run id whose number had come before: a duplicate, or another run's. As long
+            as there is none, `lost` is exact for a name that one process has; once there is, it is an estimate.
+        seen: when the last message came, in seconds since 1970.
+    """
+
+    __slots__ = (
+        "_exact",
+        "_first",
+        "_forgotten",
+        "_gaps",
+        "_horizon",
+        "_lead",
+        "_listened",
+        "_lost",
+        "_others",
+        "ambiguous",
+        "duplicated",
+        "expected",
+        "expected_of_run",
+        "late",
+        "met",
+        "perhaps_lost",
+        "restarted",
+        "run",
+        "runs",
+        "seen",
+    )
+
+    def __init__(self, name: str, run: str | None, now: float, *, listened: bool = False) -> None:
+        """Nothing has come yet.
+
+        Args:
+            name: the sender's.
+            run: the id of the run.
+            now: seconds since 1970.
+            listened: whether we had heard of the name before this run began: all that it sent should have come.
+        """
+        self.run = run
+        self.runs: Runs | None = None
+        self.expected: Any
+        self.expected_of_run: Any
+        self.expected, self.expected_of_run = (1, _NEVER) if run is None else (_NEVER, 1)
+        self.seen = self.met = now
+        self.duplicated = self.late = self.restarted = self.perhaps_lost = self.ambiguous = 0
+        self._exact = run is not None or names_one_run(name)
+        self._listened = listened
+        self._others = 0  # what `received` has besides the numbers up to `expected`
+        self._first = self._lead = self._lost = 0
+        self._gaps: Gaps | None = None
+        self._horizon = 0  # of gaps up to here it is forgotten where they are
+        self._forgotten = [0, 0]  # numbers in those: below the first that came, and above it
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number so far."""
+        found: int = (self.expected_of_run if self.expected is _NEVER else self.expected) - 1
+        return found
+
+    @property
+    def received(self) -> int:
+        """Messages that came, duplicates not counted."""
+        return self.highest + self._others
+
+    @property
+    def lost(self) -> int:
+        """Numbers that are missing."""
+        return self._lost + self._lead if self._listened else self._lost
+
+    @property
+    def before(self) -> int:
+        """Numbers below the first one that came: sent before we listened, or lost."""
+        return 0 if self._listened else self._lead
+
+    @property
+    def gaps(self) -> int:
+        """How many are remembered."""
+        return len(self._gaps) if self._gaps else 0
+
+    def compare_run(self) -> None:
+        """From now on, whoever sees a number must look at the run as well."""
+        if self.expected is not _NEVER:
+            self.expected, self.expected_of_run = _NEVER, self.expected
+            self._exact = False  # whatever the name: a process has one way of stamping
+
+    def take(self, number: int) -> None:
+        """A message of this run with this number came, and it is not simply the next one."""
+        if number > self.highest:
+            self._skip_to(number)
+        elif self._exact or number > 1 or self.highest < _NEAR:
+            self._take_low(number)
+        else:
+            self._begin_anew()
+
+    def _take_low(self, number: int) -> None:
+        if self._gaps and self._gaps.remove(number):
+            self.late += 1
+            self._others += 1
+            if number < self._first:
+                self._lead -= 1
+            else:
+                self._lost -= 1
+        elif number <= self._horizon and self._forgotten[number >= self._first]:
+            self._take_forgotten(number >= self._first)
+        elif self._exact:
+            self.duplicated += 1
+        elif number == 1:
+            self._begin_anew()
+        else:
+            self.duplicated += 1
+            self.ambiguous += 1
+
+    def _take_forgotten(self, since_first: bool) -> None:
+        self.perhaps_lost += 1
+        self._forgotten[since_first] -= 1
+        if since_first:
+            self._lost -= 1
+        else:
+            self._lead -= 1
+        if not self._exact:
+            self.ambiguous += 1
+
+    def _begin_anew(self) -> None:
+        """So it seems: there is no run id to tell it from a duplicate of the first."""
+        self.restarted += 1
+        self.ambiguous += 1
+        self._others += self.highest  # what came before stays received, though counting begins anew
+        self._lost, self._lead, self._listened = self.lost, self.before, False
+        self._first, self._horizon, self._forgotten, self._gaps = 1, 0, [0, 0], None
+        if self.expected is _NEVER:
+            self.expected_of_run = 2
+        else:
+            self.expected = 2
+
+    def _skip_to(self, number: int) -> None:
+        highest = self.highest
+        missing = number - 1 - highest
+        if self._first:
+            self._lost += missing
+        else:
+            self._first, self._lead = number, missing
+        self._others -= missing
+        if self.expected is _NEVER:
+            self.expected_of_run = number + 1
+        else:
+            self.expected = number + 1
+        if missing:
+            self._gaps = self._gaps or Gaps()
+            self._gaps.append(highest + 1, number - 1)
+            if len(self._gaps) > GAPS:
+                self.forget_gaps(1)
+
+    def forget_gaps(self, count: int) -> None:
+        """Forget where so many of the oldest gaps are."""
+        for first, last in self._gaps.forget(count) if self._gaps else ():
+            self._horizon = last
+            self._forgotten[last >= self._first] += last + 1 - first
+
+
+class Runs:
+    """All runs of one name.
+
+    Attributes:
+        known: the books of each, by its id; None for messages that have none.
+        forgotten: the sums over those that are no longer known.
+        since: when the first message with this name came.
+    """
+
+    __slots__ = ("_latest", "_name", "forgotten", "known", "since")
+
+    def __init__(self, name: str, first: Sender) -> None:
+        first.compare_run()
+        first.runs = self
+        self._name = name
+        self._latest = ""  # of those that are forgotten
+        self.known = {first.run: first}
+        self.forgotten: Counter[str] = Counter()
+        self.since = first.met
+
+    def find(self, run: str | None, now: float) -> Sender | None:
+        """The books of a run; None when it may be one that is forgotten."""
+        found = self.known.get(run)
+        if found is None:
+            if run is not None and run <= self._latest:
+                self.forgotten["received"] += 1
+                self.forgotten["ambiguous"] += 1
+                return None
+            listened = run is not None and begun(run) > self.since
+            found = self.known[run] = Sender(self._name, run, now, listened=listened)
+            found.runs = self
+            found.compare_run()
+            self.forgotten["restarted"] += 1
+        return found
+
+    def forget_one(self) -> Sender:
+        """Forget the run that was silent longest, which is returned."""
+        oldest = min(self.known.values(), key=lambda one: one.seen)
+        self.forgotten.update(sums(oldest))
+        self._latest = max(self._latest, oldest.run or "")
+        del self.known[oldest.run]
+        oldest.runs = None  # without a cycle its memory is free at once
+        return oldest
+
+
+def sums(sender: Sender) -> dict[str, int]:
+    """A run's counters."""
+    return {counter: getattr(sender, counter) for counter in COUNTERS}
+
+
+def every_run(sender: Sender) -> list[Sender]:
+    """The books of all remembered runs of a sender's name."""
+    return [sender] if sender.runs is None else [*sender.runs.known.values()]
+
+
+def release(sender: Sender) -> None:
+    """Free the memory of all runs of a name at once: they and what holds them together refer to each other."""
+    if sender.runs is not None:
+        sender.runs.known.clear()
+        sender.runs = None
+
+
+def sums_of_name(sender: Sender) -> dict[str, int]:
+    """The counters of all runs that a sender's name has had."""
+    if sender.runs is None:
+        return sums(sender)
+    found = Counter(sender.runs.forgotten)
+    for one in every_run(sender):
+        found.update(sums(one))
+    return {counter: found[counter] for counter in COUNTERS}
+
+
+def lost_of_name(sender: Sender) -> int:
+    """Of these, how many are lost."""
+    return sender.lost if sender.runs is None else sums_of_name(sender)["lost"]
+
+
+def described(sender: Sender) -> dict[str, Any]:
+    """The books of a name as plain numbers."""
+    return {**sums_of_name(sender), "highest": sender.highest, "seen": sender.seen}

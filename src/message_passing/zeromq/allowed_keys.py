@@ -1,0 +1,197 @@
+"""The folder of allowed keys: read while the server runs, and trusted no further than its rights go."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from message_passing.errors import OpenError
+from message_passing.secure_files import SHORTAGE, is_settled, kind_of, read_file, require_safe, signature
+from message_passing.zeromq.keys import LARGEST, PUBLIC, entries, is_key
+
+ANYBODY = "*"
+"""Instead of a folder of allowed keys: every client with a key of its own may connect."""
+
+MOST_KEYS = 10_000
+"""Of how many files in a folder the keys are allowed; what comes beyond is reported."""
+
+_ENTRIES = 10
+"""How many entries are looked at for each file that may be there: others in the folder have no bound."""
+
+FRESH = 0.25
+"""Seconds for which a folder is not read again: a storm of clients asks for each."""
+
+_SHOWN = 5
+"""How many of the problems of a folder are reported at once, beside their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is known of one file.
+
+    Attributes:
+        key: the public key in it; empty when there is none that is allowed.
+        state: its signature when it was read.
+        settled: whether a change since would show in that.
+        problem: why its key is not allowed.
+    """
+
+    key: str = ""
+    state: tuple[int, ...] = ()
+    settled: bool = False
+    problem: str = ""
+
+
+class AllowedKeys:
+    """The public keys in a folder, by their files' names.
+
+    A file must be a regular one of at most 4 KiB, of root's or our own, that nobody else may write, and no symbolic
+    link; so must the folder. A file that is anything else allows nobody, and is among the `problems`; a folder that
+    is gone, cannot be read, or may be written by others, allows nobody at all. Hidden files are passed by.
+    """
+
+    def __init__(self, folder: str, *, most: int = MOST_KEYS) -> None:
+        """Name the folder.
+
+        Args:
+            folder: its path, or `*` for any key at all.
+            most: how many files it may have.
+        """
+        self.folder = os.path.expanduser(folder)  # noqa: PTH111 - `*` is no path
+        self.problems: list[str] = []
+        """What is wrong with the folder or files in it, as they were last read: sentences, the first few."""
+        self._most = most
+        self._names: dict[str, str] = {}
+        self._files: dict[str, _File] = {}
+        self._looked = -FRESH
+
+    def check(self) -> None:
+        """See that it can be read, and that nobody else may put keys into it.
+
+        Raises:
+            OpenError: it cannot, or somebody may.
+        """
+        if self.folder == ANYBODY:
+            return
+        try:
+            self._check_folder()
+            with os.scandir(self.folder):
+                pass
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            reason = "there is no such folder" if missing else f"it cannot be read ({error.strerror})"
+            raise OpenError(
+                f"the folder of allowed keys {self.folder!r}: {reason}; `message-passing keys allow` makes it"
+            ) from error
+
+    def _check_folder(self) -> None:
+        found = Path(self.folder).stat()
+        if not stat.S_ISDIR(found.st_mode):
+            kind = kind_of(found.st_mode) if not stat.S_ISREG(found.st_mode) else "a file"
+            raise OpenError(
+                f"the folder of allowed keys {self.folder!r} is {kind}: name the folder that it is in"
+            )
+        require_safe(self.folder, found, "folder of allowed keys")
+
+    def name_of(self, key: str) -> str:
+        """The name of the file with this key; empty when it is not allowed."""
+        return key if self.folder == ANYBODY else self.all().get(key, "")
+
+    def allows(self, key: str) -> bool:
+        """Whether a key is allowed now."""
+        return bool(self.name_of(key))
+
+    def by_name(self) -> dict[str, str]:
+        """The keys by the names of their files, of which several may have the same."""
+        self.all()
+        return {name.removesuffix(PUBLIC): file.key for name, file in sorted(self._files.items()) if file.key}
+
+    def all(self) -> dict[str, str]:
+        """The names by their keys, as the folder is now."""
+        now = time.monotonic()
+        if now - self._looked < FRESH:
+            return self._names
+        self._looked = now
+        problems: list[str] = []
+        try:
+            self._files = self._read_all(problems)
+        except OSError as error:
+            if error.errno in SHORTAGE:  # that revokes nobody
+                return self._names
+            self._files = {}
+            problems.append(f"the folder of allowed keys {self.folder!r} cannot be read: {error.strerror}")
+        except OpenError as error:
+            self._files = {}
+            problems.append(str(error))
+        self._names = {
+            file.key: name.removesuffix(PUBLIC) for name, file in sorted(self._files.items()) if file.key
+        }
+        self.problems = _summary(problems)
+        return self._names
+
+    def _read_all(self, problems: list[str]) -> dict[str, _File]:
+        self._check_folder()
+        found = {}
+        for name in self._listed(problems):
+            if file := self._read(name):
+                found[name] = file
+                if file.problem:
+                    problems.append(file.problem)
+        return found
+
+    def _listed(self, problems: list[str]) -> list[str]:
+        """The names of files to read: of those that are known first, which takes no descriptor."""
+        names = dict.fromkeys(self._files)
+        try:
+            with os.scandir(self.folder) as listing:
+                for number, entry in enumerate(listing):
+                    if number >= self._most * _ENTRIES or len(names) > self._most:
+                        break
+                    if not entry.name.endswith(PUBLIC) or entry.name.startswith("."):
+                        continue
+                    if entry.name.isprintable():
+                        names[entry.name] = None
+                    else:  # bytes that are no UTF-8 among them
+                        problems.append(
+                            f"the name of the file {entry.name!r} in {self.folder!r} has characters that cannot be "
+                            "shown: its key is not allowed; give it another name"
+                        )
+        except OSError as error:
+            if error.errno not in SHORTAGE:
+                raise
+        if len(names) > self._most:
+            problems.append(
+                f"there are more than {self._most:,} keys in {self.folder!r}: those beyond are not allowed"
+            )
+        return list(names)[: self._most]
+
+    def _read(self, name: str) -> _File | None:
+        """A file as it is now; None when it is gone. What is known of it, when we cannot read it just now."""
+        path = os.path.join(self.folder, name)  # noqa: PTH118 - for thousands of files, twice a second
+        known = self._files.get(name)
+        try:
+            found = os.lstat(path)
+            if known and known.settled and known.state == signature(found):
+                return known
+            data, found = read_file(path, "file of an allowed key", limit=LARGEST, follow=False)
+            require_safe(path, found, "file of an allowed key")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                return known
+            return _File(problem=f"the file of an allowed key {path!r} cannot be read: {error.strerror}")
+        except OpenError as error:
+            return _File(problem=f"{error}; its key is not allowed until then")
+        key = entries(data.decode("ascii", "replace")).get("public-key", "")
+        if not is_key(key):
+            return _File(problem=f"there is no public-key in the file {path!r}: it allows nobody")
+        return _File(key, signature(found), is_settled(found, time.time()))
+
+
+def _summary(problems: list[str]) -> list[str]:
+    more = len(problems) - _SHOWN
+    return [*problems[:_SHOWN], f"and {more:,} more problems of this kind"] if more > 0 else problems

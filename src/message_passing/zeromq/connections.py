@@ -1,0 +1,244 @@
+"""The live connections of one socket: who is at the other end, how much came and went, and how to end one.
+
+ZeroMQ neither ends a single connection nor says how much one has brought. Its monitor names the file descriptor
+of each (zmq_socket_monitor(3)), and the system answers for that: TCP_INFO, tcp(7). The descriptor is libzmq's: it
+may be closed, and its number be another file's, at any moment. DISCONNECTED is queued before the descriptor is
+closed, so whoever has read all events knows of every connection that had ended by then; and what a descriptor is
+now is checked by its inode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+import struct
+import termios
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+import zmq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from message_passing.zeromq.monitor import Event
+
+_BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
+_DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
+
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux only
+_BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes_received
+_COUNT = struct.Struct("=i")
+_PEER = struct.Struct("=iII")  # struct ucred of unix(7)
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection.
+
+    Attributes:
+        descriptor: libzmq's file descriptor. Not to be used without asking `Connections`.
+        inode: the system's number for the connection, which no other has while it lives.
+        accepted: whether the peer connected to us.
+        address: the peer's IP address in its shortest form, an IPv4 address as such; empty for ipc.
+        port: the local TCP port; 0 for ipc.
+        peer_port: the peer's TCP port; 0 for ipc.
+        path: where the listening one of the two is; empty for TCP. An abstract name begins with `@`.
+        credentials: user, group and process id of an ipc peer, `0:0:4711` (SO_PEERCRED, unix(7)); empty for TCP.
+    """
+
+    descriptor: int
+    inode: int
+    accepted: bool
+    address: str
+    port: int
+    peer_port: int
+    path: str = ""
+    credentials: str = ""
+
+
+class Traffic(NamedTuple):
+    """What has passed through a connection so far, in bytes on the wire.
+
+    Attributes:
+        read: what libzmq has taken of what arrived.
+        unread: what has arrived, and waits in the system.
+        acknowledged: what the peer's system has confirmed of what was sent.
+        unacknowledged: what libzmq has given to the system, and the peer's system has not confirmed.
+    """
+
+    read: int
+    unread: int
+    acknowledged: int
+    unacknowledged: int
+
+
+class Connections:
+    """Those that are alive. For one thread, or under a lock."""
+
+    def __init__(self) -> None:
+        """There are none yet."""
+        self._alive: dict[int, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._alive.values()))
+
+    def __contains__(self, connection: Connection) -> bool:
+        return self._alive.get(connection.descriptor) is connection
+
+    def at(self, descriptor: int) -> Connection | None:
+        """The one with this descriptor: `zmq.Frame.get("__fd")` tells a message's (ZMQ_SRCFD in zmq_msg_get(3))."""
+        return self._alive.get(descriptor)
+
+    def note(self, event: Event) -> None:
+        """Take note of an event; others than the beginning and the end of a connection change nothing."""
+        if event.number in _BEGUN:
+            self._alive.pop(event.value, None)
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                self._alive[event.value] = described(event.value, accepted=event.number == _BEGUN[0])
+        elif event.number == _DISCONNECTED:
+            self._alive.pop(event.value, None)
+
+    def traffic(self, connection: Connection) -> Traffic | None:
+        """What has passed through it; None if it has ended, or the system does not say: ipc, and not on Linux."""
+        if _TCP_INFO is None or not connection.port:
+            return None
+        try:
+            with _lent(connection) as one:
+                info = one.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES.size)
+                unread, unacknowledged = _waiting(one, termios.FIONREAD), _waiting(one, termios.TIOCOUTQ)
+        except OSError:
+            self._forget(connection)
+            return None
+        acknowledged, received = _BYTES.unpack(info)
+        return Traffic(max(0, received - unread), unread, acknowledged, unacknowledged)
+
+    def disconnect(self, connections: Iterable[Connection]) -> int:
+        """End these connections at once: libzmq sees them end as if the peer had gone.
+
+        Returns:
+            How many there were.
+        """
+        ended = 0
+        for connection in [one for one in connections if one in self]:
+            ended += end(connection)
+            self._forget(connection)
+        return ended
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self:
+            del self._alive[connection.descriptor]
+
+
+def plain_address(text: str) -> str:
+    """An IP address in its shortest form: without brackets and zone, an IPv4 address within IPv6 as IPv4.
+
+    What is no address is given back as it is.
+    """
+    try:
+        found = ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return text
+    return str((found.version == 6 and found.ipv4_mapped) or found)
+
+
+def described(descriptor: int, *, accepted: bool) -> Connection:
+    """What the system says of a connection.
+
+    Raises:
+        OSError: it is none, or has ended.
+    """
+    found = os.fstat(descriptor)
+    if not stat.S_ISSOCK(found.st_mode):
+        raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+    inode = found.st_ino
+    with _borrowed(descriptor) as one:
+        if one.type != socket.SOCK_STREAM:
+            raise OSError(errno.EPROTOTYPE, os.strerror(errno.EPROTOTYPE))
+        peer = one.getpeername()  # fails for one that listens
+        if one.family not in _INTERNET:
+            path = _path(one.getsockname()) or _path(peer) if one.family == socket.AF_UNIX else ""
+            return Connection(descriptor, inode, accepted, "", 0, 0, path, _credentials(one))
+        return Connection(descriptor, inode, accepted, plain_address(peer[0]), one.getsockname()[1], peer[1])
+
+
+def _path(name: str | bytes) -> str:
+    """The name of a unix socket; empty when it has none."""
+    return os.fsdecode(name.replace(b"\0", b"@", 1) if isinstance(name, bytes) else name)
+
+
+def _credentials(one: socket.socket) -> str:
+    """As libzmq writes them in what it asks by ZAP; empty where the system has none."""
+    option: int | None = getattr(socket, "SO_PEERCRED", None)
+    if option is None or one.family != socket.AF_UNIX:
+        return ""
+    process, user, group = _PEER.unpack(one.getsockopt(socket.SOL_SOCKET, option, _PEER.size))
+    return f"{user}:{group}:{process}"
+
+
+def end(connection: Connection) -> bool:
+    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself."""
+    try:
+        with _lent(connection) as one:
+            one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _lent(connection: Connection) -> Iterator[socket.socket]:
+    """The connection, to ask or to end.
+
+    Raises:
+        OSError: it has ended.
+    """
+    with _borrowed(connection.descriptor) as one:
+        if os.fstat(one.fileno()).st_ino != connection.inode:
+            raise OSError(errno.EBADF, "the connection has ended")
+        yield one
+
+
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """A socket object on a copy of the descriptor, so that what libzmq closes meanwhile is not another's file.
+
+    Where no descriptor is free for a copy (many connections are one way to bring that about, so the bounds must
+    hold then too), on the descriptor itself, which is not closed.
+    """
+    try:
+        descriptor, ours = os.dup(descriptor), True
+    except OSError as error:
+        if error.errno not in OUT_OF_DESCRIPTORS:
+            raise
+        ours = False
+    try:
+        one = socket.socket(fileno=descriptor)
+    except OSError:
+        if ours:
+            os.close(descriptor)
+        raise
+    try:
+        yield one
+    finally:
+        if ours:
+            one.close()
+        else:
+            one.detach()
+
+
+def _waiting(one: socket.socket, request: int) -> int:
+    """Bytes in one of the system's queues of a socket: FIONREAD (SIOCINQ), TIOCOUTQ (SIOCOUTQ)."""
+    (count,) = _COUNT.unpack(fcntl.ioctl(one, request, bytes(_COUNT.size)))
+    return int(count)

@@ -1,0 +1,197 @@
+"""The names and passwords of PLAIN, and what it costs to guess them."""
+
+from __future__ import annotations
+
+import heapq
+import hmac
+import secrets
+import time
+from collections import Counter, OrderedDict
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.errors import Fault, OpenError
+from message_passing.secure_files import SHORTAGE, is_settled, read_file, require_safe, signature
+from message_passing.zeromq.connections import plain_address
+from message_passing.zeromq.revocation import ipc_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_FILE = 1 << 20
+"""Bytes that a file of passwords may have."""
+
+_FRESH = 0.25
+"""Seconds for which a file is not looked at again."""
+
+
+class Passwords:
+    """Names and passwords, one `name:password` a line; a name may have several."""
+
+    def __init__(self, path: str) -> None:
+        """Name the file."""
+        self.path = str(Path(path).expanduser())
+        self.problems: list[str] = []
+        """Why nobody, or not everybody in it, is admitted: sentences."""
+        self._secret = secrets.token_bytes(32)
+        self._known: dict[bytes, list[bytes]] = {}
+        self._state: tuple[int, ...] = ()
+        self._settled = False
+        self._looked = -_FRESH
+
+    def check(self) -> None:
+        """See that it can be read, by its owner alone, and that each line has a name and a password.
+
+        Raises:
+            OpenError: it cannot, by others too, or a line has not.
+        """
+        try:
+            data = self._read()
+        except OSError as error:
+            raise OpenError(Fault(f"cannot be read: {error.strerror}", self.path)) from error
+        if wrong := _wrong_lines(data):
+            raise OpenError(Fault(wrong, self.path))
+
+    def match(self, name: bytes, password: bytes) -> str:
+        """By what to know this pair again, if it is in the file now; else empty.
+
+        How long that takes tells nothing of what is in the file: what is compared are digests with a secret key.
+        """
+        known = self._digests()
+        given = self._digest(password)
+        found = False
+        for one in known.get(self._digest(name), [bytes(len(given))]):
+            found |= hmac.compare_digest(one, given)
+        return (self._digest(name) + given).hex() if found else ""
+
+    def allows(self, credential: str) -> bool:
+        """Whether what `match` has given is still in the file."""
+        both = bytes.fromhex(credential)
+        half = len(both) // 2
+        return both[half:] in self._digests().get(both[:half], ())
+
+    def _digest(self, data: bytes) -> bytes:
+        return hmac.digest(self._secret, data, "sha256")
+
+    def _digests(self) -> dict[bytes, list[bytes]]:
+        """The passwords by their names, as the file is now. One that is not as it must be admits nobody."""
+        now = time.monotonic()
+        if now - self._looked < _FRESH:
+            return self._known
+        self._looked = now
+        try:
+            if self._settled and signature(Path(self.path).stat()) == self._state:
+                return self._known
+            data = self._read()
+        except OSError as error:
+            if error.errno not in SHORTAGE:
+                self._forget(f"the file of passwords {self.path!r} cannot be read: {error.strerror}")
+        except OpenError as error:
+            self._forget(f"{error}; nobody is admitted until then")
+        else:
+            self._known = {}
+            for name, password in _pairs(data):
+                self._known.setdefault(self._digest(name), []).append(self._digest(password))
+            wrong = _wrong_lines(data)
+            self.problems = [f"{self.path}: {wrong}"] if wrong else []
+        return self._known
+
+    def _forget(self, problem: str) -> None:
+        self._known, self._settled, self.problems = {}, False, [problem]
+
+    def _read(self) -> bytes:
+        data, found = read_file(self.path, "file of passwords", limit=LARGEST_FILE)
+        require_safe(self.path, found, "file of passwords", secret=True)
+        self._state, self._settled = signature(found), is_settled(found, time.time())
+        return data
+
+
+def _pairs(data: bytes) -> list[tuple[bytes, bytes]]:
+    lines = [line.strip() for line in data.splitlines()]
+    pairs = [line.partition(b":") for line in lines if not line.startswith(b"#")]
+    return [(name, password) for name, _, password in pairs if name and password]
+
+
+def _wrong_lines(data: bytes) -> str:
+    """Which lines have no name or no password, as a sentence; what is in them is not shown."""
+    lines = [line.strip() for line in data.splitlines()]
+    wrong = [
+        str(number)
+        for number, line in enumerate(lines, 1)
+        if line and not line.startswith(b"#") and not all(line.partition(b":")[::2])
+    ]
+    if not wrong:
+        return ""
+    which = ", ".join(wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+    return f"each line needs a name, a colon and a password: line {which} has not, and admits nobody"
+
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0
+"""Seconds until a wrong password is answered: at first, and what that grows to, doubling at each one. The longest is
+less than a handshake may take (`handshake_ivl`), so that an honest client is told."""
+
+_FORGOTTEN = 600.0
+"""Seconds after the last wrong password of an address until it is taken for a new one."""
+
+_ADDRESSES = 1000
+_WAITING, _ALL_WAITING = 4, 1000
+"""How many answers may wait for one address, and in all."""
+
+
+class Delays:
+    """What becomes of addresses from which wrong passwords came: their answers wait, longer each time.
+
+    Who is right is answered at once. An address with as many answers waiting as may is refused unseen, so that
+    guessing side by side gains nothing. In IPv6 a network of 64 bits counts as one address: one household has that.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nobody was wrong yet.
+
+        Args:
+            clock: seconds, monotonic.
+        """
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._due: list[tuple[float, str]] = []  # when answers that wait are to be given, and to whom: a heap
+        self._waiting: Counter[str] = Counter()
+
+    def refuses(self, address: str) -> bool:
+        """Whether an address is refused without a look at its password."""
+        self._settle()
+        return self._waiting[_origin(address)] >= _WAITING
+
+    def after_failure(self, address: str) -> float:
+        """How long the answer to a wrong password is to wait, in seconds."""
+        self._settle()
+        origin, now = _origin(address), self._clock()
+        count, last = self._failures.pop(origin, (0, now))
+        count = 1 if now - last > _FORGOTTEN else count + 1
+        self._failures[origin] = (count, now)
+        while len(self._failures) > _ADDRESSES:
+            self._failures.popitem(last=False)
+        if len(self._due) >= _ALL_WAITING:  # guesses from so many addresses have no bound
+            return 0.0
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(count - 1, 30))
+        heapq.heappush(self._due, (now + delay, origin))
+        self._waiting[origin] += 1
+        return delay
+
+    def _settle(self) -> None:
+        """Forget the answers that were due by now."""
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            _, origin = heapq.heappop(self._due)
+            self._waiting[origin] -= 1
+            if not self._waiting[origin]:
+                del self._waiting[origin]
+
+
+def _origin(address: str) -> str:
+    """An address as guesses are counted: over ipc by user, who may start any number of processes."""
+    try:
+        found = ip_address(plain_address(address))
+    except ValueError:
+        return f"user {(ipc_peer(address) or '').partition(':')[0]}"
+    return str(ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)

@@ -1,0 +1,94 @@
+"""Disconnecting peers that are allowed no longer, wherever they are connected.
+
+ZeroMQ has no way to end one connection: allowed or not is asked once, when it begins. And what is asked names an
+address, and neither a port nor a descriptor. So the connections with that address are ended; whoever is still allowed
+connects again at once.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.zeromq.connections import OUT_OF_DESCRIPTORS, described, end, plain_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ANY_ADDRESS = "*"
+"""Among addresses: all of them."""
+
+
+def disconnect_peers(bound: Iterable[str], connected: Iterable[str], addresses: set[str]) -> int:
+    """End this process's connections at these endpoints with peers at these addresses, from any thread.
+
+    They are looked for among the process's descriptors: a socket's registry is as new as the last look at its
+    monitor, by a thread that may be busy or idle for longer than somebody who was revoked may stay. Another socket's
+    connection to the same peer's port is ended too, and begins again.
+
+    Args:
+        bound: endpoints where the socket is bound, as ZeroMQ writes them (ZMQ_LAST_ENDPOINT).
+        connected: endpoints that it connects to.
+        addresses: as ZAP has them: IP addresses, for ipc what `ipc_peer` takes; `*` for all peers.
+
+    Returns:
+        How many there were.
+    """
+    here, there = _ports(bound), _ports(connected)
+    paths = {form for endpoint in (*bound, *connected) for form in _forms(endpoint)}
+    wanted = {plain_address(address) for address in addresses}
+    processes = {ipc_peer(address) for address in addresses} - {None}
+    ended = 0
+    for descriptor in _descriptors():
+        try:
+            one = described(descriptor, accepted=False)
+        except OSError:  # it was closed meanwhile, or is no connection
+            continue
+        at_endpoint = (
+            one.port in here or one.peer_port in there if one.port else bool(_forms(one.path) & paths)
+        )
+        known = one.address in wanted if one.port else one.credentials in processes or "" in processes
+        if at_endpoint and (known or ANY_ADDRESS in wanted):
+            ended += end(one)
+    return ended
+
+
+def ipc_peer(address: str) -> str | None:
+    """The user, group and process id of an ipc peer, `0:0:4711`, from the address that ZAP has: `localhost:0:0:4711`.
+
+    Returns:
+        Empty text where the system does not say which process it is; None for an IP address.
+    """
+    host, _, rest = address.partition(":")
+    return rest if host in ("localhost", "") and not address.startswith("::") else None
+
+
+def _ports(endpoints: Iterable[str]) -> set[int]:
+    found = {endpoint.rpartition(":")[2] for endpoint in endpoints if endpoint.startswith("tcp://")}
+    return {int(port) for port in found if port.isdigit()}
+
+
+def _forms(endpoint: str) -> set[str]:
+    """The path of an ipc endpoint as its other end may call it: another way, or through a link."""
+    path = endpoint.removeprefix("ipc://")
+    if "://" in path or not path:
+        return set()
+    return {path} if path.startswith("@") else {path, Path(path).name, Path(os.path.realpath(path)).name}
+
+
+def _descriptors() -> list[int]:
+    """Those of this process; where none is left to ask with, all that there may be."""
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - the names alone
+    except OSError as error:
+        if error.errno not in OUT_OF_DESCRIPTORS:
+            raise
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        return list(
+            range(_MOST_DESCRIPTORS if limit == resource.RLIM_INFINITY else min(limit, _MOST_DESCRIPTORS))
+        )
+
+
+_MOST_DESCRIPTORS = 1 << 20

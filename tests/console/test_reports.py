@@ -1,0 +1,52 @@
+"""The last failures that a node keeps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.console.reports import KEPT, SHOWN, Reports
+from message_passing.failures import DATA_LIMIT
+from support import Kept
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"class": "x" * 10_000_000, "exception": "x" * 10_000_000, "packed_data": "x" * 10_000_000},
+        {
+            "exception": {"a": "x" * 10_000_000},
+            "component": 1 << 10_000_000,
+            "stringified_data": ["x"] * 10_000_000,
+        },
+        "x" * 10_000_000,
+        b"x" * 10_000_000,
+        ["x" * 10_000_000],
+    ],
+    ids=["a report", "an odd report", "text", "bytes", "a list"],
+)
+def test_what_is_kept_is_small(message: Any) -> None:
+    """Whatever goes to the error chain: so many are kept, and of each so many characters."""
+    kept, reports = Kept(), Reports()
+    reports.listen([kept])
+    for _ in range(2 * KEPT):
+        kept.consume(message)
+    reports.leave()
+    assert reports.count == 2 * KEPT
+    assert len(reports.last()) == KEPT
+    assert len(json.dumps(reports.last())) < KEPT * 5 * SHOWN
+    assert kept.messages[-1] is message
+
+
+def test_a_report_is_kept_whole() -> None:
+    """The text that it has of a message is cut once, not twice."""
+    reports = Reports()
+    chain = JSONEncoder(output_to=Kept())
+    reports.listen([chain])
+    JSONDecoder(error=chain).consume(b"x" * 10_000)
+    (kept,) = reports.last()
+    assert kept["message"] == "x" * DATA_LIMIT + f"... ({10_000 - DATA_LIMIT} bytes more)"
+    assert kept["error"].startswith("DecodingError: malformed JSON")
