@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pages import Site
 
+pytestmark = pytest.mark.program("chromium")
+
 PAGE = "<!doctype html><title>evil</title><a href='URL/'>link</a>"
 
 ASK = """async (url) => {
