@@ -235,6 +235,21 @@ def test_live_tails_that_are_not_read_are_bounded_and_told_what_they_missed(one:
     assert one.get("/state")["console"]["missed"] > 0
 
 
+def test_a_node_ends_though_watchers_do_not_read() -> None:
+    """In time, in order, and without a word about them."""
+    with watched("--input", "STDIN", "--output", "Null") as other:
+        opened = silent(other, connections.WATCHERS, request("/tail"))
+        wait_for(lambda: other.get("/state")["console"]["watchers"] == connections.WATCHERS, timeout=20)
+        line = json.dumps({"text": "x" * 4000}).encode() + b"\n"
+        other.node.write(line * 20_000)
+        wait_for(lambda: other.component("output")["received"] == 20_000, timeout=20)
+        began = time.monotonic()
+        assert other.node.stop()[::2] == (0, b"")
+        assert time.monotonic() - began < 5
+        for connection in opened:
+            connection.close()
+
+
 def _discard(stream: Any, count: int) -> None:
     while count > 0:
         count -= len(stream.read1(1 << 20))

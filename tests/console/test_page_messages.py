@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from message_passing.console.client import Node
+from message_passing.console.connections import WATCHERS
 from pages import Look, Site, looking
 
 if TYPE_CHECKING:
@@ -214,3 +217,20 @@ def test_a_flood_does_not_freeze_it(look: Look, site: Site) -> None:
     assert longest < LONGEST_GAP
     assert re.search(r"Not shown so far: [\d,]{5,}", words)
     assert 200 <= count <= 500
+
+
+def test_one_who_comes_when_as_many_as_may_are_there_is_told_and_has_a_turn(
+    browser: Browser, site: Site
+) -> None:
+    """Not that the node is gone; and when another one leaves, messages come."""
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(Node(site.url).stream("/tail")) for _ in range(WATCHERS)]
+        for stream in streams:
+            assert next(stream) == {"alive": True}
+        with looking(browser, site.url, unanswered=True) as look:
+            look.page.goto(site.url)
+            expect(look.page.get_by_text("too many live tails")).to_be_visible()
+            streams[0].close()
+            expect(look.page.locator("#tail-state")).to_be_hidden()
+            site.send({"message": "after all"})
+            expect(look.page.locator("#messages .text").first).to_have_text("after all")

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -33,6 +34,7 @@ with needs_extra("console"):
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
@@ -139,13 +141,17 @@ class Answers:
             log.missed += count
 
         async def stream() -> AsyncIterator[bytes]:
+            yield b'{"alive":true}\n'  # from now on nothing is missed
+            async for block in tail.lines(watcher.ended, missed):
+                yield block
+
+        @asynccontextmanager
+        async def watching() -> AsyncIterator[None]:
             with listener.watching(connection):
                 async with watcher.tapped(place.component, tail.tap):
-                    yield b'{"alive":true}\n'  # from now on nothing is missed
-                    async for block in tail.lines(watcher.ended, missed):
-                        yield block
+                    yield
 
-        return StreamingResponse(stream(), media_type=_LINES_TYPE)
+        return _Stream(stream(), watching())
 
     def _at(self, name: str) -> Place:
         layout = self._watcher.layout
@@ -178,6 +184,18 @@ class Answers:
             raise HTTPException(404, "there is no such file")
         kind = _TYPES[name.rpartition(".")[2]]
         return Response(file.read_bytes(), media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+class _Stream(StreamingResponse):
+    """A live tail, and what is there as long as it goes on: it ends with it, not when its generator is collected."""
+
+    def __init__(self, lines: AsyncIterator[bytes], watching: AbstractAsyncContextManager[None]) -> None:
+        super().__init__(lines, media_type=_LINES_TYPE)
+        self._watching = watching
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async with self._watching:
+            await super().__call__(scope, receive, send)
 
 
 class _Fresh:

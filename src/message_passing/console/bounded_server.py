@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _SEND_BUFFER = 128 * 1024
 """Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
 
+_GRACE = 0.8
+"""Seconds that answers under way may take at the end."""
+
 _TOGETHER = 16
 """Connections that are accepted at a time, before others have their turn."""
 
@@ -70,7 +73,22 @@ class BoundedServer(uvicorn.Server):
         if self._accepting:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
+        connections: list[Any] = list(self.server_state.connections)
+        for one in connections:
+            if one.stalled_since < float("inf"):
+                one.transport.abort()  # it would not read the end either
+            else:
+                one.shutdown()
+        await self._tasks_end(_GRACE)
+        connections = list(self.server_state.connections)
+        for one in connections:
+            one.transport.abort()
+        await self._tasks_end(_GRACE)
         await super().shutdown(sockets)
+
+    async def _tasks_end(self, seconds: float) -> None:
+        if tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=seconds)
 
     async def _accept(self, opened: socket.socket) -> None:
         loop, listener = asyncio.get_running_loop(), self._listener

@@ -85,6 +85,7 @@ class SenderTotals(TypedDict):
     unstamped: NotRequired[Count]
     perhaps_lost: NotRequired[Count]
     ambiguous: NotRequired[Count]
+    estimated: NotRequired[Count]
 
 
 class Worker(TypedDict):
@@ -129,6 +130,8 @@ class SenderState(TypedDict):
     restarted: NotRequired[Count]
     before: NotRequired[Signed]
     highest: NotRequired[Signed]
+    perhaps_lost: NotRequired[Count]
+    ambiguous: NotRequired[Count]
 
 
 class Senders(TypedDict):

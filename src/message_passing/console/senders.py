@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from message_passing.console.governor import Bucket
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 Order = Literal["lost", "silent", "received", "name"]
 _Result = TypeVar("_Result")
+_Ranked = tuple[Any, float, Any]
+"""Whose books, the number by which they are sorted, and who keeps them."""
+
+_VALUES: dict[Order, str] = {"lost": "lost", "silent": "seen", "received": "received", "name": "seen"}
+_METHODS = ("totals", "silent", "values", "book")
 
 SHARE, BURST = 0.01, 0.05
 """The share of one core that adding up and sorting may take, and the seconds that they may take at once."""
@@ -58,7 +64,7 @@ class Books:
     """The books of all senders in some chains."""
 
     def __init__(self, layout: Layout, spent: Callable[[float], object] = lambda _: None) -> None:
-        """Find those that keep them: components with `totals`, `silent` and `known`.
+        """Find those that keep them: components with `totals`, `silent`, `values` and `book`.
 
         Args:
             layout: the components.
@@ -67,12 +73,12 @@ class Books:
         self._followers: list[Any] = [
             place.component
             for place in layout.places
-            if all(callable(getattr(place.component, name, None)) for name in ("totals", "silent", "known"))
+            if all(callable(getattr(place.component, name, None)) for name in _METHODS)
         ]
         self._spent = spent
         self._bucket = Bucket(SHARE, BURST)
         self._totals = _Kept(self._add_up)
-        self._ranked: dict[Order, _Kept[list[Any]]] = {
+        self._ranked: dict[Order, _Kept[list[_Ranked]]] = {
             order: _Kept(partial(self._rank, order)) for order in get_args(Order)
         }
 
@@ -93,15 +99,13 @@ class Books:
         books = ranked.get(self._bucket, self._spent)
         if search:
             wanted = search.casefold()
-            books = [one for one in books if wanted in _named(one.whose).casefold()]
+            books = [one for one in books if wanted in _named(one[0]).casefold()]
+        page = [(whose, follower.book(whose)) for whose, _, follower in books[offset : offset + limit]]
         return {
             "totals": self.totals(),
             "time": ranked.since,
             "matching": len(books),
-            "senders": [
-                {"name": _named(one.whose)[:LONGEST_NAME], **one.described()}
-                for one in books[offset : offset + limit]
-            ],
+            "senders": [{"name": _named(whose)[:LONGEST_NAME], **book} for whose, book in page if book],
         }
 
     def _add_up(self) -> dict[str, int]:
@@ -111,20 +115,14 @@ class Books:
             sums["silent"] += one.silent()
         return dict(sums)
 
-    def _rank(self, order: Order) -> list[Any]:
-        known = [stats for one in self._followers for stats in one.known()]
-        return sorted(known, key=_KEYS[order], reverse=order in ("lost", "received"))
+    def _rank(self, order: Order) -> list[_Ranked]:
+        ranked = [(*pair, one) for one in self._followers for pair in one.values(_VALUES[order])]
+        # Of those that are the same, who came first is first: comparing names too takes long, and most lose nothing.
+        if order == "name":
+            return sorted(ranked, key=lambda one: _named(one[0]))
+        return sorted(ranked, key=itemgetter(1), reverse=order != "silent")
 
 
 def _named(whose: Any) -> str:
     """A sender's name; with `key_field`, the books are kept by key and name."""
     return whose if isinstance(whose, str) else f"{whose[1]} with the key {whose[0]}"
-
-
-# Of those that are the same, who came first is first: comparing names too takes long where most have lost nothing.
-_KEYS: dict[Order, Callable[[Any], Any]] = {
-    "lost": lambda one: one.lost,
-    "silent": lambda one: one.seen,
-    "received": lambda one: one.received,
-    "name": lambda one: _named(one.whose),
-}

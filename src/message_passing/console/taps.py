@@ -214,10 +214,12 @@ def _texts(messages: Iterable[Any]) -> Iterator[bytes]:
             yield from map(_short, message.split(b"\n"))
             continue
         try:
-            if isinstance(message, str):
+            if type(message) is bytes:
+                text = message
+            elif isinstance(message, str):  # as it is, whatever the chain's own encoder makes of text
                 text = message.encode("utf-8", "backslashreplace")
             else:
-                text = message if type(message) is bytes else _encoder.text_of(message)
+                text = _encoder.text_of(message)
         except EncodingError as error:
             text = f"{type(message).__name__} that cannot be shown: {error}".encode()
         yield _short(text)

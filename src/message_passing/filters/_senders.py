@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from heapq import nlargest, nsmallest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from message_passing.filters._sequences import (
     COUNTERS,
@@ -17,7 +17,6 @@ from message_passing.filters._sequences import (
     described,
     every_run,
     lost_of_name,
-    received_of_name,
     release,
     sums_of_name,
 )
@@ -41,28 +40,6 @@ GAP_BYTES = 18
 
 _SHARE = 20
 """One in so many is forgotten at a time."""
-
-
-class SenderStats(NamedTuple):
-    """One sender, for who sorts them.
-
-    Attributes:
-        whose: the sender's name; with keys, the key's name and the sender's.
-        lost: messages of all its runs that are missing.
-        received: messages of all its runs that came.
-        seen: when the last one came, in seconds since 1970.
-        sender: the run that it was of.
-    """
-
-    whose: Any
-    lost: int
-    received: int
-    seen: float
-    sender: Sender
-
-    def described(self) -> dict[str, Any]:
-        """All that is known of it, as plain numbers."""
-        return described(self.sender)
 
 
 class Books:
@@ -197,13 +174,19 @@ class Books:
         """As `FollowFilter.by_sender` gives it."""
         return {whose: described(sender) for whose, sender in list(self.senders.items())}
 
-    def known(self) -> list[SenderStats]:
-        """As `FollowFilter.known` gives it."""
-        found = []
-        for whose, sender in list(self.senders.items()):
-            lost, received = lost_of_name(sender), received_of_name(sender)
-            found.append(SenderStats(whose, lost, received, sender.seen, sender))
-        return found
+    def values(self, name: str) -> list[tuple[Any, float]]:
+        """As `FollowFilter.values` gives it."""
+        everyone = list(self.senders.items())
+        if name == "seen":
+            return [(whose, sender.seen) for whose, sender in everyone]
+        if name == "lost":
+            return [(whose, lost_of_name(sender)) for whose, sender in everyone]
+        return [(whose, sums_of_name(sender)[name]) for whose, sender in everyone]
+
+    def book(self, whose: Any) -> dict[str, Any] | None:
+        """As `FollowFilter.book` gives it."""
+        sender = self.senders.get(whose)
+        return described(sender) if sender else None
 
     def losers(self) -> list[tuple[int, Any]]:
         """Who lost how many."""

@@ -285,11 +285,6 @@ def lost_of_name(sender: Sender) -> int:
     return sender.lost if sender.runs is None else sums_of_name(sender)["lost"]
 
 
-def received_of_name(sender: Sender) -> int:
-    """Of these, how many came."""
-    return sender.received if sender.runs is None else sums_of_name(sender)["received"]
-
-
 def described(sender: Sender) -> dict[str, Any]:
     """The books of a name as plain numbers."""
     return {**sums_of_name(sender), "highest": sender.highest, "seen": sender.seen}

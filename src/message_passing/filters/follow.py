@@ -11,7 +11,7 @@ from typing import Any
 
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
-from message_passing.filters._senders import RUN, Books, SenderStats
+from message_passing.filters._senders import RUN, Books
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -153,9 +153,17 @@ class FollowFilter(Filter):
         """
         return self._books.by_sender()
 
-    def known(self) -> list[SenderStats]:
-        """All senders, to be sorted: cheaper than `by_sender` where few of them are shown. From any thread."""
-        return self._books.known()
+    def values(self, name: str) -> list[tuple[Any, float]]:
+        """One number of each sender's books, for who wants to sort many: `lost`, `received` and so on, or `seen`.
+
+        Returns:
+            The sender as in `by_sender`, and the number. From any thread.
+        """
+        return self._books.values(name)
+
+    def book(self, whose: Any) -> dict[str, Any] | None:
+        """What `by_sender` has of one sender; None when its books are no longer kept. From any thread."""
+        return self._books.book(whose)
 
     def silent(self) -> int:
         """Of how many nothing has come for `silent_after`."""

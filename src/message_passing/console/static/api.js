@@ -9,6 +9,9 @@ export class TokenWanted extends Error {}
 /** The node answered that the question was wrong; its sentence is for people. */
 export class Refused extends Error {}
 
+/** Not now: too many others ask. */
+export class Busy extends Error {}
+
 /** Take the token from the address (`#token=...`), which is then cleared, or from this tab's memory. */
 export function findToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -49,7 +52,7 @@ export function withQuery(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
-/** Ask, and check that it was answered. Raises TokenWanted, Refused, or what `fetch` raises when nobody is there. */
+/** Ask, and check that it was answered. Raises TokenWanted, Refused, Busy, or what `fetch` raises when nobody is there. */
 export async function ask(path, query, signal) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const answer = await fetch(withQuery(path, query), { headers, signal, cache: "no-store", credentials: "omit" });
@@ -61,6 +64,7 @@ export async function ask(path, query, signal) {
   } catch {
     // not one of its own answers
   }
+  if (answer.status === 503) throw new Busy(sentence);
   if (answer.status >= 500) throw new Error(sentence);
   throw new Refused(sentence);
 }

@@ -1,6 +1,6 @@
 // The live stream of messages from the node: opened again by itself, and counted whether shown or not.
 
-import { ask, Refused, TokenWanted } from "./api.js";
+import { ask, Busy, Refused, TokenWanted } from "./api.js";
 import { readLines } from "./lines.js";
 
 export const LIMIT = 200; // messages a second that are asked for: more than anybody reads
@@ -56,7 +56,7 @@ export class Stream {
         return; // the same question would be refused again
       }
       if (error instanceof TokenWanted) return; // it is followed again when there is one
-      this.on.trouble("No messages come: the node is gone. Trying again.");
+      this.on.trouble(error instanceof Busy ? `The node says: ${error.message}.` : "No messages come: the node is gone. Trying again.");
     }
     if (stopper === this.stopper) this.timer = setTimeout(() => this.open(new AbortController()), 1000);
   }
