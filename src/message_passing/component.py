@@ -155,26 +155,34 @@ class Component(_Declaring):
         """The counters now."""
         return self.metrics.snapshot(held=self.held())
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """Count `messages` as failed because of `error`, and send one report to the error chain."""
-        self.metrics.failed += len(messages)
-        self.report(error, messages)
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """Count `messages` as failed because of `error`, and send one report to the error chain.
 
-    def report(self, error: BaseException, messages: Sequence[Any] = ()) -> None:
+        Args:
+            error: why.
+            messages: what has failed.
+            count: how many they are, where `messages` has not all of them: the first is enough for the report.
+        """
+        count = len(messages) if count is None else count
+        self.metrics.failed += count
+        self.report(error, messages, count)
+
+    def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
 
         A component makes `failures.BURST` reports at once and `failures.PER_SECOND` after that; of what it does not
         report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
         """
+        count = len(messages) if count is None else count
         limit = self._limits[bool(messages)]
-        if limit.admits(len(messages)):
-            self._say(report(self.label, error, messages, limit.take_suppressed()))
+        if limit.admits(count):
+            self._say(report(self.label, error, messages, count=count, suppressed=limit.take_suppressed()))
 
     def _report_suppressed(self) -> None:
         for limit in self._limits:
             if count := limit.take_suppressed():
                 text = f"{count} more failed: at most {BURST} reports at once and {PER_SECOND:g} a second are made"
-                self._say(report(self.label, MessagePassingError(text), (), count))
+                self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if self.error is None or getattr(_reporting, "active", False):
