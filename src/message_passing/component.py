@@ -156,15 +156,21 @@ class Component(_Declaring):
         """The counters now."""
         return self.metrics.snapshot(held=self.held())
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
         One that carries several counts as these: until it is lost, it was received as one.
+
+        Args:
+            error: why.
+            messages: what has failed.
+            count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
-        count = carried(messages)
+        if count is None:
+            count = carried(messages)
+            self.metrics.received += count - len(messages)
         self.metrics.failed += count
-        self.metrics.received += count - len(messages)
-        self.report(error, messages)
+        self.report(error, messages, count)
 
     def drop(self, messages: Sequence[Any], reason: str) -> None:
         """Count `messages` as dropped for a reason; one that carries several counts as these."""
@@ -172,21 +178,22 @@ class Component(_Declaring):
         self.metrics.dropped[reason] += count
         self.metrics.received += count - len(messages)
 
-    def report(self, error: BaseException, messages: Sequence[Any] = ()) -> None:
+    def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
 
         A component makes `failures.BURST` reports at once and `failures.PER_SECOND` after that; of what it does not
         report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
         """
+        count = len(messages) if count is None else count
         limit = self._limits[bool(messages)]
-        if limit.admits(len(messages)):
-            self._say(report(self.label, error, messages, limit.take_suppressed()))
+        if limit.admits(count):
+            self._say(report(self.label, error, messages, count=count, suppressed=limit.take_suppressed()))
 
     def _report_suppressed(self) -> None:
         for limit in self._limits:
             if count := limit.take_suppressed():
                 text = f"{count} more failed: at most {BURST} reports at once and {PER_SECOND:g} a second are made"
-                self._say(report(self.label, MessagePassingError(text), (), count))
+                self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if self.error is None or getattr(_reporting, "active", False):

@@ -68,7 +68,12 @@ class ReportLimit:
 
 
 def report(
-    component: str, error: BaseException, messages: Sequence[Any], suppressed: int = 0
+    component: str,
+    error: BaseException,
+    messages: Sequence[Any],
+    *,
+    count: int | None = None,
+    suppressed: int = 0,
 ) -> dict[str, Any]:
     """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, mostly some 200 bytes.
 
@@ -76,6 +81,7 @@ def report(
         component: what failed, as its label says.
         error: why.
         messages: what it failed on; the first one is shown, cut at `DATA_LIMIT`.
+        count: how many these are, where `messages` has not all of them.
         suppressed: how many failed before it without a report.
     """
     described: dict[str, Any] = {
@@ -94,8 +100,9 @@ def report(
             described["packed_data"] = abbreviate_text(first, DATA_LIMIT)
         else:
             described["stringified_data"] = abbreviate(first, DATA_LIMIT)
-        if len(messages) > 1:
-            described["count"] = len(messages)
+        count = len(messages) if count is None else count
+        if count > 1:
+            described["count"] = count
     if suppressed:
         described["suppressed"] = suppressed
     return described

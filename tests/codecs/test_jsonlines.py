@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -138,6 +140,46 @@ def test_one_report_for_each_message() -> None:
     ]
     assert "malformed" in errors.messages[0]["exception"]
     assert "null is not a message" in errors.messages[1]["exception"]
+
+
+class Sizes(Kept):
+    """Keeps how large its batches were, and nothing of them."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Note the size."""
+        self.batches.append([len(messages)])
+
+
+@pytest.mark.parametrize("last", [b"{}", b"x", b"{}\n", b"\n\n"])
+def test_a_message_of_many_small_objects_is_taken_apart_in_pieces(last: bytes) -> None:
+    """What it unpacks to is never all there at once; nothing is lost or counted twice where it is cut."""
+    count = 700_000
+    sizes, errors = Sizes(), Kept()
+    decoder = JSONLinesDecoder(output_to=sizes, error=errors)
+    message = b"{}\n" * count + last
+    tracemalloc.start()
+    try:
+        decoder.consume_many([b"{}", message, b'{"a":1}\n{"b":2}'])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    decoder.close()
+    assert peak < 20_000_000
+    assert sum(size for (size,) in sizes.batches) == count + 3 + last.startswith(b"{}")
+    assert max(size for (size,) in sizes.batches) < 100_000
+    assert decoder.metrics.failed == len(errors.messages) == (last == b"x")
+
+
+@pytest.mark.parametrize(
+    "make", [bytes, bytes.decode, bytearray, memoryview], ids=["bytes", "text", "array", "view"]
+)
+def test_lines_of_all_lengths_around_a_cut(make: Any) -> None:
+    """However a large message's lines lie, each comes once, also one that is longer than a piece."""
+    texts = ["x" * size for size in (1 << 20, 1, (1 << 20) - 3, 3 << 20, 0, 1 << 19)]
+    message = "\n".join(json.dumps(text) for text in texts).encode()
+    found, counted = through(JSONLinesDecoder(), [[make(message), b"{}"]])
+    assert found == [*texts, {}]
+    assert counted["failed"] == 0
 
 
 def test_text_of_several_lines() -> None:

@@ -42,24 +42,41 @@ def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     return value
 
 
-def decoded_lines(lines: list[Any]) -> tuple[list[Any], list[Any], DecodingError | None]:
-    """The values of lines, those lines that are no message, and what is wrong with the first of these."""
+class Malformed:
+    """Those lines of a message that are none.
+
+    Attributes:
+        count: how many.
+        first: the first.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: Any = None
+        self.reason: DecodingError | None = None
+
+    def add(self, line: Any, error: Exception | None) -> None:
+        """One more: not JSON, for this reason, or null."""
+        if not self.count:
+            self.first, self.reason = line, _malformed(error) if error else DecodingError(_NULL)
+        self.count += 1
+
+
+def decoded_lines(lines: list[Any], malformed: Malformed) -> list[Any]:
+    """The values of lines; those that have none are added to `malformed`."""
     found: list[Any] = []
-    bad: list[Any] = []
-    reason: DecodingError | None = None
     for line in lines:
         try:
             value = decode_one(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-            reason = reason or _malformed(error)
-            bad.append(line)
+            malformed.add(line, error)
         else:
             if value is None:
-                reason = reason or DecodingError(_NULL)
-                bad.append(line)
+                malformed.add(line, None)
             else:
                 found.append(value)
-    return found, bad, reason
+    return found
 
 
 def _malformed(error: Exception) -> DecodingError:

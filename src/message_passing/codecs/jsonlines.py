@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from message_passing.codecs._text import (
     NEWLINE,
+    Malformed,
     TextEncoder,
     becomes_text,
     checked_block,
@@ -21,7 +22,14 @@ from message_passing.flow import Decoder
 from message_passing.lines import Frame, Lines, carried, frames_of
 from message_passing.options import option
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _BYTES = {bytes, Frame}
+_TEXTS = (bytes, bytearray, memoryview, str)
+
+_PIECE = 1 << 18
+"""Bytes of text that are made objects at once: of `{}` in lines, twenty times as much memory."""
 
 
 class JSONLinesDecoder(Decoder):
@@ -49,42 +57,90 @@ class JSONLinesDecoder(Decoder):
         self._nobody_looks = all(map(becomes_text, self.outputs()))
 
     def write_many(self, messages: list[Any]) -> None:
-        """Hand on every line: fewer than there were messages are not for that reason filtered."""
-        self.emit(self.filter_many(messages))
+        """Hand on every line: fewer than there were messages are not for that reason filtered.
+
+        A small text can make many objects, each of which takes up much more memory than its line. So what is large is
+        taken apart, and handed on, a piece at a time.
+        """
+        if _size(messages) <= _PIECE:
+            self.emit(self.filter_many(messages))
+            return
+        batch: list[Any] = []
+        room = _PIECE
+        for message in messages:
+            size = _size([message])
+            if size > room:
+                self._emit_some(batch)
+                batch, room = [], _PIECE
+            if size > _PIECE:
+                for found in self._in_pieces(message):
+                    self.emit(found)
+            else:
+                batch.append(message)
+                room -= size
+        self._emit_some(batch)
+
+    def _emit_some(self, messages: list[Any]) -> None:
+        if messages:
+            self.emit(self.filter_many(messages))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """The objects in a batch of messages; when a line is not well-formed JSON, go line by line."""
-        if not {*map(type, messages)} <= _BYTES:
-            return self._line_by_line(messages)
-        block = _joined(messages)
+        """The objects in a batch of messages; when a line is not well-formed JSON, go message by message."""
+        if {*map(type, messages)} <= _BYTES and (found := self._whole(_joined(messages))):
+            return found
+        return [value for message in messages for found in self._in_pieces(message) for value in found]
+
+    def _whole(self, block: bytes) -> list[Any] | None:
+        """The objects, or checked text, of a block of lines, if each is a message."""
         if self._nobody_looks:
-            return checked_block(block) or self._line_by_line(messages)
+            return checked_block(block)
         if objects := decoded_block(block):
             return objects
         try:
             found = [*map(decode_one, block.split(b"\n")[:-1])]
         except Exception:  # noqa: BLE001 - which line it was is found by the careful road
-            return self._line_by_line(messages)
-        return found if None not in found else self._line_by_line(messages)
+            return None
+        return found if None not in found else None
 
-    def _line_by_line(self, messages: list[Any]) -> list[Any]:
-        found = []
-        for message in messages:
-            if isinstance(message, str):
-                lines: list[Any] = message.split("\n")
-            elif isinstance(message, (bytes, bytearray, memoryview)):
-                lines = bytes(message).split(b"\n")
-            else:
-                found.append(message)
+    def _in_pieces(self, message: Any) -> Iterator[list[Any]]:
+        """The objects of one message, some at a time; what is wrong with it is reported at its end."""
+        if not isinstance(message, _TEXTS):
+            yield [message]
+            return
+        malformed, empty = Malformed(), True
+        for piece in _pieces(message if isinstance(message, str) else bytes(message)):
+            if isinstance(piece, bytes) and (found := self._whole(_joined([piece]))):
+                empty = False
+                yield found
                 continue
+            lines: list[Any] = [*piece.split("\n")] if isinstance(piece, str) else [*piece.split(b"\n")]
             lines = [line for line in lines if line and not line.isspace()]
-            if not lines:
-                self.fail(DecodingError("there is no line in it"), [message])
-            values, bad, reason = decoded_lines(lines)
-            found += values
-            if reason:
-                self.fail(reason, bad)
-        return found
+            empty = empty and not lines
+            yield decoded_lines(lines, malformed)
+        if empty:
+            self.fail(DecodingError("there is no line in it"), [message])
+        elif malformed.reason:
+            self.fail(malformed.reason, [malformed.first], malformed.count)
+
+
+def _size(messages: list[Any]) -> int:
+    """How long all these texts are; 0 for what is no text."""
+    try:
+        return sum(map(len, messages))
+    except TypeError:
+        return sum(len(message) for message in messages if isinstance(message, _TEXTS))
+
+
+def _pieces(text: Any) -> Iterator[Any]:
+    """A text, cut at the ends of lines."""
+    newline = "\n" if isinstance(text, str) else b"\n"
+    start = 0
+    while start < len(text) or not start:
+        end = start + _PIECE
+        if end < len(text):
+            end = text.rfind(newline, start, end) + 1 or text.find(newline, start) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 class JSONLinesEncoder(TextEncoder):

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -101,8 +103,15 @@ def _iso8601(epoch: Any) -> str | None:
 
 
 def _unique(tags: list[Any]) -> list[Any]:
-    found: list[Any] = []
+    found: dict[Any, Any] = {}
     for tag in tags:
-        if tag not in found:
-            found.append(tag)
-    return found
+        found.setdefault(tag if type(tag) is str else _key(tag), tag)
+    return list(found.values())
+
+
+def _key(tag: Any) -> Any:
+    """What is the same for tags that are the same: their JSON text, since numbers can be made to collide."""
+    try:
+        return repr(tag).encode() if type(tag) is float else msgspec.json.encode(tag, order="deterministic")
+    except Exception:  # noqa: BLE001 - what has no JSON text is like nothing else
+        return (id(tag),)
