@@ -147,6 +147,10 @@ class Sender:
         self.service()
         return self._send(messages, self._send_holding) if self._listening() else 0
 
+    def limit_pipe(self, messages: int) -> None:
+        """Change how many messages ZeroMQ may keep for each peer, from now on (zmq_setsockopt(3): ZMQ_SNDHWM)."""
+        self._socket.sndhwm = messages
+
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
         if self._clock() - self._looked_at >= _LOOK_INTERVAL:
