@@ -156,6 +156,9 @@ class Delivery:
                 self._losses.add(QUEUE_FULL, gone[1])
 
     def _is_open(self) -> bool:
+        if self._sender and not self._sender.intact:
+            self.abandon()
+            self._say("somebody has closed the descriptors of the socket; another one is opened")
         if self._sender is None and monotonic() >= self._open_after:
             sender = Sender(replace(self._settings, hwm=self._pipe), clock=monotonic)
             try:
@@ -273,7 +276,7 @@ class Delivery:
         self._pause.acquire(timeout=seconds)  # not time.sleep, which tests replace
 
     def abandon(self) -> None:
-        """In a forked child: the socket is the parent's."""
+        """Leave the socket alone: in a forked child it is the parent's."""
         if self._sender:
             self._sender.abandon()
             self._sender = None

@@ -106,19 +106,15 @@ class ZeroMQHandler(logging.Handler):
             OptionError: an endpoint is missing or malformed, or there is no such policy or field set.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
-        bounds = {"socket_hwm": socket_hwm, "queue_bytes": queue_bytes}
-        _check(connect, socket_bind, socket_type, policy, fields, bounds)
+        _check(connect, socket_bind, socket_type, policy, fields, {"queue_bytes": queue_bytes})
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
         sides = (connect,) if connect else (), (socket_bind,) if socket_bind else ()
         settings = SocketSettings(socket_type, *sides, socket_hwm, linger, security=security)
         super().__init__(level)
-        self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
         self._largest = largest
         self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, self._service, largest, identity=identity)
-        self._shipper = Shipper(
-            settings, policy, encoder, queue_bytes, numbered=identity, report_interval=report_interval
-        )
+        encoder = partial(_encoder, fields, service or _script(), largest, identity=identity)
+        self._shipper = Shipper(settings, policy, encoder, queue_bytes, report_interval, numbered=identity)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
         self._finalizer.atexit = False
@@ -222,6 +218,10 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
+
+
+def _script() -> str:
+    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
 
 
 def _level_of(record: Any) -> str:

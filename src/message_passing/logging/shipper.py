@@ -45,9 +45,9 @@ class Shipper:
         policy: Policy,
         make_encoder: Callable[[], Callable[[Item], bytes]],
         queue_bytes: int,
+        report_interval: float | None,
         *,
-        numbered: bool = True,
-        report_interval: float | None = None,
+        numbered: bool,
     ) -> None:
         """Prepare; nothing is opened and no thread is started before the first record.
 
@@ -56,8 +56,8 @@ class Shipper:
             policy: what goes when there is too much.
             make_encoder: makes the function that encodes a record, in this process.
             queue_bytes: how many bytes of them may wait, in the queue, encoded, and in ZeroMQ; 0 for no bound.
-            numbered: whether records are given sequence numbers.
             report_interval: seconds between two lines on stderr about new losses; None for none at all.
+            numbered: whether records are given sequence numbers.
         """
         self._report_interval = report_interval
         self._settings = settings

@@ -15,6 +15,7 @@ from message_passing.errors import Fault, OptionError
 from message_passing.zeromq.access import AllowedKeys, Passwords, Rules, networks
 from message_passing.zeromq.endpoints import is_public
 from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
+from message_passing.zeromq.spare import first_socket
 from message_passing.zeromq.zap import Doorkeeper
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class SocketSecurity:
         Raises:
             OpenError: see `apply`.
         """
-        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        context, socket = first_socket(zmq.PUSH)
+        with context, socket:
             self.apply(socket)
 
     def _secret(self) -> bytes:

@@ -147,6 +147,11 @@ class Sender:
         self.service()
         return self._send(messages, self._send_holding) if self._listening() else 0
 
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
+        return self._open is not None and self._open.is_intact()
+
     def limit_pipe(self, messages: int) -> None:
         """Change how many messages ZeroMQ may keep for each peer, from now on (zmq_setsockopt(3): ZMQ_SNDHWM)."""
         self._socket.sndhwm = messages
