@@ -32,7 +32,7 @@ ITEMS = 5000
 """How many items it takes in all, of all containers together."""
 
 _FREE_CALLS, _SECONDS = 20, 0.005
-"""How many objects may turn themselves into JSON or text in any case, and how long further ones may take in all."""
+"""How many objects of other types than JSON's are dealt with in any case, and seconds that more may take."""
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # integers that msgspec writes
 _BITS = 4096  # of the largest integer that is written as text: Python refuses more than some 14,000
@@ -156,9 +156,20 @@ class Sample:
                 return self.pairs(value.items(), len(value), depth)
             if kind in (list, tuple) and depth < DEPTH:
                 return self._list(value, len(value), depth)
+            if self._is_too_late():
+                return f"... (a {kind.__name__}: there was no time for more)"
             return self._of_other(value, kind, depth)
         except Exception:  # noqa: BLE001 - whatever it holds, who asked must not fail for it
-            return self._called(value, lambda: safe(repr, value), depth)
+            return self.text(safe(repr, value))
+
+    def _is_too_late(self) -> bool:
+        """Whether objects have taken too long to be told what they are, and to turn into something else."""
+        self._calls += 1
+        if self._calls <= _FREE_CALLS:
+            return False
+        now = monotonic()
+        self._deadline = self._deadline or now + _SECONDS
+        return now > self._deadline
 
     def text(self, text: str) -> str:
         """As much of a text as there is room for."""
@@ -190,20 +201,20 @@ class Sample:
         if issubclass(kind, (bytes, bytearray, memoryview)):
             return self._octets(value)
         if issubclass(kind, _WHOLE):
-            return self._called(value, lambda: msgspec.to_builtins(value, enc_hook=str), depth)
+            return self.of(msgspec.to_builtins(value, enc_hook=str), depth)
         if depth >= DEPTH:
             return f"... (a {kind.__name__}, nested more than {DEPTH} deep)"
         if (fields := _fields(value)) is not None:
             return self.pairs(fields, len(fields), depth)
         if convert := converter(value):
-            return self._called(value, convert, depth)
+            return self.of(convert(), depth + 1)
         if issubclass(kind, os.PathLike):
-            return self._called(value, lambda: os.fspath(value), depth)
+            return self.of(os.fspath(value), depth)
         if issubclass(kind, Mapping):
             return self.pairs(value.items(), len(value), depth)
         if issubclass(kind, (Sequence, AbstractSet)):
             return self._list(value, len(value), depth)
-        return self._called(value, lambda: safe(repr, value), depth)
+        return self.text(safe(repr, value))
 
     def _list(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
         taken = list(islice(items, self._items))
@@ -217,16 +228,6 @@ class Sample:
         taken = view[:room].tobytes() if view.nbytes > room else view.tobytes()
         found = self.text(binascii.b2a_base64(taken, newline=False).decode())
         return f"{found}... ({view.nbytes - len(taken)} bytes more)" if len(taken) < view.nbytes else found
-
-    def _called(self, value: Any, convert: Callable[[], Any], depth: int) -> Any:
-        """What an object makes of itself; the time is looked at, since others wait for it."""
-        self._calls += 1
-        if self._calls > _FREE_CALLS:
-            now = monotonic()
-            self._deadline = self._deadline or now + _SECONDS
-            if now > self._deadline:
-                return f"... (a {type(value).__name__}: there was no time for more)"
-        return self.of(convert(), depth + 1) if depth <= DEPTH else self.text(safe(repr, value))
 
     def _key(self, key: Any, depth: int) -> str:
         kind = type(key)

@@ -152,9 +152,10 @@ class Sender:
         """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
         return self._open is not None and self._open.is_intact()
 
-    def limit_pipe(self, messages: int) -> None:
-        """Change how many messages ZeroMQ may keep for each peer, from now on (zmq_setsockopt(3): ZMQ_SNDHWM)."""
-        self._socket.sndhwm = messages
+    @property
+    def connections(self) -> frozenset[int]:
+        """The descriptors of the connections that are known to have succeeded."""
+        return self._peers.connections if self._peers else frozenset()
 
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
