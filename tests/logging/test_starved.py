@@ -70,13 +70,10 @@ OPTIONS = ["dict(connect=ENDPOINT)", "dict(socket_bind='tcp://127.0.0.1:*', sock
 
 def ends_of(limit: str, first: int, last: int, options: str = OPTIONS[0], **environment: str) -> list[int]:
     """How processes ended at each of these limits: 0 with a socket, 1 without, all counted; negative by a signal."""
-    program = EACH.replace("LIMIT", limit).replace("FIRST", str(first)).replace("LAST", str(last))
-    done = run(
-        program.replace("OPTIONS", options),
-        "tcp://127.0.0.1:9",
-        timeout=60,
-        env={**os.environ, **environment},
-    )
+    program = EACH
+    for name, value in {"limit": limit, "first": first, "last": last, "options": options}.items():
+        program = program.replace(f"<{name}>", str(value))
+    done = run(program, "tcp://127.0.0.1:9", timeout=60, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     ends: list[int] = ast.literal_eval(done.stdout)
     return ends
