@@ -30,17 +30,22 @@ def weight_of(item: Item) -> int:
 class Backlog(Protocol):
     """A bounded queue of items. `limit` is in records, `most` in bytes; 0 is none but memory.
 
-    `added` is how many items were dealt with, kept or dropped: a signal handler may raise in `add`, and then
-    it tells whether that was before or after. So `add` makes no call between the two changes. `size` is the bytes
-    that they take.
+    A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
+    dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items are
+    gone, though they may still be here; `numbers` are those of the items that `first` has given.
     """
 
     limit: int
     most: int
     added: int
-    size: int
+    done: int
+    numbers: list[int]
 
     def __len__(self) -> int: ...
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
 
     def add(self, item: Item) -> Item | None:
         """Put an item in, or make room for it by one step.
@@ -53,10 +58,23 @@ class Backlog(Protocol):
         """The oldest `count` records, left where they are."""
 
     def remove(self, count: int) -> None:
-        """Take the oldest `count` records out."""
+        """Take so many out of those that `first` has given."""
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
+
+
+Numbered = tuple[int, int, Item]
+"""An item, its number, and the bytes of all in its queue so far, its own included."""
+
+
+def _size(items: deque[Numbered]) -> int:
+    return items[-1][1] - items[0][1] + weight_of(items[0][2]) if items else 0
+
+
+def _forget(items: deque[Numbered], done: int) -> None:
+    while items and items[0][0] < done:
+        items.popleft()
 
 
 class InOrder:
@@ -65,48 +83,52 @@ class InOrder:
     def __init__(self, limit: int, most: int = 0, *, drop_oldest: bool = False) -> None:
         self.limit = limit
         self.most = most
-        self.added = 0
-        self.size = 0
+        self.added = self.done = 0
+        self.numbers: list[int] = []
         self._drop_oldest = drop_oldest
-        self._items: deque[Item] = deque()
+        self._items: deque[Numbered] = deque()
+        self._number = 0
 
     def __len__(self) -> int:
+        _forget(self._items, self.done)
         return len(self._items)
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        return _size(self._items)
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        weight = weight_of(item)
-        full = (self.limit and len(self._items) >= self.limit) or (
-            self.most and self.size + weight > self.most
-        )
-        if not full:
-            self._items += (item,)
-            self.size += weight
+        count, size, weight = len(self), _size(self._items), weight_of(item)
+        if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
+            end = self._items[-1][1] + weight if self._items else weight
+            self._items += ((self._number, end, item),)
+            self._number += 1
             self.added += 1
             return None
-        if self._drop_oldest and self._items and not 0 < self.most < weight:
-            return self._pop()
+        if self._drop_oldest and count and not 0 < self.most < weight:
+            return self._items.popleft()[2]
         self.added += 1
         return item
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
-        return [encoded for _, _, encoded in islice(self._items, count)]
+        _forget(self._items, self.done)
+        self.numbers = [number for number, _, _ in islice(self._items, count)]
+        return [item[2] for _, _, item in islice(self._items, count)]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
-        for _ in range(count):
-            self._pop()
+        if count:
+            self.done = self.numbers[count - 1] + 1
+            _forget(self._items, self.done)
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
+        _forget(self._items, self.done)
         while self._items:
-            yield self._pop()
-
-    def _pop(self) -> Item:
-        gone = self._items.popleft()
-        self.size -= weight_of(gone)
-        return gone
+            yield self._items.popleft()[2]
 
 
 class BySeverity:
@@ -118,57 +140,58 @@ class BySeverity:
     def __init__(self, limit: int, most: int = 0) -> None:
         self.limit = limit
         self.most = most
-        self.added = 0
-        self.size = 0
-        self._levels: dict[int, deque[tuple[int, Item]]] = {}
-        self._count = 0
+        self.added = self.done = 0
+        self.numbers: list[int] = []
+        self._levels: dict[int, deque[Numbered]] = {}
         self._number = 0
 
     def __len__(self) -> int:
-        return self._count
+        self._forget()
+        return sum(map(len, self._levels.values()))
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        return sum(map(_size, list(self._levels.values())))
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        weight, rank = weight_of(item), _rank(item)
-        full = (self.limit and self._count >= self.limit) or (self.most and self.size + weight > self.most)
-        if not full:
+        count, size, weight, rank = len(self), self.size, weight_of(item), _rank(item)
+        if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
             level = self._levels.setdefault(rank, deque())
-            level += ((self._number, item),)
+            end = level[-1][1] + weight if level else weight
+            level += ((self._number, end, item),)
             self._number += 1
-            self._count += 1
-            self.size += weight
             self.added += 1
             return None
         least = min((level for level, items in self._levels.items() if items), default=rank)
         if least >= rank or 0 < self.most < weight:
             self.added += 1
             return item
-        gone = self._levels[least].pop()[1]
-        self._count -= 1
-        self.size -= weight_of(gone)
-        return gone
+        return self._levels[least].pop()[2]
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
-        numbered = [pair for items in self._levels.values() for pair in islice(items, count)]
-        return [item[2] for _, item in sorted(numbered)[:count]]
+        self._forget()
+        numbered = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
+        self.numbers = [number for number, _, _ in numbered]
+        return [item[2] for _, _, item in numbered]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
-        for _ in range(count):
-            self._pop()
+        if count:
+            self.done = self.numbers[count - 1] + 1
+            self._forget()
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
-        while self._count:
-            yield self._pop()
+        self._forget()
+        while any(self._levels.values()):
+            yield min(filter(None, self._levels.values()), key=lambda items: items[0][0]).popleft()[2]
 
-    def _pop(self) -> Item:
-        oldest = min((items for items in self._levels.values() if items), key=lambda items: items[0][0])
-        gone = oldest.popleft()[1]
-        self._count -= 1
-        self.size -= weight_of(gone)
-        return gone
+    def _forget(self) -> None:
+        for items in self._levels.values():
+            _forget(items, self.done)
 
 
 def _rank(item: Item) -> int:

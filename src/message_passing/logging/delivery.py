@@ -12,7 +12,7 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog
-from message_passing.logging.intake import Intake
+from message_passing.logging.intake import PATIENCE, Intake
 from message_passing.logging.pipe import Pipe
 from message_passing.logging.taken import level_of
 from message_passing.zeromq.notices import Notices
@@ -85,7 +85,7 @@ class Delivery:
         self._notices = Notices(monotonic)
         self._load = load
         self._intake = Intake(encode, losses, load, numbered=numbered)
-        self._doubted = False  # a notice could not be made, perhaps for a signal handler that raised
+        self._raised = 0  # how often a notice could not be made, perhaps for a signal handler that raised
         self._pause = threading.Lock()
         self._pause.acquire()
 
@@ -141,8 +141,9 @@ class Delivery:
         before = self.sent
         try:
             self._offer(self._intake.texts)
-        finally:
-            self._intake.remove(self.sent - before)
+        finally:  # without a call, in which a signal handler might raise
+            done = self.sent - before
+            del self._intake.items[:done], self._intake.texts[:done]
 
     def _keep(self) -> None:
         """Put what was not sent into the backlog."""
@@ -206,8 +207,9 @@ class Delivery:
             records, before = self._backlog.first(_BATCH), self.sent
             try:
                 self._offer(records)
-            finally:
-                self._backlog.remove(self.sent - before)
+            finally:  # without a call, in which a signal handler might raise
+                if self.sent > before:
+                    self._backlog.done = self._backlog.numbers[self.sent - before - 1] + 1
             if self.sent - before < len(records):
                 return
 
@@ -219,13 +221,13 @@ class Delivery:
             notice = self._encode((self._losses.notice(), None))
         except BaseException as error:
             # A function for the fields that cannot deal with it: it is not sent. For the rest see `Intake.take`.
-            interrupted = not isinstance(error, Exception) and not self._doubted
+            self._raised += 1
+            interrupted = not isinstance(error, Exception) and self._raised < PATIENCE
             if interrupted and threading.current_thread() is threading.main_thread():
-                self._doubted = True
                 raise
             self._losses.told()
             return True
-        before = self.sent
+        before, self._raised = self.sent, 0
         try:
             return bool(self._offer([notice]))
         finally:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 NOT_ENCODED = "could not be encoded"
 
+PATIENCE = 5
+"""How often something that is no `Exception` is raised over one record in the main thread until it is lost for it."""
+
 
 class Load:
     """Bytes of the long records in the queue. Callers add to the one number, whoever sends to the other."""
@@ -66,7 +69,10 @@ class Intake:
         self._numbered = numbered
         self._numbers: Iterator[int] = count(1)
         self._skipped = 0  # numbers of records that were lost before they got one
-        self._suspect: Item | None = None  # while it was encoded something raised that is no Exception
+        self._suspect: Item | None = (
+            None  # while it was encoded something raised that is no Exception, so often:
+        )
+        self._raised = 0
 
     def take(self, queue: deque[Entry | Taken], most: int) -> None:
         """Move records from the queue to `items`, up to so many there, and their texts to `texts`."""
@@ -86,14 +92,11 @@ class Intake:
                 # A signal handler has raised: the record is as good as before. Or a function of the user's has, which
                 # would do so each time. In another thread than the main one no signal handler runs.
                 item = items[len(texts)]
-                if threading.current_thread() is threading.main_thread() and self._suspect is not item:
-                    self._suspect = item
+                self._raised = self._raised + 1 if item is self._suspect else 1
+                self._suspect = item
+                if threading.current_thread() is threading.main_thread() and self._raised < PATIENCE:
                     raise
                 self._lose(len(texts))
-
-    def remove(self, amount: int) -> None:
-        """Forget the first ones, which are dealt with."""
-        del self.items[:amount], self.texts[:amount]
 
     def _skip(self) -> None:
         """Leave out the numbers of records that were lost before they got one: the receiver sees the gap."""

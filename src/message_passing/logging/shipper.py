@@ -288,7 +288,7 @@ class Shipper:
         if self._closed:
             return
         deadline = monotonic() + self._settings.linger / 1000
-        if not self._turn.take(self._settings.linger / 1000):
+        if not self._turn.take(self._settings.linger / 1000 + pace.GRACE):  # a socket may just be opened
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
             self._turn.at_work = True

@@ -238,7 +238,7 @@ class OpenSocket:
 
         After that libzmq ends the process at the next call into the socket: it must be abandoned.
         """
-        return _identity_of(self.file_descriptor) == self._identity
+        return self.socket.closed or _identity_of(self.file_descriptor) == self._identity
 
     def close(self, linger: int) -> None:
         """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
