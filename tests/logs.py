@@ -34,9 +34,10 @@ ENDPOINT = {endpoint!r}
 
 RECEIVER = """
 import sys, zmq
-socket = zmq.Context().socket(zmq.SUB)
+socket = zmq.Context().socket(zmq.{kind})
 socket.rcvhwm = {hwm}
-socket.subscribe(b"")
+if socket.type == zmq.SUB:
+    socket.subscribe(b"")
 socket.bind({endpoint!r})
 with open({path!r}, "ab", buffering=0) as file:
     print("ready", flush=True)
@@ -112,15 +113,16 @@ def free_endpoint() -> str:
 class Receiver:
     """A receiver in a process of its own, which can be stopped, killed and started again; it writes to a file."""
 
-    def __init__(self, path: Path, *, hwm: int = 0) -> None:
+    def __init__(self, path: Path, *, hwm: int = 0, kind: str = "SUB") -> None:
         self.endpoint = free_endpoint()
+        self._kind = kind
         self.path = path
         self.process: subprocess.Popen[str] | None = None
         self._hwm = hwm
 
     def start(self) -> None:
         """Start it, and wait until it is bound."""
-        program = RECEIVER.format(endpoint=self.endpoint, path=str(self.path), hwm=self._hwm)
+        program = RECEIVER.format(endpoint=self.endpoint, path=str(self.path), hwm=self._hwm, kind=self._kind)
         self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         assert read_line(self.process) == "ready"
 
@@ -155,9 +157,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver(path: Path, *, hwm: int = 0, running: bool = True) -> Iterator[Receiver]:
+def receiver(path: Path, *, hwm: int = 0, kind: str = "SUB", running: bool = True) -> Iterator[Receiver]:
     """A receiver; it is killed at the end."""
-    made = Receiver(path, hwm=hwm)
+    made = Receiver(path, hwm=hwm, kind=kind)
     if running:
         made.start()
     try:

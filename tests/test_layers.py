@@ -12,9 +12,9 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "lines", "component",
-    "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs", "filters", "zeromq", "inputs",
-    "outputs", "logging",
+    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "lines",
+    "component", "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs", "filters", "zeromq",
+    "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
@@ -93,7 +93,8 @@ def test_there_are_no_cycles() -> None:
 def test_files_and_functions_are_short(name: str) -> None:
     """What outgrows this has more than one purpose."""
     text = MODULES[name].read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_FILE
+    parts = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert len(text.splitlines()) <= MAX_FILE or len(parts) == 1, "it is longer, and not because of one class"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1

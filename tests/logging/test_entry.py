@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from message_passing.logging import entry as module
 from message_passing.logging.entry import Entry
+from message_passing.logging.exceptions import described_exception
 
 
 def made(**more: Any) -> Entry:
@@ -79,7 +80,7 @@ def test_causes_in_a_circle_end() -> None:
     """Each is told once."""
     one, two = ValueError("one"), KeyError("two")
     one.__cause__, two.__cause__ = two, one
-    found = module.described_exception((ValueError, one, None))
+    found = described_exception((ValueError, one, None))
     assert found
     assert [cause["type"] for cause in found["causes"]] == ["KeyError"]
 
@@ -88,18 +89,18 @@ def test_causes_are_told_as_python_tells_them() -> None:
     """A context counts unless it is suppressed; of a long chain the first eight."""
     error = ValueError("outer")
     error.__context__ = KeyError("inner")
-    found = module.described_exception((ValueError, error, None))
+    found = described_exception((ValueError, error, None))
     assert found
     assert found["causes"][0]["message"] == "'inner'"
     error.__suppress_context__ = True
-    found = module.described_exception((ValueError, error, None))
+    found = described_exception((ValueError, error, None))
     assert found
     assert "causes" not in found
     last: BaseException = ValueError()
     for _ in range(20):
         outer = ValueError()
         outer.__cause__, last = last, outer
-    found = module.described_exception((ValueError, last, None))
+    found = described_exception((ValueError, last, None))
     assert found
     assert len(found["causes"]) == 8
 
@@ -107,6 +108,6 @@ def test_causes_are_told_as_python_tells_them() -> None:
 def test_an_exception_of_a_module_is_named_in_full() -> None:
     """As tracebacks do."""
     error = json.JSONDecodeError("x", "", 0)
-    found = module.described_exception((type(error), error, None))
+    found = described_exception((type(error), error, None))
     assert found
     assert found["type"] == "json.decoder.JSONDecodeError"

@@ -49,11 +49,12 @@ def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.Monke
     monkeypatch.setattr(shipper, "crowded", -1)
     looks = []
 
-    def sleep(seconds: float) -> None:
-        looks.append(seconds)
-        shipper._closed = True
+    class Bell:
+        def acquire(self, timeout: float) -> None:
+            looks.append(timeout)
+            shipper._closed = True
 
-    monkeypatch.setattr("message_passing.logging.shipper.time.sleep", sleep)
+    monkeypatch.setattr(shipper, "_bell", Bell())
     shipper._run()
     assert looks == [TICK]
     handler.close()

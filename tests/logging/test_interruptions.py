@@ -70,7 +70,7 @@ def test_one_at_a_time() -> None:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the clock shows."""
     shown = [100.0]
-    monkeypatch.setattr("message_passing.logging.turn.time.monotonic", lambda: shown[0])
+    monkeypatch.setattr("message_passing.logging.turn.monotonic", lambda: shown[0])
     return shown
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def all_moved(handler: ZeroMQHandler) -> bool:
     """Whether the handler's thread has dealt with what was logged."""
-    return not handler._shipper.queue and not handler._shipper._losses.refused
+    return not handler._shipper.queue
 
 
 def outage(there: Receiver, logger: Any) -> None:

@@ -48,7 +48,7 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
         shipper = handler._shipper
         with shipper._turn.lock:
             begun = time.monotonic()
-            shipper.attend(time.time())
+            shipper.attend()
             shipper.help()
             logger.info("second")
             assert time.monotonic() - begun < 0.2

@@ -18,7 +18,9 @@ from message_passing.logging.taken import completed, level_of, taken
 
 ORIGIN = Origin("a host", "a service", 7, "a sender")
 
-unchanging = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+unchanging = (
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats() | st.text(max_size=20)
+)
 templates = st.text(max_size=30) | st.sampled_from(["%s", "%d of %s", "%(a)s", "100%", "%r and %5.1f"])
 
 
@@ -35,20 +37,20 @@ def record_of(message: Any, *args: Any, **more: Any) -> logging.LogRecord:
 def test_it_makes_no_difference(template: str, args: list[Any]) -> None:
     """What was taken and put together later is the JSON of the entry that would have been made at once."""
     record = record_of(template, *args)
-    took = taken(record, 5, None)
+    took = taken(record, None)
     assert took is not None
     whole = encoder_for("default", ORIGIN)(entry_of(record, 5))
-    assert item_encoder("default", ORIGIN, 1000)(took) == whole
-    assert encoder_for("default", ORIGIN)(completed(took, 1000)) == whole
+    assert item_encoder("default", ORIGIN, 1000)((took, 5)) == whole
+    assert encoder_for("default", ORIGIN)(completed(took, 5, 1000)) == whole
 
 
 @given(st.floats(min_value=0, max_value=4_000_000_000))
 def test_times(created: float) -> None:
     """Every moment has six digits of a second, and is what datetime makes of it, but for the last digit."""
     record = record_of("text", created=created)
-    took = taken(record, 5, None)
+    took = taken(record, None)
     assert took is not None
-    text = json.loads(item_encoder("default", ORIGIN, 1000)(took))["time"]
+    text = json.loads(item_encoder("default", ORIGIN, 1000)((took, 5)))["time"]
     assert len(text) == len("2026-01-02T03:04:05.000006Z")
     difference = datetime.fromisoformat(text) - datetime.fromtimestamp(created, UTC)
     assert abs(difference) <= timedelta(microseconds=1)
@@ -60,20 +62,20 @@ def test_times(created: float) -> None:
 def test_what_is_seldom(sequence: int | None, task: str | None, process: str | None) -> None:
     """With no sequence number, in a task, and with no process name, it is the same JSON as well."""
     record = record_of("text %d", 1, processName=process)
-    took = taken(record, sequence, task)
+    took = taken(record, task)
     assert took is not None
     entry = entry_of(record, sequence)
     entry.task = task
-    assert item_encoder("default", ORIGIN, 1000)(took) == encoder_for("default", ORIGIN)(entry)
+    assert item_encoder("default", ORIGIN, 1000)((took, sequence)) == encoder_for("default", ORIGIN)(entry)
 
 
 def test_what_one_process_says_again_is_kept_within_bounds() -> None:
     """Records of thousands of places are each encoded as what they are."""
     encode = item_encoder("default", ORIGIN, 1000)
     for line in range(2500):
-        took = taken(record_of("text", lineno=line % 1250), 1, None)
+        took = taken(record_of("text", lineno=line % 1250), None)
         assert took is not None
-        assert b'"line":%d,' % (line % 1250) in encode(took)
+        assert b'"line":%d,' % (line % 1250) in encode((took, 1))
 
 
 @pytest.mark.parametrize(
@@ -85,22 +87,38 @@ def test_what_one_process_says_again_is_kept_within_bounds() -> None:
         record_of("%(a)s", {"a": 1}),
         record_of("x" * 1001),
         record_of("%s", "x" * 1001),
+        record_of("%s %s", "x" * 500, "x" * 500),
+        record_of("x" * 31, *range(31)),
+        record_of("%d", 1 << 63),
         record_of("text", extra=1),
         record_of("text", exc_info=(ValueError, ValueError("no"), None)),
         record_of("text", stack_info="Stack:"),
     ],
-    ids=["object", "list", "subclass", "dict", "long", "long argument", "extra", "exception", "stack"],
+    ids=[
+        "object",
+        "list",
+        "subclass",
+        "dict",
+        "long",
+        "long argument",
+        "long arguments",
+        "many arguments",
+        "large number",
+        "extra",
+        "exception",
+        "stack",
+    ],
 )
 def test_what_must_be_dealt_with_at_once(record: logging.LogRecord) -> None:
     """What may change after the call, or is long, is not left for later."""
-    assert taken(record, 1, None) is None
+    assert taken(record, None) is None
 
 
 def test_a_text_that_grew_is_cut() -> None:
     """A width in the template makes a text of any length: it is cut as others are, and marked."""
-    took = taken(record_of("%1000000d", 1), 1, None)
+    took = taken(record_of("%1000000d", 1), None)
     assert took is not None
-    text = item_encoder("default", ORIGIN, 100)(took)
+    text = item_encoder("default", ORIGIN, 100)((took, 1))
     assert len(text) < 1000
     assert b'"truncated":true' in text
 
@@ -108,6 +126,6 @@ def test_a_text_that_grew_is_cut() -> None:
 def test_level() -> None:
     """The level is found in what was taken as in an entry."""
     record = record_of("text")
-    took = taken(record, 1, None)
+    took = taken(record, None)
     assert took is not None
     assert level_of(took) == level_of(entry_of(record, 1)) == (20, "INFO")

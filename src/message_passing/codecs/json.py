@@ -39,13 +39,13 @@ class JSONDecoder(Decoder):
         """
         self._nobody_looks = all(map(becomes_text, self.outputs()))
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count those that look as if they carried several messages: see `remarks`."""
         for message in messages:
             if isinstance(message, bytes) and b"}\n{" in message:
                 self._frames += 1
                 self._lines += message.rstrip(b"\n").count(b"\n") + 1
-        super().fail(error, messages)
+        super().fail(error, messages, count)
 
     def remarks(self) -> list[str]:
         """How many messages were lost with those that carry several, which are JSONLines' to take apart."""

@@ -15,66 +15,120 @@ Item = tuple[int, str, bytes]
 """A level's number, its name, and the encoded record."""
 
 
-class Backlog(Protocol):
-    """A bounded queue of items. `limit` is in records; 0 is none but memory.
+_OVERHEAD = 200
+"""Bytes that an item takes besides its text."""
 
-    `added` is how many items were dealt with, kept or dropped: a signal handler may raise in `add`, and then
-    it tells whether that was before or after. So `add` makes no call between the two changes.
+LEVELS = 100
+"""The highest level number that a policy tells from higher ones; the lowest is 0."""
+
+
+def weight_of(item: Item) -> int:
+    """The bytes that an item takes here."""
+    return len(item[2]) + _OVERHEAD
+
+
+class Backlog(Protocol):
+    """A bounded queue of items. `limit` is in records, `most` in bytes; 0 is none but memory.
+
+    A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
+    dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items
+    are gone, though they may still be here; `numbers` are those of the items that `first` has given.
     """
 
     limit: int
+    most: int
     added: int
+    done: int
+    numbers: list[int]
 
     def __len__(self) -> int: ...
 
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+
     def add(self, item: Item) -> Item | None:
-        """Put an item in; what had to go for it, or the item itself, if there was no room."""
+        """Put an item in, or make room for it by one step.
+
+        Returns:
+            None if it is in. What had to go: the item itself; or another one, and then this is to be called again.
+        """
 
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
 
     def remove(self, count: int) -> None:
-        """Take the oldest `count` records out."""
+        """Take so many out of those that `first` has given."""
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
+
+
+Numbered = tuple[int, int, Item]
+"""An item, its number, and the bytes of all in its queue so far, its own included."""
+
+
+def _size(items: deque[Numbered]) -> int:
+    return items[-1][1] - items[0][1] + weight_of(items[0][2]) if items else 0
+
+
+def _forget(items: deque[Numbered], done: int) -> None:
+    while items and items[0][0] < done:
+        items.popleft()
 
 
 class InOrder:
     """A queue that drops what is newest, or what is oldest."""
 
-    def __init__(self, limit: int, *, drop_oldest: bool = False) -> None:
+    def __init__(self, limit: int, most: int = 0, *, drop_oldest: bool = False) -> None:
         self.limit = limit
-        self.added = 0
+        self.most = most
+        self.added = self.done = 0
+        self.numbers: list[int] = []
         self._drop_oldest = drop_oldest
-        self._items: deque[Item] = deque()
+        self._items: deque[Numbered] = deque()
+        self._number = 0
 
     def __len__(self) -> int:
+        _forget(self._items, self.done)
         return len(self._items)
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        return _size(self._items)
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        full = self.limit and len(self._items) >= self.limit
-        if full and not self._drop_oldest:
+        count, size, weight = len(self), _size(self._items), weight_of(item)
+        if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
+            end = self._items[-1][1] + weight if self._items else weight
+            self._items += ((self._number, end, item),)
+            self._number += 1
             self.added += 1
-            return item
-        self._items += (item,)
+            return None
+        if self._drop_oldest and count and not 0 < self.most < weight:
+            return self._items.popleft()[2]
         self.added += 1
-        return self._items.popleft() if full else None
+        return item
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
-        return [encoded for _, _, encoded in islice(self._items, count)]
+        _forget(self._items, self.done)
+        self.numbers = [number for number, _, _ in islice(self._items, count)]
+        return [item[2] for _, _, item in islice(self._items, count)]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
-        for _ in range(count):
-            self._items.popleft()
+        if count:
+            self.done = self.numbers[count - 1] + 1
+            _forget(self._items, self.done)
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
+        _forget(self._items, self.done)
         while self._items:
-            yield self._items.popleft()
+            yield self._items.popleft()[2]
 
 
 class BySeverity:
@@ -83,56 +137,70 @@ class BySeverity:
     There is a queue for each level, of which a program has a handful.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, most: int = 0) -> None:
         self.limit = limit
-        self.added = 0
-        self._levels: dict[int, deque[tuple[int, Item]]] = {}
-        self._count = 0
+        self.most = most
+        self.added = self.done = 0
+        self.numbers: list[int] = []
+        self._levels: dict[int, deque[Numbered]] = {}
         self._number = 0
 
     def __len__(self) -> int:
-        return self._count
+        self._forget()
+        return sum(map(len, self._levels.values()))
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        return sum(map(_size, list(self._levels.values())))
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        gone = None
-        if self.limit and self._count >= self.limit:
-            least = min(level for level, items in self._levels.items() if items)
-            if least >= item[0]:
-                self.added += 1
-                return item
-            gone = self._levels[least].pop()[1]
-            self._count -= 1
-        level = self._levels.setdefault(item[0], deque())
-        level += ((self._number, item),)
-        self._number += 1
-        self._count += 1
-        self.added += 1
-        return gone
+        count, size, weight, rank = len(self), self.size, weight_of(item), _rank(item)
+        if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
+            level = self._levels.setdefault(rank, deque())
+            end = level[-1][1] + weight if level else weight
+            level += ((self._number, end, item),)
+            self._number += 1
+            self.added += 1
+            return None
+        least = min((level for level, items in self._levels.items() if items), default=rank)
+        if least >= rank or 0 < self.most < weight:
+            self.added += 1
+            return item
+        return self._levels[least].pop()[2]
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
-        numbered = [pair for items in self._levels.values() for pair in islice(items, count)]
-        return [item[2] for _, item in sorted(numbered)[:count]]
+        self._forget()
+        numbered = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
+        self.numbers = [number for number, _, _ in numbered]
+        return [item[2] for _, _, item in numbered]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
-        for _ in range(count):
-            self._pop()
+        if count:
+            self.done = self.numbers[count - 1] + 1
+            self._forget()
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
-        while self._count:
-            yield self._pop()
+        self._forget()
+        while any(self._levels.values()):
+            yield min(filter(None, self._levels.values()), key=lambda items: items[0][0]).popleft()[2]
 
-    def _pop(self) -> Item:
-        oldest = min((items for items in self._levels.values() if items), key=lambda items: items[0][0])
-        self._count -= 1
-        return oldest.popleft()[1]
+    def _forget(self) -> None:
+        for items in self._levels.values():
+            _forget(items, self.done)
 
 
-def make_backlog(policy: Policy, limit: int) -> InOrder | BySeverity:
-    """The queue for a policy."""
+def _rank(item: Item) -> int:
+    """The level that it counts as here: there is a queue for each, so there must not be too many."""
+    return max(0, min(item[0], LEVELS))
+
+
+def make_backlog(policy: Policy, limit: int, most: int = 0) -> InOrder | BySeverity:
+    """The queue for a policy, for so many records and bytes."""
     if policy == "drop_least_severe":
-        return BySeverity(limit)
-    return InOrder(limit, drop_oldest=policy == "drop_oldest")
+        return BySeverity(limit, most)
+    return InOrder(limit, most, drop_oldest=policy == "drop_oldest")

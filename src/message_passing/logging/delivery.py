@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
-from collections import deque
+import threading
 from dataclasses import replace
-from functools import partial
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog
+from message_passing.logging.intake import PATIENCE, Intake
+from message_passing.logging.pipe import Pipe
 from message_passing.logging.taken import level_of
+from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from message_passing.logging.backlog import Policy
     from message_passing.logging.entry import Entry
+    from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
+    from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import SocketSettings
 
 _BATCH = 500
 
-_PIPE = 5000
-"""Records in ZeroMQ's own queue at most: those can be neither chosen from nor counted any more."""
+_LONGS = 8
+"""Records dealt with at a time while there are long ones, since their texts take memory too."""
+
+_PIPE = 256
+"""Records in ZeroMQ's own queue at most: those can be neither chosen from nor counted any more. A flood of records
+goes as fast with 256 as with 5000, and half as fast with 64."""
 
 _RETRY = 1.0
 """Seconds until a socket that could not be opened is tried again."""
-
-
-def _tell(notices: Notices) -> None:
-    """Say on stderr who refuses us: nothing is delivered until somebody does something about it."""
-    for text in notices.take():
-        with contextlib.suppress(Exception):  # stderr may be closed, or full
-            sys.stderr.write(f"message-passing: log records are not delivered: {text}\n")
 
 
 class Delivery:
@@ -55,23 +54,57 @@ class Delivery:
         self,
         settings: SocketSettings,
         policy: Policy,
-        encode: Callable[[Entry | Taken], bytes],
+        encode: Callable[[Item], bytes],
         losses: Losses,
+        load: Load,
+        *,
+        most: int = 0,
+        numbered: bool = True,
     ) -> None:
+        """Prepare it: nothing is opened yet.
+
+        Args:
+            settings: the socket's; its high-water mark bounds what waits.
+            policy: what goes when there is too much.
+            encode: makes the text of a record.
+            losses: where to count.
+            load: the long records in the queue.
+            most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue; 0 for no bound.
+            numbered: whether records are given sequence numbers.
+        """
         self.sent = 0
         self._settings = settings
         self._encode = encode
         self._losses = losses
-        self._backlog = make_backlog(policy, settings.hwm)
+        self._backlog = make_backlog(policy, settings.hwm, most // 2)
+        self._messages = min(settings.hwm or _PIPE, _PIPE)
+        self._pipe = Pipe(self._messages, most // 4)
         self._sender: Sender | None = None
         self._open_after = 0.0
-        self._items: list[Entry | Taken] = []  # taken off the queue, and not yet sent or kept
-        self._texts: list[bytes] = []  # what those were encoded to, as far as that is done
+        self._said = ""
+        self._notices = Notices(monotonic)
+        self._load = load
+        self._intake = Intake(encode, losses, load, numbered=numbered)
+        self._raised = 0  # how often a notice could not be made, perhaps for a signal handler that raised
+        self._pause = threading.Lock()
+        self._pause.acquire()
+
+    def notices(self) -> list[str]:
+        """What is to be said to a person, once: that there is no socket, or who refuses us."""
+        found = self._notices.take()
+        if self._sender:
+            found += self._sender.notices.take()
+        return [f"log records are not delivered: {text}" for text in found]
 
     @property
     def waiting(self) -> int:
         """Encoded records that wait for a receiver."""
-        return len(self._backlog) + len(self._items)
+        return len(self._backlog) + len(self._intake.items)
+
+    @property
+    def bytes_waiting(self) -> int:
+        """Bytes of those that are kept."""
+        return self._backlog.size
 
     def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
@@ -85,91 +118,86 @@ class Delivery:
         """
         moved, left = False, min(most, len(queue))
         while True:
-            moved = self._deliver_some(queue, min(left, _BATCH)) or moved
-            left -= _BATCH
+            step = _LONGS if self._load.waiting else _BATCH
+            moved = self._deliver_some(queue, min(left, step)) or moved
+            left -= step
             if left <= 0:
                 return moved
 
     def _deliver_some(self, queue: deque[Entry | Taken], most: int) -> bool:
-        self._take(queue, most)
-        moved, before = bool(self._items), self.sent
+        self._intake.take(queue, most)
+        moved, before = bool(self._intake.items), self.sent
         if self._is_open():
-            if self._texts and not len(self._backlog) and not self._losses.untold:
+            if self._intake.texts and not len(self._backlog) and not self._losses.untold:
                 self._offer_new()
             else:
                 self._send_backlog()
-        if self._items:
+        if self._intake.items:
             self._keep()
             self._send_backlog()
         return moved or self.sent > before
 
-    def _take(self, queue: deque[Entry | Taken], most: int) -> None:
-        """Move records from the queue to `_items`, and their texts to `_texts`.
-
-        A signal handler may raise at any point, when callers do this: nothing must be in a variable only.
-        """
-        count = min(len(queue), most - len(self._items))
-        self._items.extend(map(deque.popleft, repeat(queue, count)))
-        encode, texts = self._encode, self._texts
-        while len(texts) < len(self._items):
-            try:
-                texts.extend(map(encode, self._items[len(texts) :]))
-            except Exception:  # noqa: BLE001 - nothing that a record holds stops the others
-                level = level_of(self._items[len(texts)])[1]
-                del self._items[len(texts)]
-                self._losses.add("could not be encoded", level)
-
     def _offer_new(self) -> None:
         before = self.sent
         try:
-            self._offer(self._texts)
-        finally:
+            self._offer(self._intake.texts)
+        finally:  # without a call, in which a signal handler might raise
             done = self.sent - before
-            del self._items[:done], self._texts[:done]
+            del self._intake.items[:done], self._intake.texts[:done]
 
     def _keep(self) -> None:
         """Put what was not sent into the backlog."""
-        while self._items:
-            item, text = self._items[0], self._texts[0]
+        while self._intake.items:
+            (what, _), text = self._intake.items[0], self._intake.texts[0]
             added = self._backlog.added
             try:
-                gone = self._backlog.add((*level_of(item), text))
+                gone = self._backlog.add((*level_of(what), text))
             finally:
                 if self._backlog.added > added:
-                    del self._items[0], self._texts[0]
+                    del self._intake.items[0], self._intake.texts[0]
             if gone:
                 self._losses.add(QUEUE_FULL, gone[1])
 
     def _is_open(self) -> bool:
-        if self._sender is None and time.monotonic() >= self._open_after:
-            pipe = min(self._settings.hwm or _PIPE, _PIPE)
-            sender = Sender(replace(self._settings, hwm=pipe))
-            sender.notices.wake = partial(_tell, sender.notices)
+        if self._sender and not self._sender.intact:
+            self.abandon()
+            self._say("somebody has closed the descriptors of the socket; another one is opened")
+        if self._sender is None and monotonic() >= self._open_after:
+            sender = Sender(replace(self._settings, hwm=self._messages), clock=monotonic)
             try:
                 sender.open()
-            except (OpenError, OSError, zmq.ZMQError):
-                self._open_after = time.monotonic() + _RETRY
+            except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
+                self._open_after = monotonic() + _RETRY
+                self._say(f"{error} (tried again every second)")
             else:
-                self._sender = sender
+                self._sender, self._said = sender, ""
         return self._sender is not None
+
+    def _say(self, text: str) -> None:
+        """Say why there is no socket: once, and again when it is for another reason."""
+        if text != self._said:
+            self._said = text
+            self._notices.say(text, text)
 
     def _offer(self, records: list[bytes]) -> int:
         if not self._sender:
             return 0
         sender, before = self._sender, self._sender.sent
         try:
-            sender.offer(records)
-        except zmq.ZMQError:  # somebody has closed the socket, or ended its context: another one is opened
+            room = self._pipe.room_for(records, sender.descriptors)
+            sender.offer(records if room == len(records) else records[:room])
+        except Exception:  # noqa: BLE001 - somebody has closed the socket, or ended its context: another one is opened
             self._give_up()
         finally:
             self.sent += sender.sent - before
+            self._pipe.sent(records, sender.sent - before)
         return sender.sent - before
 
     def _give_up(self) -> None:
         sender, self._sender = self._sender, None
-        self._open_after = time.monotonic() + _RETRY
+        self._open_after = monotonic() + _RETRY
         if sender:
-            with contextlib.suppress(zmq.ZMQError):
+            with contextlib.suppress(Exception):
                 sender.close_socket(0)
 
     def _send_backlog(self) -> None:
@@ -179,28 +207,43 @@ class Delivery:
             records, before = self._backlog.first(_BATCH), self.sent
             try:
                 self._offer(records)
-            finally:
-                self._backlog.remove(self.sent - before)
+            finally:  # without a call, in which a signal handler might raise
+                if self.sent > before:
+                    self._backlog.done = self._backlog.numbers[self.sent - before - 1] + 1
             if self.sent - before < len(records):
                 return
 
     def _tell(self) -> bool:
         """Send the notice of what was dropped, before the record that now gets through."""
-        if not self._sender or not self._offer([self._encode(self._losses.notice())]):
+        if not self._sender:
             return False
-        self.sent -= 1  # a notice is no record of the application's
-        self._losses.told()
-        return True
+        try:
+            notice = self._encode((self._losses.notice(), None))
+        except BaseException as error:
+            # A function for the fields that cannot deal with it: it is not sent. For the rest see `Intake.take`.
+            self._raised += 1
+            interrupted = not isinstance(error, Exception) and self._raised < PATIENCE
+            if interrupted and threading.current_thread() is threading.main_thread():
+                raise
+            self._losses.told()
+            return True
+        before, self._raised = self.sent, 0
+        try:
+            return bool(self._offer([notice]))
+        finally:
+            if self.sent > before:
+                self.sent = before  # a notice is no record of the application's
+                self._losses.told()
 
     def finish(self, queue: deque[Entry | Taken], deadline: float) -> Callable[[], None]:
-        """Send what is left until `deadline`, a time.monotonic(); count the rest.
+        """Send what is left until `deadline`, by `clock.monotonic`; count the rest.
 
         Returns:
             What closes the socket. It waits until ZeroMQ has sent its part, or `deadline`; and for as long as
             ZeroMQ's thread looks up a name, for which there is no bound.
         """
         self.deliver(queue, len(queue))
-        while (len(self._backlog) or queue) and (left := deadline - time.monotonic()) > 0:
+        while (len(self._backlog) or queue) and (left := deadline - monotonic()) > 0:
             self._wait(min(left, 0.05))
             self.deliver(queue, len(queue))
         for _, level, _ in self._backlog.drain():
@@ -209,8 +252,8 @@ class Delivery:
 
         def release() -> None:
             if sender:
-                with contextlib.suppress(zmq.ZMQError):
-                    sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+                with contextlib.suppress(Exception):
+                    sender.close_socket(max(0, int((deadline - monotonic()) * 1000)))
 
         return release
 
@@ -219,12 +262,12 @@ class Delivery:
             if self._sender:
                 self._sender.poll(max(1, int(seconds * 1000)))
                 return
-        except zmq.ZMQError:
+        except Exception:  # noqa: BLE001 - as in `_offer`
             self._give_up()
-        time.sleep(seconds)
+        self._pause.acquire(timeout=seconds)  # not time.sleep, which tests replace
 
     def abandon(self) -> None:
-        """In a forked child: the socket is the parent's."""
+        """Leave the socket alone: in a forked child it is the parent's."""
         if self._sender:
             self._sender.abandon()
             self._sender = None

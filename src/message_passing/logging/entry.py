@@ -1,24 +1,34 @@
 """What is kept of a log record: its fields, taken in the caller's thread, ready to be encoded in another.
 
 A record's arguments, extras and exception may change once the call has returned, so the text is formatted
-and everything that is not a plain value is encoded here. Nothing here raises for what a record holds.
+and everything that is not a plain value is encoded here. Nothing here raises an `Exception` for what a record
+holds, and what is made of it is bounded: see `jsonable.Sample`.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-import traceback
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.jsonable import as_plain, tidy
+from message_passing.jsonable import ITEMS, Sample, cut, safe, tidy
+from message_passing.logging.attributes import (
+    LARGEST,
+    level_of_record,
+    name_of,
+    number_of,
+    optional_name,
+    safe_text,
+    time_of,
+)
+from message_passing.logging.exceptions import described_exception
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextvars import ContextVar
-    from types import TracebackType
 
 STANDARD = frozenset(
     {
@@ -41,10 +51,6 @@ STANDARD = frozenset(
 
 PLAIN = len(logging.makeLogRecord({}).__dict__)
 """How many attributes a record has to which nothing was added."""
-
-_SCALARS = (str, int, float, bool, type(None))
-_NESTED = 8
-"""How many chained causes of an exception are described."""
 
 
 class Entry(msgspec.Struct, omit_defaults=True, gc=False):
@@ -71,6 +77,18 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     context: dict[str, Any] | None = None
     truncated: bool = False
     format_error: str | None = None
+    weight: int = 0  # bytes, while it waits to be encoded; the encoded record has no such field
+
+
+def put_right(entry: Entry) -> Entry:
+    """See to it that what every record has is of the type that it should be: filters and factories may change it."""
+    entry.time = time_of(entry.time)
+    entry.level_number, entry.level = level_of_record(entry.level, entry.level_number)
+    entry.line = number_of(entry.line)
+    entry.thread_id = None if entry.thread_id is None else number_of(entry.thread_id)
+    for name in ("logger", "file", "function", "thread", "process", "task"):
+        setattr(entry, name, optional_name(getattr(entry, name)))
+    return entry
 
 
 def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
@@ -89,121 +107,117 @@ def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
         sequence,
         record.processName,
     )
-    if type(record.msg) is str and not record.args:
+    if type(record.msg) is str and type(record.args) is tuple and not record.args:
         entry.message = record.msg
     else:
         _add_text(record, entry)
-    return entry
+    return put_right(entry)
+
+
+def salvaged(record: Any) -> Entry:
+    """What can be had of a record that is none: one with attributes missing, or whose attributes raise."""
+
+    def attribute(name: str) -> Any:
+        try:
+            return getattr(record, name)
+        except Exception:  # noqa: BLE001 - the next attribute may be there
+            return None
+
+    names = ("created", "levelname", "levelno", "name", "msg", "pathname", "lineno", "funcName")
+    time, level, number, logger, message, file, line, function = map(attribute, names)
+    entry = Entry(time, level, number, logger, message, file, line, function, None, None)
+    entry.message = safe(str, entry.message)
+    entry.format_error = "not all of the record could be taken"
+    return put_right(entry)
 
 
 def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
-        entry.message = record.getMessage()
+        entry.message = safe_text(record.getMessage())
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
         entry.message, entry.format_error = unformatted(record.msg, record.args, error)
 
 
 def unformatted(template: Any, args: Any, error: Exception) -> tuple[str, str]:
     """What can be said of a message whose arguments do not fit, and of why."""
-    arguments = f" {safe(repr, args)}" if args else ""
+    arguments = "" if type(args) is tuple and not args else f" {safe(repr, args)}"
     return f"{safe(str, template)}{arguments}", f"{type(error).__name__}: {safe(str, error)}"
 
 
-def add_rest(record: logging.LogRecord, entry: Entry) -> None:
-    """Add what only some records have: an exception, a stack, extras."""
+def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) -> None:
+    """Add what only some records have: an exception, a stack, extras.
+
+    Args:
+        record: where they are.
+        entry: where to put them.
+        largest: characters that are taken of each of them.
+    """
     attributes = record.__dict__
     if record.exc_info:
-        entry.exception = described_exception(record.exc_info)
+        entry.exception = described_exception(record.exc_info, largest)
     elif record.exc_text:
-        entry.exception = {"traceback": record.exc_text}
+        entry.exception = {"traceback": cut(safe_text(record.exc_text), largest)}
     if record.stack_info:
-        entry.stack = record.stack_info
-    added = attributes.keys() - STANDARD
+        entry.stack = cut(safe_text(record.stack_info), largest)
+    # Of a million extras no more are looked at than are taken.
+    added = list(islice((pair for pair in attributes.items() if pair[0] not in STANDARD), ITEMS))
+    if len(added) == 1 and added[0][0] == "extra" and type(added[0][1]) is dict:
+        bound = added[0][1]  # loguru's records, as its sinks get them
+        added = list(islice(bound.items(), ITEMS))
+        more = len(bound) - len(added)
+    else:
+        more = len(attributes) - PLAIN - len(added) if len(added) == ITEMS else 0
     if added:
-        extra = {name: attributes[name] for name in attributes if name in added}
-        if len(extra) == 1 and isinstance(bound := extra.get("extra"), dict):
-            extra = bound  # loguru's records, as its sinks get them
-        if extra:
-            entry.extra = {str(name): plain(value) for name, value in extra.items()}
+        entry.extra = taken_pairs(added, largest)
+        if more > 0:
+            entry.extra["..."] = f"({more} items more)"
 
 
 def task_name() -> str | None:
     """The name of the asyncio task that logs; Python 3.11's records have none."""
     try:
         task = sys.modules["asyncio"].current_task()
-    except (KeyError, RuntimeError):
+        return task.get_name() if task else None
+    except Exception:  # noqa: BLE001 - no loop runs, or its tasks are of somebody else's making
         return None
-    return task.get_name() if task else None
 
 
-def described_exception(
-    exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None] | Any,
-) -> dict[str, Any] | None:
-    """An exception's type, message and traceback, and the same of what caused it."""
-    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
-    if not isinstance(error, BaseException):
-        return None
-    try:
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception as trouble:  # noqa: BLE001 - a __str__ or __notes__ that raises
-        trace = f"(no traceback: {type(trouble).__name__})"
-    described: dict[str, Any] = {**_named(error), "traceback": trace}
-    causes: list[dict[str, str]] = []
-    seen, cause = {id(error)}, _cause_of(error)
-    while cause is not None and id(cause) not in seen and len(causes) < _NESTED:
-        seen.add(id(cause))
-        causes.append(_named(cause))
-        cause = _cause_of(cause)
-    if causes:
-        described["causes"] = causes
-    return described
-
-
-def _named(error: BaseException) -> dict[str, str]:
-    cls = type(error)
-    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return {"type": name, "message": safe(str, error)}
-
-
-def _cause_of(error: BaseException) -> BaseException | None:
-    if error.__cause__ is not None:
-        return error.__cause__
-    return None if error.__suppress_context__ else error.__context__
-
-
-def context_of(variables: Sequence[ContextVar[Any]]) -> dict[str, Any]:
+def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> dict[str, Any]:
     """The values of these context variables, of those that have one."""
     missing = object()
-    found = ((variable.name, variable.get(missing)) for variable in variables)
-    return {name: plain(value) for name, value in found if value is not missing}
+    found = [(variable.name, variable.get(missing)) for variable in variables]
+    return taken_pairs([(name, value) for name, value in found if value is not missing], largest)
 
 
-def arguments_of(record: logging.LogRecord) -> Any:
+def arguments_of(record: logging.LogRecord, largest: int = LARGEST) -> Any:
     """A record's arguments, as plain values."""
     if isinstance(record.args, dict):
-        return {str(name): plain(value) for name, value in record.args.items()}
-    return [plain(value) for value in record.args or ()]
+        return taken_pairs(list(islice(record.args.items(), ITEMS)), largest)
+    if not isinstance(record.args, tuple):
+        return [plain(record.args)] if record.args is not None else []
+    sample = Sample(largest)
+    return [_unchanging(sample.of(value)) for value in islice(record.args, ITEMS)]
 
 
-def plain(value: Any) -> Any:
+def taken_pairs(pairs: Sequence[tuple[Any, Any]], largest: int) -> dict[str, Any]:
+    """Names and values, which together have a bound, as they are now."""
+    sample = Sample(largest)
+    return {name_of(name): _unchanging(sample.of(value)) for name, value in pairs}
+
+
+def plain(value: Any, largest: int = LARGEST) -> Any:
     """A value as it is if it cannot change, and otherwise its JSON as it is now; its repr if it has none."""
-    if type(value) in _SCALARS:
-        return value
-    try:
-        return msgspec.Raw(msgspec.json.encode(value, enc_hook=as_plain))
-    except Exception:  # noqa: BLE001 - whatever it holds, a log call does not fail for it
-        try:
-            return msgspec.Raw(msgspec.json.encode(tidy(value)))
-        except Exception:  # noqa: BLE001 - circular, or of a type that has no JSON form
-            return safe(repr, value)
+    return _unchanging(Sample(largest).of(value))
 
 
-def safe(convert: Any, value: Any) -> str:
-    """What `convert` makes of a value as text; what can be said of it if that raises."""
+def _unchanging(sample: Any) -> Any:
+    """What a `Sample` has made, as JSON if it is more than one value: that takes less memory."""
+    if type(sample) is not dict and type(sample) is not list:
+        return sample
     try:
-        return str(convert(value))
-    except Exception as error:  # noqa: BLE001 - a __str__ or __repr__ that raises
-        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+        return msgspec.Raw(msgspec.json.encode(sample))
+    except UnicodeEncodeError:  # half a surrogate pair
+        return msgspec.Raw(msgspec.json.encode(tidy(sample)))
 
 
 _RICH = ("exception", "stack", "extra", "context", "args")
@@ -256,6 +270,7 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, str) else 8
 
 
-def cut(text: str, limit: int) -> str:
-    """The first `limit` characters, and how many more there were."""
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text) - limit} characters more)"
+def weight_of(entry: Entry) -> int:
+    """The bytes of memory that an entry takes, nearly: its texts, and what they are in."""
+    rich = sum(_size(getattr(entry, name)) for name in _RICH)
+    return 1000 + sys.getsizeof(entry.message) + sys.getsizeof(entry.template) + rich

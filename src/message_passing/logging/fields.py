@@ -74,11 +74,18 @@ def unpacked(value: Any) -> Any:
     return [unpacked(item) for item in value] if isinstance(value, list) else value
 
 
+_ALWAYS = frozenset({"logger", "file", "function"})
+"""What other field sets have a name for, and a record may lack."""
+
+
 def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
     """The default fields, as a dict."""
     entry.time = _moment(entry.time)
     names = ((name, getattr(entry, name)) for name in Entry.__struct_fields__)
-    present = {name: value for name, value in names if value is not None and value is not False}
+    present = {
+        name: value for name, value in names if name in _ALWAYS or (value is not None and value is not False)
+    }
+    del present["weight"]
     return {**present, **said_of(origin)}
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
 from message_passing.identity import sender_name
+from message_passing.jsonable import cut, safe
+from message_passing.logging.attributes import LARGEST, level_of_record
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import (
     PLAIN,
@@ -20,10 +22,11 @@ from message_passing.logging.entry import (
     arguments_of,
     context_of,
     entry_of,
-    safe,
+    salvaged,
     shortened,
     task_name,
     too_large,
+    weight_of,
 )
 from message_passing.logging.fields import Fields, Origin
 from message_passing.logging.quick import item_encoder
@@ -36,12 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
 
+    from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.security import SocketSecurity
 
     FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
 
-_LARGEST = 256 * 1024
+_QUEUE_BYTES = 64 << 20
 
 _NOT_GIVEN: Any = ...
 """The default of what protects: an empty text, and None from a variable that is not set, are errors."""
@@ -64,6 +68,7 @@ class ZeroMQHandler(logging.Handler):
         socket_bind: str = "",
         socket_type: Literal["PUB", "PUSH"] = "PUB",
         socket_hwm: int = 10_000,
+        queue_bytes: int = _QUEUE_BYTES,
         linger: int = 1000,
         curve_secret_key: str = _NOT_GIVEN,
         curve_server_key: str = _NOT_GIVEN,
@@ -74,7 +79,7 @@ class ZeroMQHandler(logging.Handler):
         template: bool = False,
         context: Sequence[ContextVar[Any]] = (),
         identity: bool = True,
-        largest: int = _LARGEST,
+        largest: int = LARGEST,
         report_interval: float | None = None,
         level: int | str = logging.NOTSET,
     ) -> None:
@@ -84,7 +89,8 @@ class ZeroMQHandler(logging.Handler):
             connect: endpoint of the receiver. Either this or `socket_bind`.
             socket_bind: endpoint to bind, for receivers that connect to this process.
             socket_type: `PUB` for SUB receivers, `PUSH` for a pool of PULL workers.
-            socket_hwm: how many records may wait. 0 for no limit but memory.
+            socket_hwm: how many records may wait. 0 for no limit but `queue_bytes`.
+            queue_bytes: the most bytes of records that wait, here and in ZeroMQ. 0 for no limit but memory.
             linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
             curve_secret_key: our secret key: its file (`message-passing keys new`), the key itself, or `env:NAME`.
             curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
@@ -103,17 +109,15 @@ class ZeroMQHandler(logging.Handler):
             OptionError: an endpoint is missing or malformed, a key is empty, or there is no such policy or field set.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
-        _check(connect, socket_bind, socket_type, policy, fields)
+        _check(connect, socket_bind, socket_type, policy, fields, {"queue_bytes": queue_bytes})
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
-        super().__init__(level)
         sides = (connect,) if connect else (), (socket_bind,) if socket_bind else ()
         settings = SocketSettings(socket_type, *sides, socket_hwm, linger, security=security)
-        self._service = service or os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
-        self._identity = identity
+        super().__init__(level)
         self._largest = largest
         self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, self._service, largest, identity=identity)
-        self._shipper = Shipper(settings, policy, encoder, report_interval=report_interval)
+        encoder = partial(_encoder, fields, service or _script(), largest, identity=identity)
+        self._shipper = Shipper(settings, policy, encoder, queue_bytes, report_interval, numbered=identity)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
         self._finalizer.atexit = False
@@ -137,36 +141,67 @@ class ZeroMQHandler(logging.Handler):
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         try:
-            sequence = next(shipper.sequence) if self._identity else None
             task = None
             if (tasks := sys.modules.get("asyncio.events")) and tasks._get_running_loop():  # noqa: SLF001
                 task = task_name()
-            item: Entry | Taken | None = None if self._rest else taken(record, sequence, task)
-            if item is None:
-                item = self._whole(record, sequence, task)
-            queue = shipper.queue
-            waiting = len(queue)
-            if waiting >= shipper.limit:
-                shipper.refuse(record.levelname)
+            item: Entry | Taken | None = None if self._rest else taken(record, task)
+            if item is None and (item := self._whole(record, task)) is None:
                 return
-            queue.append(item)
-            if record.created > shipper.due:
-                shipper.attend(record.created)
-            elif waiting > shipper.crowded:
-                shipper.help()
-        except Exception:  # noqa: BLE001 - a log call never fails; what went wrong is counted
-            shipper.failed += 1
+            calm = shipper.since < record.created < shipper.due
+        except BaseException as error:  # noqa: BLE001 - what is no Exception goes on its way from there
+            if (item := self._salvaged(record, error)) is None:
+                return
+            calm = False
+        queue = shipper.queue
+        waiting = len(queue)
+        if waiting >= shipper.limit:
+            self._refuse(record, item)
+            return
+        queue.append(item)
+        if not calm:
+            shipper.attend()
+        elif waiting > shipper.crowded:
+            shipper.help()
 
-    def _whole(self, record: logging.LogRecord, sequence: int | None, task: str | None) -> Entry:
-        entry = entry_of(record, sequence)
+    def _whole(self, record: logging.LogRecord, task: str | None) -> Entry | None:
+        """The entry of a record; None if there is no room for its bytes, which is counted."""
+        entry = entry_of(record)
         entry.task = task
         if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
-            add_rest(record, entry)
+            add_rest(record, entry, self._largest)
             for add in self._rest:
                 add(record, entry)
         if len(entry.message) > self._largest or too_large(entry, self._largest):
             entry = shortened(entry, self._largest)
-        return entry
+        if self._shipper.admit(entry, weight_of(entry)):
+            return entry
+        self._refuse(record, None)
+        return None
+
+    def _salvaged(self, record: logging.LogRecord, error: BaseException) -> Entry | None:
+        """What can be had of a record when taking it went wrong; None, and it is counted, if nothing can.
+
+        A signal handler may have raised, or a method of the application's, what is to end the program or the task:
+        that goes on its way, and the record is counted.
+        """
+        try:
+            if isinstance(error, Exception):
+                entry = salvaged(record)
+                entry.message = cut(entry.message, self._largest)
+                if self._shipper.admit(entry, weight_of(entry)):
+                    return entry
+                self._refuse(record, None)
+                return None
+        except Exception:  # noqa: BLE001, S110 - a log call never fails; that nothing could be taken is counted
+            pass
+        self._shipper.fail()
+        if not isinstance(error, Exception):
+            raise error
+        return None
+
+    def _refuse(self, record: logging.LogRecord, item: Entry | Taken | None) -> None:
+        weight = 0 if item is None or isinstance(item, tuple) else item.weight
+        self._shipper.refuse(_level_of(record), weight=weight)
 
     def stats(self) -> dict[str, Any]:
         """What became of the records so far, in this process.
@@ -186,6 +221,17 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
+
+
+def _script() -> str:
+    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
+
+
+def _level_of(record: Any) -> str:
+    try:
+        return level_of_record(record.levelname, record.levelno)[1]
+    except Exception:  # noqa: BLE001 - what is no record has no level
+        return "NOTSET"
 
 
 def _security(secret: str, server: str, allowed: str) -> SocketSecurity | None:
@@ -213,9 +259,7 @@ def _more(
     return wanted
 
 
-def _encoder(
-    fields: FieldsOption, service: str, largest: int, *, identity: bool
-) -> Callable[[Entry | Taken], bytes]:
+def _encoder(fields: FieldsOption, service: str, largest: int, *, identity: bool) -> Callable[[Item], bytes]:
     """What encodes in this process: made after a fork again, since the process id is another."""
     origin = Origin(socket.gethostname(), service, os.getpid(), sender_name() if identity else None)
     return item_encoder(fields, origin, largest)
@@ -226,8 +270,14 @@ def _add_template(record: logging.LogRecord, entry: Entry) -> None:
     entry.args = arguments_of(record)
 
 
-def _check(connect: str, bind: str, socket_type: str, policy: str, fields: object) -> None:
-    texts = []
+def _check(  # noqa: PLR0917 - it has one caller
+    connect: str, bind: str, socket_type: str, policy: str, fields: object, bounds: Mapping[str, object]
+) -> None:
+    texts = [
+        f"{name} is a whole number of 0 or more, not {given!r}"
+        for name, given in bounds.items()
+        if type(given) is not int or given < 0
+    ]
     if bool(connect) == bool(bind):
         texts.append("exactly one of connect and socket_bind is needed")
     for endpoint, binds in ((connect, False), (bind, True)):

@@ -1,83 +1,127 @@
-"""What a handler lost, why, and since when; and the record that tells the receiver of it."""
+"""What a handler lost, why, and since when; and the record that tells the receiver of it.
+
+Any thread counts, a signal handler in the middle of counting too, and nobody waits: each kind of loss has an
+`itertools.count`, whose `next` cannot be interrupted. What it has come to is in its `repr`.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import logging
 import os
-import sys
-import time
-from collections import Counter, deque
+from collections import Counter
 from datetime import UTC, datetime
 
-from message_passing.escaping import one_line
+from message_passing.clock import monotonic, wall
 from message_passing.logging.entry import Entry
+from message_passing.logging.stderr import say
+
+_KINDS = 200
+"""Different losses (a reason and a level's name) that are told apart; any more are of the level `other`."""
+
+_LEVEL = 50
+"""Characters of a level's name that are kept."""
 
 
 class Losses:
-    """Counts of dropped records. `refuse` may be called from any thread, the rest belongs to whoever sends.
+    """Counts of lost records.
 
     Attributes:
-        dropped: records lost, by reason.
+        unnumbered: how many of them had not been given a sequence number.
     """
 
     def __init__(self) -> None:
-        self.dropped: Counter[str] = Counter()
-        self._refused: deque[tuple[str, str]] = deque()
-        self._levels: Counter[str] = Counter()
-        self._reasons: dict[str, None] = {}
+        self._counts: dict[tuple[str, str], itertools.count[int]] = {}
+        self._failed = itertools.count()
+        self._unnumbered = itertools.count()
+        self._told_total = 0
+        self._told: dict[tuple[str, str], int] = {}
+        self._telling: tuple[int, dict[tuple[str, str], int]] = 0, {}
         self._since = 0.0
 
     @property
     def untold(self) -> bool:
         """Whether the receiver has not heard of all of them."""
-        return bool(self._levels)
-
-    def refuse(self, reason: str, level: str) -> None:
-        """Count a record that a caller could not even queue: an append, since two threads cannot add at once."""
-        self._refused.append((reason, level))
+        return sum(self._reached().values()) > self._told_total
 
     @property
-    def refused(self) -> int:
-        """Refused records that are not counted yet."""
-        return len(self._refused)
+    def unnumbered(self) -> int:
+        """How many of them had not been given a sequence number."""
+        return _reached(self._unnumbered)
 
-    def count_refused(self) -> None:
-        """Add up what callers could not queue."""
-        while self._refused:
-            self.add(*self._refused.popleft())
+    @property
+    def dropped(self) -> Counter[str]:
+        """Records lost, by reason."""
+        found: Counter[str] = Counter()
+        for (reason, _), count in self._reached().items():
+            found[reason] += count
+        return found
+
+    @property
+    def failed(self) -> int:
+        """Records of which nothing could be taken."""
+        return _reached(self._failed)
+
+    def fail(self) -> None:
+        """Count a record of which nothing could be taken. No notice tells of it: a signal may have ended the call."""
+        next(self._failed)
+        next(self._unnumbered)
+
+    def refuse(self, reason: str, level: str) -> None:
+        """Count a lost record that had not been given a sequence number."""
+        self.add(reason, level)
+        next(self._unnumbered)
 
     def add(self, reason: str, level: str) -> None:
         """Count a lost record."""
-        self.dropped[reason] += 1
-        if not self._levels:
-            self._since = time.time()
-        self._levels[level] += 1
-        self._reasons[reason] = None
+        if not self._since:
+            self._since = wall()
+        key = reason, level if len(level) <= _LEVEL else level[:_LEVEL]
+        if (count := self._counts.get(key)) is None:
+            if len(self._counts) >= _KINDS:
+                key = reason, "other"
+            count = self._counts.setdefault(key, itertools.count())
+        next(count)
 
     def notice(self) -> Entry:
         """The record that tells of all that is untold: how many of each level, why, since when."""
-        reasons = ", ".join(self._reasons)
-        counts = ", ".join(f"{count} {level}" for level, count in self._levels.most_common())
-        since = datetime.fromtimestamp(self._since, UTC).isoformat().replace("+00:00", "Z")
+        counted = self._reached()
+        self._telling = sum(counted.values()), counted
+        levels: Counter[str] = Counter()
+        told: dict[str, None] = {}
+        for (reason, level), count in counted.items():
+            if new := count - self._told.get((reason, level), 0):
+                levels[level] += new
+                told[reason] = None
+        reasons = ", ".join(told)
+        counts = ", ".join(f"{count} {level}" for level, count in levels.most_common())
+        since = datetime.fromtimestamp(self._since or wall(), UTC).isoformat().replace("+00:00", "Z")
         return Entry(
-            time=time.time(),
+            time=wall(),
             level="WARNING",
             level_number=logging.WARNING,
             logger="message_passing.logging",
-            message=f"{self._levels.total()} records were dropped since {since} ({reasons}): {counts}",
+            message=f"{levels.total()} records were dropped since {since} ({reasons}): {counts}",
             file=__file__,
             line=0,
             function="notice",
             thread_id=None,
             thread=None,
-            extra={"dropped": dict(self._levels), "reason": reasons, "since": since},
+            extra={"dropped": dict(levels), "reason": reasons, "since": since},
         )
 
     def told(self) -> None:
-        """The notice has been sent: the next one begins anew."""
-        self._levels.clear()
-        self._reasons.clear()
+        """The last notice has been sent: the next one begins where it ended."""
+        self._since = 0.0
+        self._told_total, self._told = self._telling
+
+    def _reached(self) -> dict[tuple[str, str], int]:
+        return {key: _reached(count) for key, count in list(self._counts.items())}
+
+
+def _reached(count: itertools.count[int]) -> int:
+    """How often `next` was called: looking must not be counted."""
+    return int(repr(count)[len("count(") : -1])
 
 
 class Report:
@@ -93,18 +137,16 @@ class Report:
         self._told = 0
         self._due = 0.0
 
-    def tell(self, dropped: Counter[str], failed: int, *, last: bool = False) -> None:
+    def tell(self, losses: Losses, *, last: bool = False) -> None:
         """Write a line, if there is something new and it is time, or the last time."""
-        if self._interval is None:
+        if self._interval is None or (monotonic() < self._due and not last):
             return
+        dropped, failed = losses.dropped, losses.failed
         total = dropped.total() + failed
-        if total == self._told or (time.monotonic() < self._due and not last):
+        if total == self._told:
             return
         reasons = {**dropped, "failed": failed} if failed else dict(dropped)
         text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        with contextlib.suppress(Exception):  # stderr may be closed, or full
-            sys.stderr.write(
-                f"message-passing: {total} log records lost so far in process {os.getpid()}: {one_line(text)}\n"
-            )
-        self._told = total
-        self._due = time.monotonic() + self._interval
+        if say(f"{total} log records lost so far in process {os.getpid()}: {text}"):
+            self._told = total
+        self._due = monotonic() + self._interval

@@ -19,6 +19,9 @@ IDLE_TICKS = 100
 HELP = 200
 """Records that a caller deals with when it helps."""
 
+HELP_LONG = 8
+"""The same while there are long ones."""
+
 BITE = 100
 """Records that the thread deals with before it lets others have the lock."""
 
@@ -32,8 +35,11 @@ BURST = 500
 GRACE = 0.3
 """Seconds beyond `linger` after which `close` leaves the socket to the thread."""
 
-REFUSED_MOST = 1000
-"""Refused records that may wait to be counted."""
+THREAD_RETRY = 5.0
+"""Seconds until a thread that could not be started is tried again."""
+
+OLD = 60.0
+"""Seconds that a record's time may be behind the clock; with an older one a caller looks more closely."""
 
 ALL = sys.maxsize
 """As many as there are."""

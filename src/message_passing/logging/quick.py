@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from message_passing.logging.attributes import level_of_record, number_of, optional_name
 from message_passing.logging.fields import (
     Fields,
     Origin,
@@ -28,9 +29,13 @@ _MOST = 1000
 """Places whose encoding is kept, in records of as many log calls and threads."""
 
 
+Item = tuple["Entry | Taken", int | None]
+"""An entry or what was taken of a record, and its sequence number."""
+
+
 def item_encoder(
     fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], origin: Origin, largest: int
-) -> Callable[[Entry | Taken], bytes]:
+) -> Callable[[Item], bytes]:
     """The function that makes JSON of an entry, or of what was taken of a record.
 
     Args:
@@ -41,23 +46,25 @@ def item_encoder(
     whole = encoder_for(fields, origin)
     quick = _quick_encoder(origin, largest) if fields == "default" else None
 
-    def encode(item: Entry | Taken) -> bytes:
-        if not isinstance(item, tuple):
-            return whole(item)
-        return (quick and quick(item)) or whole(completed(item, largest))
+    def encode(item: Item) -> bytes:
+        what, sequence = item
+        if not isinstance(what, tuple):
+            what.sequence = sequence
+            return whole(what)
+        return (quick and quick(item)) or whole(completed(what, sequence, largest))
 
     return encode
 
 
-def _quick_encoder(origin: Origin, largest: int) -> Callable[[Taken], bytes | None]:
+def _quick_encoder(origin: Origin, largest: int) -> Callable[[Item], bytes | None]:
     ending = b"," + as_json(said_of(origin))[1:]
     kept: dict[Where, tuple[bytes, bytes, bytes]] = {}
     now, begin = -1, b""
 
-    def encode(taken: Taken) -> bytes | None:
+    def encode(item: Any) -> bytes | None:
         """The record, as `encoder_for` would have it; None where it has to see to something unusual."""
         nonlocal now, begin
-        template, args, time, sequence, task, where = taken
+        (template, args, time, task, where), sequence = item
         if sequence is None or task is not None:
             return None
         try:
@@ -69,11 +76,11 @@ def _quick_encoder(origin: Origin, largest: int) -> Callable[[Taken], bytes | No
                 if len(kept) >= _MOST:
                     kept.clear()
                 parts = kept[where] = _parts(where, ending)
-        except Exception:  # noqa: BLE001 - arguments that do not fit, half a surrogate pair
+            seconds, micros = split_time(time)
+            if seconds != now:
+                now, begin = seconds, b'{"time":"%b.' % until_seconds(seconds).encode()
+        except Exception:  # noqa: BLE001 - arguments that do not fit, half a surrogate pair, a time that is none
             return None
-        seconds, micros = split_time(time)
-        if seconds != now:
-            now, begin = seconds, b'{"time":"%b.' % until_seconds(seconds).encode()
         before, after, end = parts
         return b"%b%06dZ%b%b%b%d%b" % (begin, micros, before, message, after, sequence, end)
 
@@ -82,10 +89,17 @@ def _quick_encoder(origin: Origin, largest: int) -> Callable[[Taken], bytes | No
 
 def _parts(where: Where, ending: bytes) -> tuple[bytes, bytes, bytes]:
     """What stands before the message, between it and the sequence number, and after that."""
-    level, number, logger, file, line, function, thread_id, thread, process = where
-    before = {"level": level, "level_number": number, "logger": logger}
-    after = {"file": file, "line": line, "function": function, "thread_id": thread_id, "thread": thread}
-    said = {} if process is None else {"process": process}
+    name, value, logger, file, line, function, thread_id, thread, process = where
+    number, level = level_of_record(name, value)
+    before = {"level": level, "level_number": number, "logger": optional_name(logger)}
+    after = {
+        "file": optional_name(file),
+        "line": number_of(line),
+        "function": optional_name(function),
+        "thread_id": None if thread_id is None else number_of(thread_id),
+        "thread": optional_name(thread),
+    }
+    said = {} if process is None else {"process": optional_name(process)}
     return (
         b'",' + as_json(before)[1:-1] + b',"message":',
         b"," + as_json(after)[1:-1] + b',"sequence":',

@@ -12,23 +12,26 @@ A forked child starts anew: its queue, counters, thread and socket are its own.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import monotonic, wall
 from message_passing.logging import lifetime, pace
 from message_passing.logging.delivery import Delivery
+from message_passing.logging.intake import Load
 from message_passing.logging.losses import Losses, Report
+from message_passing.logging.stderr import say
+from message_passing.logging.taken import WEIGHT, level_of
 from message_passing.logging.turn import Turn
-from message_passing.zeromq.sending import QUEUE_FULL
+from message_passing.zeromq.sending import QUEUE_FULL, UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.logging.backlog import Policy
     from message_passing.logging.entry import Entry
+    from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.sockets import SocketSettings
 
@@ -40,9 +43,11 @@ class Shipper:
         self,
         settings: SocketSettings,
         policy: Policy,
-        make_encoder: Callable[[], Callable[[Entry | Taken], bytes]],
+        make_encoder: Callable[[], Callable[[Item], bytes]],
+        queue_bytes: int,
+        report_interval: float | None,
         *,
-        report_interval: float | None = None,
+        numbered: bool,
     ) -> None:
         """Prepare; nothing is opened and no thread is started before the first record.
 
@@ -50,23 +55,29 @@ class Shipper:
             settings: the socket's; its high-water mark bounds what waits here.
             policy: what goes when there is too much.
             make_encoder: makes the function that encodes a record, in this process.
+            queue_bytes: how many bytes of them may wait, in the queue, encoded, and in ZeroMQ; 0 for no bound.
             report_interval: seconds between two lines on stderr about new losses; None for none at all.
+            numbered: whether records are given sequence numbers.
         """
         self._report_interval = report_interval
         self._settings = settings
         self._policy = policy
         self._make_encoder = make_encoder
+        self._queue_bytes = queue_bytes
+        self._numbered = numbered
         self._closed = False
         self._begin()
         lifetime.register(self)
 
     def _begin(self) -> None:
         self.queue: deque[Entry | Taken] = deque()
-        self.limit: float = self._settings.hwm or float("inf")
-        self.due = 0.0
+        bounds = self._settings.hwm, self._queue_bytes // WEIGHT
+        self.limit: float = min((bound for bound in bounds if bound), default=float("inf"))
+        self.since = self.due = 0.0
         self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8, self.limit - 2)
-        self.sequence = itertools.count(1)
-        self.failed = 0
+        self._load = Load()
+        self._load_limit: float = self._queue_bytes // 4 * 3 or float("inf")
+        self._seen = 0.0
         self._report = Report(self._report_interval)
         self._losses = Losses()
         self._delivery: Delivery | None = None
@@ -80,27 +91,29 @@ class Shipper:
         self._releases: list[Callable[[], None]] = []
         self._cancel_at_end: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
+        self._thread_after = 0.0
 
-    # The caller's side: none of this waits.
+    # The caller's side: none of this waits, and nothing is raised but what a signal handler raises.
 
-    def attend(self, now: float) -> None:
-        """See to it that the queue is emptied: called for the first record after `due`.
+    def attend(self) -> None:
+        """See to it that the queue is emptied: called for a record whose time is not between `since` and `due`."""
+        try:
+            if self._delivery is None:
+                self._start()
+                if self._thread is None:
+                    self.help()
+            elif self._asleep:
+                self._wake()
+            elif monotonic() > self._seen:
+                # Until the thread shows itself, every record comes here: after the last one nobody else would.
+                if self._thread is None:
+                    self._start_thread()
+                self.help()
+        except Exception:  # noqa: BLE001, S110 - the record is in the queue, and the next one comes here again
+            pass
 
-        Args:
-            now: the time, in seconds since 1970.
-        """
-        self.due = now + pace.PATIENCE
-        if self._delivery is None:
-            self._start()
-        elif self._asleep:
-            self._wake()
-        else:
-            # Until the thread shows itself, every record comes here: after the last one nobody else would.
-            self.due = now
-            self.help()
-
-    def help(self) -> None:
-        """Do a share of the thread's work, unless somebody is at it."""
+    def help(self, most: int = pace.HELP) -> None:
+        """Do a share of the thread's work, so many records, unless somebody is at it."""
         turn = self._turn
         if not turn.lock.acquire(blocking=False):
             turn.look()
@@ -109,33 +122,71 @@ class Shipper:
             turn.at_work = True
             turn.idle_since = 0.0
             self._helped = True
-            self._pump(pace.HELP)
+            self._pump(most)
+        except Exception:  # noqa: BLE001 - a log call does not fail for other records
+            self._helped = False
         finally:
             turn.at_work = False
             turn.lock.release()
 
-    def refuse(self, level: str) -> None:
-        """Count a record for which there is no room."""
+    def admit(self, entry: Entry, weight: int) -> bool:
+        """Whether there is room in the queue for the bytes of a long record: a share of the work is done for it."""
+        entry.weight = weight
+        if self._no_room(weight):
+            self.help(pace.HELP_LONG)
+            if self._no_room(weight):
+                return False
+        self._load.put += weight
+        return True
+
+    def _no_room(self, weight: int) -> bool:
+        kept = self._delivery.bytes_waiting if self._delivery else 0
+        return self._load.waiting + kept + weight > self._load_limit
+
+    def refuse(self, level: str, *, weight: int = 0) -> None:
+        """Count a record for which there is no room, which may have been admitted."""
+        self._load.taken += weight
         self._losses.refuse("closed" if self._closed else QUEUE_FULL, level)
-        if (
-            self._losses.refused > pace.REFUSED_MOST or time.time() > self.due
-        ):  # the thread does not count them
-            self.help()
+        if not self._closed and monotonic() > self._seen:  # the thread does nothing
+            self.attend()
+
+    def fail(self) -> None:
+        """Count a record of which nothing could be taken."""
+        self._losses.fail()
 
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):
             return  # another thread is at it, or this one, which a signal has interrupted
         try:
-            self._delivery = Delivery(self._settings, self._policy, self._make_encoder(), self._losses)
+            self._delivery = Delivery(
+                self._settings,
+                self._policy,
+                self._make_encoder(),
+                self._losses,
+                self._load,
+                most=self._queue_bytes,
+                numbered=self._numbered,
+            )
         finally:
             if self._delivery is None:  # a signal handler has raised: the next caller does it
                 self._starting.release()
         self._cancel_at_end = lifetime.close_at_process_end(self)
-        self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        """Start it; where none can be had callers and `close` do it all, and it is tried again now and then."""
+        now = monotonic()
+        if now < self._thread_after:
+            return
+        self._thread_after = now + pace.THREAD_RETRY
+        self._seen = now + pace.PATIENCE
+        thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
+        self._thread = thread
         try:
-            self._thread.start()
-        except RuntimeError:  # the interpreter is ending: callers and close() do it all
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, or the system gives no more
             self._thread = None
+            self._seen = 0.0
 
     def _wake(self) -> None:
         self._asleep = False
@@ -145,26 +196,42 @@ class Shipper:
     # The thread's side
 
     def _run(self) -> None:
-        idle = waiting = left = 0
+        idle = left = 0
         while not self._closed:
             if self._orphaned:
                 self.close()
                 break
-            self.due = time.time() + pace.PATIENCE
-            if not (moved := self._in_burst(left)):
-                moved, waiting = self._empty()
-            left = len(self.queue)
-            self._report.tell(self._losses.dropped, self.failed)
+            moved = waiting = 0
+            self._show()
+            try:
+                if not (moved := self._in_burst(left)):
+                    moved, waiting = self._empty()
+                left = len(self.queue)
+                self._tell()
+            except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
+                waiting = 1
             idle = 0 if moved or waiting else idle + 1
             if idle > pace.IDLE_TICKS:
                 self._sleep()
                 idle = 0
-            else:
-                time.sleep(pace.SLOW_TICK if waiting and not moved else pace.TICK)
-        self._report.tell(self._losses.dropped, self.failed, last=True)
+            else:  # not time.sleep, which tests replace
+                self._bell.acquire(timeout=pace.SLOW_TICK if waiting and not moved else pace.TICK)
         self._release()
+        self._tell(last=True)
 
-    def _in_burst(self, left: int) -> bool:
+    def _show(self) -> None:
+        """Say that the thread is at work: callers need not be for a while."""
+        now = wall()
+        self.since, self.due = now - pace.OLD, now + pace.PATIENCE
+        self._seen = monotonic() + pace.PATIENCE
+
+    def _tell(self, *, last: bool = False) -> None:
+        """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
+        for text in self._delivery.notices() if self._delivery else ():
+            say(text)
+        self._report.tell(self._losses, last=last)
+
+    def _in_burst(self, left: int) -> int:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
 
         Args:
@@ -172,13 +239,13 @@ class Shipper:
         """
         helped, self._helped = self._helped, False
         grown = len(self.queue) - left
-        return helped or (grown > pace.BURST and left + grown <= self.crowded)
+        return int(helped or (grown > pace.BURST and left + grown <= self.crowded))
 
-    def _empty(self) -> tuple[bool, int]:
+    def _empty(self) -> tuple[int, int]:
         """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
-        moved, waiting, queued = False, 0, len(self.queue)
+        moved, waiting, queued = 0, 0, len(self.queue)
         while True:  # in bites, so that a caller that wants to help need not wait for its turn long
-            self.due = time.time() + pace.PATIENCE
+            self._show()
             self._turn.lock.acquire()
             moved = self._work(pace.BITE) or moved
             waiting = self._delivery.waiting if self._delivery else 0
@@ -204,7 +271,6 @@ class Shipper:
             self._turn.lock.release()
 
     def _pump(self, most: int) -> bool:
-        self._losses.count_refused()
         if self._delivery is None or self._closed:
             return False
         return self._delivery.deliver(self.queue, most)
@@ -214,22 +280,26 @@ class Shipper:
     def flush(self) -> None:
         """Send what can be sent now, without waiting for a receiver."""
         if self._turn.take(self._settings.linger / 1000):
-            self._work(pace.ALL)
+            with contextlib.suppress(Exception):  # the records are where they were
+                self._work(pace.ALL)
 
     def close(self) -> None:
         """Send what is left, within `linger`; count what could not be sent."""
         if self._closed:
             return
-        deadline = time.monotonic() + self._settings.linger / 1000
-        if not self._turn.take(self._settings.linger / 1000):
+        deadline = monotonic() + self._settings.linger / 1000
+        if not self._turn.take(self._settings.linger / 1000 + pace.GRACE):  # a socket may just be opened
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
             self._turn.at_work = True
             self._turn.idle_since = 0.0
             if self._delivery and not self._closed:  # another thread may have closed meanwhile
-                self._releases.append(self._delivery.finish(self.queue, deadline))
+                with contextlib.suppress(Exception):
+                    self._releases.append(self._delivery.finish(self.queue, deadline))
             self._closed = True
             self.limit = -1
+            while self.queue:  # it could not begin at all
+                self._losses.refuse(UNSENT, level_of(self.queue.popleft())[1])
         finally:
             self._turn.at_work = False
             self._turn.lock.release()
@@ -239,7 +309,7 @@ class Shipper:
         self._wake()
         thread = self._thread
         if thread and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - time.monotonic()) + pace.GRACE)
+            thread.join(max(0.0, deadline - monotonic()) + pace.GRACE)
         else:
             self._release()
 
@@ -259,20 +329,12 @@ class Shipper:
 
     def stats(self) -> dict[str, Any]:
         """Counters, in records: see `ZeroMQHandler.stats`."""
-        if self._turn.take(0.1):
-            try:
-                self._turn.at_work = True
-                self._turn.idle_since = 0.0
-                self._losses.count_refused()
-            finally:
-                self._turn.at_work = False
-                self._turn.lock.release()
         delivery = self._delivery
         return {
             "sent": delivery.sent if delivery else 0,
             "queued": len(self.queue) + (delivery.waiting if delivery else 0),
             "dropped": dict(self._losses.dropped),
-            "failed": self.failed,
+            "failed": self._losses.failed,
         }
 
     def start_again_in_child(self) -> None:

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.errors import needs_extra
+from message_passing.jsonable import safe
 from message_passing.logging.entry import STANDARD
 
 with needs_extra("structlog"):
@@ -96,18 +97,29 @@ class Logger:
 
 
 def _send(handler: logging.Handler, name: str | None, method: str, event: Mapping[str, Any]) -> None:
+    try:
+        record = _record_of(name, method, event)
+        wanted = record.levelno >= handler.level
+    except Exception as error:  # noqa: BLE001 - whatever an event holds, a log call never fails
+        text = f"{safe(repr, event)} (not all of the event could be taken: {type(error).__name__})"
+        record = logging.LogRecord("structlog", _LEVELS.get(method, logging.INFO), "", 0, text, None, None)
+        wanted = record.levelno >= handler.level
+    if wanted:
+        handler.handle(record)
+
+
+def _record_of(name: str | None, method: str, event: Mapping[str, Any]) -> logging.LogRecord:
     said, number = _level(event, method)
-    if number < handler.level:
-        return
     frame = _caller()
+    logger = event.get("logger")
     record = logging.LogRecord(
-        str(event.get("logger") or name or "structlog"),
+        str(logger if logger is not None else name or "structlog"),
         number,
         frame.f_code.co_filename if frame else "",
         frame.f_lineno if frame else 0,
         event.get("event"),
         None,
-        _exception(event.get("exc_info") or method == "exception"),
+        _exception(event.get("exc_info"), method),
         frame.f_code.co_name if frame else None,
     )
     record.levelname = said
@@ -119,24 +131,24 @@ def _send(handler: logging.Handler, name: str | None, method: str, event: Mappin
             record.__dict__[_RENAMED.get(key, key)] = value
         elif key not in _USED:
             record.__dict__[f"{key}_" if key in STANDARD else key] = value
-    handler.handle(record)
+    return record
 
 
 def _level(event: Mapping[str, Any], method: str) -> tuple[str, int]:
     """The level's name and number: what `add_log_level` and `add_log_level_number` found, or the method's."""
     said, number = event.get("level"), event.get("level_number")
     name = said.lower() if isinstance(said, str) else method
-    if not isinstance(number, int):
+    if type(number) is not int:
         number = _LEVELS.get(name) or _LEVELS.get(method, logging.INFO)
     return logging.getLevelName(number) if name in _LEVELS else name.upper(), number
 
 
-def _exception(found: Any) -> Any:
+def _exception(found: Any, method: str) -> Any:
     if isinstance(found, BaseException):
         return (type(found), found, found.__traceback__)
-    if found is True:
+    if found is True or (found is None and method == "exception"):
         found = sys.exc_info()
-    return found if found and found[0] else None
+    return found if isinstance(found, tuple) and len(found) == 3 and found[0] else None
 
 
 def _caller() -> FrameType | None:

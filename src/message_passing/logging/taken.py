@@ -9,15 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from message_passing.logging.entry import PLAIN, Entry, shortened, unformatted
+from message_passing.logging.attributes import level_of_record
+from message_passing.logging.entry import PLAIN, Entry, put_right, shortened, unformatted
 
 if TYPE_CHECKING:
     import logging
 
-_UNCHANGING = frozenset({int, float, bool, type(None)})
+_UNCHANGING = frozenset({float, bool, type(None)})
 
 _SHORT = 1000
-"""Characters of a text above which the record is dealt with at once, and cut if need be."""
+"""Characters of all its texts above which the record is dealt with at once, and cut if need be."""
+
+_LEAST, _MOST = -(1 << 63), 1 << 63  # of numbers: larger ones take memory, and time to be written
+
+_MANY = 30
+"""Arguments above which it is dealt with at once, too."""
+
+WEIGHT = 1000
+"""Bytes that what was taken of a record counts for. It takes 500 to 1,500; with 1,000 characters that need four bytes
+each, 5,000."""
 
 
 class Where(NamedTuple):
@@ -34,11 +44,11 @@ class Where(NamedTuple):
     process: str | None
 
 
-Taken = tuple[str, tuple[Any, ...] | None, float, int | None, str | None, Where]
-"""A message's template and arguments, time, sequence, asyncio task, and where it comes from."""
+Taken = tuple[str, tuple[Any, ...] | None, float, str | None, Where]
+"""A message's template and arguments, time, asyncio task, and where it comes from."""
 
 
-def taken(record: logging.LogRecord, sequence: int | None, task: str | None) -> Taken | None:
+def taken(record: logging.LogRecord, task: str | None) -> Taken | None:  # noqa: C901 - a call costs more than a branch
     """What `record` holds, if all of it is unchanging and short; None if it must be made an entry at once."""
     template, args = record.msg, record.args
     if (
@@ -49,15 +59,23 @@ def taken(record: logging.LogRecord, sequence: int | None, task: str | None) -> 
         or record.stack_info
     ):
         return None
-    if args:
-        if type(args) is not tuple:
+    if type(args) is not tuple:
+        if args is not None:
             return None
+    elif args:
+        room = _SHORT - len(template)
+        value: Any
         for value in args:
-            if type(value) is str:
-                if len(value) > _SHORT:
+            kind = type(value)
+            if kind is str:
+                room -= len(value)
+            elif kind is int:
+                if not _LEAST < value < _MOST:
                     return None
-            elif type(value) not in _UNCHANGING:
+            elif kind not in _UNCHANGING:
                 return None
+        if room < 0 or len(args) > _MANY:
+            return None
     else:
         args = None
     # A plain tuple in the place of a `Where`: making one of those takes three times as long.
@@ -72,20 +90,20 @@ def taken(record: logging.LogRecord, sequence: int | None, task: str | None) -> 
         record.threadName,
         record.processName,
     )
-    return template, args, record.created, sequence, task, where  # type: ignore[return-value]
+    return template, args, record.created, task, where  # type: ignore[return-value]
 
 
 def level_of(item: Entry | Taken) -> tuple[int, str]:
     """The number and the name of a record's level."""
     if isinstance(item, tuple):
         name, number, *_ = item[-1]
-        return number, name
-    return item.level_number, item.level
+        return level_of_record(name, number)
+    return level_of_record(item.level, item.level_number)
 
 
-def completed(taken: Taken, largest: int) -> Entry:
+def completed(taken: Taken, sequence: int | None, largest: int) -> Entry:
     """The entry of what was taken, its text put together, and cut where it has more than `largest` characters."""
-    template, args, time, sequence, task, where = taken
+    template, args, time, task, where = taken
     level, number, logger, file, line, function, thread_id, thread, process = where
     entry = Entry(
         *(time, level, number, logger, template, file, line, function, thread_id, thread),
@@ -98,4 +116,5 @@ def completed(taken: Taken, largest: int) -> Entry:
             entry.message = template % args
         except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
             entry.message, entry.format_error = unformatted(template, args, error)
+    put_right(entry)
     return shortened(entry, largest) if len(entry.message) > largest else entry

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
+
+from message_passing.clock import monotonic
 
 FORGOTTEN = 3.0
 """Seconds for which a lock must be seen held with nobody at work. Between the two steps a thread may have to
@@ -44,12 +45,12 @@ class Turn:
 
     def take(self, timeout: float) -> bool:
         """Take it, waiting so many seconds at most; whether that worked."""
-        deadline, idle = time.monotonic() + timeout, 0
+        deadline, idle = monotonic() + timeout, 0
         while not self.lock.acquire(timeout=_GLANCE):
             idle = 0 if self.at_work else idle + 1
             if idle > _GLANCES:
                 self._give_up_for_lost()
-            elif time.monotonic() > deadline:
+            elif monotonic() > deadline:
                 return False
         return True
 
@@ -59,8 +60,8 @@ class Turn:
         if self.at_work:
             self.idle_since = 0.0
         elif not since:
-            self.idle_since = time.monotonic()
-        elif time.monotonic() - since > FORGOTTEN and self.idle_since == since:
+            self.idle_since = monotonic()
+        elif monotonic() - since > FORGOTTEN and self.idle_since == since:
             self.idle_since = 0.0
             self._give_up_for_lost()
 

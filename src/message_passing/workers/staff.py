@@ -17,6 +17,7 @@ from message_passing.workers.counters import added, after_death
 from message_passing.workers.process import Worker
 from message_passing.workers.wire import Job, Said, WorkerError, unpacked
 from message_passing.zeromq.endpoints import refusal
+from message_passing.zeromq.spare import first_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,8 @@ class Staff:
         Raises:
             OpenError: the system refused.
         """
+        self._context, self._gather = first_socket(zmq.PULL)
         self.folder = _private_folder()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._gather = self._context.socket(zmq.PULL)
         self._gather.rcvhwm = 0
         try:
             self._gather.bind(f"ipc://{self.folder}/results")

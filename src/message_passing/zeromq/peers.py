@@ -59,6 +59,11 @@ class Peers:
         self.look()
         return len(self._connected)
 
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """Their descriptors, of connections over TCP or ipc, as of the last look."""
+        return frozenset(self._connected)
+
     def look(self) -> list[Event]:
         """Take note of all that has happened since the last time."""
         events = self.monitor.read()

@@ -17,6 +17,7 @@ from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.endpoints import is_public
 from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
 from message_passing.zeromq.passwords import Passwords
+from message_passing.zeromq.spare import first_socket
 from message_passing.zeromq.zap import Doorkeeper
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class SocketSecurity:
         Raises:
             OpenError: see `apply`.
         """
-        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        context, socket = first_socket(zmq.PUSH)
+        with context, socket:
             self.apply(socket)
 
     def _secret(self) -> bytes:

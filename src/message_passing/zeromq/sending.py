@@ -147,6 +147,16 @@ class Sender:
         self.service()
         return self._send(messages, self._send_holding) if self._listening() else 0
 
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
+        return self._open is not None and self._open.is_intact()
+
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """The descriptors of the connections that are known to have succeeded."""
+        return self._peers.descriptors if self._peers else frozenset()
+
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
         if self._clock() - self._looked_at >= _LOOK_INTERVAL:

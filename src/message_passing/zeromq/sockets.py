@@ -12,12 +12,10 @@ import zmq
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.spare import with_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_DESCRIPTORS = 16
-"""What a context, its threads, a socket and its monitor may take together."""
 
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
@@ -142,17 +140,18 @@ class OpenSocket:
         self._doorkeeper: Guard | None = None
         self._bound: tuple[str, ...] = ()
         self._shared = settings.in_process
-        see_that_descriptors_are_left()
-        self.context: zmq.Context[zmq.Socket[bytes]] = (
-            zmq.Context.instance() if self._shared else zmq.Context()
-        )
+        self.context, self.socket = with_room(self._made)
+        self.file_descriptor = int(self.socket.fileno())
+        self._identity = _identity_of(self.file_descriptor)
+
+    def _made(self) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.Socket[bytes]]:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance() if self._shared else zmq.Context()
         try:
-            self.socket = (settings.builder or self._built)(self.context)
+            return context, (self.settings.builder or self._built)(context)
         except BaseException:
             if not self._shared:
-                self.context.destroy(0)
+                context.destroy(0)
             raise
-        self.file_descriptor = int(self.socket.fileno())
 
     def _built(self, context: zmq.Context[Any]) -> zmq.Socket[bytes]:
         try:
@@ -239,6 +238,13 @@ class OpenSocket:
         with contextlib.suppress(zmq.ZMQError):
             self.socket.connect(again)
 
+    def is_intact(self) -> bool:
+        """Whether its descriptor is still its own: who turns into a daemon without a fork closes them all.
+
+        After that libzmq ends the process at the next call into the socket: it must be abandoned.
+        """
+        return self.socket.closed or _identity_of(self.file_descriptor) == self._identity
+
     def close(self, linger: int) -> None:
         """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
         self.socket.close(linger)
@@ -250,7 +256,7 @@ class OpenSocket:
             self.context.term()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's socket, which is dead here.
+        """Let go of a socket that is dead here: in a forked child, the parent's.
 
         pyzmq closes nothing that another process made, and warns that it is unclosed: say that it is not ours.
         """
@@ -261,21 +267,12 @@ class OpenSocket:
             disown(self.context)
 
 
-def see_that_descriptors_are_left() -> None:
-    """ZeroMQ ends the whole process when it finds descriptors for some of its parts and not for others.
-
-    Raises:
-        OpenError: there are too few for a socket.
-    """
-    spare: list[int] = []
+def _identity_of(descriptor: int) -> tuple[int, int] | None:
     try:
-        for _ in range(_DESCRIPTORS):
-            spare.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - those that could be opened are closed
-    except OSError as error:
-        raise OpenError(f"no descriptors are left for a socket: {error.strerror}") from error
-    finally:
-        for one in spare:
-            os.close(one)
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _between(least: int, value: int, most: int) -> int:

@@ -7,10 +7,11 @@ throws away what it had taken from us and not brought there yet. So closing wait
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import zmq
+
+from message_passing.clock import monotonic
 
 if TYPE_CHECKING:
     from message_passing.zeromq.peers import Peers
@@ -69,11 +70,11 @@ class Subscriptions:
         Returns:
             How many milliseconds are left.
         """
-        deadline, left = time.monotonic() + milliseconds / 1000, milliseconds
+        deadline, left = monotonic() + milliseconds / 1000, milliseconds
         while self._peers and sent > self._settled and left > 0 and not self._is_there(self._peers):
             self._socket.poll(min(left, _GLANCE), zmq.POLLIN)
             self.hear()
-            left = max(0, int((deadline - time.monotonic()) * 1000))
+            left = max(0, int((deadline - monotonic()) * 1000))
         return left
 
     def _is_there(self, peers: Peers) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from zmq.utils import z85
 
+from message_passing.errors import OpenError
 from message_passing.zeromq.passwords import Delays
 from message_passing.zeromq.revocation import disconnect_peers, ipc_peer
 from message_passing.zeromq.sockets import disown
@@ -56,6 +57,7 @@ class Doorkeeper:
 
         Raises:
             zmq.ZMQError: the context has no room for its sockets.
+            OpenError: no thread is to be had.
         """
         self._rules = rules
         self._notices = notices
@@ -69,7 +71,12 @@ class Doorkeeper:
         self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
         self._thread = threading.Thread(target=self._run, name="message-passing-doorkeeper", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            for one in (self._asked, self._ended, self._end):  # else the context could not end
+                one.close(0)
+            raise OpenError(f"no thread is left to answer who may connect: {error}") from error
 
     def stop(self) -> None:
         """End the thread."""

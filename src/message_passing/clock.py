@@ -1,0 +1,22 @@
+"""Clocks that go on while a test has frozen those of the module `time`, or while somebody has replaced them.
+
+freezegun replaces `time.monotonic` and every module's reference to it, time-machine changes the function itself, and
+`unittest.mock.patch` gives the module another. Who waits until a frozen clock has reached a deadline waits forever.
+None of them touches clock_gettime for the clocks of the system (clock_gettime(2)), and a `partial` hides it from who
+goes through the modules.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+_has_posix_clocks = hasattr(time, "clock_gettime")
+
+monotonic = (
+    partial(time.clock_gettime, time.CLOCK_MONOTONIC) if _has_posix_clocks else partial(time.monotonic)
+)
+"""Seconds from some moment on; it is never set back."""
+
+wall = partial(time.clock_gettime, time.CLOCK_REALTIME) if _has_posix_clocks else partial(time.time)
+"""Seconds since 1970, which may be set. Only to compare with times of others: time-machine freezes it."""

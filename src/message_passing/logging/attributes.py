@@ -1,0 +1,70 @@
+"""The attributes that every record has, of the types that they should have: filters and factories may change them.
+
+Nothing here raises, and no method of a value is called whose type is not the one that is expected, but `str`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from message_passing.clock import wall
+from message_passing.jsonable import cut, safe
+
+LARGEST = 256 * 1024
+"""Characters of a message, and of all else that a record brings, unless said otherwise."""
+
+_NAME = 1000
+"""Characters of a name: of a logger, a level, a file, a thread and so on."""
+
+_HIGHEST = 1 << 53
+"""Numbers above this are none that a record has, and not every reader of JSON takes them."""
+
+_ERAS = -62_135_596_800.0, 253_402_300_800.0
+"""The times that a date can be made of: of the years from 1 to 9999, in seconds since 1970."""
+
+
+def name_of(value: Any) -> str:
+    """A name that a record brings, as a text, whatever it is."""
+    text = value if type(value) is str else safe(str, value)
+    return text if len(text) <= _NAME else cut(text, _NAME)
+
+
+def number_of(value: Any) -> int:
+    """A number that a record brings, whatever it is; 0 if it is none."""
+    kind = type(value)
+    if issubclass(kind, int):
+        found = int(value) if kind is bool else int.__int__(value)
+        return found if -_HIGHEST < found < _HIGHEST else 0
+    if issubclass(kind, float) and math.isfinite(real := float.__float__(value)):
+        return number_of(int(real))
+    return 0
+
+
+def level_of_record(level: Any, number: Any) -> tuple[int, str]:
+    """The number and the name of a level, whatever a record has in their place."""
+    known = number_of(number)
+    return known, logging.getLevelName(known) if level is None else name_of(level)
+
+
+def time_of(value: Any) -> float:
+    """A record's time; now, if it has none that is one."""
+    kind = type(value)
+    if issubclass(kind, float):
+        found = float.__float__(value)
+    elif issubclass(kind, int) and abs(int.__int__(value)) < _HIGHEST:
+        found = float(int.__int__(value))
+    else:
+        return wall()
+    return found if _ERAS[0] <= found < _ERAS[1] else wall()
+
+
+def optional_name(value: Any) -> str | None:
+    """A name that a record need not have."""
+    return None if value is None else name_of(value)
+
+
+def safe_text(found: Any) -> str:
+    """What formatting gave, which need not be a text in a subclass of LogRecord."""
+    return found if type(found) is str else safe(str, found)

@@ -1,0 +1,48 @@
+"""A line on standard error that nobody waits for: a pipe that is not read would stand whoever writes to it still."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from message_passing.escaping import one_line
+
+_LONGEST = 2000
+"""Bytes of a line. A pipe that can be written to takes PIPE_BUF, which is 512 or more (pipe(7): 4096), at once."""
+
+_PREFIX = "message-passing: "
+
+
+def say(text: str) -> bool:
+    """Write a line, if that can be done at once.
+
+    Where `sys.stderr` has no file descriptor, somebody has put an object of his own there, and it is asked to write.
+
+    Returns:
+        Whether it was written, or need not be tried again.
+    """
+    stream = sys.stderr
+    if stream is None:
+        return True
+    try:
+        descriptor = stream.fileno()
+    except Exception:  # noqa: BLE001 - it has none, or is not what it should be
+        descriptor = -1
+    safe = one_line(text)
+    try:
+        if descriptor < 0:
+            stream.write(f"{_PREFIX}{safe}\n")
+            return True
+        if not _takes(descriptor):
+            return False
+        line = f"{_PREFIX}{safe}".encode("utf-8", "backslashreplace")[: _LONGEST - 1] + b"\n"
+        return os.write(descriptor, line) > 0
+    except Exception:  # noqa: BLE001 - it is closed, or full
+        return True
+
+
+def _takes(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(event & select.POLLOUT for _, event in poll.poll(0))

@@ -1,0 +1,155 @@
+"""Making a socket only where there is room for it: libzmq ends the whole process when it finds room for half of it.
+
+What it takes (measured, libzmq 4.3.5): a context one descriptor; its first socket five more and two threads, and of
+these only the socket's own descriptor may be missing; a monitor two. So before a socket is made, as much as it needs
+and more is taken, and given back at the last moment. Other threads of Python do not come in between: the GIL is kept
+from then on. What remains to chance is a thread that runs without it, or another process where several share a limit
+(RLIMIT_NPROC, a cgroup), and that in the very millisecond.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import zmq
+
+from message_passing.clock import monotonic
+from message_passing.errors import OpenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_PIPES = 8
+"""Two descriptors each: more than a socket, its monitor, the answers who may connect, and a connection take."""
+
+_THREADS = 6
+"""libzmq's two, and some that others may take meanwhile."""
+
+_TASKS = "/proc/self/task"
+
+_GONE_WITHIN = 1.0
+"""Seconds until threads that have ended are gone for the system, too."""
+
+_SEMAPHORE = 256
+"""Bytes, of which a sem_t takes 32 at most (sem_init(3))."""
+
+
+def with_room(make: Callable[[], T]) -> T:
+    """Call what makes a context and its socket, if there is room for them.
+
+    Raises:
+        OpenError: there are too few descriptors, or no threads to be had.
+    """
+    spare = _descriptors()
+    try:
+        _see_that_threads_are_left()
+        _pause(0.0001)  # who has the GIL anew keeps it for a while (sys.getswitchinterval)
+    finally:
+        for one in spare:
+            _close(one)
+    return make()
+
+
+def first_socket(kind: int) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.Socket[bytes]]:
+    """A new context, and its first socket.
+
+    Args:
+        kind: a ZeroMQ socket type.
+
+    Raises:
+        OpenError: see `with_room`.
+    """
+
+    def make() -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.Socket[bytes]]:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        return context, context.socket(kind)
+
+    return with_room(make)
+
+
+def _descriptors() -> list[int]:
+    spare: list[int] = []
+    try:
+        for _ in range(_PIPES):
+            spare += os.pipe()
+    except OSError as error:
+        for one in spare:
+            os.close(one)
+        raise OpenError(f"no descriptors are left for a socket: {error.strerror}") from error
+    return spare
+
+
+def _close_keeping_the_gil() -> Callable[[int], object]:
+    with contextlib.suppress(OSError, AttributeError):
+        close: Callable[[int], object] = ctypes.PyDLL(None).close
+        return close
+    return os.close
+
+
+_close = _close_keeping_the_gil()
+
+
+def _see_that_threads_are_left() -> None:
+    """Start threads, all at once, and end them again.
+
+    They are the system's own, not Python's: those need the GIL, and may be greenlets. Each waits for a semaphore.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        create, join, wait = (
+            libc.pthread_create,
+            libc.pthread_join,
+            ctypes.cast(libc.sem_wait, ctypes.c_void_p),
+        )
+        semaphore = ctypes.create_string_buffer(_SEMAPHORE)
+        if libc.sem_init(semaphore, 0, 0) != 0:
+            return
+    except (OSError, AttributeError):
+        return  # a system with other means
+    before = _tasks()
+    started: list[ctypes.c_void_p] = []
+    number = 0
+    try:
+        for _ in range(_THREADS):
+            thread = ctypes.c_void_p()
+            if (number := create(ctypes.byref(thread), None, wait, semaphore)) != 0:
+                break
+            started.append(thread)
+        new = _tasks() - before
+    finally:
+        for _ in started:
+            libc.sem_post(semaphore)
+        for thread in started:
+            join(thread, None)
+        libc.sem_destroy(semaphore)
+    if number:
+        raise OpenError(f"no threads are left for a socket: {os.strerror(number)}")
+    _wait_until_gone(new)
+
+
+def _tasks() -> set[str]:
+    with contextlib.suppress(OSError):
+        return set(os.listdir(_TASKS))  # noqa: PTH208 - names are wanted
+    return set()
+
+
+def _wait_until_gone(tasks: set[str]) -> None:
+    """A thread that was joined still counts for a moment."""
+    deadline = monotonic() + _GONE_WITHIN
+    if not tasks:  # there is no /proc to look it up
+        _pause(0.02)
+    while tasks & _tasks() and monotonic() < deadline:
+        _pause(0.001)
+
+
+def _pause(seconds: float) -> None:
+    """Let others run. Not time.sleep, which tests replace."""
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=seconds)

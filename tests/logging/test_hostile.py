@@ -1,0 +1,467 @@
+"""Records whose parts are not what they should be: taken, sent, dropped and told of like all others (promise 1)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import io
+import itertools
+import json
+import logging
+import pathlib
+import sys
+import time
+import unittest.mock
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+import pytest
+
+from arrivals import Arrivals
+from logs import free_endpoint, logger_with, run, silent
+from message_passing.jsonable import DEPTH, ITEMS
+from message_passing.logging.backlog import Policy
+from message_passing.logging.entry import plain
+from message_passing.testing import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Rebel:
+    """Raises whatever it is asked."""
+
+    def _no(self, *_: object) -> Any:
+        raise ValueError("no")
+
+    __str__ = __repr__ = __hash__ = __eq__ = __bool__ = __len__ = __iter__ = __format__ = _no
+    __lt__ = __gt__ = __mod__ = __rmod__ = __float__ = __int__ = __index__ = __getattr__ = _no
+
+
+class RebelliousText(str):
+    """A text whose methods raise."""
+
+    __slots__ = ()
+
+    def _no(self, *_: Any, **__: Any) -> Any:
+        raise ValueError("no")
+
+    __str__ = __repr__ = __hash__ = __eq__ = __len__ = __iter__ = __format__ = __mod__ = lower = _no
+
+
+class RebelliousNumber(int):
+    """A number whose methods raise."""
+
+    def _no(self, *_: object) -> Any:
+        raise ValueError("no")
+
+    __str__ = __repr__ = __hash__ = __eq__ = __lt__ = __gt__ = __int__ = __float__ = __index__ = _no
+
+
+VALUES: list[Any] = [
+    *(
+        None,
+        True,
+        (),
+        (1, "two"),
+        object(),
+        [],
+        {},
+        b"\xff",
+        "",
+        "x" * 100_000,
+        "half \ud800",
+        pathlib.Path("/x"),
+    ),
+    *(0, -1, 10**400, 1.5, float("nan"), float("inf"), float("-inf"), 1e300, -1e300),
+    *(Rebel(), RebelliousText("text"), RebelliousNumber(30), unittest.mock.Mock(), unittest.mock.MagicMock()),
+    unittest.mock.Mock(spec=str),
+    unittest.mock.Mock(spec=int),
+]
+
+ATTRIBUTES = (
+    *(
+        "name",
+        "levelname",
+        "levelno",
+        "pathname",
+        "filename",
+        "module",
+        "lineno",
+        "funcName",
+        "created",
+        "msecs",
+    ),
+    *(
+        "relativeCreated",
+        "thread",
+        "threadName",
+        "processName",
+        "process",
+        "msg",
+        "args",
+        "exc_info",
+        "exc_text",
+    ),
+    *("stack_info", "taskName"),
+)
+
+FIELDS = ["default", "ecs", "logstash", "logstash0", "otel", dict, lambda entry: {"all": entry}]
+
+
+class Missing(logging.LogRecord):
+    """A record that has next to nothing."""
+
+    def __init__(self) -> None:
+        """As it is."""
+
+
+class Property(logging.LogRecord):
+    """A record whose attribute raises."""
+
+    @property
+    def levelname(self) -> str:
+        """What it has not."""
+        raise ValueError("no")
+
+    @levelname.setter
+    def levelname(self, value: str) -> None:
+        """Nothing is kept."""
+
+
+def records() -> Iterator[logging.LogRecord]:
+    """Each attribute with each value, and some that lack it, with arguments and without."""
+    for name, value in itertools.product(ATTRIBUTES, VALUES):
+        record = logging.makeLogRecord({"msg": "text", "levelno": 20, "levelname": "INFO"})
+        record.__dict__[name] = value
+        yield record
+    for name in ATTRIBUTES:
+        record = logging.makeLogRecord({"msg": "text %s", "args": ("x",), "levelno": 20, "levelname": "INFO"})
+        record.__dict__.pop(name, None)
+        yield record
+    yield Missing()
+    yield Property("name", 20, "/file", 1, "text", None, None)
+
+
+@pytest.mark.parametrize("fields", FIELDS, ids=map(str, range(len(FIELDS))))
+def test_any_record_is_sent(fields: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each once, in order, under its number; nothing is raised, printed, failed or dropped."""
+    given = list(records())
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, fields=fields) as (_, handler):
+        for record in given:
+            handler.handle(record)
+        wait_for(lambda: handler.stats()["sent"] == len(given), 20)
+        handler.flush()
+        handler.close()
+        assert handler.stats() == {"sent": len(given), "queued": 0, "dropped": {}, "failed": 0}
+        wait_for(lambda: len(arrivals.records) == len(given))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+@pytest.mark.parametrize("fields", ["default", "ecs", "otel", dict], ids=str)
+def test_any_record_is_dropped_and_told_of(policy: Policy, fields: Any) -> None:
+    """By each policy; the counts are exact, and the notice of it can be made."""
+    given = list(records())
+    with logger_with(free_endpoint(), policy=policy, fields=fields, socket_hwm=7, linger=0) as (_, handler):
+        for number, record in enumerate(given):
+            handler.handle(record)
+            if not number % 5:
+                handler.flush()
+        stats = handler.stats()
+        assert stats["sent"] + stats["queued"] + sum(stats["dropped"].values()) == len(given)
+        delivery = handler._shipper._delivery
+        assert delivery is not None
+        assert b"records were dropped" in delivery._encode((handler._shipper._losses.notice(), None))
+        handler.close()
+        stats = handler.stats()
+        assert sum(stats["dropped"].values()) == len(given)
+        assert stats["failed"] == 0
+
+
+def test_a_dropped_record_without_a_level_does_not_poison_the_notice() -> None:
+    """It is told of under the name of its number, or as the text that it has in the place of a name."""
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint) as (_, handler):
+        losses = handler._shipper._losses
+        for level in (None, True, (1, 2), object()):
+            record = logging.makeLogRecord({"msg": "x", "levelno": 20, "levelname": level})
+            handler._refuse(record, None)
+        assert losses.untold
+        handler.handle(logging.makeLogRecord({"msg": "next", "levelno": 20, "levelname": "INFO"}))
+        wait_for(lambda: len(arrivals.records) == 2)
+        notice = arrivals.records[0]
+        assert {"INFO", "True", "(1, 2)"} < notice["extra"]["dropped"].keys()
+        assert notice["message"].startswith("4 records were dropped")
+        assert arrivals.records[1]["sequence"] == 5
+
+
+def test_levels_without_end_are_bounded() -> None:
+    """Ten thousand names and numbers of levels: the notice is small, and no queue is kept for each."""
+    with logger_with(free_endpoint(), socket_hwm=10, policy="drop_least_severe", linger=0) as (_, handler):
+        for number in range(10_000):
+            handler.handle(
+                logging.makeLogRecord(
+                    {"msg": "x", "levelno": number * 1000, "levelname": "x" * 999 + str(number)}
+                )
+            )
+            if not number % 10:
+                handler.flush()
+        assert len(msgspec.json.encode(handler._shipper._losses.notice())) < 50_000
+        handler.close()
+        assert handler.stats()["dropped"] == {"queue full": 9990, "unsent at close": 10}
+
+
+class Ended(BaseException):
+    """What is to end a program, a task or a thread."""
+
+
+ENDS = [KeyboardInterrupt, SystemExit, GeneratorExit, Ended]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("where", ["__str__", "__repr__", "to_dict"])
+def test_what_is_to_end_the_program_goes_on_its_way(end: type[BaseException], where: str) -> None:
+    """A record in whose call it was raised is counted as failed, and its number is missing: a gap that is counted."""
+
+    def raises(*_: object) -> Any:
+        raise end
+
+    value = type("Value", (), {where: raises})()
+    message = {"__str__": "%s", "__repr__": "%r", "to_dict": "x"}[where]
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint) as (logger, handler):
+        logger.error("before")
+        arguments, extra = ((), {"value": value}) if where == "to_dict" else ((value,), {})
+        with pytest.raises(end):
+            logger.error(message, *arguments, extra=extra)
+        logger.error("after")
+        wait_for(lambda: len(arrivals.records) == 2)
+        assert [record["sequence"] for record in arrivals.records] == [1, 3]
+        assert handler.stats() == {"sent": 2, "queued": 0, "dropped": {}, "failed": 1}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_function_for_the_fields_that_wants_to_end_the_program(end: type[BaseException]) -> None:
+    """It loses its record, counted; thread and program live on, also when it does so for the notice."""
+
+    def fields(entry: dict[str, Any]) -> dict[str, Any]:
+        if "fine" not in entry["message"]:
+            raise end
+        return {"message": entry["message"]}
+
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, fields=fields) as (logger, handler):
+        for _ in range(3):
+            logger.error("bad")
+            logger.error("fine")
+        wait_for(lambda: len(arrivals.records) == 3)
+        assert handler.stats() == {
+            "sent": 3,
+            "queued": 0,
+            "dropped": {"could not be encoded": 3},
+            "failed": 0,
+        }
+
+
+class Answering:
+    """Has every attribute, as lazy objects have, and each is a method that gives another of these."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __call__(self, *args: object, **keys: object) -> Any:
+        """Another one."""
+        return Answering()
+
+
+class Endless(collections.abc.Sequence[int]):
+    """Has no end."""
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, place: Any) -> Any:
+        return place
+
+
+class Growing:
+    """Turns into another of its kind."""
+
+    def to_dict(self) -> Any:
+        """As msgspec's hook asks for."""
+        return {"next": Growing(), "and": [Growing(), Growing()]}
+
+
+class Slow:
+    """Takes its time to say what it is."""
+
+    def __repr__(self) -> str:
+        time.sleep(0.001)
+        return "slow"
+
+
+class Long:
+    """Has a long text."""
+
+    def __repr__(self) -> str:
+        return "x" * 10_000_000
+
+
+@dataclasses.dataclass
+class Tree:
+    """Holds its children."""
+
+    children: list[Tree]
+
+
+def tree(depth: int) -> Tree:
+    """A tree of two branches at each place."""
+    one = Tree([])
+    for _ in range(depth):
+        one = Tree([one, one])
+    return one
+
+
+def nested(depth: int) -> Any:
+    """Lists and dicts in each other."""
+    found: Any = 1
+    for _ in range(depth):
+        found = [{"in": found}]
+    return found
+
+
+def itself() -> Any:
+    """A dict that holds itself, many times."""
+    found: dict[str, Any] = {}
+    found.update({str(number): found for number in range(100)})
+    return found
+
+
+class Color(enum.Enum):
+    """An enumeration of odd values."""
+
+    RED = tuple(range(100_000))
+
+
+LARGE: dict[str, Any] = {
+    "mock": unittest.mock.Mock(),
+    "magic mock": unittest.mock.MagicMock(),
+    "mock of a dict": unittest.mock.MagicMock(spec=dict),
+    "mock of a list": unittest.mock.NonCallableMagicMock(spec=list),
+    "answering": Answering(),
+    "many mocks": [unittest.mock.Mock() for _ in range(500)],
+    "range": range(20_000_000),
+    "ranges": [range(20_000_000)] * 1000,
+    "endless": Endless(),
+    "keys": dict.fromkeys(range(1_000_000)),
+    "ordered": collections.OrderedDict.fromkeys(range(300_000)),
+    "deque": collections.deque(range(1_000_000)),
+    "set": set(range(1_000_000)),
+    "view": dict.fromkeys(range(1_000_000)).keys(),
+    "long text": "x" * 100_000_000,
+    "texts": ["x" * 100_000] * 10_000,
+    "bytes": bytes(100_000_000),
+    "view of bytes": memoryview(bytearray(50_000_000)),
+    "number": 10**1_000_000,
+    "numbers": [10**5000] * 1000,
+    "key": {10**100_000: 1, tuple(range(1_000_000)): 2, "y" * 50_000_000: 3, frozenset(range(100_000)): 4},
+    "nested": nested(100_000),
+    "wide and nested": [[[list(range(100))] * 100] * 100] * 100,
+    "itself": itself(),
+    "tree": tree(60),
+    "growing": Growing(),
+    "slow": [Slow() for _ in range(5000)],
+    "long representation": [Long()] * 3,
+    "enumeration": [Color.RED] * 1000,
+    "struct": msgspec.defstruct("Point", [("x", Any)])(x=range(10**9)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_is_made_plain_is_bounded(name: str) -> None:
+    """In its size, and in the time that the caller pays; where something was left out it says so."""
+    value = LARGE[name]
+    times = []
+    for _ in range(3):
+        began = time.thread_time()
+        found = plain(value)
+        times.append(time.thread_time() - began)
+    text = msgspec.json.encode(found)
+    assert len(text) < 4_000_000
+    assert json.loads(text) is not None
+    if "mock" not in name and name != "answering":
+        assert b"more" in text or b"nested" in text or b"integer of" in text, text[:300]
+    limit = 0.5 if name == "long representation" else 0.05  # nobody can bound a method of the object's own
+    assert min(times) < limit, times
+
+
+def test_a_million_extras_are_bounded() -> None:
+    """As many are sent as there is room for, and how many more there were."""
+    record = logging.makeLogRecord({"msg": "x", "levelno": 20, "levelname": "INFO"})
+    record.__dict__.update({f"key{number}": number for number in range(1_000_000)})
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, largest=1_000_000) as (_, handler):
+        began = time.thread_time()
+        handler.handle(record)
+        assert time.thread_time() - began < 0.1
+        (found,) = arrivals.wait_for(lambda record: record["message"] == "x")
+        assert found["extra"]["..."] == f"({1_000_000 - ITEMS} items more)"
+        assert len(found["extra"]) == ITEMS + 1
+
+
+def test_an_iterator_is_not_consumed() -> None:
+    """It is the application's."""
+    generator = (number for number in range(3))
+    file = io.StringIO("a\nb\n")
+    assert "generator" in plain(generator)
+    plain(file)
+    plain({"map": map(str, range(3))})
+    assert list(generator) == [0, 1, 2]
+    assert file.read() == "a\nb\n"
+
+
+def test_a_chain_of_a_hundred_thousand_exceptions() -> None:
+    """The nearest are told, in a moment."""
+    last: BaseException = ValueError("first")
+    for number in range(100_000):
+        outer = ValueError(number)
+        outer.__cause__ = last
+        last = outer
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint) as (logger, _):
+        began = time.thread_time()
+        logger.error("x", exc_info=last)
+        assert time.thread_time() - began < 0.1
+        (found,) = arrivals.wait_for(lambda record: "exception" in record)
+        assert len(found["exception"]["causes"]) == 8
+        assert "no causes" in found["exception"]["traceback"]
+    while last.__cause__:  # else ending them one in another would take more stack than there is
+        last, last.__cause__ = last.__cause__, None
+
+
+def test_depth() -> None:
+    """What is nested as deep as is taken is whole."""
+    whole = json.loads(msgspec.json.encode(plain(nested(DEPTH // 2))))
+    assert whole == nested(DEPTH // 2)
+
+
+def test_structlog_too() -> None:
+    """Its events with levels, loggers and values of any kind arrive, and nothing is raised."""
+    program = """
+        import structlog, unittest.mock
+        from message_passing.logging.structlog import LoggerFactory, SendTo
+        handler = ZeroMQHandler(ENDPOINT, linger=3000)
+        structlog.configure(processors=[SendTo(handler)])
+        values = [None, True, (1,), object(), [], {}, b"x", float("nan"), 10**400, unittest.mock.Mock(), range(10**9)]
+        log = structlog.get_logger()
+        for key in ("level", "level_number", "logger", "event_", "exc_info", "exception", "stack", "stack_info",
+                    "lineno", "func_name", "thread", "process", "created", "levelname", "pathname", "x"):
+            for value in values:
+                log.error("text", **{key: value})
+        structlog.configure(processors=[], logger_factory=LoggerFactory(handler), cache_logger_on_first_use=False)
+        for value in values:
+            structlog.get_logger("x").error(value)
+        handler.close()
+        stats = handler.stats()
+        assert stats == {"sent": 17 * len(values), "queued": 0, "dropped": {}, "failed": 0}, stats
+    """
+    with Arrivals() as arrivals:
+        assert silent(run(program, arrivals.endpoint))
+        wait_for(lambda: len(arrivals.records) == 17 * 11)
