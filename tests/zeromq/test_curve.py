@@ -162,7 +162,7 @@ def test_who_is_revoked_is_disconnected_and_others_are_not(ring: Ring, server: N
 def test_traps_among_the_allowed_keys_neither_end_a_node_nor_lock_anybody_out(
     ring: Ring, server: Node
 ) -> None:
-    """Put there while it runs: who is allowed is heard, what is wrong is reported, and the node ends when it is told."""
+    """Put there while it runs: who is allowed is heard, what is wrong is reported, and the node ends when told."""
     ring.allow("client")
     os.mkfifo(ring.allowed / "pipe.key")
     (ring.allowed / "endless.key").symlink_to("/dev/zero")
