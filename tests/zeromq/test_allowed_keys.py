@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.errors import OpenError
+from message_passing.secure_files import trust
 from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.keys import write_public
 
@@ -148,6 +149,22 @@ def test_what_belongs_to_another_user_allows_nobody(tmp_path: Path) -> None:
     assert now_in(keys) == {}
     with pytest.raises(OpenError, match="belongs to the user number 54321"):
         AllowedKeys(str(folder)).check()
+
+
+@needs_root
+def test_files_may_belong_to_the_user_that_the_server_will_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--user` the folder is looked at before, as root, and read after."""
+    monkeypatch.setattr("message_passing.secure_files._trusted", {0})
+    write_public(tmp_path / "web-1.key", KEY.encode())
+    for path in (tmp_path, tmp_path / "web-1.key"):
+        os.chown(path, SOMEBODY, -1)
+    keys = AllowedKeys(str(tmp_path))
+    assert now_in(keys) == {}
+    trust(SOMEBODY)
+    keys.check()
+    assert now_in(keys) == {KEY: "web-1"}
 
 
 @pytest.mark.parametrize("moment", [0, 1, 1_700_000_000, 4_000_000_000])

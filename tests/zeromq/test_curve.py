@@ -159,6 +159,34 @@ def test_who_is_revoked_is_disconnected_and_others_are_not(ring: Ring, server: N
     assert {"by": "client", "late": True} not in ring.arrived()
 
 
+def test_traps_among_the_allowed_keys_neither_end_a_node_nor_lock_anybody_out(
+    ring: Ring, server: Node
+) -> None:
+    """Put there while it runs: who is allowed is heard, what is wrong is reported, and the node ends when told."""
+    ring.allow("client")
+    os.mkfifo(ring.allowed / "pipe.key")
+    (ring.allowed / "endless.key").symlink_to("/dev/zero")
+    (ring.allowed / "b\udcff.key").write_text("")
+    said = Said(server)
+    said.wait("is a named pipe")
+    with node(*ring.client()) as client:
+        client.write(b'{"n":1}\n')
+        wait_for(lambda: ring.arrived() == [{"n": 1}], 10)
+        assert client.end() == (0, b"", b"")
+    said.wait("has characters that cannot be shown")
+    assert server.stop()[0] == 0
+
+
+def test_a_folder_that_others_may_write_is_a_user_s_error(ring: Ring) -> None:
+    """Told with what to run, and with status 2."""
+    ring.allowed.chmod(0o777)
+    with node(*ring.server()) as started:
+        status, out, err = started.end()
+    assert (status, out) == (2, b"")
+    assert f"run `chmod go-w {ring.allowed}`".encode() in err
+    assert b"Traceback" not in err
+
+
 def _connected(pid: int, endpoint: str) -> bool:
     """Whether a process has a TCP connection to the endpoint's port."""
     port = f":{int(endpoint.rpartition(':')[2]):04X}"

@@ -183,6 +183,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def _close_senders(self) -> None:
         for sender in self._senders:
             sender.close()
+            self.tell(sender.notices, at_end=True)
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:

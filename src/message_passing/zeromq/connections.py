@@ -187,11 +187,16 @@ def _credentials(one: socket.socket) -> str:
     return f"{user}:{group}:{process}"
 
 
-def end(connection: Connection) -> bool:
-    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself."""
+def end(connection: Connection, how: int = socket.SHUT_RDWR) -> bool:
+    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself.
+
+    Args:
+        connection: which.
+        how: of shutdown(2). With `SHUT_WR` it is the peer that sees the end, and what it has sent still arrives.
+    """
     try:
         with _lent(connection) as one:
-            one.shutdown(socket.SHUT_RDWR)
+            one.shutdown(how)
     except OSError:
         return False
     return True

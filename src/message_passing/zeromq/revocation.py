@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,19 @@ from message_passing.zeromq.connections import OUT_OF_DESCRIPTORS, described, en
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from message_passing.zeromq.connections import Connection
+
 ANY_ADDRESS = "*"
 """Among addresses: all of them."""
 
 
-def disconnect_peers(bound: Iterable[str], connected: Iterable[str], addresses: set[str]) -> int:
-    """End this process's connections at these endpoints with peers at these addresses, from any thread.
+def begin_disconnecting(
+    bound: Iterable[str], connected: Iterable[str], addresses: set[str]
+) -> list[Connection]:
+    """Say goodbye in this process's connections at these endpoints with peers at these addresses, from any thread.
+
+    Each is ended in one direction: who speaks ZMTP closes it then, and of what others than the revoked had on its way
+    nothing is lost. `end` what is returned a moment later, for whoever does not.
 
     They are looked for among the process's descriptors: a socket's registry is as new as the last look at its
     monitor, by a thread that may be busy or idle for longer than somebody who was revoked may stay. Another socket's
@@ -34,13 +42,13 @@ def disconnect_peers(bound: Iterable[str], connected: Iterable[str], addresses: 
         addresses: as ZAP has them: IP addresses, for ipc what `ipc_peer` takes; `*` for all peers.
 
     Returns:
-        How many there were.
+        Those that there were.
     """
     here, there = _ports(bound), _ports(connected)
     paths = {form for endpoint in (*bound, *connected) for form in _forms(endpoint)}
     wanted = {plain_address(address) for address in addresses}
     processes = {ipc_peer(address) for address in addresses} - {None}
-    ended = 0
+    ended = []
     for descriptor in _descriptors():
         try:
             one = described(descriptor, accepted=False)
@@ -50,8 +58,8 @@ def disconnect_peers(bound: Iterable[str], connected: Iterable[str], addresses: 
             one.port in here or one.peer_port in there if one.port else bool(_forms(one.path) & paths)
         )
         known = one.address in wanted if one.port else one.credentials in processes or "" in processes
-        if at_endpoint and (known or ANY_ADDRESS in wanted):
-            ended += end(one)
+        if at_endpoint and (known or ANY_ADDRESS in wanted) and end(one, socket.SHUT_WR):
+            ended.append(one)
     return ended
 
 

@@ -19,14 +19,16 @@ import zmq
 from zmq.utils import z85
 
 from message_passing.errors import OpenError
+from message_passing.zeromq.connections import end
 from message_passing.zeromq.passwords import Delays
-from message_passing.zeromq.revocation import disconnect_peers, ipc_peer
+from message_passing.zeromq.revocation import begin_disconnecting, ipc_peer
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.zeromq.access import Rules, Verdict
+    from message_passing.zeromq.connections import Connection
     from message_passing.zeromq.notices import Notices
 
 _ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
@@ -65,7 +67,7 @@ class Doorkeeper:
         self._delays = Delays()
         self._later: list[tuple[float, int, list[bytes]]] = []  # answers, by when they are due
         self._numbers = itertools.count()
-        self._revoked: set[str] = set()  # addresses whose connections are to be ended
+        self._ending: list[Connection] = []  # with peers that have been said goodbye to, and may not care
         self._asked, self._ended, self._end = _sockets(context, zmq.ROUTER, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
         self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
@@ -116,10 +118,10 @@ class Doorkeeper:
         """Disconnect who is allowed no longer, and say what is wrong with the files that decide it."""
         for number, problem in enumerate(self._rules.problems()):
             self._notices.say(f"a file of who is allowed {number}", problem)
-        self._revoked |= self._rules.revoked()
-        if self._revoked:
-            disconnect_peers(*self._endpoints(), self._revoked)
-            self._revoked = set()
+        revoked = self._rules.revoked()
+        for connection in self._ending:
+            end(connection)
+        self._ending = begin_disconnecting(*self._endpoints(), revoked) if revoked else []
         self._notices.look()
 
     def _guarded(self, do: Callable[[], Any]) -> Any:
