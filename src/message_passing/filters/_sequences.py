@@ -105,8 +105,8 @@ class Sender:
     @property
     def highest(self) -> int:
         """The highest sequence number so far."""
-        found: int = (self.expected_of_run if self.expected is _NEVER else self.expected) - 1
-        return found
+        expected = self.expected_of_run if self.expected is _NEVER else self.expected
+        return int(expected) - 1  # a JSON number may have had a decimal point
 
     @property
     def received(self) -> int:

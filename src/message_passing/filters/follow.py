@@ -100,11 +100,11 @@ class FollowFilter(Filter):
             except (KeyError, TypeError, IndexError):
                 books.meet(message, now)
                 continue
-            if number == (expected := sender.expected):
-                sender.expected = expected + 1
+            if number == sender.expected:
+                sender.expected = number + 1
                 sender.seen = now
-            elif number == (expected := sender.expected_of_run) and message.get(RUN) == sender.run:
-                sender.expected_of_run = expected + 1
+            elif number == sender.expected_of_run and message.get(RUN) == sender.run:
+                sender.expected_of_run = number + 1
                 sender.seen = now
             else:
                 books.take(name, sender, message, now)
@@ -123,11 +123,11 @@ class FollowFilter(Filter):
             except (KeyError, TypeError, IndexError):
                 books.meet(message, now)
                 continue
-            if number == (expected := sender.expected):
-                sender.expected = expected + 1
+            if number == sender.expected:
+                sender.expected = number + 1
                 sender.seen = now
-            elif number == (expected := sender.expected_of_run) and message.get(RUN) == sender.run:
-                sender.expected_of_run = expected + 1
+            elif number == sender.expected_of_run and message.get(RUN) == sender.run:
+                sender.expected_of_run = number + 1
                 sender.seen = now
             else:
                 books.take(name, sender, message, now)
