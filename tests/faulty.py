@@ -227,7 +227,12 @@ def reports(errors: Path) -> list[dict[str, Any]]:
 
 def failures(errors: Path, who: str) -> int:
     """Of how many messages it tells that a component failed."""
-    return sum(report.get("count", 1) for report in reports(errors) if report["component"] == who)
+    found = [report for report in reports(errors) if report["component"] == who]
+    told: int = sum(
+        report.get("count", 1) for report in found if {"packed_data", "stringified_data"} & report.keys()
+    )
+    suppressed: int = sum(report.get("suppressed", 0) for report in found)
+    return told + suppressed
 
 
 def resident(process_id: int) -> float:
