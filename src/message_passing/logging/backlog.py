@@ -31,8 +31,8 @@ class Backlog(Protocol):
     """A bounded queue of items. `limit` is in records, `most` in bytes; 0 is none but memory.
 
     A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
-    dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items are
-    gone, though they may still be here; `numbers` are those of the items that `first` has given.
+    dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items
+    are gone, though they may still be here; `numbers` are those of the items that `first` has given.
     """
 
     limit: int
