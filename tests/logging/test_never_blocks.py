@@ -188,7 +188,7 @@ def test_packets_that_vanish(hosts: tuple[str, str], tmp_path: Path) -> None:
     }
     with contextlib.ExitStack() as stack:
         for name in ("cut off", "up"):
-            program = RECEIVER.format(endpoint=endpoints[name], path=str(tmp_path / name), hwm=0)
+            program = RECEIVER.format(endpoint=endpoints[name], path=str(tmp_path / name), hwm=0, kind="SUB")
             process = stack.enter_context(started(program, "", prefix=(*inside, there)))
             assert read_line(process) == "ready"
         drop_all_to("10.99.0.4", there)
