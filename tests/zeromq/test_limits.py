@@ -112,7 +112,7 @@ def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: t
     receiver.open()
     sender.open()
     try:
-        wait_for(lambda: sender._peers and sender._peers.now() == 1)
+        wait_for(lambda: sender.outgoing.peers and sender.outgoing.peers.now() == 1)
         sender.send_many([b"sent"])
         wait_for(lambda: receiver.receive(1))
         port = address_of(to)[1]

@@ -33,6 +33,9 @@ class Backlog(Protocol):
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
 
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
+
     def remove(self, count: int) -> None:
         """Take the oldest `count` records out."""
 
@@ -65,6 +68,10 @@ class InOrder:
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
         return [encoded for _, _, encoded in islice(self._items, count)]
+
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
+        return list(islice(self._items, count))
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
@@ -112,8 +119,12 @@ class BySeverity:
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
+        return [encoded for _, _, encoded in self.items(count)]
+
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
         numbered = [pair for items in self._levels.values() for pair in islice(items, count)]
-        return [item[2] for _, item in sorted(numbered)[:count]]
+        return [item for _, item in sorted(numbered)[:count]]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""

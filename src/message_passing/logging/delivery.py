@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -16,7 +16,7 @@ import zmq
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog
 from message_passing.logging.taken import level_of
-from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
+from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, UNSENT, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,10 @@ class Delivery:
         self._encode = encode
         self._losses = losses
         self._backlog = make_backlog(policy, settings.hwm)
+        self._unclaimed = make_backlog(policy, settings.hwm)  # records that no subscriber has asked for
+        self._policy: Policy = policy
+        self._subscribed = 0
+        self._possibly_lost: Counter[str] = Counter()
         self._sender: Sender | None = None
         self._open_after = 0.0
         self._items: list[Entry | Taken] = []  # taken off the queue, and not yet sent or kept
@@ -71,7 +75,14 @@ class Delivery:
     @property
     def waiting(self) -> int:
         """Encoded records that wait for a receiver."""
-        return len(self._backlog) + len(self._items)
+        return len(self._backlog) + len(self._unclaimed) + len(self._items)
+
+    def possibly_lost(self) -> dict[str, int]:
+        """Records besides those that are counted that may be lost, at most, by reason: see `Sender.possible`."""
+        found = self._possibly_lost.copy()
+        if sender := self._sender:
+            found.update(sender.possible)
+        return dict(found)
 
     def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
@@ -83,6 +94,11 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
+        if self._sender:
+            with contextlib.suppress(
+                zmq.ZMQError
+            ):  # somebody has closed the socket: the next offer finds out
+                self._sender.tend()
         moved, left = False, min(most, len(queue))
         while True:
             moved = self._deliver_some(queue, min(left, _BATCH)) or moved
@@ -94,7 +110,12 @@ class Delivery:
         self._take(queue, most)
         moved, before = bool(self._items), self.sent
         if self._is_open():
-            if self._texts and not len(self._backlog) and not self._losses.untold:
+            if (
+                self._texts
+                and not len(self._backlog)
+                and not len(self._unclaimed)
+                and not self._losses.untold
+            ):
                 self._offer_new()
             else:
                 self._send_backlog()
@@ -143,7 +164,7 @@ class Delivery:
     def _is_open(self) -> bool:
         if self._sender is None and time.monotonic() >= self._open_after:
             pipe = min(self._settings.hwm or _PIPE, _PIPE)
-            sender = Sender(replace(self._settings, hwm=pipe))
+            sender = Sender(replace(self._settings, hwm=pipe), watched=False)
             sender.notices.wake = partial(_tell, sender.notices)
             try:
                 sender.open()
@@ -169,20 +190,56 @@ class Delivery:
         sender, self._sender = self._sender, None
         self._open_after = time.monotonic() + _RETRY
         if sender:
-            with contextlib.suppress(zmq.ZMQError):
-                sender.close_socket(0)
+            self._close(sender, 0)
+
+    def _close(self, sender: Sender, milliseconds: int) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            sender.close_socket(milliseconds)
+        self._possibly_lost.update(sender.possible)
 
     def _send_backlog(self) -> None:
+        self._claim()
         while len(self._backlog):
             if self._losses.untold and not self._tell():
                 return
             records, before = self._backlog.first(_BATCH), self.sent
+            if self._sender and (count := self._sender.unclaimed(records)):
+                self._put_aside(count)
+                continue
             try:
                 self._offer(records)
             finally:
                 self._backlog.remove(self.sent - before)
             if self.sent - before < len(records):
                 return
+
+    def _claim(self) -> None:
+        """Take back what was put aside, when somebody has subscribed to something since."""
+        if not self._sender:
+            return
+        if len(self._unclaimed) and not len(self._backlog):  # otherwise it hears when it is offered something
+            with contextlib.suppress(
+                zmq.ZMQError
+            ):  # somebody has closed the socket: the next offer finds out
+                self._sender.service()
+        if self._sender.subscribed == self._subscribed:
+            return
+        self._subscribed = self._sender.subscribed
+        if len(self._unclaimed):
+            merged = make_backlog(self._policy, self._settings.hwm)
+            for queue in (self._unclaimed, self._backlog):
+                for item in queue.items(len(queue)):
+                    if gone := merged.add(item):
+                        self._losses.add(QUEUE_FULL, gone[1])
+            self._backlog = merged
+            self._unclaimed = make_backlog(self._policy, self._settings.hwm)
+
+    def _put_aside(self, count: int) -> None:
+        """Nobody has subscribed to the oldest records, and they must not stand in the way of the others."""
+        for item in self._backlog.items(count):
+            if gone := self._unclaimed.add(item):
+                self._losses.add(NO_SUBSCRIBER, gone[1])
+        self._backlog.remove(count)
 
     def _tell(self) -> bool:
         """Send the notice of what was dropped, before the record that now gets through."""
@@ -200,17 +257,17 @@ class Delivery:
             ZeroMQ's thread looks up a name, for which there is no bound.
         """
         self.deliver(queue, len(queue))
-        while (len(self._backlog) or queue) and (left := deadline - time.monotonic()) > 0:
+        while (self.waiting or queue) and (left := deadline - time.monotonic()) > 0:
             self._wait(min(left, 0.05))
             self.deliver(queue, len(queue))
-        for _, level, _ in self._backlog.drain():
-            self._losses.add(UNSENT, level)
+        for waiting in (self._backlog, self._unclaimed):
+            for _, level, _ in waiting.drain():
+                self._losses.add(UNSENT, level)
         sender, self._sender = self._sender, None
 
         def release() -> None:
             if sender:
-                with contextlib.suppress(zmq.ZMQError):
-                    sender.close_socket(max(0, int((deadline - time.monotonic()) * 1000)))
+                self._close(sender, max(0, int((deadline - time.monotonic()) * 1000)))
 
         return release
 

@@ -9,8 +9,13 @@ import sys
 import time
 from collections import Counter, deque
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from message_passing.logging.entry import Entry
+from message_passing.metrics import lost_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Losses:
@@ -92,18 +97,26 @@ class Report:
         self._told = 0
         self._due = 0.0
 
-    def tell(self, dropped: Counter[str], failed: int, *, last: bool = False) -> None:
-        """Write a line, if there is something new and it is time, or the last time."""
+    def tell(
+        self, dropped: Counter[str], failed: int, possibly: Mapping[str, int], *, last: bool = False
+    ) -> None:
+        """Write a line, if there is something new and it is time, or the last time.
+
+        Args:
+            dropped: records lost so far, by reason.
+            failed: records that could not be taken at all.
+            possibly: records besides that may be lost, at most, by reason.
+            last: there is no later.
+        """
         if self._interval is None:
             return
-        total = dropped.total() + failed
+        total = dropped.total() + failed + sum(possibly.values())
         if total == self._told or (time.monotonic() < self._due and not last):
             return
-        reasons = {**dropped, "failed": failed} if failed else dict(dropped)
-        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        count, why = lost_words({**dropped, "failed": failed}, possibly)
         with contextlib.suppress(Exception):  # stderr may be closed, or full
             sys.stderr.write(
-                f"message-passing: {total} log records lost so far in process {os.getpid()}: {text}\n"
+                f"message-passing: {count} log records lost so far in process {os.getpid()}: {why}\n"
             )
         self._told = total
         self._due = time.monotonic() + self._interval

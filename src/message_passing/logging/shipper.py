@@ -154,15 +154,18 @@ class Shipper:
             if not (moved := self._in_burst(left)):
                 moved, waiting = self._empty()
             left = len(self.queue)
-            self._report.tell(self._losses.dropped, self.failed)
+            self._report.tell(self._losses.dropped, self.failed, self._possibly_lost())
             idle = 0 if moved or waiting else idle + 1
             if idle > pace.IDLE_TICKS:
                 self._sleep()
                 idle = 0
             else:
                 time.sleep(pace.SLOW_TICK if waiting and not moved else pace.TICK)
-        self._report.tell(self._losses.dropped, self.failed, last=True)
         self._release()
+        self._report.tell(self._losses.dropped, self.failed, self._possibly_lost(), last=True)
+
+    def _possibly_lost(self) -> dict[str, int]:
+        return self._delivery.possibly_lost() if self._delivery else {}
 
     def _in_burst(self, left: int) -> bool:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
@@ -188,10 +191,8 @@ class Shipper:
     def _sleep(self) -> None:
         self._asleep = True
         self.due = 0.0  # the next record rings
-        if self.queue or self._closed or self._orphaned:
+        if self.queue or self._closed or self._orphaned or not self._bell.acquire(timeout=pace.PEERS):
             self._asleep = False
-        else:
-            self._bell.acquire()
 
     def _work(self, most: int) -> bool:
         """Deliver what is in the queue. Whose turn it is may call it, once; whether anything moved."""
@@ -273,6 +274,7 @@ class Shipper:
             "queued": len(self.queue) + (delivery.waiting if delivery else 0),
             "dropped": dict(self._losses.dropped),
             "failed": self.failed,
+            **({"possibly_lost": possibly} if (possibly := self._possibly_lost()) else {}),
         }
 
     def start_again_in_child(self) -> None:
