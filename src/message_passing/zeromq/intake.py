@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.connections import Connection, Traffic
 
-EACH = 128 << 10
-"""Bytes that one connection may bring at once: a thousand prefixes of 120 bytes."""
+EACH = 32 << 10
+"""Bytes that one connection may bring at once: a thousand prefixes of 30 bytes."""
 
 EACH_SECOND = 16
 """And bytes for each second that it lasts: heartbeats, and subscriptions that change now and then."""
 
-TOGETHER = 1 << 20
+TOGETHER = 512 << 10
 """Bytes that all connections may have brought, over what their time allows."""
+
+_FORGETS = 1.0
+"""Seconds between two connections that are ended since all together have subscribed to too much."""
 
 
 class Intake:
@@ -34,10 +37,9 @@ class Intake:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._seen: dict[
-            Connection, tuple[float, int]
-        ] = {}  # what it has over its allowance; all that it brought
-        self._looked = 0.0
+        # Of each connection, what it brought beyond its allowance, and all that it brought.
+        self._seen: dict[Connection, tuple[float, int]] = {}
+        self._looked = self._blamed = 0.0
         self.moves = False
 
     def excess(
@@ -61,10 +63,13 @@ class Intake:
         found = [one for one, (over, _) in self._seen.items() if over > EACH]
         others = sorted(self._seen.keys() - {*found}, key=lambda one: self._seen[one][0], reverse=True)
         together = sum(self._seen[one][0] for one in others)
+        # Whether one was enough shows when ZeroMQ has forgotten what it wanted, at the sender's next call.
+        blames = too_many and now - self._blamed >= _FORGETS
         for one in others:
-            if together <= TOGETHER and not too_many:
+            if together <= TOGETHER and not blames:
                 break
             found.append(one)
             together -= self._seen[one][0]
-            too_many = False  # whether that was enough shows when ZeroMQ has forgotten what it wanted
+            if blames:
+                blames, self._blamed = False, now
         return {one: self._seen[one][1] for one in found}

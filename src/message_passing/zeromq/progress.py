@@ -1,7 +1,7 @@
 """How much of what was sent has left this process, and what may be lost: bounds, where nobody can count.
 
 ZeroMQ tells nobody what its queues hold, nor what it skips for one of several subscribers. What the system tells: how
-many bytes of a connection the other side's system has not confirmed. Where that is none, nothing stood in the way
+many bytes of a connection the other side's system has not confirmed. Where these are few, nothing stood in the way
 of ZeroMQ's own thread, which passes messages on in order: so what had been sent a while before is gone.
 """
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SLOW_SUBSCRIBER = "slow subscriber"
 UNSENT = "unsent at close"
+
+_LITTLE = 4096
+"""Bytes that the system always has room for: as long as no more are on their way, ZeroMQ can write. (None at all
+would be too few: a confirmation may take 40 ms, tcp(7) on TCP_QUICKACK.)"""
 
 _ENGINE = 4096
 """Messages that ZeroMQ may have taken out of a queue and not given to the system: 8192 bytes (ZMQ_OUT_BATCH_SIZE)."""
@@ -80,7 +84,7 @@ class Progress:
     def clear(self, traffic: Sequence[Traffic | None]) -> bool:
         """Whether nothing stands in the way of any connection."""
         there = len(traffic) >= max(1, self._queues)
-        return there and all(one is not None and one.unacknowledged == 0 for one in traffic)
+        return there and all(one is not None and one.unacknowledged <= _LITTLE for one in traffic)
 
     def unsettled(self, sent: int) -> bool:
         """Whether anything may be in ZeroMQ's queues still."""

@@ -26,8 +26,9 @@ SENDERS_FRAME = 4096
 """The most bytes of a frame that comes to a socket that only sends: a handshake's has less than 1 KiB (RFC 23,
 RFC 26), and a prefix may have 4 KiB."""
 
-_SENDERS_QUEUE = 100
-"""ZMQ_RCVHWM of such a socket: what a peer may send before anybody looks at it."""
+_SENDERS_QUEUE, _SENDERS_BUFFER = 20, 16 << 10
+"""ZMQ_RCVHWM and ZMQ_RCVBUF of such a socket: what a peer may send before anybody looks at it. What the system has
+taken comes in even when the connection has been ended."""
 
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
@@ -209,6 +210,7 @@ class OpenSocket:
             largest = settings.limits.maxmsgsize
             socket.maxmsgsize = SENDERS_FRAME if largest < 0 else min(SENDERS_FRAME, largest)
             socket.rcvhwm = _SENDERS_QUEUE
+            socket.rcvbuf = _SENDERS_BUFFER
         if settings.security:
             settings.security.apply(socket)
         if wants_ipv6(settings.endpoints):

@@ -8,13 +8,13 @@ that is at it is held up: so this is another thread's business, and it never wai
 from __future__ import annotations
 
 import contextlib
-import select
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
 import zmq
 
+from message_passing.zeromq.arrivals import Arrivals
 from message_passing.zeromq.intake import EACH, TOGETHER, Intake
 from message_passing.zeromq.peers import STOPPED
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from message_passing.zeromq.progress import Progress
     from message_passing.zeromq.subscriptions import Prefixes
 
-_OFTEN, _SELDOM, _RARELY = 0.05, 0.25, 1.0
-"""Seconds between two looks: while something moves; while somebody could begin to; while nobody can."""
+_AT_ONCE, _OFTEN, _RARELY = 0.002, 0.05, 1.0
+"""Seconds between two looks: while peers send, who bring a megabyte in 0.1; while we do; and otherwise.
 
-_GATHER = 0.01
-"""Seconds that events may gather, so that a flood of connections does not wake us for each."""
+What happens gathers for the shortest of these, so that a flood of connections does not wake us for each.
+"""
 
 _GRACE = 2.0
 """Seconds that closing waits for a thread that does not run."""
@@ -70,7 +70,7 @@ class Watcher:
         self._peers = peers
         self._watched = watched
         self._intake = Intake() if guards else None
-        self._looked = self._alive = time.monotonic()
+        self._looked = self._alive = self._noted = time.monotonic()
         self._thread: threading.Thread | None = None
         if alone:
             self._start()
@@ -84,27 +84,31 @@ class Watcher:
             self._thread = None
 
     def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        pause = _SELDOM
-        with contextlib.suppress(zmq.ZMQError):  # somebody else has closed the socket, or ended its context
+        # Somebody else may close the socket, or end its context; and no descriptor may be free.
+        with contextlib.suppress(zmq.ZMQError, OSError), Arrivals(self._descriptor) as arrivals:
+            pause = _RARELY
             while True:
-                happened = bool(poll.poll(pause * 1000))
+                happened = arrivals.wait(pause)
                 self._alive = time.monotonic()
-                if not self._read():
+                if not self._read(arrivals):
                     return
-                pause = self._pause()
-                if time.monotonic() - self._looked >= pause:
+                pause = self._pause(arrivals)
+                if happened or self._alive - self._looked >= pause:
                     self._look()
+                    pause = self._pause(arrivals)
                 if happened:
-                    time.sleep(_GATHER)
+                    time.sleep(_AT_ONCE)
 
-    def _read(self) -> bool:
+    def _read(self, arrivals: Arrivals) -> bool:
         """Take note of what has happened; whether there can be more."""
         ended, met = self._peers.ended, self._peers.met
         events = self._peers.look()
         if self._peers.met != met or self._peers.ended != ended:
             self._watched.changed()
+        if self._intake:
+            for event in events:
+                if event.number == zmq.EVENT_ACCEPTED:
+                    arrivals.expect(event.value)
         return not any(event.number == STOPPED for event in events)
 
     def stand_in(self) -> None:
@@ -115,12 +119,13 @@ class Watcher:
             if now - self._looked >= _OFTEN:
                 self._look()
 
-    def _pause(self) -> float:
+    def _pause(self, arrivals: Arrivals) -> float:
         if not (count := len(self._peers.connections)):
             return _RARELY
-        unsettled = self._watched.progress.unsettled(self._watched.sent)
-        moves = unsettled or (self._intake is not None and self._intake.moves)
-        return max(_OFTEN if moves else _SELDOM if self._intake else _RARELY, count * _EACH)
+        if self._intake and self._intake.moves:
+            return max(_AT_ONCE, count * _EACH)
+        busy = self._watched.progress.unsettled(self._watched.sent) or (self._intake and not arrivals.certain)
+        return max(_OFTEN if busy else _RARELY, count * _EACH)
 
     def _look(self) -> None:
         self._looked = time.monotonic()
@@ -128,7 +133,9 @@ class Watcher:
         if not self._intake and not self._watched.progress.unsettled(sent):
             return
         traffic = self._peers.traffic()
-        self._watched.progress.look(sent, list(traffic.values()))
+        if self._looked - self._noted >= _OFTEN:
+            self._noted = self._looked
+            self._watched.progress.look(sent, list(traffic.values()))
         if self._intake:
             prefixes = self._watched.prefixes
             too_many = prefixes is not None and prefixes.too_many()
