@@ -25,11 +25,11 @@ class Held:
         unclaimed: those that nobody has subscribed to.
     """
 
-    def __init__(self, most_bytes: int = HELD_BYTES) -> None:
+    def __init__(self) -> None:
         """Hold nothing."""
         self.waiting: deque[bytes] = deque()
         self.unclaimed: deque[bytes] = deque()
-        self._room = most_bytes
+        self._room = HELD_BYTES
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.unclaimed)
@@ -49,7 +49,7 @@ class Held:
         Returns:
             Those that there is no room for.
         """
-        fitting, size = messages[: max(0, most)], 0
+        fitting = messages[: max(0, most)]
         size = sum(map(len, fitting))
         if size > self._room:
             size = count = 0
