@@ -22,13 +22,9 @@ _DESCRIPTORS = 16
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
 
-SENDERS_FRAME = 4096
-"""The most bytes of a frame that comes to a socket that only sends: a handshake's has less than 1 KiB (RFC 23,
-RFC 26), and a prefix may have 4 KiB."""
-
-_SENDERS_QUEUE, _SENDERS_BUFFER = 20, 16 << 10
-"""ZMQ_RCVHWM and ZMQ_RCVBUF of such a socket: what a peer may send before anybody looks at it. What the system has
-taken comes in even when the connection has been ended."""
+SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
+"""What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
+messages that nobody has looked at yet, and bytes in the system, which come in even after a connection was ended."""
 
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears

@@ -86,7 +86,7 @@ class Watcher:
     def _run(self) -> None:
         # Somebody else may close the socket, or end its context; and no descriptor may be free.
         with contextlib.suppress(zmq.ZMQError, OSError), Arrivals(self._descriptor) as arrivals:
-            pause = _RARELY
+            pause = 0.0  # the monitor's descriptor tells only of what comes after somebody has read all
             while True:
                 happened = arrivals.wait(pause)
                 self._alive = time.monotonic()
