@@ -168,7 +168,7 @@ def test_a_frame_weighs_what_it_carries(endpoint: str, peers: ExitStack) -> None
     peers.callback(receiver.close)
     sender = Sender(SocketSettings("PUSH", connect=(endpoint,), linger=0, hwm=1000), subscribe_delay=0)
     sender.open()
-    wait_for(lambda: serviced(sender).outgoing.somebody())
+    wait_for(lambda: serviced(sender).outgoing.somebody() is True)
     sender.send_many([Frame(b"x" * 100_000, 50)] * 200)
     sender.close()
     arrived = 0

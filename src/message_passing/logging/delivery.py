@@ -49,6 +49,7 @@ class Delivery:
 
     Attributes:
         sent: records handed to ZeroMQ.
+        wake: called, from another thread, when `deliver` should be called though there is no record.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Delivery:
         losses: Losses,
     ) -> None:
         self.sent = 0
+        self.wake: Callable[[], object] = lambda: None
         self._settings = settings
         self._encode = encode
         self._losses = losses
@@ -166,6 +168,7 @@ class Delivery:
             pipe = min(self._settings.hwm or _PIPE, _PIPE)
             sender = Sender(replace(self._settings, hwm=pipe), watched=False)
             sender.notices.wake = partial(_tell, sender.notices)
+            sender.outgoing.changed = self.wake
             try:
                 sender.open()
             except (OpenError, OSError, zmq.ZMQError):

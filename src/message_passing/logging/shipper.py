@@ -130,6 +130,7 @@ class Shipper:
         finally:
             if self._delivery is None:  # a signal handler has raised: the next caller does it
                 self._starting.release()
+        self._delivery.wake = self._wake
         self._cancel_at_end = lifetime.close_at_process_end(self)
         self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
         try:

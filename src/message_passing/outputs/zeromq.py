@@ -95,7 +95,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 faults += error.faults
             else:
                 holder = Holder(sender, self._lock)
-                sender.outgoing.changed = holder.ring
+                sender.outgoing.changed = holder.changed
                 self._senders.append(sender)
                 self._holders.append(holder)
         if faults:

@@ -49,8 +49,14 @@ class Holder:
         else:
             self._thread = thread
 
-    def ring(self) -> None:
-        """Have it look at once, if it is there: from any thread, without waiting for the lock of those who send."""
+    def changed(self) -> None:
+        """Peers have come or gone: have it look at once. From any thread; waits for nobody."""
+        if self._lock.acquire(blocking=False):  # who holds it is at it anyway
+            try:
+                if self._sender.file_descriptor >= 0:
+                    self.look_after()
+            finally:
+                self._lock.release()
         with self._bell, contextlib.suppress(BlockingIOError):
             if self._thread:
                 os.write(self._wake, b"\0")

@@ -42,7 +42,8 @@ class Outgoing:
         peers: what its monitor tells, while it is open and has one.
         prefixes: what is subscribed to; None of a socket that hears no subscriptions.
         progress: what has left.
-        changed: called, from another thread, when a peer has come or gone.
+        changed: called, from another thread, when a peer has come or gone: soon somebody should call `hear`. ZeroMQ
+            keeps what a connection brought, and the connection's end, until there is a call into the socket.
     """
 
     def __init__(self, settings: SocketSettings, *, watched: bool = True) -> None:

@@ -180,9 +180,10 @@ class Sender:
             self.dropped[NO_SUBSCRIBER] += held.clear(held.unclaimed)
 
     def tend(self) -> None:
-        """Look at the peers, if it is time."""
+        """Look at the peers, if it is time, and let ZeroMQ take note of what they did."""
         if self._clock() - self._looked_at >= _LOOK_INTERVAL:
             self._look()
+            self._hear()
 
     def backlog(self) -> int:
         """How many messages wait that a sender with patience should wait for.

@@ -205,7 +205,8 @@ class OpenSocket:
             # What comes in are handshakes and subscriptions. ZeroMQ takes -1 for no limit.
             largest = settings.limits.maxmsgsize
             socket.maxmsgsize = SENDERS_FRAME if largest < 0 else min(SENDERS_FRAME, largest)
-            socket.rcvhwm = _SENDERS_QUEUE
+            # Nobody reads what comes to a PUSH: with a bound, ZeroMQ would not see such a connection end.
+            socket.rcvhwm = _SENDERS_QUEUE if settings.socket_type == "PUB" else 0
             socket.rcvbuf = _SENDERS_BUFFER
         if settings.security:
             settings.security.apply(socket)

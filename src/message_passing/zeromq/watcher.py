@@ -31,6 +31,9 @@ _AT_ONCE, _OFTEN, _RARELY = 0.002, 0.05, 1.0
 What happens gathers for the shortest of these, so that a flood of connections does not wake us for each.
 """
 
+_BETWEEN = 0.5
+"""Seconds between two times that who sends is told that peers have come or gone."""
+
 _GRACE = 2.0
 """Seconds that closing waits for a thread that does not run."""
 
@@ -47,7 +50,7 @@ class Watched(Protocol):
     progress: Progress
 
     def changed(self) -> object:
-        """A peer has come or gone."""
+        """A peer has come or gone: soon somebody must call into the socket, for ZeroMQ to take note of it."""
 
 
 class Watcher:
@@ -69,6 +72,10 @@ class Watcher:
         self.cut = 0
         self._peers = peers
         self._watched = watched
+        self._told, self._told_at = (
+            0,
+            0.0,
+        )  # how many peers had come or gone when that was told last, and when
         self._intake = Intake() if guards else None
         self._looked = self._alive = self._noted = time.monotonic()
         self._thread: threading.Thread | None = None
@@ -101,9 +108,9 @@ class Watcher:
 
     def _read(self, arrivals: Arrivals) -> bool:
         """Take note of what has happened; whether there can be more."""
-        ended, met = self._peers.ended, self._peers.met
         events = self._peers.look()
-        if self._peers.met != met or self._peers.ended != ended:
+        if self._peers.met + self._peers.ended != self._told and self._alive - self._told_at >= _BETWEEN:
+            self._told, self._told_at = self._peers.met + self._peers.ended, self._alive
             self._watched.changed()
         if self._intake:
             for event in events:
@@ -120,6 +127,8 @@ class Watcher:
                 self._look()
 
     def _pause(self, arrivals: Arrivals) -> float:
+        if self._peers.met + self._peers.ended != self._told:
+            return _OFTEN
         if not (count := len(self._peers.connections)):
             return _RARELY
         if self._intake and self._intake.moves:
