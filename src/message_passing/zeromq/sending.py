@@ -282,9 +282,10 @@ class Sender:
     def _most(self) -> int:
         """How many messages may be held for somebody who is not there.
 
-        A chain's PUSH takes a batch before it waits, whether a worker is there or not.
+        A chain's PUSH that connects takes a batch before it waits, whether a worker is there or not.
         """
-        return self._limit if self._settings.socket_type == "PUB" else self._limit + self.overflow
+        pushes = self._settings.socket_type == "PUSH" and bool(self._settings.connect)
+        return self._limit + self.overflow if pushes else self._limit
 
     def _hold(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> None:
         """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
