@@ -28,6 +28,7 @@ class Sent:
             if the sender does not know.
         closing: seconds that its end took.
         killed: it could not say goodbye.
+        possibly: messages besides that may not have reached somebody, at most, by reason.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Sent:
     refused: list[list[int]] | None = None
     closing: float = 0.0
     killed: bool = False
+    possibly: dict[str, int] = field(default_factory=dict)
 
 
 class Life:

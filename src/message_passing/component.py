@@ -112,6 +112,10 @@ class Component(_Declaring):
         """What the command tells at the end, besides what this component lost itself: a line each."""
         return ()
 
+    def possibly_lost(self) -> Mapping[str, int]:
+        """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
+        return {}
+
     def facts(self) -> Mapping[str, Any]:
         """What an operator may see of it besides its counters: `endpoints`, `capacity` (messages it may hold)."""
         return {}

@@ -8,7 +8,10 @@ carries several messages counts as these, where it is made and where it is lost.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Snapshot(TypedDict):
@@ -56,3 +59,23 @@ class Metrics:
             failed=self.failed,
             held=held,
         )
+
+
+def lost_words(lost: Mapping[str, int], possibly: Mapping[str, int]) -> tuple[str, str]:
+    """How many messages were lost, and why, in words: `3 to 8`, and `3 queue full, up to 5 unsent at close`.
+
+    Args:
+        lost: messages that were lost, by reason.
+        possibly: and how many besides may have been, at most.
+
+    Returns:
+        Both; empty texts if nothing can be lost.
+    """
+    least, most = sum(lost.values()), sum(lost.values()) + sum(possibly.values())
+    reasons = [f"{count} {reason}" for reason, count in lost.items() if count]
+    reasons += [f"up to {count} {reason}" for reason, count in possibly.items() if count]
+    if not most:
+        return "", ""
+    return f"{least}" if least == most else f"{least} to {most}" if least else f"up to {most}", ", ".join(
+        reasons
+    )

@@ -21,6 +21,7 @@ from message_passing.chain import Chain
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, in_order, open_all
+from message_passing.metrics import lost_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -263,14 +264,15 @@ def cautions(components: Sequence[Component]) -> list[str]:
 
 
 def losses(components: Sequence[Component]) -> list[str]:
-    """A line for each component that lost messages: how many, and why. And what components remark."""
+    """A line for each component that lost messages, or may have: how many, and why. And what components remark."""
     lines = []
     for component in components:
         reasons = {**component.metrics.dropped}
         if component.metrics.failed:
             reasons["failed"] = component.metrics.failed
-        if total := sum(reasons.values()):
-            why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-            lines.append(f"{component.label} lost {total} message{'s' if total > 1 else ''}: {why}")
+        total, why = lost_words(reasons, component.possibly_lost())
+        if total:
+            one = total.rpartition(" ")[2] == "1"
+            lines.append(f"{component.label} lost {total} message{'' if one else 's'}: {why}")
         lines += [f"{component.label}: {remark}" for remark in component.remarks()]
     return [*map(one_line, lines)]

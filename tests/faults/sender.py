@@ -91,6 +91,7 @@ class ByOutput:
             "highest": self._look.highest,
             "refused": self._refused,
             **{name: counted[name] for name in ("passed", "dropped", "failed", "held")},
+            "possibly": dict(self._output.possibly_lost()),
         }
 
     def close(self) -> None:
@@ -126,6 +127,7 @@ class ByHandler:
             "dropped": stats["dropped"],
             "failed": stats["failed"],
             "held": stats["queued"],
+            "possibly": stats.get("possibly_lost", {}),
         }
 
     def close(self) -> None:

@@ -124,8 +124,8 @@ def test_custom_levels_arrive() -> None:
 
 
 BROKEN = {
-    "closed socket": "handler._shipper._delivery._sender._socket.close(0)",
-    "dead context": "handler._shipper._delivery._sender._open.context.destroy(0)",
+    "closed socket": "handler._shipper._delivery._sender.outgoing.socket.close(0)",
+    "dead context": "handler._shipper._delivery._sender.outgoing._open.context.destroy(0)",
 }
 
 

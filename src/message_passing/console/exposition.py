@@ -86,6 +86,11 @@ class _Collector:
             "Messages that were lost, by reason.",
             labels=[*labels, "reason"],
         )
+        possibly = CounterMetricFamily(
+            "message_passing_messages_possibly_lost",
+            "Messages besides these that may have been lost, at most, by reason.",
+            labels=[*labels, "reason"],
+        )
         held = GaugeMetricFamily("message_passing_messages_held", "Messages that wait.", labels=labels)
         capacity = GaugeMetricFamily(
             "message_passing_messages_capacity", "Messages that may wait at most.", labels=labels
@@ -97,11 +102,13 @@ class _Collector:
                 family.add_metric(values, snapshot[name])  # type: ignore[literal-required] # its counters' names
             for reason, count in snapshot["dropped"].items():
                 dropped.add_metric([*values, reason], count)
+            for reason, count in place.component.possibly_lost().items():
+                possibly.add_metric([*values, reason], count)
             held.add_metric(values, snapshot["held"])
             if (most := place.component.facts().get("capacity")) is not None:
                 capacity.add_metric(values, most)
         yield from families.values()
-        yield from (dropped, held, capacity)
+        yield from (dropped, possibly, held, capacity)
 
     def _senders(self) -> Iterator[Metric]:
         if (sums := self._watcher.books.totals()) is None:

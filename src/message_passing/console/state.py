@@ -64,6 +64,7 @@ def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> d
         "out_rate": step.passed / took,
         "lost_rate": step.lost / took,
         "busy": shares.get(place.id),
+        "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": facts.get("endpoints", ()),
         "notes": _notes(watcher, place.component.label),
     }

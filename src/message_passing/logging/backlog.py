@@ -32,7 +32,7 @@ class Backlog(Protocol):
 
     A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
     dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items
-    are gone, though they may still be here; `numbers` are those of the items that `first` has given.
+    are gone, though they may still be here; `numbers` are those of the items that `first` or `items` has given.
     """
 
     limit: int
@@ -57,8 +57,11 @@ class Backlog(Protocol):
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
 
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
+
     def remove(self, count: int) -> None:
-        """Take so many out of those that `first` has given."""
+        """Take so many out of those that `first` or `items` has given."""
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
@@ -114,9 +117,13 @@ class InOrder:
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
+        return [item[2] for item in self.items(count)]
+
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
         _forget(self._items, self.done)
         self.numbers = [number for number, _, _ in islice(self._items, count)]
-        return [item[2] for _, _, item in islice(self._items, count)]
+        return [item for _, _, item in islice(self._items, count)]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""
@@ -172,10 +179,14 @@ class BySeverity:
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
+        return [item[2] for item in self.items(count)]
+
+    def items(self, count: int) -> list[Item]:
+        """The same with their levels."""
         self._forget()
         numbered = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
         self.numbers = [number for number, _, _ in numbered]
-        return [item[2] for _, _, item in numbered]
+        return [item for _, _, item in numbered]
 
     def remove(self, count: int) -> None:
         """Take the oldest out."""

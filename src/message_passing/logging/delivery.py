@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,13 @@ from message_passing.logging.intake import PATIENCE, Intake
 from message_passing.logging.pipe import Pipe
 from message_passing.logging.taken import level_of
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.sending import QUEUE_FULL, UNSENT, Sender
+from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, UNSENT, Sender
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from message_passing.logging.backlog import Policy
+    from message_passing.logging.backlog import Backlog, Policy
     from message_passing.logging.entry import Entry
     from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
@@ -48,6 +49,7 @@ class Delivery:
 
     Attributes:
         sent: records handed to ZeroMQ.
+        wake: called, from another thread, when `deliver` should be called though there is no record.
     """
 
     def __init__(
@@ -69,14 +71,22 @@ class Delivery:
             encode: makes the text of a record.
             losses: where to count.
             load: the long records in the queue.
-            most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue; 0 for no bound.
+            most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue, and another quarter for
+                records that no subscriber has asked for; 0 for no bound.
             numbered: whether records are given sequence numbers.
         """
         self.sent = 0
+        self.wake: Callable[[], object] = lambda: None
         self._settings = settings
         self._encode = encode
         self._losses = losses
-        self._backlog = make_backlog(policy, settings.hwm, most // 2)
+        self._most = most
+        self._backlog: Backlog = make_backlog(policy, settings.hwm, most // 2)
+        self._unclaimed: Backlog = make_backlog(
+            policy, settings.hwm, most // 4
+        )  # no subscriber asked for these
+        self._subscribed = 0
+        self._possibly_lost: Counter[str] = Counter()
         self._messages = min(settings.hwm or _PIPE, _PIPE)
         self._pipe = Pipe(self._messages, most // 4)
         self._sender: Sender | None = None
@@ -99,12 +109,19 @@ class Delivery:
     @property
     def waiting(self) -> int:
         """Encoded records that wait for a receiver."""
-        return len(self._backlog) + len(self._intake.items)
+        return len(self._backlog) + len(self._unclaimed) + len(self._intake.items)
 
     @property
     def bytes_waiting(self) -> int:
         """Bytes of those that are kept."""
-        return self._backlog.size
+        return self._backlog.size + self._unclaimed.size
+
+    def possibly_lost(self) -> dict[str, int]:
+        """Records besides those that are counted that may be lost, at most, by reason: see `Sender.possible`."""
+        found = self._possibly_lost.copy()
+        if sender := self._sender:
+            found.update(sender.possible)
+        return dict(found)
 
     def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
@@ -116,6 +133,9 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
+        if self._sender:
+            with contextlib.suppress(Exception):  # as in `_offer`, which finds out
+                self._sender.tend()
         moved, left = False, min(most, len(queue))
         while True:
             step = _LONGS if self._load.waiting else _BATCH
@@ -128,7 +148,8 @@ class Delivery:
         self._intake.take(queue, most)
         moved, before = bool(self._intake.items), self.sent
         if self._is_open():
-            if self._intake.texts and not len(self._backlog) and not self._losses.untold:
+            others = len(self._backlog) or len(self._unclaimed) or self._losses.untold
+            if self._intake.texts and not others:
                 self._offer_new()
             else:
                 self._send_backlog()
@@ -163,7 +184,8 @@ class Delivery:
             self.abandon()
             self._say("somebody has closed the descriptors of the socket; another one is opened")
         if self._sender is None and monotonic() >= self._open_after:
-            sender = Sender(replace(self._settings, hwm=self._messages), clock=monotonic)
+            sender = Sender(replace(self._settings, hwm=self._messages), clock=monotonic, watched=False)
+            sender.outgoing.changed = self.wake
             try:
                 sender.open()
             except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
@@ -197,14 +219,23 @@ class Delivery:
         sender, self._sender = self._sender, None
         self._open_after = monotonic() + _RETRY
         if sender:
-            with contextlib.suppress(Exception):
-                sender.close_socket(0)
+            self._close(sender, 0)
+
+    def _close(self, sender: Sender, milliseconds: int) -> None:
+        with contextlib.suppress(Exception):
+            sender.close_socket(milliseconds)
+        self._possibly_lost.update(sender.possible)
 
     def _send_backlog(self) -> None:
+        self._claim()
         while len(self._backlog):
             if self._losses.untold and not self._tell():
                 return
             records, before = self._backlog.first(_BATCH), self.sent
+            if self._sender and (count := self._sender.unclaimed(records)):
+                # They must not stand in the way of others that somebody has subscribed to.
+                self._move(self._backlog, self._unclaimed, count, NO_SUBSCRIBER)
+                continue
             try:
                 self._offer(records)
             finally:  # without a call, in which a signal handler might raise
@@ -212,6 +243,37 @@ class Delivery:
                     self._backlog.done = self._backlog.numbers[self.sent - before - 1] + 1
             if self.sent - before < len(records):
                 return
+
+    def _claim(self) -> None:
+        """Take back what nobody had asked for, when somebody has subscribed to something since."""
+        if not self._sender:
+            return
+        if len(self._unclaimed) and not len(self._backlog):  # otherwise it hears when it is offered something
+            with contextlib.suppress(Exception):  # as in `_offer`, which finds out
+                self._sender.service()
+        subscribed = self._sender.subscribed
+        if subscribed == self._subscribed:
+            return
+        if len(self._unclaimed):  # these are older: the others join them, and they change places
+            self._unclaimed.most = self._most // 2
+            self._move(self._backlog, self._unclaimed, len(self._backlog), QUEUE_FULL)
+            self._backlog, self._unclaimed = self._unclaimed, self._backlog
+            self._unclaimed.most = self._most // 4
+        self._subscribed = subscribed
+
+    def _move(self, source: Backlog, target: Backlog, count: int, reason: str) -> None:
+        """Move the oldest records from one queue to the end of another; what has no room there is lost."""
+        items = source.items(count)
+        for number, item in zip(source.numbers, items, strict=True):
+            while source.done <= number:
+                added, gone = target.added, None
+                try:
+                    gone = target.add(item)
+                finally:  # without a call, in which a signal handler might raise
+                    if target.added > added:
+                        source.done = number + 1
+                if gone:
+                    self._losses.add(reason, gone[1])
 
     def _tell(self) -> bool:
         """Send the notice of what was dropped, before the record that now gets through."""
@@ -243,17 +305,17 @@ class Delivery:
             ZeroMQ's thread looks up a name, for which there is no bound.
         """
         self.deliver(queue, len(queue))
-        while (len(self._backlog) or queue) and (left := deadline - monotonic()) > 0:
+        while (self.waiting or queue) and (left := deadline - monotonic()) > 0:
             self._wait(min(left, 0.05))
             self.deliver(queue, len(queue))
-        for _, level, _ in self._backlog.drain():
-            self._losses.add(UNSENT, level)
+        for waiting in (self._backlog, self._unclaimed):
+            for _, level, _ in waiting.drain():
+                self._losses.add(UNSENT, level)
         sender, self._sender = self._sender, None
 
         def release() -> None:
             if sender:
-                with contextlib.suppress(Exception):
-                    sender.close_socket(max(0, int((deadline - monotonic()) * 1000)))
+                self._close(sender, max(0, int((deadline - monotonic()) * 1000)))
 
         return release
 

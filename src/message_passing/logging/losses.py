@@ -11,16 +11,21 @@ import logging
 import os
 from collections import Counter
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic, wall
 from message_passing.logging.entry import Entry
 from message_passing.logging.stderr import say
+from message_passing.metrics import lost_words
 
 _KINDS = 200
 """Different losses (a reason and a level's name) that are told apart; any more are of the level `other`."""
 
 _LEVEL = 50
 """Characters of a level's name that are kept."""
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Losses:
@@ -137,16 +142,21 @@ class Report:
         self._told = 0
         self._due = 0.0
 
-    def tell(self, losses: Losses, *, last: bool = False) -> None:
-        """Write a line, if there is something new and it is time, or the last time."""
+    def tell(self, losses: Losses, possibly: Mapping[str, int], *, last: bool = False) -> None:
+        """Write a line, if there is something new and it is time, or the last time.
+
+        Args:
+            losses: what was lost so far.
+            possibly: records besides that may be lost, at most, by reason.
+            last: there is no later.
+        """
         if self._interval is None or (monotonic() < self._due and not last):
             return
         dropped, failed = losses.dropped, losses.failed
-        total = dropped.total() + failed
+        total = dropped.total() + failed + sum(possibly.values())
         if total == self._told:
             return
-        reasons = {**dropped, "failed": failed} if failed else dict(dropped)
-        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        if say(f"{total} log records lost so far in process {os.getpid()}: {text}"):
+        count, why = lost_words({**dropped, "failed": failed}, possibly)
+        if say(f"{count} log records lost so far in process {os.getpid()}: {why}"):
             self._told = total
         self._due = monotonic() + self._interval

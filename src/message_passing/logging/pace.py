@@ -16,6 +16,9 @@ PATIENCE = 0.25
 IDLE_TICKS = 100
 """Looks into an empty queue after which the thread sleeps until it is woken."""
 
+PEERS = 60.0
+"""Seconds that the thread sleeps at most: then it looks what peers did, which ZeroMQ keeps until somebody looks."""
+
 HELP = 200
 """Records that a caller deals with when it helps."""
 

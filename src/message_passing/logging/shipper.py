@@ -170,6 +170,7 @@ class Shipper:
         finally:
             if self._delivery is None:  # a signal handler has raised: the next caller does it
                 self._starting.release()
+        self._delivery.wake = self._wake
         self._cancel_at_end = lifetime.close_at_process_end(self)
         self._start_thread()
 
@@ -219,6 +220,9 @@ class Shipper:
         self._release()
         self._tell(last=True)
 
+    def _possibly_lost(self) -> dict[str, int]:
+        return self._delivery.possibly_lost() if self._delivery else {}
+
     def _show(self) -> None:
         """Say that the thread is at work: callers need not be for a while."""
         now = wall()
@@ -229,7 +233,7 @@ class Shipper:
         """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
         for text in self._delivery.notices() if self._delivery else ():
             say(text)
-        self._report.tell(self._losses, last=last)
+        self._report.tell(self._losses, self._possibly_lost(), last=last)
 
     def _in_burst(self, left: int) -> int:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
@@ -255,10 +259,8 @@ class Shipper:
     def _sleep(self) -> None:
         self._asleep = True
         self.due = 0.0  # the next record rings
-        if self.queue or self._closed or self._orphaned:
+        if self.queue or self._closed or self._orphaned or not self._bell.acquire(timeout=pace.PEERS):
             self._asleep = False
-        else:
-            self._bell.acquire()
 
     def _work(self, most: int) -> bool:
         """Deliver what is in the queue. Whose turn it is may call it, once; whether anything moved."""
@@ -346,6 +348,7 @@ class Shipper:
             "queued": len(self.queue) + (delivery.waiting if delivery else 0),
             "dropped": dict(self._losses.dropped),
             "failed": self._losses.failed,
+            **({"possibly_lost": possibly} if (possibly := self._possibly_lost()) else {}),
         }
 
     def start_again_in_child(self) -> None:

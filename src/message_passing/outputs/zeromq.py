@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -40,9 +41,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     """Sends messages to SUB or PULL sockets, ours, the original's or anybody's.
 
     It works in any program, with or without an event loop, from any thread, and never waits or sleeps: what
-    cannot be sent or queued is dropped and counted. The first messages are held: by a connecting PUB until
-    its first subscriber is there, however long that takes; by a binding PUB for `subscribe_delay`; by a PUSH
-    until a worker is there. At most `socket_hwm` are.
+    cannot be sent or queued is dropped and counted. While nobody is there who takes them, messages are held: by a
+    binding PUB for `subscribe_delay` after it was opened; by the others however long it takes, also when a receiver
+    has gone. At most `socket_hwm` are, and 128 MiB. A message that nobody has subscribed to, though somebody has to
+    others, is held as long by a binding PUB, and for 10 seconds from the first subscription on by a connecting one.
 
     Inside a running chain, a receiver that is slow but alive slows the input down instead: the chain's
     `drain` waits while messages move, and a second at most when they do not.
@@ -60,8 +62,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     subscribe_delay: float = option(
         default=0.2,
         ge=0,
-        description="How long a binding PUB holds messages for its first subscriber, in seconds; and how "
-        "long closing waits for one, or `linger` if that is longer. Nothing but closing waits for it.",
+        description="How long a binding PUB holds messages that nobody has subscribed to, in seconds from its "
+        "opening on; and how long closing waits for a subscriber, or `linger` if that is longer. Nothing but closing "
+        "waits for it.",
     )
 
     def on_init(self) -> None:
@@ -72,6 +75,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._holders: list[Holder] = []
         self._stalled = False
         self._parents = False
+        self._cut = 0
+        self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
     def on_open(self) -> None:
@@ -89,8 +94,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             except OpenError as error:
                 faults += error.faults
             else:
+                holder = Holder(sender, self._lock)
+                sender.outgoing.changed = holder.changed
                 self._senders.append(sender)
-                self._holders.append(Holder(sender, self._lock))
+                self._holders.append(holder)
         if faults:
             self._close_senders()
             raise OpenError(*faults)
@@ -161,6 +168,18 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Messages that wait here for somebody to listen."""
         return sum(sender.carried() for sender in self._senders)
 
+    def possibly_lost(self) -> Mapping[str, int]:
+        """What ZeroMQ had in its queues and does not tell of: see `Progress`."""
+        found = self._possibly_lost.copy()
+        for sender in self._senders:
+            found.update(sender.possible)
+        return found
+
+    def remarks(self) -> list[str]:
+        """How many peers were disconnected."""
+        cut = self._cut + sum(sender.outgoing.cut for sender in self._senders)
+        return [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
+
     def facts(self) -> Mapping[str, Any]:
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
@@ -184,6 +203,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         for sender in self._senders:
             sender.close()
             self.tell(sender.notices, at_end=True)
+            self._possibly_lost.update(sender.possible)
+            self._cut += sender.outgoing.cut
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -194,6 +215,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.abandon()
         self._senders, self._holders = [], []
         self.metrics = Metrics()
+        self._possibly_lost.clear()
+        self._cut = 0
         if self._bind:
             self._parents = True
         else:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.secure_files import SHORTAGE, is_settled, kind_of, read_file, require_safe, signature
 from message_passing.zeromq.keys import LARGEST, PUBLIC, entries, is_key
@@ -111,7 +112,7 @@ class AllowedKeys:
 
     def all(self) -> dict[str, str]:
         """The names by their keys, as the folder is now."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._looked < FRESH:
             return self._names
         self._looked = now

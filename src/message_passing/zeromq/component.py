@@ -95,7 +95,8 @@ class ZeroMQComponent(Component):
         default=Limits().maxmsgsize,
         ge=-1,
         description="The most bytes of a message; -1 for no limit. A peer that sends a larger one is "
-        "disconnected; an output does not send it and counts it as dropped, `too big`.",
+        "disconnected; an output does not send it and counts it as dropped, `too big`. To an output, which only "
+        "sends, a peer may send frames of 4096 bytes at most.",
     )
     handshake_ivl: int = option(
         default=Limits().handshake_ivl,

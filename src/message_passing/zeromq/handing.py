@@ -6,11 +6,11 @@ this process for him.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.peers import Peers, Returning
 from message_passing.zeromq.sockets import OpenSocket
@@ -56,7 +56,7 @@ class Handing:
         self._notices = Notices()
         self._opened = OpenSocket(settings, self._notices)
         self._peers = Peers(self._opened, self._notices)
-        self._returning = Returning(time.monotonic)
+        self._returning = Returning(monotonic)
         self._looked = 0.0
         self._socket = self._opened.socket
         self._publishes = settings.socket_type == "PUB"
@@ -86,7 +86,7 @@ class Handing:
 
     def look(self) -> None:
         """Hear what peers say, without waiting."""
-        self._looked = time.monotonic()
+        self._looked = monotonic()
         for event in self._peers.look():
             self.connected += event.number in (zmq.EVENT_CONNECTED, zmq.EVENT_ACCEPTED)
             self.failed |= {event.number} & _FAILED
@@ -113,14 +113,14 @@ class Handing:
         Returns:
             Whether it was sent.
         """
-        deadline = time.monotonic() + patience
+        deadline = monotonic() + patience
         while True:
-            if time.monotonic() - self._looked > _GLANCE:
+            if monotonic() - self._looked > _GLANCE:
                 self.look()
             wanted = self.wants(message)
             if wanted and self._send(message):
                 return True
-            if (left := deadline - time.monotonic()) <= 0:
+            if (left := deadline - monotonic()) <= 0:
                 return False
             if wanted:
                 self._socket.poll(max(1, int(min(left, _GLANCE) * 1000)), zmq.POLLOUT)
@@ -145,7 +145,7 @@ class Handing:
         Returns:
             Whether all of it has left.
         """
-        began, linger = time.monotonic(), max(0, int(seconds * 1000))
+        began, linger = monotonic(), max(0, int(seconds * 1000))
         self._peers.close()
         self._opened.close(linger)
-        return not self.sent or time.monotonic() - began < linger / 1000
+        return not self.sent or monotonic() - began < linger / 1000

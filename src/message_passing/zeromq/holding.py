@@ -6,6 +6,7 @@ message, which may be hours away.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -26,6 +27,7 @@ class Holder:
         self._lock = lock
         self._thread: threading.Thread | None = None
         self._wait = self._wake = -1
+        self._bell = threading.Lock()  # whoever rings must not find another file in place of the pipe
 
     def look_after(self) -> None:
         """Make sure that what the sender holds will be sent. Called with the lock held."""
@@ -35,6 +37,7 @@ class Holder:
             self._wait, self._wake = os.pipe()
         except OSError:  # no descriptor is free: the next message tries again, and close() sends
             return
+        os.set_blocking(self._wake, False)
         thread = threading.Thread(
             target=self._run, args=(self._wait,), name="message-passing-holder", daemon=True
         )
@@ -46,6 +49,18 @@ class Holder:
         else:
             self._thread = thread
 
+    def changed(self) -> None:
+        """Peers have come or gone: have it look at once. From any thread; waits for nobody."""
+        if self._lock.acquire(blocking=False):  # who holds it is at it anyway
+            try:
+                if self._sender.file_descriptor >= 0:
+                    self.look_after()
+            finally:
+                self._lock.release()
+        with self._bell, contextlib.suppress(BlockingIOError):
+            if self._thread:
+                os.write(self._wake, b"\0")
+
     def _run(self, wait: int) -> None:
         poll = select.poll()
         poll.register(self._sender.file_descriptor, select.POLLIN)
@@ -53,7 +68,7 @@ class Holder:
         try:
             while True:
                 ready = poll.poll(_TICK)
-                if any(fd == wait for fd, _ in ready):
+                if any(fd == wait for fd, _ in ready) and not self._rung(wait):
                     return
                 with self._lock:
                     self._sender.service()
@@ -62,22 +77,31 @@ class Holder:
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():
-                    self._thread = None
-                    os.close(self._wake)
+                    self._forget()
             os.close(wait)
+
+    @staticmethod
+    def _rung(wait: int) -> bool:
+        """Whether the pipe had something to say besides its end."""
+        return bool(os.read(wait, 4096))
+
+    def _forget(self) -> None:
+        with self._bell:
+            self._thread = None
+            os.close(self._wake)
 
     def abandon(self) -> None:
         """In a forked child, where the thread is not."""
         if self._thread:
-            self._thread = None
+            self._bell = threading.Lock()
+            self._forget()
             os.close(self._wait)
-            os.close(self._wake)
 
     def stop(self) -> None:
         """End the thread and wait for it. Called without the lock."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            thread = self._thread
             if thread:
-                os.close(self._wake)  # the other end becomes readable: its end of file
+                self._forget()  # the other end becomes readable: its end of file
         if thread:
             thread.join()

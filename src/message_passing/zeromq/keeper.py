@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.zeromq.peers import STOPPED, Peers, Returning
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Keeper:
         self._open = opened
         self._lock = lock
         self._peers = Peers(opened, notices)
-        self._returning = Returning(time.monotonic)
+        self._returning = Returning(monotonic)
         self._thread = threading.Thread(target=self._run, name="message-passing-keeper", daemon=True)
         self._thread.start()
 

@@ -39,6 +39,8 @@ class Monitor:
 
     def __init__(self, opened: OpenSocket, events: int) -> None:
         self._socket = opened.socket
+        self._parts: list[bytes] = []
+        self._found: list[Event] = []
         address = f"inproc://message-passing.monitor.{next(_numbers)}"
         self._socket.monitor(address, events)
         self.events: zmq.Socket[bytes] = opened.context.socket(zmq.PAIR)
@@ -48,14 +50,18 @@ class Monitor:
 
     def read(self) -> list[Event]:
         """The events since the last time; an empty list when there are none."""
-        found: list[Event] = []
         while True:
             try:
-                parts = self.events.recv_multipart(zmq.NOBLOCK)
+                self._parts.append(self.events.recv(zmq.NOBLOCK))
             except zmq.Again:
+                found, self._found = self._found, []
                 return found
-            number, value = _EVENT.unpack_from(parts[0])
-            found.append(Event(number, value, parts[1].decode("utf-8", "replace")))
+            if not self.events.getsockopt(zmq.RCVMORE):
+                # A signal handler that raises may come between any two steps: what was read by then is kept.
+                parts, self._parts = self._parts[-2:], []
+                if len(parts) == 2:
+                    number, value = _EVENT.unpack_from(parts[0])
+                    self._found.append(Event(number, value, parts[1].decode("utf-8", "replace")))
 
     def end(self) -> None:
         """Stop the events: whoever waits for one gets `EVENT_MONITOR_STOPPED`. From the socket's thread."""

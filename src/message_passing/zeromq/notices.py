@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
 from message_passing.escaping import one_line
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Kind:
 class Notices:
     """Sentences: of each kind the first at once, the others once in a period, as a count with the last of them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Nothing was said yet.
 
         Args:

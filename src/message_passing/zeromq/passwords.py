@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.secure_files import SHORTAGE, is_settled, read_file, require_safe, signature
 from message_passing.zeromq.connections import plain_address
@@ -76,7 +77,7 @@ class Passwords:
 
     def _digests(self) -> dict[bytes, list[bytes]]:
         """The passwords by their names, as the file is now. One that is not as it must be admits nobody."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._looked < _FRESH:
             return self._known
         self._looked = now
@@ -146,7 +147,7 @@ class Delays:
     guessing side by side gains nothing. In IPv6 a network of 64 bits counts as one address: one household has that.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Nobody was wrong yet.
 
         Args:

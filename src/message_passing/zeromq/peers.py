@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.monitor import Monitor
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from message_passing.zeromq.connections import Connection, Traffic
     from message_passing.zeromq.monitor import Event
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket
@@ -27,14 +30,18 @@ STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
 _ALL = _SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1] | STOPPED
 
+_PATIENCE = 10_000
+"""Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
+
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
 
 class Peers:
-    """What a socket's monitor tells of them.
+    """What a socket's monitor tells of them. Any thread may ask.
 
     Attributes:
         met: how many peers have been connected so far, or how often one.
+        ended: how many connections have ended, handshaken or not.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
         connections: those that are alive, handshaken or not.
@@ -43,16 +50,19 @@ class Peers:
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
         """Begin: before the socket is bound or connected."""
         self.monitor = Monitor(opened, _ALL)
-        self.met = 0
+        self.met = self.ended = 0
         self.refused: set[str] = set()
         self.connections = Connections()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = bool(opened.settings.connect)
-        # Descriptors, in order, of connections that are not known to have succeeded, and of those that are.
-        self._shaking: dict[int, None] = {}
+        # Descriptors, in order, of connections that are not known to have succeeded (and since when), and of
+        # those that are.
+        self._shaking: dict[int, float] = {}
         self._connected: set[int] = set()
         self._failed = False  # the last event said so of a connection that ends next
+        self._lock = threading.Lock()
+        self._patience = (opened.settings.limits.handshake_ivl or _PATIENCE) / 1000
 
     def now(self) -> int:
         """How many are connected, after all that has happened so far."""
@@ -64,19 +74,46 @@ class Peers:
         """Their descriptors, of connections over TCP or ipc, as of the last look."""
         return frozenset(self._connected)
 
+    def any(self) -> bool:
+        """Whether anybody is connected, after what was last looked at.
+
+        Of a peer with ZMTP 2 or older (RFC 15) ZeroMQ does not tell that its handshake succeeded. Who has not
+        been disconnected when the time for a handshake is over is such a one.
+        """
+        if self._connected or not self._shaking:
+            return bool(self._connected)
+        return monotonic() - next(iter(self._shaking.values())) > self._patience
+
     def look(self) -> list[Event]:
         """Take note of all that has happened since the last time."""
-        events = self.monitor.read()
-        for event in events:
-            self._note(event)
-        return events
+        with self._lock:
+            events = self.monitor.read()
+            for event in events:
+                self._note(event)
+            return events
+
+    def traffic(self) -> dict[Connection, Traffic | None]:
+        """What has passed through each connection."""
+        with self._lock:
+            alive = list(self.connections)
+        found: dict[Connection, Traffic | None] = {}
+        for connection in alive:
+            with self._lock:
+                if connection in self.connections:
+                    found[connection] = self.connections.traffic(connection)
+        return found
+
+    def disconnect(self, connections: Iterable[Connection]) -> int:
+        """End these connections; how many there were."""
+        with self._lock:
+            return self.connections.disconnect(connections)
 
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
         self.connections.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
-            self._shaking[event.value] = None
+            self._shaking[event.value] = monotonic()
         elif event.number == _SUCCEEDED:
             self.met += 1
             if self._shaking:
@@ -87,6 +124,7 @@ class Peers:
                 self._connected.add(self._oldest())
             self._connected.discard(event.value)
             self._shaking.pop(event.value, None)
+            self.ended += 1
         elif self._failed:
             if self._connects and event.number != _BROKEN_OFF:
                 self.refused.add(event.endpoint)
@@ -126,11 +164,16 @@ class Peers:
             return "somebody connected who wants CURVE or PLAIN, which is not set up here, or who speaks no ZeroMQ"
         return f"somebody connected without {mechanism}, which is needed here"
 
-    def close(self) -> None:
-        """End the events, and close. From the thread that reads them and calls into the socket."""
+    def end(self) -> None:
+        """End the events: `EVENT_MONITOR_STOPPED` is the last. From the thread that calls into the socket."""
         with contextlib.suppress(zmq.ZMQError):  # somebody else has closed the socket
             self.monitor.end()
-        self.monitor.close()
+
+    def close(self) -> None:
+        """End the events, and close. From the thread that calls into the socket."""
+        self.end()
+        with self._lock:
+            self.monitor.close()
 
     def abandon(self) -> None:
         """In a forked child: the events are the parent's."""

@@ -2,59 +2,59 @@
 
 It belongs to one thread, or to a lock; it needs no event loop. What it does with a message:
 
-    somebody listens, and the pipe has room     sent
-    nobody listens yet                          held, up to the high-water mark (a bound PUB: for a while)
-    the pipe is full                            dropped, or kept as backlog up to `overflow` messages
+    somebody wants it, and the pipe has room     sent
+    nobody is there who wants it                 held, up to the high-water mark (a bound PUB: for a while)
+    the pipe is full                             dropped, or kept as backlog up to `overflow` messages
 
-A PUB listens to its subscriptions (it is an XPUB underneath), a PUSH finds out by sending. A connecting
-PUSH has ZeroMQ's pipe from the start, and that holds the first messages; a bound one has no pipe until a
-worker connects.
+A PUB listens to its subscriptions (it is an XPUB underneath). Of a PUSH that connects, the monitor tells whether a
+peer is there; a bound one finds out by sending. What was given to ZeroMQ while somebody was there and had not left
+when he went is in ZeroMQ's own queue, which tells nobody how much it holds: see `possible`.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from contextlib import suppress
-from itertools import islice
+from collections import Counter
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.lines import carried
-from message_passing.zeromq.direct import gil_holding_send, releasing_send
-from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.peers import Peers, Returning
-from message_passing.zeromq.sockets import OpenSocket
-from message_passing.zeromq.subscriptions import Subscriptions
+from message_passing.zeromq.held import Held
+from message_passing.zeromq.outgoing import Outgoing
+from message_passing.zeromq.progress import SLOW_SUBSCRIBER, UNSENT
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Sequence
 
-    from message_passing.zeromq.direct import Send
+    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import SocketSettings
+
+__all__ = ["NO_SUBSCRIBER", "QUEUE_FULL", "SLOW_SUBSCRIBER", "TOO_BIG", "UNSENT", "Sender"]
 
 NO_SUBSCRIBER = "no subscriber"
 QUEUE_FULL = "queue full"
-SLOW_SUBSCRIBER = "slow subscriber"
-UNSENT = "unsent at close"
-
-_UNLIMITED = 1 << 62
 TOO_BIG = "too big"
 
+CLAIM = 10.0
+"""Seconds after a receiver's first subscription that a connecting PUB holds what it did not ask for."""
+
+_UNLIMITED = 1 << 62
 _LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
 _HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
+_TICK = 5  # milliseconds between two tries to send to an XPUB whose pipe is full: it never says when there is room
 
 
 class Sender:
-    """One sending socket.
+    """One sending socket, and what waits for it.
 
     Attributes:
-        sent: messages handed to ZeroMQ.
         dropped: messages lost, by reason; of a frame as many as it carries.
         overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
             to wait for `backlog()` to go down before sending more.
-        notices: what there is to say to a person about peers.
+        outgoing: the socket.
     """
 
     def __init__(
@@ -62,33 +62,28 @@ class Sender:
         settings: SocketSettings,
         *,
         subscribe_delay: float = 0.2,
+        watched: bool = True,
         dropped: Counter[str] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Prepare it.
 
         Args:
             settings: what to open.
-            subscribe_delay: how long a bound PUB holds for its first subscriber, in seconds.
+            subscribe_delay: how long a bound PUB holds what nobody has subscribed to, in seconds.
+            watched: see `Outgoing`. Without, `tend` must be called now and then.
             dropped: where to count losses.
             clock: seconds, monotonic.
         """
-        self.sent = 0
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self.overflow = 0
-        self.notices = Notices()
+        self.outgoing = Outgoing(settings, watched=watched)
         self._settings = settings
         self._limit = settings.hwm or _UNLIMITED
         self._delay = subscribe_delay
         self._clock = clock
-        self._waiting: deque[bytes] = deque()
-        self._prefixes: set[bytes] = set()
-        self._subscriptions: Subscriptions | None = None
-        self._hears = settings.socket_type == "PUB"
-        self._open: OpenSocket | None = None
-        self._peers: Peers | None = None
-        self._returning = Returning(clock)
-        self._opened_at = self._heard_at = self._looked_at = 0.0
+        self._held = Held()
+        self._opened_at = self._heard_at = self._looked_at = self._claimed_at = 0.0
 
     def open(self) -> None:
         """Open the socket.
@@ -96,81 +91,109 @@ class Sender:
         Raises:
             OpenError: see `OpenSocket`.
         """
-        self._open = OpenSocket(self._settings, self.notices)
-        self._socket = self._open.socket
-        self._hears = self._hears and self._socket.type == zmq.XPUB  # a socket_builder may make a plain PUB
-        try:
-            if self._settings.endpoints:
-                self._peers = Peers(self._open, self.notices)
-            self._open.attach()
-        except BaseException:
-            self.close_socket(linger=0)
-            raise
-        if self._hears:
-            # Of a builder's socket it is not known whether it hears everything; within a process nobody connects.
-            returns = self._settings.connect and not (self._settings.builder or self._settings.in_process)
-            self._subscriptions = Subscriptions(self._socket, self._peers if returns else None)
-            self._prefixes = self._subscriptions.prefixes
+        self.outgoing.open()
         self._opened_at = self._clock()
-        self._send_some = releasing_send(self._socket)
-        self._send_holding = gil_holding_send(self._socket)
+
+    @property
+    def sent(self) -> int:
+        """Messages handed to ZeroMQ."""
+        return self.outgoing.sent
+
+    @property
+    def notices(self) -> Notices:
+        """What there is to say to a person about peers."""
+        return self.outgoing.notices
 
     @property
     def file_descriptor(self) -> int:
         """Readable when `service` should be called (ZMQ_FD: also readable for nothing, at times)."""
-        return self._open.file_descriptor if self._open else -1
+        return self.outgoing.file_descriptor
 
     @property
     def held(self) -> int:
         """ZeroMQ messages that wait here."""
-        return len(self._waiting)
+        return len(self._held)
 
     def carried(self) -> int:
         """The same, of a frame as many as it carries."""
-        return carried(self._waiting)
+        return self._held.carried()
+
+    @property
+    def possible(self) -> dict[str, int]:
+        """Messages besides these that may have been lost, at most, by reason: see `Progress`."""
+        return self.outgoing.progress.possible(self.sent)
+
+    @property
+    def subscribed(self) -> int:
+        """A number that changes with what is subscribed to."""
+        prefixes = self.outgoing.prefixes
+        return prefixes.changes if prefixes is not None else 0
 
     def send_many(self, messages: Sequence[bytes]) -> None:
         """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does."""
         self.service()
-        done = 0 if self._waiting or not self._listening() else self._send(messages)
+        prefixes = self.outgoing.prefixes
+        if prefixes is not None and not prefixes.everything:
+            messages, others = prefixes.split(messages)
+            self._put_aside(others)
+        done = 0 if self._held.waiting or not self.outgoing.listening() else self.outgoing.send(messages)
         if done < len(messages):
             self._keep(messages[done:])
 
     def offer(self, messages: Sequence[bytes]) -> int:
         """Send as many of a batch as go at once, and hold none: for a caller with a queue of its own.
 
-        The GIL is kept meanwhile: the caller lives among busy threads and must not wait for a turn (`direct`).
+        The GIL is kept meanwhile where no strangers can connect: the caller lives among busy threads and must
+        not wait for a turn (`direct`).
 
         Returns:
-            How many, from the first on, were sent.
+            How many, from the first on, were sent. One that nobody has subscribed to is not: see `unclaimed`.
         """
         self.service()
-        return self._send(messages, self._send_holding) if self._listening() else 0
+        if not self.outgoing.listening():
+            return 0
+        prefixes = self.outgoing.prefixes
+        if prefixes is not None and not prefixes.everything:
+            messages = list(takewhile(prefixes.match, messages))
+        return self.outgoing.send(messages, holding=True) if messages else 0
+
+    def unclaimed(self, messages: Sequence[bytes]) -> int:
+        """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
+        prefixes = self.outgoing.prefixes
+        if prefixes is None or prefixes.everything or not self.outgoing.listening():
+            return 0
+        match = prefixes.match
+        return sum(1 for _ in takewhile(lambda message: not match(message), messages))
 
     @property
     def intact(self) -> bool:
         """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
-        return self._open is not None and self._open.is_intact()
+        return self.outgoing.intact
 
     @property
     def descriptors(self) -> frozenset[int]:
         """The descriptors of the connections that are known to have succeeded."""
-        return self._peers.descriptors if self._peers else frozenset()
+        return self.outgoing.peers.descriptors if self.outgoing.peers else frozenset()
 
     def service(self) -> None:
         """Hear new subscriptions and send what waits, as far as that goes."""
+        self.tend()
+        held, prefixes = self._held, self.outgoing.prefixes
+        settled = (
+            prefixes is not None and prefixes.everything and not held.waiting and self.outgoing.listening()
+        )
+        if not settled or self._clock() - self._heard_at >= _HEAR_INTERVAL:
+            self._hear()
+        if held.waiting and self.outgoing.listening():
+            self._flush()
+        if held.unclaimed and self._too_late():
+            self.dropped[NO_SUBSCRIBER] += held.clear(held.unclaimed)
+
+    def tend(self) -> None:
+        """Look at the peers, if it is time, and let ZeroMQ take note of what they did."""
         if self._clock() - self._looked_at >= _LOOK_INTERVAL:
             self._look()
-        if not self._hears:
-            # ZeroMQ looks only now and then for workers that left; one that has gone would still be dealt to.
-            self._socket.getsockopt(zmq.EVENTS)
-        elif not self._prefixes or self._clock() - self._heard_at >= _HEAR_INTERVAL:
             self._hear()
-        if self._waiting and self._listening():
-            self._flush()
-        if self._waiting and self._too_late():
-            self.dropped[NO_SUBSCRIBER] += carried(self._waiting)
-            self._waiting.clear()
 
     def backlog(self) -> int:
         """How many messages wait that a sender with patience should wait for.
@@ -178,133 +201,103 @@ class Sender:
         Somebody is there: slow, or standing still. Or nobody is there yet, and what is held leaves no room
         for a next batch: a receiver that is there takes a moment to be found.
         """
-        if not self._waiting:
+        if not self._held:
             return 0
-        crowded = len(self._waiting) > self._limit - self.overflow
-        return len(self._waiting) if crowded or self._somebody() else 0
+        if self.outgoing.somebody():
+            return len(self._held.waiting)
+        return len(self._held) if len(self._held) > self._limit - self.overflow else 0
 
     def poll(self, milliseconds: int) -> None:
         """Wait that long at most for something to change: somebody to listen, or room to send."""
-        self._socket.poll(milliseconds, zmq.POLLOUT if self._listening() else zmq.POLLIN)
+        listening = self.outgoing.listening()
+        if listening and self.outgoing.prefixes is None:
+            self.outgoing.socket.poll(milliseconds, zmq.POLLOUT)
+        else:
+            crowded = listening and self._held.waiting
+            self.outgoing.socket.poll(min(milliseconds, _TICK) if crowded else milliseconds, zmq.POLLIN)
 
     def close(self) -> None:
         """Send what waits, waiting for a first listener and for the pipes to empty no longer than is set.
 
         Takes at most the longer of `subscribe_delay` and `linger`, and then at most `linger` more.
         """
-        if self._open is None:
+        if not self.outgoing.is_open:
             return
         deadline = self._clock() + max(self._delay, self._settings.linger / 1000)
         self.service()
-        while self._waiting and (left := deadline - self._clock()) > 0:
+        while self._held and (left := deadline - self._clock()) > 0:
             self.poll(max(1, int(min(left, 0.05) * 1000)))
             self._look()
             self.service()
-        if self._waiting:
-            self.dropped[UNSENT] += carried(self._waiting)
-            self._waiting.clear()
+        held = self._held
+        if held.unclaimed:
+            reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT
+            self.dropped[reason] += held.clear(held.unclaimed)
+        if held.waiting:
+            self.dropped[UNSENT] += held.clear(held.waiting)
         self.close_socket(self._settings.linger)
 
     def close_socket(self, linger: int) -> None:
         """Close the socket; what was sent and has not left may take `linger` milliseconds, which this waits."""
-        if self._subscriptions:
-            with suppress(zmq.ZMQError):  # somebody else has closed the socket
-                linger = self._subscriptions.await_return(self.sent, linger)
-            self._subscriptions = None
-        if self._peers:
-            self._peers.close()
-            self._peers = None
-        if self._open:
-            self._open.close(linger)
-            self._open = None
+        self.outgoing.close(linger)
 
     def abandon(self) -> None:
         """In a forked child: the socket is the parent's, and so is what waited to be sent."""
-        self._waiting.clear()
-        self._subscriptions = None
-        if self._peers:
-            self._peers.abandon()
-            self._peers = None
-        if self._open:
-            self._open.abandon()
-            self._open = None
+        self._held = Held()
+        self.outgoing.abandon()
 
     def _look(self) -> None:
         self._looked_at = self._clock()
-        if self._peers and self._open:
-            self._peers.look()
-            self._returning.look_after(self._open, self._peers)
-        if self._subscriptions:
-            self._subscriptions.settle(self.sent)
-
-    def _listening(self) -> bool:
-        return bool(self._prefixes) or not (self._hears or self._unproven())
-
-    def _unproven(self) -> bool:
-        """Whether a PUSH may yet be refused: what ZeroMQ's own queue then holds is lost, so ours holds it."""
-        secured = self._settings.security is not None and bool(self._settings.connect)
-        return secured and self._peers is not None and not self._peers.met
-
-    def _too_late(self) -> bool:
-        if self._settings.connect or self._listening():
-            return False
-        return self._clock() - self._opened_at >= self._delay
+        self.outgoing.look()
 
     def _hear(self) -> None:
         self._heard_at = self._clock()
-        if self._subscriptions:
-            self._subscriptions.hear()
+        prefixes = self.outgoing.prefixes
+        before = bool(prefixes)
+        if self.outgoing.hear() and prefixes is not None:
+            self._held.sort(prefixes)
+            self._claimed_at = self._claimed_at if before else self._clock()
 
-    def _send(self, messages: Sequence[bytes], send: Send | None = None) -> int:
-        """Send until the pipe is full; how many were dealt with."""
-        send = send or self._send_some
-        before = self.sent
-        send(messages, self)
-        while (done := self.sent - before) < len(messages):
-            if not (self._hears and self._peers and self._peers.now() > 1):
-                break
-            self._send_past_the_slow(messages[done])
-            self.sent += 1
-            send(messages[done + 1 :], self)
-        return done
-
-    def _send_past_the_slow(self, message: bytes) -> None:
-        """One of several subscribers is full: the others must not lose what it cannot take.
-
-        ZeroMQ does not tell which it is, nor what it skips afterwards, so this count is a lower bound.
-        """
-        self.dropped[SLOW_SUBSCRIBER] += carried([message])
-        self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-        try:
-            self._socket.send(message, zmq.NOBLOCK)
-        finally:
-            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+    def _too_late(self) -> bool:
+        """Whether nobody will come any more for what nobody has subscribed to."""
+        if self._settings.connect:
+            return self.outgoing.listening() and self._clock() - self._claimed_at >= CLAIM
+        return self._clock() - self._opened_at >= self._delay
 
     def _flush(self) -> None:
-        waiting = self._waiting
-        while waiting:
-            batch = list(islice(waiting, 1000))
-            done = self._send(batch)
-            for _ in range(done):
-                waiting.popleft()
+        held = self._held
+        while held.waiting and self.outgoing.listening():
+            batch = held.first(1000)
+            done = self.outgoing.send(batch)
+            held.remove(done)
             if done < len(batch):
                 return
+            self._hear()
 
-    def _keep(self, messages: Sequence[bytes]) -> None:
-        """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
+    def _put_aside(self, messages: Sequence[bytes]) -> None:
+        """Hold what nobody has subscribed to."""
+        if not messages:
+            return
         if self._too_late():
             self.dropped[NO_SUBSCRIBER] += carried(messages)
-            return
-        room = max(0, self._room() - len(self._waiting))
-        self._waiting.extend(messages[:room])
-        if room < len(messages):
-            self.dropped[QUEUE_FULL] += carried(messages[room:])
+        else:
+            self._hold(self._held.unclaimed, messages, self._most() - len(self._held))
 
-    def _room(self) -> int:
-        return self.overflow if self._somebody() else self._limit
+    def _keep(self, messages: Sequence[bytes]) -> None:
+        """Hold what somebody wants and cannot be sent."""
+        somebody = self.outgoing.somebody()
+        most = self.overflow - len(self._held.waiting) if somebody else self._most() - len(self._held)
+        self._hold(self._held.waiting, messages, most)
 
-    def _somebody(self) -> bool:
-        if self._hears or self._unproven():
-            return bool(self._prefixes)
-        # A connecting socket has its pipe, which is its queue, whether the peer is there or not.
-        return self._peers is None or bool(self._settings.connect) or self._peers.now() > 0
+    def _most(self) -> int:
+        """How many messages may be held for somebody who is not there.
+
+        A chain's PUSH that connects takes a batch before it waits, whether a worker is there or not.
+        """
+        pushes = self._settings.socket_type == "PUSH" and bool(self._settings.connect)
+        return self._limit + self.overflow if pushes else self._limit
+
+    def _hold(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> None:
+        """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
+        if refused := self._held.keep(queue, messages, most):
+            self.dropped[QUEUE_FULL] += carried(refused)

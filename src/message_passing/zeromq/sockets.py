@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
 
+SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
+"""What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
+messages that nobody has looked at yet, and bytes in the system, which come in even after a connection was ended."""
+
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
@@ -63,7 +67,8 @@ class Limits:
     """What peers may do to us, and how long we wait for them (zmq_setsockopt(3)); times in milliseconds.
 
     Attributes:
-        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit.
+        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit. To a socket
+            that only sends, nobody may send more than `SENDERS_FRAME`, whatever this is.
         handshake_ivl: how long a peer may take to say who it is.
         heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
         heartbeat_timeout: how long it may take to answer until the connection is given up.
@@ -111,6 +116,11 @@ class SocketSettings:
     def endpoints(self) -> tuple[str, ...]:
         """All of them."""
         return self.connect + self.bind
+
+    @property
+    def sends(self) -> bool:
+        """Whether it only sends."""
+        return self.socket_type in ("PUB", "PUSH")
 
     @property
     def in_process(self) -> bool:
@@ -200,6 +210,13 @@ class OpenSocket:
         socket.linger = settings.linger
         socket.sndhwm = socket.rcvhwm = settings.hwm
         self._set_limits(socket, settings.limits)
+        if settings.sends:
+            # What comes in are handshakes and subscriptions. ZeroMQ takes -1 for no limit.
+            largest = settings.limits.maxmsgsize
+            socket.maxmsgsize = SENDERS_FRAME if largest < 0 else min(SENDERS_FRAME, largest)
+            # Nobody reads what comes to a PUSH: with a bound, ZeroMQ would not see such a connection end.
+            socket.rcvhwm = _SENDERS_QUEUE if settings.socket_type == "PUB" else 0
+            socket.rcvbuf = _SENDERS_BUFFER
         if settings.security:
             settings.security.apply(socket)
         if wants_ipv6(settings.endpoints):

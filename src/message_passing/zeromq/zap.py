@@ -12,12 +12,12 @@ import contextlib
 import heapq
 import itertools
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import zmq
 from zmq.utils import z85
 
+from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.zeromq.connections import end
 from message_passing.zeromq.passwords import Delays
@@ -100,16 +100,16 @@ class Doorkeeper:
         try:
             while True:
                 due = min(glance, self._later[0][0] if self._later else glance)
-                wait = max(0, int((due - time.monotonic()) * 1000) + 1)
+                wait = max(0, int((due - monotonic()) * 1000) + 1)
                 if any(one is self._ended for one, _ in poller.poll(wait)):
                     return
                 with contextlib.suppress(zmq.Again):
                     self._answer(self._asked.recv_multipart(zmq.NOBLOCK))
-                while self._later and self._later[0][0] <= time.monotonic():
+                while self._later and self._later[0][0] <= monotonic():
                     self._asked.send_multipart(heapq.heappop(self._later)[2])
-                if time.monotonic() >= glance:
+                if monotonic() >= glance:
                     self._guarded(self._look)
-                    glance = time.monotonic() + _GLANCE
+                    glance = monotonic() + _GLANCE
         finally:
             self._asked.close(0)
             self._ended.close(0)
@@ -145,7 +145,7 @@ class Doorkeeper:
         status = [_ADMITTED, b"", user.encode(), b""] if user else [_REFUSED, b"refused", b"", b""]
         answer = [*way, _VERSION, number, *status]
         if delay:
-            heapq.heappush(self._later, (time.monotonic() + delay, next(self._numbers), answer))
+            heapq.heappush(self._later, (monotonic() + delay, next(self._numbers), answer))
         else:
             self._asked.send_multipart(answer)
 

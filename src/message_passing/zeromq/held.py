@@ -1,0 +1,85 @@
+"""Messages that a sender cannot send yet: for nobody has asked for them, or there is no room."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from message_passing.lines import carried
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from message_passing.zeromq.subscriptions import Prefixes
+
+HELD_BYTES = 128 << 20
+"""The most bytes of messages that one sender holds, however many messages it may hold."""
+
+
+class Held:
+    """Two queues with one bound in bytes.
+
+    Attributes:
+        waiting: those that somebody takes, and for which there is no room, or who takes them is away.
+        unclaimed: those that nobody has subscribed to.
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self.waiting: deque[bytes] = deque()
+        self.unclaimed: deque[bytes] = deque()
+        self._room = HELD_BYTES
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.unclaimed)
+
+    def carried(self) -> int:
+        """How many messages these are, of a frame as many as it carries."""
+        return carried(self.waiting) + carried(self.unclaimed)
+
+    def keep(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> Sequence[bytes]:
+        """Put the first of these into one of the queues.
+
+        Args:
+            queue: which.
+            messages: what to keep.
+            most: how many, if the bytes allow it.
+
+        Returns:
+            Those that there is no room for.
+        """
+        fitting = messages[: max(0, most)]
+        size = sum(map(len, fitting))
+        if size > self._room:
+            size = count = 0
+            for message in fitting:
+                if size + len(message) > self._room:
+                    break
+                size, count = size + len(message), count + 1
+            fitting = fitting[:count]
+        self._room -= size
+        queue.extend(fitting)
+        return messages[len(fitting) :]
+
+    def sort(self, prefixes: Prefixes) -> None:
+        """Put each into the queue that it belongs to now, after somebody has subscribed or ceased to."""
+        wanted, others = prefixes.split(self.unclaimed)
+        still, no_more = prefixes.split(self.waiting)
+        self.waiting, self.unclaimed = deque(wanted + still), deque(others + no_more)
+
+    def first(self, count: int) -> list[bytes]:
+        """The oldest that wait, left where they are."""
+        return list(islice(self.waiting, count))
+
+    def remove(self, count: int) -> None:
+        """Take the oldest that wait out."""
+        for _ in range(count):
+            self._room += len(self.waiting.popleft())
+
+    def clear(self, queue: deque[bytes]) -> int:
+        """Empty one of the queues; how many messages were in it, of a frame as many as it carries."""
+        lost = carried(queue)
+        self._room += sum(map(len, queue))
+        queue.clear()
+        return lost

@@ -1,0 +1,234 @@
+"""A sending socket with what is known of it: who is there, what is subscribed to, what has left.
+
+It belongs to one thread, or to a lock.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.clock import monotonic
+from message_passing.zeromq.direct import gil_holding_send, releasing_send
+from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.peers import Peers, Returning
+from message_passing.zeromq.progress import Progress
+from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.subscriptions import Prefixes, Subscriptions
+from message_passing.zeromq.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from message_passing.zeromq.connections import Traffic
+    from message_passing.zeromq.sockets import SocketSettings
+
+_CALM = 0.05
+"""Seconds for which a socket that is closed at once is looked at, whether all has left."""
+
+_CALMS = 2
+"""Looks one after the other that find nothing under way, and nothing moved."""
+
+
+class Outgoing:
+    """One socket, which may be opened again after it was closed.
+
+    Attributes:
+        sent: messages given to ZeroMQ.
+        notices: what there is to say to a person about peers.
+        socket: the socket, once it is open.
+        peers: what its monitor tells, while it is open and has one.
+        prefixes: what is subscribed to; None of a socket that hears no subscriptions.
+        progress: what has left.
+        changed: called, from another thread, when a peer has come or gone: soon somebody should call `hear`. ZeroMQ
+            keeps what a connection brought, and the connection's end, until there is a call into the socket.
+    """
+
+    def __init__(self, settings: SocketSettings, *, watched: bool = True) -> None:
+        """Prepare it.
+
+        Args:
+            settings: what to open.
+            watched: have a thread watch it in any case, and not only where strangers can connect; without one,
+                `look` must be called now and then, also when nothing is sent.
+        """
+        self.sent = 0
+        self.notices = Notices()
+        self.peers: Peers | None = None
+        self.prefixes: Prefixes | None = None
+        self.progress = Progress(settings)
+        self.changed: Callable[[], object] = lambda: None
+        self._settings = settings
+        # Of a builder's socket it is not known whether all is heard; within a process nobody connects.
+        self._plain = not (settings.builder or settings.in_process)
+        self._connects = self._plain and bool(settings.connect)
+        self._watched = watched or bool(settings.bind)
+        self._returning = Returning(monotonic)
+        self._open: OpenSocket | None = None
+        self._subscriptions: Subscriptions | None = None
+        self._watcher: Watcher | None = None
+        self._cut = 0
+
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
+        return self._open is not None and self._open.is_intact()
+
+    def open(self) -> None:
+        """Open the socket.
+
+        Raises:
+            OpenError: see `OpenSocket`.
+        """
+        self._open = OpenSocket(self._settings, self.notices)
+        self.socket = self._open.socket
+        try:
+            if self._settings.endpoints:
+                self.peers = Peers(self._open, self.notices)
+            if (
+                self._settings.socket_type == "PUB" and self.socket.type == zmq.XPUB
+            ):  # a builder may make a PUB
+                self._subscriptions = Subscriptions(self.socket, self.peers, returns=self._connects)
+                self.prefixes = self._subscriptions.prefixes
+            if self.peers and self._plain:
+                self._watcher = Watcher(
+                    self.peers, self, guards=bool(self._settings.bind), alone=self._watched
+                )
+            self._open.attach()
+        except BaseException:
+            self.close(0)
+            raise
+        self._send_some = releasing_send(self.socket)
+        # What strangers have sent to a bound socket, ZeroMQ works through within a call: others must run meanwhile.
+        self._send_holding = self._send_some if self._settings.bind else gil_holding_send(self.socket)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is."""
+        return self._open is not None
+
+    @property
+    def file_descriptor(self) -> int:
+        """ZMQ_FD."""
+        return self._open.file_descriptor if self._open else -1
+
+    @property
+    def cut(self) -> int:
+        """How many peers were disconnected, since they sent too much to us."""
+        return self._cut + (self._watcher.cut if self._watcher else 0)
+
+    def look(self) -> None:
+        """Take note of what peers do; connect again where that is due."""
+        if self._watcher:
+            self._watcher.stand_in()
+        if self.peers and self._open:
+            if not self._watcher:
+                self.peers.look()
+            self._returning.look_after(self._open, self.peers)
+            if self.progress.behind and self.peers.now() <= 1:
+                self.progress.caught_up(self.sent)
+        if self._subscriptions:
+            self._subscriptions.settle(self.sent)
+
+    def hear(self) -> bool:
+        """Take note of subscriptions, and of workers that left; whether what is wanted has changed.
+
+        ZeroMQ looks only now and then for workers that left; one that has gone would still be dealt to.
+        """
+        if self._subscriptions:
+            return self._subscriptions.hear()
+        self.socket.getsockopt(zmq.EVENTS)
+        return False
+
+    def listening(self) -> bool:
+        """Whether ZeroMQ may be given messages: what it is given for somebody who is away cannot be counted."""
+        if self._subscriptions:
+            return bool(self._subscriptions.prefixes) and self._subscriptions.there()
+        return not self._connects or self.peers is None or self.peers.any()
+
+    def somebody(self) -> bool:
+        """Whether anybody is there, as far as that is known."""
+        if self._subscriptions or self._connects:
+            return self.listening()
+        return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
+
+    def send(self, messages: Sequence[bytes], *, holding: bool = False) -> int:
+        """Send until the pipe is full; how many were sent.
+
+        Args:
+            messages: what to send.
+            holding: keep the GIL, unless strangers can connect (`direct`).
+        """
+        send = self._send_holding if holding else self._send_some
+        before = self.sent
+        send(messages, self)
+        while (done := self.sent - before) < len(messages):
+            if not (self._subscriptions and self.peers and self.peers.now() > 1):
+                break
+            self._send_past_the_slow(messages[done])
+            self.sent += 1
+            send(messages[done + 1 :], self)
+        if done:
+            self.progress.add(messages[:done])
+        return done
+
+    def _send_past_the_slow(self, message: bytes) -> None:
+        """One of several subscribers is full: the others must not lose what it cannot take.
+
+        ZeroMQ tells neither which it is nor what it skips for it until half of its queue is empty.
+        """
+        self.progress.falls_behind(self.sent)
+        self.socket.setsockopt(zmq.XPUB_NODROP, 0)
+        try:
+            self.socket.send(message, zmq.NOBLOCK)
+        finally:
+            self.socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+    def close(self, linger: int) -> None:
+        """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
+        if self._subscriptions:
+            with suppress(zmq.ZMQError):  # somebody else has closed the socket
+                linger = self._subscriptions.await_return(self.sent, linger)
+        self._subscriptions = self.prefixes = None
+        connections = self.peers.now() if self.peers else 0
+        if not linger and self.peers:
+            self._await_calm(self.peers)
+        if self._watcher:
+            self._cut += self._watcher.cut
+            self._watcher.stop()
+        elif self.peers:
+            self.peers.close()
+        self._watcher = self.peers = None
+        if self._open:
+            began = monotonic()
+            self._open.close(linger)
+            self._open = None
+            if not linger or monotonic() - began >= linger / 1000:  # ZeroMQ ends early when all has left
+                self.progress.remain(self.sent, connections)
+
+    def _await_calm(self, peers: Peers) -> None:
+        """See whether all has left: what a socket has that is closed at once, ZeroMQ throws away."""
+        before: list[Traffic | None] = []
+        calm, deadline = 0, monotonic() + _CALM
+        while self.progress.unsettled(self.sent) and monotonic() < deadline:
+            traffic = list(peers.traffic().values())
+            if None in traffic or not traffic:
+                return
+            calm = calm + 1 if traffic == before and self.progress.clear(traffic) else 0
+            if calm == _CALMS:
+                self.progress.has_left(self.sent)
+            before = traffic
+            time.sleep(_CALM / 10)
+
+    def abandon(self) -> None:
+        """In a forked child: the socket is the parent's."""
+        self._subscriptions = self.prefixes = self._watcher = None
+        if self.peers:
+            self.peers.abandon()
+            self.peers = None
+        if self._open:
+            self._open.abandon()
+            self._open = None
