@@ -16,7 +16,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.arrivals import Arrivals
-from message_passing.zeromq.intake import EACH, TOGETHER, Intake
+from message_passing.zeromq.peer_budget import EACH, TOGETHER, PeerBudget
 from message_passing.zeromq.peers import STOPPED
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Watcher:
             0,
             0.0,
         )  # how many peers had come or gone when that was told last, and when
-        self._intake = Intake() if guards else None
+        self._budget = PeerBudget() if guards else None
         self._looked = self._alive = self._noted = monotonic()
         self._thread: threading.Thread | None = None
         if alone:
@@ -113,7 +113,7 @@ class Watcher:
         if self._peers.met + self._peers.ended != self._told and self._alive - self._told_at >= _BETWEEN:
             self._told, self._told_at = self._peers.met + self._peers.ended, self._alive
             self._watched.changed()
-        if self._intake:
+        if self._budget:
             for event in events:
                 if event.number == zmq.EVENT_ACCEPTED:
                     arrivals.expect(event.value)
@@ -132,31 +132,31 @@ class Watcher:
             return _OFTEN
         if not (count := len(self._peers.connections)):
             return _RARELY
-        if self._intake and self._intake.moves:
+        if self._budget and self._budget.moves:
             return max(_AT_ONCE, count * _EACH)
-        busy = self._watched.progress.unsettled(self._watched.sent) or (self._intake and not arrivals.certain)
+        busy = self._watched.progress.unsettled(self._watched.sent) or (self._budget and not arrivals.certain)
         return max(_OFTEN if busy else _RARELY, count * _EACH)
 
     def _look(self) -> None:
         self._looked = monotonic()
         sent = self._watched.sent
-        if not self._intake and not self._watched.progress.unsettled(sent):
+        if not self._budget and not self._watched.progress.unsettled(sent):
             return
         traffic = self._peers.traffic()
         if self._looked - self._noted >= _OFTEN:
             self._noted = self._looked
             self._watched.progress.look(sent, list(traffic.values()))
-        if self._intake:
+        if self._budget:
             prefixes = self._watched.prefixes
             too_many = prefixes is not None and prefixes.too_many()
-            self._disconnect(self._intake.excess(traffic, self._looked, too_many=too_many))
+            self._disconnect(self._budget.excess(traffic, self._looked, too_many=too_many))
 
     def _disconnect(self, found: dict[Connection, int]) -> None:
         for connection, count in found.items():
             if self._peers.disconnect([connection]):
                 self.cut += 1
                 self._watched.notices.say(
-                    f"intake {connection.port}",
+                    f"budget {connection.port}",
                     f"port {connection.port}: {connection.address} sent {count} bytes to a socket that only sends, "
                     f"and was disconnected: {EACH} are allowed at once, {TOGETHER} for all connections",
                 )

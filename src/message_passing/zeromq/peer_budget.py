@@ -28,7 +28,7 @@ _FORGETS = 1.0
 """Seconds between two connections that are ended since all together have subscribed to too much."""
 
 
-class Intake:
+class PeerBudget:
     """What each connection of a socket has brought.
 
     Attributes:

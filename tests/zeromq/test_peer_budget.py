@@ -18,7 +18,7 @@ import zmq
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.connections import Connection, Traffic
-from message_passing.zeromq.intake import EACH, EACH_SECOND, TOGETHER, Intake
+from message_passing.zeromq.peer_budget import EACH, EACH_SECOND, TOGETHER, PeerBudget
 from message_passing.zeromq.sending import Sender
 from message_passing.zeromq.sockets import SENDERS_FRAME, SocketSettings
 from nodes import wait_for_port
@@ -221,31 +221,31 @@ def _brought(count: int) -> Traffic:
 
 def test_a_connection_may_last_for_months() -> None:
     """A heartbeat each second is never too much; as much at once as is allowed for a day is."""
-    intake, one = Intake(), _connection(1)
+    budget, one = PeerBudget(), _connection(1)
     for second in range(0, 10_000_000, 1000):
-        assert not intake.excess({one: _brought(second * EACH_SECOND)}, float(second), too_many=False)
+        assert not budget.excess({one: _brought(second * EACH_SECOND)}, float(second), too_many=False)
     after = 10_000_000 * EACH_SECOND + EACH + 2000 * EACH_SECOND
-    assert intake.excess({one: _brought(after)}, 10_000_000, too_many=False) == {one: after}
+    assert budget.excess({one: _brought(after)}, 10_000_000, too_many=False) == {one: after}
 
 
 def test_many_that_are_modest_are_too_much_together() -> None:
     """Who brought most goes, until the others are within the bound."""
-    intake = Intake()
+    budget = PeerBudget()
     crowd = {_connection(number): _brought(number * 100) for number in range(1, 200)}
-    found = intake.excess(crowd, 1.0, too_many=False)
+    found = budget.excess(crowd, 1.0, too_many=False)
     left = [one.read for connection, one in crowd.items() if connection not in found]
     assert sum(left) <= TOGETHER
     assert min(found.values()) > max(left)
-    assert not Intake().excess(dict(list(crowd.items())[:90]), 1.0, too_many=False)
+    assert not PeerBudget().excess(dict(list(crowd.items())[:90]), 1.0, too_many=False)
 
 
 def test_too_many_prefixes_cost_one_connection_a_second() -> None:
     """The one that brought most, and not all of them before ZeroMQ has forgotten its."""
-    intake = Intake()
+    budget = PeerBudget()
     crowd = {_connection(number): _brought(number * 100) for number in range(1, 20)}
-    assert [one.descriptor for one in intake.excess(crowd, 10.0, too_many=True)] == [19]
-    assert not intake.excess(crowd, 10.5, too_many=True)
-    assert intake.excess(crowd, 11.5, too_many=True)
+    assert [one.descriptor for one in budget.excess(crowd, 10.0, too_many=True)] == [19]
+    assert not budget.excess(crowd, 10.5, too_many=True)
+    assert budget.excess(crowd, 11.5, too_many=True)
 
 
 IDLE = """
