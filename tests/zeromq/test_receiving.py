@@ -16,6 +16,7 @@ from message_passing.zeromq.sockets import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -141,22 +142,47 @@ def test_a_signal_that_the_keeper_took_is_handed_on() -> None:
         assert collected(one, 1) == [b"waiting"]
 
 
-def test_what_had_arrived_is_still_received_after_listening_stops() -> None:
-    """Unbinding lets nobody new in, and loses nothing that is here."""
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+@pytest.mark.parametrize("binds", [True, False])
+def test_senders_end_in_order_and_what_they_had_sent_is_received(
+    transport: str, binds: bool, tmp_path: Path
+) -> None:
+    """Who is told that nothing more is taken ends its connection, and all that it had sent arrives."""
+    address = endpoint() if transport == "tcp" else f"ipc://{tmp_path}/socket"
+    mine, theirs = ("bind", "connect") if binds else ("connect", "bind")
+    with zmq.Context() as context, context.socket(zmq.PUSH) as other:
+        other.linger = 0
+        if not binds:
+            other.bind(address)
+        settings: dict[str, Any] = {mine: (address,)}
+        with receiver("PULL", **settings) as one:
+            if binds:
+                getattr(other, theirs)(address)
+            for number in range(1000):
+                other.send(b"%d" % number)
+            wait_for(lambda: one._socket.poll(10))
+            one.finish()
+            arrived: list[bytes] = []
+
+            def ended() -> bool:
+                over = one.finished()
+                arrived.extend(one.receive(1000))
+                return over
+
+            wait_for(ended)
+            assert arrived == [b"%d" % number for number in range(1000)]
+
+
+def test_nobody_new_is_let_in_after_the_end_has_begun() -> None:
+    """Who comes meanwhile waits, and its messages stay with it."""
     address = endpoint()
-    with receiver("PULL", bind=(address,)) as one, sender(zmq.PUSH, address) as other:
-        other.send(b"before")
-        wait_for(lambda: one._socket.poll(10))
-        one.stop_listening()
-        assert one.receive(10) == [b"before"]
-
-
-def test_a_wildcard_port_can_be_unbound() -> None:
-    """The address that the system chose is the one that is given up."""
-    with receiver("PULL", bind=("tcp://127.0.0.1:*",)) as one:
-        address = bytes(one._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
-        one.stop_listening()
-        wait_for(lambda: can_be_bound(address))
+    with receiver("PULL", bind=(address,)) as one:
+        wait_for(lambda: one._keeper and one._keeper._peers.connections.listeners)
+        one.finish()
+        with sender(zmq.PUSH, address) as late:
+            late.send(b"late")
+            assert not one._socket.poll(200)
+            assert one.finished()
 
 
 @pytest.mark.parametrize("socket_type", ["SUB", "PULL"])

@@ -1,13 +1,16 @@
-"""A thread beside a receiving socket: new senders are heard, and refusals noticed, while its own thread is busy."""
+"""A thread beside a receiving socket: hears new senders and refusals, and watches memory, while its own is busy."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.zeromq.intake import Deliveries, IntakeLimiter
+from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.peers import STOPPED, Peers, Returning
 
 if TYPE_CHECKING:
@@ -28,11 +31,31 @@ class Keeper:
     The monitor tells of the new publisher; one call into the socket is enough.
     """
 
-    def __init__(self, opened: OpenSocket, lock: threading.Lock, notices: Notices) -> None:
+    def __init__(
+        self,
+        opened: OpenSocket,
+        lock: threading.Lock,
+        notices: Notices,
+        deliveries: Deliveries,
+        queue_bytes: int,
+    ) -> None:
         self.wake: Callable[[], object] = lambda: None
         self._open = opened
         self._lock = lock
+        self._deliveries = deliveries
         self._peers = Peers(opened, notices)
+        self._memory: Memory | None = None
+        with contextlib.suppress(OSError):
+            self._memory = Memory()
+        self.intake = IntakeLimiter(
+            self._peers.connections,
+            self._ask,
+            notices,
+            bound=queue_bytes,
+            maxmsgsize=opened.settings.limits.maxmsgsize,
+            memory=self._memory,
+        )
+        self._finishing = False
         self._returning = Returning(time.monotonic)
         self._thread = threading.Thread(target=self._run, name="message-passing-keeper", daemon=True)
         self._thread.start()
@@ -42,7 +65,7 @@ class Keeper:
         pause = _GLANCE if self._open.settings.connect else None  # whoever binds is not refused by anybody
         try:
             while True:
-                self._peers.monitor.events.poll(pause)
+                self._peers.monitor.events.poll(self.intake.pace or pause)
                 events = self._peers.look()
                 if any(event.number == STOPPED for event in events):
                     return
@@ -53,12 +76,51 @@ class Keeper:
                         ready = int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
                 if ready:
                     self.wake()
+                if self._finishing:
+                    self._end_peers()
+                else:
+                    self.intake.tick()
         finally:
             self._peers.monitor.close()
+            if self._memory:
+                self._memory.close()
+
+    def _ask(self, exact: bool) -> tuple[bool, set[int]]:
+        """For `IntakeLimiter`."""
+        with self._lock:
+            ready = bool(int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+            drained = self._deliveries.drained or not ready
+            self._deliveries.exact = exact
+            delivered = self._deliveries.take()
+        if ready:  # asking has taken the signal
+            self.wake()
+        return drained, delivered
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
         return bool(self._peers.met)
+
+    def finish(self) -> None:
+        """Have all peers end their connections, and nobody begin one. Whoever does all the same is told at once."""
+        self._finishing = True
+        self._end_peers()
+
+    def _end_peers(self) -> None:
+        connections = self._peers.connections
+        connections.refuse_new()
+        connections.resume(connections)
+        connections.finish(connections)
+
+    def finished(self) -> bool:
+        """Whether every connection has ended."""
+        return not len(self._peers.connections)
+
+    def abort(self) -> int:
+        """End those that are left: how many bytes wait in the system that nobody will read."""
+        connections = self._peers.connections
+        traffic = [connections.traffic(one) for one in connections]
+        connections.disconnect(connections)
+        return sum(one.unread for one in traffic if one)
 
     def stop(self) -> None:
         """End the thread and wait for it."""
