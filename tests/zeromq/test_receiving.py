@@ -161,7 +161,7 @@ def test_senders_end_in_order_and_what_they_had_sent_is_received(
             for number in range(1000):
                 other.send(b"%d" % number)
             wait_for(lambda: one._socket.poll(10))
-            one.finish()
+            one.finish(everybody=True)
             arrived: list[bytes] = []
 
             def ended() -> bool:
@@ -178,7 +178,7 @@ def test_nobody_new_is_let_in_after_the_end_has_begun() -> None:
     address = endpoint()
     with receiver("PULL", bind=(address,)) as one:
         wait_for(lambda: one._keeper and one._keeper._peers.connections.listeners)
-        one.finish()
+        one.finish(everybody=True)
         with sender(zmq.PUSH, address) as late:
             late.send(b"late")
             assert not one._socket.poll(200)

@@ -123,20 +123,30 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def stopped(self) -> None:
         """Have the senders end in order, and emit all that they have sent: nobody else has it."""
-        receiver, deadline = self._receiver, time.monotonic() + self.linger / 1000
-        receiver.finish()
-        while True:
+        receiver, linger = self._receiver, self.linger / 1000
+        receiver.open_up(linger)
+        all_told, began, ended = receiver.finish(everybody=False), time.monotonic(), False
+        while time.monotonic() < began + linger / 2 and not all_told:
+            self._take_or_wait()
+            all_told = receiver.finish(everybody=False)
+        receiver.finish(everybody=True)
+        while time.monotonic() < began + linger * (
+            1 + ended
+        ):  # what has arrived by then may take as long again
             ended = receiver.finished()  # asked first: nothing arrives after it
-            batch = receiver.receive(_LARGEST_BATCH)
-            self._count_refused()
-            self.emit(batch)
-            if not batch:
-                if ended:
-                    return
-                receiver.wait(_GLANCE)
-            if time.monotonic() > deadline:
-                break
+            if not self._take_or_wait() and ended:
+                return
         self._count_left()
+
+    def _take_or_wait(self) -> bool:
+        """Emit what is there, if there is anything."""
+        batch = self._receiver.receive(_LARGEST_BATCH)
+        self._count_refused()
+        if batch:
+            self.emit(batch)
+        else:
+            self._receiver.wait(_GLANCE)
+        return bool(batch)
 
     def _count_left(self) -> None:
         """Time is over: what is there is lost."""

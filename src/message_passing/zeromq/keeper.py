@@ -16,6 +16,7 @@ from message_passing.zeromq.peers import STOPPED, Peers, Returning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from message_passing.zeromq.connections import Connection
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket
 
@@ -55,7 +56,9 @@ class Keeper:
             maxmsgsize=opened.settings.limits.maxmsgsize,
             memory=self._memory,
         )
-        self._finishing = False
+        self._ending = self._finishing = False
+        self._paused: dict[Connection, int] = {}
+        self._told: set[Connection] = set()
         self._returning = Returning(time.monotonic)
         self._thread = threading.Thread(target=self._run, name="message-passing-keeper", daemon=True)
         self._thread.start()
@@ -77,8 +80,8 @@ class Keeper:
                 if ready:
                     self.wake()
                 if self._finishing:
-                    self._end_peers()
-                else:
+                    self.finish(everybody=True)  # whoever has come all the same
+                elif not self._ending:
                     self.intake.tick()
         finally:
             self._peers.monitor.close()
@@ -100,16 +103,36 @@ class Keeper:
         """Whether any peer has ever been connected."""
         return bool(self._peers.met)
 
-    def finish(self) -> None:
-        """Have all peers end their connections, and nobody begin one. Whoever does all the same is told at once."""
-        self._finishing = True
-        self._end_peers()
+    def pause(self) -> None:
+        """Take no more data from anybody, until `resume`."""
+        connections = self._peers.connections
+        for one in connections:
+            if connections.pause([one]) and (traffic := connections.traffic(one)):
+                self._paused[one] = traffic.read + traffic.unread
 
-    def _end_peers(self) -> None:
+    def resume(self) -> None:
+        """Take all that comes: the end is near, and how much it may be is bounded by how long that takes."""
+        self._ending = True
+        self._peers.connections.resume(self._peers.connections)
+
+    def finish(self, *, everybody: bool) -> bool:
+        """Have peers end their connections, and nobody begin one: see `Receiver`."""
         connections = self._peers.connections
         connections.refuse_new()
         connections.resume(connections)
-        connections.finish(connections)
+        left = [one for one in connections if one not in self._told]
+        chosen = [one for one in left if everybody or self._moves(one)]
+        connections.finish(chosen)
+        self._told.update(chosen)
+        self._finishing = everybody
+        return len(chosen) == len(left)
+
+    def _moves(self, connection: Connection) -> bool:
+        """It was not paused, or what waited at its sender comes now."""
+        if connection not in self._paused:
+            return True
+        traffic = self._peers.connections.traffic(connection)
+        return traffic is None or traffic.read + traffic.unread > self._paused[connection]
 
     def finished(self) -> bool:
         """Whether every connection has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _OBJECT_START = b"{"[0]
 _NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
+
+_MANY = 1000
+
+_AT_ONCE = 8 << 20
+"""Bytes that are received at the end while the senders go on, to be at a moment when nothing waits."""
 
 
 class Receiver:
@@ -90,13 +96,16 @@ class Receiver:
     def receive(self, limit: int) -> list[bytes]:
         """What is ready, at most `limit` messages; an empty list when nothing is, or all of it was refused."""
         with self._lock:
-            before = len(self.refused) + self.too_big
-            careful = self._key_field or self._deliveries.exact or self._left or not self._join
-            batch = self._carefully(limit) if careful else self._fast(limit)
-            if len(batch) > limit:
-                batch, self._left = batch[:limit], batch[limit:]
-            if not batch and len(self.refused) + self.too_big == before:
-                self._deliveries.drained = True
+            return self._receive(limit)
+
+    def _receive(self, limit: int) -> list[bytes]:
+        before = len(self.refused) + self.too_big
+        careful = self._key_field or self._deliveries.exact or self._left or not self._join
+        batch = self._carefully(limit) if careful else self._fast(limit)
+        if len(batch) > limit:
+            batch, self._left = batch[:limit], batch[limit:]
+        if not batch and len(self.refused) + self.too_big == before:
+            self._deliveries.drained = True
         return batch
 
     def _fast(self, limit: int) -> list[bytes]:
@@ -130,6 +139,10 @@ class Receiver:
 
     def _carefully(self, limit: int) -> list[bytes]:
         """With what is known of each message: whose it is, and how many frames it has."""
+        if len(self._left) >= limit:
+            batch = self._left[:limit]
+            del self._left[:limit]
+            return batch
         batch, self._left = self._left, []
         with contextlib.suppress(zmq.Again):
             while len(batch) < limit:
@@ -162,14 +175,49 @@ class Receiver:
         """How often all senders were paused because too much waited here."""
         return self._intake.pauses if self._intake else 0
 
-    def finish(self) -> None:
+    def open_up(self, seconds: float) -> None:
+        """Have libzmq read on without regard to the high-water mark; `finish` is to follow.
+
+        Where the mark holds it up when a connection ends, it forgets what the system still has for us. A
+        connection that is held up already would stay so, so there must be a moment when nothing waits: all that
+        does is taken, to be received later. Senders that send faster than that are paused for it.
+
+        Args:
+            seconds: how long it may take.
+        """
+        if not self._keeper:
+            return
+        deadline, room, taken = time.monotonic() + seconds, _AT_ONCE, self._left
+        self._left = []
+        while (more := self._or_open_up()) is not None and time.monotonic() < deadline:
+            taken += more
+            if room > 0 and (room := room - sum(map(len, more))) <= 0:
+                self._keeper.pause()
+        self._left = taken + (more or [])
+        self._keeper.resume()
+
+    def _or_open_up(self) -> list[bytes] | None:
+        with self._lock:
+            batch = self._receive(_MANY)
+            if batch or self._left or int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return batch
+            self._socket.setsockopt(zmq.RCVHWM, 0)
+            return None
+
+    def finish(self, *, everybody: bool) -> bool:
         """Let no new sender in, and have those who are connected end in order: what they have sent still arrives.
 
-        A peer that is ZeroMQ ends its connection once it learns that nothing will come from here, and all that
-        it had given to its system is brought here. `receive` until `finished`.
+        A peer that is ZeroMQ ends its connection once it learns that nothing will come from here, and all that it had
+        given to its system is brought here: `receive` until `finished`. A message that it had begun to give to its
+        system is lost; after a pause that may be several, so those who were paused are told when they go on.
+
+        Args:
+            everybody: those who have not gone on since a pause as well.
+
+        Returns:
+            Whether all have been told.
         """
-        if self._keeper:
-            self._keeper.finish()
+        return self._keeper is None or self._keeper.finish(everybody=everybody)
 
     def finished(self) -> bool:
         """Whether every connection has ended."""
