@@ -11,8 +11,9 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.intake import Deliveries
 from message_passing.zeromq.receiving import Receiver
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.sockets import Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,3 +219,70 @@ def test_ipc_and_inproc_and_ipv6(tmp_path_factory: pytest.TempPathFactory) -> No
         near.send(b"near")
         assert collected(one, 1) == [b"near"]
         near.close(0)
+
+
+def together(join: bool, *messages: list[bytes]) -> tuple[list[bytes], int]:
+    """What of these messages arrives where 1,000 bytes are allowed, and how many are too big."""
+    address = endpoint()
+    settings = SocketSettings("PULL", bind=(address,), limits=Limits(maxmsgsize=1000))
+    one = Receiver(settings, join_frames=join)
+    one.open()
+    try:
+        with sender(zmq.PUSH, address) as other:
+            for message in [*messages, [b"the last"]]:
+                other.send_multipart(message)
+            arrived: list[bytes] = []
+
+            def all_arrived() -> bool:
+                arrived.extend(one.receive(3))
+                return arrived[-1:] == [b"the last"]
+
+            wait_for(all_arrived)
+            return arrived[:-1], one.too_big
+    finally:
+        one.close()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("join", [True, False])
+@pytest.mark.parametrize(
+    ("frames", "refused"),
+    [
+        ([1000], False),
+        ([500, 500], False),
+        ([501, 500], True),
+        ([1000, 1], True),
+        ([1000, 0], False),
+        ([0] * 50 + [1000], False),
+        ([1] * 1000, False),
+        ([1] * 1001, True),
+        ([999, 1, 1], True),
+    ],
+)
+def test_all_frames_of_a_message_together_have_the_limit_of_one(
+    frames: list[int], refused: bool, join: bool, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is too big in its frames is refused as a whole, to the byte; those around it are not."""
+    if exact:
+        monkeypatch.setattr(Deliveries, "__init__", exactly)
+    message = [b"x" * size for size in frames]
+    expected = [] if refused else message[-1:] if join else message
+    assert together(join, [b"first"], message, [b"next"]) == ([b"first", *expected, b"next"], int(refused))
+
+
+def exactly(self: Deliveries) -> None:
+    """As while memory is short."""
+    self.exact, self.drained = True, False
+    self._descriptors = set()
+    self.note = self._descriptors.add
+
+
+def test_objects_at_the_front_are_messages_by_themselves_in_every_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How closely the receiver looks changes nothing of what it hands on."""
+    messages = [[b"{1}", b"{2}"], [b"{3}", b"x", b"{4}"], [b"topic", b"{5}", b"{6}"], [b"{7}"], [b"y", b"z"]]
+    expected = [b"{1}", b"{2}", b"{3}", b"{4}", b"{6}", b"{7}", b"z"]
+    assert together(True, *messages) == (expected, 0)
+    monkeypatch.setattr(Deliveries, "__init__", exactly)
+    assert together(True, *messages) == (expected, 0)

@@ -151,7 +151,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def _count_left(self) -> None:
         """Time is over: what is there is lost."""
         unread, left = self._receiver.abort(), 0
-        while batch := self._receiver.receive(_LARGEST_BATCH):
+        deadline = time.monotonic() + self.linger / 1000  # whom we connect to may go on sending
+        while (batch := self._receiver.receive(_LARGEST_BATCH)) and time.monotonic() <= deadline:
             left += len(batch)
         self._count_refused()
         if left:

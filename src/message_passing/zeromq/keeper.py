@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -118,7 +119,7 @@ class Keeper:
     def finish(self, *, everybody: bool) -> bool:
         """Have peers end their connections, and nobody begin one: see `Receiver`."""
         connections = self._peers.connections
-        connections.refuse_new()
+        self._refuse_new()
         connections.resume(connections)
         left = [one for one in connections if one not in self._told]
         chosen = [one for one in left if everybody or self._moves(one)]
@@ -139,11 +140,21 @@ class Keeper:
         return not len(self._peers.connections)
 
     def abort(self) -> int:
-        """End those that are left: how many bytes wait in the system that nobody will read."""
+        """End those that are left, and have none begin: how many bytes wait in the system that nobody will read."""
         connections = self._peers.connections
         traffic = [connections.traffic(one) for one in connections]
         connections.disconnect(connections)
+        with self._lock:
+            self._open.stop_listening()
         return sum(one.unread for one in traffic if one)
+
+    def _refuse_new(self) -> None:
+        """Let nobody connect any more, without ending the listeners: libzmq would end their connections as well."""
+        self._peers.connections.refuse_new()
+        for endpoint in self._open.settings.bind:
+            if endpoint.startswith("ipc://"):
+                with contextlib.suppress(OSError):  # it has none, or no more
+                    os.unlink(endpoint.removeprefix("ipc://"))  # noqa: PTH108
 
     def stop(self) -> None:
         """End the thread and wait for it."""

@@ -225,6 +225,13 @@ class OpenSocket:
         found = {endpoint.rpartition(":")[2] for endpoint in (*self.settings.bind, self._last_endpoint)}
         return {int(port) for port in found if port.isdigit()}
 
+    def stop_listening(self) -> None:
+        """Unbind. Connections that were accepted end with it, and what the system has of them is lost."""
+        only = len(self.settings.bind) == 1
+        for endpoint in self.settings.bind:
+            with contextlib.suppress(zmq.ZMQError):  # a wildcard, known under another name, or never bound
+                self.socket.unbind(self._last_endpoint if only and "*" in endpoint else endpoint)
+
     def connect_again(self, endpoint: str) -> None:
         """Connect to an endpoint that ZeroMQ has given up."""
         given = self.settings.connect
