@@ -25,6 +25,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "yaml": texts.yaml,
     "words": texts.words,
     "receiver": receiver.receiver,
+    "frames": receiver.frames,
 }
 
 

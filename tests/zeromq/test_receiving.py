@@ -11,7 +11,7 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.intake import Deliveries
+from message_passing.zeromq.parts import Deliveries
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sockets import Limits, SocketSettings
 

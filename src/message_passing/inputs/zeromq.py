@@ -27,6 +27,9 @@ blocks of a batch that is decoded and encoded would together be more than the C 
 _GLANCE = 0.01
 """Seconds between two looks, at the end, whether the senders have ended."""
 
+_COUNTING = 1.0
+"""Seconds that counting what is lost at the end may take at least."""
+
 _SAMPLED = 16
 _BATCH_TIME = 0.05
 """Seconds that a batch may take before the next one is made smaller, so that signals are soon obeyed."""
@@ -151,7 +154,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def _count_left(self) -> None:
         """Time is over: what is there is lost."""
         unread, left = self._receiver.abort(), 0
-        deadline = time.monotonic() + self.linger / 1000  # whom we connect to may go on sending
+        deadline = time.monotonic() + max(
+            _COUNTING, self.linger / 1000
+        )  # whom we connect to may go on sending
         while (batch := self._receiver.receive(_LARGEST_BATCH)) and time.monotonic() <= deadline:
             left += len(batch)
         self._count_refused()

@@ -16,6 +16,7 @@ received when the mark is lowered, and one that waits for room when it is raised
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ _ALARM, _PAUSE = 3 / 8, 5 / 8
 _RECENT = 2.0
 """Seconds in which a peer that delivers messages is taken to be one that finishes them."""
 
-_CALM = 0.5
-"""Seconds of an alarm without a suspect until what the process has in memory is taken to be its own."""
+_CALM, _LONG_CALM = 0.5, 5.0
+"""Seconds of an alarm without a suspect until what the process has in memory is taken to be its own; longer where
+there are peers whose traffic is not known, and then only if it does not grow."""
 
 _SETTLING = 0.2
 """Seconds that libzmq may take to end connections and to free what was theirs."""
@@ -60,33 +62,11 @@ UNFINISHED, TOO_MUCH = "unfinished message too big", "too much unfinished"
 """Why peers are disconnected."""
 
 
-class Deliveries:
-    """What receiving messages tells of the connections. To be used under the receiver's lock.
-
-    Attributes:
-        exact: every message's connection is to be noted, not only that of each batch's first.
-        drained: nothing was left to be received, at some time since the last `take`.
-    """
-
-    def __init__(self) -> None:
-        """Nothing was delivered."""
-        self.exact = self.drained = False
-        self._descriptors: set[str] = set()
-        self.note: Callable[[str], None] = self._descriptors.add
-
-    def take(self) -> set[int]:
-        """The descriptors of connections that delivered a message since the last time."""
-        found = {int(one) for one in self._descriptors}
-        self._descriptors.clear()
-        self.drained = False
-        return found
-
-
 @dataclass(slots=True)
 class _Record:
     """Of one connection, in bytes read so far: now, when nothing was left to be received, when it last delivered."""
 
-    heard: float
+    heard: float = -math.inf  # when it last delivered a message
     read: int = 0
     mark: int = 0
     base: int = 0
@@ -137,8 +117,10 @@ class IntakeLimiter:
         self._records: dict[Connection, _Record] = {}
         self._baseline = self._memory() if self._memory else 0
         self._tolerated = bound * _ALARM
+        self._limit = bound * _PAUSE
         self._alarm = self._paused = self._ever_paused = False
         self._next = self._next_sample = self._since = self._settled = self._released = 0.0
+        self._highest = 0
         self._drains = 0  # samples of this alarm or pause at which nothing was left to be received
 
     @property
@@ -165,7 +147,7 @@ class IntakeLimiter:
         growth = memory - self._baseline
         if growth > self._tolerated and not self._alarm:
             self._begin_alarm(now)
-        if growth > self._bound * _PAUSE and not self._paused:
+        if growth > self._limit and not self._paused:
             self._pause()
         if now < self._next_sample and (self._alarm or growth <= self._tolerated / 2):
             return
@@ -175,6 +157,7 @@ class IntakeLimiter:
 
     def _begin_alarm(self, now: float) -> None:
         self._alarm, self._since, self._drains, self._next_sample = True, now, 0, now
+        self._highest = 0
 
     def _sample(self, now: float) -> bool:
         """Read all connections' traffic: whether nothing was left to be received meanwhile."""
@@ -184,7 +167,7 @@ class IntakeLimiter:
         before, self._records = self._records, {}
         reads = {}
         for connection in self._connections:
-            record = self._records[connection] = before.get(connection) or _Record(now)
+            record = self._records[connection] = before.get(connection) or _Record()
             traffic = self._connections.traffic(connection)
             reads[connection] = traffic.read if traffic else record.read
         drained, delivered = self._ask(self._alarm)
@@ -207,47 +190,57 @@ class IntakeLimiter:
             self._released = now
             release()
         growth = self._growth()
-        floor = min(256 << 10, max(4 << 10, self._bound // (64 * max(1, len(self._records)))))
-        suspects = [one for one, record in self._records.items() if record.unfinished >= floor]
-        suspects.sort(key=lambda one: self._records[one].unfinished, reverse=True)
-        silent = [one for one in suspects if now - self._records[one].heard > _CALM]
-        oversized = [one for one in silent if self._too_big(self._records[one].unfinished)]
+        suspects = self._suspects(now)
+        oversized = [one for one in suspects if self._too_big(one) and now - self._records[one].heard > _CALM]
         if oversized:
             self._disconnect(oversized, UNFINISHED, now)
         elif growth > self._bound * _PAUSE:
-            chosen = self._largest(suspects, growth, now) or self._untold(growth, now)
-            self._disconnect(chosen, TOO_MUCH, now)
-            if not chosen:
-                self._end_alarm(absorb=True)
+            self._reduce(suspects, growth, now)
         else:
             if self._paused:
                 self._resume()
+            untold = self._untold(now)
+            if untold and growth > self._highest:
+                self._highest, self._since = growth + self._bound // 64, now
             if growth < self._tolerated / 2:
                 self._end_alarm(absorb=False)
-            elif not suspects and now - self._since > _CALM:
+            elif not suspects and now - self._since > (_LONG_CALM if untold else _CALM):
                 self._end_alarm(absorb=True)
 
-    def _largest(self, suspects: list[Connection], growth: int, now: float) -> list[Connection]:
-        """Whose end frees enough: of those who have delivered nothing of late, else one of those who have."""
+    def _untold(self, now: float) -> list[Connection]:
+        """Those whose traffic the system does not tell, and who have delivered nothing for a while: over ipc."""
+        return [one for one, of in self._records.items() if not one.port and now - of.heard > _CALM]
+
+    def _suspects(self, now: float) -> list[Connection]:
+        """Who may have much of an unfinished message here, the largest first: not who has delivered just now."""
+        floor = min(256 << 10, max(4 << 10, self._bound // (64 * max(1, len(self._records)))))
+        recent = now - 3 * (self._next_sample - now)
+        found = [one for one, of in self._records.items() if of.unfinished >= floor and of.heard < recent]
+        return sorted(found, key=lambda one: self._records[one].unfinished, reverse=True)
+
+    def _reduce(self, suspects: list[Connection], growth: int, now: float) -> None:
+        """End enough of them, of those first who have delivered nothing for a while."""
         quiet = [one for one in suspects if now - self._records[one].heard > _RECENT]
-        if not quiet:
-            return suspects[:1]
-        times = growth / sum(self._records[one].unfinished for one in suspects)
+        untold = self._untold(now)
+        if growth > self._bound:
+            quiet = quiet or suspects or untold
+        times = growth / max(1, sum(self._records[one].unfinished for one in suspects))
         chosen, left = [], growth - self._bound * _ALARM
         for one in quiet:
             if left <= 0:
                 break
             chosen.append(one)
-            left -= times * self._records[one].unfinished
-        return chosen
+            left -= int(times * self._records[one].unfinished)
+        if chosen:
+            self._disconnect(chosen, TOO_MUCH, now)
+        elif suspects or untold:  # who is honest will deliver again before long, and a bit more has room
+            self._limit = min(self._bound, growth + self._bound / 16)
+            self._resume()
+        else:
+            self._end_alarm(absorb=True)
 
-    def _untold(self, growth: int, now: float) -> list[Connection]:
-        """Connections whose traffic the system does not tell, and that have delivered nothing of late."""
-        if growth <= self._bound:
-            return []
-        return [one for one in self._records if not one.port and now - self._records[one].heard > _CALM]
-
-    def _too_big(self, unfinished: int) -> bool:
+    def _too_big(self, connection: Connection) -> bool:
+        unfinished = self._records[connection].unfinished
         return 0 <= self._maxmsgsize < unfinished - _SLACK - self._maxmsgsize // 64
 
     def _disconnect(self, chosen: list[Connection], reason: str, now: float) -> None:
@@ -282,14 +275,14 @@ class IntakeLimiter:
         """Who was accepted by a paused listener is paused, and remains so until somebody sees to it."""
         new = [one for one in self._connections if one not in self._records]
         for one in new:
-            self._records[one] = _Record(self._clock())
+            self._records[one] = _Record()
         (self._connections.pause if self._paused else self._connections.resume)(new)
 
     def _end_alarm(self, *, absorb: bool) -> None:
         """If `absorb`, what is in memory now is not the peers'."""
         if self._paused:
             self._resume()
-        self._alarm = False
+        self._alarm, self._limit = False, self._bound * _PAUSE
         if absorb:
             release()
             self._baseline += max(0, self._growth())

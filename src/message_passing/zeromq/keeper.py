@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.zeromq.intake import Deliveries, IntakeLimiter
+from message_passing.zeromq.intake import IntakeLimiter
 from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.peers import STOPPED, Peers, Returning
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.connections import Connection
     from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.parts import Deliveries
     from message_passing.zeromq.sockets import OpenSocket
 
 _GLANCE = 1000

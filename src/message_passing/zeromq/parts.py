@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NOBLOCK = int(zmq.NOBLOCK)
 
@@ -23,6 +26,28 @@ class Message(NamedTuple):
     too_big: bool
     descriptor: str
     user: str
+
+
+class Deliveries:
+    """What receiving messages tells of the connections. To be used under the receiver's lock.
+
+    Attributes:
+        exact: every message's connection is to be noted, not only that of each batch's first.
+        drained: nothing was left to be received, at some time since the last `take`.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was delivered."""
+        self.exact = self.drained = False
+        self._descriptors: set[str] = set()
+        self.note: Callable[[str], None] = self._descriptors.add
+
+    def take(self) -> set[int]:
+        """The descriptors of connections that delivered a message since the last time."""
+        found = {int(one) for one in self._descriptors}
+        self._descriptors.clear()
+        self.drained = False
+        return found
 
 
 def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool) -> Message:

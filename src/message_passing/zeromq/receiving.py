@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.zeromq.intake import Deliveries
 from message_passing.zeromq.keeper import Keeper
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.parts import next_message
+from message_passing.zeromq.parts import Deliveries, next_message
 from message_passing.zeromq.signed import signed
 from message_passing.zeromq.sockets import OpenSocket
 
