@@ -166,6 +166,39 @@ def test_a_message_of_many_frames(kind: str, said: bytes, times: int, tmp_path: 
         assert "disconnected 1 peer" in one.end()
 
 
+def test_whole_messages_between_parts_are_no_disguise(tmp_path: Path) -> None:
+    """A peer that delivers a message now and then may have no more of an unfinished one."""
+    with victim(tmp_path) as one:
+        assert pour(one.port, frame(b'{"n":1}') + BIG * 200, 3)
+        assert one.grown() < BOUND + ALLOWANCE
+        with honest(one.port) as stop:
+            soon(lambda: len(lines(one.arrived)) > 100)
+            stop()
+        assert "disconnected" in one.end()
+
+
+def test_over_ipc_they_are_disconnected_at_the_bound(tmp_path: Path) -> None:
+    """The system tells no traffic there: who delivers nothing while memory grows is taken for the one."""
+    path = str(tmp_path / "socket")
+    (tmp_path / "mine.py").write_text(SLOW)
+    words = [
+        *part("input", "ZeroMQ", socket_bind=f"ipc://{path}", socket_type="PULL", queue_bytes=BOUND),
+        *("--decoder", "Null", "--encoder", "Null"),
+        *part("output", "File", filename=str(tmp_path / "arrived")),
+    ]
+    with node(*words, cwd=tmp_path) as started:
+        soon(lambda: Path(path).exists())
+        one = Victim(started, 0, tmp_path / "arrived")
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+            connection.sendall(hello(b"PUSH"))
+            assert connection.recv(64)
+            soon(lambda: connection.recv(100))
+            assert poured(connection, BIG, 1500)
+        assert one.grown() < BOUND + ALLOWANCE
+        assert "disconnected" in one.end()
+
+
 def test_several_in_turn_and_at_once(tmp_path: Path) -> None:
     """Many connections that each have a part of it cost together no more than one."""
     with victim(tmp_path) as one:
