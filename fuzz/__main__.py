@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 FOUND = Path(__file__).parent / "found"
 
 _LONGEST = 4096
-_SHORTER = {"yaml": 1024, "receiver": 1024}
+_SHORTER = {"yaml": 1024, "receiver": 1024, "frames": 256}
 """PyYAML takes a second for a thousand brackets; and what is long is slow to send and says nothing new."""
 
 _SLOWEST = 10

@@ -45,7 +45,7 @@ class Victim:
         Args:
             socket_type: `SUB` or `PULL`.
         """
-        self._type = socket_type
+        self.socket_type = self._type = socket_type
         self._port = free_port()
         self._arrived = _Arrived()
         endpoint = f"tcp://127.0.0.1:{self._port}"
@@ -108,6 +108,28 @@ def receiver(data: bytes) -> None:
     """The bytes of a connection, to a SUB and to a PULL."""
     for victim in victims():
         victim.survives(data)
+
+
+_LENGTHS = (0, 1, 2, 40, 255, 256, 1000, 70_000)
+_HELLO = bytes.fromhex("ff00000000000000007f03004e554c4c") + bytes(48)
+_READY = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00"
+_TYPES = {"SUB": b"\x03PUB", "PULL": b"\x04PUSH"}
+
+
+def frames(data: bytes) -> None:
+    """A handshake and frames, to a SUB and to a PULL: each byte is one, its flags and which length it has."""
+    body = b"".join(_frame(byte & 7, bytes(_LENGTHS[byte >> 3 & 7])) for byte in data)
+    for victim in victims():
+        said = _TYPES[victim.socket_type]
+        handshake = _frame(4, _READY[2:] + said)
+        victim.survives(_HELLO + handshake + body)
+
+
+def _frame(flags: int, body: bytes) -> bytes:
+    """RFC 23: its flags, one byte of length or eight, and the body."""
+    if flags & 2:
+        return bytes([flags]) + len(body).to_bytes(8, "big") + body
+    return bytes([flags]) + bytes([len(body) & 255]) + body
 
 
 def close() -> None:

@@ -27,6 +27,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "allowed": allowed.allowed_keys,
     "receiver": receiver.receiver,
     "console": console.console,
+    "frames": receiver.frames,
 }
 
 

@@ -19,7 +19,7 @@ from message_passing.flow import Filter
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.zeromq.receiving import Receiver
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

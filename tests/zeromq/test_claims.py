@@ -13,7 +13,7 @@ from message_passing.logging import ZeroMQHandler
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, UNSENT, Sender
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.subscriptions import MOST_PREFIXES, Prefixes
 from nodes import wait_for_port
 from zmtp import COMMAND, frame, meet

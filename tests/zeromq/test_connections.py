@@ -16,7 +16,8 @@ from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.connections import Connections, plain_address
 from message_passing.zeromq.monitor import Event
 from message_passing.zeromq.peers import Peers
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

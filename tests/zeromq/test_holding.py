@@ -11,7 +11,7 @@ import zmq
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.holding import Holder
 from message_passing.zeromq.sending import Sender
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import Sender
-from message_passing.zeromq.sockets import Limits, OpenSocket, SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 from support import Kept
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ import socket, struct, sys, time
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import Sender
-from message_passing.zeromq.sockets import Limits, SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
 from zmtp import frame, meet
 
 kind, port = sys.argv[1], free_port()

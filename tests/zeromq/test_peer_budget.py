@@ -20,7 +20,8 @@ from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.connections import Connection, Traffic
 from message_passing.zeromq.peer_budget import EACH, EACH_SECOND, TOGETHER, PeerBudget
 from message_passing.zeromq.sending import Sender
-from message_passing.zeromq.sockets import SENDERS_FRAME, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import SENDERS_FRAME
 from nodes import wait_for_port
 from zmtp import COMMAND, MORE, dial, frame, meet
 

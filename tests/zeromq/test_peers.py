@@ -8,7 +8,8 @@ import zmq
 
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.peers import Peers
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 
 
 def test_peers_are_counted_as_they_come_and_go() -> None:

@@ -11,11 +11,13 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.parts import Deliveries
 from message_passing.zeromq.receiving import Receiver
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -141,22 +143,47 @@ def test_a_signal_that_the_keeper_took_is_handed_on() -> None:
         assert collected(one, 1) == [b"waiting"]
 
 
-def test_what_had_arrived_is_still_received_after_listening_stops() -> None:
-    """Unbinding lets nobody new in, and loses nothing that is here."""
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+@pytest.mark.parametrize("binds", [True, False])
+def test_senders_end_in_order_and_what_they_had_sent_is_received(
+    transport: str, binds: bool, tmp_path: Path
+) -> None:
+    """Who is told that nothing more is taken ends its connection, and all that it had sent arrives."""
+    address = endpoint() if transport == "tcp" else f"ipc://{tmp_path}/socket"
+    mine, theirs = ("bind", "connect") if binds else ("connect", "bind")
+    with zmq.Context() as context, context.socket(zmq.PUSH) as other:
+        other.linger = 0
+        if not binds:
+            other.bind(address)
+        settings: dict[str, Any] = {mine: (address,)}
+        with receiver("PULL", **settings) as one:
+            if binds:
+                getattr(other, theirs)(address)
+            for number in range(1000):
+                other.send(b"%d" % number)
+            wait_for(lambda: one._socket.poll(10))
+            one.finish(everybody=True)
+            arrived: list[bytes] = []
+
+            def ended() -> bool:
+                over = one.finished()
+                arrived.extend(one.receive(1000))
+                return over
+
+            wait_for(ended)
+            assert arrived == [b"%d" % number for number in range(1000)]
+
+
+def test_nobody_new_is_let_in_after_the_end_has_begun() -> None:
+    """Who comes meanwhile waits, and its messages stay with it."""
     address = endpoint()
-    with receiver("PULL", bind=(address,)) as one, sender(zmq.PUSH, address) as other:
-        other.send(b"before")
-        wait_for(lambda: one._socket.poll(10))
-        one.stop_listening()
-        assert one.receive(10) == [b"before"]
-
-
-def test_a_wildcard_port_can_be_unbound() -> None:
-    """The address that the system chose is the one that is given up."""
-    with receiver("PULL", bind=("tcp://127.0.0.1:*",)) as one:
-        address = bytes(one._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
-        one.stop_listening()
-        wait_for(lambda: can_be_bound(address))
+    with receiver("PULL", bind=(address,)) as one:
+        wait_for(lambda: one._keeper and one._keeper._peers.connections.listeners)
+        one.finish(everybody=True)
+        with sender(zmq.PUSH, address) as late:
+            late.send(b"late")
+            assert not one._socket.poll(200)
+            assert one.finished()
 
 
 @pytest.mark.parametrize("socket_type", ["SUB", "PULL"])
@@ -192,3 +219,70 @@ def test_ipc_and_inproc_and_ipv6(tmp_path_factory: pytest.TempPathFactory) -> No
         near.send(b"near")
         assert collected(one, 1) == [b"near"]
         near.close(0)
+
+
+def together(join: bool, *messages: list[bytes]) -> tuple[list[bytes], int]:
+    """What of these messages arrives where 1,000 bytes are allowed, and how many are too big."""
+    address = endpoint()
+    settings = SocketSettings("PULL", bind=(address,), limits=Limits(maxmsgsize=1000))
+    one = Receiver(settings, join_frames=join)
+    one.open()
+    try:
+        with sender(zmq.PUSH, address) as other:
+            for message in [*messages, [b"the last"]]:
+                other.send_multipart(message)
+            arrived: list[bytes] = []
+
+            def all_arrived() -> bool:
+                arrived.extend(one.receive(3))
+                return arrived[-1:] == [b"the last"]
+
+            wait_for(all_arrived)
+            return arrived[:-1], one.too_big
+    finally:
+        one.close()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("join", [True, False])
+@pytest.mark.parametrize(
+    ("frames", "refused"),
+    [
+        ([1000], False),
+        ([500, 500], False),
+        ([501, 500], True),
+        ([1000, 1], True),
+        ([1000, 0], False),
+        ([0] * 50 + [1000], False),
+        ([1] * 1000, False),
+        ([1] * 1001, True),
+        ([999, 1, 1], True),
+    ],
+)
+def test_all_frames_of_a_message_together_have_the_limit_of_one(
+    frames: list[int], refused: bool, join: bool, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is too big in its frames is refused as a whole, to the byte; those around it are not."""
+    if exact:
+        monkeypatch.setattr(Deliveries, "__init__", exactly)
+    message = [b"x" * size for size in frames]
+    expected = [] if refused else message[-1:] if join else message
+    assert together(join, [b"first"], message, [b"next"]) == ([b"first", *expected, b"next"], int(refused))
+
+
+def exactly(self: Deliveries) -> None:
+    """As while memory is short."""
+    self.exact, self.drained = True, False
+    self._descriptors = set()
+    self.note = self._descriptors.add
+
+
+def test_objects_at_the_front_are_messages_by_themselves_in_every_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How closely the receiver looks changes nothing of what it hands on."""
+    messages = [[b"{1}", b"{2}"], [b"{3}", b"x", b"{4}"], [b"topic", b"{5}", b"{6}"], [b"{7}"], [b"y", b"z"]]
+    expected = [b"{1}", b"{2}", b"{3}", b"{4}", b"{6}", b"{7}", b"z"]
+    assert together(True, *messages) == (expected, 0)
+    monkeypatch.setattr(Deliveries, "__init__", exactly)
+    assert together(True, *messages) == (expected, 0)

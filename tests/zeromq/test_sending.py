@@ -12,7 +12,7 @@ import zmq
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, SLOW_SUBSCRIBER, UNSENT, Sender
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

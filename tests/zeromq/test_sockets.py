@@ -16,7 +16,8 @@ import zmq
 
 from message_passing.zeromq.access import Rules
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.zap import Doorkeeper
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ SOME = SocketSettings("PUSH", connect=("tcp://127.0.0.1:9",))
 TWO_ARE_TOO_MANY = """
 import zmq
 from message_passing.errors import OpenError
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 zmq.Context.instance().max_sockets = 1
 first = OpenSocket(SocketSettings("PUSH", bind=("inproc://first",)))
 try:

@@ -16,7 +16,7 @@ from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.progress import Progress
 from message_passing.zeromq.sending import QUEUE_FULL, SLOW_SUBSCRIBER, UNSENT, Sender
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 from nodes import node, part
 
 if TYPE_CHECKING:

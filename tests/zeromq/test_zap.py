@@ -14,7 +14,8 @@ from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, write_pair, 
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.passwords import FIRST_DELAY
 from message_passing.zeromq.security import security_of
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from message_passing.cli.words import CommandParser, run_command
 from message_passing.console.client import Node
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.keys import from_environment
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from message_passing.cli.sockets import add_security, joined, security_from, see
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.handing import Handing
-from message_passing.zeromq.sockets import Limits, SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ from message_passing.filters.follow import FollowFilter
 from message_passing.zeromq.endpoints import TRANSPORTS
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.receiving import Receiver
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,19 +6,29 @@ import asyncio
 import functools
 import time
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from message_passing.errors import DecodingError, Fault, OptionError
+from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.receiving import Receiver
+from message_passing.zeromq.sending import TOO_BIG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FIRST_BATCH, _LARGEST_BATCH = 16, 1000
 _BATCH_BYTES = 160 * 1024
 """About how many bytes a batch may have. More of them leave the processor's cache before they are written; and
 blocks of a batch that is decoded and encoded would together be more than the C library keeps when they are freed
 (half a MiB): it then asks the system for every page anew, which was a sixth of the time."""
+
+_GLANCE = 0.01
+"""Seconds between two looks, at the end, whether the senders have ended."""
+
+_COUNTING = 1.0
+"""Seconds that counting what is lost at the end may take at least."""
 
 _SAMPLED = 16
 _BATCH_TIME = 0.05
@@ -56,6 +66,14 @@ class ZeroMQInput(ZeroMQComponent, Input):
         "PLAIN: the address, or user). Messages must then be JSON objects when they arrive. It costs some speed.",
     )
 
+    queue_bytes: int = option(
+        default=256 << 20,
+        ge=0,
+        description="The most bytes of memory that messages which have arrived, whole or in part, may take here. "
+        "When much waits, senders are paused; whose message without an end takes too much is disconnected. Linux "
+        "only. 0 for no limit but `socket_hwm`.",
+    )
+
     def on_init(self) -> None:
         """Prepare the receiver.
 
@@ -74,6 +92,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self.settings(self.socket_type, subscribe=prefixes),
             join_frames=self.multipart == "last",
             key_field=self.key_field,
+            queue_bytes=self.queue_bytes,
         )
 
     def on_open(self) -> None:
@@ -92,8 +111,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 ready.clear()
                 self.tell(self._receiver.notices)
                 batch = self._receiver.receive(size)
-                if self._receiver.refused:
-                    self._fail_refused()
+                if self._receiver.refused or self._receiver.too_big:
+                    self._count_refused()
                 elif not batch:
                     await ready.wait()
                     continue
@@ -107,21 +126,76 @@ class ZeroMQInput(ZeroMQComponent, Input):
             loop.remove_reader(self._receiver.file_descriptor)
 
     def stopped(self) -> None:
-        """Emit what had arrived: for a PULL socket nobody else has it."""
-        self._receiver.stop_listening()
-        deadline = time.monotonic() + self.linger / 1000
-        while (batch := self._receiver.receive(_LARGEST_BATCH)) or self._receiver.refused:
-            self._fail_refused()
-            self.emit(batch)
-            if time.monotonic() > deadline:
-                break
+        """Have the senders end in order, and emit all that they have sent: nobody else has it."""
+        self._take_rest()
         self.tell(self._receiver.notices, at_end=True)
 
-    def _fail_refused(self) -> None:
+    def _take_rest(self) -> None:
+        receiver, linger = self._receiver, self.linger / 1000
+        receiver.open_up(linger)
+        all_told, began, ended = receiver.finish(everybody=False), time.monotonic(), False
+        while time.monotonic() < began + linger / 2 and not all_told:
+            self._take_or_wait()
+            all_told = receiver.finish(everybody=False)
+        receiver.finish(everybody=True)
+        while time.monotonic() < began + linger * (1 + ended):  # what has arrived may take as long again
+            ended = receiver.finished()  # asked first: nothing arrives after it
+            if not self._take_or_wait() and ended:
+                return
+        self._count_left()
+
+    def _take_or_wait(self) -> bool:
+        """Emit what is there, if there is anything."""
+        batch = self._receiver.receive(_LARGEST_BATCH)
+        self._count_refused()
+        if batch:
+            self.emit(batch)
+        else:
+            self._receiver.wait(_GLANCE)
+        return bool(batch)
+
+    def _count_left(self) -> None:
+        """Time is over: what is there is lost."""
+        unread, left = self._receiver.abort(), 0
+        # Whom we connect to may go on sending.
+        deadline = time.monotonic() + max(_COUNTING, self.linger / 1000)
+        while (batch := self._receiver.receive(_LARGEST_BATCH)) and time.monotonic() <= deadline:
+            left += len(batch)
+        self._count_refused()
+        if left:
+            self.metrics.received += left
+            self.metrics.dropped["not taken at close"] += left
+        if unread:
+            text = f"{unread} bytes that had arrived were not received within linger ({self.linger} ms)"
+            self.report(PeerError(text))
+
+    def _count_refused(self) -> None:
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
             self.metrics.received += len(refused)
             self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
+        too_big, self._receiver.too_big = self._receiver.too_big, 0
+        if too_big:
+            self.metrics.received += too_big
+            self.metrics.dropped[TOO_BIG] += too_big
+            text = "dropped a message whose frames are together more bytes than maxmsgsize"
+            self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+
+    def facts(self) -> Mapping[str, Any]:
+        """Where it listens, and what was done about peers that sent too much."""
+        found = dict(super().facts())
+        if disconnected := self._receiver.disconnected():
+            found["disconnected"] = disconnected
+        if pauses := self._receiver.pauses():
+            found["pauses"] = pauses
+        return found
+
+    def remarks(self) -> list[str]:
+        """How many peers were disconnected because of what they sent, and how often all were paused."""
+        told = [f"disconnected {count} peers: {why}" for why, count in self._receiver.disconnected().items()]
+        if pauses := self._receiver.pauses():
+            told.append(f"paused all senders {pauses} times, since too much waited")
+        return told
 
     def on_close(self) -> None:
         """Close the socket."""

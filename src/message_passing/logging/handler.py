@@ -33,7 +33,7 @@ from message_passing.logging.quick import item_encoder
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.zeromq.endpoints import check_endpoint
-from message_passing.zeromq.sockets import SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

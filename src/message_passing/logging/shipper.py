@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.settings import SocketSettings
 
 
 class Shipper:

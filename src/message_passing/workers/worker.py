@@ -38,7 +38,8 @@ from message_passing.workers.wire import (
     portable,
     unpacked,
 )
-from message_passing.zeromq.sockets import OpenSocket, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

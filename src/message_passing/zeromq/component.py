@@ -12,7 +12,7 @@ from message_passing.errors import Fault, OpenError, OptionError, PeerError
 from message_passing.options import option
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.security import SocketSecurity, cautions, security_of
-from message_passing.zeromq.sockets import Limits, SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

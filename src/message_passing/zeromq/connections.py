@@ -17,6 +17,7 @@ import socket
 import stat
 import struct
 import termios
+from array import array
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,11 +31,30 @@ if TYPE_CHECKING:
 
 _BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
 _DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
+_LISTENING, _CLOSED = int(zmq.EVENT_LISTENING), int(zmq.EVENT_CLOSED)
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux only
 _BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes_received
 _COUNT = struct.Struct("=i")
 _PEER = struct.Struct("=iII")  # struct ucred of unix(7)
+
+_ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER of socket(7); Linux only
+_INSTRUCTION, _PROGRAM = (
+    struct.Struct("=HBBI"),
+    struct.Struct("@HP"),
+)  # sock_filter, sock_fprog of linux/filter.h
+_NO_DATA = (
+    # A segment whose length is that of its TCP header passes; of any other not a byte is taken.
+    (0x30, 0, 0, 12),  # A = the header's length, in the upper half of byte 12 and in units of four bytes
+    (0x54, 0, 0, 0xF0),
+    (0x74, 0, 0, 2),
+    (0x07, 0, 0, 0),  # X = A
+    (0x80, 0, 0, 0),  # A = the segment's length
+    (0x2D, 0, 1, 0),  # A > X?
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFFFFFF),
+)
+_NOTHING = ((0x06, 0, 0, 0),)
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
@@ -87,6 +107,12 @@ class Connections:
     def __init__(self) -> None:
         """There are none yet."""
         self._alive: dict[int, Connection] = {}
+        self._listeners: dict[int, Connection] = {}
+
+    @property
+    def listeners(self) -> list[Connection]:
+        """The listening sockets: not connections, but whoever connects inherits what is set on them."""
+        return list(self._listeners.values())
 
     def __len__(self) -> int:
         return len(self._alive)
@@ -109,6 +135,60 @@ class Connections:
                 self._alive[event.value] = described(event.value, accepted=event.number == _BEGUN[0])
         elif event.number == _DISCONNECTED:
             self._alive.pop(event.value, None)
+        elif event.number == _LISTENING:
+            with contextlib.suppress(OSError):
+                inode = os.fstat(event.value).st_ino
+                self._listeners[event.value] = Connection(event.value, inode, False, "", 0, 0)
+        elif event.number == _CLOSED:
+            self._listeners.pop(event.value, None)
+
+    def pause(self, connections: Iterable[Connection]) -> int:
+        """Take no more data from these TCP connections, or listeners: the peer's system keeps it and sends it again.
+
+        It is a packet filter (socket(7), SO_ATTACH_FILTER), the one way to slow down a peer whose messages libzmq
+        would read: TCP loses nothing, acknowledgements and keepalive go on, and whoever is accepted by a paused
+        listener is paused from the beginning. How soon a peer goes on after `resume` is its TCP's business: it
+        tries again at intervals that double, so about as late as the pause was long. Linux only, and not for ipc.
+
+        Returns:
+            How many could be paused.
+        """
+        return sum(self._filter(one, _NO_DATA) for one in connections)
+
+    def resume(self, connections: Iterable[Connection]) -> None:
+        """Take data from these again."""
+        for one in connections:
+            with contextlib.suppress(OSError), _lent(one) as ours:  # it has ended, or was not paused
+                ours.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
+
+    def refuse_new(self) -> None:
+        """Let nobody connect any more, without ending the listeners: libzmq would end their connections as well."""
+        for one in self.listeners:
+            self._filter(one, _NOTHING)
+
+    def _filter(self, connection: Connection, instructions: tuple[tuple[int, ...], ...]) -> bool:
+        if _TCP_INFO is None:
+            return False
+        code = array("B", b"".join(_INSTRUCTION.pack(*one) for one in instructions))
+        program = _PROGRAM.pack(len(instructions), code.buffer_info()[0])
+        try:
+            with _lent(connection) as one:
+                if one.family not in _INTERNET:
+                    return False
+                one.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+        except OSError:  # it has ended, or the system has no such filters
+            return False
+        return True
+
+    def finish(self, connections: Iterable[Connection]) -> None:
+        """Say to these peers that nothing more will come from here: a ZeroMQ peer ends its connection then.
+
+        It does so in order, so all that it had given to its system still arrives. Ended from here, or with
+        zmq_unbind(3) or zmq_disconnect(3), what is on its way would be lost.
+        """
+        for connection in connections:
+            with contextlib.suppress(OSError), _lent(connection) as one:
+                one.shutdown(socket.SHUT_WR)
 
     def traffic(self, connection: Connection) -> Traffic | None:
         """What has passed through it; None if it has ended, or the system does not say: ipc, and not on Linux."""

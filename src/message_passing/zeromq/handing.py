@@ -16,7 +16,7 @@ from message_passing.zeromq.peers import Peers, Returning
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.settings import SocketSettings
 
 _GLANCE = 0.05
 """Seconds between two looks at what peers do, while there is something to send."""

@@ -1,19 +1,25 @@
-"""A thread beside a receiving socket: new senders are heard, and refusals noticed, while its own thread is busy."""
+"""A thread beside a receiving socket: hears new senders and refusals, and watches memory, while its own is busy."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING
 
 import zmq
 
 from message_passing.clock import monotonic
+from message_passing.zeromq.intake_limiter import IntakeLimiter
+from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.peers import STOPPED, Peers, Returning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from message_passing.zeromq.connections import Connection
     from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.parts import Deliveries
     from message_passing.zeromq.sockets import OpenSocket
 
 _GLANCE = 1000
@@ -28,11 +34,33 @@ class Keeper:
     The monitor tells of the new publisher; one call into the socket is enough.
     """
 
-    def __init__(self, opened: OpenSocket, lock: threading.Lock, notices: Notices) -> None:
+    def __init__(
+        self,
+        opened: OpenSocket,
+        lock: threading.Lock,
+        notices: Notices,
+        deliveries: Deliveries,
+        queue_bytes: int,
+    ) -> None:
         self.wake: Callable[[], object] = lambda: None
         self._open = opened
         self._lock = lock
+        self._deliveries = deliveries
         self._peers = Peers(opened, notices)
+        self._memory: Memory | None = None
+        with contextlib.suppress(OSError):
+            self._memory = Memory()
+        self.intake = IntakeLimiter(
+            self._peers.connections,
+            self._ask,
+            notices,
+            bound=queue_bytes,
+            maxmsgsize=opened.settings.limits.maxmsgsize,
+            memory=self._memory,
+        )
+        self._ending = self._finishing = False
+        self._paused: dict[Connection, int] = {}
+        self._told: set[Connection] = set()
         self._returning = Returning(monotonic)
         self._thread = threading.Thread(target=self._run, name="message-passing-keeper", daemon=True)
         self._thread.start()
@@ -42,7 +70,7 @@ class Keeper:
         pause = _GLANCE if self._open.settings.connect else None  # whoever binds is not refused by anybody
         try:
             while True:
-                self._peers.monitor.events.poll(pause)
+                self._peers.monitor.events.poll(self.intake.pace or pause)
                 events = self._peers.look()
                 if any(event.number == STOPPED for event in events):
                     return
@@ -53,12 +81,81 @@ class Keeper:
                         ready = int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
                 if ready:
                     self.wake()
+                if self._finishing:
+                    self.finish(everybody=True)  # whoever has come all the same
+                elif not self._ending:
+                    self.intake.tick()
         finally:
             self._peers.monitor.close()
+            if self._memory:
+                self._memory.close()
+
+    def _ask(self, exact: bool) -> tuple[bool, set[int]]:
+        """For `IntakeLimiter`."""
+        with self._lock:
+            ready = bool(int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+            drained = self._deliveries.drained or not ready
+            self._deliveries.exact = exact
+            delivered = self._deliveries.take()
+        if ready:  # asking has taken the signal
+            self.wake()
+        return drained, delivered
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
         return bool(self._peers.met)
+
+    def pause(self) -> None:
+        """Take no more data from anybody, until `resume`."""
+        connections = self._peers.connections
+        for one in connections:
+            if connections.pause([one]) and (traffic := connections.traffic(one)):
+                self._paused[one] = traffic.read + traffic.unread
+
+    def resume(self) -> None:
+        """Take all that comes: the end is near, and how much it may be is bounded by how long that takes."""
+        self._ending = True
+        self._peers.connections.resume(self._peers.connections)
+
+    def finish(self, *, everybody: bool) -> bool:
+        """Have peers end their connections, and nobody begin one: see `Receiver`."""
+        connections = self._peers.connections
+        self._refuse_new()
+        connections.resume(connections)
+        left = [one for one in connections if one not in self._told]
+        chosen = [one for one in left if everybody or self._moves(one)]
+        connections.finish(chosen)
+        self._told.update(chosen)
+        self._finishing = everybody
+        return len(chosen) == len(left)
+
+    def _moves(self, connection: Connection) -> bool:
+        """It was not paused, or what waited at its sender comes now."""
+        if connection not in self._paused:
+            return True
+        traffic = self._peers.connections.traffic(connection)
+        return traffic is None or traffic.read + traffic.unread > self._paused[connection]
+
+    def finished(self) -> bool:
+        """Whether every connection has ended."""
+        return not len(self._peers.connections)
+
+    def abort(self) -> int:
+        """End those that are left, and have none begin: how many bytes wait in the system that nobody will read."""
+        connections = self._peers.connections
+        traffic = [connections.traffic(one) for one in connections]
+        connections.disconnect(connections)
+        with self._lock:
+            self._open.stop_listening()
+        return sum(one.unread for one in traffic if one)
+
+    def _refuse_new(self) -> None:
+        """Let nobody connect any more, without ending the listeners: libzmq would end their connections as well."""
+        self._peers.connections.refuse_new()
+        for endpoint in self._open.settings.bind:
+            if endpoint.startswith("ipc://"):
+                with contextlib.suppress(OSError):  # it has none, or no more
+                    os.unlink(endpoint.removeprefix("ipc://"))  # noqa: PTH108
 
     def stop(self) -> None:
         """End the thread and wait for it."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.zeromq.connections import Traffic
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.settings import SocketSettings
 
 _CALM = 0.05
 """Seconds for which a socket that is closed at once is looked at, whether all has left."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from message_passing.zeromq.connections import Traffic
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.settings import SocketSettings
 
 SLOW_SUBSCRIBER = "slow subscriber"
 UNSENT = "unsent at close"

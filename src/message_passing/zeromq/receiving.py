@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -10,22 +12,31 @@ import zmq
 
 from message_passing.zeromq.keeper import Keeper
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.signed import receive_signed
+from message_passing.zeromq.parts import Deliveries, next_message
+from message_passing.zeromq.signed import signed
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.intake_limiter import IntakeLimiter
+    from message_passing.zeromq.settings import SocketSettings
 
 _OBJECT_START = b"{"[0]
 _NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
+
+_MANY = 1000
+
+_AT_ONCE = 8 << 20
+"""Bytes that are received at the end while the senders go on, to be at a moment when nothing waits."""
 
 
 class Receiver:
     """One receiving socket, fenced by a lock since two threads call into it."""
 
-    def __init__(self, settings: SocketSettings, *, join_frames: bool = True, key_field: str = "") -> None:
+    def __init__(
+        self, settings: SocketSettings, *, join_frames: bool = True, key_field: str = "", queue_bytes: int = 0
+    ) -> None:
         """Prepare it.
 
         Args:
@@ -33,15 +44,23 @@ class Receiver:
             join_frames: a message of several frames (topic and text, as other publishers send) counts as
                 one, its last frame; otherwise each frame is a message, as in the original.
             key_field: a field of each message to set to its sender's name, as the doorkeeper knows it.
+            queue_bytes: bytes of memory that received messages may take here, whole and unfinished; 0 for no bound.
         """
         self._settings = settings
         self._join = join_frames
         self._key_field = key_field
+        self._queue_bytes = queue_bytes
+        self._maxmsgsize = settings.limits.maxmsgsize
         self.refused: list[bytes] = []
         """Messages that came and cannot have the field: for who receives to take away."""
+        self.too_big = 0
+        """Messages whose frames were together more than `maxmsgsize`: for who receives to take away."""
+        self._left: list[bytes] = []  # frames of a message that were more than `receive` was asked for
         self._lock = threading.Lock()
+        self._deliveries = Deliveries()
         self._open: OpenSocket | None = None
         self._keeper: Keeper | None = None
+        self._intake: IntakeLimiter | None = None  # is still asked when the socket has been closed
         self.notices = Notices()
         """What there is to say to a person about peers."""
 
@@ -54,7 +73,8 @@ class Receiver:
         self._open = OpenSocket(self._settings, self.notices)
         self._socket = self._open.socket
         try:
-            self._keeper = Keeper(self._open, self._lock, self.notices)
+            self._keeper = Keeper(self._open, self._lock, self.notices, self._deliveries, self._queue_bytes)
+            self._intake = self._keeper.intake
             with self._lock:
                 self._open.attach()
         except BaseException:
@@ -73,52 +93,143 @@ class Receiver:
             self._keeper.wake = wake
 
     def receive(self, limit: int) -> list[bytes]:
-        """What is ready, at most `limit` messages; an empty list when nothing is."""
-        if self._key_field:
-            with self._lock:
-                signed, refused = receive_signed(self._socket, limit, self._key_field, join=self._join)
-            self.refused += refused
-            return signed
+        """What is ready, at most `limit` messages; an empty list when nothing is, or all of it was refused."""
+        with self._lock:
+            return self._receive(limit)
+
+    def _receive(self, limit: int) -> list[bytes]:
+        before = len(self.refused) + self.too_big
+        careful = self._key_field or self._deliveries.exact or self._left or not self._join
+        batch = self._carefully(limit) if careful else self._fast(limit)
+        if len(batch) > limit:
+            batch, self._left = batch[:limit], batch[limit:]
+        if not batch and len(self.refused) + self.too_big == before:
+            self._deliveries.drained = True
+        return batch
+
+    def _fast(self, limit: int) -> list[bytes]:
+        """Without asking about each message what can be known of it: that costs more than to receive it."""
         batch: list[bytes] = []
         take = batch.append
         frames = map(
-            self._socket.recv, repeat(_NOBLOCK, limit)
+            self._socket.recv, repeat(_NOBLOCK, limit - 1)
         )  # a call less for each than a loop over `recv`
-        with self._lock:
-            try:
-                if not self._join:
-                    batch.extend(frames)
-                for frame in frames:
-                    # Asking whether more frames follow costs more than receiving one. A JSON object is
-                    # a message by itself whatever follows, so only other frames are asked about.
-                    take(frame if frame and frame[0] == _OBJECT_START else self._last_of(frame))
-            except zmq.Again:
-                pass
+        with contextlib.suppress(zmq.Again):
+            batch += self._next()
+            for frame in frames:
+                # Asking whether more frames follow costs more than receiving one. A JSON object is
+                # a message by itself whatever follows, so only other frames are asked about.
+                if frame and frame[0] == _OBJECT_START:
+                    take(frame)
+                elif (last := self._last_of(frame)) is not None:
+                    take(last)
         return batch
 
-    def _last_of(self, frame: bytes) -> bytes:
+    def _last_of(self, frame: bytes) -> bytes | None:
+        """The last frame of a message; None if all of it is more than it may be."""
+        total = len(frame)
         while self._socket.getsockopt(zmq.RCVMORE):
             frame = self._socket.recv(_NOBLOCK)
+            total += len(frame)
+        if 0 <= self._maxmsgsize < total:
+            self.too_big += 1
+            return None
         return frame
+
+    def _carefully(self, limit: int) -> list[bytes]:
+        """With what is known of each message: whose it is, and how many frames it has."""
+        if len(self._left) >= limit:
+            batch = self._left[:limit]
+            del self._left[:limit]
+            return batch
+        batch, self._left = self._left, []
+        with contextlib.suppress(zmq.Again):
+            while len(batch) < limit:
+                batch += self._next()
+        return batch
+
+    def _next(self) -> list[bytes]:
+        """What the next message of ZeroMQ's is to us: one message or several, or none."""
+        message = next_message(self._socket, self._maxmsgsize, each=not self._join)
+        if message.descriptor:
+            self._deliveries.note(message.descriptor)
+        if message.too_big:
+            self.too_big += 1
+            return []
+        if not self._key_field:
+            return message.frames
+        found = [(frame, signed(frame, self._key_field, message.user)) for frame in message.frames]
+        self.refused += [frame for frame, text in found if text is None]
+        return [text for _, text in found if text is not None]
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
         return self._keeper is not None and self._keeper.met()
 
-    def stop_listening(self) -> None:
-        """Let no new sender in; what has arrived can still be received."""
-        if not self._open:
-            return
-        with self._lock:
-            for endpoint in self._settings.bind:
-                try:
-                    self._socket.unbind(self._settings_endpoint(endpoint))
-                except zmq.ZMQError:  # a wildcard address is known under another name, or was never bound
-                    continue
+    def disconnected(self) -> Mapping[str, int]:
+        """How many peers were disconnected because of what they sent, by reason."""
+        return dict(self._intake.disconnected) if self._intake else {}
 
-    def _settings_endpoint(self, endpoint: str) -> str:
-        wild = "*" in endpoint and len(self._settings.bind) == 1
-        return bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode() if wild else endpoint
+    def pauses(self) -> int:
+        """How often all senders were paused because too much waited here."""
+        return self._intake.pauses if self._intake else 0
+
+    def open_up(self, seconds: float) -> None:
+        """Have libzmq read on without regard to the high-water mark; `finish` is to follow.
+
+        Where the mark holds it up when a connection ends, it forgets what the system still has for us. A
+        connection that is held up already would stay so, so there must be a moment when nothing waits: all that
+        does is taken, to be received later. Senders that send faster than that are paused for it.
+
+        Args:
+            seconds: how long it may take.
+        """
+        if not self._keeper:
+            return
+        deadline, room, taken = time.monotonic() + seconds, _AT_ONCE, self._left
+        self._left = []
+        while (more := self._or_open_up()) is not None and time.monotonic() < deadline:
+            taken += more
+            if room > 0 and (room := room - sum(map(len, more))) <= 0:
+                self._keeper.pause()
+        self._left = taken + (more or [])
+        self._keeper.resume()
+
+    def _or_open_up(self) -> list[bytes] | None:
+        with self._lock:
+            batch = self._receive(_MANY)
+            if batch or self._left or int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return batch
+            self._socket.setsockopt(zmq.RCVHWM, 0)
+            return None
+
+    def finish(self, *, everybody: bool) -> bool:
+        """Let no new sender in, and have those who are connected end in order: what they have sent still arrives.
+
+        A peer that is ZeroMQ ends its connection once it learns that nothing will come from here, and all that it had
+        given to its system is brought here: `receive` until `finished`. A message that it had begun to give to its
+        system is lost; after a pause that may be several, so those who were paused are told when they go on.
+
+        Args:
+            everybody: those who have not gone on since a pause as well.
+
+        Returns:
+            Whether all have been told.
+        """
+        return self._keeper is None or self._keeper.finish(everybody=everybody)
+
+    def finished(self) -> bool:
+        """Whether every connection has ended."""
+        return self._keeper is None or self._keeper.finished()
+
+    def abort(self) -> int:
+        """End the connections that are left: how many bytes they had brought that can no more be received."""
+        return self._keeper.abort() if self._keeper else 0
+
+    def wait(self, seconds: float) -> None:
+        """Until there may be something to receive, or for so long."""
+        with self._lock:
+            self._socket.poll(int(seconds * 1000))
 
     def close(self) -> None:
         """Close the socket; what it still holds is gone."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.access import Network
     from message_passing.zeromq.notices import Notices
-    from message_passing.zeromq.sockets import Endpoints
+    from message_passing.zeromq.settings import Endpoints
 
 _DOMAIN = b"message-passing"  # not empty: else ZeroMQ asks nobody where neither CURVE nor PLAIN is used
 

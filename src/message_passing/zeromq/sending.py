@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.zeromq.notices import Notices
-    from message_passing.zeromq.sockets import SocketSettings
+    from message_passing.zeromq.settings import SocketSettings
 
 __all__ = ["NO_SUBSCRIBER", "QUEUE_FULL", "SLOW_SUBSCRIBER", "TOO_BIG", "UNSENT", "Sender"]
 

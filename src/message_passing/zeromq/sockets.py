@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -15,7 +14,7 @@ from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.spare import with_room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from message_passing.zeromq.settings import Endpoints, Guard, Limits, SocketSettings
 
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
@@ -27,105 +26,6 @@ messages that nobody has looked at yet, and bytes in the system, which come in e
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
-
-
-Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
-"""Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
-
-
-class Guard(Protocol):
-    """What decides who may connect, in a thread of its own."""
-
-    def stop(self) -> None:
-        """End it."""
-
-    def abandon(self) -> None:
-        """In a forked child: it is the parent's."""
-
-
-class Security(Protocol):
-    """How peers prove who they are, and who may connect: see `security`."""
-
-    @property
-    def mechanism(self) -> str:
-        """`NULL`, `PLAIN` or `CURVE`."""
-
-    def apply(self, socket: zmq.Socket[bytes]) -> None:
-        """Set the socket's options."""
-
-    def guard(
-        self, context: zmq.Context[Any], notices: Notices, endpoints: Callable[[], Endpoints]
-    ) -> Guard | None:
-        """Begin to answer who may connect, where that is asked."""
-
-    def allowing(self) -> str:
-        """How the other side allows us, for who is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What peers may do to us, and how long we wait for them (zmq_setsockopt(3)); times in milliseconds.
-
-    Attributes:
-        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit. To a socket
-            that only sends, nobody may send more than `SENDERS_FRAME`, whatever this is.
-        handshake_ivl: how long a peer may take to say who it is.
-        heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
-        heartbeat_timeout: how long it may take to answer until the connection is given up.
-        tcp_maxrt: how long what was sent to it may stay without an answer. 0 for as long as the system tries.
-        reconnect_ivl: until the first try to connect again; a random time of up to as long is added each time.
-        reconnect_ivl_max: what that grows to, doubling.
-    """
-
-    maxmsgsize: int = 16 << 20
-    handshake_ivl: int = 10_000
-    heartbeat_ivl: int = 10_000
-    heartbeat_timeout: int = 30_000
-    tcp_maxrt: int = 0
-    reconnect_ivl: int = 100
-    reconnect_ivl_max: int = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class SocketSettings:
-    """What a socket is built from.
-
-    Attributes:
-        socket_type: `PUB`, `SUB`, `PUSH` or `PULL`.
-        connect: endpoints to connect to.
-        bind: endpoints to bind.
-        hwm: high-water mark, in messages for each peer; 0 for none.
-        linger: how long an unsent message may hold up closing, in milliseconds.
-        subscribe: a SUB socket's prefixes.
-        builder: makes the socket instead, given a context.
-        limits: what peers may do.
-        security: who may connect, and how it is proved.
-    """
-
-    socket_type: str
-    connect: tuple[str, ...] = ()
-    bind: tuple[str, ...] = ()
-    hwm: int = 10000
-    linger: int = 1000
-    subscribe: tuple[bytes, ...] = (b"",)
-    builder: Callable[[zmq.Context[Any]], zmq.Socket[bytes]] | None = None
-    limits: Limits = Limits()
-    security: Security | None = None
-
-    @property
-    def endpoints(self) -> tuple[str, ...]:
-        """All of them."""
-        return self.connect + self.bind
-
-    @property
-    def sends(self) -> bool:
-        """Whether it only sends."""
-        return self.socket_type in ("PUB", "PUSH")
-
-    @property
-    def in_process(self) -> bool:
-        """Whether it reaches other sockets of this process, for which they must share a context."""
-        return any(endpoint.startswith("inproc:") for endpoint in self.endpoints)
 
 
 class OpenSocket:
@@ -245,6 +145,12 @@ class OpenSocket:
         socket.tcp_maxrt = limits.tcp_maxrt
         socket.reconnect_ivl = limits.reconnect_ivl
         socket.reconnect_ivl_max = limits.reconnect_ivl_max
+
+    def stop_listening(self) -> None:
+        """Unbind. Connections that were accepted end with it, and what the system has of them is lost."""
+        for endpoint in self._bound:
+            with contextlib.suppress(zmq.ZMQError):  # it was never bound
+                self.socket.unbind(endpoint)
 
     def connect_again(self, endpoint: str) -> None:
         """Connect to an endpoint that ZeroMQ has given up."""
