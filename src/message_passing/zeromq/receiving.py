@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.keeper import Keeper
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.parts import Deliveries, next_message
+from message_passing.zeromq.parts import next_message
 from message_passing.zeromq.signed import signed
 from message_passing.zeromq.sockets import OpenSocket
 
@@ -151,8 +152,7 @@ class Receiver:
     def _next(self) -> list[bytes]:
         """What the next message of ZeroMQ's is to us: one message or several, or none."""
         message = next_message(self._socket, self._maxmsgsize, each=not self._join)
-        if message.descriptor:
-            self._deliveries.note(message.descriptor)
+        self._deliveries.note(message)
         if message.too_big:
             self.too_big += 1
             return []
