@@ -14,7 +14,7 @@ class Deliveries:
     """What receiving messages tells of the connections. To be used under the receiver's lock.
 
     Attributes:
-        exact: every message's connection is to be noted, not only that of each batch's first.
+        exact: every message's connection is to be noted, not only that of one now and then.
         drained: nothing was left to be received, at some time since the last `take`.
     """
 

@@ -27,19 +27,23 @@ class Message(NamedTuple):
     size: int
 
 
-def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool) -> Message:
+def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: bool) -> Message:
     """Receive the next message, of whose frames no more is kept than what is needed.
 
     Args:
         socket: where.
         most: bytes that its frames may be together; -1 for no limit.
+        named: the doorkeeper is to be asked who sent it.
         each: each frame is a message. Otherwise the last one is, and any first ones that begin a JSON object.
 
     Raises:
         zmq.Again: there is none.
     """
     frame: Any = socket.recv(_NOBLOCK, copy=False)
-    descriptor, user = _known(frame, "__fd"), _known(frame, "User-Id")
+    descriptor, user = (
+        _known(frame, "__fd"),
+        _known(frame, "User-Id") if named else "",
+    )  # asking in vain is slow
     if not frame.more:  # one frame is not larger than ZeroMQ's own limit
         single = frame.bytes
         return Message([single], False, descriptor, user, len(single) + 2)
