@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 BOUND = 64 * MIB
-ALLOWANCE = 64 * MIB
+ALLOWANCE = 128 * MIB
 """What may come between two looks at the memory, on a fast network and a busy machine."""
 
 BIG = frame(bytes(MIB), MORE)

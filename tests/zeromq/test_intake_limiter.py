@@ -57,7 +57,7 @@ class Scene:
         self.own = 10 * MIB
         self.times = dict.fromkeys(peers.read, 1)  # bytes in memory for each that came unfinished
         self.unfinished = dict.fromkeys(peers.read, 0)
-        self.delivered: set[int] = set()
+        self.delivered: dict[int, int] = {}
         self.drained = True
         self.exact = False
         self.limiter = IntakeLimiter(
@@ -70,10 +70,10 @@ class Scene:
             clock=lambda: self.now,
         )
 
-    def ask(self, exact: bool) -> tuple[bool, set[int]]:
+    def ask(self, exact: bool) -> tuple[bool, dict[int, int]]:
         """For the limiter."""
         self.exact = exact
-        delivered, self.delivered = self.delivered, set()
+        delivered, self.delivered = self.delivered, {}
         return self.drained, delivered
 
     def memory(self) -> int:
@@ -87,7 +87,7 @@ class Scene:
             return
         self.peers.read[number] += size
         if whole:
-            self.delivered.add(number)
+            self.delivered[number] = self.delivered.get(number, 0) + size
         else:
             self.unfinished[number] += size
 
@@ -164,7 +164,7 @@ def test_while_the_chain_stands_still_all_wait_and_nobody_goes() -> None:
     assert scene.peers.paused
     assert scene.left() == [1, 2]
     assert scene.memory() < scene.own + BOUND
-    scene.own, scene.drained, scene.delivered = 10 * MIB, True, {1}
+    scene.own, scene.drained, scene.delivered = 10 * MIB, True, {1: scene.peers.read[1]}
     scene.ticks(20)
     assert (scene.left(), scene.peers.paused, scene.limiter.pauses) == ([1, 2], False, 1)
 

@@ -11,7 +11,7 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.parts import Deliveries
+from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.settings import Limits, SocketSettings
 
@@ -273,8 +273,7 @@ def test_all_frames_of_a_message_together_have_the_limit_of_one(
 def exactly(self: Deliveries) -> None:
     """As while memory is short."""
     self.exact, self.drained = True, False
-    self._descriptors = set()
-    self.note = self._descriptors.add
+    self._bytes = {}
 
 
 def test_objects_at_the_front_are_messages_by_themselves_in_every_mode(

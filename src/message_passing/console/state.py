@@ -60,6 +60,8 @@ def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> d
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
         "capacity": facts.get("capacity"),
+        "disconnected": facts.get("disconnected", {}),
+        "pauses": facts.get("pauses", 0),
         "in_rate": step.received / took,
         "out_rate": step.passed / took,
         "lost_rate": step.lost / took,

@@ -19,9 +19,9 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from message_passing.zeromq.deliveries import Record
 from message_passing.zeromq.memory import release
 
 if TYPE_CHECKING:
@@ -62,21 +62,6 @@ UNFINISHED, TOO_MUCH = "unfinished message too big", "too much unfinished"
 """Why peers are disconnected."""
 
 
-@dataclass(slots=True)
-class _Record:
-    """Of one connection, in bytes read so far: now, when nothing was left to be received, when it last delivered."""
-
-    heard: float = -math.inf  # when it last delivered a message
-    read: int = 0
-    mark: int = 0
-    base: int = 0
-
-    @property
-    def unfinished(self) -> int:
-        """At most so much of what was read belongs to no message that was delivered."""
-        return self.read - self.base
-
-
 class IntakeLimiter:
     """Watches one receiving socket. For the thread that reads its monitor.
 
@@ -88,7 +73,7 @@ class IntakeLimiter:
     def __init__(
         self,
         connections: Connections,
-        ask: Callable[[bool], tuple[bool, set[int]]],
+        ask: Callable[[bool], tuple[bool, dict[int, int]]],
         notices: Notices,
         *,
         bound: int,
@@ -101,7 +86,7 @@ class IntakeLimiter:
         Args:
             connections: the socket's.
             ask: given whether each message is to be noted from now on, says whether nothing was left to be received
-                at some time since it was last asked, and the descriptors of those who delivered meanwhile.
+                at some time since it was last asked, and the bytes of what was delivered meanwhile, by descriptor.
             notices: where to say what was done.
             bound: bytes by which the process's memory may grow; 0 for no bound.
             maxmsgsize: bytes of a message; -1 for no limit.
@@ -114,13 +99,14 @@ class IntakeLimiter:
         self._bound, self._maxmsgsize = bound, maxmsgsize
         self._memory = memory if bound else None
         self._clock = clock
-        self._records: dict[Connection, _Record] = {}
+        self._records: dict[Connection, Record] = {}
         self._baseline = self._memory() if self._memory else 0
         self._tolerated = bound * _ALARM
         self._limit = bound * _PAUSE
         self._alarm = self._paused = self._ever_paused = False
         self._next = self._next_sample = self._since = self._settled = self._released = 0.0
         self._highest = 0
+        self._paused_at = self._fair = 0.0
         self._drains = 0  # samples of this alarm or pause at which nothing was left to be received
 
     @property
@@ -167,16 +153,16 @@ class IntakeLimiter:
         before, self._records = self._records, {}
         reads = {}
         for connection in self._connections:
-            record = self._records[connection] = before.get(connection) or _Record()
+            record = self._records[connection] = before.get(connection) or Record()
             traffic = self._connections.traffic(connection)
             reads[connection] = traffic.read if traffic else record.read
         drained, delivered = self._ask(self._alarm)
         for connection, record in self._records.items():
+            last, record.read = record.read, reads[connection]
             if connection.descriptor in delivered:
-                record.base, record.heard = record.mark, now
-            if drained:  # whatever is delivered from now on had not ended when `read` was sampled last
-                record.mark = record.read
-            record.read = reads[connection]
+                record.deliver(delivered[connection.descriptor], now)
+            if drained:  # whatever is delivered from now on had not ended when it was sampled last
+                record.mark = last
         self._drains += drained
         return drained
 
@@ -191,7 +177,7 @@ class IntakeLimiter:
             release()
         growth = self._growth()
         suspects = self._suspects(now)
-        oversized = [one for one in suspects if self._too_big(one) and now - self._records[one].heard > _CALM]
+        oversized = [one for one in self._quiet(suspects, now) if self._too_big(one)]
         if oversized:
             self._disconnect(oversized, UNFINISHED, now)
         elif growth > self._bound * _PAUSE:
@@ -218,9 +204,18 @@ class IntakeLimiter:
         found = [one for one, of in self._records.items() if of.unfinished >= floor and of.heard < recent]
         return sorted(found, key=lambda one: self._records[one].unfinished, reverse=True)
 
+    def _quiet(self, suspects: list[Connection], now: float) -> list[Connection]:
+        """Those who deliver nothing, though they had time to go on after a pause if they ever delivered anything."""
+        heard = -math.inf if now < self._fair else now - _RECENT
+        return [
+            one
+            for one in suspects
+            if self._records[one].heard < heard or self._records[one].heard == -math.inf
+        ]
+
     def _reduce(self, suspects: list[Connection], growth: int, now: float) -> None:
         """End enough of them, of those first who have delivered nothing for a while."""
-        quiet = [one for one in suspects if now - self._records[one].heard > _RECENT]
+        quiet = self._quiet(suspects, now)
         untold = self._untold(now)
         if growth > self._bound:
             quiet = quiet or suspects or untold
@@ -259,6 +254,7 @@ class IntakeLimiter:
 
     def _pause(self) -> None:
         self._paused = self._ever_paused = True
+        self._paused_at = self._clock()
         self._drains = 0
         self.pauses += 1
         self._connections.pause([*self._connections.listeners, *self._connections])
@@ -269,13 +265,15 @@ class IntakeLimiter:
 
     def _resume(self) -> None:
         self._paused = False
+        now = self._clock()
+        self._fair = now + max(_RECENT, 1.5 * (now - self._paused_at))
         self._connections.resume([*self._connections.listeners, *self._connections])
 
     def _treat_new(self) -> None:
         """Who was accepted by a paused listener is paused, and remains so until somebody sees to it."""
         new = [one for one in self._connections if one not in self._records]
         for one in new:
-            self._records[one] = _Record()
+            self._records[one] = Record()
         (self._connections.pause if self._paused else self._connections.resume)(new)
 
     def _end_alarm(self, *, absorb: bool) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.zeromq.connections import Connection
+    from message_passing.zeromq.deliveries import Deliveries
     from message_passing.zeromq.notices import Notices
-    from message_passing.zeromq.parts import Deliveries
     from message_passing.zeromq.sockets import OpenSocket
 
 _GLANCE = 1000
@@ -90,7 +90,7 @@ class Keeper:
             if self._memory:
                 self._memory.close()
 
-    def _ask(self, exact: bool) -> tuple[bool, set[int]]:
+    def _ask(self, exact: bool) -> tuple[bool, dict[int, int]]:
         """For `IntakeLimiter`."""
         with self._lock:
             ready = bool(int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)

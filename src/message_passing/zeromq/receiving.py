@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.keeper import Keeper
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.parts import Deliveries, next_message
+from message_passing.zeromq.parts import next_message
 from message_passing.zeromq.signed import signed
 from message_passing.zeromq.sockets import OpenSocket
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _OBJECT_START = b"{"[0]
 _NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
+
+_SAMPLING = 0.001
+"""Seconds between two messages of which it is asked whose they are, where it is not asked of each."""
 
 _MANY = 1000
 
@@ -55,6 +59,7 @@ class Receiver:
         """Messages that came and cannot have the field: for who receives to take away."""
         self.too_big = 0
         """Messages whose frames were together more than `maxmsgsize`: for who receives to take away."""
+        self._next_sample = 0.0
         self._left: list[bytes] = []  # frames of a message that were more than `receive` was asked for
         self._lock = threading.Lock()
         self._deliveries = Deliveries()
@@ -115,7 +120,9 @@ class Receiver:
             self._socket.recv, repeat(_NOBLOCK, limit - 1)
         )  # a call less for each than a loop over `recv`
         with contextlib.suppress(zmq.Again):
-            batch += self._next()
+            if (now := time.monotonic()) >= self._next_sample:
+                self._next_sample = now + _SAMPLING
+                batch += self._next()
             for frame in frames:
                 # Asking whether more frames follow costs more than receiving one. A JSON object is
                 # a message by itself whatever follows, so only other frames are asked about.
@@ -150,9 +157,10 @@ class Receiver:
 
     def _next(self) -> list[bytes]:
         """What the next message of ZeroMQ's is to us: one message or several, or none."""
-        message = next_message(self._socket, self._maxmsgsize, each=not self._join)
-        if message.descriptor:
-            self._deliveries.note(message.descriptor)
+        message = next_message(
+            self._socket, self._maxmsgsize, each=not self._join, named=bool(self._key_field)
+        )
+        self._deliveries.note(message)
         if message.too_big:
             self.too_big += 1
             return []
