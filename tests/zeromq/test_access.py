@@ -68,7 +68,7 @@ def test_addresses(allow: list[str], deny: list[str], address: str, admitted: bo
 def test_keys_are_those_of_the_folder_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again when the folder has changed, at most four times a second however many knock."""
     now = [10.0]
-    monkeypatch.setattr("message_passing.zeromq.allowed_keys.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("message_passing.zeromq.allowed_keys.monotonic", lambda: now[0])
     rules = Rules(keys=AllowedKeys(str(tmp_path)))
     assert "keys allow NAME" in rules.decide("10.0.0.1", "CURVE", [], KEY).reason
     write_public(tmp_path / "web-1.key", KEY.encode())

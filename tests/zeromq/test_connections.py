@@ -13,7 +13,8 @@ import zmq
 
 import zmtp
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.connections import Connections, plain_address
+from message_passing.zeromq.connections import Connections
+from message_passing.zeromq.descriptors import plain_address
 from message_passing.zeromq.monitor import Event
 from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.settings import SocketSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from message_passing.zeromq.connections import Connection
+    from message_passing.zeromq.descriptors import Connection
 
 
 @contextlib.contextmanager

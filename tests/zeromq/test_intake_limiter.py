@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from message_passing.zeromq.connections import Connection, Connections, Traffic
+from message_passing.zeromq.connections import Connections, Traffic
+from message_passing.zeromq.descriptors import Connection
 from message_passing.zeromq.intake_limiter import TICK, TOO_MUCH, UNFINISHED, IntakeLimiter
 from message_passing.zeromq.notices import Notices
 

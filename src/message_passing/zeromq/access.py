@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_in
 from typing import TYPE_CHECKING
 
 from message_passing.zeromq.allowed_keys import ANYBODY
-from message_passing.zeromq.connections import plain_address
+from message_passing.zeromq.descriptors import plain_address
 from message_passing.zeromq.revocation import ANY_ADDRESS, ipc_peer
 
 if TYPE_CHECKING:

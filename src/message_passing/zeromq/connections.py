@@ -10,19 +10,17 @@ now is checked by its inode.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import socket
-import stat
 import struct
 import termios
 from array import array
-from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
+
+from message_passing.zeromq.descriptors import INTERNET, Connection, described, end, lent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +34,6 @@ _LISTENING, _CLOSED = int(zmq.EVENT_LISTENING), int(zmq.EVENT_CLOSED)
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux only
 _BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes_received
 _COUNT = struct.Struct("=i")
-_PEER = struct.Struct("=iII")  # struct ucred of unix(7)
 
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER of socket(7); Linux only
 _INSTRUCTION, _PROGRAM = (
@@ -55,34 +52,6 @@ _NO_DATA = (
     (0x06, 0, 0, 0xFFFFFFFF),
 )
 _NOTHING = ((0x06, 0, 0, 0),)
-
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
-OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One connection.
-
-    Attributes:
-        descriptor: libzmq's file descriptor. Not to be used without asking `Connections`.
-        inode: the system's number for the connection, which no other has while it lives.
-        accepted: whether the peer connected to us.
-        address: the peer's IP address in its shortest form, an IPv4 address as such; empty for ipc.
-        port: the local TCP port; 0 for ipc.
-        peer_port: the peer's TCP port; 0 for ipc.
-        path: where the listening one of the two is; empty for TCP. An abstract name begins with `@`.
-        credentials: user, group and process id of an ipc peer, `0:0:4711` (SO_PEERCRED, unix(7)); empty for TCP.
-    """
-
-    descriptor: int
-    inode: int
-    accepted: bool
-    address: str
-    port: int
-    peer_port: int
-    path: str = ""
-    credentials: str = ""
 
 
 class Traffic(NamedTuple):
@@ -158,7 +127,7 @@ class Connections:
     def resume(self, connections: Iterable[Connection]) -> None:
         """Take data from these again."""
         for one in connections:
-            with contextlib.suppress(OSError), _lent(one) as ours:  # it has ended, or was not paused
+            with contextlib.suppress(OSError), lent(one) as ours:  # it has ended, or was not paused
                 ours.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
 
     def refuse_new(self) -> None:
@@ -172,8 +141,8 @@ class Connections:
         code = array("B", b"".join(_INSTRUCTION.pack(*one) for one in instructions))
         program = _PROGRAM.pack(len(instructions), code.buffer_info()[0])
         try:
-            with _lent(connection) as one:
-                if one.family not in _INTERNET:
+            with lent(connection) as one:
+                if one.family not in INTERNET:
                     return False
                 one.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
         except OSError:  # it has ended, or the system has no such filters
@@ -187,7 +156,7 @@ class Connections:
         zmq_unbind(3) or zmq_disconnect(3), what is on its way would be lost.
         """
         for connection in connections:
-            with contextlib.suppress(OSError), _lent(connection) as one:
+            with contextlib.suppress(OSError), lent(connection) as one:
                 one.shutdown(socket.SHUT_WR)
 
     def traffic(self, connection: Connection) -> Traffic | None:
@@ -195,7 +164,7 @@ class Connections:
         if _TCP_INFO is None or not connection.port:
             return None
         try:
-            with _lent(connection) as one:
+            with lent(connection) as one:
                 info = one.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES.size)
                 unread, unacknowledged = _waiting(one, termios.FIONREAD), _waiting(one, termios.TIOCOUTQ)
         except OSError:
@@ -219,108 +188,6 @@ class Connections:
     def _forget(self, connection: Connection) -> None:
         if connection in self:
             del self._alive[connection.descriptor]
-
-
-def plain_address(text: str) -> str:
-    """An IP address in its shortest form: without brackets and zone, an IPv4 address within IPv6 as IPv4.
-
-    What is no address is given back as it is.
-    """
-    try:
-        found = ip_address(text.strip("[]").partition("%")[0])
-    except ValueError:
-        return text
-    return str((found.version == 6 and found.ipv4_mapped) or found)
-
-
-def described(descriptor: int, *, accepted: bool) -> Connection:
-    """What the system says of a connection.
-
-    Raises:
-        OSError: it is none, or has ended.
-    """
-    found = os.fstat(descriptor)
-    if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
-    inode = found.st_ino
-    with _borrowed(descriptor) as one:
-        if one.type != socket.SOCK_STREAM:
-            raise OSError(errno.EPROTOTYPE, os.strerror(errno.EPROTOTYPE))
-        peer = one.getpeername()  # fails for one that listens
-        if one.family not in _INTERNET:
-            path = _path(one.getsockname()) or _path(peer) if one.family == socket.AF_UNIX else ""
-            return Connection(descriptor, inode, accepted, "", 0, 0, path, _credentials(one))
-        return Connection(descriptor, inode, accepted, plain_address(peer[0]), one.getsockname()[1], peer[1])
-
-
-def _path(name: str | bytes) -> str:
-    """The name of a unix socket; empty when it has none."""
-    return os.fsdecode(name.replace(b"\0", b"@", 1) if isinstance(name, bytes) else name)
-
-
-def _credentials(one: socket.socket) -> str:
-    """As libzmq writes them in what it asks by ZAP; empty where the system has none."""
-    option: int | None = getattr(socket, "SO_PEERCRED", None)
-    if option is None or one.family != socket.AF_UNIX:
-        return ""
-    process, user, group = _PEER.unpack(one.getsockopt(socket.SOL_SOCKET, option, _PEER.size))
-    return f"{user}:{group}:{process}"
-
-
-def end(connection: Connection, how: int = socket.SHUT_RDWR) -> bool:
-    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself.
-
-    Args:
-        connection: which.
-        how: of shutdown(2). With `SHUT_WR` it is the peer that sees the end, and what it has sent still arrives.
-    """
-    try:
-        with _lent(connection) as one:
-            one.shutdown(how)
-    except OSError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _lent(connection: Connection) -> Iterator[socket.socket]:
-    """The connection, to ask or to end.
-
-    Raises:
-        OSError: it has ended.
-    """
-    with _borrowed(connection.descriptor) as one:
-        if os.fstat(one.fileno()).st_ino != connection.inode:
-            raise OSError(errno.EBADF, "the connection has ended")
-        yield one
-
-
-@contextlib.contextmanager
-def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """A socket object on a copy of the descriptor, so that what libzmq closes meanwhile is not another's file.
-
-    Where no descriptor is free for a copy (many connections are one way to bring that about, so the bounds must
-    hold then too), on the descriptor itself, which is not closed.
-    """
-    try:
-        descriptor, ours = os.dup(descriptor), True
-    except OSError as error:
-        if error.errno not in OUT_OF_DESCRIPTORS:
-            raise
-        ours = False
-    try:
-        one = socket.socket(fileno=descriptor)
-    except OSError:
-        if ours:
-            os.close(descriptor)
-        raise
-    try:
-        yield one
-    finally:
-        if ours:
-            one.close()
-        else:
-            one.detach()
 
 
 def _waiting(one: socket.socket, request: int) -> int:

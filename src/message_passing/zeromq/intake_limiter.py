@@ -27,7 +27,8 @@ from message_passing.zeromq.memory import release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.connections import Connection, Connections
+    from message_passing.zeromq.connections import Connections
+    from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.notices import Notices
 
 TICK = 0.05

@@ -17,8 +17,8 @@ from message_passing.zeromq.peers import STOPPED, Peers, Returning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.connections import Connection
     from message_passing.zeromq.deliveries import Deliveries
+    from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _CALM = 0.05
 """Seconds for which a socket that is closed at once is looked at, whether all has left."""
 
+_PATIENCE = 0.2
+"""Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender has a queue
+of its own meanwhile: ZeroMQ's is short there, and a burst fills it before its thread has had its turn."""
+
 _CALMS = 2
 """Looks one after the other that find nothing under way, and nothing moved."""
 
@@ -70,6 +74,7 @@ class Outgoing:
         self._open: OpenSocket | None = None
         self._subscriptions: Subscriptions | None = None
         self._watcher: Watcher | None = None
+        self._full_since: float | None = None
         self._cut = 0
 
     @property
@@ -160,7 +165,8 @@ class Outgoing:
 
         Args:
             messages: what to send.
-            holding: keep the GIL, unless strangers can connect (`direct`).
+            holding: keep the GIL, unless strangers can connect (`direct`); and wait for `_PATIENCE` before one of
+                several subscribers is left behind.
         """
         send = self._send_holding if holding else self._send_some
         before = self.sent
@@ -168,12 +174,25 @@ class Outgoing:
         while (done := self.sent - before) < len(messages):
             if not (self._subscriptions and self.peers and self.peers.now() > 1):
                 break
+            if holding and (done or self._may_empty()):
+                break
             self._send_past_the_slow(messages[done])
             self.sent += 1
             send(messages[done + 1 :], self)
         if done:
+            self._full_since = None
             self.progress.add(messages[:done])
         return done
+
+    def _may_empty(self) -> bool:
+        """Whether the queue that is full has not been so for long."""
+        now = monotonic()
+        if self._full_since is None:
+            self._full_since = now
+        if now - self._full_since < _PATIENCE:
+            return True
+        self._full_since = None
+        return False
 
     def _send_past_the_slow(self, message: bytes) -> None:
         """One of several subscribers is full: the others must not lose what it cannot take.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.secure_files import SHORTAGE, is_settled, read_file, require_safe, signature
-from message_passing.zeromq.connections import plain_address
+from message_passing.zeromq.descriptors import plain_address
 from message_passing.zeromq.revocation import ipc_peer
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_passing.zeromq.connections import Connection, Traffic
+    from message_passing.zeromq.connections import Traffic
+    from message_passing.zeromq.descriptors import Connection
 
 EACH = 32 << 10
 """Bytes that one connection may bring at once: a thousand prefixes of 30 bytes."""

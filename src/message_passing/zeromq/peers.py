@@ -16,7 +16,8 @@ from message_passing.zeromq.sockets import disown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from message_passing.zeromq.connections import Connection, Traffic
+    from message_passing.zeromq.connections import Traffic
+    from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.monitor import Event
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket

@@ -13,12 +13,12 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.zeromq.connections import OUT_OF_DESCRIPTORS, described, end, plain_address
+from message_passing.zeromq.descriptors import OUT_OF_DESCRIPTORS, described, end, plain_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from message_passing.zeromq.connections import Connection
+    from message_passing.zeromq.descriptors import Connection
 
 ANY_ADDRESS = "*"
 """Among addresses: all of them."""

@@ -20,7 +20,7 @@ from message_passing.zeromq.peer_budget import EACH, TOGETHER, PeerBudget
 from message_passing.zeromq.peers import STOPPED
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.connections import Connection
+    from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.peers import Peers
     from message_passing.zeromq.progress import Progress

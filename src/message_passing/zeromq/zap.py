@@ -19,7 +19,7 @@ from zmq.utils import z85
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
-from message_passing.zeromq.connections import end
+from message_passing.zeromq.descriptors import end
 from message_passing.zeromq.passwords import Delays
 from message_passing.zeromq.revocation import begin_disconnecting, ipc_peer
 from message_passing.zeromq.sockets import disown
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.zeromq.access import Rules, Verdict
-    from message_passing.zeromq.connections import Connection
+    from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.notices import Notices
 
 _ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
