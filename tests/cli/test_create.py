@@ -20,6 +20,8 @@ from message_passing.registry import PACKAGES, find, names
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from message_passing.options import Option
+
 PYTHON_ONLY = {"Callback", "IO::Handle"}
 SPELT = {kind: [name for name in names(kind) if name not in PYTHON_ONLY] for kind in PACKAGES}
 
@@ -47,6 +49,12 @@ def uncommented(path: Path) -> Path:
     """The same with every option that is commented out."""
     path.write_text(re.sub(r"(?m)^( *)#(?! )", r"\1", path.read_text(encoding="utf-8")), encoding="utf-8")
     return path
+
+
+def needs_a_value(one: Option) -> bool:
+    """Whether its default is that it is not given, which cannot be spelt."""
+    default = None if one.required else one.make_default()
+    return default is not None and not default and bool(one.limits.get("min_length"))
 
 
 def mistakes(path: Path) -> list[str]:
@@ -81,8 +89,13 @@ def test_it_shows_every_option(kind: str, form: str, tmp_path: Path) -> None:
         options: Any = load_file(str(path))[f"{kind}s"][kind].get("options") or {}
         assert options == needed(cls)
         shown = load_file(str(uncommented(path)))[f"{kind}s"][kind].get("options") or {}
-        assert list(shown) == [one.name for one in spelt_options(cls)]
+        spelt = [one for one in spelt_options(cls) if one.name in options or not needs_a_value(one)]
+        assert list(shown) == [one.name for one in spelt]
+        text = path.read_text(encoding="utf-8")
         for one in spelt_options(cls):
+            if one not in spelt:
+                assert re.search(rf'(?m)^ *# "?{one.name}"?(?: =|:) \[?"\.\.\."', text)
+        for one in spelt:
             default = None if one.required else one.make_default()
             if one.name not in options and default is not None:
                 assert shown[one.name] == default

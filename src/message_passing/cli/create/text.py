@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from message_passing.options import Option
 
 _WIDTH = 100
-_STANDING_IN: tuple[Any, ...] = (1, 0.5, "...", [], {})
+_STANDING_IN: tuple[Any, ...] = (1, 0.5, "...", [], {}, ["..."])
 """What may stand where an option that has no default is commented out: the first that fits its type."""
 
 
@@ -89,7 +89,10 @@ def _heading(one: Table) -> list[str]:
 
 
 def _options(table: Table, written: Callable[[str, Any], str]) -> Iterator[str]:
-    """Each option below its description; those that need not be given with a `#` right before them."""
+    """Each option below its description; those that need not be given with a `#` right before them.
+
+    One whose default is that it is not given (a key, a password) has `# `: it needs a value besides.
+    """
     cls = table.chosen.cls
     given = needed(cls)
     for one in spelt_options(cls):
@@ -97,14 +100,10 @@ def _options(table: Table, written: Callable[[str, Any], str]) -> Iterator[str]:
         if one.name in given:
             yield written(one.name, given[one.name])
         else:
-            yield "#" + written(one.name, _example(one))
-
-
-def _example(one: Option) -> Any:
-    default = one.make_default()
-    return (
-        default if default is not None else next((value for value in _STANDING_IN if _fits(one, value)), "")
-    )
+            default = one.make_default()
+            mark = "#" if default is None or _fits(one, default) else "# "
+            example = next((value for value in _STANDING_IN if _fits(one, value)), "")
+            yield mark + written(one.name, example if default is None or mark == "# " else default)
 
 
 def _fits(one: Option, value: Any) -> bool:
