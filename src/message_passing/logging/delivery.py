@@ -100,11 +100,11 @@ class Delivery:
         self._pause.acquire()
 
     def notices(self) -> list[str]:
-        """What is to be said to a person, once: that there is no socket, or who refuses us."""
-        found = self._notices.take()
+        """What is to be said to a person, once: that there is no socket, who refuses us, whom we refused."""
+        found = [f"log records are not delivered: {text}" for text in self._notices.take()]
         if self._sender:
-            found += self._sender.notices.take()
-        return [f"log records are not delivered: {text}" for text in found]
+            found += [f"log handler: {text}" for text in self._sender.notices.take()]
+        return found
 
     @property
     def waiting(self) -> int:
