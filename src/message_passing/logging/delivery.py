@@ -133,7 +133,7 @@ class Delivery:
         Returns:
             Whether anything moved.
         """
-        if self._sender:
+        if self._sender and self._sender.intact:
             with contextlib.suppress(Exception):  # as in `_offer`, which finds out
                 self._sender.tend()
         moved, left = False, min(most, len(queue))

@@ -101,6 +101,10 @@ class Keeper:
             self.wake()
         return drained, delivered
 
+    def calm(self, seconds: float) -> bool:
+        """Whether no connection has ended for so long."""
+        return self._peers.calm(seconds)
+
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
         return bool(self._peers.met)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ class Peers:
         """Begin: before the socket is bound or connected."""
         self.monitor = Monitor(opened, _ALL)
         self.met = self.ended = 0
+        self._ended_at = -math.inf
         self.refused: set[str] = set()
         self.connections = Connections()
         self._notices = notices
@@ -87,6 +89,11 @@ class Peers:
         if self._connected or not self._shaking:
             return bool(self._connected)
         return monotonic() - next(iter(self._shaking.values())) > self._patience
+
+    def calm(self, seconds: float) -> bool:
+        """Whether no connection has ended for so long, as far as was noted by now."""
+        self.look()
+        return monotonic() - self._ended_at >= seconds
 
     def look(self) -> list[Event]:
         """Take note of all that has happened since the last time."""
@@ -129,6 +136,7 @@ class Peers:
             self._connected.discard(event.value)
             self._shaking.pop(event.value, None)
             self.ended += 1
+            self._ended_at = monotonic()
         elif self._failed:
             if self._connects and event.number != _BROKEN_OFF:
                 self.refused.add(event.endpoint)

@@ -31,6 +31,10 @@ _SAMPLING = 0.001
 
 _MANY = 1000
 
+_SETTLED = 0.05
+"""Seconds in which libzmq's threads agree that a connection has ended. When the high-water mark is set before, libzmq
+4.3.5 tells it to what is already freed (`pipe_t::send_hwms_to_peer`), and crashes."""
+
 _AT_ONCE = 8 << 20
 """Bytes that are received at the end while the senders go on, to be at a moment when nothing waits."""
 
@@ -198,6 +202,8 @@ class Receiver:
         self._left = []
         while (more := self._or_open_up()) is not None and time.monotonic() < deadline:
             taken += more
+            if not more:
+                time.sleep(_SETTLED / 10)
             if room > 0 and (room := room - sum(map(len, more))) <= 0:
                 self._keeper.pause()
         self._left = taken + (more or [])
@@ -207,6 +213,8 @@ class Receiver:
         with self._lock:
             batch = self._receive(_MANY)
             if batch or self._left or int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return batch
+            if self._keeper and not self._keeper.calm(_SETTLED):  # asked last: whoever ends now is not known of yet
                 return batch
             self._socket.setsockopt(zmq.RCVHWM, 0)
             return None
