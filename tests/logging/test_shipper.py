@@ -57,7 +57,7 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
 
 def test_two_threads_may_close_at_once() -> None:
     """Nothing is opened again by the second."""
-    with logger_with(free_endpoint(), linger=200) as (logger, handler):
+    with logger_with(free_endpoint(), linger=1000) as (logger, handler):
         logger.info("x")
         threads = [threading.Thread(target=handler.close) for _ in range(4)]
         for thread in threads:

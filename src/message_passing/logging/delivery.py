@@ -204,16 +204,18 @@ class Delivery:
     def _offer(self, records: list[bytes]) -> int:
         if not self._sender:
             return 0
-        sender, before = self._sender, self._sender.sent
+        # Its counter is read without a call, in which a signal handler might raise: what was sent must be known.
+        sender, counter = self._sender, self._sender.outgoing
+        before = counter.sent
         try:
             room = self._pipe.room_for(records, sender.descriptors)
             sender.offer(records if room == len(records) else records[:room])
         except Exception:  # noqa: BLE001 - somebody has closed the socket, or ended its context: another one is opened
             self._give_up()
         finally:
-            self.sent += sender.sent - before
-            self._pipe.sent(records, sender.sent - before)
-        return sender.sent - before
+            self.sent += counter.sent - before
+            self._pipe.sent(records, counter.sent - before)
+        return counter.sent - before
 
     def _give_up(self) -> None:
         sender, self._sender = self._sender, None

@@ -30,8 +30,8 @@ _CALM = 0.05
 """Seconds for which a socket that is closed at once is looked at, whether all has left."""
 
 _PATIENCE = 0.2
-"""Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender has a queue
-of its own meanwhile: ZeroMQ's is short there, and a burst fills it before its thread has had its turn."""
+"""Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender can wait: a
+burst fills the queues of all before ZeroMQ's thread has had its turn."""
 
 _CALMS = 2
 """Looks one after the other that find nothing under way, and nothing moved."""
@@ -160,13 +160,14 @@ class Outgoing:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
-    def send(self, messages: Sequence[bytes], *, holding: bool = False) -> int:
+    def send(self, messages: Sequence[bytes], *, holding: bool = False, patient: bool = False) -> int:
         """Send until the pipe is full; how many were sent.
 
         Args:
             messages: what to send.
-            holding: keep the GIL, unless strangers can connect (`direct`); and wait for `_PATIENCE` before one of
-                several subscribers is left behind.
+            holding: keep the GIL, unless strangers can connect (`direct`).
+            patient: what is not sent is offered again, so that one of several subscribers is left behind only after
+                `_PATIENCE`.
         """
         send = self._send_holding if holding else self._send_some
         before = self.sent
@@ -174,7 +175,7 @@ class Outgoing:
         while (done := self.sent - before) < len(messages):
             if not (self._subscriptions and self.peers and self.peers.now() > 1):
                 break
-            if holding and (done or self._may_empty()):
+            if patient and (done or self._may_empty()):
                 break
             self._send_past_the_slow(messages[done])
             self.sent += 1

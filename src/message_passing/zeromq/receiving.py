@@ -214,7 +214,9 @@ class Receiver:
             batch = self._receive(_MANY)
             if batch or self._left or int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return batch
-            if self._keeper and not self._keeper.calm(_SETTLED):  # asked last: whoever ends now is not known of yet
+            if self._keeper and not self._keeper.calm(
+                _SETTLED
+            ):  # asked last: whoever ends now is not known of yet
                 return batch
             self._socket.setsockopt(zmq.RCVHWM, 0)
             return None

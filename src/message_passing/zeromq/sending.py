@@ -136,7 +136,9 @@ class Sender:
         if prefixes is not None and not prefixes.everything:
             messages, others = prefixes.split(messages)
             self._put_aside(others)
-        done = 0 if self._held.waiting or not self.outgoing.listening() else self.outgoing.send(messages)
+        done = 0
+        if self.outgoing.listening() and not self._held.waiting:
+            done = self.outgoing.send(messages, patient=self.overflow > 0)
         if done < len(messages):
             self._keep(messages[done:])
 
@@ -155,7 +157,7 @@ class Sender:
         prefixes = self.outgoing.prefixes
         if prefixes is not None and not prefixes.everything:
             messages = list(takewhile(prefixes.match, messages))
-        return self.outgoing.send(messages, holding=True) if messages else 0
+        return self.outgoing.send(messages, holding=True, patient=True) if messages else 0
 
     def unclaimed(self, messages: Sequence[bytes]) -> int:
         """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
@@ -268,7 +270,7 @@ class Sender:
         held = self._held
         while held.waiting and self.outgoing.listening():
             batch = held.first(1000)
-            done = self.outgoing.send(batch)
+            done = self.outgoing.send(batch, patient=self.overflow > 0)
             held.remove(done)
             if done < len(batch):
                 return
