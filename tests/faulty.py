@@ -94,7 +94,9 @@ class Sending:
         assert self.process.stdout
         deadline = time.monotonic() + PATIENCE
         while b"\n" not in self._said:
-            ready = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
+            poll = select.poll()  # select.select takes no descriptor above 1023
+            poll.register(self.process.stdout, select.POLLIN)
+            ready = poll.poll(1000 * max(0.0, deadline - time.monotonic()))
             data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
             assert data, f"the sender said nothing more (status {self.process.poll()}, {self._said!r})"
             self._said += data

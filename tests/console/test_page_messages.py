@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from message_passing.console.client import Node
 from message_passing.console.connections import WATCHERS
+from message_passing.testing import wait_for
 from pages import Look, Site, looking
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def test_one_who_comes_when_as_many_as_may_are_there_is_told_and_has_a_turn(
     browser: Browser, site: Site
 ) -> None:
     """Not that the node is gone; and when another one leaves, messages come."""
+    wait_for(lambda: Node(site.url).get("/state")["console"]["watchers"] == 0)  # another test's
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(Node(site.url).stream("/tail")) for _ in range(WATCHERS)]
         for stream in streams:

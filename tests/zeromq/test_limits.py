@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -124,11 +126,20 @@ def test_a_machine_that_is_gone_is_asked_for(ivl: int, timeout: int, expected: t
         receiver.close()
 
 
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """A copy of a socket; what is none is left alone."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        raise OSError(errno.ENOTSOCK, "no socket")
+    with socket.socket(fileno=os.dup(descriptor)) as one:
+        yield one
+
+
 def _connections() -> Iterator[tuple[tuple[int, ...], set[int]]]:
     """Of this process's TCP connections, what the system asks whom, and the ports of both ends."""
     names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
-    for descriptor in [entry.name for entry in Path("/dev/fd").iterdir()]:
-        with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor))) as one:
+    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        with suppress(OSError), borrowed(descriptor) as one:
             if one.family == socket.AF_INET and one.type == socket.SOCK_STREAM:
                 ports = {one.getsockname()[1], one.getpeername()[1]}
                 asks = one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

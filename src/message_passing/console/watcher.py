@@ -95,6 +95,7 @@ class Watcher:
         self._thread, self._native = threading.get_ident(), threading.get_native_id()
         self._chain_meter = ThreadMeter()
         self.relayout(names)
+        self._step()  # so that what comes before the first second is over is in that step
 
     def relayout(self, names: Mapping[str, Component] | None = None) -> None:
         """The chains are others now. In the chain's thread, or while it does not run."""
@@ -145,12 +146,15 @@ class Watcher:
             self.lag = await self._in_chain(self._refresh, PATIENCE)
             if self.lag is None:
                 self.snapshots = self._as_they_are()
-            self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
+            self._step()
             self.busy.fade()
             busy_chain = self._chain_meter.busy(self._native)
             self.governor.spare(busy_chain)
             self._doors.spare(busy_chain)
             await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
+
+    def _step(self) -> None:
+        self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
 
     async def _look(self) -> None:
         while True:

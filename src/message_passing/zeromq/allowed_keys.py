@@ -25,6 +25,10 @@ _ENTRIES = 10
 FRESH = 0.25
 """Seconds for which a folder is not read again: a storm of clients asks for each."""
 
+_MISS, _MISS_SHARE = 0.01, 10
+"""For a key that is not in it, it is read again after so many seconds, or so many times what reading it takes: it may
+have been allowed just now."""
+
 _SHOWN = 5
 """How many of the problems of a folder are reported at once, beside their number."""
 
@@ -68,6 +72,7 @@ class AllowedKeys:
         self._names: dict[str, str] = {}
         self._files: dict[str, _File] = {}
         self._looked = -FRESH
+        self._took = 0.0
 
     def check(self) -> None:
         """See that it can be read, and that nobody else may put keys into it.
@@ -99,7 +104,12 @@ class AllowedKeys:
 
     def name_of(self, key: str) -> str:
         """The name of the file with this key; empty when it is not allowed."""
-        return key if self.folder == ANYBODY else self.all().get(key, "")
+        if self.folder == ANYBODY:
+            return key
+        found = self.all().get(key, "")
+        if not found and monotonic() - self._looked >= max(_MISS, _MISS_SHARE * self._took):
+            found = self.all(fresh=0.0).get(key, "")  # it may have been allowed just now
+        return found
 
     def allows(self, key: str) -> bool:
         """Whether a key is allowed now."""
@@ -110,12 +120,22 @@ class AllowedKeys:
         self.all()
         return {name.removesuffix(PUBLIC): file.key for name, file in sorted(self._files.items()) if file.key}
 
-    def all(self) -> dict[str, str]:
-        """The names by their keys, as the folder is now."""
-        now = monotonic()
-        if now - self._looked < FRESH:
+    def all(self, fresh: float = FRESH) -> dict[str, str]:
+        """The names by their keys, as the folder is now.
+
+        Args:
+            fresh: seconds for which what was read is taken to be so still.
+        """
+        began = monotonic()
+        if began - self._looked < fresh:
             return self._names
-        self._looked = now
+        try:
+            return self._reread()
+        finally:
+            self._looked = monotonic()
+            self._took = self._looked - began
+
+    def _reread(self) -> dict[str, str]:
         problems: list[str] = []
         try:
             self._files = self._read_all(problems)

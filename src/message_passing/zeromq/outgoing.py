@@ -226,8 +226,9 @@ class Outgoing:
             began = monotonic()
             self._open.close(linger)
             self._open = None
-            if not linger or monotonic() - began >= linger / 1000:  # ZeroMQ ends early when all has left
-                self.progress.remain(self.sent, connections)
+            timed_out = monotonic() - began >= linger / 1000  # ZeroMQ ends early when all has left
+            if timed_out:
+                self.progress.remain(self.sent, connections, something=bool(linger))
 
     def _await_calm(self, peers: Peers) -> None:
         """See whether all has left: what a socket has that is closed at once, ZeroMQ throws away."""

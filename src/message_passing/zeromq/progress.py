@@ -113,9 +113,17 @@ class Progress:
         since = self._slow_since
         return 0 if since is None else self.given(sent) - since
 
-    def remain(self, sent: int, connections: int) -> None:
-        """The socket was closed, and ZeroMQ had not got rid of all that it was given."""
+    def remain(self, sent: int, connections: int, *, something: bool) -> None:
+        """The socket was closed, and ZeroMQ may not have got rid of all that it was given.
+
+        Args:
+            sent: messages given to ZeroMQ.
+            connections: how many there were.
+            something: it is certain that something was left: if all seemed to have left by then, that was wrong.
+        """
         most = self.given(sent) - self.left
+        if something and not most:
+            most = self.given(sent)
         if self._hwm and not self._more:
             most = min(most, (self._hwm + _ENGINE) * max(1, self._queues, connections))
         if not self._within:
