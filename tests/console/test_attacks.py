@@ -168,6 +168,13 @@ def silent(one: Watched, count: int, said: bytes = b"") -> list[socket.socket]:
     return found
 
 
+def heard(connection: socket.socket) -> bytes:
+    """What is said on it before it ends."""
+    with contextlib.suppress(ConnectionResetError):
+        return connection.recv(1000)
+    return b""
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /state HTTP/1.1\r\nHost:"], ids=["nothing", "half a request"])
 def test_connections_that_do_not_ask_give_way(one: Watched, said: bytes) -> None:
     """Many more than there may be, held open: the others are answered at once, and these are closed in time."""
@@ -177,8 +184,8 @@ def test_connections_that_do_not_ask_give_way(one: Watched, said: bytes) -> None
         assert [one.ask(path)[0] for path in ("/health", "/ready", "/state")] == [200] * 3
         assert time.monotonic() - began < 3
         assert _descriptors(one) < connections.CONNECTIONS + 50
-        answer = opened[-1].recv(1000)
-        assert answer.startswith(b"HTTP/1.1 408") if said else answer == b""
+        answers = [heard(connection) for connection in opened[-20:]]  # on a busy machine, a late one may give way as well
+        assert any(answer.startswith(b"HTTP/1.1 408") for answer in answers) if said else not any(answers)
         assert time.monotonic() - began < connections.HEAD_TIMEOUT + 5
     finally:
         for connection in opened:
