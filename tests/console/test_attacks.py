@@ -184,7 +184,9 @@ def test_connections_that_do_not_ask_give_way(one: Watched, said: bytes) -> None
         assert [one.ask(path)[0] for path in ("/health", "/ready", "/state")] == [200] * 3
         assert time.monotonic() - began < 3
         assert _descriptors(one) < connections.CONNECTIONS + 50
-        answers = [heard(connection) for connection in opened[-20:]]  # on a busy machine, a late one may give way as well
+        answers = [
+            heard(connection) for connection in opened[-20:]
+        ]  # on a busy machine, a late one may give way as well
         assert any(answer.startswith(b"HTTP/1.1 408") for answer in answers) if said else not any(answers)
         assert time.monotonic() - began < connections.HEAD_TIMEOUT + 5
     finally:
