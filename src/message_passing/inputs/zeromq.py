@@ -194,7 +194,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """How many peers were disconnected because of what they sent, and how often all were paused."""
         told = [f"disconnected {count} peers: {why}" for why, count in self._receiver.disconnected().items()]
         if pauses := self._receiver.pauses():
-            told.append(f"paused all senders {pauses} times, since too much waited")
+            times = "once" if pauses == 1 else f"{pauses} times"
+            told.append(
+                f"paused its senders {times}, when what waited reached 5/8 of queue_bytes (this loses nothing)"
+            )
         return told
 
     def on_close(self) -> None:

@@ -259,10 +259,6 @@ class IntakeLimiter:
         self._drains = 0
         self.pauses += 1
         self._connections.pause([*self._connections.listeners, *self._connections])
-        self._notices.say(
-            "intake paused",
-            f"senders are paused: the messages that wait here have reached {_PAUSE:.1%} of queue_bytes {self._bound}",
-        )
 
     def _resume(self) -> None:
         self._paused = False
