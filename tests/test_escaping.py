@@ -19,19 +19,54 @@ from message_passing.escaping import (
     one_line,
 )
 
-PLANES = (0, 1, 14)
-"""Where Unicode has such characters; the others are of letters or empty."""
+PLANES = (0, 1, 14, 15)
+"""Where Unicode has such characters; the others are of letters, empty, or like the last."""
 
-EVERY = [chr(n) for p in PLANES for n in range(p << 16, p + 1 << 16) if unicodedata.category(chr(n)) != "Cn"]
+EVERY = [chr(n) for p in PLANES for n in range(p << 16, p + 1 << 16)]
+
+# https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, those that are in no category of controls
+IGNORABLE = {
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0",
+    *map(chr, (*range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000))),
+}
+BLANK = {"\u2800", "\U00016fe4", "\U0001d159"}
+NONCHARACTERS = {"\ufffe", "\uffff", *map(chr, range(0xFDD0, 0xFDF0))}
+LATER = {*map(chr, range(0x13439, 0x13440))}
+"""What has become a control in a later Unicode than that of some Python that we run on."""
 
 
-def test_every_character_of_these_categories_is_escaped_and_no_other() -> None:
-    """Controls, formats, surrogates and separators, as this Python's Unicode has them; the tab stays."""
-    escaped = {c for c in EVERY if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\t"}
+def test_every_character_of_these_kinds_is_escaped_and_no_other() -> None:
+    """Controls, formats, surrogates, separators, private use, and what shows as nothing; the tab stays."""
+    kinds = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+    escaped = {c for c in EVERY if unicodedata.category(c) in kinds} - {"\t"}
+    escaped |= IGNORABLE | BLANK | NONCHARACTERS | LATER | {"\U000ffffe", "\U000fffff"}
     for escape in (escape_control, lambda text: escape_json(text.replace("\n", "\\n"))):
         assert {c for c in EVERY if escape(c) != c} == escaped
         assert all(escape(c).isprintable() and escape(c).isascii() for c in escaped)
     assert {c for c in EVERY if escape_lines(c) != c} == escaped - {"\n"}
+
+
+@pytest.mark.parametrize("character", [*sorted(IGNORABLE | BLANK, key=ord)[::97], "\U000e0100", "\U0010fffd"])
+def test_a_name_that_looks_like_another_is_told_from_it(character: str) -> None:
+    """What shows as nothing is shown, in whatever text: none that is printable to Python goes by unseen."""
+    for text in (f"we{character}b", f"{character}web", f"w\u00e9b{character}"):
+        for escaped in (escape_control(text), escape_lines(text), escape_json(text), one_line(text)):
+            assert character not in escaped
+            assert "\\" in escaped
+
+
+def test_letters_of_all_scripts_and_emoji_stay() -> None:
+    """An emoji's variation selector is shown after it; the emoji itself stays."""
+    for text in (
+        "na\u00efve",
+        "\u65e5\u672c\u8a9e",
+        "\u0639\u0631\u0628\u064a",
+        "\u0928\u092e\u0938\u094d\u0924\u0947",
+        "\U0001f600",
+        "e\u0301",
+    ):
+        assert escape_control(text) == text
+    assert escape_control("\u2764\ufe0f") == "\u2764\\ufe0f"
 
 
 @given(st.text(st.characters(codec=None)))

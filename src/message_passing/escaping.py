@@ -11,15 +11,21 @@ import re
 LONGEST_LINE = 4096
 """Characters of a line that tells a person something; what is beyond them is cut, and the cut is marked."""
 
-# Unicode's categories Cc, Cf, Cs, Zl and Zp, but for the tab: controls (C0, DEL, C1), what is invisible or turns the
-# order of letters round (zero-width characters, byte order mark, bidi marks, tags), lone surrogates, separators.
+# What is written as an escape, and the newline where a text is one line; the tab stays:
+# - Unicode's categories Cc, Cf, Cs, Zl and Zp: controls (C0, DEL, C1), what is invisible or turns the order of
+#   letters round (zero-width characters, byte order mark, bidi marks, tags), lone surrogates, separators;
+# - its property Default_Ignorable_Code_Point (DerivedCoreProperties.txt), which is what shows as nothing: joiners,
+#   fillers, variation selectors, and what is kept free for more of them;
+# - others that are blank without being spaces (an empty braille cell, a null note head, a Khitan filler);
+# - private use, which looks different everywhere, or like something else, and the noncharacters of the first plane.
 _UNSAFE = (
-    "\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
-    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d159"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
-_unsafe = re.compile(f"[{_UNSAFE}]")
-_unsafe_but_newlines = re.compile(f"(?!\n)[{_UNSAFE}]")
+_unsafe = re.compile(f"[\n{_UNSAFE}]")
+_unsafe_but_newlines = re.compile(f"[{_UNSAFE}]")
 _not_ascii = re.compile("[^\t\n -~]")
 
 # All that some reader takes for the end of a line: what Python's `str.splitlines` does. A carriage return at the very
@@ -34,7 +40,7 @@ _SHORT_IN_JSON = {"\n": "\\n", "\r": "\\r", "\f": "\\f"}
 
 def escape_control(text: str) -> str:
     r"""The text, on one line, with all that a terminal would obey or not show written as an escape: `\e[2J`."""
-    return text if text.isprintable() else _unsafe.sub(_spelt, text)
+    return text if text.isascii() and text.isprintable() else _unsafe.sub(_spelt, text)
 
 
 def escape_lines(text: str) -> str:

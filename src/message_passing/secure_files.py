@@ -105,8 +105,10 @@ def read_file(path: str, what: str, *, limit: int, follow: bool = True) -> tuple
 
     Raises:
         OSError: the system refuses.
-        OpenError: it is something else than a regular file, or too large.
+        OpenError: it is something else than a regular file, or too large, or its path is none.
     """
+    if "\0" in path:
+        raise OpenError(f"the {what} {path!r} has a null character in its path, which no file has")
     _require_regular(path, Path(path).stat(follow_symlinks=follow), what)
     descriptor = os.open(path, _READ | (0 if follow else os.O_NOFOLLOW))
     try:

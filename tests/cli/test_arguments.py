@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_standard_output_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch,
         assert (tmp_path / "out").read_text() == "text", "at once: an end by os._exit would lose it"
 
 
-@pytest.mark.parametrize("name", ["user", "pid_file", "http_token"])
+@pytest.mark.parametrize("name", ["user", "pid_file", "http_token", "http", "control"])
 def test_an_empty_value_of_what_protects_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -142,6 +143,48 @@ def test_an_empty_value_of_what_protects_is_an_error(
     ):
         assert MessagePassing.main(["--input", "STDIN", "--output", "STDOUT", *more]) == 2
         assert f"option '{name}' must be str not empty, not " in capsys.readouterr().err
+
+
+_ZEROMQ = {"socket_bind": "tcp://127.0.0.1:*"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({name: "a\0b"} for name in ("pid_file", "user", "control", "http", "http_token")),
+        *(
+            {"input": "ZeroMQ", "input_options": {**_ZEROMQ, **options}}
+            for options in (
+                {"plain_passwords": "a\0b"},
+                {"curve_allowed_keys": "a\0b", "curve_secret_key": "x"},
+                {"curve_allowed_keys": "*", "curve_secret_key": "a\0b"},
+                {"curve_server_key": "a\0b"},
+                {"socket_bind": "ipc:///tmp/a\0b"},
+            )
+        ),
+        {"output": "File", "output_options": {"filename": "a\0b"}},
+        {"input": "FileTail", "input_options": {"filename": "a\0b"}},
+    ],
+    ids=str,
+)
+def test_a_null_character_in_a_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: dict[str, Any]
+) -> None:
+    """The system takes none, or what stands before it; a config file can spell one."""
+    file = tmp_path / "chain.json"
+    file.write_text(json.dumps({"input": "STDIN", "output": "STDOUT", **more}))
+    assert MessagePassing.main(["--configfile", str(file)]) == 2
+    assert "null" in (told := capsys.readouterr().err)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("words", [("--configfile", ""), ("--configfile=",)])
+def test_an_empty_name_of_the_config_file_is_an_error(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """What it would have said of users, keys and addresses must not be left out in silence."""
+    assert MessagePassing.main(["--input", "STDIN", "--output", "STDOUT", *words]) == 2
+    assert "option 'configfile' must be str not empty, not ''" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--curve-secret-key", "--curve-server-key", "--plain-username"])

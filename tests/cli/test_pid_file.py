@@ -12,6 +12,7 @@ import pytest
 
 from message_passing.cli.pid_file import PidFile
 from message_passing.errors import OpenError
+from message_passing.escaping import escape_control
 
 OURS = f"{os.getpid()}\n"
 STALE = "123456789012\n"  # no process has such an id
@@ -100,7 +101,7 @@ def test_what_is_no_pid_file_is_refused_and_left_alone(
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(OpenError) as caught, PidFile(name):
         pass
-    assert str(caught.value).startswith(f"--pid_file {name}: {reason}")
+    assert str(caught.value).startswith(f"--pid_file {escape_control(name)}: {reason}")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (Path("precious").read_text(), Path("log").read_text()) == (STALE, "a line\n")
 

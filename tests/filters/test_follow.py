@@ -468,8 +468,8 @@ def test_a_stranger_with_another_key_cannot_spoil_the_books() -> None:
     assert follow.remarks() == [
         "1 message did not arrive here: 1 of a with the key web",
         (
-            "it is not known how many messages more did not arrive here, by estimate 998: 1 came with a number that "
-            "had come before, as duplicates or after a restart, and have no sender_run to tell which: "
+            "1 message repeated an earlier number (a duplicate, or a restart without sender_run), "
+            "so what these senders lost is only estimated, at 998: "
             "1 of a with the key stranger"
         ),
     ]

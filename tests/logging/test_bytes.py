@@ -184,3 +184,19 @@ def test_a_bound_that_is_none_is_refused(given: Any) -> None:
     """Where it is given."""
     with pytest.raises(OptionError, match="queue_bytes is a whole number of 0 or more"):
         ZeroMQHandler("tcp://127.0.0.1:9", queue_bytes=given)
+
+
+@pytest.mark.parametrize("given", [1, 2, 3, 999])
+@pytest.mark.parametrize("policy", get_args(Policy))
+def test_the_least_bound_is_one_too(given: int, policy: Policy) -> None:
+    """A part of it is not 0, which would be no bound: with nobody there, next to nothing waits."""
+    with logger_with(free_endpoint(), queue_bytes=given, policy=policy, linger=0) as (logger, handler):
+        for number in range(50):
+            logger.error(
+                "%d %s", number, "x" * (number % 2 * 10_000), extra={"number": number} if number % 3 else {}
+            )
+            handler.flush()
+        stats = handler.stats()
+        assert stats["queued"] <= 1
+        assert stats["dropped"].keys() == {"queue full"}
+        assert stats["sent"] + stats["queued"] + sum(stats["dropped"].values()) == 50

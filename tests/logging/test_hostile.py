@@ -12,6 +12,7 @@ import logging
 import pathlib
 import sys
 import time
+import traceback
 import unittest.mock
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,12 +22,14 @@ import pytest
 from arrivals import Arrivals
 from logs import free_endpoint, logger_with, run, silent
 from message_passing.jsonable import DEPTH, ITEMS
+from message_passing.logging.attributes import LARGEST
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import plain
+from message_passing.logging.exceptions import described_exception
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Rebel:
@@ -465,3 +468,114 @@ def test_structlog_too() -> None:
     with Arrivals() as arrivals:
         assert silent(run(program, arrivals.endpoint))
         wait_for(lambda: len(arrivals.records) == 17 * 11)
+
+
+def _doubled() -> BaseException:
+    """A group that has another one twice, which has another one twice: 2 ** 60 members."""
+    members: list[Exception] = [ValueError("x")]
+    for _ in range(60):
+        members = [ExceptionGroup("g", members * 2)]
+    return members[0]
+
+
+def _chained(length: int = 50_000) -> BaseException:
+    last: BaseException = ValueError("first")
+    for number in range(length):
+        outer = ValueError(number)
+        outer.__cause__ = last
+        last = outer
+    return last
+
+
+def _noted_as(notes: Any) -> BaseException:
+    error = ValueError("x")
+    error.__notes__ = notes
+    return error
+
+
+def _noted(*notes: Any) -> BaseException:
+    return _noted_as(list(notes))
+
+
+def _deep_value() -> Any:
+    value: Any = ["x"]
+    for _ in range(60):
+        value = [value, value]
+    return value
+
+
+def _syntax_error() -> BaseException:
+    error = SyntaxError("x", ("file", 1, 1, "a", 1, 3))
+    error.end_offset = 10**9
+    return error
+
+
+def _group_within() -> BaseException:
+    error = ValueError("x")
+    error.__context__ = BaseExceptionGroup("g", [_doubled()])
+    return error
+
+
+LARGE_EXCEPTIONS: dict[str, Callable[[], BaseException]] = {
+    "doubled group": _doubled,
+    "doubled group as context": _group_within,
+    "flat group": lambda: ExceptionGroup("g", [ValueError(n) for n in range(100_000)]),
+    "the same member often": lambda: ExceptionGroup("g", [ValueError("m" * 10_000)] * 100_000),
+    "members with causes": lambda: BaseExceptionGroup("g", [ValueError("x"), _chained()]),
+    "many notes": lambda: _noted(*["note"] * 100_000),
+    "a long note": lambda: _noted("n\n" * 10_000_000),
+    "notes in notes": lambda: _noted(_deep_value()),
+    "no notes": lambda: _noted_as(_deep_value()),
+    "many long arguments": lambda: ValueError(*["m" * 100_000] * 300),
+    "many arguments": lambda: ValueError(*range(3_000_000)),
+    "one long argument": lambda: ValueError("m" * 30_000_000),
+    "bytes": lambda: ValueError(bytes(10_000_000)),
+    "a long key": lambda: KeyError("\0" * 10_000_000),
+    "a long file name": lambda: OSError(2, "No such file", "f" * 10_000_000),
+    "nested arguments": lambda: ValueError(_deep_value()),
+    "an exception as argument": lambda: ValueError([ValueError(*["m" * 100_000] * 300)]),
+    "a list of its own type": lambda: ValueError(type("Own", (list,), {})(["m" * 1000] * 30_000)),
+    "a dictionary": lambda: ValueError(dict.fromkeys(range(1_000_000))),
+    "a wide mark": _syntax_error,
+    "a mark beyond measure": lambda: SyntaxError("x", ("file", 1, 10**15, "a")),
+    "a long line": lambda: SyntaxError("x", ("file", 1, 1, "a" * 10_000_000)),
+}
+
+
+def _unchain(error: BaseException | None) -> None:
+    """Else ending them one in another would take more stack than there is."""
+    while error is not None and error.__cause__ is not None:
+        error, error.__cause__ = error.__cause__, None
+
+
+@pytest.mark.parametrize("name", LARGE_EXCEPTIONS)
+def test_an_exception_without_end_is_bounded(name: str) -> None:
+    """In time and in text, whatever of it is large; what is left out is marked."""
+    described_exception(ValueError("x"))
+    error = LARGE_EXCEPTIONS[name]()
+    began = time.thread_time()
+    found = described_exception(error)
+    used = time.thread_time() - began
+    assert found
+    assert (
+        "more" in found["traceback"] or "too long" in found["traceback"] or "no causes" in found["traceback"]
+    )
+    assert "g" in found["traceback"] or "Error: " in found["traceback"]
+    assert len(found["traceback"]) < LARGEST + 100
+    assert len(found["message"]) < LARGEST + 100
+    assert used < 0.05
+    if name == "members with causes":
+        _unchain(error.exceptions[1])  # type: ignore[attr-defined]
+
+
+def test_an_ordinary_group_is_shown_as_python_does() -> None:
+    """With its members, their causes and their notes, also when a member leads back to its group."""
+    member = KeyError("k")
+    member.add_note("note")
+    group = ExceptionGroup(
+        "several", [member, ExceptionGroup("inner", [ValueError("x")]), OSError(2, "No such file", "f")]
+    )
+    member.__context__ = group
+    found = described_exception(group)
+    assert found
+    assert found["traceback"] == "".join(traceback.format_exception(group))

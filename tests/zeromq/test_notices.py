@@ -13,6 +13,19 @@ def noted(now: list[float]) -> tuple[Notices, list[int]]:
     return notices, woken
 
 
+def test_one_peer_is_in_the_singular() -> None:
+    """It tries again and again."""
+    now = [0.0]
+    notices, _ = noted(now)
+    for _ in range(4):
+        notices.say("refused key", "refused", "10.0.0.7")
+    now[0] = 6.0
+    assert notices.take(all_counts=True) == [
+        "refused",
+        "refused (this was the last of 3 times in 6 s, from 1 peer)",
+    ]
+
+
 def test_a_flood_of_different_peers_is_two_sentences_a_period() -> None:
     """The first at once, and the last with how many there were, and of how many peers."""
     now = [0.0]
@@ -24,7 +37,7 @@ def test_a_flood_of_different_peers_is_two_sentences_a_period() -> None:
     now[0] = PERIOD
     notices.look()
     assert len(woken) == 2
-    assert notices.take() == ["refused 499 (this was the last of 499 in 60 s, 50 different peers)"]
+    assert notices.take() == ["refused 499 (this was the last of 499 times in 60 s, from 50 peers)"]
     notices.look()
     assert (len(woken), notices.take()) == (2, [])
     now[0] += PERIOD
@@ -60,8 +73,8 @@ def test_kinds_are_told_apart_and_counts_said_at_the_end() -> None:
         notices.say("two", "second")
     assert notices.take() == ["first", "second"]
     assert notices.take(all_counts=True) == [
-        "first (this was the last of 2 in 0 s)",
-        "second (this was the last of 2 in 0 s)",
+        "first (this was the last of 2 times in 0 s)",
+        "second (this was the last of 2 times in 0 s)",
     ]
     assert notices.take(all_counts=True) == []
 
@@ -80,8 +93,8 @@ def test_what_is_remembered_has_a_bound() -> None:
     assert max(map(len, texts)) <= 2003  # with the mark of the cut
     for number in range(5000):
         notices.say("one", "one", f"peer {number}" * 100)
-    (text,) = [one for one in notices.take(all_counts=True) if "last of 5,000" in one]
-    assert text.endswith("more than 1,000 different peers)")
+    (text,) = [one for one in notices.take(all_counts=True) if "last of 5,000 times" in one]
+    assert text.endswith("s, from more than 1,000 peers)")
 
 
 def test_a_reader_that_has_gone_is_no_failure() -> None:

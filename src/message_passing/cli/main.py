@@ -56,7 +56,9 @@ class MessagePassing(Script):
     error = CLIComponent("output", default=DEFAULTS["error"])
     error_encoder = CLIComponent("encoder", default=DEFAULTS["error_encoder"])
 
-    configfile: str | None = option(default=None, description="JSON, TOML or YAML file with these options.")
+    configfile: str = option(
+        default="", min_length=1, description="JSON, TOML or YAML file with these options."
+    )
     workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
 
     @classmethod
@@ -82,9 +84,7 @@ class MessagePassing(Script):
         """As in every command; only a chain without workers can change while it runs."""
         again = super().changed() if self.configfile else None
         if again and self.workers:
-            raise UserError(
-                Fault("has changed: with --workers, that needs a new start", self.configfile or "")
-            )
+            raise UserError(Fault("has changed: with --workers, that needs a new start", self.configfile))
         return again
 
     def build_chain(self) -> Chain:
@@ -94,12 +94,12 @@ class MessagePassing(Script):
             if self.workers:
                 return PooledChain(self.chosen, self.workers, background=self.daemonize)
             return flat_chain(self.chosen)
-        chain = named_chain(values, self.configfile or "")
+        chain = named_chain(values, self.configfile)
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             written = [place for place in flat if isinstance(place, Place)]
-            file = self.configfile or ""
+            file = self.configfile
             chain.add_faults(Fault(text, Place(file, file, written[0].keys if written else ())))
         if self.workers:
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"

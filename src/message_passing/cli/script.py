@@ -66,10 +66,13 @@ class Script:
     )
     control: str = option(
         default="",
+        min_length=1,
         alone="default",
         description="Unix socket on which it answers `top`, `tail`, `doctor`.",
     )
-    http: str = option(default="", description="HOST:PORT of a page to watch it, and of its metrics.")
+    http: str = option(
+        default="", min_length=1, description="HOST:PORT of a page to watch it, and of its metrics."
+    )
     http_token: str = option(
         default="",
         min_length=1,
@@ -92,6 +95,12 @@ class Script:
         given, prefix = self.given, f"{self.title()}: "
         known = option_rules.declared(type(self))
         own = {name: value for name, value in given.values.items() if name in known}
+        for name in [name for name, value in own.items() if isinstance(value, str) and "\0" in value]:
+            # All of these are names, paths, addresses and secrets: the system takes none with it, or cuts it there.
+            text = f"option {name!r} has a null character in it, which no name, path or address has"
+            given.faults.append(Fault(text, given.places[name]))
+            given.told.add(name)
+            del own[name]
         try:
             return option_rules.check(known, own, label=self.title(), from_text=True)
         except UserError as error:

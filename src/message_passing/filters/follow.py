@@ -201,10 +201,10 @@ class FollowFilter(Filter):
             told.append(f"{count} message{plural} did not arrive here{who}")
         if ambiguous := totals["ambiguous"]:
             who = f": {self._named(unsure)}" if unsure else ""
+            repeated = "1 message repeated" if ambiguous == 1 else f"{ambiguous} messages repeated"
             told.append(
-                f"it is not known how many messages more did not arrive here, by estimate {totals['estimated']}: "
-                f"{ambiguous} came with a number that had come before, as duplicates or after a restart, and have "
-                f"no sender_run to tell which{who}"
+                f"{repeated} an earlier number (a duplicate, or a restart without sender_run), so what these senders "
+                f"lost is only estimated, at {totals['estimated']}{who}"
             )
         return told
 

@@ -22,6 +22,11 @@ LEVELS = 100
 """The highest level number that a policy tells from higher ones; the lowest is 0."""
 
 
+def share(most: int, divisor: int) -> int:
+    """A part of a bound: at least 1, since 0 would be no bound; 0 of none."""
+    return max(1, most // divisor) if most else 0
+
+
 def weight_of(item: Item) -> int:
     """The bytes that an item takes here."""
     return len(item[2]) + _OVERHEAD

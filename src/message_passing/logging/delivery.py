@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
-from message_passing.logging.backlog import make_backlog
+from message_passing.logging.backlog import make_backlog, share
 from message_passing.logging.intake import PATIENCE, Intake
 from message_passing.logging.pipe import Pipe
 from message_passing.logging.taken import level_of
@@ -80,15 +80,14 @@ class Delivery:
         self._settings = settings
         self._encode = encode
         self._losses = losses
-        self._most = most
-        self._backlog: Backlog = make_backlog(policy, settings.hwm, most // 2)
-        self._unclaimed: Backlog = make_backlog(
-            policy, settings.hwm, most // 4
-        )  # no subscriber asked for these
+        self._half, self._quarter = share(most, 2), share(most, 4)
+        self._backlog: Backlog = make_backlog(policy, settings.hwm, self._half)
+        # no subscriber asked for these
+        self._unclaimed: Backlog = make_backlog(policy, settings.hwm, self._quarter)
         self._subscribed = 0
         self._possibly_lost: Counter[str] = Counter()
         self._messages = min(settings.hwm or _PIPE, _PIPE)
-        self._pipe = Pipe(self._messages, most // 4)
+        self._pipe = Pipe(self._messages, self._quarter)
         self._sender: Sender | None = None
         self._open_after = 0.0
         self._said = ""
@@ -257,10 +256,10 @@ class Delivery:
         if subscribed == self._subscribed:
             return
         if len(self._unclaimed):  # these are older: the others join them, and they change places
-            self._unclaimed.most = self._most // 2
+            self._unclaimed.most = self._half
             self._move(self._backlog, self._unclaimed, len(self._backlog), QUEUE_FULL)
             self._backlog, self._unclaimed = self._unclaimed, self._backlog
-            self._unclaimed.most = self._most // 4
+            self._unclaimed.most = self._quarter
         self._subscribed = subscribed
 
     def _move(self, source: Backlog, target: Backlog, count: int, reason: str) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic, wall
 from message_passing.logging import lifetime, pace
+from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
 from message_passing.logging.intake import Load
 from message_passing.logging.losses import Losses, Report
@@ -71,12 +72,12 @@ class Shipper:
 
     def _begin(self) -> None:
         self.queue: deque[Entry | Taken] = deque()
-        bounds = self._settings.hwm, self._queue_bytes // WEIGHT
+        bounds = self._settings.hwm, share(self._queue_bytes, WEIGHT)
         self.limit: float = min((bound for bound in bounds if bound), default=float("inf"))
         self.since = self.due = 0.0
         self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8, self.limit - 2)
         self._load = Load()
-        self._load_limit: float = self._queue_bytes // 4 * 3 or float("inf")
+        self._load_limit: float = share(self._queue_bytes * 3, 4) or float("inf")
         self._seen = 0.0
         self._report = Report(self._report_interval)
         self._losses = Losses()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
+from message_passing.escaping import escape_control
 from message_passing.secure_files import SHORTAGE, is_settled, kind_of, read_file, require_safe, signature
 from message_passing.zeromq.keys import LARGEST, PUBLIC, entries, is_key
 
@@ -173,7 +174,7 @@ class AllowedKeys:
                         break
                     if not entry.name.endswith(PUBLIC) or entry.name.startswith("."):
                         continue
-                    if entry.name.isprintable():
+                    if escape_control(entry.name) == entry.name:
                         names[entry.name] = None
                     else:  # bytes that are no UTF-8 among them
                         problems.append(

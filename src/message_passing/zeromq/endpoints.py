@@ -25,6 +25,8 @@ def check_endpoint(endpoint: str, *, binds: bool) -> str:
     if transport not in TRANSPORTS:
         hint = did_you_mean(transport, TRANSPORTS) or f" (there are {', '.join(TRANSPORTS)})"
         return f"{endpoint!r}: there is no transport {transport!r}{hint}"
+    if "\0" in address:  # ZeroMQ would take what stands before it
+        return f"{endpoint!r} has a null character in it, which no address has"
     return _check_tcp(endpoint, address, binds=binds) if transport == "tcp" else ""
 
 

@@ -127,5 +127,6 @@ def _counted(one: _Kind, now: float) -> str:
         return one.last
     different = len(one.peers - {""})
     more = "more than " if different > _DISTINCT else ""
-    who = f", {more}{min(different, _DISTINCT):,} different peers" if different else ""
-    return f"{one.last} (this was the last of {one.count:,} in {round(now - one.since)} s{who})"
+    peers = f"{more}{min(different, _DISTINCT):,} peer{'' if different == 1 else 's'}"
+    who = f", from {peers}" if different else ""
+    return f"{one.last} (this was the last of {one.count:,} times in {round(now - one.since)} s{who})"

@@ -128,11 +128,11 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
         given: those attributes of `SocketSecurity` that were given; `allow` and `deny` as lists of text.
 
     Raises:
-        OptionError: one is empty, they contradict each other, or an address is none.
+        OptionError: one is empty or no text, they contradict each other, or an address is none.
     """
     if not given:
         return None
-    faults = [_emptiness(name, value) for name, value in given.items() if not value]
+    faults = [wrong for name, value in given.items() if (wrong := _wrong_with(name, value))]
     faults = faults or _contradictions(given)
     for name in given.keys() & {"allow", "deny"}:
         try:
@@ -144,9 +144,17 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
     return SocketSecurity(**given)
 
 
-def _emptiness(name: str, value: object) -> str:
-    """What is wrong with an empty value: a variable that was not set, most likely, and it must not open a door."""
-    return f"option {name!r} is empty ({value!r}): give a value, or leave the option out"
+def _wrong_with(name: str, value: object) -> str:
+    """What is wrong with a value that is given, in Python perhaps, where nobody has looked at its type."""
+    if not value:  # a variable that was not set, most likely, and it must not open a door
+        return f"option {name!r} is empty ({value!r}): give a value, or leave the option out"
+    if name in ("allow", "deny"):
+        return ""
+    if not isinstance(value, str):  # the value is not shown, nor below: it may be a secret
+        return f"option {name!r} must be str not empty, not of type {type(value).__name__}"
+    if "\0" in value:
+        return f"option {name!r} has a null character in it, which no path, key, name or password may have"
+    return ""
 
 
 def _contradictions(given: dict[str, Any]) -> list[str]:

@@ -58,7 +58,7 @@ def staged(script: MessagePassing) -> Chain:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         if is_named(values):
-            named_chain(values, script.configfile or "", chain)
+            named_chain(values, script.configfile, chain)
         else:
             flat_chain(script.chosen, chain)
         chain.build()
