@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import collections
 import json
+import logging
+import threading
 
 import pytest
 
 from arrivals import Arrivals
 from logs import run, silent
+from message_passing.logging import ZeroMQHandler
 from message_passing.logging.turn import FORGOTTEN, Turn
 from message_passing.testing import wait_for
 
@@ -53,6 +56,96 @@ def test_hundreds_of_interruptions() -> None:
         wait_for(lambda: expected <= {int(record["message"]) for record in arrivals.records}, 10)
         found = collections.Counter(int(record["message"]) for record in arrivals.records)
         assert set(found.values()) == {1}
+
+
+def test_interruptions_of_flush_and_stats() -> None:
+    """A signal handler that raises in `flush` or `stats` costs no record either, and none is sent twice."""
+    program = """
+        import signal
+        class Interruption(BaseException): pass
+        armed = False
+        def on_alarm(*_):
+            global armed
+            if armed:
+                armed = False
+                raise Interruption
+        signal.signal(signal.SIGALRM, on_alarm)
+        handler = add(socket_hwm=0, linger=10_000)
+        interruptions, number = 0, 0
+        def ask():
+            global armed
+            armed = True
+            handler.flush()
+            handler.stats()
+            armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)
+        while number < 3000:
+            number += 1
+            logging.info("%d", number)
+            try:
+                ask()
+            except Interruption:
+                interruptions += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(interruptions)
+    """
+    with Arrivals() as arrivals:
+        done = run(program, arrivals.endpoint)
+        assert silent(done)
+        assert int(done.stdout) > 10
+        expected = set(range(1, 3001))
+        wait_for(lambda: expected <= {int(record["message"]) for record in arrivals.records}, 10)
+        found = collections.Counter(int(record["message"]) for record in arrivals.records)
+        assert set(found.values()) == {1}
+
+
+def test_close_finds_a_forgotten_lock() -> None:
+    """With a lock that an interrupted call left behind, `close` still accounts for all, however short `linger` is."""
+    handler = ZeroMQHandler("tcp://127.0.0.1:9", linger=100)
+    shipper = handler._shipper
+    assert shipper._turn.take(1)  # and the call ends here
+    for number in range(100):
+        handler.handle(logging.makeLogRecord({"msg": f"{number}"}))
+    handler.close()
+    stats = handler.stats()
+    assert (stats["sent"], stats["queued"], stats["dropped"]) == (0, 0, {"unsent at close": 100})
+
+
+def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
+    """While the handler's thread is at work, the main thread receives nothing, which an interruption would lose."""
+    callers = set()
+    with Arrivals() as arrivals:
+        handler = ZeroMQHandler(arrivals.endpoint, linger=100)
+        shipper = handler._shipper
+        try:
+            handler.handle(logging.makeLogRecord({"msg": "one"}))
+            wait_for(lambda: handler.stats()["sent"] == 1, 5)
+            delivery = shipper._delivery
+            assert delivery is not None
+            sender = delivery._sender
+            assert sender is not None
+            hear, look = sender.outgoing.hear, sender.outgoing.look
+
+            def heard() -> bool:
+                callers.add(threading.current_thread())
+                return hear()
+
+            def looked() -> None:
+                callers.add(threading.current_thread())
+                look()
+
+            sender.outgoing.hear, sender.outgoing.look = heard, looked  # type: ignore[method-assign]
+
+            def somebody_heard() -> bool:
+                handler.handle(logging.makeLogRecord({"msg": "more"}))
+                shipper.help()
+                handler.flush()
+                return bool(callers)
+
+            wait_for(somebody_heard, 5)
+            assert callers == {shipper._thread}
+        finally:
+            handler.close()
 
 
 def test_one_at_a_time() -> None:

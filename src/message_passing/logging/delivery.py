@@ -91,6 +91,7 @@ class Delivery:
         self._sender: Sender | None = None
         self._open_after = 0.0
         self._said = ""
+        self._quiet = False
         self._notices = Notices(monotonic)
         self._load = load
         self._intake = Intake(encode, losses, load, numbered=numbered)
@@ -122,17 +123,20 @@ class Delivery:
             found.update(sender.possible)
         return dict(found)
 
-    def deliver(self, queue: deque[Entry | Taken], most: int) -> bool:
+    def deliver(self, queue: deque[Entry | Taken], most: int, *, quiet: bool = False) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
 
         Args:
             queue: what callers have appended.
             most: how many entries.
+            quiet: only send, neither hear nor open or close anything: for who may be interrupted by a signal handler
+                that raises, while somebody else does the rest soon. pyzmq loses what it has received then.
 
         Returns:
             Whether anything moved.
         """
-        if self._sender and self._sender.intact:
+        self._quiet = quiet
+        if not quiet and self._sender and self._sender.intact:
             with contextlib.suppress(Exception):  # as in `_offer`, which finds out
                 self._sender.tend()
         moved, left = False, min(most, len(queue))
@@ -179,6 +183,8 @@ class Delivery:
                 self._losses.add(QUEUE_FULL, gone[1])
 
     def _is_open(self) -> bool:
+        if self._quiet:
+            return self._sender is not None and self._sender.intact
         if self._sender and not self._sender.intact:
             self.abandon()
             self._say("somebody has closed the descriptors of the socket; another one is opened")
@@ -208,9 +214,10 @@ class Delivery:
         before = counter.sent
         try:
             room = self._pipe.room_for(records, sender.descriptors)
-            sender.offer(records if room == len(records) else records[:room])
+            sender.offer(records if room == len(records) else records[:room], quiet=self._quiet)
         except Exception:  # noqa: BLE001 - somebody has closed the socket, or ended its context: another one is opened
-            self._give_up()
+            if not self._quiet:
+                self._give_up()
         finally:
             self.sent += counter.sent - before
             self._pipe.sent(records, counter.sent - before)
@@ -247,7 +254,7 @@ class Delivery:
 
     def _claim(self) -> None:
         """Take back what nobody had asked for, when somebody has subscribed to something since."""
-        if not self._sender:
+        if not self._sender or self._quiet:
             return
         if len(self._unclaimed) and not len(self._backlog):  # otherwise it hears when it is offered something
             with contextlib.suppress(Exception):  # as in `_offer`, which finds out

@@ -6,6 +6,10 @@ nothing is logged. Where that thread falls behind, or does not run at all (uWSGI
 of the interpreter), callers do a small share of its work: nobody waits for anybody, since whoever does not
 get the lock at once goes on.
 
+While that thread runs, the main thread calls nothing of pyzmq for its share: a signal handler may raise there between
+any two steps, also within pyzmq, which then forgets the message that it has just received, such as a subscription.
+What it does is encode, and send by a call that nothing interrupts (`direct`); hearing is the thread's part.
+
 A forked child starts anew: its queue, counters, thread and socket are its own.
 """
 
@@ -24,7 +28,7 @@ from message_passing.logging.intake import Load
 from message_passing.logging.losses import Losses, Report
 from message_passing.logging.stderr import say
 from message_passing.logging.taken import WEIGHT, level_of
-from message_passing.logging.turn import Turn
+from message_passing.logging.turn import RECOVERY, Turn
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT
 
 if TYPE_CHECKING:
@@ -87,6 +91,8 @@ class Shipper:
         self._bell.acquire()
         self._asleep = False
         self._helped = False
+        self._emptied = 0.0
+        self._flushes: deque[threading.Lock] = deque()
         self._starting = threading.Lock()  # taken once, by the one who starts
         self._orphaned = False
         self._releases: list[Callable[[], None]] = []
@@ -104,6 +110,7 @@ class Shipper:
                 if self._thread is None:
                     self.help()
             elif self._asleep:
+                self._seen = monotonic() + pace.PATIENCE  # so long it may take to wake
                 self._wake()
             elif monotonic() > self._seen:
                 # Until the thread shows itself, every record comes here: after the last one nobody else would.
@@ -123,12 +130,17 @@ class Shipper:
             turn.at_work = True
             turn.idle_since = 0.0
             self._helped = True
-            self._pump(most)
+            self._pump(most, quiet=self._left_to_thread())
         except Exception:  # noqa: BLE001 - a log call does not fail for other records
             self._helped = False
         finally:
             turn.at_work = False
             turn.lock.release()
+
+    def _left_to_thread(self) -> bool:
+        """Whether this is the main thread, where a signal handler may raise, and ours is at work."""
+        runs = self._thread is not None and not self._closed and monotonic() <= self._seen
+        return runs and threading.current_thread() is threading.main_thread()
 
     def admit(self, entry: Entry, weight: int) -> bool:
         """Whether there is room in the queue for the bytes of a long record: a share of the work is done for it."""
@@ -205,13 +217,16 @@ class Shipper:
                 break
             moved = waiting = 0
             self._show()
+            flushes = len(self._flushes)
             try:
-                if not (moved := self._in_burst(left)):
-                    moved, waiting = self._empty()
+                if flushes or not (moved := self._in_burst(left)):
+                    moved, waiting = self._empty(pace.ALL if flushes else pace.BITE)
                 left = len(self.queue)
                 self._tell()
             except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
                 waiting = 1
+            for _ in range(flushes):
+                self._flushes.popleft().release()
             idle = 0 if moved or waiting else idle + 1
             if idle > pace.IDLE_TICKS:
                 self._sleep()
@@ -220,6 +235,8 @@ class Shipper:
                 self._bell.acquire(timeout=pace.SLOW_TICK if waiting and not moved else pace.TICK)
         self._release()
         self._tell(last=True)
+        while self._flushes:
+            self._flushes.popleft().release()
 
     def _possibly_lost(self) -> dict[str, int]:
         return self._delivery.possibly_lost() if self._delivery else {}
@@ -244,23 +261,32 @@ class Shipper:
         """
         helped, self._helped = self._helped, False
         grown = len(self.queue) - left
+        if monotonic() - self._emptied > pace.HEAR:  # callers do not hear what peers do
+            return 0
         return int(helped or (grown > pace.BURST and left + grown <= self.crowded))
 
-    def _empty(self) -> tuple[int, int]:
+    def _empty(self, bite: int) -> tuple[int, int]:
         """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
         moved, waiting, queued = 0, 0, len(self.queue)
         while True:  # in bites, so that a caller that wants to help need not wait for its turn long
             self._show()
-            self._turn.lock.acquire()
-            moved = self._work(pace.BITE) or moved
+            self._turn.await_ours()
+            moved = self._work(bite) or moved
             waiting = self._delivery.waiting if self._delivery else 0
+            self._emptied = monotonic()
             if not self.queue or self._closed or len(self.queue) > queued:
                 return moved, waiting
 
     def _sleep(self) -> None:
         self._asleep = True
         self.due = 0.0  # the next record rings
-        if self.queue or self._closed or self._orphaned or not self._bell.acquire(timeout=pace.PEERS):
+        if (
+            self.queue
+            or self._flushes
+            or self._closed
+            or self._orphaned
+            or not self._bell.acquire(timeout=pace.PEERS)
+        ):
             self._asleep = False
 
     def _work(self, most: int) -> bool:
@@ -273,16 +299,23 @@ class Shipper:
             self._turn.at_work = False
             self._turn.lock.release()
 
-    def _pump(self, most: int) -> bool:
+    def _pump(self, most: int, *, quiet: bool = False) -> bool:
         if self._delivery is None or self._closed:
             return False
-        return self._delivery.deliver(self.queue, most)
+        return self._delivery.deliver(self.queue, most, quiet=quiet)
 
     # The end
 
     def flush(self) -> None:
         """Send what can be sent now, without waiting for a receiver."""
-        if self._turn.take(self._settings.linger / 1000):
+        seconds = self._settings.linger / 1000
+        if self._left_to_thread():
+            done = threading.Lock()
+            done.acquire()
+            self._flushes.append(done)
+            self._wake()
+            done.acquire(timeout=seconds)
+        elif self._turn.take(seconds):
             with contextlib.suppress(Exception):  # the records are where they were
                 self._work(pace.ALL)
 
@@ -291,7 +324,7 @@ class Shipper:
         if self._closed:
             return
         deadline = monotonic() + self._settings.linger / 1000
-        if not self._turn.take(self._settings.linger / 1000 + pace.GRACE):  # a socket may just be opened
+        if not self._turn.take(self._settings.linger / 1000 + RECOVERY):  # a socket may just be opened
             return  # a signal handler interrupted the very thread that sends: nothing can be done here
         try:
             self._turn.at_work = True

@@ -19,6 +19,9 @@ wait for its turn among many others."""
 _GLANCE, _GLANCES = 0.02, 25
 """Seconds between two looks of somebody who waits, and how many with nobody at work are enough for it."""
 
+RECOVERY = 2 * _GLANCE * _GLANCES
+"""Seconds after which whoever waits has it for certain, if nobody is at work."""
+
 
 class Turn:
     """The lock.
@@ -53,6 +56,11 @@ class Turn:
             elif monotonic() > deadline:
                 return False
         return True
+
+    def await_ours(self) -> None:
+        """Take it, however long that takes, looking whether it was forgotten."""
+        while not self.lock.acquire(timeout=FORGOTTEN / 10):
+            self.look()
 
     def look(self) -> None:
         """Who did not get it without waiting looks whether it was forgotten."""

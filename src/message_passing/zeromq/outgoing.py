@@ -160,7 +160,9 @@ class Outgoing:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
-    def send(self, messages: Sequence[bytes], *, holding: bool = False, patient: bool = False) -> int:
+    def send(
+        self, messages: Sequence[bytes], *, holding: bool = False, patient: bool = False, quiet: bool = False
+    ) -> int:
         """Send until the pipe is full; how many were sent.
 
         Args:
@@ -168,12 +170,14 @@ class Outgoing:
             holding: keep the GIL, unless strangers can connect (`direct`).
             patient: what is not sent is offered again, so that one of several subscribers is left behind only after
                 `_PATIENCE`.
+            quiet: look at no peers, and leave none behind: a signal handler that raises within pyzmq loses what that
+                has read, and whoever is interrupted leaves this to another thread.
         """
         send = self._send_holding if holding else self._send_some
         before = self.sent
         send(messages, self)
         while (done := self.sent - before) < len(messages):
-            if not (self._subscriptions and self.peers and self.peers.now() > 1):
+            if quiet or not (self._subscriptions and self.peers and self.peers.now() > 1):
                 break
             if patient and (done or self._may_empty()):
                 break

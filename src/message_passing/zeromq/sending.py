@@ -142,22 +142,27 @@ class Sender:
         if done < len(messages):
             self._keep(messages[done:])
 
-    def offer(self, messages: Sequence[bytes]) -> int:
+    def offer(self, messages: Sequence[bytes], *, quiet: bool = False) -> int:
         """Send as many of a batch as go at once, and hold none: for a caller with a queue of its own.
 
         The GIL is kept meanwhile where no strangers can connect: the caller lives among busy threads and must
         not wait for a turn (`direct`).
 
+        Args:
+            messages: what to send.
+            quiet: do not hear what peers do: see `Outgoing.send`.
+
         Returns:
             How many, from the first on, were sent. One that nobody has subscribed to is not: see `unclaimed`.
         """
-        self.service()
+        if not quiet:
+            self.service()
         if not self.outgoing.listening():
             return 0
         prefixes = self.outgoing.prefixes
         if prefixes is not None and not prefixes.everything:
             messages = list(takewhile(prefixes.match, messages))
-        return self.outgoing.send(messages, holding=True, patient=True) if messages else 0
+        return self.outgoing.send(messages, holding=True, patient=True, quiet=quiet) if messages else 0
 
     def unclaimed(self, messages: Sequence[bytes]) -> int:
         """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
