@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, UNSENT, Se
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.subscriptions import MOST_PREFIXES, Prefixes
 from nodes import wait_for_port
-from zmtp import COMMAND, frame, meet
+from zmtp import COMMAND, dial, frame, meet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,6 +222,7 @@ def test_the_prefix_of_a_message_is_found_among_many() -> None:
         text = b"%d" % (number * number)
         prefixes.note(b"\x00" + text)
         plain.discard(text)
+    prefixes.settle(len(plain))
     messages = [b"%d" % (number * 12_345) for number in range(2000)] + [b"", b"\xff"]
     for message in messages:
         assert prefixes.match(message) == any(map(message.startswith, plain)), message
@@ -239,6 +241,143 @@ def test_too_many_prefixes_are_noticed() -> None:
     prefixes.note(b"\x01one more")
     assert prefixes.too_many()
     prefixes.note(b"\x00one more")
+    prefixes.settle(MOST_PREFIXES)
     assert not prefixes.too_many()
     prefixes.note(b"\x01" + bytes(1 << 20))
     assert prefixes.too_many()
+
+
+LIES = {
+    "a message": frame(b"\x00"),
+    "a command": frame(b"\x06CANCEL", COMMAND),
+    "several": frame(b"\x00") * 100,
+    "after an honest one": frame(b"\x01") + frame(b"\x00") * 2,
+    "among true ones": frame(b"\x01zzz") + frame(b"\x00") + frame(b"\x00zzz"),
+    "of a shorter prefix": frame(b"\x01a") + frame(b"\x00") + frame(b"\x01ab") + frame(b"\x00a"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_nobody_ends_another_s_subscription(bound: Sender, port: int, lie: str) -> None:
+    """A cancellation of what its sender has not subscribed to changes nothing, nor does his end."""
+    with ExitStack() as stack:
+        honest = subscriber(stack, port, b"")
+        bound.send_many([b"1"])
+        assert taken(bound, honest, 1) == [b"1"]
+        with meet(port, LIES[lie] + frame(b"\x01heard"), b"SUB"):
+            wait_for(
+                lambda: settled(bound) and bound.outgoing.prefixes and bound.outgoing.prefixes.match(b"heard")
+            )
+            bound.send_many([b"2"])
+            assert taken(bound, honest, 1) == [b"2"]
+        wait_for(lambda: settled(bound) and len(bound.outgoing.prefixes or ()) == 1)
+        bound.send_many([b"3"])
+        assert taken(bound, honest, 1) == [b"3"]
+        assert not bound.dropped
+        honest.close()
+        wait_for(lambda: settled(bound) and not bound.outgoing.prefixes)
+        bound.send_many([b"4"])
+        assert bound.held == 1
+        assert taken(bound, subscriber(stack, port, b""), 1) == [b"4"]
+
+
+def test_one_of_two_with_the_same_subscription_leaves(bound: Sender, port: int) -> None:
+    """The other one gets what comes then; and the first again, when it has subscribed again."""
+    with ExitStack() as stack:
+        first, second = subscriber(stack, port, b"", b"a"), subscriber(stack, port, b"")
+        bound.send_many([b"1"])
+        assert taken(bound, first, 1) == [b"1"]
+        wait_for(lambda: settled(bound) and bound.outgoing.peers and bound.outgoing.peers.met == 2)
+        for turn in range(3):
+            mark = b"b%d" % turn
+            second.subscribe(mark)
+            wait_for(partial(_wants, bound, mark, second))
+            while second.poll(1):
+                second.recv()
+            first.unsubscribe(b"")
+            first.unsubscribe(b"a")
+            wait_for(lambda: not _wants(bound, b"a", first))
+            bound.send_many([b"2"])
+            assert taken(bound, second, 1) == [b"2"]
+            first.subscribe(b"")
+            first.subscribe(b"a")
+            wait_for(lambda: _wants(bound, b"a", first))
+            bound.send_many([b"3"])
+            assert taken(bound, first, 1) == [b"3"]
+    assert not bound.dropped
+
+
+def _wants(one: Sender, prefix: bytes, socket: zmq.Socket[bytes] | None = None) -> bool:
+    """Whether somebody has subscribed to just this, after a turn for this socket and the sender."""
+    if socket:
+        socket.poll(1)
+    one.service()
+    prefixes = one.outgoing.prefixes
+    return prefixes is not None and prefix in prefixes._all
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_who_speaks_zmtp_2_ends_no_subscription(bound: Sender, port: int, stays: bool) -> None:
+    """Of such a peer ZeroMQ does not tell which connection a cancellation came from."""
+    with ExitStack() as stack:
+        honest = subscriber(stack, port, b"")
+        bound.send_many([b"1"])
+        assert taken(bound, honest, 1) == [b"1"]
+        for turn in range(3):
+            with dial(port) as old:
+                old.sendall(b"\xff" + bytes(8) + b"\x7f\x01\x02" + frame(b"") + frame(b"\x00"))
+                old.sendall(frame(b"\x01old%d" % turn) if stays else b"")
+                if stays:
+                    wait_for(partial(_wants, bound, b"old%d" % turn))
+                else:
+                    assert old.recv(100)
+            wait_for(
+                lambda: (
+                    bound.outgoing.peers
+                    and bound.outgoing.peers.now() == len(bound.outgoing.peers.connections) == 1
+                )
+            )
+            settled(bound)
+            bound.send_many([b"2"])
+            assert taken(bound, honest, 1) == [b"2"]
+        honest.close()
+        wait_for(lambda: settled(bound) and not bound.outgoing.prefixes)
+
+
+def test_an_older_libzmq_forgets_when_nobody_is_there(
+    bound: Sender, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not tell the number of prefixes: what is doubtful counts as wanted until all connections have ended."""
+    monkeypatch.setattr("message_passing.zeromq.subscriptions._TOPICS_COUNT", 9999)
+    with ExitStack() as stack:
+        honest = subscriber(stack, port, b"")
+        bound.send_many([b"1"])
+        assert taken(bound, honest, 1) == [b"1"]
+        with meet(port, frame(b"\x00") + frame(b"\x01zzz"), b"SUB"):
+            wait_for(lambda: _wants(bound, b"zzz"))
+            bound.send_many([b"2"])
+            assert taken(bound, honest, 1) == [b"2"]
+        honest.close()
+        wait_for(lambda: settled(bound) and not bound.outgoing.prefixes)
+
+
+def test_what_is_doubtful_is_settled_by_the_count() -> None:
+    """All of it ended, none of it, or nobody knows which."""
+    prefixes = Prefixes()
+    for text in (b"a", b"b", b"c"):
+        prefixes.note(b"\x01" + text)
+    for text in (b"a", b"b", b"other"):
+        prefixes.note(b"\x00" + text)
+    prefixes.settle(2)
+    assert (len(prefixes), prefixes.doubtful) == (3, 2)
+    prefixes.settle(3)
+    assert (len(prefixes), prefixes.doubtful) == (3, 0)
+    prefixes.note(b"\x00a")
+    prefixes.note(b"\x00b")
+    prefixes.note(b"\x01b")
+    prefixes.settle(2)
+    assert (len(prefixes), prefixes.doubtful, prefixes.size) == (2, 0, 2)
+    prefixes.note(b"\x00b", anonymous=True)
+    prefixes.note(b"\x00c")
+    prefixes.settle(2)  # ZeroMQ still counts the one whose connection has ended
+    assert (len(prefixes), prefixes.doubtful) == (1, 0)

@@ -47,6 +47,7 @@ class Peers:
     Attributes:
         met: how many peers have been connected so far, or how often one.
         ended: how many connections have ended, handshaken or not.
+        nameless: how many have ended that had not handshaken, as ZMTP 2 or older never does.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
         connections: those that are alive, handshaken or not.
@@ -55,7 +56,7 @@ class Peers:
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
         """Begin: before the socket is bound or connected."""
         self.monitor = Monitor(opened, _ALL)
-        self.met = self.ended = 0
+        self.met = self.ended = self.nameless = 0
         self._ended_at = -math.inf
         self.refused: set[str] = set()
         self.connections = Connections()
@@ -66,6 +67,9 @@ class Peers:
         # those that are.
         self._shaking: dict[int, float] = {}
         self._connected: set[int] = set()
+        # Whether one of several handshakes has succeeded, so that these two may have been mixed up; and whether one
+        # that has not handshaken may be among the others since.
+        self._mixed = self._murky = False
         self._failed = False  # the last event said so of a connection that ends next
         self._lock = threading.Lock()
         self._patience = (opened.settings.limits.handshake_ivl or _PATIENCE) / 1000
@@ -89,6 +93,11 @@ class Peers:
         if self._connected or not self._shaking:
             return bool(self._connected)
         return monotonic() - next(iter(self._shaking.values())) > self._patience
+
+    @property
+    def may_be_old(self) -> bool:
+        """Whether one may be there that has not handshaken, as of the last look: ZMTP 2 or older, or not yet."""
+        return bool(self._shaking) or self._murky
 
     def calm(self, seconds: float) -> bool:
         """Whether no connection has ended for so long, as far as was noted by now."""
@@ -119,6 +128,14 @@ class Peers:
         with self._lock:
             return self.connections.disconnect(connections)
 
+    def admit(self, *, newcomers: bool) -> None:
+        """Let others connect, or let them not; who is there stays. Over TCP and on Linux only."""
+        with self._lock:
+            if newcomers:
+                self.connections.resume(self.connections.listeners)
+            else:
+                self.connections.refuse_new()
+
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
         self.connections.note(event)
@@ -127,6 +144,7 @@ class Peers:
             self._shaking[event.value] = monotonic()
         elif event.number == _SUCCEEDED:
             self.met += 1
+            self._mixed = len(self._shaking) > 1
             if self._shaking:
                 self._connected.add(self._oldest())
         elif event.number == _DISCONNECTED:
@@ -134,7 +152,11 @@ class Peers:
             if wrong:
                 self._connected.add(self._oldest())
             self._connected.discard(event.value)
-            self._shaking.pop(event.value, None)
+            if self._shaking.pop(event.value, None) is not None:
+                self.nameless += 1
+                self._murky = self._murky or self._mixed
+            if not len(self.connections):
+                self._mixed = self._murky = False
             self.ended += 1
             self._ended_at = monotonic()
         elif self._failed:

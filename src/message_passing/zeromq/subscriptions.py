@@ -7,6 +7,7 @@ throws away what it had taken from us and not brought there yet. So closing wait
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,18 @@ _GLANCE = 50
 _AT_ONCE = 1000
 """Subscriptions that are taken note of at once: who sends them for ever must not keep the sender for ever."""
 
+_TOPICS_COUNT = 116
+"""ZMQ_TOPICS_COUNT of an XPUB: how many prefixes are subscribed to, and how many were by connections that have ended.
+libzmq 4.3.5 has it; pyzmq has no name for it."""
+
 
 class Prefixes:
     """What is subscribed to, and which messages that is.
+
+    An XPUB says that a subscription has ended when the last one with this prefix has; and it says the same when a
+    peer cancels what it has not subscribed to, though others have. So a prefix whose end is told is doubtful until it
+    is certain which it was, and counts as subscribed to meanwhile: to send what nobody wants any more is no worse
+    than what ZeroMQ does by itself.
 
     Attributes:
         everything: whether somebody wants every message.
@@ -47,31 +57,78 @@ class Prefixes:
         self.changes = 0
         self.size = 0
         self._all: set[bytes] = set()
+        self._cancelled: set[bytes] = set()  # by a peer, it says
+        self._orphaned: set[bytes] = set()  # by the end of a connection, it seems
+        self._counted = 0  # of those, how many ZeroMQ goes on to count
         self._shortest: list[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def note(self, heard: bytes) -> bool:
+    @property
+    def doubtful(self) -> int:
+        """Of how many prefixes it is not known whether somebody still wants them."""
+        return len(self._cancelled) + len(self._orphaned)
+
+    def note(self, heard: bytes, *, anonymous: bool = False) -> bool:
         """Take note of what an XPUB received; whether it began a subscription.
 
         Args:
-            heard: 1 and a prefix for a subscription, 0 and a prefix when the last one to it ends (zmq_socket(3)).
-                Anything else is no subscription, and means nothing.
+            heard: 1 and a prefix for a subscription, 0 and a prefix when the last one to it ends (zmq_socket(3)), or
+                when somebody only says so; call `settle` or `forget` then. Anything else is no subscription, and
+                means nothing.
+            anonymous: whether it came from no connection: so the XPUB tells of one that has ended.
         """
         begins, prefix = heard[:1] == b"\x01", heard[1:]
-        if begins and prefix not in self._all:
-            self._all.add(prefix)
-            self.size += len(prefix)
-        elif heard[:1] == b"\x00" and prefix in self._all:
-            self._all.discard(prefix)
-            self.size -= len(prefix)
-        else:
-            return begins
+        if begins:
+            self._cancelled.discard(prefix)
+            if prefix in self._orphaned:
+                self._orphaned.discard(prefix)
+                self._counted += 1
+            if prefix not in self._all:
+                self._all.add(prefix)
+                self.size += len(prefix)
+                self._changed()
+        elif heard[:1] == b"\x00" and prefix in self._all and prefix not in self._orphaned:
+            if anonymous:
+                self._cancelled.discard(prefix)
+            (self._orphaned if anonymous else self._cancelled).add(prefix)
+        return begins
+
+    def settle(self, count: int | None) -> None:
+        """Forget the prefixes that nobody wants any more, where it is certain which these are.
+
+        All that was anonymous must have come from the XPUB itself.
+
+        Args:
+            count: what `_TOPICS_COUNT` tells when all was noted that the XPUB had to tell; None if it tells nothing.
+        """
+        self._counted += len(self._orphaned)
+        self._drop(self._orphaned)
+        if count is not None and self._cancelled:
+            wanted = count - self._counted
+            if wanted >= len(self._all):
+                self._cancelled.clear()
+            elif wanted <= len(self._all) - len(self._cancelled):
+                self._drop(self._cancelled)
+
+    def forget(self, count: int | None) -> None:
+        """Forget all that is doubtful: nobody is there."""
+        self._drop(self._orphaned)
+        self._drop(self._cancelled)
+        self._counted = (count or 0) - len(self._all)
+
+    def _drop(self, prefixes: set[bytes]) -> None:
+        if prefixes:
+            self._all -= prefixes
+            self.size -= sum(map(len, prefixes))
+            prefixes.clear()
+            self._changed()
+
+    def _changed(self) -> None:
         self.changes += 1
         self.everything = b"" in self._all
         self._shortest = None
-        return begins
 
     def too_many(self) -> bool:
         """Whether it is more than any honest subscribers want, and than we keep."""
@@ -104,6 +161,15 @@ def _shortest(prefixes: Collection[bytes]) -> list[bytes]:
     return found
 
 
+def _anonymous(heard: zmq.Frame) -> bool:
+    """Whether this came from no connection, or from one with ZMTP 2 or older: others have a descriptor."""
+    try:
+        heard.get("__fd")
+    except zmq.ZMQError:
+        return True
+    return False
+
+
 class Subscriptions:
     """What an XPUB socket hears.
 
@@ -116,12 +182,15 @@ class Subscriptions:
 
         Args:
             socket: the XPUB. With XPUB_VERBOSE it hears a receiver that comes back subscribe again.
-            peers: the monitor, where there is one.
+            peers: the monitor, where there is one; without one there are no strangers.
             returns: whether the socket connects: over its queue a receiver's end and return have no power.
         """
         self.prefixes = Prefixes()
         self._socket = socket
+        self._monitor = peers
         self._peers = peers if returns else None
+        self._nameless = 0  # how many connections had ended unknown when all that was heard was settled
+        self._misled = False  # whether one that ended so may have said something
         self._answered = -1  # how many connections had ended when somebody last subscribed
         self._settled = 0  # how much had been sent when the receiver was known to be there
 
@@ -132,15 +201,45 @@ class Subscriptions:
         pyzmq's `getsockopt` does not.
         """
         before, subscribed = self.prefixes.changes, False
+        nameless = self._monitor.nameless if self._monitor else 0
         try:
             for _ in range(_AT_ONCE):
-                subscribed = self.prefixes.note(self._socket.recv(zmq.NOBLOCK)) or subscribed
+                heard = self._socket.recv(zmq.NOBLOCK, copy=False)
+                anonymous = _anonymous(heard)
+                begins = self.prefixes.note(heard.bytes, anonymous=anonymous)
+                if begins and anonymous:  # ZMTP 2: what it cancels looks as if a connection had ended
+                    self._misled = self._monitor is not None
+                subscribed = subscribed or begins
         except zmq.Again:
-            pass
+            if self.prefixes.doubtful:
+                self._settle()
+            if not self.prefixes.doubtful:
+                self._nameless = nameless
         if subscribed and self._peers:
             self._peers.look()  # that it connected was told before
             self._answered = self._peers.ended
         return self.prefixes.changes != before
+
+    def _settle(self) -> None:
+        """See which subscriptions have ended: all that the XPUB has to tell is known.
+
+        What a peer with ZMTP 2 or older says is anonymous, as is what the XPUB itself says: while there may have been
+        such a one, nothing is certain before nobody is there any more.
+        """
+        count: int | None = None
+        with contextlib.suppress(zmq.ZMQError):  # an older libzmq does not tell
+            count = int(self._socket.getsockopt(_TOPICS_COUNT))
+        if not self._monitor:
+            self.prefixes.forget(count)  # without strangers all is as it was told
+            return
+        self._monitor.look()
+        if not len(self._monitor.connections):
+            self.prefixes.forget(count)
+            self._misled = False
+        elif self._monitor.nameless != self._nameless:
+            self._misled = True
+        elif not (self._misled or self._monitor.may_be_old):
+            self.prefixes.settle(count)
 
     def there(self) -> bool:
         """Whether the receiver that we connect to is there and has subscribed; True where we are connected to."""
