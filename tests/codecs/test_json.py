@@ -18,7 +18,7 @@ import attrs
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
@@ -70,6 +70,7 @@ def test_an_object_becomes_one_line_that_any_reader_takes(message: dict[Any, Any
     assert isinstance(msgspec.json.decode(line), dict)
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(st.lists(st.one_of(st.dictionaries(keys, objects), any_text, st.binary(), st.integers())))
 def test_a_batch_is_encoded_as_its_messages_are(messages: list[Any]) -> None:
     """The road for batches makes the same bytes as the one for a single message."""

@@ -29,8 +29,8 @@ class Slow(Filter):
         return message
 '''
 
-BOUND = 5.0
-"""Seconds that an end may take: a second for what is queued here, one for what is queued there, a busy machine."""
+BOUND = 8.0
+"""Seconds that an end may take: three times `linger` of a second, and a busy machine."""
 
 
 PATIENCE = 2.0

@@ -13,7 +13,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
 
@@ -95,6 +95,10 @@ def _close_keeping_the_gil() -> Callable[[int], object]:
 _close = _close_keeping_the_gil()
 
 
+_semaphores: list[Any] = []
+"""Those that a thread may wait for still, whose memory must stay."""
+
+
 def _see_that_threads_are_left() -> None:
     """Start threads, all at once, and end them again.
 
@@ -122,12 +126,14 @@ def _see_that_threads_are_left() -> None:
                 break
             started.append(thread)
         new = _tasks() - before
+    except BaseException:  # a signal handler has raised: a thread may have been started that is not known of
+        _semaphores.append(semaphore)
+        raise
     finally:
-        for _ in started:
+        for _ in range(_THREADS):
             libc.sem_post(semaphore)
         for thread in started:
             join(thread, None)
-        libc.sem_destroy(semaphore)
     if number:
         raise OpenError(f"no threads are left for a socket: {os.strerror(number)}")
     _wait_until_gone(new)
