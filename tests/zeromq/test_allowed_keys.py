@@ -92,7 +92,10 @@ def test_a_trap_in_the_folder_allows_nobody_and_harms_nobody(tmp_path: Path, tra
     assert str(folder / "trap.key") in problem
 
 
-@pytest.mark.parametrize("name", [b"\xff\xfe.key", b"a\nb.key", b"\x1b[31m.key", "a\u202eb.key".encode()])
+@pytest.mark.parametrize(
+    "name",
+    [b"\xff\xfe.key", b"a\nb.key", b"\x1b[31m.key", "a\u202eb.key".encode(), "good\u3164.key".encode()],
+)
 def test_a_name_that_cannot_be_shown_allows_nobody(tmp_path: Path, name: bytes) -> None:
     """It is reported escaped: it could not be in a message, and should not be on a terminal."""
     write_public(tmp_path / "good.key", OTHER.encode())

@@ -145,3 +145,9 @@ def test_what_is_remembered_of_guesses_has_a_bound() -> None:
     now[0] += 10
     assert delays.after_failure("10.9.9.9") == FIRST_DELAY
     assert len(delays._due) == len(delays._waiting) == 1
+
+
+def test_a_path_with_a_null_character() -> None:
+    """No file has one: it is told, also by whoever did not look at the option."""
+    with pytest.raises(OpenError, match="has a null character in its path"):
+        Passwords("a\0b").check()

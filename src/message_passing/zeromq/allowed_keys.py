@@ -174,11 +174,11 @@ class AllowedKeys:
                         break
                     if not entry.name.endswith(PUBLIC) or entry.name.startswith("."):
                         continue
-                    if escape_control(entry.name) == entry.name:
+                    if entry.name.isprintable() and escape_control(entry.name) == entry.name:
                         names[entry.name] = None
                     else:  # bytes that are no UTF-8 among them
                         problems.append(
-                            f"the name of the file {entry.name!r} in {self.folder!r} has characters that cannot be "
+                            f"the name of the file {entry.name!a} in {self.folder!r} has characters that cannot be "
                             "shown: its key is not allowed; give it another name"
                         )
         except OSError as error:
