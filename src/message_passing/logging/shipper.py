@@ -314,7 +314,7 @@ class Shipper:
             done.acquire()
             self._flushes.append(done)
             self._wake()
-            done.acquire(timeout=seconds)
+            done.acquire(timeout=seconds + pace.GRACE)
         elif self._turn.take(seconds):
             with contextlib.suppress(Exception):  # the records are where they were
                 self._work(pace.ALL)
