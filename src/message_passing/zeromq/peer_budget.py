@@ -47,8 +47,8 @@ class PeerBudget:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        # Of each connection, what it brought beyond its allowance, and all that it brought.
-        self._seen: dict[Connection, tuple[float, int]] = {}
+        # Of each connection, what it brought beyond its allowance, all that it brought, and the most of the former.
+        self._seen: dict[Connection, tuple[float, int, float]] = {}
         self._looked = self._blamed = 0.0
         self.moves = self.crowded = False
         self.gone = 0.0
@@ -70,26 +70,29 @@ class PeerBudget:
         self.moves = False
         for connection, passed in traffic.items():
             if passed is not None:
-                over, before = seen.get(connection, (0.0, 0))
+                over, before, most = seen.get(connection, (0.0, 0, 0.0))
                 self.moves = self.moves or passed.read != before
-                self._seen[connection] = (max(0.0, over - allowance) + passed.read - before, passed.read)
+                over = max(0.0, over - allowance) + passed.read - before
+                self._seen[connection] = (over, passed.read, max(most, over))
         self._count_ended(seen, passed_seconds)
-        found = [one for one, (over, _) in self._seen.items() if over > EACH]
+        found = [one for one, (over, _, _) in self._seen.items() if over > EACH]
         others = sorted(self._seen.keys() - {*found}, key=lambda one: self._seen[one][0], reverse=True)
-        together = sum(self._seen[one][0] for one in others)
         # Whether one was enough shows when ZeroMQ has forgotten what it wanted, at the sender's next call.
-        blames = too_many and now - self._blamed >= _FORGETS
+        if too_many and others and now - self._blamed >= _FORGETS:
+            worst = max(others, key=lambda one: self._seen[one][2])
+            if self._seen[worst][2] >= FAIR:
+                others.remove(worst)
+                found.append(worst)
+                self._blamed = now
+        together = sum(self._seen[one][0] for one in others)
         for one in others:
-            blames = blames and self._seen[one][0] >= FAIR
-            if together <= TOGETHER and not blames:
+            if together <= TOGETHER:
                 break
             found.append(one)
             together -= self._seen[one][0]
-            if blames:
-                blames, self._blamed = False, now
         return {one: self._seen[one][1] for one in found}
 
-    def _count_ended(self, seen: Mapping[Connection, tuple[float, int]], seconds: float) -> None:
-        ended = sum(over for one, (over, _) in seen.items() if one not in self._seen)
+    def _count_ended(self, seen: Mapping[Connection, tuple[float, int, float]], seconds: float) -> None:
+        ended = sum(over for one, (over, _, _) in seen.items() if one not in self._seen)
         self.gone = max(0.0, self.gone - GONE * seconds) + ended
         self.crowded = self.gone > (TOGETHER / 2 if self.crowded else TOGETHER)
