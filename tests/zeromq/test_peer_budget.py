@@ -19,7 +19,7 @@ from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.connections import Traffic
 from message_passing.zeromq.descriptors import Connection
-from message_passing.zeromq.peer_budget import EACH, EACH_SECOND, TOGETHER, PeerBudget
+from message_passing.zeromq.peer_budget import EACH, EACH_SECOND, FAIR, GONE, TOGETHER, PeerBudget
 from message_passing.zeromq.sending import Sender
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import SENDERS_FRAME
@@ -193,8 +193,11 @@ def test_a_frame_at_the_bound(sender: Sender, port: int) -> None:
         assert connection.recv(1) == b""
 
 
-def test_an_output_tells_how_many_it_disconnected(port: int) -> None:
+def test_an_output_tells_how_many_it_disconnected(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At its end; and it goes on meanwhile."""
+    monkeypatch.setattr(
+        "message_passing.zeromq.peer_budget.TOGETHER", 1 << 30
+    )  # they may connect again at once
     out = ZeroMQOutput(socket_bind=f"tcp://127.0.0.1:{port}", linger=0)
     told: list[BaseException] = []
     out.report = lambda error, *_: told.append(error)  # type: ignore[method-assign]
@@ -244,10 +247,79 @@ def test_many_that_are_modest_are_too_much_together() -> None:
 def test_too_many_prefixes_cost_one_connection_a_second() -> None:
     """The one that brought most, and not all of them before ZeroMQ has forgotten its."""
     budget = PeerBudget()
-    crowd = {_connection(number): _brought(number * 100) for number in range(1, 20)}
+    crowd = {_connection(number): _brought(number * 1000) for number in range(1, 20)}
     assert [one.descriptor for one in budget.excess(crowd, 10.0, too_many=True)] == [19]
     assert not budget.excess(crowd, 10.5, too_many=True)
     assert budget.excess(crowd, 11.5, too_many=True)
+
+
+def test_who_brought_little_is_not_to_blame_for_too_many_prefixes() -> None:
+    """Whoever it was has gone, and the sender has not noticed it yet; at the bound, one is to blame."""
+    budget = PeerBudget()
+    modest = {_connection(1): _brought(103), _connection(2): _brought(FAIR - 1)}
+    for second in range(10, 20):
+        assert not budget.excess(modest, float(second), too_many=True)
+    both = {**modest, _connection(3): _brought(FAIR)}
+    assert not budget.excess(both, 21.0, too_many=False)
+    # It is the same one a day later, though its time would have allowed it that by now.
+    assert [one.descriptor for one in budget.excess(both, 90_000.0, too_many=True)] == [3]
+
+
+def test_connections_that_have_ended_count() -> None:
+    """At the bound all is as it was; above it nobody is to connect until half is forgotten, and nobody is cut."""
+    budget, one = PeerBudget(), _connection(0)
+    ended, now = 0, 1.0
+
+    def end_one(brought: int) -> None:
+        nonlocal ended, now
+        ended += 1
+        assert not budget.excess(
+            {one: _brought(100), _connection(ended): _brought(brought)}, now, too_many=False
+        )
+        assert not budget.excess({one: _brought(100)}, now, too_many=False)
+
+    found = []
+    for count in [EACH] * (TOGETHER // EACH) + [1]:
+        end_one(count)
+        found.append(budget.crowded)
+    for later in (TOGETHER / 2 / GONE, 0.1):
+        now += later
+        end_one(1)
+        found.append(budget.crowded)
+    assert found == [False] * (TOGETHER // EACH) + [True, True, False]
+
+
+def _most_seen(sender: Sender) -> int:
+    """Bytes that the watcher knows one connection to have brought."""
+    assert sender.outgoing._watcher
+    assert sender.outgoing._watcher._budget
+    return max((count for _, count, _ in sender.outgoing._watcher._budget._seen.values()), default=0)
+
+
+def test_nobody_connects_after_a_wave_of_connections(
+    sender: Sender, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told and counted; who is there gets all; and afterwards others can connect again."""
+    monkeypatch.setattr("message_passing.zeromq.peer_budget.TOGETHER", EACH)
+    monkeypatch.setattr("message_passing.zeromq.peer_budget.GONE", EACH)
+    said = frame(b"\x01" + bytes(1000)) * 20
+    with zmq.Context() as context, context.socket(zmq.SUB) as honest:
+        honest.linger = 0
+        honest.subscribe(b"a")
+        honest.connect(f"tcp://127.0.0.1:{port}")
+        wait_for(lambda: heard(sender) == 1)
+
+        for _ in range(2):
+            with meet(port, said, b"SUB"):
+                wait_for(lambda: heard(sender) == 2 and _most_seen(sender) > 20_000)
+            wait_for(lambda: heard(sender) == 1)
+        wait_for(lambda: sender.outgoing.shut)
+        sender.send_many([b"a1"])
+        assert honest.recv() == b"a1"
+        assert any("nobody can connect to it for some seconds" in text for text in sender.notices.take())
+        with dial(port):
+            wait_for(lambda: heard(sender) == 1)
+    assert (sender.outgoing.shut, sender.outgoing.cut) == (1, 0)
 
 
 IDLE = """

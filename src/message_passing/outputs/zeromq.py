@@ -75,7 +75,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._holders: list[Holder] = []
         self._stalled = False
         self._parents = False
-        self._cut = 0
+        self._cut = self._shut = 0
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
@@ -176,9 +176,16 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         return found
 
     def remarks(self) -> list[str]:
-        """How many peers were disconnected."""
+        """How many peers were disconnected, and how often nobody could connect."""
         cut = self._cut + sum(sender.outgoing.cut for sender in self._senders)
-        return [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
+        shut = self._shut + sum(sender.outgoing.shut for sender in self._senders)
+        found = [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
+        if shut:
+            found.append(
+                f"nobody could connect to it for some seconds{f', {shut} times' if shut > 1 else ''}, "
+                "since connections that had ended had sent too much to it"
+            )
+        return found
 
     def facts(self) -> Mapping[str, Any]:
         """Where it sends to, and how many messages it may hold for that."""
@@ -205,6 +212,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self.tell(sender.notices, at_end=True)
             self._possibly_lost.update(sender.possible)
             self._cut += sender.outgoing.cut
+            self._shut += sender.outgoing.shut
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -216,7 +224,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._senders, self._holders = [], []
         self.metrics = Metrics()
         self._possibly_lost.clear()
-        self._cut = 0
+        self._cut = self._shut = 0
         if self._bind:
             self._parents = True
         else:

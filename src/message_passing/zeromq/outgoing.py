@@ -75,7 +75,7 @@ class Outgoing:
         self._subscriptions: Subscriptions | None = None
         self._watcher: Watcher | None = None
         self._full_since: float | None = None
-        self._cut = 0
+        self._cut = self._shut = 0
 
     @property
     def intact(self) -> bool:
@@ -124,6 +124,11 @@ class Outgoing:
     def cut(self) -> int:
         """How many peers were disconnected, since they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
+
+    @property
+    def shut(self) -> int:
+        """How often nobody could connect for a while, since those who had gone had sent too much."""
+        return self._shut + (self._watcher.shut if self._watcher else 0)
 
     def look(self) -> None:
         """Take note of what peers do; connect again where that is due."""
@@ -222,6 +227,7 @@ class Outgoing:
             self._await_calm(self.peers)
         if self._watcher:
             self._cut += self._watcher.cut
+            self._shut += self._watcher.shut
             self._watcher.stop()
         elif self.peers:
             self.peers.close()

@@ -25,6 +25,13 @@ EACH_SECOND = 16
 TOGETHER = 512 << 10
 """Bytes that all connections may have brought, over what their time allows."""
 
+FAIR = EACH // 8
+"""Bytes up to which no connection is to blame when all together have subscribed to too much."""
+
+GONE = 128 << 10
+"""Bytes for each second that connections which have ended may have brought, and `TOGETHER` at once. Above that nobody
+can connect until half of `TOGETHER` is forgotten: ZeroMQ keeps what they brought, and works through it."""
+
 _FORGETS = 1.0
 """Seconds between two connections that are ended since all together have subscribed to too much."""
 
@@ -34,14 +41,17 @@ class PeerBudget:
 
     Attributes:
         moves: whether any has brought something between the last two looks.
+        crowded: whether connections that have ended brought so much that nobody should connect for now.
+        gone: bytes that these brought, beyond what may be forgotten.
     """
 
     def __init__(self) -> None:
         """Nothing yet."""
-        # Of each connection, what it brought beyond its allowance, and all that it brought.
-        self._seen: dict[Connection, tuple[float, int]] = {}
+        # Of each connection, what it brought beyond its allowance, all that it brought, and the most of the former.
+        self._seen: dict[Connection, tuple[float, int, float]] = {}
         self._looked = self._blamed = 0.0
-        self.moves = False
+        self.moves = self.crowded = False
+        self.gone = 0.0
 
     def excess(
         self, traffic: Mapping[Connection, Traffic | None], now: float, *, too_many: bool
@@ -51,26 +61,38 @@ class PeerBudget:
         Args:
             traffic: all connections, and what passed through them; None where nobody knows.
             now: seconds, monotonic.
-            too_many: whether all of them together have subscribed to too much: who sent most is to blame.
+            too_many: whether all of them together have subscribed to too much: who sent most is to blame,
+                if that is more than `FAIR`: the sender may only not have noticed yet that the others have gone.
         """
-        allowance, self._looked = EACH_SECOND * (now - self._looked), now
+        passed_seconds, self._looked = now - self._looked, now
+        allowance = EACH_SECOND * passed_seconds
         seen, self._seen = self._seen, {}
         self.moves = False
         for connection, passed in traffic.items():
             if passed is not None:
-                over, before = seen.get(connection, (0.0, 0))
+                over, before, most = seen.get(connection, (0.0, 0, 0.0))
                 self.moves = self.moves or passed.read != before
-                self._seen[connection] = (max(0.0, over - allowance) + passed.read - before, passed.read)
-        found = [one for one, (over, _) in self._seen.items() if over > EACH]
+                over = max(0.0, over - allowance) + passed.read - before
+                self._seen[connection] = (over, passed.read, max(most, over))
+        self._count_ended(seen, passed_seconds)
+        found = [one for one, (over, _, _) in self._seen.items() if over > EACH]
         others = sorted(self._seen.keys() - {*found}, key=lambda one: self._seen[one][0], reverse=True)
-        together = sum(self._seen[one][0] for one in others)
         # Whether one was enough shows when ZeroMQ has forgotten what it wanted, at the sender's next call.
-        blames = too_many and now - self._blamed >= _FORGETS
+        if too_many and others and now - self._blamed >= _FORGETS:
+            worst = max(others, key=lambda one: self._seen[one][2])
+            if self._seen[worst][2] >= FAIR:
+                others.remove(worst)
+                found.append(worst)
+                self._blamed = now
+        together = sum(self._seen[one][0] for one in others)
         for one in others:
-            if together <= TOGETHER and not blames:
+            if together <= TOGETHER:
                 break
             found.append(one)
             together -= self._seen[one][0]
-            if blames:
-                blames, self._blamed = False, now
         return {one: self._seen[one][1] for one in found}
+
+    def _count_ended(self, seen: Mapping[Connection, tuple[float, int, float]], seconds: float) -> None:
+        ended = sum(over for one, (over, _, _) in seen.items() if one not in self._seen)
+        self.gone = max(0.0, self.gone - GONE * seconds) + ended
+        self.crowded = self.gone > (TOGETHER / 2 if self.crowded else TOGETHER)

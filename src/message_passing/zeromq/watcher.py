@@ -16,7 +16,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.arrivals import Arrivals
-from message_passing.zeromq.peer_budget import EACH, TOGETHER, PeerBudget
+from message_passing.zeromq.peer_budget import EACH, GONE, TOGETHER, PeerBudget
 from message_passing.zeromq.peers import STOPPED
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Watcher:
 
     Attributes:
         cut: how many peers were disconnected since they sent too much.
+        shut: how often nobody could connect for a while, since those who had gone had sent too much.
     """
 
     def __init__(self, peers: Peers, watched: Watched, *, guards: bool, alone: bool = True) -> None:
@@ -70,7 +71,7 @@ class Watcher:
             guards: whether anybody may connect, and is disconnected if he sends too much.
             alone: whether it has a thread; otherwise the sender calls `stand_in` now and then.
         """
-        self.cut = 0
+        self.cut = self.shut = 0
         self._peers = peers
         self._watched = watched
         self._told, self._told_at = (
@@ -130,6 +131,8 @@ class Watcher:
     def _pause(self, arrivals: Arrivals) -> float:
         if self._peers.met + self._peers.ended != self._told:
             return _OFTEN
+        if self._budget and self._budget.crowded:
+            return _OFTEN
         if not (count := len(self._peers.connections)):
             return _RARELY
         if self._budget and self._budget.moves:
@@ -149,7 +152,10 @@ class Watcher:
         if self._budget:
             prefixes = self._watched.prefixes
             too_many = prefixes is not None and prefixes.too_many()
+            crowded = self._budget.crowded
             self._disconnect(self._budget.excess(traffic, self._looked, too_many=too_many))
+            if crowded != self._budget.crowded:
+                self._shut(self._budget)
 
     def _disconnect(self, found: dict[Connection, int]) -> None:
         for connection, count in found.items():
@@ -160,6 +166,18 @@ class Watcher:
                     f"port {connection.port}: {connection.address} sent {count} bytes to a socket that only sends, "
                     f"and was disconnected: {EACH} are allowed at once, {TOGETHER} for all connections",
                 )
+
+    def _shut(self, budget: PeerBudget) -> None:
+        """Let nobody connect, or somebody again."""
+        self._peers.admit(newcomers=not budget.crowded)
+        listeners = self._peers.connections.listeners
+        if budget.crowded and listeners:
+            self.shut += 1
+            self._watched.notices.say(
+                "budget",
+                f"connections that have ended had sent {int(budget.gone)} bytes to a socket that only sends: nobody "
+                f"can connect to it for some seconds; {TOGETHER} are allowed at once, and {GONE} a second",
+            )
 
     def stop(self) -> None:
         """End the events and the thread, and wait for it. From the thread that calls into the socket."""
