@@ -147,6 +147,21 @@ def test_a_receiver_that_takes_nothing(
     assert sent - arrived <= sender.possible[UNSENT] <= sent
 
 
+def test_a_linger_that_ends_a_moment_early(endpoint: str, peers: ExitStack) -> None:
+    """ZeroMQ's clock counts whole milliseconds: when it says a little early that time is up, it is up."""
+    receiver = Peer("PUSH", bind=endpoint, hwm=1)
+    peers.callback(receiver.close)
+    sender = Sender(SocketSettings("PUSH", connect=(endpoint,), linger=100, hwm=1000))
+    sender.open()
+    wait_for(lambda: receiver.socket.poll(1) is not None and serviced(sender).outgoing.somebody())
+    sender.send_many([b"x" * 50_000] * 400)
+    opened = sender.outgoing._open
+    assert opened is not None
+    close, opened.close = opened.close, lambda linger: close(linger - 1)  # type: ignore[method-assign]
+    sender.close()
+    assert sender.possible[UNSENT] > 0
+
+
 @pytest.mark.parametrize("linger", [0, 1000])
 def test_where_all_has_left_nothing_is_said(endpoint: str, linger: int, peers: ExitStack) -> None:
     """A sender that ends at once, but whose messages had gone, says nothing of a loss that there is not."""

@@ -37,18 +37,33 @@ class Server:
 
     def client(self, **options: object) -> zmq.Socket[bytes]:
         """A client with these attributes."""
+        client = self._made(options)
+        client.connect(self.opened._endpoints()[0][0])
+        return client
+
+    def dial(self, name: bytes, password: bytes) -> None:
+        """A client with a password and something to say, unless it is refused before it can."""
+        client = self.client(plain_username=name, plain_password=password)
+        with contextlib.suppress(zmq.Again):
+            client.send(name, zmq.NOBLOCK)
+
+    def refused_after(self, name: bytes, password: bytes) -> float:
+        """How many seconds it takes until such a client is refused."""
+        client = self._made({"plain_username": name, "plain_password": password})
+        with client.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH) as monitor:
+            began = time.monotonic()
+            client.connect(self.opened._endpoints()[0][0])
+            assert monitor.poll(10_000)
+            took = time.monotonic() - began
+            client.disable_monitor()
+        return took
+
+    def _made(self, options: dict[str, object]) -> zmq.Socket[bytes]:
         client: zmq.Socket[bytes] = self._context.socket(zmq.PUSH)
         client.linger = 0
         for name, value in options.items():
             setattr(client, name, value)
-        client.connect(self.opened._endpoints()[0][0])
         self._clients.append(client)
-        return client
-
-    def dial(self, name: bytes, password: bytes) -> zmq.Socket[bytes]:
-        """A client with a password and something to say."""
-        client = self.client(plain_username=name, plain_password=password)
-        client.send(name)
         return client
 
     def close(self) -> None:
@@ -78,20 +93,11 @@ def fixture_passwords(tmp_path: Path) -> str:
     return str(path)
 
 
-def answered(client: zmq.Socket[bytes]) -> float:
-    """How many seconds it takes until it is refused."""
-    began = time.monotonic()
-    with client.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH) as monitor:
-        assert monitor.poll(10_000)
-        client.disable_monitor()
-    return time.monotonic() - began
-
-
 def test_a_wrong_password_waits_and_a_right_one_does_not(passwords: str) -> None:
     """Longer each time; and many that wait at once keep nobody else waiting, but are then refused unseen."""
     with server(plain_passwords=passwords) as made:
         for delay in (FIRST_DELAY, 2 * FIRST_DELAY):
-            assert answered(made.dial(b"anna", b"guess")) >= delay * 0.9
+            assert made.refused_after(b"anna", b"guess") >= delay * 0.9
         for number in range(3):
             made.dial(b"anna", b"guess %d" % number)
         wait_for(lambda: len(made.keeper._later) == 3)
@@ -101,7 +107,7 @@ def test_a_wrong_password_waits_and_a_right_one_does_not(passwords: str) -> None
         assert time.monotonic() - began < FIRST_DELAY
         made.dial(b"anna", b"guess again")
         wait_for(lambda: len(made.keeper._later) == 4)
-        assert answered(made.dial(b"anna", b"one")) < FIRST_DELAY
+        assert made.refused_after(b"anna", b"one") < FIRST_DELAY
         said = made.notices.take(all_counts=True)
     assert said[0] == "refused a client at 127.0.0.1: its name or password is wrong"
     assert any("too many wrong names or passwords came from its address just now" in text for text in said)
