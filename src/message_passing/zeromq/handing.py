@@ -145,7 +145,5 @@ class Handing:
         Returns:
             Whether all of it has left.
         """
-        began, linger = monotonic(), max(0, int(seconds * 1000))
         self._peers.close()
-        self._opened.close(linger)
-        return not self.sent or monotonic() - began < linger / 1000
+        return self._opened.close(max(0, int(seconds * 1000))) or not self.sent

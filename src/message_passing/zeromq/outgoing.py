@@ -33,10 +33,6 @@ _PATIENCE = 0.2
 """Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender can wait: a
 burst fills the queues of all before ZeroMQ's thread has had its turn."""
 
-_EARLY = 0.002
-"""Seconds by which ZeroMQ's linger may end early: its clock counts whole milliseconds, and may be behind by part of
-one."""
-
 _CALMS = 2
 """Looks one after the other that find nothing under way, and nothing moved."""
 
@@ -237,12 +233,9 @@ class Outgoing:
             self.peers.close()
         self._watcher = self.peers = None
         if self._open:
-            began = monotonic()
-            self._open.close(linger)
-            self._open = None
-            timed_out = monotonic() - began >= linger / 1000 - _EARLY  # it ends sooner when all has left
-            if timed_out:
+            if not self._open.close(linger):
                 self.progress.remain(self.sent, connections, something=bool(linger))
+            self._open = None
 
     def _await_calm(self, peers: Peers) -> None:
         """See whether all has left: what a socket has that is closed at once, ZeroMQ throws away."""

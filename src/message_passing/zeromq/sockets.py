@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
+
+_EARLY = 0.002
+"""Seconds by which ZeroMQ's linger may end early: its clock counts whole milliseconds, and lags by part of one."""
 
 SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
 """What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
@@ -168,8 +172,13 @@ class OpenSocket:
         """
         return self.socket.closed or _identity_of(self.file_descriptor) == self._identity
 
-    def close(self, linger: int) -> None:
-        """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
+    def close(self, linger: int) -> bool:
+        """Close it; what was sent and has not left may take `linger` milliseconds, which this waits.
+
+        Returns:
+            Whether it took less: then all has left.
+        """
+        began = monotonic()
         self.socket.close(linger)
         if (
             self._doorkeeper
@@ -177,6 +186,7 @@ class OpenSocket:
             self._doorkeeper.stop()
         if not self._shared:
             self.context.term()
+        return monotonic() - began < linger / 1000 - _EARLY
 
     def abandon(self) -> None:
         """Let go of a socket that is dead here: in a forked child, the parent's.
