@@ -42,7 +42,7 @@ class Lines(list[bytes]):
 
 
 class Block(Sequence[bytes]):
-    """A batch of messages of one line each as the block of text that they make together.
+    """A batch of messages, each a JSON text without a line break in it, as the block that they make together.
 
     It is for who writes the block (`Output.takes_blocks`), and is taken apart only if somebody asks for a message.
     """

@@ -72,6 +72,32 @@ def test_what_goes_is_what_the_policy_says(limit: int, given_levels: list[int]) 
         assert list(backlog.drain()) == expected[policy]
 
 
+@given(
+    policy=policies,
+    limit=st.integers(0, 12),
+    most=st.sampled_from([0, 1, 500, 2000]),
+    batches=st.lists(levels, max_size=4),
+)
+def test_many_at_once_are_as_one_by_one(
+    policy: Policy, limit: int, most: int, batches: list[list[int]]
+) -> None:
+    """What there is room for goes in, in order, and nothing else; the two bounds hold."""
+    together, single = make_backlog(policy, limit, most), make_backlog(policy, limit, most)
+    for batch in map(items, batches):
+        before = together.added
+        together.extend(batch)
+        count = together.added - before
+        for item in batch[:count]:
+            assert single.add(item) is None
+        assert count == len(batch) or put(single, batch[count])
+        assert not limit or len(together) <= limit
+        assert not most or together.size <= most
+        single = make_backlog(policy, limit, most)
+        for item in (kept := together.items(1000)):
+            assert single.add(item) is None
+        assert single.items(1000) == kept
+
+
 @pytest.mark.parametrize("policy", get_args(Policy))
 def test_nothing_is_taken_by_looking(policy: Policy) -> None:
     """`first` leaves what it gives."""

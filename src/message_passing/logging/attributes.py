@@ -44,6 +44,8 @@ def number_of(value: Any) -> int:
 
 def level_of_record(level: Any, number: Any) -> tuple[int, str]:
     """The number and the name of a level, whatever a record has in their place."""
+    if type(level) is str and type(number) is int and len(level) <= _NAME and -_HIGHEST < number < _HIGHEST:
+        return number, level
     known = number_of(number)
     return known, logging.getLevelName(known) if level is None else name_of(level)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from itertools import islice
+from itertools import accumulate, groupby, islice
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Policy = Literal["drop_newest", "drop_oldest", "drop_least_severe"]
 
@@ -59,6 +60,9 @@ class Backlog(Protocol):
             None if it is in. What had to go: the item itself; or another one, and then this is to be called again.
         """
 
+    def extend(self, items: Sequence[Item]) -> None:
+        """Put as many of the first of these in as there is room for: `added` tells how many."""
+
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
 
@@ -78,6 +82,24 @@ Numbered = tuple[int, int, Item]
 
 def _size(items: deque[Numbered]) -> int:
     return items[-1][1] - items[0][1] + weight_of(items[0][2]) if items else 0
+
+
+def _numbered(items: Sequence[Item], queue: deque[Numbered], number: int) -> list[Numbered]:
+    """Items as they are to be added to a queue, the first with this number."""
+    ends = accumulate(map(weight_of, items), initial=queue[-1][1] if queue else 0)
+    return [
+        (number + place, end, item)
+        for place, (end, item) in enumerate(zip(islice(ends, 1, None), items, strict=True))
+    ]
+
+
+def _fitting(items: Sequence[Item], backlog: Backlog) -> Sequence[Item]:
+    """As many of the first of these as a queue has room for."""
+    if backlog.limit:
+        items = items[: max(0, backlog.limit - len(backlog))]
+    if not backlog.most:
+        return items
+    return items[: bisect_right([*accumulate(map(weight_of, items))], backlog.most - backlog.size)]
 
 
 def _forget(items: deque[Numbered], done: int) -> None:
@@ -119,6 +141,14 @@ class InOrder:
             return self._items.popleft()[2]
         self.added += 1
         return item
+
+    def extend(self, items: Sequence[Item]) -> None:
+        """Put as many of the first of these in as there is room for."""
+        fitting = _numbered(_fitting(items, self), self._items, self._number)
+        count = len(fitting)
+        self._items += fitting
+        self._number += count
+        self.added += count
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""
@@ -181,6 +211,16 @@ class BySeverity:
             self.added += 1
             return item
         return self._levels[least].pop()[2]
+
+    def extend(self, items: Sequence[Item]) -> None:
+        """Put as many of the first of these in as there is room for."""
+        for rank, some in groupby(_fitting(items, self), _rank):
+            level = self._levels.setdefault(rank, deque())
+            fitting = _numbered([*some], level, self._number)
+            count = len(fitting)
+            level += fitting
+            self._number += count
+            self.added += count
 
     def first(self, count: int) -> list[bytes]:
         """The oldest records."""

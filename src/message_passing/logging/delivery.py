@@ -140,7 +140,7 @@ class Delivery:
             Whether anything moved.
         """
         self._quiet = quiet
-        if not quiet and self._sender and self._sender.intact:
+        if not quiet and self._sender:
             with contextlib.suppress(Exception):  # as in `_offer`, which finds out
                 self._sender.tend()
         moved, left = False, min(most, len(queue))
@@ -154,15 +154,17 @@ class Delivery:
     def _deliver_some(self, queue: deque[Entry | Taken], most: int) -> bool:
         self._intake.take(queue, most)
         moved, before = bool(self._intake.items), self.sent
+        others = len(self._backlog) or len(self._unclaimed) or self._losses.untold
         if self._is_open():
-            others = len(self._backlog) or len(self._unclaimed) or self._losses.untold
             if self._intake.texts and not others:
                 self._offer_new()
             else:
                 self._send_backlog()
         if self._intake.items:
+            stuck = not others or len(self._backlog) > 0
             self._keep()
-            self._send_backlog()
+            if not stuck:
+                self._send_backlog()
         return moved or self.sent > before
 
     def _offer_new(self) -> None:
@@ -175,14 +177,23 @@ class Delivery:
 
     def _keep(self) -> None:
         """Put what was not sent into the backlog."""
-        while self._intake.items:
-            (what, _), text = self._intake.items[0], self._intake.texts[0]
-            added = self._backlog.added
+        intake, backlog = self._intake, self._backlog
+        added = backlog.added
+        try:
+            backlog.extend(
+                [(*level_of(what), text) for (what, _), text in zip(intake.items, intake.texts, strict=True)]
+            )
+        finally:  # without a call, in which a signal handler might raise
+            done = backlog.added - added
+            del intake.items[:done], intake.texts[:done]
+        while intake.items:  # there is no room for them all
+            (what, _), text = intake.items[0], intake.texts[0]
+            added = backlog.added
             try:
-                gone = self._backlog.add((*level_of(what), text))
+                gone = backlog.add((*level_of(what), text))
             finally:
-                if self._backlog.added > added:
-                    del self._intake.items[0], self._intake.texts[0]
+                if backlog.added > added:
+                    del intake.items[0], intake.texts[0]
             if gone:
                 self._losses.add(QUEUE_FULL, gone[1])
 
@@ -240,7 +251,7 @@ class Delivery:
 
     def _send_backlog(self) -> None:
         self._claim()
-        while len(self._backlog):
+        while len(self._backlog) and self._is_listened_to():
             if self._losses.untold and not self._tell():
                 return
             records, before = self._backlog.first(_BATCH), self.sent
@@ -255,6 +266,15 @@ class Delivery:
                     self._backlog.done = self._backlog.numbers[self.sent - before - 1] + 1
             if self.sent - before < len(records):
                 return
+
+    def _is_listened_to(self) -> bool:
+        """Whether it is worth while to encode or collect anything to be offered."""
+        try:
+            return self._sender is not None and self._sender.ready(quiet=self._quiet)
+        except Exception:  # noqa: BLE001 - as in `_offer`
+            if not self._quiet:
+                self._give_up()
+            return False
 
     def _claim(self) -> None:
         """Take back what nobody had asked for, when somebody has subscribed to something since."""

@@ -26,7 +26,7 @@ HELP_LONG = 8
 """The same while there are long ones."""
 
 HEAR = 0.05
-"""Seconds after which the thread takes a turn also in a burst, and while callers help, who do not hear peers."""
+"""Seconds after which the thread takes a short turn in a burst too, and while callers help, who do not hear peers."""
 
 BITE = 100
 """Records that the thread deals with before it lets others have the lock."""

@@ -91,7 +91,7 @@ class Shipper:
         self._bell.acquire()
         self._asleep = False
         self._helped = False
-        self._emptied = 0.0
+        self._heard = 0.0
         self._flushes: deque[threading.Lock] = deque()
         self._starting = threading.Lock()  # taken once, by the one who starts
         self._orphaned = False
@@ -219,7 +219,10 @@ class Shipper:
             self._show()
             flushes = len(self._flushes)
             try:
-                if flushes or not (moved := self._in_burst(left)):
+                if not flushes and self._in_burst(left):
+                    moved = 1
+                    self._look()
+                else:
                     moved, waiting = self._empty(pace.ALL if flushes else pace.BITE)
                 left = len(self.queue)
                 self._tell()
@@ -253,7 +256,7 @@ class Shipper:
             say(text)
         self._report.tell(self._losses, self._possibly_lost(), last=last)
 
-    def _in_burst(self, left: int) -> int:
+    def _in_burst(self, left: int) -> bool:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
 
         Args:
@@ -261,9 +264,14 @@ class Shipper:
         """
         helped, self._helped = self._helped, False
         grown = len(self.queue) - left
-        if monotonic() - self._emptied > pace.HEAR:  # callers do not hear what peers do
-            return 0
-        return int(helped or (grown > pace.BURST and left + grown <= self.crowded))
+        return helped or (grown > pace.BURST and left + grown <= self.crowded)
+
+    def _look(self) -> None:
+        """Hear what peers do, which callers do not: a short turn, since they would have to wait for a long one."""
+        if monotonic() - self._heard > pace.HEAR:
+            self._turn.await_ours()
+            self._work(0)
+            self._heard = monotonic()
 
     def _empty(self, bite: int) -> tuple[int, int]:
         """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
@@ -273,7 +281,7 @@ class Shipper:
             self._turn.await_ours()
             moved = self._work(bite) or moved
             waiting = self._delivery.waiting if self._delivery else 0
-            self._emptied = monotonic()
+            self._heard = monotonic()
             if not self.queue or self._closed or len(self.queue) > queued:
                 return moved, waiting
 

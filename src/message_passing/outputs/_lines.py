@@ -92,9 +92,9 @@ def as_block(
 
 
 def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
-    if isinstance(lines, Lines) and lines.checked:
+    if isinstance(lines, Block) or (isinstance(lines, Lines) and lines.checked):
         return has_separators(block)
-    return has_breaks(block, len(lines) if isinstance(lines, Block) else carried(lines))
+    return has_breaks(block, carried(lines))
 
 
 def as_safe_block(

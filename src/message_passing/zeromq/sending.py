@@ -155,14 +155,22 @@ class Sender:
         Returns:
             How many, from the first on, were sent. One that nobody has subscribed to is not: see `unclaimed`.
         """
-        if not quiet:
-            self.service()
-        if not self.outgoing.listening():
+        if not self.ready(quiet=quiet):
             return 0
         prefixes = self.outgoing.prefixes
         if prefixes is not None and not prefixes.everything:
             messages = list(takewhile(prefixes.match, messages))
         return self.outgoing.send(messages, holding=True, patient=True, quiet=quiet) if messages else 0
+
+    def ready(self, *, quiet: bool = False) -> bool:
+        """Whether anybody listens: it is worth while to offer something.
+
+        Args:
+            quiet: as for `offer`.
+        """
+        if not quiet:
+            self.service()
+        return self.outgoing.listening()
 
     def unclaimed(self, messages: Sequence[bytes]) -> int:
         """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
@@ -198,7 +206,7 @@ class Sender:
 
     def tend(self) -> None:
         """Look at the peers, if it is time, and let ZeroMQ take note of what they did."""
-        if self._clock() - self._looked_at >= _LOOK_INTERVAL:
+        if self._clock() - self._looked_at >= _LOOK_INTERVAL and self.outgoing.intact:
             self._look()
             self._hear()
 

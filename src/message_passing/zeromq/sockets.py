@@ -17,6 +17,9 @@ from message_passing.zeromq.spare import with_room
 if TYPE_CHECKING:
     from message_passing.zeromq.settings import Endpoints, Guard, Limits, SocketSettings
 
+_LOOK_INTERVAL = 0.005
+"""Seconds between two looks whether a descriptor's number is another file's."""
+
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
 
@@ -57,6 +60,7 @@ class OpenSocket:
         self.context, self.socket = with_room(self._made)
         self.file_descriptor = int(self.socket.fileno())
         self._identity = _identity_of(self.file_descriptor)
+        self._look_after = 0.0
 
     def _made(self) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.Socket[bytes]]:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance() if self._shared else zmq.Context()
@@ -168,9 +172,22 @@ class OpenSocket:
     def is_intact(self) -> bool:
         """Whether its descriptor is still its own: who turns into a daemon without a fork closes them all.
 
-        After that libzmq ends the process at the next call into the socket: it must be abandoned.
+        After that libzmq ends the process at the next call into the socket: it must be abandoned. That the number is
+        another file's by now is looked for only now and then: `fstat` lets other threads run, so among busy ones it
+        waits for a turn.
         """
-        return self.socket.closed or _identity_of(self.file_descriptor) == self._identity
+        if self.socket.closed:
+            return True
+        try:
+            os.get_inheritable(self.file_descriptor)
+        except OSError:
+            return False
+        now = monotonic()
+        if now >= self._look_after:
+            if _identity_of(self.file_descriptor) != self._identity:
+                return False
+            self._look_after = now + _LOOK_INTERVAL
+        return True
 
     def close(self, linger: int) -> bool:
         """Close it; what was sent and has not left may take `linger` milliseconds, which this waits.

@@ -197,11 +197,14 @@ class Subscriptions:
     def hear(self) -> bool:
         """Take note of what has arrived; whether what is wanted has changed.
 
-        `recv` lets other threads run while ZeroMQ works through what peers have sent, which may be much;
-        pyzmq's `getsockopt` does not.
+        `recv` lets other threads run while ZeroMQ works through what peers have sent, which may be much where
+        strangers can connect; pyzmq's `getsockopt` does not, so nobody waits for a turn among busy threads for it.
         """
         before, subscribed = self.prefixes.changes, False
         nameless = self._monitor.nameless if self._monitor else 0
+        if self._peers and not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._all_heard(nameless)
+            return self.prefixes.changes != before
         try:
             for _ in range(_AT_ONCE):
                 heard = self._socket.recv(zmq.NOBLOCK, copy=False)
@@ -211,14 +214,18 @@ class Subscriptions:
                     self._misled = self._monitor is not None
                 subscribed = subscribed or begins
         except zmq.Again:
-            if self.prefixes.doubtful:
-                self._settle()
-            if not self.prefixes.doubtful:
-                self._nameless = nameless
+            self._all_heard(nameless)
         if subscribed and self._peers:
             self._peers.look()  # that it connected was told before
             self._answered = self._peers.ended
         return self.prefixes.changes != before
+
+    def _all_heard(self, nameless: int) -> None:
+        """The XPUB has no more to tell now."""
+        if self.prefixes.doubtful:
+            self._settle()
+        if not self.prefixes.doubtful:
+            self._nameless = nameless
 
     def _settle(self) -> None:
         """See which subscriptions have ended: all that the XPUB has to tell is known.
