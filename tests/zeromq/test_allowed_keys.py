@@ -69,6 +69,10 @@ TRAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "large": (lambda path: path.write_text(TEXT + " " * 4096), "is too large: it may have 4,096 bytes"),
     "sparse": (sparse, "is too large"),
     "no text": (lambda path: path.write_bytes(b"\xff\x00"), "there is no public-key in the file"),
+    "more than 32 bytes": (
+        lambda path: path.write_text(f'public-key = "{"#" * 40}"\n'),
+        "there is no public-key in the file",
+    ),
     "short": (lambda path: path.write_text('public-key = "short"\n'), "there is no public-key in the file"),
     "empty": (lambda path: path.touch(), "there is no public-key in the file"),
     "group": (writable(0o664), "can be written by others (its mode is 0664)"),

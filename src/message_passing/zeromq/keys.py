@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import struct
 from pathlib import Path
 
 import zmq
@@ -35,7 +36,7 @@ def is_key(text: str) -> bool:
         return False
     try:
         return len(z85.decode(text.encode())) == 32
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, struct.error):  # five characters may be more than four bytes hold
         return False
 
 
