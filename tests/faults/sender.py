@@ -104,7 +104,8 @@ class ByHandler:
 
     def __init__(self, text: str, options: dict[str, Any]) -> None:
         self._text = text
-        self._handler = ZeroMQHandler(**options)
+        # Only the high-water mark bounds what waits, as in an output.
+        self._handler = ZeroMQHandler(queue_bytes=0, **options)
         self._logger = logging.Logger("tested")  # noqa: LOG001 - the program's only one
         self._logger.addHandler(self._handler)
         self._count = 0
