@@ -174,11 +174,18 @@ def check(
                 values[name] = convert(one, given[name])
             except (msgspec.ValidationError, UnicodeError, RecursionError):
                 found = shown(given[name])
-                text = f"{label}: option {name!r} must be {one.type_text}, not {found}"
+                text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, given[name])}"
                 faults.append(Fault(text, name if from_text else ""))
     if faults:
         raise OptionError(*faults)
     return values
+
+
+def _nearest(one: Option, value: Any) -> str:
+    """Which choice may have been meant, if there are choices."""
+    kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
+    choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
+    return did_you_mean(value, choices) if isinstance(value, str) and choices else ""
 
 
 def convert(one: Option, value: Any) -> Any:

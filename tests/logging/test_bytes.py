@@ -182,7 +182,7 @@ def test_what_zeromq_may_have() -> None:
 @pytest.mark.parametrize("given", [-1, 1.5, "64 MiB", None, True])
 def test_a_bound_that_is_none_is_refused(given: Any) -> None:
     """Where it is given."""
-    with pytest.raises(OptionError, match="queue_bytes is a whole number of 0 or more"):
+    with pytest.raises(OptionError, match="option 'queue_bytes' must be int >= 0, not"):
         ZeroMQHandler("tcp://127.0.0.1:9", queue_bytes=given)
 
 

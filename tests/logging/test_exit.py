@@ -109,7 +109,7 @@ def test_a_sigterm_handler_that_exits_sends_the_rest() -> None:
 def test_daemon_threads_that_go_on_logging_do_no_harm() -> None:
     """No hang, no traceback; what the main thread had logged arrives."""
     program = """
-        add()
+        add(socket_hwm=0)
         def chatter():
             while True:
                 logging.debug("chatter")
@@ -140,8 +140,12 @@ def test_without_a_receiver_the_end_is_bounded_by_linger(linger: int) -> None:
         print(time.monotonic() - start)
         print(handler.stats()["dropped"])
     """
-    done = run(program, free_endpoint())
-    assert silent(done)
+    endpoint = free_endpoint()
+    done = run(program, endpoint)
+    assert done.returncode == 0
+    why, lost = done.stderr.splitlines()
+    assert why == f"message-passing: log records are not delivered: {endpoint}: nobody listens there"
+    assert lost.endswith(": 1000 unsent at close")
     took, dropped = done.stdout.splitlines()
     assert linger / 1000 - 0.1 <= float(took) < linger / 1000 + 0.7
     assert dropped == "{'unsent at close': 1000}"
@@ -149,7 +153,7 @@ def test_without_a_receiver_the_end_is_bounded_by_linger(linger: int) -> None:
 
 def test_at_the_interpreters_end_too() -> None:
     """The whole program, without a receiver, ends within a second and its own start-up."""
-    program = "add(); logging.info('x')"
+    program = "add(report_interval=0); logging.info('x')"
     begun = time.monotonic()
     assert silent(run("add()", free_endpoint()))
     without = time.monotonic() - begun

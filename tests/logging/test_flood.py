@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,7 @@ def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.Monke
             looks.append(timeout)
             shipper._closed = True
 
+    monkeypatch.setattr(shipper, "_thread", threading.current_thread())
     monkeypatch.setattr(shipper, "_bell", Bell())
     shipper._run()
     assert looks == [TICK]

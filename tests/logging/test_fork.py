@@ -82,13 +82,14 @@ def test_children_of_os_fork_while_threads_log() -> None:
 
 
 def test_a_child_may_close_what_it_inherited() -> None:
-    """Its parent goes on; so does a child that ends by sys.exit and one whose parent had closed."""
+    """Its parent goes on; so does a child that ends by sys.exit; and a record after that opens it again."""
     program = """
         handler = add()
         logging.info("parent 1")
         if not os.fork():
             handler.close()
-            logging.info("closed: not sent")
+            logging.info("child closed")
+            logging.shutdown()
             os._exit(0)
         os.wait()
         logging.info("parent 2")
@@ -99,14 +100,16 @@ def test_a_child_may_close_what_it_inherited() -> None:
         logging.info("parent 3")
         handler.close()
         if not os.fork():
-            logging.info("closed before: not sent")
+            logging.info("closed before")
             sys.exit(0)
         os.wait()
     """
     with Arrivals() as arrivals:
         assert silent(run(program, arrivals.endpoint))
-        found = check(arrivals, ["parent 1", "parent 2", "parent 3", "child"])
-        assert sorted(map(len, found.values())) == [1, 3]
+        found = check(
+            arrivals, ["parent 1", "parent 2", "parent 3", "child", "child closed", "closed before"]
+        )
+        assert sorted(map(len, found.values())) == [1, 1, 1, 3]
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

@@ -31,8 +31,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "malformed": ({"connect": "logs.example:5558"}, "logs.example:5558"),
     "policy": ({"connect": SOMEWHERE, "policy": "drop_oldst"}, "did you mean 'drop_oldest'?"),
-    "fields": ({"connect": SOMEWHERE, "fields": "ECS"}, "fields is one of default, ecs"),
-    "socket type": ({"connect": SOMEWHERE, "socket_type": "SUB"}, "socket_type is one of PUB, PUSH"),
+    "fields": (
+        {"connect": SOMEWHERE, "fields": "ECS"},
+        "option 'fields' must be a function or one of default, ecs",
+    ),
+    "socket type": (
+        {"connect": SOMEWHERE, "socket_type": "SUB"},
+        "option 'socket_type' must be 'PUB' or 'PUSH', not 'SUB'",
+    ),
 }
 
 

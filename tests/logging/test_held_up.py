@@ -70,7 +70,7 @@ def test_clocks_that_stand_still_and_nobody_there(how: str) -> None:
     """`close` takes as long as `linger` says, and what was not sent is counted; also after a receiver went away."""
     program = """
         import zmq
-        handler = add(linger=300)
+        handler = add(linger=300, report_interval=0)
         logging.info("x")
         freeze(1_000_000_000)
         handler.close()
@@ -78,7 +78,7 @@ def test_clocks_that_stand_still_and_nobody_there(how: str) -> None:
         there = zmq.Context().socket(zmq.SUB)
         there.subscribe(b"")
         port = there.bind_to_random_port("tcp://127.0.0.1")
-        other = ZeroMQHandler(f"tcp://127.0.0.1:{port}", linger=300)
+        other = ZeroMQHandler(f"tcp://127.0.0.1:{port}", linger=300, report_interval=0)
         logging.getLogger().addHandler(other)
         logging.info("x")
         there.recv()
@@ -132,7 +132,7 @@ def test_a_standard_error_that_is_none(stream: str) -> None:
         class Broken:
             def __getattr__(self, name):
                 raise ValueError("no")
-        handler = add(socket_hwm=5, linger=0, report_interval=0)
+        handler = add(socket_hwm=5, linger=0, report_interval=0.001)
         errors, sys.stderr = sys.stderr, {stream}
         for number in range(100):
             logging.info("%d", number)

@@ -141,7 +141,7 @@ def test_memory_is_bounded_by_the_high_water_mark() -> None:
     """200,000 records for nobody take no more than 10,000."""
     program = """
         import resource
-        handler = add(linger=0)
+        handler = add(linger=0, report_interval=0)
         def log(count):
             for number in range(count):
                 logging.info("%d %s", number, "x" * 100)

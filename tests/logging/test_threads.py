@@ -217,7 +217,7 @@ def test_a_fork_while_another_thread_logs_deadlocks_nobody(tmp_path: Path) -> No
             def __str__(self):
                 time.sleep(0.002)  # the fork falls into this
                 return "slow"
-        add()
+        add(report_interval=0)
         def chatter():
             while True:
                 logging.info("%s", Slow())

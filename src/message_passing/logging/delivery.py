@@ -13,8 +13,8 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.logging.backlog import make_backlog, share
-from message_passing.logging.intake import PATIENCE, Intake
-from message_passing.logging.pipe import Pipe
+from message_passing.logging.intake import Intake
+from message_passing.logging.pipe import Pipe, unsent
 from message_passing.logging.taken import level_of
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL, UNSENT, Sender
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.logging.backlog import Backlog, Policy
+    from message_passing.logging.encoders import Encoders
     from message_passing.logging.entry import Entry
+    from message_passing.logging.flushing import Flush
     from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
-    from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.settings import SocketSettings
 
@@ -48,8 +49,16 @@ _RETRY = 1.0
 """Seconds until a socket that could not be opened is tried again."""
 
 
+UNDELIVERED = 5.0
+"""Seconds in which nothing of what waits has left, after which it is said why."""
+
+LEFT = 0.1
+"""Seconds in which the system has had nothing to send, after which what ZeroMQ was given has left: as long as its
+thread may have to wait for its turn."""
+
+
 class Delivery:
-    """Encoder, backlog and socket.
+    """Encoder, backlog and socket. After `finish` it may be used again, and opens another socket.
 
     Attributes:
         sent: records handed to ZeroMQ.
@@ -60,29 +69,32 @@ class Delivery:
         self,
         settings: SocketSettings,
         policy: Policy,
-        encode: Callable[[Item], bytes],
+        encoders: Encoders,
         losses: Losses,
         load: Load,
         *,
         most: int = 0,
         numbered: bool = True,
+        forked: bool = False,
     ) -> None:
         """Prepare it: nothing is opened yet.
 
         Args:
             settings: the socket's; its high-water mark bounds what waits.
             policy: what goes when there is too much.
-            encode: makes the text of a record.
+            encoders: make the text of a record.
             losses: where to count.
             load: the long records in the queue.
             most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue, and another quarter for
                 records that no subscriber has asked for; 0 for no bound.
             numbered: whether records are given sequence numbers.
+            forked: whether this is a child that has inherited the handler.
         """
         self.sent = 0
+        self._forked = forked
         self.wake: Callable[[], object] = lambda: None
         self._settings = settings
-        self._encode = encode
+        self._encode_notice = encoders.notice
         self._losses = losses
         self._half, self._quarter = share(most, 2), share(most, 4)
         self._backlog: Backlog = make_backlog(policy, settings.hwm, self._half)
@@ -98,17 +110,52 @@ class Delivery:
         self._quiet = False
         self._notices = Notices(monotonic)
         self._load = load
-        self._intake = Intake(encode, losses, load, numbered=numbered)
-        self._raised = 0  # how often a notice could not be made, perhaps for a signal handler that raised
+        self._intake = Intake(encoders.record, losses, load, numbered=numbered, say=self._notices.say)
+        self._leaving: list[tuple[Sender, float]] = []  # sockets to be closed, and until when they may send
+        self._closing = False
+        self._moved_at, self._moved = (
+            monotonic(),
+            0,
+        )  # when, and how many had been sent when that was last found
+        self._obstacle = ""
+        self._late: list[str] = []  # what a socket had to say when it was closed
         self._pause = threading.Lock()
         self._pause.acquire()
 
-    def notices(self) -> list[str]:
-        """What is to be said to a person, once: that there is no socket, who refuses us, whom we refused."""
-        found = [f"log records are not delivered: {text}" for text in self._notices.take()]
-        if self._sender:
-            found += [f"log handler: {text}" for text in self._sender.notices.take()]
+    def notices(self, *, last: bool = False) -> list[str]:
+        """What is to be said to a person, once: why nothing is delivered, who refuses us, whom we refused.
+
+        Args:
+            last: nobody will ask again.
+        """
+        late, self._late = self._late, []
+        found = late + self._notices.take(all_counts=last)
+        for sender in (self._sender, *(leaving for leaving, _ in self._leaving)):
+            found += (
+                [f"log handler: {text}" for text in sender.notices.take(all_counts=last)] if sender else []
+            )
         return found
+
+    def look_whether_stuck(self, *, last: bool = False) -> None:
+        """Say why nothing leaves, once, if nothing has for a while though records wait. Whose turn it is may call it.
+
+        Args:
+            last: what waits is to be lost now.
+        """
+        now, waiting = monotonic(), self.waiting
+        if self.sent != self._moved or not waiting:
+            self._moved_at, self._moved, self._obstacle = now, self.sent, ""
+        sender = self._sender
+        if not waiting or not sender or (not last and now - self._moved_at < UNDELIVERED):
+            return
+        try:
+            obstacle = sender.outgoing.obstacle()
+        except Exception:  # noqa: BLE001 - as in `_offer`
+            return
+        if obstacle and obstacle != self._obstacle:
+            self._obstacle = obstacle
+            more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
+            self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
 
     @property
     def waiting(self) -> int:
@@ -123,8 +170,9 @@ class Delivery:
     def possibly_lost(self) -> dict[str, int]:
         """Records besides those that are counted that may be lost, at most, by reason: see `Sender.possible`."""
         found = self._possibly_lost.copy()
-        if sender := self._sender:
-            found.update(sender.possible)
+        for sender in (self._sender, *(leaving for leaving, _ in list(self._leaving))):
+            if sender:
+                found.update(sender.possible)
         return dict(found)
 
     def deliver(self, queue: deque[Entry | Taken], most: int, *, quiet: bool = False) -> bool:
@@ -203,6 +251,8 @@ class Delivery:
         if self._sender and not self._sender.intact:
             self.abandon()
             self._say("somebody has closed the descriptors of the socket; another one is opened")
+        if self._leaving or self._closing:  # the one before may have the address still
+            return False
         if self._sender is None and monotonic() >= self._open_after:
             sender = Sender(replace(self._settings, hwm=self._messages), clock=monotonic, watched=False)
             sender.outgoing.changed = self.wake
@@ -210,8 +260,13 @@ class Delivery:
                 sender.open()
             except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
                 self._open_after = monotonic() + _RETRY
-                self._say(f"{error} (tried again every second)")
+                hint = "a forked process cannot bind what its parent has: have receivers bind; "
+                self._say(
+                    f"{error} ({hint if self._forked and self._settings.bind else ''}tried again every second)"
+                )
             else:
+                self._pipe = Pipe(self._messages, self._quarter)
+                self._subscribed = 0
                 self._sender, self._said = sender, ""
         return self._sender is not None
 
@@ -219,7 +274,7 @@ class Delivery:
         """Say why there is no socket: once, and again when it is for another reason."""
         if text != self._said:
             self._said = text
-            self._notices.say(text, text)
+            self._notices.say(text, f"log records are not delivered: {text}")
 
     def _offer(self, records: list[bytes]) -> int:
         if not self._sender:
@@ -311,17 +366,7 @@ class Delivery:
         """Send the notice of what was dropped, before the record that now gets through."""
         if not self._sender:
             return False
-        try:
-            notice = self._encode((self._losses.notice(), None))
-        except BaseException as error:
-            # A function for the fields that cannot deal with it: it is not sent. For the rest see `Intake.take`.
-            self._raised += 1
-            interrupted = not isinstance(error, Exception) and self._raised < PATIENCE
-            if interrupted and threading.current_thread() is threading.main_thread():
-                raise
-            self._losses.told()
-            return True
-        before, self._raised = self.sent, 0
+        notice, before = self._encode_notice((self._losses.notice(), None)), self.sent
         try:
             return bool(self._offer([notice]))
         finally:
@@ -329,29 +374,61 @@ class Delivery:
                 self.sent = before  # a notice is no record of the application's
                 self._losses.told()
 
-    def finish(self, queue: deque[Entry | Taken], deadline: float) -> Callable[[], None]:
-        """Send what is left until `deadline`, by `clock.monotonic`; count the rest.
-
-        Returns:
-            What closes the socket. It waits until ZeroMQ has sent its part, or `deadline`; and for as long as
-            ZeroMQ's thread looks up a name, for which there is no bound.
-        """
+    def finish(self, queue: deque[Entry | Taken], deadline: float) -> None:
+        """Send what is left until `deadline`, by `clock.monotonic`, and count the rest. Then call `release`."""
         before = self.sent
         self.deliver(queue, len(queue))
         while (self.waiting or queue) and (left := deadline - monotonic()) > 0:
             self._wait(min(left, _TICK if self.sent > before else _SLOW_TICK))
             before = self.sent
             self.deliver(queue, len(queue))
+        self.look_whether_stuck(last=True)
         for waiting in (self._backlog, self._unclaimed):
             for _, level, _ in waiting.drain():
                 self._losses.add(UNSENT, level)
-        sender, self._sender = self._sender, None
+        if self._sender:
+            self._leaving.append((self._sender, deadline))
+            self._sender = None
 
-        def release() -> None:
-            if sender:
+    def release(self) -> None:
+        """Close the socket of which `finish` was the last use, in any thread.
+
+        This waits until ZeroMQ has sent its part, or for `finish`'s deadline; and for as long as ZeroMQ's thread
+        looks up a name, for which there is no bound.
+        """
+        while self._leaving:
+            self._closing = True
+            try:
+                sender, deadline = self._leaving.pop()
                 self._close(sender, max(0, int((deadline - monotonic()) * 1000)))
+                self._late += [f"log handler: {text}" for text in sender.notices.take(all_counts=True)]
+            except IndexError:  # another thread does it
+                return
+            finally:
+                self._closing = False
 
-        return release
+    def has_left(self, flush: Flush) -> bool:
+        """Whether what had been logged before a flush has left; after a `deliver` of all that. In one's turn."""
+        if flush.given is None:
+            if self.waiting:
+                return False
+            flush.sender = sender = self._sender
+            flush.given = sender.outgoing.progress.given(sender.sent) if sender else 0
+        sender = self._sender
+        if sender is not flush.sender:
+            return False
+        if sender is None or self._settings.in_process:
+            return not self.possibly_lost()
+        progress, now = sender.outgoing.progress, monotonic()
+        if progress.left >= flush.given:
+            return True
+        connections = sender.descriptors
+        if not connections or any(map(unsent, connections)):
+            flush.quiet_since = None
+            return False
+        if flush.quiet_since is None:
+            flush.quiet_since = now
+        return now - flush.quiet_since >= LEFT
 
     def _wait(self, seconds: float) -> None:
         try:

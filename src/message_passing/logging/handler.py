@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
-import socket
 import sys
 import weakref
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from message_passing.errors import Fault, OptionError, did_you_mean
-from message_passing.identity import sender_name
 from message_passing.jsonable import cut, safe
 from message_passing.logging.attributes import LARGEST, level_of_record
-from message_passing.logging.backlog import Policy
+from message_passing.logging.encoders import encoders
 from message_passing.logging.entry import (
     PLAIN,
     Entry,
@@ -28,24 +24,23 @@ from message_passing.logging.entry import (
     too_large,
     weight_of,
 )
-from message_passing.logging.fields import Fields, Origin
-from message_passing.logging.quick import item_encoder
+from message_passing.logging.lifetime import reference_to
+from message_passing.logging.settings import LABEL, QUEUE_BYTES, HandlerOptions
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
-from message_passing.zeromq.endpoints import check_endpoint
+from message_passing.options import declared
 from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
 
-    from message_passing.logging.quick import Item
+    from message_passing.logging.backlog import Policy
+    from message_passing.logging.fields import Fields
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.security import SocketSecurity
 
     FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
-
-_QUEUE_BYTES = 64 << 20
 
 _NOT_GIVEN: Any = ...
 """The default of what protects: an empty text, and None from a variable that is not set, are errors."""
@@ -68,7 +63,7 @@ class ZeroMQHandler(logging.Handler):
         socket_bind: str = "",
         socket_type: Literal["PUB", "PUSH"] = "PUB",
         socket_hwm: int = 10_000,
-        queue_bytes: int = _QUEUE_BYTES,
+        queue_bytes: int = QUEUE_BYTES,
         linger: int = 1000,
         curve_secret_key: str = _NOT_GIVEN,
         curve_server_key: str = _NOT_GIVEN,
@@ -102,22 +97,37 @@ class ZeroMQHandler(logging.Handler):
             context: context variables to send the values of.
             identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
             largest: characters of a message, and of all else that a record brings; what is longer is cut and marked.
-            report_interval: tell of new losses on stderr, at most once in so many seconds. Default: never.
+            report_interval: seconds between two lines on stderr about new losses. Default: one at the end alone. 0:
+                nothing is written on stderr at all.
             level: as for every handler.
 
         Raises:
-            OptionError: an endpoint is missing or malformed, a key is empty, or there is no such policy or field set.
+            OptionError: an endpoint is missing or malformed, a key is empty, or another option is not what it can be.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
-        _check(connect, socket_bind, socket_type, policy, fields, {"queue_bytes": queue_bytes})
+        given = {name: value for name, value in locals().items() if name in declared(HandlerOptions)}
+        options = HandlerOptions(given)
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
-        sides = (connect,) if connect else (), (socket_bind,) if socket_bind else ()
-        settings = SocketSettings(socket_type, *sides, socket_hwm, linger, security=security)
-        super().__init__(level)
-        self._largest = largest
-        self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, service or _script(), largest, identity=identity)
-        self._shipper = Shipper(settings, policy, encoder, queue_bytes, report_interval, numbered=identity)
+        settings = SocketSettings(
+            options.socket_type,
+            connect=(options.connect,) if options.connect else (),
+            bind=(options.socket_bind,) if options.socket_bind else (),
+            hwm=options.socket_hwm,
+            linger=options.linger,
+            security=security,
+        )
+        super().__init__(options.level)
+        self._largest = options.largest
+        self._rest = _more(template=options.template, context=options.context)
+        self._shipper = Shipper(
+            settings,
+            options.policy,
+            lambda shipper: encoders(options, shipper),
+            options.queue_bytes,
+            options.report_interval,
+            numbered=options.identity,
+        )
+        self._shipper.owner = reference_to(self)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
         self._finalizer.atexit = False
@@ -200,6 +210,10 @@ class ZeroMQHandler(logging.Handler):
         return None
 
     def _refuse(self, record: logging.LogRecord, item: Entry | Taken | None) -> None:
+        if self._shipper.limit < 0 and item is not None:
+            with contextlib.suppress(Exception):  # it is counted
+                if self._shipper.append(item):
+                    return
         weight = 0 if item is None or isinstance(item, tuple) else item.weight
         self._shipper.refuse(_level_of(record), weight=weight)
 
@@ -212,19 +226,27 @@ class ZeroMQHandler(logging.Handler):
         """
         return self._shipper.stats()
 
-    def flush(self) -> None:
-        """Send what can be sent now; a receiver that is away is not waited for."""
-        self._shipper.flush()
+    def flush(self, timeout: float = 0) -> bool:  # type: ignore[override]
+        """Send what waits, and wait until it has left for the receiver.
+
+        Args:
+            timeout: seconds to wait for that at most. 0: send what can be sent now, and wait for nobody.
+
+        Returns:
+            Whether all that was logged before has left: the system has it, or the receiver's (over TCP and ipc: the
+            system has had nothing to send for 0.1 s), and none was lost meanwhile. What was lost before is counted:
+            see `stats`.
+        """
+        return self._shipper.flush(timeout)
 
     def close(self) -> None:
-        """Send what is left, within `linger`, and release the socket and the thread."""
-        self._finalizer.detach()
+        """Send what is left, within `linger`, and release the socket and the thread.
+
+        As with the standard library's handlers for files and sockets, a record that is logged afterwards opens them
+        again: `logging.config.dictConfig` and `logging.shutdown` close handlers that are still in use.
+        """
         self._shipper.close()
         super().close()
-
-
-def _script() -> str:
-    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
 
 
 def _level_of(record: Any) -> str:
@@ -241,7 +263,7 @@ def _security(secret: str, server: str, allowed: str) -> SocketSecurity | None:
         return None
     from message_passing.zeromq.security import security_of  # noqa: PLC0415 - who does not encrypt starts sooner
 
-    found = security_of("ZeroMQHandler", **given)
+    found = security_of(LABEL, **given)
     if found:
         found.check()  # now, while somebody is there to be told: the socket is opened by the first record
     return found
@@ -259,34 +281,6 @@ def _more(
     return wanted
 
 
-def _encoder(fields: FieldsOption, service: str, largest: int, *, identity: bool) -> Callable[[Item], bytes]:
-    """What encodes in this process: made after a fork again, since the process id is another."""
-    origin = Origin(socket.gethostname(), service, os.getpid(), sender_name() if identity else None)
-    return item_encoder(fields, origin, largest)
-
-
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:
     entry.template = safe(str, record.msg)
     entry.args = arguments_of(record)
-
-
-def _check(  # noqa: PLR0917 - it has one caller
-    connect: str, bind: str, socket_type: str, policy: str, fields: object, bounds: Mapping[str, object]
-) -> None:
-    texts = [
-        f"{name} is a whole number of 0 or more, not {given!r}"
-        for name, given in bounds.items()
-        if type(given) is not int or given < 0
-    ]
-    if bool(connect) == bool(bind):
-        texts.append("exactly one of connect and socket_bind is needed")
-    for endpoint, binds in ((connect, False), (bind, True)):
-        texts += [wrong] if endpoint and (wrong := check_endpoint(endpoint, binds=binds)) else []
-    choices = {"socket_type": (socket_type, ("PUB", "PUSH")), "policy": (policy, get_args(Policy))}
-    if not callable(fields):
-        choices["fields"] = (str(fields), get_args(Fields))
-    for name, (given, known) in choices.items():
-        if given not in known:
-            texts.append(f"{name} is one of {', '.join(known)}, not {given!r}{did_you_mean(given, known)}")
-    if texts:
-        raise OptionError(*(Fault(f"ZeroMQHandler: {text}") for text in texts))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections import deque
 from itertools import count, islice, repeat
 from typing import TYPE_CHECKING
 
+from message_passing.jsonable import cut, safe
 from message_passing.logging.taken import level_of
 
 if TYPE_CHECKING:
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 NOT_ENCODED = "could not be encoded"
 
 PATIENCE = 5
-"""How often something that is no `Exception` is raised over one record in the main thread until it is lost for it."""
+"""How often something that is no `Exception` is raised over one record, each time at once, until that is lost."""
+
+_LONGEST = 500
+"""Characters of an error that are said."""
 
 
 class Load:
@@ -51,7 +57,13 @@ class Intake:
     """
 
     def __init__(
-        self, encode: Callable[[Item], bytes], losses: Losses, load: Load, *, numbered: bool = True
+        self,
+        encode: Callable[[Item], bytes],
+        losses: Losses,
+        load: Load,
+        *,
+        numbered: bool = True,
+        say: Callable[[str, str], object] = lambda _kind, _text: None,
     ) -> None:
         """Nothing is taken yet.
 
@@ -60,6 +72,7 @@ class Intake:
             losses: where to count.
             load: the long records in the queue.
             numbered: whether records are given numbers.
+            say: told why a record could not be encoded: a kind of error, and a sentence.
         """
         self.items: list[Item] = []
         self.texts: list[bytes] = []
@@ -69,10 +82,7 @@ class Intake:
         self._numbered = numbered
         self._numbers: Iterator[int] = count(1)
         self._skipped = 0  # numbers of records that were lost before they got one
-        self._suspect: Item | None = (
-            None  # while it was encoded something raised that is no Exception, so often:
-        )
-        self._raised = 0
+        self._say = say
 
     def take(self, queue: deque[Entry | Taken], most: int) -> None:
         """Move records from the queue to `items`, up to so many there, and their texts to `texts`."""
@@ -86,17 +96,29 @@ class Intake:
         while len(texts) < len(items):
             try:
                 texts.extend(map(self._encode, items[len(texts) :]))
-            except Exception:  # noqa: BLE001 - nothing that a record holds stops the others
-                self._lose(len(texts))
-            except BaseException:
-                # A signal handler has raised: the record is as good as before. Or a function of the user's has, which
-                # would do so each time. In another thread than the main one no signal handler runs.
-                item = items[len(texts)]
-                self._raised = self._raised + 1 if item is self._suspect else 1
-                self._suspect = item
-                if threading.current_thread() is threading.main_thread() and self._raised < PATIENCE:
-                    raise
-                self._lose(len(texts))
+            except Exception as error:  # noqa: BLE001 - nothing that a record holds stops the others
+                self._lose(len(texts), error)
+            except BaseException as error:  # noqa: BLE001
+                self._find_out(error)
+
+    def _find_out(self, error: BaseException) -> None:
+        """See whose doing it was that something was raised that is no `Exception`.
+
+        A signal handler's: the record is as good as before, and the error goes on its way. It is not if a function of
+        the user's raises it each time: that costs its record. In another thread than the main one no signal handler
+        runs.
+        """
+        items, texts = self.items, self.texts
+        again = PATIENCE - 1 if threading.current_thread() is threading.main_thread() else 0
+        for _ in range(again):
+            try:
+                texts.append(self._encode(items[len(texts)]))
+            except Exception as another:  # noqa: BLE001 - as in `take`
+                self._lose(len(texts), another)
+            except BaseException:  # noqa: BLE001, S112
+                continue
+            raise error
+        self._lose(len(texts), error)
 
     def _skip(self) -> None:
         """Leave out the numbers of records that were lost before they got one: the receiver sees the gap."""
@@ -113,7 +135,19 @@ class Intake:
         if not queue:  # a log call that was interrupted may have added bytes and no record
             self._load.taken = self._load.put
 
-    def _lose(self, place: int) -> None:
+    def _lose(self, place: int, error: BaseException) -> None:
         level = level_of(self.items[place][0])[1]
         del self.items[place]
         self._losses.add(NOT_ENCODED, level)
+        if logging.raiseExceptions:  # as logging's own handlers do
+            name = type(error).__name__
+            self._say(name, f"a log record was lost, which {NOT_ENCODED}: {name}: {_described(error)}")
+
+
+def _described(error: BaseException) -> str:
+    """An error's text, and where it was raised."""
+    place, trace = "", error.__traceback__
+    while trace:
+        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - as in `handler`
+        trace = trace.tb_next
+    return f"{cut(safe(str, error), _LONGEST)} ({place})"

@@ -1,8 +1,9 @@
-"""What outlives a call: closing at the end of a process, and starting anew in a forked child."""
+"""What outlives a call: closing at the end of a process, opening again after logging forgot, a fork."""
 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import weakref
@@ -21,8 +22,14 @@ class Closing(Protocol):
     def start_again_in_child(self) -> None:
         """Forget what is the parent's."""
 
+    def prepare_for_exit(self) -> None:
+        """See to it that logging closes it, if it is open."""
+
 
 _all: weakref.WeakSet[Closing] = weakref.WeakSet()
+
+_ending: list[bool] = []
+"""Not empty once the interpreter calls its exit functions."""
 
 _orphans: set[Closing] = set()
 """Those whose handler is gone, until their thread has closed them."""
@@ -41,6 +48,26 @@ def keep_orphan(shipper: Closing) -> None:
 def forget_orphan(shipper: Closing) -> None:
     """It is closed."""
     _orphans.discard(shipper)
+
+
+def reference_to(handler: logging.Handler) -> weakref.ref[logging.Handler]:
+    """What logging keeps of a handler, to close it at the end of the interpreter."""
+    return weakref.ref(handler, getattr(logging, "_removeHandlerRef", None))
+
+
+def have_logging_close(reference: weakref.ref[logging.Handler]) -> None:
+    """Have `logging.shutdown` close a handler at the end, which `dictConfig` and the like made it forget.
+
+    Without logging's own function for it, which takes a lock: somebody may hold it who waits for the handler.
+    """
+    known = logging._handlerList  # type: ignore[attr-defined] # noqa: SLF001 - `logging.shutdown` goes through it
+    if reference() is not None and reference not in list(known):
+        known.append(reference)
+
+
+def is_ending() -> bool:
+    """Whether the interpreter has begun to call its exit functions."""
+    return bool(_ending)
 
 
 def close_at_process_end(shipper: Closing) -> Callable[[], object] | None:
@@ -62,10 +89,14 @@ def _start_again_in_child() -> None:
         shipper.start_again_in_child()
 
 
-def _close_orphans() -> None:
+def _on_exit() -> None:
+    """Called before logging's own exit function, which was registered earlier."""
+    _ending.append(True)
     for shipper in list(_orphans):
         shipper.close()
+    for shipper in list(_all):
+        shipper.prepare_for_exit()
 
 
-atexit.register(_close_orphans)
+atexit.register(_on_exit)
 os.register_at_fork(after_in_child=_start_again_in_child)

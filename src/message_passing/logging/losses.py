@@ -21,6 +21,9 @@ from message_passing.metrics import lost_words
 _KINDS = 200
 """Different losses (a reason and a level's name) that are told apart; any more are of the level `other`."""
 
+CLOSED = "closed"
+"""The reason of what is logged while the interpreter ends, by threads that it is about to stop: that is no news."""
+
 _LEVEL = 50
 """Characters of a level's name that are kept."""
 
@@ -130,13 +133,13 @@ def _reached(count: itertools.count[int]) -> int:
 
 
 class Report:
-    """Lines on stderr about losses that are new since the last one, for who asked for them."""
+    """Lines on stderr about losses that are new since the last one: at the end, and at an interval if one is set."""
 
     def __init__(self, interval: float | None) -> None:
         """Prepare it.
 
         Args:
-            interval: seconds between two lines; None for none at all.
+            interval: seconds between two lines; None for one at the end alone, 0 for none at all.
         """
         self._interval = interval
         self._told = 0
@@ -150,13 +153,14 @@ class Report:
             possibly: records besides that may be lost, at most, by reason.
             last: there is no later.
         """
-        if self._interval is None or (monotonic() < self._due and not last):
+        if self._interval == 0 or (not last and (self._interval is None or monotonic() < self._due)):
             return
         dropped, failed = losses.dropped, losses.failed
+        del dropped[CLOSED]
         total = dropped.total() + failed + sum(possibly.values())
         if total == self._told:
             return
         count, why = lost_words({**dropped, "failed": failed}, possibly)
         if say(f"{count} log records lost so far in process {os.getpid()}: {why}"):
             self._told = total
-        self._due = monotonic() + self._interval
+        self._due = monotonic() + (self._interval or 0)

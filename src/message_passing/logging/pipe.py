@@ -66,7 +66,7 @@ class Pipe:
             self._quiet_since = 0.0
 
     def _is_drained(self, descriptors: Collection[int]) -> bool:
-        if not descriptors or any(map(_unsent, descriptors)):
+        if not descriptors or any(map(unsent, descriptors)):
             self._quiet_since = 0.0
             return False
         now = monotonic()
@@ -74,7 +74,7 @@ class Pipe:
         return now - self._quiet_since >= _QUIET
 
 
-def _unsent(descriptor: int) -> bool:
+def unsent(descriptor: int) -> bool:
     """Whether the system has something to send on a connection (tcp(7), unix(7): SIOCOUTQ)."""
     amount = array.array("i", [0])
     try:

@@ -11,11 +11,16 @@ any two steps, also within pyzmq, which then forgets the message that it has jus
 What it does is encode, and send by a call that nothing interrupts (`direct`); hearing is the thread's part.
 
 A forked child starts anew: its queue, counters, thread and socket are its own.
+
+`close` is not the end: logging closes all handlers whenever it is configured, though loggers may go on using them.
+The next record opens everything again. Each opening has a thread of its own, which ends when it is not `_thread` any
+more.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -24,19 +29,23 @@ from message_passing.clock import monotonic, wall
 from message_passing.logging import lifetime, pace
 from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
+from message_passing.logging.encoders import own
+from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
-from message_passing.logging.losses import Losses, Report
+from message_passing.logging.losses import CLOSED, Losses, Report
 from message_passing.logging.stderr import say
 from message_passing.logging.taken import WEIGHT, level_of
 from message_passing.logging.turn import RECOVERY, Turn
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import logging
+    import weakref
+    from collections.abc import Callable, Iterator
 
     from message_passing.logging.backlog import Policy
+    from message_passing.logging.encoders import Encoders
     from message_passing.logging.entry import Entry
-    from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.settings import SocketSettings
 
@@ -48,7 +57,7 @@ class Shipper:
         self,
         settings: SocketSettings,
         policy: Policy,
-        make_encoder: Callable[[], Callable[[Item], bytes]],
+        make_encoders: Callable[[Shipper], Encoders],
         queue_bytes: int,
         report_interval: float | None,
         *,
@@ -59,27 +68,30 @@ class Shipper:
         Args:
             settings: the socket's; its high-water mark bounds what waits here.
             policy: what goes when there is too much.
-            make_encoder: makes the function that encodes a record, in this process.
+            make_encoders: makes the functions that encode a record, in this process.
             queue_bytes: how many bytes of them may wait, in the queue, encoded, and in ZeroMQ; 0 for no bound.
-            report_interval: seconds between two lines on stderr about new losses; None for none at all.
+            report_interval: see `Report`; with 0 nothing else is written on stderr either.
             numbered: whether records are given sequence numbers.
         """
         self._report_interval = report_interval
         self._settings = settings
         self._policy = policy
-        self._make_encoder = make_encoder
+        self._make_encoders = make_encoders
         self._queue_bytes = queue_bytes
         self._numbered = numbered
-        self._closed = False
+        self._closed = self._ended = self._forked = False
+        self._ended_by = 0.0  # when records that are logged after the end are not sent any more
+        self.owner: weakref.ref[logging.Handler] | None = None
         self._begin()
         lifetime.register(self)
 
     def _begin(self) -> None:
         self.queue: deque[Entry | Taken] = deque()
         bounds = self._settings.hwm, share(self._queue_bytes, WEIGHT)
-        self.limit: float = min((bound for bound in bounds if bound), default=float("inf"))
+        self._most: float = min((bound for bound in bounds if bound), default=float("inf"))
+        self.limit = self._most  # a negative one sends all records to `append`
         self.since = self.due = 0.0
-        self.crowded = min(pace.HELP_ABOVE, self.limit * 0.8, self.limit - 2)
+        self.crowded = min(pace.HELP_ABOVE, self._most * 0.8, self._most - 2)
         self._load = Load()
         self._load_limit: float = share(self._queue_bytes * 3, 4) or float("inf")
         self._seen = 0.0
@@ -92,10 +104,10 @@ class Shipper:
         self._asleep = False
         self._helped = False
         self._heard = 0.0
-        self._flushes: deque[threading.Lock] = deque()
+        self._flushes: deque[Flush] = deque()
         self._starting = threading.Lock()  # taken once, by the one who starts
         self._orphaned = False
-        self._releases: list[Callable[[], None]] = []
+        self._within: int | None = None
         self._cancel_at_end: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
         self._thread_after = 0.0
@@ -156,10 +168,63 @@ class Shipper:
         kept = self._delivery.bytes_waiting if self._delivery else 0
         return self._load.waiting + kept + weight > self._load_limit
 
+    def append(self, item: Entry | Taken) -> bool:
+        """Take a record that the hot path does not, since the queue is full or closed; whether that can be done."""
+        if self._within == threading.get_ident():
+            if room := len(self.queue) < self._most:
+                self.queue.append(own(item))
+            return room
+        if self._ended and (sys.is_finalizing() or threading.current_thread() is not threading.main_thread()):
+            return False  # other threads are about to be stopped at any point
+        closed = self._closed
+        if (closed and not self._reopen()) or len(self.queue) >= self._most:
+            return False
+        self.queue.append(item)
+        if self._ended and closed:
+            if self._delivery is None:
+                self._start()
+            self.close()  # at once: nobody else will
+        else:
+            self.attend()
+        return True
+
+    def _reopen(self) -> bool:
+        """Open again, for a record that was logged after `close`; whether that can be done.
+
+        After the end of the interpreter has begun, that is for as long as `linger` in all.
+        """
+        if self._ended:
+            self._ended_by = self._ended_by or monotonic() + self._settings.linger / 1000
+            if monotonic() > self._ended_by:
+                return False
+        self._thread, self._bell = None, threading.Lock()
+        self._bell.acquire()
+        self._thread_after = self._seen = self.since = self.due = 0.0
+        self._asleep = self._closed = False
+        self.limit = self._most
+        if self.owner:
+            lifetime.have_logging_close(self.owner)
+        if self._delivery:
+            self._cancel_at_end = lifetime.close_at_process_end(self)
+        return True
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """While a function of the user's runs, whose own records must not come to it again. In one's turn."""
+        self._within, self.limit = threading.get_ident(), -1
+        try:
+            yield
+        finally:
+            self._within = None
+            self.limit = -1 if self._closed else self._most
+
     def refuse(self, level: str, *, weight: int = 0) -> None:
         """Count a record for which there is no room, which may have been admitted."""
         self._load.taken += weight
-        self._losses.refuse("closed" if self._closed else QUEUE_FULL, level)
+        reason = UNSENT if self._closed else QUEUE_FULL
+        if self._ended and threading.current_thread() is not threading.main_thread():
+            reason = CLOSED
+        self._losses.refuse(reason, level)
         if not self._closed and monotonic() > self._seen:  # the thread does nothing
             self.attend()
 
@@ -174,11 +239,12 @@ class Shipper:
             self._delivery = Delivery(
                 self._settings,
                 self._policy,
-                self._make_encoder(),
+                self._make_encoders(self),
                 self._losses,
                 self._load,
                 most=self._queue_bytes,
                 numbered=self._numbered,
+                forked=self._forked,
             )
         finally:
             if self._delivery is None:  # a signal handler has raised: the next caller does it
@@ -190,7 +256,7 @@ class Shipper:
     def _start_thread(self) -> None:
         """Start it; where none can be had callers and `close` do it all, and it is tried again now and then."""
         now = monotonic()
-        if now < self._thread_after:
+        if now < self._thread_after or self._ended:
             return
         self._thread_after = now + pace.THREAD_RETRY
         self._seen = now + pace.PATIENCE
@@ -210,8 +276,10 @@ class Shipper:
     # The thread's side
 
     def _run(self) -> None:
+        me, bell = threading.current_thread(), self._bell
         idle = left = 0
-        while not self._closed:
+        self._release()  # who closed may have been interrupted
+        while not self._closed and self._thread is me:
             if self._orphaned:
                 self.close()
                 break
@@ -226,20 +294,21 @@ class Shipper:
                     moved, waiting = self._empty(pace.ALL if flushes else pace.BITE)
                 left = len(self.queue)
                 self._tell()
+                self._settle(flushes)
             except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
                 waiting = 1
-            for _ in range(flushes):
-                self._flushes.popleft().release()
+            waiting = waiting or len(self._flushes)
             idle = 0 if moved or waiting else idle + 1
             if idle > pace.IDLE_TICKS:
-                self._sleep()
+                self._sleep(bell)
                 idle = 0
             else:  # not time.sleep, which tests replace
-                self._bell.acquire(timeout=pace.SLOW_TICK if waiting and not moved else pace.TICK)
+                slow = waiting and not moved and not self._flushes
+                bell.acquire(timeout=pace.SLOW_TICK if slow else pace.TICK)
         self._release()
         self._tell(last=True)
-        while self._flushes:
-            self._flushes.popleft().release()
+        while self._closed and self._flushes:
+            self._flushes.popleft().done.release()
 
     def _possibly_lost(self) -> dict[str, int]:
         return self._delivery.possibly_lost() if self._delivery else {}
@@ -252,8 +321,9 @@ class Shipper:
 
     def _tell(self, *, last: bool = False) -> None:
         """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
-        for text in self._delivery.notices() if self._delivery else ():
-            say(text)
+        for text in self._delivery.notices(last=last) if self._delivery else ():
+            if self._report_interval != 0:
+                say(text)
         self._report.tell(self._losses, self._possibly_lost(), last=last)
 
     def _in_burst(self, left: int) -> bool:
@@ -285,7 +355,33 @@ class Shipper:
             if not self.queue or self._closed or len(self.queue) > queued:
                 return moved, waiting
 
-    def _sleep(self) -> None:
+    def _settle(self, flushes: int) -> None:
+        """See which of the first so many, for which all was delivered that can be, are over."""
+        over = [flush for flush in list(self._flushes)[:flushes] if self._is_over(flush)]
+        for flush in over:
+            self._flushes.remove(flush)
+            flush.done.release()
+
+    def _is_over(self, flush: Flush) -> bool:
+        """Whether all has left, or nobody waits any longer; after a round of deliveries."""
+        self._turn.await_ours()
+        try:
+            self._turn.at_work = True
+            self._turn.idle_since = 0.0
+            return self._judge(flush)
+        finally:
+            self._turn.at_work = False
+            self._turn.lock.release()
+
+    def _judge(self, flush: Flush) -> bool:
+        left = self._delivery.has_left(flush) if self._delivery else not self.queue
+        flush.left = left and self._lost() == flush.lost
+        return left or monotonic() >= flush.over
+
+    def _lost(self) -> int:
+        return self._losses.dropped.total() + self._losses.failed
+
+    def _sleep(self, bell: threading.Lock) -> None:
         self._asleep = True
         self.due = 0.0  # the next record rings
         if (
@@ -293,7 +389,8 @@ class Shipper:
             or self._flushes
             or self._closed
             or self._orphaned
-            or not self._bell.acquire(timeout=pace.PEERS)
+            or self._thread is not threading.current_thread()
+            or not bell.acquire(timeout=pace.PEERS)
         ):
             self._asleep = False
 
@@ -310,60 +407,107 @@ class Shipper:
     def _pump(self, most: int, *, quiet: bool = False) -> bool:
         if self._delivery is None or self._closed:
             return False
-        return self._delivery.deliver(self.queue, most, quiet=quiet)
+        moved = self._delivery.deliver(self.queue, most, quiet=quiet)
+        if not quiet:
+            self._delivery.look_whether_stuck()
+        return moved
 
     # The end
 
-    def flush(self) -> None:
-        """Send what can be sent now, without waiting for a receiver."""
-        seconds = self._settings.linger / 1000
-        if self._left_to_thread():
-            done = threading.Lock()
-            done.acquire()
-            self._flushes.append(done)
+    def flush(self, timeout: float) -> bool:
+        """Send what waits, and wait until it has left; whether it has: see `ZeroMQHandler.flush`."""
+        if self._within == threading.get_ident():
+            return False  # what is being sent waits for this very call
+        flush = Flush(monotonic() + timeout, self._lost())
+        grace = self._settings.linger / 1000
+        if self._thread is not None and not self._closed and monotonic() <= self._seen:
+            self._flushes.append(flush)
             self._wake()
-            done.acquire(timeout=seconds + pace.GRACE)
-        elif self._turn.take(seconds):
-            with contextlib.suppress(Exception):  # the records are where they were
-                self._work(pace.ALL)
+            flush.done.acquire(timeout=timeout + grace + pace.GRACE)
+            return flush.left
+        while True:
+            if not self._turn.take(max(grace, flush.over - monotonic())):
+                return False
+            try:
+                self._turn.at_work = True
+                self._turn.idle_since = 0.0
+                with contextlib.suppress(Exception):  # the records are where they were
+                    self._pump(pace.ALL)
+                if self._judge(flush):
+                    return flush.left
+            finally:
+                self._turn.at_work = False
+                self._turn.lock.release()
+            flush.done.acquire(timeout=pace.TICK)  # not time.sleep, which tests replace
 
     def close(self) -> None:
         """Send what is left, within `linger`; count what could not be sent."""
-        if self._closed:
+        if (self._closed and not self.queue) or self._within == threading.get_ident():
             return
         deadline = monotonic() + self._settings.linger / 1000
+        if self._ended_by:
+            deadline = min(deadline, self._ended_by)
         if not self._turn.take(self._settings.linger / 1000 + RECOVERY):  # a socket may just be opened
-            return  # a signal handler interrupted the very thread that sends: nothing can be done here
+            # A signal handler interrupted the very thread that sends, or a function of the user's does not return.
+            if self._report_interval != 0:
+                say(
+                    f"log handler: {len(self.queue)} records and more wait behind one that is being sent: not closed"
+                )
+            return
+        thread, cancel, bell = self._thread, self._cancel_at_end, self._bell
         try:
             self._turn.at_work = True
             self._turn.idle_since = 0.0
-            if self._delivery and not self._closed:  # another thread may have closed meanwhile
-                with contextlib.suppress(Exception):
-                    self._releases.append(self._delivery.finish(self.queue, deadline))
-            self._closed = True
-            self.limit = -1
-            while self.queue:  # it could not begin at all
-                self._losses.refuse(UNSENT, level_of(self.queue.popleft())[1])
+            late = self._finish(deadline)
         finally:
             self._turn.at_work = False
             self._turn.lock.release()
-        if self._cancel_at_end:
-            self._cancel_at_end()
+        if cancel:
+            cancel()
         lifetime.forget_orphan(self)
-        self._wake()
-        thread = self._thread
+        if late and self.queue and self._reopen():  # other threads have logged meanwhile
+            self.attend()
+        with contextlib.suppress(RuntimeError):  # somebody else has rung
+            bell.release()
         if thread and thread.is_alive() and thread is not threading.current_thread():
             thread.join(max(0.0, deadline - monotonic()) + pace.GRACE)
+            if thread.is_alive():
+                self._tell(last=True)
         else:
             self._release()
+            self._tell(last=True)
+
+    def _finish(self, deadline: float) -> bool:
+        """Send what is left and close; whether what is in the queue now was logged meanwhile, and is to be sent."""
+        late = False
+        self._ended = lifetime.is_ending()
+        if self._ended:
+            self.limit = -1
+        if self._delivery and (self.queue or not self._closed):  # another thread may have closed meanwhile
+            with contextlib.suppress(Exception):
+                self._delivery.finish(self.queue, deadline)
+                late = not self._ended
+        self._cancel_at_end = None
+        self.limit = -1  # before the other: who sees that sets it to another value
+        self._closed = True
+        while self.queue and not late:  # it could not begin at all, or there is nobody who would send it
+            self._losses.refuse(UNSENT, level_of(self.queue.popleft())[1])
+        return late
 
     def _release(self) -> None:
         """Close the socket: the thread's part, since it may take long and no thread can be started at exit."""
-        with contextlib.suppress(IndexError):
-            self._releases.pop()()
+        if self._delivery:
+            self._delivery.release()
+
+    def prepare_for_exit(self) -> None:
+        """Have logging close the handler, unless nothing is left to do."""
+        if self.owner and (self.queue or not self._closed):
+            lifetime.have_logging_close(self.owner)
 
     def orphan(self) -> None:
         """The handler is gone without `close`: the thread closes, since who collects garbage must not wait."""
+        if self._closed and not self.queue:
+            return
         if self._thread and self._thread.is_alive():
             self._orphaned = True
             lifetime.keep_orphan(self)
@@ -397,6 +541,7 @@ class Shipper:
         """After a fork: what was queued is the parent's to send."""
         if self._delivery:
             self._delivery.abandon()
+        self._forked = True
         self._begin()
         if self._closed:
             self.limit = -1

@@ -165,6 +165,23 @@ class Outgoing:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
+    def obstacle(self) -> str:
+        """Why nothing that is offered leaves, in words: for a person, after a while in which nothing did."""
+        settings, peers = self._settings, self.peers
+        where = ", ".join(settings.endpoints)
+        if peers is None or not self._plain:
+            return ""
+        peers.look()
+        if not peers.any():
+            if settings.bind:
+                return f"{where}: nobody has connected"
+            return f"{where}: {peers.attempts.obstacle or 'nobody is connected'}"
+        if self.prefixes is not None and not self.prefixes:
+            return f"{where}: who is connected has subscribed to nothing"
+        return (
+            f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
+        )
+
     def send(
         self, messages: Sequence[bytes], *, holding: bool = False, patient: bool = False, quiet: bool = False
     ) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.clock import monotonic
+from message_passing.zeromq import attempts
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.monitor import Monitor
 from message_passing.zeromq.sockets import disown
@@ -32,7 +33,7 @@ STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
 _LISTENERS = int(zmq.EVENT_LISTENING) | int(zmq.EVENT_CLOSED)
 _ALL = (_SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1]) | (
-    _LISTENERS | STOPPED
+    _LISTENERS | STOPPED | attempts.EVENTS
 )
 
 _PATIENCE = 10_000
@@ -51,6 +52,7 @@ class Peers:
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
         connections: those that are alive, handshaken or not.
+        attempts: what became of attempts to connect.
     """
 
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
@@ -60,6 +62,7 @@ class Peers:
         self._ended_at = -math.inf
         self.refused: set[str] = set()
         self.connections = Connections()
+        self.attempts = attempts.Attempts()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = bool(opened.settings.connect)
@@ -139,6 +142,7 @@ class Peers:
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
         self.connections.note(event)
+        self.attempts.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
             self._shaking[event.value] = monotonic()

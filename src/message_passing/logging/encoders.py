@@ -1,0 +1,82 @@
+"""What makes JSON of a handler's records in this process, a function of the user's for the fields included."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from message_passing.identity import sender_name
+from message_passing.logging.attributes import LARGEST
+from message_passing.logging.entry import Entry
+from message_passing.logging.fields import Origin
+from message_passing.logging.quick import item_encoder
+from message_passing.logging.taken import completed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from message_passing.logging.quick import Item
+    from message_passing.logging.settings import HandlerOptions
+    from message_passing.logging.taken import Taken
+
+
+class Own(Entry):
+    """A record that the function for the fields has logged: were it given that, it would feed itself for ever."""
+
+
+def own(item: Entry | Taken) -> Own:
+    """What was taken of a record, marked as the function's own."""
+    entry = completed(item, None, LARGEST) if isinstance(item, tuple) else item
+    return Own(*(getattr(entry, name) for name in Entry.__struct_fields__))
+
+
+class Lender(Protocol):
+    """As much of a shipper as this needs."""
+
+    def lent(self) -> AbstractContextManager[None]:
+        """While a function of the user's runs."""
+
+
+class Encoders(NamedTuple):
+    """What makes JSON of records: of the application's, and of the handler's own notices.
+
+    A function of the user's has no part in those: what it cannot deal with must not keep its losses secret.
+    """
+
+    record: Callable[[Item], bytes]
+    notice: Callable[[Item], bytes]
+
+
+def encoders(options: HandlerOptions, shipper: Lender) -> Encoders:
+    """What encodes in this process: made after a fork again, since the process id is another."""
+    sender = sender_name() if options.identity else None
+    origin = Origin(socket.gethostname(), options.service or _script(), os.getpid(), sender)
+    fields = options.fields
+    if not callable(fields):
+        encode = item_encoder(fields, origin, options.largest)
+        return Encoders(encode, encode)
+    guarded = item_encoder(_guarded(fields, shipper), origin, options.largest)
+    plain = item_encoder("default", origin, options.largest)
+    return Encoders(lambda item: (plain if isinstance(item[0], Own) else guarded)(item), plain)
+
+
+def _guarded(function: Callable[..., Any], shipper: Lender) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function for the fields, whose own records do not come to it, and which must return a mapping."""
+
+    def fields(found: dict[str, Any]) -> dict[str, Any]:
+        with shipper.lent():
+            made = function(found)
+            if not isinstance(made, Mapping):
+                text = f"the function for the fields must return a dict, not {type(made).__name__}"
+                raise TypeError(text)
+            return made if type(made) is dict else dict(made)
+
+    return fields
+
+
+def _script() -> str:
+    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import

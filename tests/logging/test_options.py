@@ -1,0 +1,129 @@
+"""The handler's options are checked where they are given, whatever they come from."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import logging.config
+import re
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arrivals import Arrivals
+from message_passing.errors import OptionError
+from message_passing.logging import ZeroMQHandler
+from message_passing.logging.settings import HandlerOptions
+from message_passing.options import declared
+
+SOMEWHERE = "tcp://127.0.0.1:5558"
+
+REQUEST: ContextVar[str] = ContextVar("request")
+
+CANNOT_BE: dict[str, list[Any]] = {
+    "linger": [0.5, -1, "-1", "0.5", "soon", None, [], True, 1 << 31, float("nan")],
+    "socket_hwm": [2.5, -1, "many", None, {}, 1 << 40, b"5", float("inf")],
+    "queue_bytes": [2.5, -1, "64 MiB", None, True],
+    "largest": [0, -1, "x", None, 1.5],
+    "report_interval": [-1, "often", float("nan"), [], True],
+    "identity": ["perhaps", 2, None, [], 0.5],
+    "template": ["perhaps", 2, None],
+    "context": [["request_id"], "x", None, 5, {"request": 1}, [REQUEST, "x"], REQUEST],
+    "service": [5, None, ["x"], b"x"],
+    "policy": ["drop_oldst", None, 5, []],
+    "fields": ["ECS", None, 5, {}, ""],
+    "socket_type": ["SUB", "pub", None, 1],
+    "level": ["WARNIG", "", None, 2.5, [], "-5", "\N{SUPERSCRIPT TWO}"],
+    "connect": [[SOMEWHERE], (SOMEWHERE,), 5558, b"tcp://127.0.0.1:1", {}, SOMEWHERE[6:]],
+}
+
+WRONG = [(name, value) for name, values in CANNOT_BE.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r:.30}" for name, value in WRONG])
+def test_what_it_cannot_be_is_refused(name: str, value: Any) -> None:
+    """With the option's name or what was found, and nothing is opened or left behind."""
+    before = len(logging._handlerList)  # type: ignore[attr-defined]
+    with pytest.raises(OptionError) as caught:
+        ZeroMQHandler(**{"connect": SOMEWHERE, name: value})
+    assert str(caught.value).startswith("ZeroMQHandler: ")
+    assert f"option {name!r} must be" in str(caught.value) or repr(value) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(logging._handlerList) == before  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"linger": "500", "socket_hwm": "100", "largest": "10"},
+            {"linger": 500, "socket_hwm": 100, "largest": 10},
+        ),
+        ({"identity": "false", "template": "true"}, {"identity": False, "template": True}),
+        ({"identity": 0, "template": "1"}, {"identity": False, "template": True}),
+        ({"report_interval": "1.5"}, {"report_interval": 1.5}),
+        ({"report_interval": None}, {"report_interval": None}),
+        ({"linger": 500.0}, {"linger": 500}),
+        ({"level": "20"}, {"level": 20}),
+        ({"context": (REQUEST,)}, {"context": (REQUEST,)}),
+    ],
+)
+def test_what_an_environment_or_yaml_gives_is_understood(
+    given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Numbers and truth written as text, as in every component's options."""
+    options = HandlerOptions({"connect": SOMEWHERE, **given})
+    assert {name: getattr(options, name) for name in expected} == expected
+    ZeroMQHandler(SOMEWHERE, **given).close()
+
+
+def test_all_mistakes_together_with_what_may_have_been_meant() -> None:
+    """Each once."""
+    with pytest.raises(OptionError) as caught:
+        ZeroMQHandler("nowhere", policy="drop_oldst", fields="eccs", linger="x", level="INF0")  # type: ignore[arg-type]
+    texts = [str(fault) for fault in caught.value.faults]
+    assert len(texts) == 5
+    assert sum("did you mean" in text for text in texts) == 3
+
+
+def test_the_constructor_takes_what_is_declared() -> None:
+    """With the same defaults; keys have a check of their own. And the guide lists all of it."""
+    given = inspect.signature(ZeroMQHandler).parameters
+    known = declared(HandlerOptions)
+    assert [name for name in given if not name.startswith("curve_")] == list(known)
+    assert all(given[name].default == one.default for name, one in known.items())
+    guide = Path(__file__).parents[2] / "docs/guide-logging.md"
+    listed = re.findall(r"^\| `(\w+)` \|", guide.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(given) <= set(listed)
+
+
+def test_values_that_a_dict_config_resolves() -> None:
+    """Also within a list: `ext://` names context variables, which no file can spell."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with Arrivals() as arrivals:
+        ours = {
+            "class": "message_passing.logging.ZeroMQHandler",
+            "connect": arrivals.endpoint,
+            "context": [f"ext://{__name__}.REQUEST"],
+            "linger": "500",
+        }
+        try:
+            REQUEST.set("r1")
+            logging.config.dictConfig(
+                {
+                    "version": 1,
+                    "disable_existing_loggers": False,
+                    "handlers": {"ours": ours},
+                    "root": {"handlers": ["ours"]},
+                }
+            )
+            logging.getLogger("some").warning("x")
+            (found,) = arrivals.wait_for(lambda record: record["message"] == "x")
+            assert found["context"] == {"request": "r1"}
+        finally:
+            for handler in root.handlers:
+                handler.close()
+            root.handlers, root.level = handlers, level
