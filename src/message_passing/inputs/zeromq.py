@@ -178,7 +178,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if too_big:
             self.metrics.received += too_big
             self.metrics.dropped[TOO_BIG] += too_big
-            text = "dropped a message whose frames are together more bytes than maxmsgsize"
+            text = "dropped a message of more bytes than maxmsgsize, in all its frames"
             self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
     def facts(self) -> Mapping[str, Any]:

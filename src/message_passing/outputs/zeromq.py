@@ -130,6 +130,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
         self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        for sender in self._senders[:1]:
+            text = "did not send a message of more bytes than maxmsgsize"
+            sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
         return fitting
 
     async def drain(self) -> None:
