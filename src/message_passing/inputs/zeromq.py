@@ -40,7 +40,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     A SUB socket gets a copy of every message of every publisher, a PULL socket its share. A message is one
     ZeroMQ frame. When another publisher sends several frames (pyzmq's `PUBHandler`: topic, text), the last
-    one is the message, and `subscribe` is matched on the first; a frame that is a JSON object is always a
+    one is the message, and `subscribe` is matched on the first; a frame that begins a JSON object is always a
     message by itself. With `multipart` `each`, every frame is a message, as in the original.
     """
 

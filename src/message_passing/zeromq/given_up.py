@@ -1,8 +1,8 @@
 """Which endpoints ZeroMQ has given up: it tells when it will try again, and of the others it tells nothing.
 
 It does not try again where a connection ended for what had come with it: a frame of more than ZMQ_MAXMSGSIZE bytes,
-or what is no ZMTP (libzmq's `session_base_t::engine_error`). Nothing ever comes from there again, unless somebody
-connects once more.
+or of more than there is memory for (libzmq's `session_base_t::engine_error`). Nothing ever comes from there again,
+unless somebody connects once more.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Peers:
         nameless: how many have ended that had not handshaken, as ZMTP 2 or older never does.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
-        cut_off: of these, how many had shaken hands: what they sent then was too big, or no ZMTP.
+        cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
     """
 
@@ -185,8 +185,10 @@ class Peers:
             self.refused.add(endpoint)
             self.cut_off += shaken
             if shaken and self._notices:
-                large = f"a frame of more than {self._largest} bytes, or " if self._largest >= 0 else ""
-                text = f"{endpoint}: disconnected, since it sent {large}what is no ZMTP; connecting again"
+                size = f"{self._largest} bytes" if self._largest >= 0 else "there is memory for"
+                text = (
+                    f"{endpoint}: disconnected, since it sent a frame of more than {size}; connecting again"
+                )
                 self._notices.say(f"given up {endpoint}", text)
 
     def _oldest(self) -> int:

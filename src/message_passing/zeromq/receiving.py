@@ -33,7 +33,7 @@ _SAMPLING = 0.001
 
 _MANY = 1000
 
-NO_ZMTP = "sent what is no ZMTP"
+FRAME_TOO_BIG = "frame too big"
 """Why peers to whom we connect are disconnected, by ZeroMQ."""
 
 _SETTLED = 0.05
@@ -224,7 +224,7 @@ class Receiver:
         if self._keeper:
             self._cut_off = self._keeper.cut_off
         if self._cut_off:
-            found[NO_ZMTP] = self._cut_off
+            found[FRAME_TOO_BIG] = self._cut_off
         return found
 
     def pauses(self) -> int:
