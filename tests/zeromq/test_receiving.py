@@ -281,7 +281,7 @@ def test_objects_at_the_front_are_messages_by_themselves_in_every_mode(
 ) -> None:
     """How closely the receiver looks changes nothing of what it hands on."""
     messages = [[b"{1}", b"{2}"], [b"{3}", b"x", b"{4}"], [b"topic", b"{5}", b"{6}"], [b"{7}"], [b"y", b"z"]]
-    expected = [b"{1}", b"{2}", b"{3}", b"{4}", b"{6}", b"{7}", b"z"]
+    expected = [b"{1}", b"{2}", b"{3}", b"{4}", b"{5}", b"{6}", b"{7}", b"z"]
     assert together(True, *messages) == (expected, 0)
     monkeypatch.setattr(Deliveries, "__init__", exactly)
     assert together(True, *messages) == (expected, 0)

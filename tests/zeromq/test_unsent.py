@@ -127,7 +127,7 @@ def test_a_receiver_that_takes_nothing(
 ) -> None:
     """When ZeroMQ's time is up, the bound is at least what did not arrive, and no more than was sent."""
     settings: dict[str, Any] = {"bind" if binds else "connect": (endpoint,), "linger": 200, "hwm": 1000}
-    sender = Sender(SocketSettings(socket_type, **settings))
+    sender = Sender(SocketSettings(socket_type, **settings), subscribe_delay=0)
     if binds:
         sender.open()
     receiver = Peer(socket_type, **{"connect" if binds else "bind": endpoint}, hwm=1)

@@ -40,7 +40,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     A SUB socket gets a copy of every message of every publisher, a PULL socket its share. A message is one
     ZeroMQ frame. When another publisher sends several frames (pyzmq's `PUBHandler`: topic, text), the last
-    one is the message, and `subscribe` is matched on the first; a frame that is a JSON object is always a
+    one is the message, and `subscribe` is matched on the first; a frame that begins a JSON object is always a
     message by itself. With `multipart` `each`, every frame is a message, as in the original.
     """
 
@@ -178,7 +178,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if too_big:
             self.metrics.received += too_big
             self.metrics.dropped[TOO_BIG] += too_big
-            text = "dropped a message whose frames are together more bytes than maxmsgsize"
+            text = "dropped a message of more bytes than maxmsgsize, in all its frames"
             self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
     def facts(self) -> Mapping[str, Any]:

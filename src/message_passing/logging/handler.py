@@ -29,7 +29,7 @@ from message_passing.logging.settings import LABEL, QUEUE_BYTES, HandlerOptions
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.options import declared
-from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +65,8 @@ class ZeroMQHandler(logging.Handler):
         socket_hwm: int = 10_000,
         queue_bytes: int = QUEUE_BYTES,
         linger: int = 1000,
+        reconnect_ivl: int = Limits().reconnect_ivl,
+        reconnect_ivl_max: int = Limits().reconnect_ivl_max,
         curve_secret_key: str = _NOT_GIVEN,
         curve_server_key: str = _NOT_GIVEN,
         curve_allowed_keys: str = _NOT_GIVEN,
@@ -87,6 +89,8 @@ class ZeroMQHandler(logging.Handler):
             socket_hwm: how many records may wait. 0 for no limit but `queue_bytes`.
             queue_bytes: the most bytes of records that wait, here and in ZeroMQ. 0 for no limit but memory.
             linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
+            reconnect_ivl: how soon to try to connect again, in milliseconds; a random time up to as long is added.
+            reconnect_ivl_max: what that grows to, doubling at each failure, in milliseconds. 0 for not growing.
             curve_secret_key: our secret key: its file (`message-passing keys new`), the key itself, or `env:NAME`.
             curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
             curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
@@ -114,6 +118,7 @@ class ZeroMQHandler(logging.Handler):
             bind=(options.socket_bind,) if options.socket_bind else (),
             hwm=options.socket_hwm,
             linger=options.linger,
+            limits=Limits(reconnect_ivl=options.reconnect_ivl, reconnect_ivl_max=options.reconnect_ivl_max),
             security=security,
         )
         super().__init__(options.level)

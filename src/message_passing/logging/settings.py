@@ -18,6 +18,7 @@ from message_passing.logging.backlog import Policy  # noqa: TC001 - the declarat
 from message_passing.logging.fields import Fields
 from message_passing.options import check, declared, option
 from message_passing.zeromq.endpoints import check_endpoint
+from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,18 @@ class HandlerOptions:
         ge=0,
         le=_INT,
         description="How long `close` and the interpreter's end may take to send them, in milliseconds.",
+    )
+    reconnect_ivl: int = option(
+        default=Limits().reconnect_ivl,
+        ge=1,
+        le=LONGEST_INTERVAL,
+        description="How soon to try to connect again, in milliseconds; a random time up to as long is added.",
+    )
+    reconnect_ivl_max: int = option(
+        default=Limits().reconnect_ivl_max,
+        ge=0,
+        le=LONGEST_INTERVAL,
+        description="What that grows to, doubling at each failure, in milliseconds. 0 for not growing.",
     )
     policy: Policy = option(default="drop_newest", description="What goes when too many wait.")
     fields: Any = option(

@@ -45,6 +45,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     binding PUB for `subscribe_delay` after it was opened; by the others however long it takes, also when a receiver
     has gone. At most `socket_hwm` are, and 128 MiB. A message that nobody has subscribed to, though somebody has to
     others, is held as long by a binding PUB, and for 10 seconds from the first subscription on by a connecting one.
+    In the first 0.2 seconds (or `subscribe_delay`, if that is less) a binding PUB holds all, so that everybody who
+    waited for it gets the first messages.
 
     Inside a running chain, a receiver that is slow but alive slows the input down instead: the chain's
     `drain` waits while messages move, and a second at most when they do not.
@@ -130,6 +132,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
         self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        for sender in self._senders[:1]:
+            text = "did not send a message of more bytes than maxmsgsize"
+            sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
         return fitting
 
     async def drain(self) -> None:

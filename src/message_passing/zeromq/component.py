@@ -12,7 +12,7 @@ from message_passing.errors import Fault, OpenError, OptionError, PeerError
 from message_passing.options import option
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.security import SocketSecurity, cautions, security_of
-from message_passing.zeromq.settings import Limits, SocketSettings
+from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,9 +94,9 @@ class ZeroMQComponent(Component):
     maxmsgsize: int = option(
         default=Limits().maxmsgsize,
         ge=-1,
-        description="The most bytes of a message; -1 for no limit. A peer that sends a larger one is "
-        "disconnected; an output does not send it and counts it as dropped, `too big`. To an output, which only "
-        "sends, a peer may send frames of 4096 bytes at most.",
+        description="The most bytes of a message; -1 for no limit. A larger one is dropped, counted as `too big` and "
+        "reported: by an input, to which its sender stays connected, and by an output, which does not send it. To "
+        "an output, which only sends, a peer may send frames of 4096 bytes at most.",
     )
     handshake_ivl: int = option(
         default=Limits().handshake_ivl,
@@ -123,13 +123,16 @@ class ZeroMQComponent(Component):
     reconnect_ivl: int = option(
         default=Limits().reconnect_ivl,
         ge=1,
-        description="How soon to connect again, in milliseconds; a random time up to as long is added, so that "
-        "not all come at once.",
+        le=LONGEST_INTERVAL,
+        description="How soon to try to connect again, in milliseconds; a random time up to as long is added, so "
+        "that not all come at once.",
     )
     reconnect_ivl_max: int = option(
         default=Limits().reconnect_ivl_max,
         ge=0,
-        description="What that grows to, doubling at each failure, in milliseconds. 0 for not growing.",
+        le=LONGEST_INTERVAL,
+        description="What that grows to, doubling at each failure, in milliseconds (less by a random part, up to a "
+        "quarter). 0 for not growing: who comes back is then soon found, however long he was away.",
     )
     socket_builder: Callable[..., Any] | None = option(
         default=None,

@@ -11,7 +11,6 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.intake_limiter import IntakeLimiter
-from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.peers import STOPPED, Peers, Returning
 
 if TYPE_CHECKING:
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.deliveries import Deliveries
     from message_passing.zeromq.descriptors import Connection
+    from message_passing.zeromq.memory import Memory
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket
 
-_GLANCE = 1000
-"""Milliseconds between two looks whether it is time to knock again where we were refused."""
+_GLANCE, _SOON = 1000, 100
+"""Milliseconds between two looks whether to connect again where ZeroMQ does not: without and with a reason to."""
 
 
 class Keeper:
@@ -40,22 +40,34 @@ class Keeper:
         lock: threading.Lock,
         notices: Notices,
         deliveries: Deliveries,
+        memory: Memory | None,
+        *,
         queue_bytes: int,
+        maxmsgsize: int,
     ) -> None:
+        """Begin: before the socket is bound or connected.
+
+        Args:
+            opened: the socket.
+            lock: who calls into it has this.
+            notices: where to say what there is to say about peers.
+            deliveries: what was received, and from whom.
+            memory: what the process has, from now on the keeper's to close; None where it is not watched.
+            queue_bytes: what messages that have arrived may take of it; 0 for no bound.
+            maxmsgsize: bytes of a message; -1 for no limit.
+        """
         self.wake: Callable[[], object] = lambda: None
         self._open = opened
         self._lock = lock
         self._deliveries = deliveries
         self._peers = Peers(opened, notices)
-        self._memory: Memory | None = None
-        with contextlib.suppress(OSError):
-            self._memory = Memory()
+        self._memory = memory
         self.intake = IntakeLimiter(
             self._peers.connections,
             self._ask,
             notices,
             bound=queue_bytes,
-            maxmsgsize=opened.settings.limits.maxmsgsize,
+            maxmsgsize=maxmsgsize,
             memory=self._memory,
         )
         self._ending = self._finishing = False
@@ -70,13 +82,18 @@ class Keeper:
         pause = _GLANCE if self._open.settings.connect else None  # whoever binds is not refused by anybody
         try:
             while True:
-                self._peers.monitor.events.poll(self.intake.pace or pause)
+                soon = _SOON if self._returning.waits else pause
+                self._peers.monitor.events.poll(self.intake.pace or soon)
                 events = self._peers.look()
                 if any(event.number == STOPPED for event in events):
                     return
                 ready = 0
                 with self._lock:
-                    self._returning.look_after(self._open, self._peers)
+                    if self._returning.due(self._peers):
+                        # With a connection that has ended goes what came with it and was not received yet.
+                        ready = int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
+                        if not ready:
+                            self._returning.look_after(self._open, self._peers)
                     if subscribes and events:
                         ready = int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
                 if ready:
@@ -100,6 +117,11 @@ class Keeper:
         if ready:  # asking has taken the signal
             self.wake()
         return drained, delivered
+
+    @property
+    def cut_off(self) -> int:
+        """How often ZeroMQ has ended a connection for good, for what had come with it."""
+        return self._peers.cut_off
 
     def calm(self, seconds: float) -> bool:
         """Whether no connection has ended for so long."""

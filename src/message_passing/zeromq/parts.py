@@ -14,14 +14,14 @@ class Message(NamedTuple):
 
     Attributes:
         frames: those that are messages to us; none if it was too big.
-        too_big: its frames were together more than they may be.
+        too_big: how many messages were more bytes than they may be.
         descriptor: of the connection that it came through, in digits; empty for inproc.
         user: who sent it, as the doorkeeper knows it; empty if nobody was asked.
         size: bytes of all its frames, at most those that came over the network.
     """
 
     frames: list[bytes]
-    too_big: bool
+    too_big: int
     descriptor: str
     user: str
     size: int
@@ -32,9 +32,10 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
 
     Args:
         socket: where.
-        most: bytes that its frames may be together; -1 for no limit.
+        most: bytes that a message to us may have, with the frames that go with it; -1 for no limit.
         named: the doorkeeper is to be asked who sent it.
-        each: each frame is a message. Otherwise the last one is, and any first ones that begin a JSON object.
+        each: each frame is a message, and all go together. Otherwise a frame that begins a JSON object is a message
+            by itself, and the last one is, with the others.
 
     Raises:
         zmq.Again: there is none.
@@ -44,23 +45,27 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
         _known(frame, "__fd"),
         _known(frame, "User-Id") if named else "",
     )  # asking in vain is slow
-    if not frame.more:  # one frame is not larger than ZeroMQ's own limit
+    if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
-        return Message([single], False, descriptor, user, len(single) + 2)
+        return Message([single], 0, descriptor, user, len(single) + 2)
     frames: list[bytes] = []
-    total, objects = 0, True
-    while True:
-        data: bytes = frame.bytes
-        total += len(data)
-        objects = objects and data[:1] == b"{"
-        if 0 <= most < total:
-            frames.clear()
-        elif each or objects or not frame.more:
-            frames.append(data)
-        if not frame.more:
+    total = together = too_big = 0
+    while True:  # what is not wanted, or too big, is not copied
+        size, more = len(frame), frame.more
+        alone = more and not each and frame.buffer[:1] == b"{"
+        total += size
+        together += 0 if alone else size
+        fits = not 0 <= most < (size if alone else together)
+        if not fits:
+            too_big += alone or not more
+            if each:
+                frames.clear()
+        elif each or alone or not more:
+            frames.append(frame.bytes)
+        if not more:
             break
         frame = socket.recv(_NOBLOCK, copy=False)
-    return Message(frames, 0 <= most < total, descriptor, user, total + 2)
+    return Message(frames, too_big, descriptor, user, total + 2)
 
 
 def _known(frame: Any, name: str) -> str:

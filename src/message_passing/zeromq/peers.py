@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.zeromq import attempts
 from message_passing.zeromq.connections import Connections
+from message_passing.zeromq.given_up import RETRIED, GivenUp
 from message_passing.zeromq.monitor import Monitor
 from message_passing.zeromq.sockets import disown
 
@@ -32,12 +34,17 @@ _BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
 STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
 _LISTENERS = int(zmq.EVENT_LISTENING) | int(zmq.EVENT_CLOSED)
-_ALL = (_SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1]) | (
-    _LISTENERS | STOPPED | attempts.EVENTS
+_ALWAYS = (
+    (_SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1])
+    | _LISTENERS
+    | STOPPED
 )
 
 _PATIENCE = 10_000
 """Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
+
+_FORGOTTEN = 60.0
+"""Seconds after which who refuses us, or sends what cannot be read, is one who does so for the first time."""
 
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
@@ -51,13 +58,17 @@ class Peers:
         nameless: how many have ended that had not handshaken, as ZMTP 2 or older never does.
         refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
             taken out and connected again by whoever may call into the socket.
+        cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
         attempts: what became of attempts to connect.
     """
 
     def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
         """Begin: before the socket is bound or connected."""
-        self.monitor = Monitor(opened, _ALL)
+        connects = bool(opened.settings.connect)
+        self.monitor = Monitor(opened, _ALWAYS | (RETRIED | attempts.EVENTS if connects else 0))
+        self.cut_off = 0
+        self._given_up = GivenUp()
         self.met = self.ended = self.nameless = 0
         self._ended_at = -math.inf
         self.refused: set[str] = set()
@@ -65,7 +76,8 @@ class Peers:
         self.attempts = attempts.Attempts()
         self._notices = notices
         self._security = opened.settings.security
-        self._connects = bool(opened.settings.connect)
+        self._connects = connects
+        self._largest = int(opened.socket.getsockopt(zmq.MAXMSGSIZE))
         # Descriptors, in order, of connections that are not known to have succeeded (and since when), and of
         # those that are.
         self._shaking: dict[int, float] = {}
@@ -112,7 +124,10 @@ class Peers:
         with self._lock:
             events = self.monitor.read()
             for event in events:
+                if self._connects and not self._failed and event.endpoint not in self.refused:
+                    self._given_up.note(event, shaken=event.value in self._connected)
                 self._note(event)
+            self._find_given_up()
             return events
 
     def traffic(self) -> dict[Connection, Traffic | None]:
@@ -167,6 +182,17 @@ class Peers:
             if self._connects and event.number != _BROKEN_OFF:
                 self.refused.add(event.endpoint)
             self._say(event)
+
+    def _find_given_up(self) -> None:
+        for endpoint, shaken in self._given_up.take():
+            self.refused.add(endpoint)
+            self.cut_off += shaken
+            if shaken and self._notices:
+                size = f"{self._largest} bytes" if self._largest >= 0 else "there is memory for"
+                text = (
+                    f"{endpoint}: disconnected, since it sent a frame of more than {size}; connecting again"
+                )
+                self._notices.say(f"given up {endpoint}", text)
 
     def _oldest(self) -> int:
         descriptor = next(iter(self._shaking))
@@ -232,7 +258,16 @@ class Returning:
         self._clock = clock
         self._first, self._longest = first, longest
         self._due: dict[str, float] = {}
-        self._pauses: dict[str, float] = {}
+        self._pauses: dict[str, tuple[float, float]] = {}  # the next one, and when the last one ended
+
+    @property
+    def waits(self) -> bool:
+        """Whether there will be something to do before long."""
+        return bool(self._due)
+
+    def due(self, peers: Peers) -> bool:
+        """Whether there is something to look after now."""
+        return bool(peers.refused) or (bool(self._due) and min(self._due.values()) <= self._clock())
 
     def look_after(self, opened: OpenSocket, peers: Peers) -> None:
         """Connect again what is due. From the socket's thread, or under its lock."""
@@ -241,9 +276,12 @@ class Returning:
         now = self._clock()
         while peers.refused:
             endpoint = peers.refused.pop()
-            pause = self._pauses.get(endpoint, self._first)
-            self._pauses[endpoint] = min(2 * pause, self._longest)
-            self._due.setdefault(endpoint, now + pause)
+            pause, since = self._pauses.get(endpoint, (self._first, now))
+            if now - since > _FORGOTTEN:
+                pause = self._first
+            again = now + pause * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
+            self._pauses[endpoint] = min(2 * pause, self._longest), again
+            self._due.setdefault(endpoint, again)
         for endpoint in [endpoint for endpoint, due in self._due.items() if due <= now]:
             del self._due[endpoint]
             opened.connect_again(endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import zmq
 
 from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.keeper import Keeper
+from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.parts import next_message
 from message_passing.zeromq.signed import signed
@@ -31,6 +33,9 @@ _SAMPLING = 0.001
 
 _MANY = 1000
 
+FRAME_TOO_BIG = "frame too big"
+"""Why peers to whom we connect are disconnected, by ZeroMQ."""
+
 _SETTLED = 0.05
 """Seconds in which libzmq's threads agree that a connection has ended. When the high-water mark is set before, libzmq
 4.3.5 tells it to what is already freed (`pipe_t::send_hwms_to_peer`), and crashes."""
@@ -43,7 +48,12 @@ class Receiver:
     """One receiving socket, fenced by a lock since two threads call into it."""
 
     def __init__(
-        self, settings: SocketSettings, *, join_frames: bool = True, key_field: str = "", queue_bytes: int = 0
+        self,
+        settings: SocketSettings,
+        *,
+        join_frames: bool = True,
+        key_field: str = "",
+        queue_bytes: int | None = None,
     ) -> None:
         """Prepare it.
 
@@ -53,6 +63,7 @@ class Receiver:
                 one, its last frame; otherwise each frame is a message, as in the original.
             key_field: a field of each message to set to its sender's name, as the doorkeeper knows it.
             queue_bytes: bytes of memory that received messages may take here, whole and unfinished; 0 for no bound.
+                If it is None, ZeroMQ ends the connection of who sends a frame that is too big, uncounted.
         """
         self._settings = settings
         self._join = join_frames
@@ -62,8 +73,9 @@ class Receiver:
         self.refused: list[bytes] = []
         """Messages that came and cannot have the field: for who receives to take away."""
         self.too_big = 0
-        """Messages whose frames were together more than `maxmsgsize`: for who receives to take away."""
+        """How many messages were more than `maxmsgsize`, in all their frames: for who receives to take away."""
         self._next_sample = 0.0
+        self._cut_off = 0
         self._left: list[bytes] = []  # frames of a message that were more than `receive` was asked for
         self._lock = threading.Lock()
         self._deliveries = Deliveries()
@@ -79,15 +91,32 @@ class Receiver:
         Raises:
             OpenError: see `OpenSocket`.
         """
-        self._open = OpenSocket(self._settings, self.notices)
-        self._socket = self._open.socket
+        memory = Memory.watched(self._queue_bytes or 0)
+        settings = self._settings
+        if self._queue_bytes is not None:
+            # At a frame larger than ZMQ_MAXMSGSIZE the connection ends, and who has bound is not told why. So it may
+            # come here, to be counted. Memory is bounded by `queue_bytes`, and never was by the size of frames.
+            settings = replace(settings, limits=replace(settings.limits, maxmsgsize=-1))
         try:
-            self._keeper = Keeper(self._open, self._lock, self.notices, self._deliveries, self._queue_bytes)
+            self._open = OpenSocket(settings, self.notices)
+            self._socket = self._open.socket
+            self._keeper = Keeper(
+                self._open,
+                self._lock,
+                self.notices,
+                self._deliveries,
+                memory,
+                queue_bytes=self._queue_bytes or 0,
+                maxmsgsize=self._maxmsgsize,
+            )
+            memory = None
             self._intake = self._keeper.intake
             with self._lock:
                 self._open.attach()
         except BaseException:
             self.close()
+            if memory:
+                memory.close()
             raise
 
     @property
@@ -109,7 +138,7 @@ class Receiver:
     def _receive(self, limit: int) -> list[bytes]:
         before = len(self.refused) + self.too_big
         careful = self._key_field or self._deliveries.exact or self._left or not self._join
-        batch = self._carefully(limit) if careful else self._fast(limit)
+        batch = self._carefully(limit) if careful else self._fitting(self._fast(limit))
         if len(batch) > limit:
             batch, self._left = batch[:limit], batch[limit:]
         if not batch and len(self.refused) + self.too_big == before:
@@ -132,20 +161,33 @@ class Receiver:
                 # a message by itself whatever follows, so only other frames are asked about.
                 if frame and frame[0] == _OBJECT_START:
                     take(frame)
-                elif (last := self._last_of(frame)) is not None:
-                    take(last)
+                else:
+                    batch += self._rest_of(frame)
         return batch
 
-    def _last_of(self, frame: bytes) -> bytes | None:
-        """The last frame of a message; None if all of it is more than it may be."""
+    def _rest_of(self, frame: bytes) -> list[bytes]:
+        """What of a message is messages to us: objects by themselves, and the last frame unless all is too much."""
+        objects: list[bytes] = []
         total = len(frame)
         while self._socket.getsockopt(zmq.RCVMORE):
             frame = self._socket.recv(_NOBLOCK)
-            total += len(frame)
+            if frame[:1] == b"{" and self._socket.getsockopt(zmq.RCVMORE):
+                objects.append(frame)
+            else:
+                total += len(frame)
         if 0 <= self._maxmsgsize < total:
             self.too_big += 1
-            return None
-        return frame
+            return objects
+        objects.append(frame)
+        return objects
+
+    def _fitting(self, batch: list[bytes]) -> list[bytes]:
+        """Without what is too big."""
+        if batch and 0 <= self._maxmsgsize < max(map(len, batch)):
+            fitting = [message for message in batch if len(message) <= self._maxmsgsize]
+            self.too_big += len(batch) - len(fitting)
+            return fitting
+        return batch
 
     def _carefully(self, limit: int) -> list[bytes]:
         """With what is known of each message: whose it is, and how many frames it has."""
@@ -165,9 +207,7 @@ class Receiver:
             self._socket, self._maxmsgsize, each=not self._join, named=bool(self._key_field)
         )
         self._deliveries.note(message)
-        if message.too_big:
-            self.too_big += 1
-            return []
+        self.too_big += message.too_big
         if not self._key_field:
             return message.frames
         found = [(frame, signed(frame, self._key_field, message.user)) for frame in message.frames]
@@ -180,7 +220,12 @@ class Receiver:
 
     def disconnected(self) -> Mapping[str, int]:
         """How many peers were disconnected because of what they sent, by reason."""
-        return dict(self._intake.disconnected) if self._intake else {}
+        found = dict(self._intake.disconnected) if self._intake else {}
+        if self._keeper:
+            self._cut_off = self._keeper.cut_off
+        if self._cut_off:
+            found[FRAME_TOO_BIG] = self._cut_off
+        return found
 
     def pauses(self) -> int:
         """How often all senders were paused because too much waited here."""
@@ -252,6 +297,7 @@ class Receiver:
     def close(self) -> None:
         """Close the socket; what it still holds is gone."""
         if self._keeper:
+            self._cut_off = self._keeper.cut_off
             self._keeper.stop()
             self._keeper = None
         if self._open:

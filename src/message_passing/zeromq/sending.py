@@ -41,6 +41,10 @@ TOO_BIG = "too big"
 CLAIM = 10.0
 """Seconds after a receiver's first subscription that a connecting PUB holds what it did not ask for."""
 
+GATHERING = 0.2
+"""Seconds after its opening in which a bound PUB sends nothing, or `subscribe_delay` if that is less: those who have
+waited for it try to connect every tenth of a second, or fifth, and without this only the first would get all."""
+
 _UNLIMITED = 1 << 62
 _LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
 _HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
@@ -84,6 +88,7 @@ class Sender:
         self._clock = clock
         self._held = Held()
         self._opened_at = self._heard_at = self._looked_at = self._claimed_at = 0.0
+        self._gathers_until = 0.0
 
     def open(self) -> None:
         """Open the socket.
@@ -93,6 +98,8 @@ class Sender:
         """
         self.outgoing.open()
         self._opened_at = self._clock()
+        if self._settings.bind and self.outgoing.prefixes is not None:
+            self._gathers_until = self._opened_at + min(self._delay, GATHERING)
 
     @property
     def sent(self) -> int:
@@ -137,7 +144,7 @@ class Sender:
             messages, others = prefixes.split(messages)
             self._put_aside(others)
         done = 0
-        if self.outgoing.listening() and not self._held.waiting:
+        if self._listening() and not self._held.waiting:
             done = self.outgoing.send(messages, patient=self.overflow > 0)
         if done < len(messages):
             self._keep(messages[done:])
@@ -170,7 +177,7 @@ class Sender:
         """
         if not quiet:
             self.service()
-        return self.outgoing.listening()
+        return self._listening()
 
     def unclaimed(self, messages: Sequence[bytes]) -> int:
         """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
@@ -199,7 +206,7 @@ class Sender:
         )
         if not settled or self._clock() - self._heard_at >= _HEAR_INTERVAL:
             self._hear()
-        if held.waiting and self.outgoing.listening():
+        if held.waiting and self._listening():
             self._flush()
         if held.unclaimed and self._too_late():
             self.dropped[NO_SUBSCRIBER] += held.clear(held.unclaimed)
@@ -218,7 +225,7 @@ class Sender:
         """
         if not self._held:
             return 0
-        if self.outgoing.somebody():
+        if self._somebody():
             return len(self._held.waiting)
         return len(self._held) if len(self._held) > self._limit - self.overflow else 0
 
@@ -261,6 +268,21 @@ class Sender:
         self._held = Held()
         self.outgoing.abandon()
 
+    def _listening(self) -> bool:
+        """Whether messages may be given to ZeroMQ now."""
+        return self.outgoing.listening() and not (self._gathers_until and self._gathers())
+
+    def _somebody(self) -> bool:
+        """Whether anybody is there to whom messages may be given."""
+        return self.outgoing.somebody() and not (self._gathers_until and self._gathers())
+
+    def _gathers(self) -> bool:
+        """Whether others may come who have waited as long as the first: see `GATHERING`."""
+        if self._clock() < self._gathers_until:
+            return True
+        self._gathers_until = 0.0
+        return False
+
     def _look(self) -> None:
         self._looked_at = self._clock()
         self.outgoing.look()
@@ -300,7 +322,7 @@ class Sender:
 
     def _keep(self, messages: Sequence[bytes]) -> None:
         """Hold what somebody wants and cannot be sent."""
-        somebody = self.outgoing.somebody()
+        somebody = self._somebody()
         most = self.overflow - len(self._held.waiting) if somebody else self._most() - len(self._held)
         self._hold(self._held.waiting, messages, most)
 

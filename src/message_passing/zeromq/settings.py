@@ -16,6 +16,10 @@ Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
 """Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
 
 
+LONGEST_INTERVAL = (1 << 31) - 1
+"""Milliseconds that ZeroMQ takes for an interval."""
+
+
 class Guard(Protocol):
     """What decides who may connect, in a thread of its own."""
 
@@ -51,13 +55,16 @@ class Limits:
 
     Attributes:
         maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit. To a socket
-            that only sends, nobody may send more than `SENDERS_FRAME`, whatever this is.
+            that only sends, nobody may send more than `SENDERS_FRAME`, whatever this is. An input has no limit for a
+            frame where `Receiver` is given one for memory; it drops larger messages and counts them.
         handshake_ivl: how long a peer may take to say who it is.
         heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
         heartbeat_timeout: how long it may take to answer until the connection is given up.
         tcp_maxrt: how long what was sent to it may stay without an answer. 0 for as long as the system tries.
-        reconnect_ivl: until the first try to connect again; a random time of up to as long is added each time.
-        reconnect_ivl_max: what that grows to, doubling.
+        reconnect_ivl: until the next try to connect again; a random time of up to as long is added. Twice that is
+            what a subscriber may come late by, so it is well under `linger`, and within `subscribe_delay`.
+        reconnect_ivl_max: what that grows to, doubling; 0 for not growing, so that who comes back is soon found
+            however long he was away.
     """
 
     maxmsgsize: int = 16 << 20
@@ -65,8 +72,8 @@ class Limits:
     heartbeat_ivl: int = 10_000
     heartbeat_timeout: int = 30_000
     tcp_maxrt: int = 0
-    reconnect_ivl: int = 100
-    reconnect_ivl_max: int = 5000
+    reconnect_ivl: int = 50
+    reconnect_ivl_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -12,6 +13,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.settings import LONGEST_INTERVAL
 from message_passing.zeromq.spare import with_room
 
 if TYPE_CHECKING:
@@ -151,8 +153,7 @@ class OpenSocket:
             socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
             socket.tcp_keepalive_cnt = _between(1, times, _MOST_KEEPALIVES)
         socket.tcp_maxrt = limits.tcp_maxrt
-        socket.reconnect_ivl = limits.reconnect_ivl
-        socket.reconnect_ivl_max = limits.reconnect_ivl_max
+        socket.reconnect_ivl, socket.reconnect_ivl_max = _intervals(limits)
 
     def stop_listening(self) -> None:
         """Unbind. Connections that were accepted end with it, and what the system has of them is lost."""
@@ -223,6 +224,20 @@ def _identity_of(descriptor: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _intervals(limits: Limits) -> tuple[int, int]:
+    """ZMQ_RECONNECT_IVL and ZMQ_RECONNECT_IVL_MAX, so that not all who lost the same peer come back at once.
+
+    libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
+    (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
+    """
+    first = _between(1, limits.reconnect_ivl, LONGEST_INTERVAL)
+    most = _between(0, limits.reconnect_ivl_max, LONGEST_INTERVAL)
+    if not most:
+        return first, 0
+    most -= random.randrange(most // 4 + 1)  # noqa: S311 - it is no secret
+    return min(first + random.randrange(first), most), most  # noqa: S311
 
 
 def _between(least: int, value: int, most: int) -> int:
