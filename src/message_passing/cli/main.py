@@ -14,6 +14,7 @@ from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.service import EXIT_USER_ERROR
 from message_passing.config import load_file
 from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean
+from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, TESTS, flat_chain, is_named, named_chain
 from message_passing.options import option
 from message_passing.paths import load
@@ -60,6 +61,12 @@ class MessagePassing(Script):
         default="", min_length=1, description="JSON, TOML or YAML file with these options."
     )
     workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
+    report_limit: int = option(
+        default=DATA_LIMIT,
+        ge=0,
+        le=MOST_DATA,
+        description="How much of a failed message a report shows: this option of all components.",
+    )
 
     @classmethod
     def read_words(cls, words: Sequence[str]) -> Given:
@@ -89,6 +96,12 @@ class MessagePassing(Script):
 
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
+        chain = self._chain()
+        if "report_limit" in self.given.values:
+            chain.report_limit = self.report_limit
+        return chain
+
+    def _chain(self) -> Chain:
         values = self.given.values
         if not is_named(values):
             if self.workers:
@@ -136,7 +149,7 @@ Commands: {commands}
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  to watch it: a page, top
+  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
