@@ -157,7 +157,7 @@ def zstandard(data: bytes) -> None:
 def encrypted(data: bytes) -> None:
     """Crypt::CBC, with blocks of either size."""
     for cipher in ("AES", "Blowfish"):
-        options = {"encryption_key": _KEY, "encryption_cipher": cipher}
+        options: dict[str, Any] = {"encryption_key": _KEY, "encryption_cipher": cipher}
         sound = CryptCBCEncoder(**options).filter(_SOUND)
         found = _packed(lambda options=options: CryptCBCDecoder(**options), sound, data)  # type: ignore[misc]
         assert found is None or len(found) < len(data)

@@ -8,6 +8,7 @@ import sys
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from nodes import OURS
+from support import untimed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ class Finished(NamedTuple):
 
     @property
     def told(self) -> list[str]:
-        """The lines that it wrote to standard error."""
-        return self.err.splitlines()
+        """The lines that it wrote to standard error, those about what happened while it ran without their times."""
+        return untimed(self.err).splitlines()
 
 
 def finished(

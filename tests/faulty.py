@@ -21,6 +21,7 @@ import pytest
 from books import Sent
 from message_passing.testing import wait_for
 from nodes import OURS, lines, node, part
+from support import untimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -200,7 +201,11 @@ def ended(started: Node) -> list[str]:
     """SIGTERM is obeyed: the lines that it told on standard error, but for warnings of its start."""
     status, _, err = started.stop(PATIENCE)
     assert status == 0, err.decode()
-    return [line for line in err.decode().splitlines() if not line.startswith("message-passing: warning: ")]
+    return [
+        line
+        for line in untimed(err.decode()).splitlines()
+        if not line.startswith("message-passing: warning: ")
+    ]
 
 
 def both_ended(sender: Sending, receiver: Node, life: Life) -> tuple[Sent, list[str]]:

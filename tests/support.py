@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -46,3 +47,12 @@ def perl(program: str, *arguments: str, given: bytes = b"") -> bytes:
     )
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     return done.stdout
+
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+"""A time in UTC, as records, reports and lines about losses have it."""
+
+
+def untimed(text: str) -> str:
+    """Lines for a person without the times that some of them have behind the program's name."""
+    return re.sub(rf"^([^ :]+(?: [a-z]+)?: ){TIME}: ", r"\1", text, flags=re.MULTILINE)

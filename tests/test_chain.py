@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_all_faults_are_told_together() -> None:
         "output 'none': a component is a name, a class or a component, not None",
         "input 'in': there is no component named 'dcoder' (did you mean 'decoder'?)",
         "input 'in': there is no input 'ZeorMQ' (did you mean 'ZeroMQ'?)",
-        "decoder 'decoder': JSON decoder has no option 'preetty' (it has error, output_to)",
+        "decoder 'decoder': JSON decoder has no option 'preetty' (it has error, report_limit, output_to)",
         "filter 'filter': Unmade filter cannot be made: RuntimeError: no luck",
         "output 'out': a component is a name, a class or a component, not 5",
     ]
@@ -147,7 +148,12 @@ def test_the_default_error_chain_is_json_on_stderr(capfd: pytest.CaptureFixture[
         chain.filter("fails", Fails, output_to=Kept())
     run_message_server(chain)
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith('{"class":"ValueError","exception":"not \'x\'","component":"Fails filter"')
+    told = json.loads(line)
+    assert [told[name] for name in ("class", "exception", "component")] == [
+        "ValueError",
+        "not 'x'",
+        "Fails filter",
+    ]
 
 
 def test_error_log_is_for_all_and_error_for_one() -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import sys
 import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,23 +19,144 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message_passing.codecs.json import JSONEncoder
-from message_passing.errors import DecodingError, MessagePassingError
-from message_passing.failures import BURST, DATA_LIMIT, PER_SECOND, ReportLimit, last_resort, report
+from message_passing.errors import DecodingError, EncodingError, MessageError, MessagePassingError
+from message_passing.failures import (
+    BURST,
+    DATA_LIMIT,
+    LAST_RESORT,
+    PER_SECOND,
+    ReportLimit,
+    last_resort,
+    report,
+)
+from support import TIME
 
 
 def test_the_fields_are_those_of_the_original() -> None:
     """Bytes are `packed_data`, as in Message::Passing::Exception::Decoding."""
-    assert report("JSON decoder", DecodingError("malformed"), [b"{"]) == {
-        "class": "message_passing.errors.DecodingError",
+    described = report("JSON decoder", DecodingError("malformed"), [b"{"])
+    assert re.fullmatch(TIME, described.pop("time"))
+    assert described == {
+        "class": "Message::Passing::Exception::Decoding",
         "exception": "malformed",
         "component": "JSON decoder",
         "packed_data": "{",
     }
 
 
-def test_an_object_is_stringified() -> None:
-    """What was no text is told as Python writes it."""
-    assert report("x", ValueError("no"), [{"a": 1}])["stringified_data"] == "{'a': 1}"
+class OwnError(EncodingError):
+    """Somebody's own."""
+
+
+def test_the_classes_are_the_originals_where_it_has_them() -> None:
+    """Any other error has the name of its class in Python."""
+    errors = [EncodingError("x"), DecodingError("x"), OwnError("x"), MessageError("x"), ValueError("x")]
+    assert [report("x", error, [])["class"] for error in errors] == [
+        "Message::Passing::Exception::Encoding",
+        "Message::Passing::Exception::Decoding",
+        f"{__name__}.OwnError",
+        "message_passing.errors.MessageError",
+        "ValueError",
+    ]
+
+
+def test_a_report_says_when() -> None:
+    """As records do: in UTC, with microseconds."""
+    before = datetime.now(UTC)
+    told = datetime.fromisoformat(report("x", ValueError("no"), [])["time"])
+    assert before <= told <= datetime.now(UTC)
+
+
+JSON = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
+    ),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=8,
+)
+
+
+@given(st.one_of(st.lists(JSON), st.dictionaries(st.text(), JSON)))
+def test_an_object_is_shown_as_json(message: Any) -> None:
+    """What failed can be sent again: nothing is missing, and nothing is another value."""
+    described = report("x", ValueError("no"), [message], limit=100_000)
+    assert json.loads(described["stringified_data"]) == message
+    assert "truncated" not in described
+
+
+class Level(IntEnum):
+    """A number with a name."""
+
+    LOW = 1
+
+
+class Markup(str):
+    """Text of a class of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ({"a": 1}, '{"a":1}'),
+        ({"a": (1, "\u20ac", None, True, 1.5)}, '{"a":[1,"\u20ac",null,true,1.5]}'),
+        ({"a": Level.LOW, "b": Markup("<b>")}, '{"a":1,"b":"<b>"}'),
+        (OrderedDict(z=1, a=2), '{"z":1,"a":2}'),
+        ({"a": "\ud800"}, '{"a":"\\ud800"}'),
+        ("\ud800 or \\ud800", '"\\ud800 or \\\\ud800"'),
+        (7, "7"),
+        ({"a": b"\xff"}, "{'a': b'\\xff'}"),
+        ({"a": "\\xff"}, '{"a":"\\\\xff"}'),
+        ({1: 2}, "{1: 2}"),
+        ([float("nan")], "[nan]"),
+        ([float("inf"), 1], "[inf, 1]"),
+        ({"a": {1}}, "{'a': {1}}"),
+        ({"a": Decimal("1.5")}, "{'a': <decimal.Decimal>}"),
+    ],
+)
+def test_what_json_does_not_know_is_shown_as_python_does(message: Any, shown: str) -> None:
+    """Bytes are never taken for text, and nothing becomes another value on the way."""
+    assert report("x", ValueError("no"), [message])["stringified_data"] == shown
+
+
+def test_bytes_can_be_told_from_text_that_looks_like_their_escape() -> None:
+    """Bytes that are no text are there as base64 too, exactly; those that are text stand as they are."""
+    octets = report("x", ValueError("no"), [b"a\xff"])
+    text = report("x", ValueError("no"), [b"a\\xff"])
+    assert octets["packed_data"] == text["packed_data"] == "a\\xff"
+    assert base64.b64decode(octets["packed_data_base64"]) == b"a\xff"
+    assert "packed_data_base64" not in text
+
+
+@given(st.binary(max_size=40), st.integers(0, 50))
+def test_any_bytes_can_be_had_back(message: bytes, limit: int) -> None:
+    """As far as the limit goes; that there is more is said, and no character is cut in two."""
+    described = report("x", ValueError("no"), [message], limit=limit)
+    shown = re.sub(r"\.\.\. \(\d+ bytes more\)\Z", "", described["packed_data"])
+    found = shown.encode()
+    if "packed_data_base64" in described:
+        found = base64.b64decode(described["packed_data_base64"])
+    assert message.startswith(found)
+    if described.get("truncated"):
+        assert limit - 4 < len(found) <= limit < len(message)
+    else:
+        assert found == message
+
+
+@pytest.mark.parametrize("message", [b"x" * 50, "x" * 50, ["x" * 46]], ids=["bytes", "text", "object"])
+def test_how_much_of_a_message_is_shown_has_a_limit(message: Any) -> None:
+    """All of what is as long as the limit; of what is longer by one, a part, which says so."""
+    whole = report("x", ValueError("no"), [message], limit=50)
+    part = report("x", ValueError("no"), [message], limit=49)
+    assert "truncated" not in whole
+    assert part["truncated"] is True
+    data = part.get("packed_data") or part["stringified_data"]
+    assert len(data) < 49 + len("... (1 characters more)") + 1
+    assert "..." in data
 
 
 def test_a_strangers_error_says_where_it_was_raised() -> None:
@@ -81,6 +208,21 @@ def test_last_resort_writes_one_json_line_on_stderr(capsys: pytest.CaptureFixtur
     """When there is no error chain, or it has failed, stderr has it."""
     last_resort({"exception": "no", "odd": {1, 2}.__class__})
     assert json.loads(capsys.readouterr().err)["exception"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("given_", "line"),
+    [
+        (b"one\ntwo\xff\x1b", "one\\ntwo\\xff\\u001b"),
+        ("text", '"text"'),
+        ({"a": 1}, '{"a": 1}'),
+        ({(1, 2): 3}, '{"stringified_data": "{(1, 2): 3}"}'),
+    ],
+)
+def test_last_resort_takes_anything(given_: Any, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A filter may give its component's error chain what it likes: it is one line, and nothing is lost silently."""
+    LAST_RESORT.consume(given_)
+    assert capsys.readouterr().err == f"{line}\n"
 
 
 def test_last_resort_survives_a_closed_stderr(monkeypatch: pytest.MonkeyPatch) -> None:

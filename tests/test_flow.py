@@ -282,7 +282,7 @@ def test_output_to_can_be_set_later() -> None:
     null.connect_to(end)
     null.consume(1)
     assert end.messages == [1]
-    assert null.output_to is end
+    assert null.outputs() == (end,)
 
 
 def test_an_input_counts_what_it_takes_and_hands_on() -> None:

@@ -112,7 +112,7 @@ def test_error_chains_come_after_all_that_may_report() -> None:
     head = NullFilter(output_to=NullFilter(output_to=end, error=first), error=first)
     assert len(graph.in_order([head])) == 3
     order = graph.in_order([head], errors=True)
-    assert list(map(id, order)) == list(map(id, [head, head.output_to, first, end, second, last]))
+    assert list(map(id, order)) == list(map(id, [head, head.outputs()[0], first, end, second, last]))
 
 
 def test_an_error_chain_may_lead_back_to_whatever_reports_to_it() -> None:

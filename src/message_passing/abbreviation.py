@@ -6,6 +6,9 @@ done here: of a class that is not known, the attributes are shown that it keeps.
 
 from __future__ import annotations
 
+import codecs
+import json
+import math
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -58,11 +61,47 @@ def abbreviate_text(text: str, limit: int) -> str:
 
 def abbreviate_bytes(data: bytes | bytearray | memoryview, limit: int) -> str:
     """The bytes as text, or their beginning and how many more there are; what is not UTF-8 is spelt out."""
+    head, more = beginning(data, limit)
+    text = head.decode("utf-8", "backslashreplace")
+    return f"{text}... ({more} bytes more)" if more else text
+
+
+def beginning(data: bytes | bytearray | memoryview, limit: int) -> tuple[bytes, int]:
+    """The first bytes, and how many more there are. A character in UTF-8 is not cut in two."""
     view = memoryview(data)
     size = view.nbytes
     head = bytes(view.cast("B")[:limit]) if view.c_contiguous and size else b""
-    text = head.decode("utf-8", "backslashreplace")
-    return text if size <= limit else f"{text}... ({size - limit} bytes more)"
+    if size > limit:
+        whole = codecs.getincrementaldecoder("utf-8")("replace")
+        whole.decode(head)
+        head = head[: len(head) - len(whole.getstate()[0])]
+    return head, size - len(head) if view.c_contiguous else max(0, size - limit)
+
+
+def abbreviate_json(value: Any, limit: int) -> tuple[str, bool] | None:
+    """The value as JSON text, in about `limit` characters at most; `...` where it was cut.
+
+    Args:
+        value: anything. None of its methods is called.
+        limit: characters, before the mark of the cut.
+
+    Returns:
+        The text, and whether it was cut; None where there is something in it that JSON does not know, such as bytes.
+    """
+    parts: list[str] = []
+    room = limit
+    try:
+        for part in _json_parts(value, limit):
+            parts.append(part[: room + 1])
+            room -= len(part)
+            if room < 0:
+                break
+    except Exception:  # noqa: BLE001 - it is not JSON, or changed meanwhile, or its class is a strange one
+        return None
+    text = (
+        "".join(parts).encode("utf-8", "backslashreplace").decode()
+    )  # half a surrogate pair: JSON writes it so too
+    return (text, False) if room >= 0 else (f"{text[:limit]}...", True)
 
 
 def class_name(cls: type) -> str:
@@ -100,6 +139,67 @@ def _parts(value: Any, limit: int, depth: int) -> Iterator[str]:
             yield f" {str(name)[:limit]}="
             yield from _parts(item, limit, depth + 1)
         yield ">"
+
+
+def _json_parts(value: Any, limit: int) -> Iterator[str]:
+    """JSON text in pieces, each made only when it is asked for. However deep it is, no call is within another.
+
+    Raises:
+        TypeError: there is something in it that is not JSON.
+    """
+    waiting: list[Iterator[str | _Inner]] = [iter((_Inner(value),))]
+    while waiting:
+        part = next(waiting[-1], None)
+        if part is None:
+            waiting.pop()
+        elif isinstance(part, str):
+            yield part
+        else:
+            waiting.append(_json_of(part.value, limit))
+
+
+class _Inner:
+    """A value whose pieces come next."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _json_of(value: Any, limit: int) -> Iterator[str | _Inner]:
+    cls = type(value)  # `isinstance` asks the value too
+    if value is None or cls is bool:
+        yield {None: "null", True: "true", False: "false"}[value]
+    elif issubclass(cls, str):
+        yield _json_text(value, limit)
+    elif issubclass(cls, int) and int.bit_length(value) <= _BITS:
+        yield int.__repr__(value)
+    elif issubclass(cls, float) and math.isfinite(value):
+        yield float.__repr__(value)
+    elif issubclass(cls, dict):
+        yield "{"
+        for number, (key, item) in enumerate(islice(dict.items(value), limit + 1)):
+            if not issubclass(type(key), str):
+                raise TypeError
+            yield "," if number else ""
+            yield _json_text(key, limit)
+            yield ":"
+            yield _Inner(item)
+        yield "}"
+    elif issubclass(cls, (list, tuple)):
+        yield "["
+        kind = list if issubclass(cls, list) else tuple
+        for number, item in enumerate(islice(kind.__iter__(value), limit + 1)):
+            yield "," if number else ""
+            yield _Inner(item)
+        yield "]"
+    else:
+        raise TypeError
+
+
+def _json_text(text: str, limit: int) -> str:
+    return json.dumps(str.__getitem__(text, slice(limit + 1)), ensure_ascii=False)
 
 
 def _joined(entries: Iterable[tuple[Any, ...]], limit: int, depth: int, between: str = "") -> Iterator[str]:

@@ -22,6 +22,7 @@ from message_passing.codecs.json import JSONEncoder
 from message_passing.component import Component
 from message_passing.declaration import Declaration, name_faults
 from message_passing.errors import ChainError, Fault, UserError, collecting
+from message_passing.failures import LAST_RESORT
 from message_passing.flow import Input, Source
 from message_passing.outputs.stderr import StderrOutput
 
@@ -50,11 +51,14 @@ class Chain:
     Attributes:
         heads: the inputs, after `build`.
         components: everything by its name, after `build`.
+        report_limit: what the option `report_limit` is of the components that are made here and have not been given
+            it; None leaves it.
     """
 
     def __init__(self) -> None:
         self.heads: list[Input] = []
         self.components: dict[str, Component] = {}
+        self.report_limit: int | None = None
         self._declared: dict[str, Declaration] = {}
         self._faults: list[Fault] = []
         self._error_head: str | None = None
@@ -182,17 +186,25 @@ class Chain:
         faults: list[Fault] = []
         for name, declaration in self._declared.items():
             component = made[name]
+            self._limit_reports(declaration, component)
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]
                 with collecting(faults, declaration.place):
                     component.connect_to(targets[0] if len(targets) == 1 else targets)
             if declaration.error is not None:
                 component.error = found(declaration.error)
-            elif name not in error_side and (component.error is None or name in self._default_errors):
+            elif name not in error_side and (component.error is LAST_RESORT or name in self._default_errors):
                 self._default_errors.add(name)
                 component.error = default_error
         if faults:
             raise ChainError(*faults)
+
+    def _limit_reports(self, declaration: Declaration, component: Component) -> None:
+        if isinstance(declaration.component, Component) or "report_limit" in (declaration.options or ()):
+            return
+        limit = self.report_limit if declaration.report_limit is None else declaration.report_limit
+        if limit is not None:
+            component.report_limit = limit
 
     def _error_side(self) -> set[str]:
         """The names of the components that error chains consist of: their own errors go to stderr at once."""

@@ -9,6 +9,7 @@ goes through the modules.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from functools import partial
 
 _has_posix_clocks = hasattr(time, "clock_gettime")
@@ -20,3 +21,28 @@ monotonic = (
 
 wall = partial(time.clock_gettime, time.CLOCK_REALTIME) if _has_posix_clocks else partial(time.time)
 """Seconds since 1970, which may be set. Only to compare with times of others: time-machine freezes it."""
+
+
+def split_time(seconds: float) -> tuple[int, int]:
+    """Whole seconds since 1970, and microseconds."""
+    return divmod(round(seconds * 1_000_000), 1_000_000)
+
+
+def until_seconds(seconds: int) -> str:
+    """As much of an ISO 8601 time in UTC as is the same for a second."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def iso_time(seconds: float) -> str:
+    """A time as records and reports have it, ISO 8601 in UTC: `2026-11-25T19:38:37.000250Z`.
+
+    Args:
+        seconds: since 1970.
+    """
+    whole, micros = split_time(seconds)
+    return f"{until_seconds(whole)}.{micros:06}Z"
+
+
+def iso_now() -> str:
+    """The time now, as `iso_time` writes it."""
+    return iso_time(time.time())

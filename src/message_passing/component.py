@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from message_passing import options
 from message_passing.errors import MessagePassingError
-from message_passing.failures import BURST, PER_SECOND, ReportLimit, last_resort, report
+from message_passing.failures import (
+    BURST,
+    DATA_LIMIT,
+    LAST_RESORT,
+    MOST_DATA,
+    PER_SECOND,
+    ReportLimit,
+    last_resort,
+    report,
+)
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
@@ -50,6 +59,12 @@ class Component(_Declaring):
         description="Where reports of failed messages go: anything with `consume`. Default: JSON on stderr.",
         python_only=True,
     )
+    report_limit: int = option(
+        default=DATA_LIMIT,
+        ge=0,
+        le=MOST_DATA,
+        description="How much of a failed message its report shows: bytes, or characters of what is no bytes.",
+    )
 
     def __init__(self, **given: Any) -> None:
         """Check the options and set them as attributes.
@@ -60,6 +75,8 @@ class Component(_Declaring):
         self.label = self.describe_self()
         for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
             setattr(self, name, value)
+        if self.error is None:
+            self.error = LAST_RESORT
         self.metrics = Metrics()
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
@@ -191,7 +208,16 @@ class Component(_Declaring):
         count = len(messages) if count is None else count
         limit = self._limits[bool(messages)]
         if limit.admits(count):
-            self._say(report(self.label, error, messages, count=count, suppressed=limit.take_suppressed()))
+            self._say(
+                report(
+                    self.label,
+                    error,
+                    messages,
+                    count=count,
+                    suppressed=limit.take_suppressed(),
+                    limit=self.report_limit,
+                )
+            )
 
     def _report_suppressed(self) -> None:
         for limit in self._limits:
@@ -200,7 +226,7 @@ class Component(_Declaring):
                 self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
-        if self.error is None or getattr(_reporting, "active", False):
+        if getattr(_reporting, "active", False):
             last_resort(described)
             return
         _reporting.active = True

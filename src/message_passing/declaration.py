@@ -28,6 +28,7 @@ class Declaration:
         place: where the component was written, for messages; and
         options_place: where its options were.
         from_text: it comes from a file or the command line.
+        report_limit: see `Chain.report_limit`, which this overrides.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Declaration:
     place: str = ""
     options_place: str = ""
     from_text: bool = False
+    report_limit: int | None = None
 
     def makes_same(self, other: Declaration) -> bool:
         """Whether the component that it makes is like the other one's, whatever these are connected to."""

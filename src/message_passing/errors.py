@@ -20,7 +20,7 @@ import difflib
 import reprlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from message_passing.escaping import one_line
 
@@ -124,15 +124,25 @@ class OpenError(UserError):
 
 
 class MessageError(MessagePassingError):
-    """One message could not be handled. The next one goes on."""
+    """One message could not be handled. The next one goes on.
+
+    Attributes:
+        original: the name of the Perl original's class for it, where there is one: reports have it as their `class`.
+    """
+
+    original: ClassVar[str] = ""
 
 
 class DecodingError(MessageError):
     """A message's bytes are not what the decoder takes."""
 
+    original = "Message::Passing::Exception::Decoding"
+
 
 class EncodingError(MessageError):
     """A message holds something that the encoder cannot write."""
+
+    original = "Message::Passing::Exception::Encoding"
 
 
 class PeerError(MessagePassingError):

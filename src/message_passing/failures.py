@@ -1,26 +1,40 @@
 """What is said of a message that could not be handled, how often, and how it is said when nothing else can.
 
 A report is a plain dict with the original's field names (Message::Passing::Exception::Decoding and
-::Encoding: `class`, `exception`, `packed_data`, `stringified_data`), and where it happened. However large that is
-which it reports, it is small, and making it costs little: see `message_passing.abbreviation`.
+::Encoding: `class`, `exception`, `packed_data`, `stringified_data`), when and where it happened, and the message in a
+form that can be sent again. However large that is which it reports, it is small, and making it costs little: see
+`message_passing.abbreviation`.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.abbreviation import abbreviate, abbreviate_bytes, abbreviate_text, class_name
-from message_passing.errors import MessagePassingError
-from message_passing.escaping import ascii_json
+from message_passing.abbreviation import (
+    abbreviate,
+    abbreviate_bytes,
+    abbreviate_json,
+    abbreviate_text,
+    beginning,
+    class_name,
+)
+from message_passing.clock import iso_now
+from message_passing.errors import MessageError, MessagePassingError
+from message_passing.escaping import ascii_json, escape_breaks, escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DATA_LIMIT = 1024
-"""How much of the offending message a report carries, in characters; and of the error's text."""
+"""How much of the offending message a report carries if nobody says otherwise, and of the error's text: bytes, or
+characters of what is no bytes."""
+
+MOST_DATA = 16 * 1024 * 1024
+"""The largest such limit that somebody may ask for."""
 
 _NAME_LIMIT = 256
 """Characters of a report's other texts."""
@@ -74,32 +88,30 @@ def report(
     *,
     count: int | None = None,
     suppressed: int = 0,
+    limit: int = DATA_LIMIT,
 ) -> dict[str, Any]:
     """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, mostly some 200 bytes.
+
+    The size is that of the default limit; each byte that is shown beyond it is less than 20 bytes of JSON.
 
     Args:
         component: what failed, as its label says.
         error: why.
-        messages: what it failed on; the first one is shown, cut at `DATA_LIMIT`.
+        messages: what it failed on; the first one is shown.
         count: how many these are, where `messages` has not all of them.
         suppressed: how many failed before it without a report.
+        limit: how much of the message is shown: bytes, or characters of what is no bytes.
     """
     described: dict[str, Any] = {
-        "class": abbreviate_text(class_name(type(error)), _NAME_LIMIT),
+        "time": iso_now(),
+        "class": abbreviate_text(_class_of(error), _NAME_LIMIT),
         "exception": _text_of(error) or abbreviate_text(type(error).__name__, _NAME_LIMIT),
         "component": abbreviate_text(component, _NAME_LIMIT),
     }
     if not isinstance(error, MessagePassingError) and (place := _innermost(error)):
         described["at"] = place
     if messages:
-        first = messages[0]
-        cls = type(first)  # `isinstance` asks the message too
-        if issubclass(cls, (bytes, bytearray, memoryview)):
-            described["packed_data"] = abbreviate_bytes(first, DATA_LIMIT)
-        elif issubclass(cls, str):
-            described["packed_data"] = abbreviate_text(first, DATA_LIMIT)
-        else:
-            described["stringified_data"] = abbreviate(first, DATA_LIMIT)
+        described |= _data_of(messages[0], limit)
         count = len(messages) if count is None else count
         if count > 1:
             described["count"] = count
@@ -108,14 +120,90 @@ def report(
     return described
 
 
-def last_resort(described: dict[str, Any]) -> None:
-    """Say it on stderr, whatever happens: the error chain itself has failed, or there is none."""
+def _class_of(error: BaseException) -> str:
+    """The original's name of the error, where it has one; a class that somebody has derived has its own."""
+    cls = type(error)
+    own = cls.__dict__.get("original") if issubclass(cls, MessageError) else None
+    return own if isinstance(own, str) and own else class_name(cls)
+
+
+def _data_of(message: Any, limit: int) -> dict[str, Any]:
+    """The fields that show a message.
+
+    `packed_data` is text and bytes that are UTF-8, as they are; of other bytes it is what can be read of them, and
+    `packed_data_base64` has the bytes themselves. `stringified_data` is anything else: as JSON, or in Python's
+    notation where JSON does not know it. `truncated` where that is not all of it.
+    """
+    cls = type(message)  # `isinstance` asks the message too
+    if issubclass(cls, (bytes, bytearray, memoryview)):
+        head, more = beginning(message, limit)
+        shown: dict[str, Any] = {"packed_data": abbreviate_bytes(message, limit)}
+        if not _is_utf8(head):
+            shown["packed_data_base64"] = binascii.b2a_base64(head, newline=False).decode()
+        return {**shown, "truncated": True} if more else shown
+    if issubclass(cls, str) and _has_utf8(str.__getitem__(message, slice(limit))):
+        shown = {"packed_data": abbreviate_text(message, limit)}
+        return {**shown, "truncated": True} if str.__len__(message) > limit else shown
+    if written := abbreviate_json(message, limit):
+        text, truncated = escape_json(written[0]), written[1]
+    else:
+        text = abbreviate(message, limit)
+        truncated = len(text) > limit
+    return {"stringified_data": text, "truncated": True} if truncated else {"stringified_data": text}
+
+
+def _is_utf8(data: bytes) -> bool:
     try:
-        text = ascii_json(json.dumps(described, default=str))
-        sys.stderr.write(text + "\n")
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _has_utf8(text: str) -> bool:
+    """Whether it has a form in UTF-8: half a surrogate pair, as in names of files that are not UTF-8, has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def last_resort(described: Any) -> None:
+    """Say it on stderr, whatever happens: the error chain itself has failed, or there is none.
+
+    Args:
+        described: a report, or whatever else somebody gave to an error chain.
+    """
+    try:
+        sys.stderr.write(f"{ascii_json(_one_line_of(described))}\n")
         sys.stderr.flush()
     except Exception:  # noqa: BLE001, S110 - stderr is closed or full: there is nobody left to tell
         pass
+
+
+def _one_line_of(described: Any) -> str:
+    """As JSON; text and bytes as they are, as an error chain's encoder and its output would."""
+    if isinstance(described, (bytes, bytearray, memoryview)):
+        return escape_breaks(bytes(described)).decode("utf-8", "backslashreplace")
+    try:
+        return json.dumps(described, default=str)
+    except Exception:  # noqa: BLE001 - it holds itself, or has keys that JSON does not know
+        return json.dumps({"stringified_data": abbreviate(described, DATA_LIMIT)})
+
+
+class LastResort:
+    """The error chain of who has none: it writes to standard error."""
+
+    __slots__ = ()
+
+    def consume(self, message: Any) -> None:
+        """Write a report, or whatever it is, as a line of JSON."""
+        last_resort(message)
+
+
+LAST_RESORT = LastResort()
+"""One for all."""
 
 
 def _text_of(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from message_passing.component import Component
 from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.lines import beyond
+from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Source(Component):
         description="Where messages go: a component, or anything with `consume`.",
         python_only=True,
     )
+    _onward = Onward(None, None)
 
     def on_init(self) -> None:
         """Find out what `output_to` is.
@@ -120,9 +122,11 @@ class Source(Component):
             OptionError: it is not something with `consume`.
         """
         self._next = self.as_output(self.output_to)
+        self.output_to = self._onward = Onward(self, unwrapped(self.output_to))
 
     def as_output(self, target: Any) -> Output:
         """`target` as an output: itself, or wrapped when it is a stranger with a `consume` method."""
+        target = unwrapped(target)
         if isinstance(target, Output):
             return target
         if target is None:
@@ -208,23 +212,24 @@ class Filter(Source, Output):
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch in; the list of what goes on. Failures are handed to `self.fail`."""
-        kept = []
+        kept: list[Any] = []
         apply = self.filter
-        for message in messages:
-            try:
-                result = apply(message)
-            except Exception as error:  # noqa: BLE001 - any failure has one route
-                self.fail(error, [message])
-            else:
-                if result is not None:
-                    kept.append(result)
+        with self._onward.gathered(kept):
+            for message in messages:
+                try:
+                    result = apply(message)
+                except Exception as error:  # noqa: BLE001 - any failure has one route
+                    self.fail(error, [message])
+                else:
+                    if result is not None:
+                        kept.append(result)
         return kept
 
     def write_many(self, messages: list[Any]) -> None:
         """Filter a batch and hand on what is left."""
-        failed = self.metrics.failed
+        failed, passed = self.metrics.failed, self.metrics.passed
         kept = self.filter_many(messages)
-        removed = len(messages) - len(kept) - (self.metrics.failed - failed)
+        removed = len(messages) - len(kept) - (self.metrics.failed - failed) - (self.metrics.passed - passed)
         if removed > 0:
             self.metrics.filtered += removed
         self.emit(kept)

@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from message_passing.chain import Chain
+from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, in_order, open_all
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+    from message_passing.chain import Chain
     from message_passing.component import Component
     from message_passing.flow import Input
 
@@ -232,19 +233,17 @@ def obey_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_message_server(*chains: Chain | Input) -> None:
+def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None:
     """Run chains until every input has ended or a signal says stop; then close them.
 
     Args:
-        chains: chains as declared, or the inputs of chains connected by hand.
+        chains: chains as declared, or the inputs of chains connected by hand; or lists of these.
 
     Raises:
         UserError: a chain does not fit together, or an address or file is refused.
         Exception: what made an input fail (the first one), after everything was closed in order.
     """
-    heads: list[Input] = []
-    for chain in chains:
-        heads += chain.build() if isinstance(chain, Chain) else [chain]
+    heads = as_chain(chains).build()
     server = Server(heads)
     for text in cautions(server.components):
         sys.stderr.write(f"message-passing: warning: {text}\n")

@@ -89,9 +89,11 @@ def test_a_missing_value_is_told_and_the_rest_is_read() -> None:
     assert given.told == {"input", "input_options"}
 
 
-def test_a_flag_takes_no_value() -> None:
-    """The one thing that is told alone."""
-    assert told("--daemonize=yes", "--zzz") == ["argument --daemonize: ignored explicit argument 'yes'"]
+def test_a_flag_may_have_a_value() -> None:
+    """As the original's help has it; whether it is one is checked with all other values."""
+    assert read("--daemonize=yes").values == {"daemonize": "yes"}
+    assert read("--daemonize", "1", "--pid_file", "x").values == {"daemonize": "1", "pid_file": "x"}
+    assert read("--daemonize", "--pid_file", "x").values == {"daemonize": True, "pid_file": "x"}
 
 
 @pytest.mark.parametrize(

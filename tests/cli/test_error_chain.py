@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 import resource
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from commands import STDIN_TO_STDOUT, Finished, finished
 from message_passing.codecs.zstd import ZstdEncoder
 from message_passing.failures import DATA_LIMIT
 from nodes import part
+from support import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +76,7 @@ def test_what_cannot_be_decoded(bad: bytes, exception: str, shown: str, *, looks
     done = finished(*STDIN_TO_STDOUT, *words, given=b'{"n":1}\n' + bad + b'\n{"n":2}\n')
     assert (done.status, done.out) == (0, b'{"n":1}\n{"n":2}\n')
     (report,), rest = reports(done)
-    assert report["class"] == "message_passing.errors.DecodingError"
+    assert report["class"] == "Message::Passing::Exception::Decoding"
     assert report["component"] == "JSON decoder"
     assert report["exception"].startswith(exception)
     assert report["packed_data"].startswith(shown)
@@ -146,14 +148,68 @@ def test_a_filter_that_raises(tmp_path: Path) -> None:
     done = finished(*STDIN_TO_STDOUT, "--filter", "+mine:Fragile", given=lines, cwd=tmp_path)
     assert (done.status, done.out) == (0, lines.replace(b'{"n":2}\n', b""))
     (report,), rest = reports(done)
+    assert re.fullmatch(TIME, report.pop("time"))
     assert report == {
         "class": "LookupError",
         "exception": "two is too many",
         "component": "Fragile filter",
         "at": f"{tmp_path}/mine.py:8 in filter",
-        "stringified_data": "{'n': 2}",
+        "stringified_data": '{"n":2}',
     }
     assert rest == ["message-passing: Fragile filter lost 1 message: 1 failed"]
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one process", "workers"])
+@pytest.mark.parametrize("form", ["command line", "config file"])
+def test_what_failed_can_be_sent_again(form: str, workers: tuple[str, ...], tmp_path: Path) -> None:
+    """With `report_limit` reports have whole messages: what a broken filter failed on goes through a mended one."""
+    (tmp_path / "mine.py").write_text(FRAGILE)
+    failed = [{"n": 2, "text": letter * 5000} for letter in "\u00e4b"] + [
+        {"n": 2, "f": [1.5, None, {"x": "\u2028"}]}
+    ]
+    lines = "".join(json.dumps(one) + "\n" for one in [{"n": 1}, *failed])
+    words = [
+        *STDIN_TO_STDOUT,
+        "--filter",
+        "+mine:Fragile",
+        *part("error", "File", filename="errors"),
+        *workers,
+    ]
+    if form == "config file":
+        (tmp_path / "limit.toml").write_text("report_limit = 100000")
+        words += ["--configfile", "limit.toml"]
+    else:
+        words += ["--report-limit", "100000"]
+    done = finished(*words, given=lines.encode(), cwd=tmp_path)
+    assert done.out == b'{"n":1}\n'
+    reports = [json.loads(line) for line in (tmp_path / "errors").read_text().splitlines()]
+    assert not any("truncated" in one for one in reports)
+    again = "".join(one["stringified_data"] + "\n" for one in reports)
+    mended = finished(*STDIN_TO_STDOUT, given=again.encode())
+    found = [json.loads(line) for line in mended.out.splitlines()]
+    assert sorted(found, key=repr) == sorted(failed, key=repr)
+
+
+def test_a_limit_of_its_own_wins(tmp_path: Path) -> None:
+    """One component may show more, or less, than the others."""
+    words = [*STDIN_TO_STDOUT, "--report-limit", "3", "--decoder-options", "report_limit=4"]
+    found, _ = reports(finished(*words, given=b"xxxxx\n", cwd=tmp_path))
+    assert [(one["packed_data"], one["truncated"]) for one in found] == [("xxxx... (1 bytes more)", True)]
+
+
+def test_a_limit_has_bounds() -> None:
+    """A report cannot be asked to take all memory."""
+    done = finished(*STDIN_TO_STDOUT, "--report-limit", "1000000000")
+    assert (done.status, done.out) == (2, b"")
+    assert "--report_limit: option 'report_limit' must be int >= 0 <= 16777216" in done.err
+
+
+def test_lines_about_losses_say_when() -> None:
+    """As records and reports do, so that they can be put in order."""
+    done = finished(*STDIN_TO_STDOUT, given=b"x\n")
+    assert re.fullmatch(
+        rf"message-passing: {TIME}: JSON decoder lost 1 message: 1 failed", done.err.splitlines()[-1]
+    )
 
 
 def test_errors_to_a_file_in_words_of_ones_own(tmp_path: Path) -> None:
@@ -168,7 +224,7 @@ def test_errors_to_a_file_in_words_of_ones_own(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.out == b"{}\n"
-    assert done.err == "message-passing: JSON decoder lost 2 messages: 2 failed\n"
+    assert done.told == ["message-passing: JSON decoder lost 2 messages: 2 failed"]
     errors = (tmp_path / "errors").read_text().splitlines()
     assert [line.partition(": malformed JSON")[0] for line in errors] == ["JSON decoder"] * 2
 
@@ -207,7 +263,7 @@ def test_a_component_with_an_error_chain_of_its_own(tmp_path: Path) -> None:
     (report,) = (json.loads(line) for line in (tmp_path / "its").read_text().splitlines())
     assert report["class"] == "LookupError"
     (report,) = (json.loads(line) for line in (tmp_path / "all").read_text().splitlines())
-    assert report["class"].endswith("DecodingError")
+    assert report["class"] == "Message::Passing::Exception::Decoding"
     assert done.told == [
         "message-passing: JSON decoder lost 1 message: 1 failed",
         "message-passing: Fragile filter lost 1 message: 1 failed",
@@ -242,7 +298,7 @@ def test_an_error_chain_that_leads_back_does_not_loop(tmp_path: Path) -> None:
     (tmp_path / "chain.json").write_text(json.dumps(chain))
     done = finished("--configfile", "chain.json", given=b'x\n{"n":1}\n', cwd=tmp_path)
     first, second = (json.loads(line) for line in (tmp_path / "out").read_text().splitlines())
-    assert first["class"].endswith("DecodingError")
+    assert first["class"] == "Message::Passing::Exception::Decoding"
     assert second == {"n": 1}
     assert done.told == ["message-passing: JSON decoder lost 1 message: 1 failed"]
 

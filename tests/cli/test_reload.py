@@ -12,6 +12,7 @@ import zmq
 
 from message_passing.testing import free_port, wait_for
 from nodes import Node, node
+from support import untimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class Scene:
     def _listen(self) -> None:
         assert self.node.process.stderr
         for line in self.node.process.stderr:
-            self.said.append(line.decode().rstrip("\n"))
+            self.said.append(untimed(line.decode()).rstrip("\n"))
 
     def _send(self) -> None:
         with zmq.Context() as context, context.socket(zmq.PUSH) as push:

@@ -48,7 +48,9 @@ def test_reports_are_printable_ascii() -> None:
     reports = [json.loads(line) for line in done.told if line.startswith("{")]
     assert {*done.err} <= {"\n", *map(chr, range(32, 127))}
     assert [report["packed_data"] for report in reports[:2]] == FORGED.encode().decode().split("\n")
-    assert "\\x1b[2J" in reports[2]["stringified_data"]
+    data = reports[2]["stringified_data"]
+    assert json.loads(data) == {"text": FORGED}
+    assert_inert(data + "\n", 1)
 
 
 @pytest.mark.parametrize("command", [[], ["check"], ["graph"]])

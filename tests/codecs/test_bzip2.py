@@ -66,7 +66,7 @@ def test_what_is_not_bzip2_is_a_decoding_error(data: bytes, reason: str) -> None
     decoder = Bzip2Decoder(output_to=end, error=errors)
     decoder.consume_many([data, encode(b"next")])
     assert end.messages == [b"next"]
-    assert errors.messages[0]["class"] == "message_passing.errors.DecodingError"
+    assert errors.messages[0]["class"] == "Message::Passing::Exception::Decoding"
     assert reason in errors.messages[0]["exception"]
     assert accounted_for(decoder)
 

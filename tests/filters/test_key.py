@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -132,3 +133,25 @@ def test_whatever_the_key_an_equal_text_passes(key: str, value: str, others: dic
     """Dots, empty parts and all."""
     assert passes({**others, key: value}, key=key, match=value)
     assert not passes({**others, key: value + "x"}, key=key, match=value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("\\p{Lu}", "\\p is Perl's: Python's regular expressions have no such thing"),
+        ("a\\Kb", "\\K is Perl's"),
+        ("\\N{U+41}", "\\N{...} is Perl's"),
+        ("\\b{wb}a", "\\b{...} is Perl's"),
+        ("\\x{zz}", "\\x{zz} is Perl's"),
+        ("\\u1234", "\\u is Perl's"),
+        ("[\\N]", "\\N in [...] is Perl's"),
+        ("[[:alfa:]]", "there is no class [:alfa:]: there are alpha, digit, alnum"),
+        ("(?R)", "unknown extension ?R"),
+        ("(?<n>a", "missing ), unterminated subpattern"),
+        ("a{1,2}{3}", "multiple repeat"),
+    ],
+)
+def test_what_python_has_nothing_for_is_refused(pattern: str, said: str) -> None:
+    """In words, when the filter is made: a pattern that is read in another way would pass other messages."""
+    with pytest.raises(OptionError, match=re.escape(said)):
+        KeyFilter(key="a", match=pattern, match_type="regex")

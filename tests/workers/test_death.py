@@ -16,6 +16,7 @@ from commands import STDIN_TO_STDOUT, finished
 from message_passing.testing import wait_for
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from nodes import OURS, Node, lines, node, part
+from support import untimed
 
 MINE = '''
 import os, pathlib, signal, time
@@ -167,7 +168,7 @@ def test_a_message_that_kills_is_not_dealt_again(folder: Path) -> None:
             wait_for(lambda turn=turn: turn in numbers(folder), timeout=20)  # type: ignore[misc]
         status, _, err = started.end()
     assert status == 0
-    told = err.decode().splitlines()
+    told = untimed(err.decode()).splitlines()
     assert re.findall(r"again in ([\d.]+) s", err.decode()) == ["0.1", "0.2", "0.4"]
     assert told[-1] == "message-passing: worker pool lost 3 messages: 3 in a worker that died"
     assert numbers(folder) == {0, 1, 2}
@@ -195,7 +196,7 @@ def test_no_hope_is_the_end(folder: Path) -> None:
         started.write(b'{"die":true,"n":-1}\n')
         assert started.process.wait(30) == 1
         _, _, err = started.end()
-    told = [line for line in err.decode().splitlines() if line.startswith("message-passing: ")]
+    told = [line for line in untimed(err.decode()).splitlines() if line.startswith("message-passing: ")]
     assert told == [
         "message-passing: worker pool lost 2 messages: 2 in a worker that died",
         "message-passing: no worker can be started: the last one failed: RuntimeError: no place is left",

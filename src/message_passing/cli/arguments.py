@@ -30,6 +30,7 @@ class Given:
         faults: what is wrong with what was written.
         told: options that may be missing because of one of these faults.
         words: the command line.
+        cautions: what is to be said before it runs, though it is no mistake.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Given:
     faults: list[Fault] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     words: Sequence[str] = ()
+    cautions: list[str] = field(default_factory=list)
 
 
 class _WordError(ConfigError):
@@ -74,7 +76,8 @@ def build_parser(
         _add(parser, f"{name}_options", action=_Belonging)
     for name, one in process.items():
         if one.type is bool:
-            parser.add_argument(*_spellings(name), dest=name, action="store_true")
+            # `--daemonize` or, as the original's help has it, `--daemonize 1`
+            parser.add_argument(*_spellings(name), dest=name, nargs="?", const=True)
         else:
             _add(parser, name, alone=one.alone)
     return parser

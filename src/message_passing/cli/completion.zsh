@@ -39,6 +39,7 @@ _message_passing() {
         {--http_token,--http-token}'[What whoever asks there must give, or envNAME.]'
         --configfile'[JSON, TOML or YAML file with these options.]:file:_files'
         --workers'[Processes that decode, filter and encode; 0 none.]'
+        {--report_limit,--report-limit}'[How much of a failed message a report shows this option of all components.]'
         --help
         --version
         --describe'::describe:_message_passing_describe'

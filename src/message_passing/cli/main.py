@@ -13,11 +13,21 @@ from message_passing.cli.process import tell
 from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.service import EXIT_USER_ERROR
 from message_passing.config import load_file
-from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean
-from message_passing.forms import DEFAULTS, FLAT_KEYS, NAMED_KEYS, TESTS, flat_chain, is_named, named_chain
+from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
+from message_passing.failures import DATA_LIMIT, MOST_DATA
+from message_passing.forms import (
+    DEFAULTS,
+    FLAT_KEYS,
+    FLAT_PARTS,
+    NAMED_KEYS,
+    TESTS,
+    flat_chain,
+    is_named,
+    named_chain,
+)
 from message_passing.options import option
 from message_passing.paths import load
-from message_passing.registry import names
+from message_passing.registry import find, names
 from message_passing.workers.form import PooledChain
 
 if TYPE_CHECKING:
@@ -60,6 +70,12 @@ class MessagePassing(Script):
         default="", min_length=1, description="JSON, TOML or YAML file with these options."
     )
     workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
+    report_limit: int = option(
+        default=DATA_LIMIT,
+        ge=0,
+        le=MOST_DATA,
+        description="How much of a failed message a report shows: this option of all components.",
+    )
 
     @classmethod
     def read_words(cls, words: Sequence[str]) -> Given:
@@ -75,6 +91,7 @@ class MessagePassing(Script):
             given.told.update(FLAT_KEYS)  # whatever is missing may well be in the file
             return given
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
+        from_file = _without_those_of_others(from_file, given, name)
         for key, value in from_file.items():
             if key not in given.values and key != TESTS:
                 given.values[key], given.places[key] = value, Place(f"{name}: {key}", name, (key,))
@@ -89,6 +106,12 @@ class MessagePassing(Script):
 
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
+        chain = self._chain()
+        if "report_limit" in self.given.values:
+            chain.report_limit = self.report_limit
+        return chain
+
+    def _chain(self) -> Chain:
         values = self.given.values
         if not is_named(values):
             if self.workers:
@@ -136,7 +159,7 @@ Commands: {commands}
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  to watch it: a page, top
+  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
@@ -153,6 +176,30 @@ def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
     shown = [f"{name} (default)" if name == default else name for name in names(kind)]
     wrapped = textwrap.wrap(", ".join(shown), room, max_lines=lines, placeholder=" ... (see --describe)")
     return ("\n" + " " * 18).join(wrapped)
+
+
+def _without_those_of_others(values: Mapping[str, Any], given: Given, source: str) -> Mapping[str, Any]:
+    """A file's values, without those options that are of a component which the words replace and theirs has not.
+
+    `--output STDOUT` over a file that has `output: File` leaves out `filename`, as the original does; a name that is
+    misspelt stays an error where both name the same component.
+    """
+    left: dict[str, Any] = {}
+    for part, (kind, _) in FLAT_PARTS.items():
+        key, ours, theirs = f"{part}_options", given.values.get(part), values.get(part, DEFAULTS.get(part))
+        options = values.get(key)
+        if not isinstance(ours, str) or ours == theirs or part not in values or key in given.values:
+            continue
+        try:
+            known = option_rules.accepted(find(kind, ours))
+        except UserError:
+            continue  # `build` tells
+        if isinstance(options, dict) and (strange := [name for name in options if name not in known]):
+            left[key] = {name: value for name, value in options.items() if name in known}
+            names = ", ".join(map(repr, strange))
+            text = f"--{part} says {ours}, which has no {names}: what {source} says of {shown(theirs)} is left out"
+            given.cautions.append(text)
+    return {**values, **left}
 
 
 def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from message_passing.cli.process import tell
 from message_passing.cli.systemd import notify
+from message_passing.clock import iso_now
 from message_passing.errors import UserError
 from message_passing.escaping import one_line
 from message_passing.switch import Switch
@@ -94,7 +95,7 @@ class Reload:
         self._tell(f"the configuration has been read again: {_told(change)}")
 
     def _tell(self, text: str) -> None:
-        tell(f"{self._command.title()}: {one_line(text)}\n")
+        tell(f"{self._command.title()}: {iso_now()}: {one_line(text)}\n")
 
 
 def _told(change: Switch) -> str:

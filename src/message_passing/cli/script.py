@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 
 from message_passing import options as option_rules
 from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.chain_group import as_chain
 from message_passing.cli.arguments import build_parser, parse
 from message_passing.cli.components import CLIComponent
 from message_passing.cli.process import Daemon, Identity, set_io_priority, tell
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from message_passing.cli.arguments import Given
     from message_passing.console.serving import Console
+    from message_passing.flow import Input
 
 __all__ = ["CLIComponent", "Script"]
 
@@ -95,6 +97,8 @@ class Script:
         given, prefix = self.given, f"{self.title()}: "
         known = option_rules.declared(type(self))
         own = {name: value for name, value in given.values.items() if name in known}
+        if isinstance(priority := own.get("io_priority"), str):
+            own["io_priority"] = priority.lower()
         for name in [name for name, value in own.items() if isinstance(value, str) and "\0" in value]:
             # All of these are names, paths, addresses and secrets: the system takes none with it, or cuts it there.
             text = f"option {name!r} has a null character in it, which no name, path or address has"
@@ -118,8 +122,8 @@ class Script:
         except UserError as error:
             raise UserError(*given.faults) from error
 
-    def build_chain(self) -> Chain:
-        """The chain to run. Every command defines it."""
+    def build_chain(self) -> Chain | Sequence[Chain | Input]:
+        """The chain to run, or several, or inputs of chains connected by hand. Every command defines it."""
         raise NotImplementedError(f"{type(self).__name__} must define build_chain")
 
     @classmethod
@@ -219,7 +223,7 @@ class Script:
                 component.preflight()
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
-        for text in cautions(in_order(chain.heads, errors=True)):
+        for text in [*self.given.cautions, *cautions(in_order(chain.heads, errors=True))]:
             tell(f"{self.title()}: warning: {text}\n")
         return Prepared(self, chain, identity, console)
 
@@ -266,7 +270,7 @@ class Script:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UnusedComponentWarning)
-            chain = self.build_chain()
+            chain = as_chain(self.build_chain())
             chain.build()
         for warning in caught:
             if on_unused and isinstance(warning.message, UnusedComponentWarning):

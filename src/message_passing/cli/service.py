@@ -11,6 +11,7 @@ from message_passing.cli.process import tell
 from message_passing.cli.progress import ChainProgress
 from message_passing.cli.reload import Reload
 from message_passing.cli.systemd import notify
+from message_passing.clock import iso_now
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, open_all
 from message_passing.runner import Server, losses, obey_signals
@@ -104,7 +105,7 @@ class Service:
         ]
         failures += [reason for pool in self.pools if (reason := pool.hopeless())]
         for text in failures:
-            tell(f"{self._title}: {one_line(text)}\n")
+            tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
@@ -125,4 +126,4 @@ class Service:
     def _tell_losses(self) -> None:
         components = [*self._reload.retired, *self.server.components]
         for line in losses(with_parts(dict.fromkeys(components))):
-            tell(f"{self._title}: {line}\n")
+            tell(f"{self._title}: {iso_now()}: {line}\n")

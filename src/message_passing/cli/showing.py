@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from message_passing.console.wanted import level_number
+from message_passing.dotted import value_at
 from message_passing.errors import OpenError, OptionError
 from message_passing.escaping import escape_control, escape_json
 
@@ -49,18 +50,6 @@ def inert_json(message: Any) -> str:
     except (RecursionError, ValueError):  # also numbers of more digits than Python writes
         text = '"(nested too deeply to be shown)"'
     return escape_json(text)
-
-
-def value_at(message: Any, path: str) -> Any:
-    """The value of a field; a dotted path leads into objects, and a name with dots in it is found as such."""
-    if not isinstance(message, dict):
-        return None
-    if path in message:
-        return message[path]
-    for end in range(len(path) - 1, 0, -1):
-        if path[end] == "." and path[:end] in message:
-            return value_at(message[path[:end]], path[end + 1 :])
-    return None
 
 
 def field(message: Any, name: str) -> Any:

@@ -65,7 +65,7 @@ def _described(when: float, report: Any) -> dict[str, Any]:
     Whatever it is, less than 4 * `SHOWN` characters of it are kept.
     """
     found = report if isinstance(report, dict) else {}
-    name = _brief(found.get("class", "")).rpartition(".")[2]
+    name = _short(_brief(found.get("class", "")))
     text = _brief(found.get("exception", report))
     return {
         "time": when,
@@ -73,6 +73,12 @@ def _described(when: float, report: Any) -> dict[str, Any]:
         "error": f"{name}: {text}" if name else text,
         "message": _brief(found.get("packed_data", found.get("stringified_data", ""))),
     }
+
+
+def _short(name: str) -> str:
+    """A class's own name; where a report has the original's, ours: `Message::Passing::Exception::Decoding`."""
+    *_, last = name.rpartition("::")
+    return f"{last}Error" if "::" in name else name.rpartition(".")[2]
 
 
 def _brief(value: Any) -> str:

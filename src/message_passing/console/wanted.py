@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Wanted:
             return False
         if self.level is not None and not _at_least(message, self.level):
             return False
-        return all(_text(_at(message, path)) == value for path, value in self.fields)
+        return all(_text(value_at(message, path)) == value for path, value in self.fields)
 
 
 def shown(raw: bytes) -> tuple[Any, str]:
@@ -122,24 +123,12 @@ def shown(raw: bytes) -> tuple[Any, str]:
 
 def _at_least(message: Any, level: int) -> bool:
     for path in _LEVEL_FIELDS:
-        found = _at(message, path)
+        found = value_at(message, path)
         if isinstance(found, str):
             found = _LEVELS.get(found.upper())
         if isinstance(found, (int, float)):
             return found >= level
     return False
-
-
-def _at(message: Any, path: str) -> Any:
-    """The value at a dotted path; a key with dots in it is found as such."""
-    while isinstance(message, dict):
-        if path in message:
-            return message[path]
-        head, dot, path = path.partition(".")
-        if not dot:
-            return None
-        message = message.get(head)
-    return None
 
 
 def _text(value: Any) -> str | None:

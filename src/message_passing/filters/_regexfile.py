@@ -14,10 +14,10 @@ The format is that of Message::Passing::Filter::Regexp, which is Config::Tiny's 
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 
 from message_passing.errors import OptionError, did_you_mean
+from message_passing.filters._perl_regex import compiled, in_python
 
 _LINE_END = re.compile(r"\r{1,2}\n|\r|\n")
 _SKIPPED = re.compile(r"\s*(?:[#;]|$)")
@@ -160,7 +160,7 @@ class RegexFile:
                 raise OptionError(f"{place}: (?#!{mark[2]}) does not close the mark that was opened last")
             return ")"
 
-        text = _MARK.sub(group, _in_python(self.regexps[piece], place))
+        text = _MARK.sub(group, self._in_python(piece, place))
         if opened:
             raise OptionError(f"{place}: (?#={opened[-1]}) is never closed")
         regex = self._compiled(text, f"[REGEXP] {piece}")
@@ -172,37 +172,16 @@ class RegexFile:
         groups += here
         return text
 
+    def _in_python(self, piece: str, place: str) -> str:
+        try:
+            return in_python(self.regexps[piece])
+        except ValueError as error:
+            raise OptionError(f"{place}: {error}") from error
+
     def _compiled(self, text: str, entry: str) -> re.Pattern[str]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # it warns of what another version would read differently
-                return re.compile(text)
-        except (re.error, ValueError, Warning, RecursionError, OverflowError) as error:
+            return compiled(text)
+        except ValueError as error:
             raise OptionError(
                 f"{self._filename}: {entry}: not a regular expression that Python takes: {error}"
             ) from error
-
-
-_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?<(?=[A-Za-z_])")
-_TRANSLATED = {r"\z": r"\Z", r"\Z": r"(?=\n?\Z)", r"\h": r"[^\S\n\v\f\r]", "(?<": "(?P<"}
-_REFUSED = {r"\v", r"\V", r"\H", r"\N", r"\R", r"\X", r"\K", r"\G", r"\Q", r"\E"}
-
-
-def _in_python(piece: str, place: str) -> str:
-    """Perl's spelling made Python's, where Python has another or would read it as something else.
-
-    Raises:
-        OptionError: there is nothing like it in Python.
-    """
-
-    def translated(token: re.Match[str]) -> str:
-        text = token[0]
-        in_set = re.search(r"\[:\^?\w+:\]|\\[hHvVNRX]", text[1:]) if text.startswith("[") else None
-        if text in _REFUSED or in_set:
-            strange = in_set[0] if in_set else text
-            raise OptionError(
-                f"{place}: {strange} is Perl's: Python's regular expressions have no such thing"
-            )
-        return _TRANSLATED.get(text, text)
-
-    return _TOKEN.sub(translated, piece)

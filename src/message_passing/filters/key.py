@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError
+from message_passing.filters._perl_regex import compile_perl
 from message_passing.flow import Filter
 from message_passing.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_ABSENT = object()
 
 
 class KeyFilter(Filter):
@@ -35,8 +34,8 @@ class KeyFilter(Filter):
     match: str | int | float | bool = option(description="The value that passes, or the regular expression.")
     match_type: Literal["eq", "regex"] = option(
         default="eq",
-        description="`eq`: the value is exactly `match`. `regex`: `match`, a Python regular expression, is "
-        "found anywhere in it.",
+        description="`eq`: the value is exactly `match`. `regex`: `match`, a regular expression as Perl reads it, is "
+        "found anywhere in it; what Python has nothing for is refused.",
     )
 
     def on_init(self) -> None:
@@ -52,29 +51,15 @@ class KeyFilter(Filter):
             self._matches = wanted.__eq__
             return
         try:
-            self._matches = re.compile(wanted).search
-        except (re.error, RecursionError, OverflowError) as error:
+            self._matches = compile_perl(wanted).search
+        except ValueError as error:
             text = f"{self.label}: option 'match', {wanted!r}, is not a regular expression: {error}"
             raise OptionError(Fault(text, "match")) from error
 
     def filter(self, message: Any) -> Any:
         """The message when its key matches."""
-        text = _text(_look_up(message, self.key))
+        text = _text(value_at(message, self.key))
         return message if text is not None and self._matches(text) else None
-
-
-def _look_up(message: Any, key: str) -> Any:
-    if not isinstance(message, dict):
-        return _ABSENT
-    if key in message:
-        return message[key]
-    end = key.find(".")
-    while end >= 0:
-        found = _look_up(message.get(key[:end]), key[end + 1 :])
-        if found is not _ABSENT:
-            return found
-        end = key.find(".", end + 1)
-    return _ABSENT
 
 
 def _text(value: Any) -> Any:

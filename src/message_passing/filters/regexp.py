@@ -25,9 +25,9 @@ class RegexpFilter(Filter):
         %status = (?#=status)\d+(?#!status)
         %bytes = (?#=bytes)\d+|-(?#!bytes)
 
-    `(?#=name)` and `(?#!name)` mark the begin and end of a field. The pieces are Python's regular
-    expressions; of what only Perl has, `\z`, `\Z`, `\h` and `(?<name>...)` are understood, and the rest is
-    refused when the file is read. A format matches the whole line.
+    `(?#=name)` and `(?#!name)` mark the begin and end of a field. The pieces are regular expressions as Perl
+    reads them; what Python has nothing for, such as `\p{L}`, `\K` and recursion, is refused when the file is read.
+    A format matches the whole line.
 
     The fields are added to what is there already. A field that took no part in the match is null. A message
     whose line does not match, or that has no such key, passes on unchanged; the attribute `unmatched` counts

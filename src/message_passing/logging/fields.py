@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
+from message_passing.clock import iso_time
 from message_passing.jsonable import as_plain, tidy
 from message_passing.logging.entry import Entry
 
@@ -92,18 +92,7 @@ def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
 def _moment(time: Any) -> Any:
     if not isinstance(time, float):
         return time
-    seconds, micros = split_time(time)
-    return f"{until_seconds(seconds)}.{micros:06}Z"
-
-
-def split_time(time: float) -> tuple[int, int]:
-    """Whole seconds since 1970, and microseconds."""
-    return divmod(round(time * 1_000_000), 1_000_000)
-
-
-def until_seconds(seconds: int) -> str:
-    """As much of an ISO 8601 time in UTC as is the same for a second."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    return iso_time(time)
 
 
 def said_of(origin: Origin) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import split_time, until_seconds
 from message_passing.logging.attributes import level_of_record, number_of, optional_name
 from message_passing.logging.fields import (
     Fields,
@@ -14,8 +15,6 @@ from message_passing.logging.fields import (
     as_json,
     encoder_for,
     said_of,
-    split_time,
-    until_seconds,
 )
 from message_passing.logging.taken import completed
 

@@ -6,6 +6,7 @@ import os
 import select
 import sys
 
+from message_passing.clock import iso_time, wall
 from message_passing.escaping import one_line
 
 _LONGEST = 2000
@@ -29,15 +30,15 @@ def say(text: str) -> bool:
         descriptor = stream.fileno()
     except Exception:  # noqa: BLE001 - it has none, or is not what it should be
         descriptor = -1
-    safe = one_line(text)
+    line = f"{_PREFIX}{iso_time(wall())}: {one_line(text)}"
     try:
         if descriptor < 0:
-            stream.write(f"{_PREFIX}{safe}\n")
+            stream.write(f"{line}\n")
             return True
         if not _takes(descriptor):
             return False
-        line = f"{_PREFIX}{safe}".encode("utf-8", "backslashreplace")[: _LONGEST - 1] + b"\n"
-        return os.write(descriptor, line) > 0
+        octets = line.encode("utf-8", "backslashreplace")[: _LONGEST - 1] + b"\n"
+        return os.write(descriptor, octets) > 0
     except Exception:  # noqa: BLE001 - it is closed, or full
         return True
 

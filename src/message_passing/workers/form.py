@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from message_passing.chain import Chain
@@ -56,6 +57,7 @@ class PooledChain(Chain):
         if self._built:
             return self.heads
         whole = flat_chain(self._parts)
+        whole.report_limit = self.report_limit
         whole.build()
         made = whole.components
         noted = _Noted()
@@ -66,7 +68,7 @@ class PooledChain(Chain):
         pool_class = cast("type[Pool]", load("message_passing.workers.pool:Pool", "Class"))
         pool = pool_class(
             count=self._count,
-            parts=noted.declarations,
+            parts=[replace(one, report_limit=self.report_limit) for one in noted.declarations],
             members=members,
             background=self._background,
             output_to=made["output"],
