@@ -38,6 +38,9 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
 
+    ending = False  # without an annotation, which would make an option of it
+    """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
         """Read which way the class says what it does: see the module's text.
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
+from message_passing.flow import Output
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.metrics import lost_words
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+LAST_DRAIN = 2.0
+"""Seconds that may be waited, once a stop was asked for, until outputs have taken what was read."""
 
 _SAME = 0.1
 """Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
@@ -52,8 +56,10 @@ class Server:
         self.failures: list[tuple[Input, Exception]] = []
         self.on_hangup: Callable[[], object] = self.reopen
         self._running: dict[Input, asyncio.Task[None]] = {}
+        self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._asked = asyncio.Event()  # to stop: otherwise the inputs have ended by themselves
 
     @property
     def components(self) -> list[Component]:
@@ -77,6 +83,7 @@ class Server:
         self.stopping = True
         if self._loop and self._stop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._asked.set)
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
@@ -96,6 +103,7 @@ class Server:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         if self.stopping:
             self._stop.set()
+            self._asked.set()
         for head in self.heads:
             self.begin(head)
         self._look_for_end()  # there may be no input at all
@@ -108,6 +116,9 @@ class Server:
         ended = {head: await self._cancelled(head) for head in self.heads}
         self.running = False
         on_end()
+        for component in self.components:
+            if isinstance(component, Output):
+                component.ending = True
         for head, result in ended.items():
             await self._finish(head, result)
 
@@ -140,9 +151,19 @@ class Server:
         self._note(head, result)
         try:
             head.stopped()
-            await head.drain()
+            await self._last_drain(head)
         except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
             self._note(head, error)
+
+    async def _last_drain(self, head: Input) -> None:
+        """Wait until outputs have taken what was read; once a stop was asked for, a bounded time for all inputs."""
+        draining, asked = asyncio.create_task(head.drain()), asyncio.create_task(self._asked.wait())
+        await asyncio.wait([draining, asked], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not draining.done():
+            self._deadline = self._deadline or time.monotonic() + LAST_DRAIN
+        with suppress(TimeoutError):
+            await asyncio.wait_for(draining, max(0.0, self._deadline - time.monotonic()))
 
     def _note(self, head: Input, result: object) -> None:
         """Count it if it is a failure; that nobody reads an output any more is none."""

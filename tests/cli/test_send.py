@@ -69,8 +69,10 @@ def test_words_are_a_message_with_the_fields_of_the_log_handler(aggregator: Aggr
 
 
 def test_each_line_of_standard_input_is_one(aggregator: Aggregator) -> None:
-    """Also what is no UTF-8, and a last line without an end; empty lines are none."""
-    done = finished("send", "--connect", aggregator.endpoint, given=b"one\n\ncaf\xe9 \xc3\xa9\nthree")
+    """Also what is no UTF-8, and a last line without an end; empty lines and a byte-order mark are none."""
+    done = finished(
+        "send", "--connect", aggregator.endpoint, given=b"\xef\xbb\xbfone\n\ncaf\xe9 \xc3\xa9\nthree"
+    )
     assert (done.status, done.err) == (0, "")
     found = aggregator.has(3)
     assert [one["message"] for one in found] == ["one", "caf\\xe9 \u00e9", "three"]

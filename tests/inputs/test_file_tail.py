@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import time
@@ -209,3 +210,183 @@ def test_options() -> None:
         FileTailInput()  # type: ignore[call-arg]
     with pytest.raises(OptionError, match="must be 'end' or 'beginning'"):
         FileTailInput(filename="x", start="middle")  # type: ignore[arg-type]
+
+
+MARKED = {
+    "utf-8": b"\xef\xbb\xbf",
+    "utf-16-le": b"\xff\xfe",
+    "utf-16-be": b"\xfe\xff",
+    "utf-32-le": b"\xff\xfe\0\0",
+    "utf-32-be": b"\0\0\xfe\xff",
+}
+TEXT = "Grüße\r\n\u0a0a \U0001f600\n"  # U+0A0A is two bytes that look like newlines
+
+
+@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("raw", [False, True])
+def test_byte_order_mark(tmp_path: Path, name: str, *, raw: bool) -> None:
+    """The mark at a file's beginning says its encoding, however it is cut, and is no part of the first line."""
+    path = tmp_path / "log"
+    path.touch()
+    component, arrived = tail(path, raw=raw)
+    data = MARKED[name] + (TEXT + "end\n").encode(name)
+    with running(component):
+        for n in range(len(data)):
+            append(path, data[n : n + 1])
+            component_read = functools.partial(lambda most: component._position >= most, n + 1)
+            if n < 6:
+                wait_for(component_read)
+        wait_for(lambda: arrived.message_count == 3)
+    expected = ["Grüße", "\u0a0a \U0001f600", "end"]
+    found = [one.decode() if raw else one["message"] for one in arrived.messages]
+    assert found == expected
+    assert component.error.messages == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-16", b"\xfe\xff"),
+        ("UTF_16", b""),
+        ("utf-16-be", b""),
+        ("utf-32", b""),
+        ("latin-1", b""),
+        ("cp1252", b""),
+    ],
+)
+def test_encoding(tmp_path: Path, encoding: str, mark: bytes) -> None:
+    """A file in a given encoding is text, from its end too, and after it was emptied."""
+    as_written = {"utf-16": "utf-16-be", "UTF_16": "utf-16-le", "utf-32": "utf-32-le"}.get(encoding, encoding)
+    path = tmp_path / "log"
+    path.write_bytes(mark + "Größe\n".encode(as_written) + "h".encode(as_written)[:1])
+    component, arrived = tail(path, raw=False, start="end", encoding=encoding)
+    with running(component):
+        append(path, "häh?\nüber\n".encode(as_written)[len("h".encode(as_written)[:1]) :])
+        wait_for(lambda: [one["message"] for one in arrived.messages][-1:] == ["über"])
+        path.write_bytes(b"")
+        wait_for(lambda: component._position == 0)
+        append(path, mark + "ä\n".encode(as_written))
+        wait_for(lambda: arrived.messages[-1]["message"] == "ä")
+    texts = [one["message"] for one in arrived.messages]
+    assert texts[:2] in (["häh?", "über"], ["äh?", "über"])  # one byte wide, its first was there before
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf8x", "rot13", "base64", "idna", "utf-7", "unicode_escape", "a\0b", "-"]
+)
+def test_encoding_that_is_none(encoding: str) -> None:
+    """A name that is no encoding of files is refused in words, with the nearest one where there is one."""
+    with pytest.raises(
+        OptionError, match=r"FileTail input: option 'encoding': (there is no|no file is)"
+    ) as caught:
+        FileTailInput(filename="x", encoding=encoding)
+    assert encoding != "utf8x" or "did you mean 'utf" in str(caught.value)
+
+
+def test_other_encoding_is_not_silent(tmp_path: Path) -> None:
+    """UTF-16 without a mark, and a mark against the option, are read as told, and reported once."""
+    path = tmp_path / "log"
+    path.write_bytes("eins\nzwei\n".encode("utf-16-le"))
+    component, arrived = tail(path)
+    with running(component):
+        wait_for(lambda: arrived.message_count == 2)
+        append(path, "drei\n".encode("utf-16-le"))
+        wait_for(lambda: arrived.message_count == 3)
+    (report,) = component.error.messages
+    assert (
+        report["exception"] == f"{path} looks like utf-16-le, and is read as utf-8: give `encoding` its name"
+    )
+    path.write_bytes(b"\xff\xfee\0\n\0")
+    component, arrived = tail(path, encoding="latin-1")
+    with running(component):
+        wait_for(lambda: arrived.message_count == 1)
+    (report,) = component.error.messages
+    assert "byte-order mark of utf-16-le, and is read as iso8859-1" in report["exception"]
+
+
+def test_bytes_that_are_not_of_the_encoding(tmp_path: Path) -> None:
+    """They are spelt out, and half a character at the stop is too."""
+    path = tmp_path / "log"
+    path.write_bytes("a\n".encode("utf-16-le") + b"\x00\xdc\n\0" + b"b\0c")
+    component, arrived = tail(path, raw=False, encoding="utf-16-le")
+    with running(component):
+        wait_for(lambda: arrived.message_count == 2)
+    assert [one["message"] for one in arrived.messages] == ["a", "\\x00\\xdc", "b\\x63"]
+
+
+def test_long_line_is_cut(tmp_path: Path) -> None:
+    """It is cut at `max_line` bytes, between characters, marked and reported; its neighbours are whole."""
+    path = tmp_path / "log"
+    path.write_bytes(b"before\n" + b"x" * 19 + "ü".encode() * 100_000 + b"\n" + b"0" * 20 + b"\nafter\n")
+    component, arrived = tail(path, raw=False, max_line=20)
+    with running(component):
+        wait_for(lambda: arrived.message_count == 4)
+        append(path, b"y" * 30)
+        wait_for(lambda: arrived.message_count == 5)
+        append(path, b"z" * 30 + b"\nlast\n")
+        wait_for(lambda: arrived.message_count == 6)
+    assert [one["message"] for one in arrived.messages] == [
+        "before",
+        "x" * 19,
+        "0" * 20,
+        "after",
+        "y" * 20,
+        "last",
+    ]
+    assert [one.get("truncated") for one in arrived.messages] == [None, True, None, None, True, None]
+    assert [report["exception"] for report in component.error.messages] == [
+        f"{path}: a line of more than 20 bytes (max_line) is cut there, and marked `truncated`"
+    ] * 2
+    assert component.snapshot()["passed"] == component.snapshot()["received"] == 6
+
+
+class Stale:
+    """A system whose reads of a file fail for a while, as those of a file that NFS has lost do."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.failing = False
+        self.number = number
+        real = os.read
+
+        def read(fd: int, count: int) -> bytes:
+            if self.failing and count > 100_000:
+                raise OSError(self.number, os.strerror(self.number))
+            return real(fd, count)
+
+        monkeypatch.setattr(os, "read", read)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ENOTCONN])
+def test_stale_file_handle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The name is opened again: the same file goes on where it was, and of another one it is said what is missing."""
+    path = tmp_path / "log"
+    path.write_bytes(b"1\nhal")
+    component, arrived = tail(path)
+    stale = Stale(monkeypatch, number)
+    with running(component):
+        wait_for(lambda: component._partial == b"hal")
+        stale.failing = True
+        wait_for(lambda: component.error.message_count == 1)
+        append(path, b"f\n2\n")
+        stale.failing = False
+        wait_for(lambda: arrived.messages == [b"1", b"half", b"2"])
+        stale.failing = True
+        wait_for(lambda: component.error.message_count == 2)
+        path.rename(tmp_path / "old")
+        path.write_bytes(b"3\n")
+        stale.failing = False
+        wait_for(lambda: arrived.messages[-1] == b"3")
+    assert arrived.messages == [b"1", b"half", b"2", b"3"]
+    trouble = f"cannot read {path}: {os.strerror(number)}; it is tried again"
+    missing = f"{path} is another file now: what the former one had beyond its first 9 bytes was not read"
+    assert [report["exception"] for report in component.error.messages] == [trouble, trouble, missing]
+
+
+@pytest.mark.parametrize("name", ["a*.log", "a?.log", "a[0-9].log", "*/log"])
+def test_pattern(tmp_path: Path, name: str) -> None:
+    """A pattern is refused in words, except where it is the very name of a file."""
+    with pytest.raises(OptionError, match=r"is a pattern, and patterns are not expanded: name one file"):
+        FileTailInput(filename=str(tmp_path / name))
+    if "/" not in name:
+        (tmp_path / name).touch()
+        FileTailInput(filename=str(tmp_path / name))

@@ -185,3 +185,20 @@ def test_closed_descriptor() -> None:
     os.close(writer)
     with pytest.raises(OpenError, match="standard input is closed"):
         reading(reader).open()
+
+
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [
+        (b'\xef\xbb\xbf{"a":"\xc3\xbc"}\nlast\n', {}),
+        ('\ufeff{"a":"ü"}\nlast\n'.encode("utf-16-le"), {}),
+        ('{"a":"ü"}\nlast'.encode("utf-16-be"), {"encoding": "utf-16-be"}),
+        ('{"a":"ü"}\nlast'.encode("latin-1"), {"encoding": "latin-1"}),
+    ],
+)
+def test_encoding(pipe: tuple[int, int], data: bytes, given: dict[str, Any]) -> None:
+    """Lines are UTF-8 whatever they were, and a byte-order mark is no part of the first."""
+    reader, writer = pipe
+    os.write(writer, data)
+    os.close(writer)
+    assert received_from(reader, **given) == ['{"a":"ü"}'.encode(), b"last"]

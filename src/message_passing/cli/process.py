@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import sys
 from dataclasses import dataclass
 from typing import NoReturn, TextIO, cast
@@ -63,11 +64,26 @@ def _end_as_told(hear: int) -> NoReturn:
     os._exit(told[0] if told else 1)
 
 
+TELLING = 1.0
+"""Seconds that telling something waits for a reader of standard error who takes nothing."""
+
+
 def tell(text: str) -> None:
     """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
-        sys.stderr.write(escape_lines(text))
-        sys.stderr.flush()
+        if _has_room(sys.stderr):
+            sys.stderr.write(escape_lines(text))
+            sys.stderr.flush()
+
+
+def _has_room(stream: TextIO) -> bool:
+    """Whether it takes something within `TELLING`: a pipe that is full would keep a process from ending."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True  # it is none of the system's
+    return bool(poll.poll(1000 * TELLING))
 
 
 def let_go(stream: TextIO | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import itertools
 import os
 import stat
@@ -256,7 +257,8 @@ def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
         line = sys.stdin.buffer.readline(most)
         if not line:
             return
-        yield number, line.removesuffix(b"\n")
+        text = line.removesuffix(b"\n")
+        yield number, text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
         done += len(line)
         while len(line) == most and not line.endswith(b"\n"):  # to the end of a line that is too large
             line = sys.stdin.buffer.readline(most)

@@ -7,9 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import MessageError
+from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.failures import DATA_LIMIT
 from message_passing.flow import Input
+from message_passing.inputs._encoding import Transcoder, wrong_encoding
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def how_far(fd: int) -> tuple[int, int] | None:
 
 
 class LineInput(Input):
-    """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`."""
+    """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`.
+
+    Lines are UTF-8 from here on, whatever encoding they were read in, and without the byte-order mark that may stand
+    before the first one.
+    """
 
     max_line: int = option(
         default=16 * 1024 * 1024,
@@ -64,10 +69,23 @@ class LineInput(Input):
         "has its beginning. So a line without an end does not fill the memory.",
         ge=1,
     )
+    encoding: str = option(
+        default="",
+        min_length=1,
+        description="The encoding of the text: `utf-16`, `latin-1`, `cp1252` and what else Python knows. Default: "
+        "what a byte-order mark at its beginning says, and UTF-8 where there is none.",
+    )
 
     def on_init(self) -> None:
-        """Nothing read yet."""
+        """Nothing read yet.
+
+        Raises:
+            OptionError: there is no such encoding.
+        """
         super().on_init()
+        if self.encoding and (wrong := wrong_encoding(self.encoding)):
+            raise OptionError(Fault(f"{self.label}: option 'encoding': {wrong}", "encoding"))
+        self._text = Transcoder(self.encoding)
         self._partial = bytearray()  # a line whose end was not read
         self._leaving_out = False  # that line is too long: it is not kept
         self._lines: list[bytes] = []  # whole lines, of which the first `_emitted` have been passed on
@@ -79,21 +97,40 @@ class LineInput(Input):
 
     def take(self, data: bytes) -> None:
         """Cut `data` into lines. Nothing is awaited here: what was read is safe from cancellation."""
+        data = self._text.decode(data)
+        if self._text.notice:
+            self._tell_notice()
         lines = data.split(b"\n")
         last = lines.pop()
         if lines and (self._partial or self._leaving_out):
             self._add(lines.pop(0))
-            self.end_line()
+            self._end_line()
         if self.max_line < len(data):
-            for line in [line for line in lines if len(line) > self.max_line]:
-                self._leave_out(line)
-            lines = [line for line in lines if len(line) <= self.max_line]
-        self._lines += lines
+            for line in lines:
+                if len(line) > self.max_line:
+                    self.too_long(line)
+                else:
+                    self._lines.append(line)
+        else:
+            self._lines += lines
         if last:
             self._add(last)
 
     def end_line(self) -> None:
         """There will be no newline for what was read last: it is a line as it is."""
+        if rest := self._text.decode(b"", final=True):
+            self._add(rest)
+        self._end_line()
+
+    def source(self) -> str:
+        """What it reads, as messages call it."""
+        return "what is read"
+
+    def _tell_notice(self) -> None:
+        self.report(MessageError(f"{self.source()} {self._text.notice}"))
+        self._text.notice = ""
+
+    def _end_line(self) -> None:
         if self._partial:
             self._lines.append(bytes(self._partial))
             self._partial = bytearray()
@@ -105,14 +142,15 @@ class LineInput(Input):
             return
         self._partial += piece
         if len(self._partial) > self.max_line:
-            self._leave_out(self._partial)
+            self.too_long(bytes(self._partial))
             self._partial = bytearray()
             self._leaving_out = True
 
-    def _leave_out(self, line: bytes | bytearray) -> None:
+    def too_long(self, line: bytes) -> None:
+        """Leave out a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
         self.metrics.received += 1
         text = f"a line of more than {self.max_line} bytes (max_line) is left out; this is its beginning"
-        self.fail(MessageError(text), [bytes(line[:DATA_LIMIT])])
+        self.fail(MessageError(text), [line[:DATA_LIMIT]])
 
     async def pass_on(self) -> None:
         """Emit all whole lines, at the pace of what is downstream, and let others run in between."""

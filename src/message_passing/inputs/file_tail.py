@@ -6,7 +6,10 @@ The original starts `tail -F` for this; here the file is looked at in intervals.
 from __future__ import annotations
 
 import asyncio
+import codecs
+import contextlib
 import errno
+import glob
 import os
 import socket
 import stat
@@ -15,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from message_passing.errors import OpenError
+from message_passing.errors import Fault, MessageError, OpenError, OptionError
 from message_passing.inputs._reading import CHUNK, LineInput, how_far
 from message_passing.options import option
 
@@ -24,20 +27,28 @@ class FileTailInput(LineInput):
     r"""Follows a file as it grows, one message a line, as `tail -F` does.
 
     A message is an object: `filename`, `message` (the line, without its line end), `hostname`, `epochtime`
-    (seconds, when it was read) and `type`, which is `log_line`. Bytes that are not UTF-8 are spelt out in
-    `message` (`\xff`); `raw` hands on exactly what the file holds.
+    (seconds, when it was read) and `type`, which is `log_line`. Bytes that are not of the file's encoding are spelt
+    out in `message` (`\xff`); `raw` hands on what a line holds, in UTF-8 where `encoding` names another one. A
+    byte-order mark is no part of the first line.
 
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
     A file that gets shorter is read from its beginning. A file that is not there, or may not be read, is
-    reported once and waited for; one that comes and goes between two looks is not seen. A last line waits
-    for its newline until the input is stopped; a line that is too long is left out (`max_line`). Where it had
-    got to is not remembered from one run to the next.
+    reported once and waited for; one that comes and goes between two looks is not seen. One that cannot be read
+    any further (a stale file handle of NFS) is opened again by its name: where that is still the same file, reading
+    goes on where it was, and otherwise from the beginning, with a report. Where it had got to is not remembered from
+    one run to the next.
+
+    A last line waits for its newline until the input is stopped. A line that is too long (`max_line`) is cut, and
+    the message has the field `truncated`, which is true; with `raw`, where there is no room for such a mark, it is
+    left out and counted as failed. Either is reported. Patterns (`*.log`) are not expanded.
     """
 
     name = "FileTail"
     example = MappingProxyType({"filename": "/var/log/syslog"})
 
-    filename: str = option(description="Path of the file to follow. It need not exist yet.", min_length=1)
+    filename: str = option(
+        description="Path of the file to follow: one file, no pattern. It need not exist yet.", min_length=1
+    )
     raw: bool = option(default=False, description="Messages are the lines themselves, as bytes.")
     start: Literal["end", "beginning"] = option(
         default="end",
@@ -46,11 +57,28 @@ class FileTailInput(LineInput):
     interval: float = option(default=0.25, description="Seconds between two looks at a quiet file.", gt=0)
 
     def on_init(self) -> None:
-        """No file yet."""
+        """No file yet.
+
+        Raises:
+            OptionError: its name is a pattern, and that of no file.
+        """
         super().on_init()
+        if glob.has_magic(self.filename) and not os.path.lexists(self.filename):
+            raise OptionError(
+                Fault(
+                    f"{self.label}: option 'filename': {self.filename!r} is a pattern, and patterns are not "
+                    "expanded: name one file, with a FileTail input for each. (A file that has this very name "
+                    "must be there before it is followed.)",
+                    "filename",
+                )
+            )
         self._fd: int | None = None
         self._position = 0
+        self._lost: tuple[int, int] | None = (
+            None  # device and inode of a file that could not be read any further
+        )
         self._told = ""  # the trouble that was reported last, so that it is reported once
+        self._has_cut = False  # some of the lines that were read are cut
 
     def on_open(self) -> None:
         """Open the file if it is there.
@@ -86,27 +114,55 @@ class FileTailInput(LineInput):
 
     def as_messages(self, lines: list[bytes]) -> list[Any]:
         """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""
-        lines = [line.removesuffix(b"\r") for line in lines]
+        texts = [line.removesuffix(b"\r") for line in lines]
         if self.raw:
-            return lines
+            return texts
         common = {"filename": self.filename, "hostname": self._hostname, "type": "log_line"}
         now = time.time()
-        texts = (line.decode("utf-8", "backslashreplace") for line in lines)
-        return [{**common, "message": text, "epochtime": now} for text in texts]
+        decoded = (text.decode("utf-8", "backslashreplace") for text in texts)
+        messages: list[dict[str, Any]] = [{**common, "message": text, "epochtime": now} for text in decoded]
+        if self._has_cut:
+            for message, line in zip(messages, lines, strict=True):
+                if isinstance(line, _Cut):
+                    message["truncated"] = True
+            self._has_cut = any(isinstance(line, _Cut) for line in self._lines)
+        return messages
+
+    def too_long(self, line: bytes) -> None:
+        """Cut it, where the message has room to say so."""
+        if self.raw:
+            super().too_long(line)
+            return
+        cut = line[: self.max_line]
+        _, whole = codecs.utf_8_decode(cut, "backslashreplace", False)
+        self._lines.append(_Cut(cut[:whole] or cut))
+        self._has_cut = True
+        text = f"a line of more than {self.max_line} bytes (max_line) is cut there, and marked `truncated`"
+        self.report(MessageError(f"{self.source()}: {text}"))
+
+    def source(self) -> str:
+        """The file."""
+        return self.filename
 
     def _look(self) -> bool:
         """Read a chunk, or find out why there is none; whether it is worth looking again at once."""
-        try:
-            if self._fd is None:
+        if self._fd is None:
+            try:
                 self._open_file()
-                return True
+            except OSError as error:
+                self._trouble(error)
+            return self._fd is not None
+        try:
             return self._read(self._fd) or self._was_truncated(self._fd) or self._was_replaced(self._fd)
         except OSError as error:
+            self._lost = self._identity
+            self._close_file()
             self._trouble(error)
             return False
 
     def _read(self, fd: int) -> bool:
         data = os.read(fd, CHUNK)
+        self._told = ""
         self._position += len(data)
         self.take(data)
         return bool(data)
@@ -115,6 +171,7 @@ class FileTailInput(LineInput):
         if os.fstat(fd).st_size >= self._position:
             return False
         self.end_line()
+        self._text.begin()
         self._position = os.lseek(fd, 0, os.SEEK_SET)
         return True
 
@@ -123,6 +180,9 @@ class FileTailInput(LineInput):
             named = Path(self.filename).stat()
         except FileNotFoundError:
             return False  # renamed or removed: whoever writes it may do so for a while
+        except OSError as error:
+            self._trouble(error)  # of the name: what is open may still get more
+            return False
         ours = os.fstat(fd)
         if os.path.samestat(named, ours) or (named.st_size == 0 and ours.st_nlink):
             return False  # nobody has begun to write the new file: the old one may still get more
@@ -133,25 +193,56 @@ class FileTailInput(LineInput):
 
     def _open_file(self, *, at_end: bool = False) -> None:
         fd = os.open(self.filename, os.O_RDONLY | os.O_NONBLOCK)  # so that a named pipe is not waited for
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        try:
+            found = os.fstat(fd)
+            _require_file(found)
+            self._begin(fd, found, at_end=at_end)
+        except BaseException:
             os.close(fd)
-            code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
-            raise OSError(code, os.strerror(code), self.filename)
+            raise
+        self._identity = found.st_dev, found.st_ino
         self._fd = fd
-        self._position = os.lseek(fd, 0, os.SEEK_END if at_end else os.SEEK_SET)
-        self._told = ""
+
+    def _begin(self, fd: int, found: os.stat_result, *, at_end: bool) -> None:
+        """Go to where reading begins."""
+        if self._lost == (found.st_dev, found.st_ino) and self._position <= found.st_size:
+            os.lseek(fd, self._position, os.SEEK_SET)
+            self._lost = None
+            return
+        self.end_line()
+        if self._lost:
+            behind = f"what the former one had beyond its first {self._position} bytes was not read"
+            self.report(OpenError(f"{self.filename} is another file now: {behind}"))
+            self._lost = None
+        self._position = 0
+        self._text.begin()
+        if at_end and found.st_size:
+            unit = self._text.begin_within(os.pread(fd, 4, 0))
+            self._position = os.lseek(fd, found.st_size // unit * unit, os.SEEK_SET)
 
     def _close_file(self) -> None:
         if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+            fd, self._fd = self._fd, None
+            with contextlib.suppress(OSError):  # the descriptor is gone all the same
+                os.close(fd)
 
     def _trouble(self, error: OSError) -> None:
         reason = _reason(error)
         if reason != self._told:
             self._told = reason
             self.report(OpenError(f"cannot read {self.filename}: {reason}; it is tried again"))
+
+
+class _Cut(bytes):
+    """The beginning of a line that was too long."""
+
+    __slots__ = ()
+
+
+def _require_file(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+        raise OSError(code, os.strerror(code))
 
 
 def _reason(error: OSError) -> str:

@@ -17,8 +17,8 @@ class StdinInput(LineInput):
     """Reads messages from standard input, one a line, as bytes, until it ends.
 
     Empty lines are skipped, and lines that are too long are left out (`max_line`). Only the newline is taken off a
-    line, not a carriage return before it. A last line without a newline is a message too, and everything that was
-    read is passed on before the chain ends.
+    line, not a carriage return before it, and a byte-order mark off the first one. A last line without a newline is a
+    message too, and everything that was read is passed on before the chain ends.
     """
 
     name = "STDIN"
@@ -68,6 +68,10 @@ class StdinInput(LineInput):
                 await asyncio.sleep(0)
         self.end_line()
         await self.pass_on()
+
+    def source(self) -> str:
+        """What it reads."""
+        return "standard input"
 
     def progress(self) -> tuple[int, int] | None:
         """How far a file that it is has been read."""

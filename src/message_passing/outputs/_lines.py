@@ -1,15 +1,15 @@
-"""From a batch of messages to one block of lines, and to a file descriptor."""
+"""From a batch of messages to one block of lines, and what of it was written."""
 
 from __future__ import annotations
 
 import errno
 import os
 import select
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import EncodingError
 from message_passing.escaping import escape_breaks, has_breaks, has_separators
-from message_passing.flow import Output
 from message_passing.lines import Block, Frame, Indented, Lines, carried
 from message_passing.options import option
 
@@ -146,34 +146,27 @@ def unfinished(lines: Sequence[bytes], written: int) -> Sequence[bytes]:
     return []
 
 
-class DescriptorOutput(Output):
-    """The base of outputs that write lines to a file descriptor, with one system call a batch."""
+@dataclass(slots=True)
+class Queued:
+    """A block of lines, of which some bytes have been written."""
 
-    escape: bool = escape_option()
+    data: bytes
+    lines: Sequence[bytes]
+    repair: int = 0  # bytes before the first line
+    done: int = 0
 
-    _torn = False  # the last thing written was cut off before its newline
+    def unfinished(self) -> Sequence[bytes]:
+        """The lines that no reader has whole."""
+        return unfinished(self.lines, self.done - self.repair)
 
-    def write_lines(self, fd: int, messages: list[Any]) -> None:
-        """Write a batch; what cannot be written goes to `refused`."""
-        block, lines = self.block_of(messages)
-        if not lines:
-            return
-        repair = b"\n" if self._torn else b""
-        if repair:
-            block = repair + block
-        written, error = write_all(fd, block)
-        if written:
-            self._torn = not block.endswith(b"\n", 0, written)
-        if error:
-            self.refused(error, unfinished(lines, written - len(repair)))
+    def is_torn(self) -> bool:
+        """Whether what was written of it ends within a line."""
+        return bool(self.done) and not self.data.endswith(b"\n", 0, self.done)
 
-    def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
-        """What is written of a batch: the block, and the messages that are in it."""
-        return as_block(self, messages, escape=self.escape)
-
-    def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
-        """Count and report what the system would not write."""
-        self.fail(error, lines)
+    def again(self) -> Queued:
+        """What is left of it, for somebody who has nothing of its first line."""
+        lines = self.unfinished()
+        return Queued(b"\n".join([*lines, b""]), lines) if self.done else self
 
 
 def _wait_for_room(fd: int) -> None:

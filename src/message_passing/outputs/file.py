@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError
 from message_passing.options import option
-from message_passing.outputs._lines import DescriptorOutput
+from message_passing.outputs._channel import opened_channel
+from message_passing.outputs._descriptor import DescriptorOutput
 from message_passing.secure_files import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_LOST = (errno.ESTALE, errno.ENOTCONN)
+"""The file is not there any more, or its file system is not: its name may lead to one again."""
 
 
 class FileOutput(DescriptorOutput):
@@ -21,6 +29,11 @@ class FileOutput(DescriptorOutput):
 
     On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
     refuses to write (a full disk) is counted as failed and reported, and the next messages are tried.
+
+    A named pipe is written when somebody reads it. Until then, and while its reader takes nothing, inputs wait; that
+    nobody reads it is reported once. When its reader goes, what is left is kept for the next one. A stop waits for a
+    reader for a bounded time, and so does the end of the inputs where nobody reads it; what is not written then is
+    counted (`not written at close`).
 
     A process of root follows symbolic links of root's alone, and in a folder that others may write it
     opens regular files with one name alone: so nobody can make it write elsewhere.
@@ -39,45 +52,125 @@ class FileOutput(DescriptorOutput):
         Raises:
             OpenError: the system refuses, or there is no such directory.
         """
-        self._fd = self._open_file(0 if self.append else os.O_TRUNC)
+        self._said = ""
+        self._begin_with(self._open_file(0 if self.append else os.O_TRUNC))
+        if self._fd < 0:
+            self._say_once(
+                f"nobody reads the named pipe {self.filename!r} yet: messages wait until somebody does"
+            )
 
     def on_close(self) -> None:
         """End a torn line, for whoever appends to the file next, and close it."""
-        self._release(self._fd)
+        if self._nobody and self._channel and (unread := self._channel.unread()):
+            lost = f"{unread} bytes that were written to the named pipe {self.filename!r} are lost"
+            self.report(OpenError(f"{lost}: nobody has read them"))
+        self.finish()
+        self._release()
 
     def reopen(self) -> None:
         """Open the name again, and let go of the old file only when that worked."""
-        if not self._opened or self._closed:
+        if not self._opened or self._closed or self._is_same_pipe():
             return
         try:
             fd = self._open_file(0)
         except OpenError as error:
             self.report(error)
         else:
-            self._release(self._fd)
-            self._fd = fd
+            self._release()
+            self._begin_with(fd)
 
     def write_many(self, messages: list[Any]) -> None:
         """One write for the batch."""
-        self.write_lines(self._fd, messages)
+        self._opened_for_error = False
+        self.write_lines(messages)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Say which file it was."""
         error.filename = self.filename
         super().refused(error, lines)
 
+    def opened_again(self, error: OSError) -> bool:
+        """A file that its server has lost (a stale handle of NFS) is opened again by its name, once for a batch."""
+        if error.errno not in _LOST or self._opened_for_error:
+            return False
+        self._opened_for_error = True
+        try:
+            fd = self._open_file(0)
+        except OpenError:
+            return False  # what the write said is reported
+        self._release()
+        self._begin_with(fd)
+        return True
+
+    def look_for_reader(self) -> None:
+        """Open the pipe, if somebody reads it by now."""
+        try:
+            fd = self._open_file(0)
+        except OpenError as error:
+            self._say_once(str(error))
+        else:
+            if fd >= 0:
+                self._said = ""
+                self._begin_with(fd)
+
+    def waits_for_another(self, *, first: bool) -> bool:
+        """A named pipe may get another reader."""
+        if self._channel is None or not self._channel.is_named_pipe:
+            return False
+        if first:
+            text = f"whoever read the named pipe {self.filename!r} has gone: messages wait for another reader"
+            self.report(OpenError(text))
+        return True
+
+    def _begin_with(self, fd: int) -> None:
+        """Write to this from now on; -1 for a pipe that nobody reads."""
+        self.take_over(opened_channel(fd) if fd >= 0 else None)
+        self._fd = fd
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self.report(OpenError(text))
+
+    def _is_pipe(self) -> bool:
+        try:
+            return stat.S_ISFIFO(Path(self.filename).stat().st_mode)
+        except OSError:
+            return False
+
+    def _is_same_pipe(self) -> bool:
+        """Whether its name is still that of the pipe that it writes to: what is on its way stays on its way."""
+        if self._channel is None or not self._channel.is_named_pipe:
+            return self._channel is None
+        try:
+            found = Path(self.filename).stat()
+        except OSError:
+            return False
+        return self._channel.identity == (found.st_dev, found.st_ino)
+
     def _open_file(self, flags: int) -> int:
-        # Appending even to an emptied file: whoever truncates it under us leaves no hole in it then.
-        flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        """Open it: the descriptor, or -1 for a pipe that nobody reads."""
+        # Appending even to an emptied file: whoever truncates it under us leaves no hole in it then. And without
+        # waiting for a pipe to be read.
+        flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:
             return open_to_append(self.filename, flags, 0o666)
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
+            if isinstance(error, OSError) and error.errno == errno.ENXIO and self._is_pipe():
+                return -1
             reason = error.strerror if isinstance(error, OSError) else error
             raise OpenError(f"cannot write to the file {self.filename!r}: {reason}") from error
 
-    def _release(self, fd: int) -> None:
-        if self._torn:
-            with contextlib.suppress(OSError):
-                os.write(fd, b"\n")
-            self._torn = False
-        os.close(fd)
+    def _release(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        with contextlib.suppress(
+            OSError
+        ):  # a stale handle's close fails, and the descriptor is gone all the same
+            try:
+                if self._torn:
+                    os.write(fd, b"\n")
+            finally:
+                os.close(fd)
+        self._torn = False

@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.escaping import ascii_json
-from message_passing.outputs._lines import DescriptorOutput, as_safe_block
+from message_passing.outputs._descriptor import DescriptorOutput
+from message_passing.outputs._lines import as_safe_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,19 @@ class StderrOutput(DescriptorOutput):
     What is written is printable ASCII and tabs, so that no message gives a terminal an order: all else is written as
     JSON's escapes, with which JSON stays the same. `escape` is what does that; False writes messages as they are.
 
-    When standard error is closed, messages are counted as dropped (`closed`), and the chain goes on.
+    When standard error is closed, messages are counted as dropped (`closed`), and the chain goes on. While its reader
+    takes nothing, up to 16 MiB wait for it; more are dropped (`nobody reads`), and so is what is left a second after
+    the end (`not written at close`).
     """
 
     name = "STDERR"
 
     fd: ClassVar[int] = 2
     """The file descriptor that is written; a subclass may name another."""
+
+    def on_close(self) -> None:
+        """Write what waits, in bounded time."""
+        self.finish()
 
     def write_many(self, messages: list[Any]) -> None:
         """One write for the batch, after what the program printed before."""
@@ -36,7 +43,7 @@ class StderrOutput(DescriptorOutput):
             return
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stderr.flush()
-        self.write_lines(self.fd, messages)
+        self.write_number(self.fd, messages)
 
     def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
         """In ASCII."""

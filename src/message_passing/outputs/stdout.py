@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.errors import OpenError, OutputClosedError
 from message_passing.escaping import escape_json
-from message_passing.outputs._lines import DescriptorOutput, as_safe_block
+from message_passing.outputs._descriptor import DescriptorOutput
+from message_passing.outputs._lines import as_safe_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,9 @@ class StdoutOutput(DescriptorOutput):
 
     On a terminal, what it would obey or not show is written as JSON's escapes too, unless `escape` is false.
 
-    When nobody reads it any more (`| head`), the chain ends.
+    When nobody reads it any more (`| head`), the chain ends. While its reader takes nothing (a pager, a terminal that
+    was stopped), inputs wait for it; a stop waits for it for a bounded time, and what is not written then is counted
+    (`not written at close`).
     """
 
     name = "STDOUT"
@@ -43,11 +46,15 @@ class StdoutOutput(DescriptorOutput):
         except OSError as error:
             raise OpenError(f"standard output is closed ({error.strerror})") from error
 
+    def on_close(self) -> None:
+        """Write what waits, in bounded time."""
+        self.finish()
+
     def write_many(self, messages: list[Any]) -> None:
         """One write for the batch, after what the program printed before."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stdout.flush()
-        self.write_lines(self.fd, messages)
+        self.write_number(self.fd, messages)
 
     def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
         """As it is, or for a terminal."""
