@@ -10,7 +10,8 @@ import math
 from typing import Any
 
 from message_passing.clock import wall
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
+from message_passing.objects import safe
 
 LARGEST = 256 * 1024
 """Characters of a message, and of all else that a record brings, unless said otherwise."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.jsonable import ITEMS, Sample, cut, safe, tidy
+from message_passing.jsonable import ITEMS, Sample, cut, tidy
 from message_passing.logging.attributes import (
     LARGEST,
     level_of_record,
@@ -25,6 +25,7 @@ from message_passing.logging.attributes import (
     time_of,
 )
 from message_passing.logging.exceptions import described_exception
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
 from message_passing.identity import sender_name
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
 from message_passing.logging.attributes import LARGEST, level_of_record
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import (
@@ -32,6 +32,7 @@ from message_passing.logging.fields import Fields, Origin
 from message_passing.logging.quick import item_encoder
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
+from message_passing.objects import safe
 from message_passing.zeromq.endpoints import check_endpoint
 from message_passing.zeromq.settings import SocketSettings
 

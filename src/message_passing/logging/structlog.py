@@ -12,11 +12,11 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.errors import needs_extra
-from message_passing.jsonable import safe
 from message_passing.logging.entry import STANDARD
 
 with needs_extra("structlog"):
     from structlog import DropEvent
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
