@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import time
 
 _RUN = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -14,6 +15,20 @@ _OWN_RUN = re.compile(r":[0-9]+:[0-9a-f]{16}\Z", re.ASCII)
 def sender_name() -> str:
     """Host, process id and the moment of this call: `web-1:4711:18a2b3c4d5e6f708`."""
     return f"{socket.gethostname()}:{os.getpid()}:{run_id()}"
+
+
+def program_name() -> str:
+    """The name of this program: of its script, or of the package that `python -m` runs."""
+    path = sys.argv[0] if sys.argv else ""
+    if path == "-m":  # its package is being imported still
+        words = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+        return words[0].partition(".")[0] if words else "python"
+    if path in ("", "-c", "-"):
+        return "python"
+    path = os.path.abspath(path)  # noqa: PTH100 - pathlib is slow to import
+    if os.path.basename(path) == "__main__.py":  # noqa: PTH119 - the same
+        path = os.path.dirname(path)  # noqa: PTH120 - the same
+    return os.path.basename(path) or "python"  # noqa: PTH119 - the same
 
 
 def run_id() -> str:

@@ -55,6 +55,55 @@ def test_exceptions_extras_and_identity_are_in_every_set(fields: Fields) -> None
         assert wanted in text
 
 
+TAKEN = {
+    "logstash": ("host", "service", "path", "level", "line", "message", "@timestamp", "sequence", "trace_id"),
+    "otel": ("sequence", "sender", "thread.id", "code.line.number", "exception.type", "process_id", "level"),
+}
+
+
+@pytest.mark.parametrize("fields", get_args(Fields))
+def test_an_extra_and_a_field_of_the_same_name_are_both_there(fields: Fields) -> None:
+    """The field under its own name; the extra with an underscore, where it would take its place."""
+    names = TAKEN.get(str(fields), ("host", "sequence", "level"))
+    error = {"type": "ValueError", "message": "wrong", "traceback": "Traceback of it"}
+    more: dict[str, Any] = {"exception": error, "trace_id": "1" * 32, "span_id": "2" * 16}
+    before = record(fields, extra={}, **more)
+    extra: dict[str, Any] = {name: f"mine: {name}" for name in names} | {"host_": "mine too"}
+    found = record(fields, extra=extra, **more)
+    where = found["Attributes"] if fields == "otel" else found
+    own = before["Attributes"] if fields == "otel" else before
+    assert {
+        name: value for name, value in where.items() if name in own and name not in ("extra", "@fields")
+    } == {name: value for name, value in own.items() if name not in ("extra", "@fields")}
+    text = json.dumps(found)
+    for value in extra.values():
+        assert json.dumps(value) in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "trace", "span"),
+    [
+        ("default", "trace_id", "span_id"),
+        ("ecs", "trace.id", "span.id"),
+        ("logstash", "trace_id", "span_id"),
+        ("otel", "TraceId", "SpanId"),
+    ],
+)
+def test_a_span_has_its_names(fields: Fields, trace: str, span: str) -> None:
+    """Those of each set; where there is none nothing is said."""
+    found = record(fields, trace_id="1" * 32, span_id="2" * 16)
+    assert (found[trace], found[span]) == ("1" * 32, "2" * 16)
+    assert trace not in record(fields)
+
+
+@pytest.mark.parametrize("fields", get_args(Fields))
+def test_a_record_of_another_process_says_so(fields: Fields) -> None:
+    """Its process is the one that logged it, whoever hands it on."""
+    text = json.dumps(record(fields, process_id=4711))
+    assert ": 4711" in text
+    assert ": 42," not in text
+
+
 @pytest.mark.parametrize("fields", get_args(Fields))
 def test_half_a_surrogate_pair_loses_no_record(fields: Fields) -> None:
     """It is written as an escape."""

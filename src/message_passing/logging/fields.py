@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from message_passing.jsonable import as_plain, tidy
+from message_passing.logging.attributes import free
 from message_passing.logging.entry import Entry
 
 Fields = Literal["default", "ecs", "logstash", "logstash0", "otel"]
@@ -86,7 +87,7 @@ def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
         name: value for name, value in names if name in _ALWAYS or (value is not None and value is not False)
     }
     del present["weight"]
-    return {**present, **said_of(origin)}
+    return {**present, **said_of(origin, entry.process_id)}
 
 
 def _moment(time: Any) -> Any:
@@ -106,20 +107,28 @@ def until_seconds(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def said_of(origin: Origin) -> dict[str, Any]:
-    """The fields that are the same in every record of a process."""
-    said = {"process_id": origin.process_id, "host": origin.host, "service": origin.service}
+def said_of(origin: Origin, process_id: int | None = None) -> dict[str, Any]:
+    """The fields that are the same in every record of a process.
+
+    Args:
+        origin: who sends.
+        process_id: the process that logged, if the record says so.
+    """
+    said = {"process_id": process_id or origin.process_id, "host": origin.host, "service": origin.service}
     return {**said, "sender": origin.sender} if origin.sender else said
 
 
 def _default(origin: Origin) -> Encode:
     # What is the same in every record is encoded once, and put where the object would end.
-    ending = b"," + _encode(said_of(origin))[1:]
+    said = said_of(origin)
+    ending = b"," + _encode(said)[1:]
+    del said["process_id"]  # the last field of an entry
+    shorter = b"," + _encode(said)[1:]
 
     def encode(entry: Entry) -> bytes:
         entry.time = _moment(entry.time)
         try:
-            return _encode(entry)[:-1] + ending
+            return _encode(entry)[:-1] + (ending if entry.process_id is None else shorter)
         except UnicodeEncodeError:
             return as_json(as_dict(entry, origin))
 
@@ -143,6 +152,13 @@ def _kept(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: fields[name] for name in names if name in fields}
 
 
+def _beside(own: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's own fields and its extras, of which those get an underscore whose names are taken."""
+    for name, value in extra.items():
+        own[free(name, own)] = value
+    return own
+
+
 def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
     """https://www.elastic.co/docs/reference/ecs: dotted names, which ECS takes for nested ones."""
     event = {
@@ -161,6 +177,8 @@ def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
         "service.name": fields["service"],
         **_kept(fields, *_IDENTITY, "extra"),
     }
+    if "trace_id" in fields:
+        event |= {"trace.id": fields["trace_id"], "span.id": fields["span_id"]}
     if exception := fields.get("exception"):
         event["error.type"] = exception.get("type")
         event["error.message"] = exception.get("message")
@@ -170,14 +188,14 @@ def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _logstash(fields: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in fields.items() if name not in ("time", "logger", "file", "extra")}
-    return {
-        **fields.get("extra", {}),
+    event = {
         **rest,
         "@timestamp": fields["time"],
         "@version": "1",
         "logger_name": fields["logger"],
         "path": fields["file"],
     }
+    return _beside(event, fields.get("extra", {}))
 
 
 def _logstash0(fields: dict[str, Any]) -> dict[str, Any]:
@@ -206,13 +224,12 @@ def _otel(fields: dict[str, Any]) -> dict[str, Any]:
         "thread.id": fields.get("thread_id"),
         "thread.name": fields.get("thread"),
         **_kept(fields, *_IDENTITY),
-        **fields.get("extra", {}),
     }
     if exception := fields.get("exception"):
         attributes["exception.type"] = exception.get("type")
         attributes["exception.message"] = exception.get("message")
         attributes["exception.stacktrace"] = exception.get("traceback")
-    return {
+    event = {
         "Timestamp": fields["time"],
         "SeverityText": fields["level"],
         "SeverityNumber": number,
@@ -223,8 +240,11 @@ def _otel(fields: dict[str, Any]) -> dict[str, Any]:
             "process.pid": fields["process_id"],
         },
         "InstrumentationScope": {"Name": fields["logger"]},
-        "Attributes": attributes,
+        "Attributes": _beside(attributes, fields.get("extra", {})),
     }
+    if "trace_id" in fields:
+        event |= {"TraceId": fields["trace_id"], "SpanId": fields["span_id"]}
+    return event
 
 
 _CONVERSIONS: dict[str, Callable[[dict[str, Any]], Mapping[str, Any]]] = {

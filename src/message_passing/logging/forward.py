@@ -7,7 +7,8 @@ import os
 import socket
 from typing import Any
 
-from message_passing.logging.entry import PLAIN, add_rest, entry_of, task_name
+from message_passing.logging.ambient import around
+from message_passing.logging.entry import add_around, add_rest, entry_of, has_more
 from message_passing.logging.fields import Origin, as_dict, unpacked
 
 
@@ -40,9 +41,9 @@ class MessagePassingHandler(logging.Handler):
         """Hand the record on; a failure of the output's own is its error chain's business."""
         try:
             entry = entry_of(record)
-            if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN:
+            if has_more(record):
                 add_rest(record, entry)
-            entry.task = task_name()
+            add_around(entry, around(record))
             self.output.consume(
                 unpacked(as_dict(entry, Origin(socket.gethostname(), self._service, os.getpid(), None)))
             )

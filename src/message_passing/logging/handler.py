@@ -11,20 +11,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from message_passing.errors import Fault, OptionError, did_you_mean
-from message_passing.identity import sender_name
+from message_passing.identity import program_name, sender_name
 from message_passing.jsonable import cut
+from message_passing.logging.ambient import around
 from message_passing.logging.attributes import LARGEST, level_of_record
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import (
-    PLAIN,
     Entry,
+    add_around,
     add_rest,
     arguments_of,
     context_of,
     entry_of,
+    has_more,
     salvaged,
     shortened,
-    task_name,
     too_large,
     weight_of,
 )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
 
+    from message_passing.logging.ambient import Around
     from message_passing.logging.quick import Item
     from message_passing.logging.taken import Taken
     from message_passing.zeromq.security import SocketSecurity
@@ -117,7 +119,7 @@ class ZeroMQHandler(logging.Handler):
         super().__init__(level)
         self._largest = largest
         self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, service or _script(), largest, identity=identity)
+        encoder = partial(_encoder, fields, service or program_name(), largest, identity=identity)
         self._shipper = Shipper(settings, policy, encoder, queue_bytes, report_interval, numbered=identity)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
@@ -142,11 +144,13 @@ class ZeroMQHandler(logging.Handler):
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         try:
-            task = None
-            if (tasks := sys.modules.get("asyncio.events")) and tasks._get_running_loop():  # noqa: SLF001
-                task = task_name()
-            item: Entry | Taken | None = None if self._rest else taken(record, task)
-            if item is None and (item := self._whole(record, task)) is None:
+            surroundings = None
+            if "opentelemetry.trace" in (modules := sys.modules) or (
+                (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
+            ):
+                surroundings = around(record)
+            item: Entry | Taken | None = None if self._rest else taken(record, surroundings)
+            if item is None and (item := self._whole(record, surroundings)) is None:
                 return
             calm = shipper.since < record.created < shipper.due
         except BaseException as error:  # noqa: BLE001 - what is no Exception goes on its way from there
@@ -164,11 +168,11 @@ class ZeroMQHandler(logging.Handler):
         elif waiting > shipper.crowded:
             shipper.help()
 
-    def _whole(self, record: logging.LogRecord, task: str | None) -> Entry | None:
+    def _whole(self, record: logging.LogRecord, surroundings: Around | None) -> Entry | None:
         """The entry of a record; None if there is no room for its bytes, which is counted."""
         entry = entry_of(record)
-        entry.task = task
-        if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
+        add_around(entry, surroundings)
+        if self._rest or has_more(record):
             add_rest(record, entry, self._largest)
             for add in self._rest:
                 add(record, entry)
@@ -222,10 +226,6 @@ class ZeroMQHandler(logging.Handler):
         self._finalizer.detach()
         self._shipper.close()
         super().close()
-
-
-def _script() -> str:
-    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import
 
 
 def _level_of(record: Any) -> str:
