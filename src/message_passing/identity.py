@@ -31,6 +31,32 @@ def program_name() -> str:
     return os.path.basename(path) or "python"  # noqa: PTH119 - the same
 
 
+_LOOPBACK = frozenset(
+    {"", "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback", "127", "::1"}
+)
+
+_ELSEWHERE = ("192.0.2.1", 9)
+"""An address for documentation (RFC 5737): nothing is sent there, the system only says from where it would be."""
+
+
+def host_name() -> str:
+    """This machine's full name; its short one, or its address, where the full one says nothing, as `localhost`."""
+    for ask in (socket.getfqdn, socket.gethostname, _own_address):
+        try:
+            name = ask()
+        except OSError:
+            continue
+        if name.lower().partition(".")[0] not in _LOOPBACK:
+            return name
+    return "unknown"
+
+
+def _own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(_ELSEWHERE)
+        return str(asked.getsockname()[0])
+
+
 def run_id() -> str:
     """What tells one run of a process from the next: this moment, nanoseconds since 1970 in 16 hexadecimal digits."""
     return f"{time.time_ns():016x}"

@@ -28,6 +28,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
                 "process_id": 42, "host": "host", "service": "service", "sender": "host:42:0"},
     "ecs": {"@timestamp": TIME, "log.level": "error", "message": "x", "log.logger": "app", "service.name": "service",
             "log.origin.file.line": 7, "log.origin.file.name": "/a.py", "process.pid": 42, "host.name": "host"},
+    "log_dispatch": {"name": "app", "level": "error", "message": "x", "min_level": "debug", "user": 1, "host": "host",
+                     "level_number": 40},
     "logstash": {"@timestamp": TIME, "@version": "1", "message": "x", "logger_name": "app", "path": "/a.py",
                  "level": "ERROR", "host": "host", "user": 1},
     "logstash0": {"@timestamp": TIME, "@message": "x", "@source_host": "host", "@source_path": "/a.py"},
@@ -56,6 +58,7 @@ def test_exceptions_extras_and_identity_are_in_every_set(fields: Fields) -> None
 
 
 TAKEN = {
+    "log_dispatch": ("name", "level", "message", "min_level", "host", "sequence", "trace_id"),
     "logstash": ("host", "service", "path", "level", "line", "message", "@timestamp", "sequence", "trace_id"),
     "otel": ("sequence", "sender", "thread.id", "code.line.number", "exception.type", "process_id", "level"),
 }

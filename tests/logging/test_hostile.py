@@ -114,7 +114,16 @@ ATTRIBUTES = (
     *("stack_info", "taskName"),
 )
 
-FIELDS = ["default", "ecs", "logstash", "logstash0", "otel", dict, lambda entry: {"all": entry}]
+FIELDS = [
+    "default",
+    "ecs",
+    "log_dispatch",
+    "logstash",
+    "logstash0",
+    "otel",
+    dict,
+    lambda entry: {"all": entry},
+]
 
 
 class Missing(logging.LogRecord):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from opentelemetry import trace
 
 from message_passing.logging import MessagePassingHandler
 from message_passing.logging.structlog import LoggerFactory, SendTo
@@ -202,7 +203,8 @@ def test_an_asynchronous_method_is_called_where_it_is_called(output: TestOutput)
 
     async def main() -> None:
         log = structlog.get_logger()
-        await log.ainfo("said")
+        with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))):
+            await log.ainfo("said")
         try:
             int("no such thing")
         except ValueError:
@@ -211,6 +213,7 @@ def test_an_asynchronous_method_is_called_where_it_is_called(output: TestOutput)
     asyncio.run(main())
     for record in output.messages:
         assert (record["file"], record["function"], record["thread"]) == (__file__, "main", "MainThread")
+    assert output.messages[0]["span_id"] == f"{2:016x}"
     assert output.messages[1]["exception"]["type"] == "ValueError"
 
 

@@ -41,6 +41,8 @@ def ids_of(surroundings: Around) -> tuple[str | None, str | None]:
 
 def _task_name() -> str | None:
     """The name of the asyncio task that logs; Python 3.11's records have none."""
+    if (events := sys.modules.get("asyncio.events")) is None or not events._get_running_loop():  # noqa: SLF001
+        return None
     try:
         task = sys.modules["asyncio"].current_task()
         name = task.get_name() if task else None
@@ -51,8 +53,10 @@ def _task_name() -> str | None:
 
 def _span_ids() -> tuple[int, int]:
     """The ids of the trace and the span that are active; zeros if none is."""
+    if (module := sys.modules.get("opentelemetry.trace")) is None:
+        return 0, 0
     try:
-        context = sys.modules["opentelemetry.trace"].get_current_span().get_span_context()
+        context = module.get_current_span().get_span_context()
         trace, span = context.trace_id, context.span_id
     except Exception:  # noqa: BLE001 - it is not there, not loaded to its end, or not what it should be
         return 0, 0

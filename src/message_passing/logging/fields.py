@@ -2,6 +2,7 @@
 
 default    ours: docs/guide-logging.md tells every field
 ecs        Elastic Common Schema 8
+log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and all else beside it
 logstash   Logstash's version 1 event, as logstash_formatter and its like write it
 logstash0  what the filter ToLogstash makes: Logstash's version 0, with @fields
 otel       the names of OpenTelemetry's log data model
@@ -9,6 +10,7 @@ otel       the names of OpenTelemetry's log data model
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from message_passing.jsonable import as_plain, tidy
 from message_passing.logging.attributes import free
 from message_passing.logging.entry import Entry
 
-Fields = Literal["default", "ecs", "logstash", "logstash0", "otel"]
+Fields = Literal["default", "ecs", "log_dispatch", "logstash", "logstash0", "otel"]
 Encode = Callable[[Entry], bytes]
 
 _encode = msgspec.json.Encoder(enc_hook=as_plain, decimal_format="number").encode
@@ -35,12 +37,14 @@ class Origin:
         service: the program's name.
         process_id: its process.
         sender: host, process and start, which no other process of any time shares; None leaves it out.
+        min_level: the level from which on the handler takes records.
     """
 
     host: str
     service: str
     process_id: int
     sender: str | None
+    min_level: int | str = 0
 
 
 def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], origin: Origin) -> Encode:
@@ -53,9 +57,18 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
     if fields == "default":
         return _default(origin)
     if isinstance(fields, str):
-        convert = _CONVERSIONS[fields]
+        convert = conversion(fields, origin)
         return lambda entry: as_json(convert(as_dict(entry, origin)))
     return lambda entry: as_json(fields(unpacked(as_dict(entry, origin))))
+
+
+def conversion(fields: Fields, origin: Origin) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    """What makes of the default fields those of a set."""
+    if fields == "default":
+        return lambda default: default
+    if fields == "log_dispatch":
+        return lambda default: _log_dispatch(default, origin.min_level)
+    return _CONVERSIONS[fields]
 
 
 def as_json(fields: Any) -> bytes:
@@ -184,6 +197,24 @@ def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
         event["error.message"] = exception.get("message")
         event["error.stack_trace"] = exception.get("traceback")
     return event
+
+
+def _log_dispatch(fields: dict[str, Any], min_level: int | str) -> dict[str, Any]:
+    """What Log::Dispatch::Message::Passing sends: what `log` was given, and a name; extras are at the top."""
+    own = {
+        "name": fields["logger"],
+        "level": fields["level"].lower(),
+        "message": fields["message"],
+        "min_level": (
+            min_level if isinstance(min_level, str) else logging.getLevelName(min_level or 10)
+        ).lower(),
+        **{
+            name: value
+            for name, value in fields.items()
+            if name not in ("level", "message", "logger", "extra")
+        },
+    }
+    return _beside(own, fields.get("extra", {}))
 
 
 def _logstash(fields: dict[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class ZeroMQHandler(logging.Handler):
             curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
             curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
             policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
-            fields: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function from dict to dict.
+            fields: `default`, `ecs`, `log_dispatch`, `logstash`, `logstash0`, `otel`, or a function of a dict.
             service: the program's name. Default: that of its script.
             template: also send the unformatted message and its arguments.
             context: context variables to send the values of.
@@ -119,7 +119,7 @@ class ZeroMQHandler(logging.Handler):
         super().__init__(level)
         self._largest = largest
         self._rest = _more(template=template, context=context)
-        encoder = partial(_encoder, fields, service or program_name(), largest, identity=identity)
+        encoder = partial(_encoder, fields, service or program_name(), largest, level, identity=identity)
         self._shipper = Shipper(settings, policy, encoder, queue_bytes, report_interval, numbered=identity)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
@@ -260,9 +260,11 @@ def _more(
     return wanted
 
 
-def _encoder(fields: FieldsOption, service: str, largest: int, *, identity: bool) -> Callable[[Item], bytes]:
+def _encoder(
+    fields: FieldsOption, service: str, largest: int, level: int | str, *, identity: bool
+) -> Callable[[Item], bytes]:
     """What encodes in this process: made after a fork again, since the process id is another."""
-    origin = Origin(socket.gethostname(), service, os.getpid(), sender_name() if identity else None)
+    origin = Origin(socket.gethostname(), service, os.getpid(), sender_name() if identity else None, level)
     return item_encoder(fields, origin, largest)
 
 
