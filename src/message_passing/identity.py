@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import time
 
 _RUN = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -14,6 +15,46 @@ _OWN_RUN = re.compile(r":[0-9]+:[0-9a-f]{16}\Z", re.ASCII)
 def sender_name() -> str:
     """Host, process id and the moment of this call: `web-1:4711:18a2b3c4d5e6f708`."""
     return f"{socket.gethostname()}:{os.getpid()}:{run_id()}"
+
+
+def program_name() -> str:
+    """The name of this program: of its script, or of the package that `python -m` runs."""
+    path = sys.argv[0] if sys.argv else ""
+    if path == "-m":  # its package is being imported still
+        words = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+        return words[0].partition(".")[0] if words else "python"
+    if path in ("", "-c", "-"):
+        return "python"
+    path = os.path.abspath(path)  # noqa: PTH100 - pathlib is slow to import
+    if os.path.basename(path) == "__main__.py":  # noqa: PTH119 - the same
+        path = os.path.dirname(path)  # noqa: PTH120 - the same
+    return os.path.basename(path) or "python"  # noqa: PTH119 - the same
+
+
+_LOOPBACK = frozenset(
+    {"", "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback", "127", "::1"}
+)
+
+_ELSEWHERE = ("192.0.2.1", 9)
+"""An address for documentation (RFC 5737): nothing is sent there, the system only says from where it would be."""
+
+
+def host_name() -> str:
+    """This machine's full name; its short one, or its address, where the full one says nothing, as `localhost`."""
+    for ask in (socket.getfqdn, socket.gethostname, _own_address):
+        try:
+            name = ask()
+        except OSError:
+            continue
+        if name.lower().partition(".")[0] not in _LOOPBACK:
+            return name
+    return "unknown"
+
+
+def _own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(_ELSEWHERE)
+        return str(asked.getsockname()[0])
 
 
 def run_id() -> str:

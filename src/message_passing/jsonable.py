@@ -9,16 +9,15 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, time, timedelta
-from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
 
 from message_passing.clock import monotonic
+from message_passing.objects import described, fields_of, pairs_of, safe
+from message_passing.scalars import NOT_SCALAR, elements, fields_of_record, has, is_a, is_array, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,15 +35,7 @@ _FREE_CALLS, _SECONDS = 20, 0.005
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # integers that msgspec writes
 _BITS = 4096  # of the largest integer that is written as text: Python refuses more than some 14,000
-_WHOLE = (date, time, timedelta, UUID, Decimal)  # each is one text in JSON; a datetime is a date
-
-
-def has(value: Any, name: str) -> bool:
-    """Whether the type of `value` has an attribute.
-
-    An instance is not asked: mocks, proxies and lazy objects answer that they have any.
-    """
-    return any(name in base.__dict__ for base in type(value).__mro__)
+_EXACT = frozenset({str, int, float, bool, type(None)})
 
 
 def converter(value: Any) -> Callable[[], Any] | None:
@@ -67,51 +58,66 @@ def as_plain(value: Any) -> Any:
     Raises:
         NotImplementedError: it offers no way.
     """
+    if (found := scalar(value)) is not NOT_SCALAR:
+        return found
+    if (fields := fields_of_record(value)) is not None:
+        return dict(fields)
     if convert := converter(value):
         return convert()
     kind = type(value)
     if issubclass(kind, os.PathLike):
         return os.fspath(value)
-    if issubclass(kind, Mapping):
+    if is_array(value):
+        return elements(value)
+    # Here a proxy is asked, which answers for what it stands for.
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
         return dict(value)
-    if issubclass(kind, (Sequence, AbstractSet)):
+    if isinstance(value, (Sequence, AbstractSet)):
         return list(value)
     raise NotImplementedError(f"an object of type {kind.__name__} has no JSON form")
 
 
 def tidy(value: Any) -> Any:
-    """What msgspec would write of `value`, with keys, surrogates and numbers that it refuses made plain."""
-    if isinstance(value, str):
+    """What msgspec would write of `value`, with keys, surrogates and numbers that it refuses made plain.
+
+    Raises:
+        TypeError: it holds something that has no JSON form.
+    """
+    kind = type(value)
+    if kind is str:
         return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, float):
+    if kind is float:
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int)):
+    if kind in _EXACT:
         return value
-    if isinstance(value, dict):
+    if issubclass(kind, dict):
         return {_key(key): tidy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if issubclass(kind, (list, tuple, set, frozenset)):
         return [tidy(item) for item in value]
+    if (found := scalar(value)) is not NOT_SCALAR:
+        return tidy(found if type(found) in _EXACT or issubclass(kind, enum.Enum) else _as_text(found))
     try:
         plain = msgspec.to_builtins(value, str_keys=True, enc_hook=as_plain)
     except NotImplementedError as error:
         raise TypeError(str(error)) from error
+    except TypeError:  # a key within it is none that msgspec writes
+        plain = as_plain(value) if (fields := fields_of(value)) is None else dict(fields)
     return tidy(plain)
 
 
+def _as_text(value: Any) -> str:
+    """Bytes, dates, times, UUIDs and decimals: each is one text in JSON."""
+    found: str = msgspec.to_builtins(value)
+    return found
+
+
 def _key(key: Any) -> str:
-    if key is None or isinstance(key, bool):
-        return json.dumps(key)
-    return str(tidy(key if isinstance(key, str) else str(key)))
-
-
-def safe(convert: Any, value: Any) -> str:
-    """What `convert` makes of a value as text; what can be said of it if that raises."""
-    try:
-        text = convert(value)
-        # A subclass of str may have methods that raise, or worse: this makes a copy without asking it.
-        return text if type(text) is str else str.__str__(text)
-    except Exception as error:  # noqa: BLE001 - a __str__ or __repr__ that raises
-        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+    if (found := scalar(key)) is NOT_SCALAR:
+        return str(tidy(str(key)))
+    plain = tidy(found)
+    return json.dumps(plain) if plain is None or type(plain) is bool else str(plain)
 
 
 def cut(text: str, limit: int) -> str:
@@ -140,7 +146,7 @@ class Sample:
         self._calls = 0
         self._deadline = 0.0
 
-    def of(self, value: Any, depth: int = 0) -> Any:
+    def of(self, value: Any, depth: int = 0) -> Any:  # noqa: C901 - each row saves a call
         """A value, as far as there is room for it."""
         kind = type(value)
         if kind is str:
@@ -156,10 +162,14 @@ class Sample:
                 return self.pairs(value.items(), len(value), depth)
             if kind in (list, tuple) and depth < DEPTH:
                 return self._list(value, len(value), depth)
+            if depth >= DEPTH and kind in (dict, list, tuple):
+                return _too_deep(kind)
             if self._is_too_late():
                 return f"... (a {kind.__name__}: there was no time for more)"
             return self._of_other(value, kind, depth)
-        except Exception:  # noqa: BLE001 - whatever it holds, who asked must not fail for it
+        except Exception as error:  # noqa: BLE001 - whatever it holds, who asked must not fail for it
+            if issubclass(kind, (Sequence, AbstractSet, Mapping)):  # a `repr` has all of it
+                return f"<{kind.__name__} that could not be read: {type(error).__name__}>"
             return self.text(safe(repr, value))
 
     def _is_too_late(self) -> bool:
@@ -185,42 +195,59 @@ class Sample:
             size: how many there are, to say how many were left out.
             depth: how deep they are nested.
         """
-        taken = list(islice(pairs, self._items))
-        self._items -= len(taken)
+        taken, trouble = self._taken(pairs)
         found = {self._key(key, depth): self.of(item, depth + 1) for key, item in taken}
-        if size > len(taken):
-            found["..."] = f"({size - len(taken)} items more)"
+        if trouble or size > len(taken):
+            found["..."] = f"({trouble or f'{size - len(taken)} items more'})"
         return found
+
+    def _taken(self, items: Iterable[Any]) -> tuple[list[Any], str]:
+        """As many items as there is room for, or can be had; and what went wrong."""
+        taken: list[Any] = []
+        trouble = ""
+        try:
+            taken.extend(islice(items, self._items))
+        except Exception as error:  # noqa: BLE001 - those before it are good
+            trouble = f"the rest could not be read: {type(error).__name__}"
+        self._items -= len(taken)
+        return taken, trouble
 
     def _of_other(self, value: Any, kind: type, depth: int) -> Any:  # noqa: C901 - a row for each kind
         if issubclass(kind, enum.Enum):
             return self.of(value._value_, depth + 1) if depth < DEPTH else self.text(safe(str, value))
-        for exact, base in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
-            if issubclass(kind, exact):  # a subclass, whose own methods are not called
-                return self.of(base(value), depth)
         if issubclass(kind, (bytes, bytearray, memoryview)):
             return self._octets(value)
-        if issubclass(kind, _WHOLE):
-            return self.of(msgspec.to_builtins(value, enc_hook=str), depth)
+        if (single := scalar(value)) is not NOT_SCALAR:  # a subclass has no say in it
+            return self.of(single, depth) if type(single) in _EXACT else self.text(_as_text(single))
         if depth >= DEPTH:
-            return f"... (a {kind.__name__}, nested more than {DEPTH} deep)"
-        if (fields := _fields(value)) is not None:
+            return _too_deep(kind)
+        fields = fields_of_record(value) or fields_of(value)
+        if fields is not None:
             return self.pairs(fields, len(fields), depth)
+        if is_a(kind, "pandas", "DataFrame", "Series"):  # whose `to_dict` takes as long as they are large
+            return self.pairs(value.items(), len(value.columns if has(value, "columns") else value), depth)
         if convert := converter(value):
             return self.of(convert(), depth + 1)
         if issubclass(kind, os.PathLike):
             return self.of(os.fspath(value), depth)
+        if is_array(value):
+            return self._array(value, depth)
         if issubclass(kind, Mapping):
-            return self.pairs(value.items(), len(value), depth)
+            return self.pairs(pairs_of(value), len(value), depth)
         if issubclass(kind, (Sequence, AbstractSet)):
             return self._list(value, len(value), depth)
-        return self.text(safe(repr, value))
+        return self.text(described(value))
 
     def _list(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
-        taken = list(islice(items, self._items))
-        self._items -= len(taken)
+        taken, trouble = self._taken(items)
         found = [self.of(item, depth + 1) for item in taken]
-        return [*found, f"... ({size - len(taken)} items more)"] if size > len(taken) else found
+        if trouble or size > len(taken):
+            found.append(f"... ({trouble or f'{size - len(taken)} items more'})")
+        return found
+
+    def _array(self, value: Any, depth: int) -> Any:
+        found = elements(value, self._items)
+        return self._list(found, len(value), depth) if type(found) is list else self.of(found, depth + 1)
 
     def _octets(self, value: bytes | bytearray | memoryview) -> str:
         room = self._characters // 4 * 3
@@ -233,27 +260,14 @@ class Sample:
         kind = type(key)
         if kind is str:
             return self.text(key)
-        if key is None or kind is bool:
-            return json.dumps(key)
         found = self.of(key, max(depth + 1, DEPTH - 2))
+        if found is None or type(found) is bool:
+            return json.dumps(found)
         return found if type(found) is str else self.text(safe(str, found))
 
 
-def _fields(value: Any) -> list[tuple[str, Any]] | None:
-    """The fields of a dataclass, an attrs object or a msgspec.Struct, by their names in JSON."""
-    if has(value, "__struct_encode_fields__"):
-        kind = type(value)
-        config = kind.__struct_config__
-        tag = [] if config.tag is None else [(config.tag_field, config.tag)]
-        names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
-        return [*tag, *((name, getattr(value, own)) for name, own in names)]
-    if has(value, "__dataclass_fields__"):
-        given: Iterable[str] = type(value).__dataclass_fields__
-    elif has(value, "__attrs_attrs__"):
-        given = [field.name for field in type(value).__attrs_attrs__]
-    else:
-        return None
-    return [(name, getattr(value, name)) for name in given if hasattr(value, name)]
+def _too_deep(kind: type) -> str:
+    return f"... (a {kind.__name__}, nested more than {DEPTH} deep)"
 
 
 def _long_number(value: int) -> str:

@@ -43,7 +43,7 @@ def test_no_field_gets_an_escape_through(template: str) -> None:
     assert "\x9b" not in shown
 
 
-@pytest.mark.parametrize("fields", ["default", "ecs", "logstash", "logstash0", "otel"])
+@pytest.mark.parametrize("fields", ["default", "ecs", "log_dispatch", "logstash", "logstash0", "otel"])
 def test_every_field_set_is_understood(fields: Any) -> None:
     """What others call the level, the logger and the message is found under our names."""
     entry = Entry(1764000000.25, "ERROR", 40, "shop", "it broke", "f.py", 1, "f", 1, "Main", 7)

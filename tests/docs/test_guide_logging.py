@@ -13,8 +13,8 @@ from message_passing.logging.fields import Origin
 GUIDE = (ROOT / "docs" / "guide-logging.md").read_text(encoding="utf-8")
 
 
-INTERNAL = {"weight"}
-"""What an entry has while it waits, which is not sent."""
+INTERNAL = {"min_level", "weight"}
+"""What is not sent, or in another field set only."""
 
 
 def named_in(section: str) -> set[str]:
@@ -40,4 +40,4 @@ def test_every_field_is_told() -> None:
 
 def test_every_field_set_is_told() -> None:
     """But for the default, which has a section of its own."""
-    assert named_in("Other field sets") == {"ecs", "logstash", "logstash0", "otel"}
+    assert named_in("Other field sets") == {"ecs", "log_dispatch", "logstash", "logstash0", "otel"}

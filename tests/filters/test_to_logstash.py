@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
 from typing import Any
 
 import pytest
 
+from message_passing import identity
 from message_passing.filters.to_logstash import ToLogstashFilter
 from support import Kept, accounted_for
 
@@ -37,7 +40,7 @@ def test_a_line_gets_time_and_host(line: Any, text: Any) -> None:
         "@fields": {},
         "@message": text,
         "@source_host": "here.example",
-        "@timestamp": "2012-01-01T12:00:00Z",
+        "@timestamp": "2012-01-01T12:00:00",
         "@type": "generic_line",
         "@tags": [],
     }
@@ -86,23 +89,26 @@ def test_a_type_goes_before_a_class() -> None:
 def test_an_epoch_goes_before_a_date() -> None:
     """As in the original; the date stays in `@fields`."""
     result = logstash({"epochtime": NOON, "date": "yesterday"})
-    assert (result["@timestamp"], result["@fields"]) == ("2012-01-01T12:00:00Z", {"date": "yesterday"})
+    assert (result["@timestamp"], result["@fields"]) == ("2012-01-01T12:00:00", {"date": "yesterday"})
 
 
 @pytest.mark.parametrize(
-    ("epoch", "timestamp"),
+    ("epoch", "seconds", "fractions"),
     [
-        (NOON, "2012-01-01T12:00:00Z"),
-        (NOON + 0.25, "2012-01-01T12:00:00.250000Z"),
-        (0, "1970-01-01T00:00:00Z"),
-        ("1325419200.5", "2012-01-01T12:00:00.500000Z"),
-        (-1, "1969-12-31T23:59:59Z"),
+        (NOON, "2012-01-01T12:00:00", "2012-01-01T12:00:00Z"),
+        (NOON + 0.25, "2012-01-01T12:00:00", "2012-01-01T12:00:00.250000Z"),
+        (NOON + 0.99, "2012-01-01T12:00:00", "2012-01-01T12:00:00.990000Z"),
+        (0, "1970-01-01T00:00:00", "1970-01-01T00:00:00Z"),
+        ("1325419200.5", "2012-01-01T12:00:00", "2012-01-01T12:00:00.500000Z"),
+        (-1, "1969-12-31T23:59:59", "1969-12-31T23:59:59Z"),
+        (-1.5, "1969-12-31T23:59:58", "1969-12-31T23:59:58.500000Z"),
     ],
 )
-def test_an_epoch_is_told_in_utc_with_its_fractions(epoch: Any, timestamp: str) -> None:
-    """The original dropped the fractions, and said nothing of the zone."""
+def test_an_epoch_is_written_as_the_original_writes_it(epoch: Any, seconds: str, fractions: str) -> None:
+    """In UTC, without fractions and zone; with the option, with both."""
     result = logstash({"epochtime": epoch})
-    assert (result["@timestamp"], result["@fields"]) == (timestamp, {})
+    assert (result["@timestamp"], result["@fields"]) == (seconds, {})
+    assert logstash({"epochtime": epoch}, fractions=True)["@timestamp"] == fractions
 
 
 @pytest.mark.parametrize("epoch", ["soon", None, True, [], float("nan"), float("inf"), 1e30])
@@ -114,17 +120,12 @@ def test_an_epoch_that_is_no_time_stays_where_it_was(epoch: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "tags"),
-    [
-        ({}, ["default", "added"]),
-        ({"@tags": []}, ["default", "added"]),
-        ({"@tags": ["own", "added", "own"]}, ["own", "added"]),
-    ],
+    "given", [{}, {"@tags": []}, {"@tags": ["own", "added", "own"]}, {"@tags": "x"}], ids=str
 )
-def test_tags_are_defaulted_added_and_listed_once(given: dict[str, Any], tags: list[str]) -> None:
-    """A message's own tags take the place of the default ones, not of the added."""
-    result = logstash(given, default_tags=["default"], add_tags=["added", "added"])
-    assert (result["@tags"], result["@fields"]) == (tags, {})
+def test_tags_are_those_of_the_options_listed_once(given: dict[str, Any]) -> None:
+    """As in the original, which leaves a message's own where it finds them: in the fields."""
+    result = logstash(given, default_tags=["default", "default"], add_tags=["added", "added"])
+    assert (result["@tags"], result["@fields"]) == (["default", "added"], given)
 
 
 def test_messages_do_not_share_their_tags() -> None:
@@ -137,13 +138,47 @@ def test_messages_do_not_share_their_tags() -> None:
     assert converter.default_tags == ["a"]
 
 
-def test_tags_that_are_no_list_are_a_field() -> None:
-    """Nothing is guessed."""
-    assert logstash({"@tags": "x"})["@fields"] == {"@tags": "x"}
+@pytest.mark.parametrize(
+    ("full", "short", "address", "wanted"),
+    [
+        ("web-1.example.org", "web-1", "10.0.0.7", "web-1.example.org"),
+        ("localhost", "web-1", "10.0.0.7", "web-1"),
+        ("localhost.localdomain", "localhost", "10.0.0.7", "10.0.0.7"),
+        ("ip6-localhost", "localhost", "127.0.0.1", "unknown"),
+        ("LOCALHOST", "", OSError, "unknown"),
+        (OSError, "web-1", OSError, "web-1"),
+    ],
+)
+def test_the_host_is_never_localhost(
+    full: Any, short: Any, address: Any, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be the name of every machine is none."""
+
+    def answer(value: Any) -> Any:
+        def function() -> str:
+            if value is OSError:
+                raise OSError
+            return str(value)
+
+        return function
+
+    monkeypatch.setattr(socket, "getfqdn", answer(full))
+    monkeypatch.setattr(socket, "gethostname", answer(short))
+    monkeypatch.setattr(identity, "_own_address", answer(address))
+    end = Kept()
+    with ToLogstashFilter(output_to=end) as converter:
+        converter.consume("line")
+    assert end.messages[0]["@source_host"] == wanted
+
+
+def test_an_address_of_our_own_is_one() -> None:
+    """Or there is no network."""
+    with contextlib.suppress(OSError):
+        ipaddress.ip_address(identity._own_address())
 
 
 def test_without_the_option_the_host_is_this_one() -> None:
     """Its full name, as in the original."""
     end = Kept()
     ToLogstashFilter(output_to=end).consume("line")
-    assert end.messages[0]["@source_host"] == socket.getfqdn()
+    assert end.messages[0]["@source_host"] == identity.host_name()

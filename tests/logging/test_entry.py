@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.logging import attributes
 from message_passing.logging import entry as module
 from message_passing.logging.entry import Entry
 from message_passing.logging.exceptions import described_exception
@@ -25,9 +26,9 @@ def made(**more: Any) -> Entry:
 
 def test_what_a_record_of_this_python_has_is_known() -> None:
     """Else a standard attribute would be sent as an extra, or a lone extra be overlooked."""
-    attributes = logging.makeLogRecord({}).__dict__
-    assert attributes.keys() <= module.STANDARD
-    assert len(attributes) == module.PLAIN
+    present = logging.makeLogRecord({}).__dict__
+    assert present.keys() <= attributes.STANDARD
+    assert len(present) == attributes.PLAIN
 
 
 @pytest.mark.parametrize("value", ["text", 1, 1.5, True, None])

@@ -28,6 +28,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
                 "process_id": 42, "host": "host", "service": "service", "sender": "host:42:0"},
     "ecs": {"@timestamp": TIME, "log.level": "error", "message": "x", "log.logger": "app", "service.name": "service",
             "log.origin.file.line": 7, "log.origin.file.name": "/a.py", "process.pid": 42, "host.name": "host"},
+    "log_dispatch": {"name": "app", "level": "error", "message": "x", "min_level": "debug", "user": 1, "host": "host",
+                     "level_number": 40},
     "logstash": {"@timestamp": TIME, "@version": "1", "message": "x", "logger_name": "app", "path": "/a.py",
                  "level": "ERROR", "host": "host", "user": 1},
     "logstash0": {"@timestamp": TIME, "@message": "x", "@source_host": "host", "@source_path": "/a.py"},
@@ -53,6 +55,56 @@ def test_exceptions_extras_and_identity_are_in_every_set(fields: Fields) -> None
     text = json.dumps(record(fields, exception=error, extra={"user": "u7"}, truncated=True))
     for wanted in ("ValueError", "wrong", "Traceback of it", "u7", "host:42:0", "truncated"):
         assert wanted in text
+
+
+TAKEN = {
+    "log_dispatch": ("name", "level", "message", "min_level", "host", "sequence", "trace_id"),
+    "logstash": ("host", "service", "path", "level", "line", "message", "@timestamp", "sequence", "trace_id"),
+    "otel": ("sequence", "sender", "thread.id", "code.line.number", "exception.type", "process_id", "level"),
+}
+
+
+@pytest.mark.parametrize("fields", get_args(Fields))
+def test_an_extra_and_a_field_of_the_same_name_are_both_there(fields: Fields) -> None:
+    """The field under its own name; the extra with an underscore, where it would take its place."""
+    names = TAKEN.get(str(fields), ("host", "sequence", "level"))
+    error = {"type": "ValueError", "message": "wrong", "traceback": "Traceback of it"}
+    more: dict[str, Any] = {"exception": error, "trace_id": "1" * 32, "span_id": "2" * 16}
+    before = record(fields, extra={}, **more)
+    extra: dict[str, Any] = {name: f"mine: {name}" for name in names} | {"host_": "mine too"}
+    found = record(fields, extra=extra, **more)
+    where = found["Attributes"] if fields == "otel" else found
+    own = before["Attributes"] if fields == "otel" else before
+    assert {
+        name: value for name, value in where.items() if name in own and name not in ("extra", "@fields")
+    } == {name: value for name, value in own.items() if name not in ("extra", "@fields")}
+    text = json.dumps(found)
+    for value in extra.values():
+        assert json.dumps(value) in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "trace", "span"),
+    [
+        ("default", "trace_id", "span_id"),
+        ("ecs", "trace.id", "span.id"),
+        ("logstash", "trace_id", "span_id"),
+        ("otel", "TraceId", "SpanId"),
+    ],
+)
+def test_a_span_has_its_names(fields: Fields, trace: str, span: str) -> None:
+    """Those of each set; where there is none nothing is said."""
+    found = record(fields, trace_id="1" * 32, span_id="2" * 16)
+    assert (found[trace], found[span]) == ("1" * 32, "2" * 16)
+    assert trace not in record(fields)
+
+
+@pytest.mark.parametrize("fields", get_args(Fields))
+def test_a_record_of_another_process_says_so(fields: Fields) -> None:
+    """Its process is the one that logged it, whoever hands it on."""
+    text = json.dumps(record(fields, process_id=4711))
+    assert ": 4711" in text
+    assert ": 42," not in text
 
 
 @pytest.mark.parametrize("fields", get_args(Fields))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from message_passing.codecs.json import JSONEncoder
+from message_passing.errors import OptionError
 from message_passing.logging import MessagePassingHandler
 from support import Kept
 
@@ -57,3 +58,17 @@ def test_an_output_that_fails_is_told_in_loggings_own_way(
     monkeypatch.setattr(logging, "raiseExceptions", False)
     logger.error("x")
     assert capsys.readouterr().err == ""
+
+
+def test_other_fields() -> None:
+    """A field set by its name, or a function; what is neither is refused."""
+    for fields, wanted in (("logstash", "logger_name"), (lambda found: {"said": found["message"]}, "said")):
+        output = Kept()
+        logger = logging.Logger("forwarded")  # noqa: LOG001 - nobody else's
+        logger.addHandler(MessagePassingHandler(output, fields=fields))  # type: ignore[arg-type]
+        logger.warning("hello", extra={"host": {"a": 1}})
+        assert wanted in output.messages[0]
+        if wanted == "logger_name":
+            assert output.messages[0]["host_"] == {"a": 1}
+    with pytest.raises(OptionError, match="did you mean 'logstash'"):
+        MessagePassingHandler(Kept(), fields="logstahs")  # type: ignore[arg-type]

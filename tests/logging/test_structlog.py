@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from opentelemetry import trace
 
 from message_passing.logging import MessagePassingHandler
 from message_passing.logging.structlog import LoggerFactory, SendTo
@@ -142,6 +144,106 @@ def test_what_other_processors_made_of_an_exception_and_a_stack_is_kept(output: 
     (record,) = output.messages
     assert "no such thing" in record["exception"]["traceback"]
     assert "test_what_other_processors" in record["stack"]
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "value"),
+    [
+        ({"process": "payments"}, "process_", "payments"),
+        ({"process": True}, "process_", True),
+        ({"thread": "forum thread 7"}, "thread_", "forum thread 7"),
+        ({"lineno": "7a"}, "lineno_", "7a"),
+        ({"pathname": 7}, "pathname_", 7),
+        ({"func_name": ["f"]}, "func_name", ["f"]),
+        ({"stack": ["a", "b"]}, "stack", ["a", "b"]),
+        ({"stack_info": {"a": 1}}, "stack_info_", {"a": 1}),
+        ({"level": 12}, "level", 12),
+        ({"level_number": "high"}, "level_number", "high"),
+        ({"exception": [{"exc_type": "E"}]}, "exception", [{"exc_type": "E"}]),
+        ({"exc_info": {"a": 1}}, "exc_info_", {"a": 1}),
+        ({"exc_info": "text"}, "exc_info_", "text"),
+        ({"exc_info": (1, 2, 3)}, "exc_info_", [1, 2, 3]),
+        ({"args": 1, "args_": 2}, "args__", 1),
+        ({"created": "today"}, "created_", "today"),
+    ],
+    ids=str,
+)
+def test_a_key_that_is_not_what_structlog_means_by_it_is_a_field(
+    log: Any, output: TestOutput, event: dict[str, Any], field: str, value: Any
+) -> None:
+    """No key is lost, and nothing is raised; the record says what it says without it."""
+    log.warning("said", **event)
+    log.warning("said")
+    found, other = output.messages
+    assert found["extra"][field] == value
+    for name in ("level", "level_number", "process", "process_id", "thread", "thread_id", "file", "function"):
+        assert found[name] == other[name]
+
+
+def test_a_traceback_that_is_a_text_is_kept(log: Any, output: TestOutput) -> None:
+    """`exception` and `stack`, by whoever they were made."""
+    log.error("said", exception="Traceback of it", stack="Stack of it")
+    (record,) = output.messages
+    assert (record["exception"], record["stack"]) == ({"traceback": "Traceback of it"}, "Stack of it")
+
+
+def test_a_stack_that_nobody_has_made_is_made(log: Any, output: TestOutput) -> None:
+    """`stack_info=True` without the processor for it."""
+    log.info("said", stack_info=True)
+    (record,) = output.messages
+    assert record["stack"].splitlines()[-1].strip() == 'log.info("said", stack_info=True)'
+
+
+def test_an_asynchronous_method_is_called_where_it_is_called(output: TestOutput) -> None:
+    """Not in the pool's thread in which structlog runs the processors; its exception and span are its own."""
+    structlog.configure(
+        processors=[SendTo(MessagePassingHandler(output))],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+
+    async def main() -> None:
+        log = structlog.get_logger()
+        with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))):
+            await log.ainfo("said")
+        try:
+            int("no such thing")
+        except ValueError:
+            await log.aexception("failed")
+
+    asyncio.run(main())
+    for record in output.messages:
+        assert (record["file"], record["function"], record["thread"]) == (__file__, "main", "MainThread")
+    assert output.messages[0]["span_id"] == f"{2:016x}"
+    assert output.messages[1]["exception"]["type"] == "ValueError"
+
+
+@pytest.mark.parametrize("how", ["rendered", "left"])
+def test_events_by_way_of_logging(output: TestOutput, how: str) -> None:
+    """`wrap_for_formatter` makes a dict the message: its text, fields, exception and stack are found in it."""
+    said: list[Any] = [structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name]
+    if how == "rendered":
+        said += [structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[*said, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    logger = logging.getLogger("by.way.of")
+    handler = MessagePassingHandler(output)
+    logger.addHandler(handler)
+    try:
+        try:
+            int("no such thing")
+        except ValueError:
+            structlog.get_logger("by.way.of").error("failed", order=12, exc_info=True, stack_info=True)
+    finally:
+        logger.removeHandler(handler)
+    (record,) = output.messages
+    assert (record["message"], record["level"], record["logger"]) == ("failed", "ERROR", "by.way.of")
+    assert record["extra"] == ({"order": 12} if how == "rendered" else {"order": 12, "stack_info_": True})
+    assert "no such thing" in record["exception"]["traceback"]
+    assert ("stack" in record) is (how == "rendered")
 
 
 def test_the_handlers_level_counts(output: TestOutput) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.logging.entry import entry_of
+from message_passing.logging.entry import add_around, entry_of
 from message_passing.logging.fields import Origin, encoder_for
 from message_passing.logging.quick import item_encoder
 from message_passing.logging.taken import completed, level_of, taken
@@ -57,15 +57,25 @@ def test_times(created: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequence", "task", "process"), [(None, None, None), (1, "a task", "Main"), (1, None, None)]
+    ("sequence", "around", "more"),
+    [
+        (None, None, {"processName": None}),
+        (1, ("a task", 0, 0), {"processName": "Main"}),
+        (1, (None, 1, 2), {}),
+        (1, None, {"processName": None}),
+        (1, None, {"process": 4711}),
+        (1, None, {"process": None}),
+        (1, None, {"process": -5}),
+        (1, None, {"process": "x"}),
+    ],
 )
-def test_what_is_seldom(sequence: int | None, task: str | None, process: str | None) -> None:
-    """With no sequence number, in a task, and with no process name, it is the same JSON as well."""
-    record = record_of("text %d", 1, processName=process)
-    took = taken(record, task)
+def test_what_is_seldom(sequence: int | None, around: Any, more: dict[str, Any]) -> None:
+    """With no sequence number, in a task or a span, and of another process, it is the same JSON as well."""
+    record = record_of("text %d", 1, **more)
+    took = taken(record, around)
     assert took is not None
     entry = entry_of(record, sequence)
-    entry.task = task
+    add_around(entry, around)
     assert item_encoder("default", ORIGIN, 1000)((took, sequence)) == encoder_for("default", ORIGIN)(entry)
 
 
@@ -92,6 +102,7 @@ def test_what_one_process_says_again_is_kept_within_bounds() -> None:
         record_of("%d", 1 << 63),
         record_of("text", extra=1),
         record_of("text", exc_info=(ValueError, ValueError("no"), None)),
+        record_of("text", exc_text="Traceback"),
         record_of("text", stack_info="Stack:"),
     ],
     ids=[
@@ -106,6 +117,7 @@ def test_what_one_process_says_again_is_kept_within_bounds() -> None:
         "large number",
         "extra",
         "exception",
+        "traceback",
         "stack",
     ],
 )

@@ -23,7 +23,7 @@ _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}\[\]:!\s]+)(?::(?P<width>\d{1,3})
 _NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "@timestamp", "Timestamp", "epochtime"),
     "level": ("level", "log.level", "SeverityText", "@fields.level", "severity"),
-    "logger": ("logger", "log.logger", "logger_name", "InstrumentationScope.Name", "@fields.logger"),
+    "logger": ("logger", "log.logger", "logger_name", "InstrumentationScope.Name", "@fields.logger", "name"),
     "message": ("message", "@message", "Body", "event"),
     "host": ("host", "host.name", "hostname", "@source_host", "Resource.host.name"),
     "service": ("service", "service.name", "Resource.service.name"),

@@ -80,9 +80,10 @@ class JSONEncoder(TextEncoder):
     does, take the encoder Null.
 
     Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
-    dataclasses, msgspec and attrs objects, paths, and anything with `to_dict`, `__json__`, pydantic's
-    `model_dump`, or the original's `to_hash` or `pack`. NaN and infinities become null; a lone surrogate
-    becomes its escape, spelt out.
+    dataclasses, msgspec and attrs objects, paths, IP addresses, lazy strings, scalars, arrays, timestamps,
+    Series and DataFrames of numpy and pandas, and anything with `to_dict`, `__json__`, pydantic's
+    `model_dump`, or the original's `to_hash` or `pack`. A subclass of a string, number, bytes or time is
+    written as its base type is. NaN and infinities become null; a lone surrogate becomes its escape, spelt out.
     """
 
     name = "JSON"

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
+from message_passing.objects import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 LARGEST = 256 * 1024
 """Characters of a message, and of all else that a record brings, unless said otherwise."""
@@ -23,6 +27,36 @@ _HIGHEST = 1 << 53
 
 _ERAS = -62_135_596_800.0, 253_402_300_800.0
 """The times that a date can be made of: of the years from 1 to 9999, in seconds since 1970."""
+
+
+STANDARD = frozenset(
+    {
+        *(
+            "args",
+            "asctime",
+            "created",
+            "exc_info",
+            "exc_text",
+            "filename",
+            "funcName",
+            "levelname",
+            "levelno",
+        ),
+        *("lineno", "message", "module", "msecs", "msg", "name", "pathname", "process", "processName"),
+        *("relativeCreated", "stack_info", "taskName", "thread", "threadName"),
+    }
+)
+"""The attributes that every record has, or that formatting adds: all others came in by `extra`."""
+
+PLAIN = len(logging.makeLogRecord({}).__dict__)
+"""How many attributes a record has to which nothing was added."""
+
+
+def free(name: str, taken: Container[str]) -> str:
+    """A name like this one that is not taken: with an underscore, or with several."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def name_of(value: Any) -> str:
@@ -40,6 +74,12 @@ def number_of(value: Any) -> int:
     if issubclass(kind, float) and math.isfinite(real := float.__float__(value)):
         return number_of(int(real))
     return 0
+
+
+def process_id_of(value: Any) -> int | None:
+    """The number of the process that made a record; None if it does not say."""
+    found = None if value is None else number_of(value)
+    return found if found and found > 0 else None
 
 
 def level_of_record(level: Any, number: Any) -> tuple[int, str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from message_passing.identity import sender_name
+from message_passing.identity import program_name, sender_name
 from message_passing.logging.attributes import LARGEST
 from message_passing.logging.entry import Entry
 from message_passing.logging.fields import Origin
@@ -54,7 +53,9 @@ class Encoders(NamedTuple):
 def encoders(options: HandlerOptions, shipper: Lender) -> Encoders:
     """What encodes in this process: made after a fork again, since the process id is another."""
     sender = sender_name() if options.identity else None
-    origin = Origin(socket.gethostname(), options.service or _script(), os.getpid(), sender)
+    origin = Origin(
+        socket.gethostname(), options.service or program_name(), os.getpid(), sender, options.level
+    )
     fields = options.fields
     if not callable(fields):
         encode = item_encoder(fields, origin, options.largest)
@@ -76,7 +77,3 @@ def _guarded(function: Callable[..., Any], shipper: Lender) -> Callable[[dict[st
             return made if type(made) is dict else dict(made)
 
     return fields
-
-
-def _script() -> str:
-    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - pathlib is slow to import

@@ -7,50 +7,41 @@ holds, and what is made of it is bounded: see `jsonable.Sample`.
 
 from __future__ import annotations
 
-import logging
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.jsonable import ITEMS, Sample, cut, safe, tidy
+from message_passing.jsonable import ITEMS, Sample, cut, tidy
+from message_passing.logging.ambient import Around, ids_of
 from message_passing.logging.attributes import (
     LARGEST,
+    PLAIN,
+    STANDARD,
     level_of_record,
     name_of,
     number_of,
     optional_name,
+    process_id_of,
     safe_text,
     time_of,
 )
+from message_passing.logging.event_dict import (
+    exception_of,
+    fields_of_event,
+    is_event_dict,
+    is_wrapping,
+    message_of,
+    rendered,
+)
 from message_passing.logging.exceptions import described_exception
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
     from contextvars import ContextVar
-
-STANDARD = frozenset(
-    {
-        *(
-            "args",
-            "asctime",
-            "created",
-            "exc_info",
-            "exc_text",
-            "filename",
-            "funcName",
-            "levelname",
-            "levelno",
-        ),
-        *("lineno", "message", "module", "msecs", "msg", "name", "pathname", "process", "processName"),
-        *("relativeCreated", "stack_info", "taskName", "thread", "threadName"),
-    }
-)
-"""The attributes that every record has, or that formatting adds: all others came in by `extra`."""
-
-PLAIN = len(logging.makeLogRecord({}).__dict__)
-"""How many attributes a record has to which nothing was added."""
 
 
 class Entry(msgspec.Struct, omit_defaults=True, gc=False):
@@ -69,6 +60,8 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     sequence: int | None = None
     process: str | None = None
     task: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
     template: str | None = None
     args: Any = None
     exception: dict[str, Any] | None = None
@@ -77,6 +70,9 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     context: dict[str, Any] | None = None
     truncated: bool = False
     format_error: str | None = None
+    process_id: int | None = (
+        None  # of the process that logged: a record may have been handed on by another one
+    )
     weight: int = 0  # bytes, while it waits to be encoded; the encoded record has no such field
 
 
@@ -86,6 +82,7 @@ def put_right(entry: Entry) -> Entry:
     entry.level_number, entry.level = level_of_record(entry.level, entry.level_number)
     entry.line = number_of(entry.line)
     entry.thread_id = None if entry.thread_id is None else number_of(entry.thread_id)
+    entry.process_id = process_id_of(entry.process_id)
     for name in ("logger", "file", "function", "thread", "process", "task"):
         setattr(entry, name, optional_name(getattr(entry, name)))
     return entry
@@ -106,6 +103,8 @@ def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
         record.threadName,
         sequence,
         record.processName,
+        record.__dict__.get("taskName"),  # Python 3.11's have none, but records come from elsewhere too
+        process_id=record.process,
     )
     if type(record.msg) is str and type(record.args) is tuple and not record.args:
         entry.message = record.msg
@@ -133,7 +132,10 @@ def salvaged(record: Any) -> Entry:
 
 def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
-        entry.message = safe_text(record.getMessage())
+        if is_event_dict(record.msg) and not record.args:
+            entry.message = message_of(record.msg, LARGEST)
+        else:
+            entry.message = safe_text(record.getMessage())
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
         entry.message, entry.format_error = unformatted(record.msg, record.args, error)
 
@@ -142,6 +144,24 @@ def unformatted(template: Any, args: Any, error: Exception) -> tuple[str, str]:
     """What can be said of a message whose arguments do not fit, and of why."""
     arguments = "" if type(args) is tuple and not args else f" {safe(repr, args)}"
     return f"{safe(str, template)}{arguments}", f"{type(error).__name__}: {safe(str, error)}"
+
+
+def has_more(record: logging.LogRecord) -> bool:
+    """Whether a record holds more than every record does: see `add_rest`."""
+    return bool(
+        record.exc_info
+        or record.exc_text is not None
+        or record.stack_info
+        or len(record.__dict__) > PLAIN
+        or is_event_dict(record.msg)
+    )
+
+
+def add_around(entry: Entry, surroundings: Around | None) -> None:
+    """Add the task, unless the record names one, and the span."""
+    if surroundings is not None:
+        entry.task = surroundings[0] if entry.task is None else entry.task
+        entry.trace_id, entry.span_id = ids_of(surroundings)
 
 
 def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) -> None:
@@ -153,14 +173,24 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
         largest: characters that are taken of each of them.
     """
     attributes = record.__dict__
-    if record.exc_info:
-        entry.exception = described_exception(record.exc_info, largest)
-    elif record.exc_text:
-        entry.exception = {"traceback": cut(safe_text(record.exc_text), largest)}
-    if record.stack_info:
-        entry.stack = cut(safe_text(record.stack_info), largest)
+    event = record.msg if is_event_dict(record.msg) and not record.args else {}
+    exception, stack = rendered(event, attributes)
+    exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
+    if exc_info:
+        entry.exception = described_exception(exc_info, largest)
+    elif text := record.exc_text or exception:
+        entry.exception = {"traceback": cut(safe_text(text), largest)}
+    if text := record.stack_info or stack:
+        entry.stack = cut(safe_text(text), largest)
     # Of a million extras no more are looked at than are taken.
-    added = list(islice((pair for pair in attributes.items() if pair[0] not in STANDARD), ITEMS))
+    own = (
+        pair
+        for pair in attributes.items()
+        if pair[0] not in STANDARD and not (event and is_wrapping(pair[0], attributes))
+    )
+    added = list(islice(own, ITEMS))
+    if event:
+        added += fields_of_event(event, attributes)
     if len(added) == 1 and added[0][0] == "extra" and type(added[0][1]) is dict:
         bound = added[0][1]  # loguru's records, as its sinks get them
         added = list(islice(bound.items(), ITEMS))
@@ -171,15 +201,6 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
         entry.extra = taken_pairs(added, largest)
         if more > 0:
             entry.extra["..."] = f"({more} items more)"
-
-
-def task_name() -> str | None:
-    """The name of the asyncio task that logs; Python 3.11's records have none."""
-    try:
-        task = sys.modules["asyncio"].current_task()
-        return task.get_name() if task else None
-    except Exception:  # noqa: BLE001 - no loop runs, or its tasks are of somebody else's making
-        return None
 
 
 def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
 from message_passing.logging.attributes import LARGEST, name_of
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -2,6 +2,7 @@
 
 default    ours: docs/guide-logging.md tells every field
 ecs        Elastic Common Schema 8
+log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and all else beside it
 logstash   Logstash's version 1 event, as logstash_formatter and its like write it
 logstash0  what the filter ToLogstash makes: Logstash's version 0, with @fields
 otel       the names of OpenTelemetry's log data model
@@ -9,6 +10,7 @@ otel       the names of OpenTelemetry's log data model
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,9 +19,10 @@ import msgspec
 
 from message_passing.clock import iso_time
 from message_passing.jsonable import as_plain, tidy
+from message_passing.logging.attributes import free
 from message_passing.logging.entry import Entry
 
-Fields = Literal["default", "ecs", "logstash", "logstash0", "otel"]
+Fields = Literal["default", "ecs", "log_dispatch", "logstash", "logstash0", "otel"]
 Encode = Callable[[Entry], bytes]
 
 _encode = msgspec.json.Encoder(enc_hook=as_plain, decimal_format="number").encode
@@ -34,12 +37,14 @@ class Origin:
         service: the program's name.
         process_id: its process.
         sender: host, process and start, which no other process of any time shares; None leaves it out.
+        min_level: the level from which on the handler takes records.
     """
 
     host: str
     service: str
     process_id: int
     sender: str | None
+    min_level: int | str = 0
 
 
 def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], origin: Origin) -> Encode:
@@ -52,9 +57,18 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
     if fields == "default":
         return _default(origin)
     if isinstance(fields, str):
-        convert = _CONVERSIONS[fields]
+        convert = conversion(fields, origin)
         return lambda entry: as_json(convert(as_dict(entry, origin)))
     return lambda entry: as_json(fields(unpacked(as_dict(entry, origin))))
+
+
+def conversion(fields: Fields, origin: Origin) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    """What makes of the default fields those of a set."""
+    if fields == "default":
+        return lambda default: default
+    if fields == "log_dispatch":
+        return lambda default: _log_dispatch(default, origin.min_level)
+    return _CONVERSIONS[fields]
 
 
 def as_json(fields: Any) -> bytes:
@@ -86,7 +100,7 @@ def as_dict(entry: Entry, origin: Origin) -> dict[str, Any]:
         name: value for name, value in names if name in _ALWAYS or (value is not None and value is not False)
     }
     del present["weight"]
-    return {**present, **said_of(origin)}
+    return {**present, **said_of(origin, entry.process_id)}
 
 
 def _moment(time: Any) -> Any:
@@ -95,20 +109,28 @@ def _moment(time: Any) -> Any:
     return iso_time(time)
 
 
-def said_of(origin: Origin) -> dict[str, Any]:
-    """The fields that are the same in every record of a process."""
-    said = {"process_id": origin.process_id, "host": origin.host, "service": origin.service}
+def said_of(origin: Origin, process_id: int | None = None) -> dict[str, Any]:
+    """The fields that are the same in every record of a process.
+
+    Args:
+        origin: who sends.
+        process_id: the process that logged, if the record says so.
+    """
+    said = {"process_id": process_id or origin.process_id, "host": origin.host, "service": origin.service}
     return {**said, "sender": origin.sender} if origin.sender else said
 
 
 def _default(origin: Origin) -> Encode:
     # What is the same in every record is encoded once, and put where the object would end.
-    ending = b"," + _encode(said_of(origin))[1:]
+    said = said_of(origin)
+    ending = b"," + _encode(said)[1:]
+    del said["process_id"]  # the last field of an entry
+    shorter = b"," + _encode(said)[1:]
 
     def encode(entry: Entry) -> bytes:
         entry.time = _moment(entry.time)
         try:
-            return _encode(entry)[:-1] + ending
+            return _encode(entry)[:-1] + (ending if entry.process_id is None else shorter)
         except UnicodeEncodeError:
             return as_json(as_dict(entry, origin))
 
@@ -132,6 +154,13 @@ def _kept(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: fields[name] for name in names if name in fields}
 
 
+def _beside(own: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's own fields and its extras, of which those get an underscore whose names are taken."""
+    for name, value in extra.items():
+        own[free(name, own)] = value
+    return own
+
+
 def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
     """https://www.elastic.co/docs/reference/ecs: dotted names, which ECS takes for nested ones."""
     event = {
@@ -150,6 +179,8 @@ def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
         "service.name": fields["service"],
         **_kept(fields, *_IDENTITY, "extra"),
     }
+    if "trace_id" in fields:
+        event |= {"trace.id": fields["trace_id"], "span.id": fields["span_id"]}
     if exception := fields.get("exception"):
         event["error.type"] = exception.get("type")
         event["error.message"] = exception.get("message")
@@ -157,16 +188,34 @@ def _ecs(fields: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+def _log_dispatch(fields: dict[str, Any], min_level: int | str) -> dict[str, Any]:
+    """What Log::Dispatch::Message::Passing sends: what `log` was given, and a name; extras are at the top."""
+    own = {
+        "name": fields["logger"],
+        "level": fields["level"].lower(),
+        "message": fields["message"],
+        "min_level": (
+            min_level if isinstance(min_level, str) else logging.getLevelName(min_level or 10)
+        ).lower(),
+        **{
+            name: value
+            for name, value in fields.items()
+            if name not in ("level", "message", "logger", "extra")
+        },
+    }
+    return _beside(own, fields.get("extra", {}))
+
+
 def _logstash(fields: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in fields.items() if name not in ("time", "logger", "file", "extra")}
-    return {
-        **fields.get("extra", {}),
+    event = {
         **rest,
         "@timestamp": fields["time"],
         "@version": "1",
         "logger_name": fields["logger"],
         "path": fields["file"],
     }
+    return _beside(event, fields.get("extra", {}))
 
 
 def _logstash0(fields: dict[str, Any]) -> dict[str, Any]:
@@ -195,13 +244,12 @@ def _otel(fields: dict[str, Any]) -> dict[str, Any]:
         "thread.id": fields.get("thread_id"),
         "thread.name": fields.get("thread"),
         **_kept(fields, *_IDENTITY),
-        **fields.get("extra", {}),
     }
     if exception := fields.get("exception"):
         attributes["exception.type"] = exception.get("type")
         attributes["exception.message"] = exception.get("message")
         attributes["exception.stacktrace"] = exception.get("traceback")
-    return {
+    event = {
         "Timestamp": fields["time"],
         "SeverityText": fields["level"],
         "SeverityNumber": number,
@@ -212,8 +260,11 @@ def _otel(fields: dict[str, Any]) -> dict[str, Any]:
             "process.pid": fields["process_id"],
         },
         "InstrumentationScope": {"Name": fields["logger"]},
-        "Attributes": attributes,
+        "Attributes": _beside(attributes, fields.get("extra", {})),
     }
+    if "trace_id" in fields:
+        event |= {"TraceId": fields["trace_id"], "SpanId": fields["span_id"]}
+    return event
 
 
 _CONVERSIONS: dict[str, Callable[[dict[str, Any]], Mapping[str, Any]]] = {

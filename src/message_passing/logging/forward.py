@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from message_passing.logging.entry import PLAIN, add_rest, entry_of, task_name
-from message_passing.logging.fields import Origin, as_dict, unpacked
+from message_passing.errors import Fault, OptionError, did_you_mean
+from message_passing.logging.ambient import around
+from message_passing.logging.entry import add_around, add_rest, entry_of, has_more
+from message_passing.logging.fields import Fields, Origin, as_dict, conversion, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class MessagePassingHandler(logging.Handler):
@@ -19,32 +24,45 @@ class MessagePassingHandler(logging.Handler):
     For ZeroMQ, `ZeroMQHandler` costs the application less and loses less.
     """
 
-    def __init__(self, output: Any, level: int | str = logging.NOTSET, *, service: str = "") -> None:
+    def __init__(
+        self,
+        output: Any,
+        level: int | str = logging.NOTSET,
+        *,
+        service: str = "",
+        fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]] = "default",
+    ) -> None:
         """Connect it.
 
         Args:
             output: anything with `consume`.
             level: as for every handler.
             service: the program's name.
+            fields: as for `ZeroMQHandler`; `log_dispatch` is what the original's readers expect.
 
         Raises:
             TypeError: `output` has no `consume`.
+            OptionError: there is no such field set.
         """
         if not callable(getattr(output, "consume", None)):
             raise TypeError(f"output must have a consume method; {output!r} has none")
         super().__init__(level)
         self.output = output
         self._service = service
+        if not callable(fields) and fields not in (known := get_args(Fields)):
+            text = f"fields is one of {', '.join(known)}, or a function, not {fields!r}"
+            raise OptionError(Fault(f"MessagePassingHandler: {text}{did_you_mean(str(fields), known)}"))
+        self._fields = fields
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record on; a failure of the output's own is its error chain's business."""
         try:
             entry = entry_of(record)
-            if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN:
+            if has_more(record):
                 add_rest(record, entry)
-            entry.task = task_name()
-            self.output.consume(
-                unpacked(as_dict(entry, Origin(socket.gethostname(), self._service, os.getpid(), None)))
-            )
+            add_around(entry, around(record))
+            origin = Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
+            convert = self._fields if callable(self._fields) else conversion(self._fields, origin)
+            self.output.consume(unpacked(convert(unpacked(as_dict(entry, origin)))))
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)

@@ -8,19 +8,20 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
+from message_passing.logging.ambient import around
 from message_passing.logging.attributes import LARGEST, level_of_record
 from message_passing.logging.encoders import encoders
 from message_passing.logging.entry import (
-    PLAIN,
     Entry,
+    add_around,
     add_rest,
     arguments_of,
     context_of,
     entry_of,
+    has_more,
     salvaged,
     shortened,
-    task_name,
     too_large,
     weight_of,
 )
@@ -28,13 +29,15 @@ from message_passing.logging.lifetime import reference_to
 from message_passing.logging.settings import LABEL, QUEUE_BYTES, HandlerOptions
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
+from message_passing.objects import safe
 from message_passing.options import declared
-from message_passing.zeromq.settings import Limits, SocketSettings
+from message_passing.zeromq.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextvars import ContextVar
 
+    from message_passing.logging.ambient import Around
     from message_passing.logging.backlog import Policy
     from message_passing.logging.fields import Fields
     from message_passing.logging.taken import Taken
@@ -95,7 +98,7 @@ class ZeroMQHandler(logging.Handler):
             curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
             curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
             policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
-            fields: `default`, `ecs`, `logstash`, `logstash0`, `otel`, or a function from dict to dict.
+            fields: `default`, `ecs`, `log_dispatch`, `logstash`, `logstash0`, `otel`, or a function of a dict.
             service: the program's name. Default: that of its script.
             template: also send the unformatted message and its arguments.
             context: context variables to send the values of.
@@ -112,20 +115,11 @@ class ZeroMQHandler(logging.Handler):
         given = {name: value for name, value in locals().items() if name in declared(HandlerOptions)}
         options = HandlerOptions(given)
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
-        settings = SocketSettings(
-            options.socket_type,
-            connect=(options.connect,) if options.connect else (),
-            bind=(options.socket_bind,) if options.socket_bind else (),
-            hwm=options.socket_hwm,
-            linger=options.linger,
-            limits=Limits(reconnect_ivl=options.reconnect_ivl, reconnect_ivl_max=options.reconnect_ivl_max),
-            security=security,
-        )
         super().__init__(options.level)
         self._largest = options.largest
         self._rest = _more(template=options.template, context=options.context)
         self._shipper = Shipper(
-            settings,
+            options.socket(security),
             options.policy,
             lambda shipper: encoders(options, shipper),
             options.queue_bytes,
@@ -156,11 +150,13 @@ class ZeroMQHandler(logging.Handler):
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         try:
-            task = None
-            if (tasks := sys.modules.get("asyncio.events")) and tasks._get_running_loop():  # noqa: SLF001
-                task = task_name()
-            item: Entry | Taken | None = None if self._rest else taken(record, task)
-            if item is None and (item := self._whole(record, task)) is None:
+            surroundings = None
+            if "opentelemetry.trace" in (modules := sys.modules) or (
+                (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
+            ):
+                surroundings = around(record)
+            item: Entry | Taken | None = None if self._rest else taken(record, surroundings)
+            if item is None and (item := self._whole(record, surroundings)) is None:
                 return
             calm = shipper.since < record.created < shipper.due
         except BaseException as error:  # noqa: BLE001 - what is no Exception goes on its way from there
@@ -178,11 +174,11 @@ class ZeroMQHandler(logging.Handler):
         elif waiting > shipper.crowded:
             shipper.help()
 
-    def _whole(self, record: logging.LogRecord, task: str | None) -> Entry | None:
+    def _whole(self, record: logging.LogRecord, surroundings: Around | None) -> Entry | None:
         """The entry of a record; None if there is no room for its bytes, which is counted."""
         entry = entry_of(record)
-        entry.task = task
-        if record.exc_info or record.stack_info or len(record.__dict__) > PLAIN or self._rest:
+        add_around(entry, surroundings)
+        if self._rest or has_more(record):
             add_rest(record, entry, self._largest)
             for add in self._rest:
                 add(record, entry)

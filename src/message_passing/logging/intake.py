@@ -9,8 +9,9 @@ from collections import deque
 from itertools import count, islice, repeat
 from typing import TYPE_CHECKING
 
-from message_passing.jsonable import cut, safe
+from message_passing.jsonable import cut
 from message_passing.logging.taken import level_of
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

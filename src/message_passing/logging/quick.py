@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import split_time, until_seconds
-from message_passing.logging.attributes import level_of_record, number_of, optional_name
+from message_passing.logging.attributes import level_of_record, number_of, optional_name, process_id_of
 from message_passing.logging.fields import (
     Fields,
     Origin,
@@ -56,15 +56,14 @@ def item_encoder(
 
 
 def _quick_encoder(origin: Origin, largest: int) -> Callable[[Item], bytes | None]:
-    ending = b"," + as_json(said_of(origin))[1:]
     kept: dict[Where, tuple[bytes, bytes, bytes]] = {}
     now, begin = -1, b""
 
     def encode(item: Any) -> bytes | None:
         """The record, as `encoder_for` would have it; None where it has to see to something unusual."""
         nonlocal now, begin
-        (template, args, time, task, where), sequence = item
-        if sequence is None or task is not None:
+        (template, args, time, surroundings, where), sequence = item
+        if sequence is None or surroundings is not None:
             return None
         try:
             text = template % args if args else template
@@ -74,7 +73,7 @@ def _quick_encoder(origin: Origin, largest: int) -> Callable[[Item], bytes | Non
             if (parts := kept.get(where)) is None:
                 if len(kept) >= _MOST:
                     kept.clear()
-                parts = kept[where] = _parts(where, ending)
+                parts = kept[where] = _parts(where, origin)
             seconds, micros = split_time(time)
             if seconds != now:
                 now, begin = seconds, b'{"time":"%b.' % until_seconds(seconds).encode()
@@ -86,9 +85,9 @@ def _quick_encoder(origin: Origin, largest: int) -> Callable[[Item], bytes | Non
     return encode
 
 
-def _parts(where: Where, ending: bytes) -> tuple[bytes, bytes, bytes]:
+def _parts(where: Where, origin: Origin) -> tuple[bytes, bytes, bytes]:
     """What stands before the message, between it and the sequence number, and after that."""
-    name, value, logger, file, line, function, thread_id, thread, process = where
+    name, value, logger, file, line, function, thread_id, thread, process, process_id = where
     number, level = level_of_record(name, value)
     before = {"level": level, "level_number": number, "logger": optional_name(logger)}
     after = {
@@ -102,5 +101,5 @@ def _parts(where: Where, ending: bytes) -> tuple[bytes, bytes, bytes]:
     return (
         b'",' + as_json(before)[1:-1] + b',"message":',
         b"," + as_json(after)[1:-1] + b',"sequence":',
-        (b"," if said else b"") + as_json(said)[1:-1] + ending,
+        b"," + as_json({**said, **said_of(origin, process_id_of(process_id))})[1:],
     )

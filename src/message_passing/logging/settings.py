@@ -18,10 +18,12 @@ from message_passing.logging.backlog import Policy  # noqa: TC001 - the declarat
 from message_passing.logging.fields import Fields
 from message_passing.options import check, declared, option
 from message_passing.zeromq.endpoints import check_endpoint
-from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits
+from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from message_passing.zeromq.security import SocketSecurity
 
 LABEL = "ZeroMQHandler"
 
@@ -120,6 +122,18 @@ class HandlerOptions:
         if texts:
             raise OptionError(*map(Fault, texts))
         vars(self).update(values, context=found, level=_level(values["level"]))
+
+    def socket(self, security: SocketSecurity | None) -> SocketSettings:
+        """What the socket is built from."""
+        return SocketSettings(
+            self.socket_type,
+            connect=(self.connect,) if self.connect else (),
+            bind=(self.socket_bind,) if self.socket_bind else (),
+            hwm=self.socket_hwm,
+            linger=self.linger,
+            limits=Limits(reconnect_ivl=self.reconnect_ivl, reconnect_ivl_max=self.reconnect_ivl_max),
+            security=security,
+        )
 
 
 def _endpoint_mistakes(connect: Any, bind: Any) -> list[str]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.errors import needs_extra
-from message_passing.jsonable import safe
-from message_passing.logging.entry import STANDARD
+from message_passing.logging.attributes import STANDARD, free
+from message_passing.logging.event_dict import EventRecord, exception_of
 
 with needs_extra("structlog"):
+    import structlog.contextvars
     from structlog import DropEvent
+from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -35,11 +38,24 @@ _LEVELS = {
     "fatal": logging.CRITICAL,
 }
 
-# What structlog's own processors call that which a record has an attribute for.
-_SAME = {"pathname", "lineno", "process", "thread"}
-_RENAMED = {"func_name": "funcName", "thread_name": "threadName", "process_name": "processName"}
-_USED = {"event", "level", "level_number", "logger", "exc_info", "exception", "stack", "stack_info"}
+# What structlog's own processors call that which a record has an attribute for, and the type that it must be of.
+_ATTRIBUTES: dict[str, tuple[str, type]] = {
+    "pathname": ("pathname", str),
+    "lineno": ("lineno", int),
+    "func_name": ("funcName", str),
+    "process": ("process", int),
+    "process_name": ("processName", str),
+    "thread": ("thread", int),
+    "thread_name": ("threadName", str),
+}
+_FRAMES = 1000
+"""How many frames of a stack are shown at most, the nearest."""
+
 _OURS = ("structlog", __name__)
+
+# Where structlog keeps who has called a method that runs in a thread of a pool, as `ainfo` does. Old versions do not.
+_CALLING: Any = getattr(structlog.contextvars, "_ASYNC_CALLING_STACK", None)
+_CALLING_THREAD: Any = getattr(structlog.contextvars, "_ASYNC_CALLING_THREAD", None)
 
 
 class SendTo:
@@ -109,51 +125,79 @@ def _send(handler: logging.Handler, name: str | None, method: str, event: Mappin
 
 
 def _record_of(name: str | None, method: str, event: Mapping[str, Any]) -> logging.LogRecord:
-    said, number = _level(event, method)
+    rest = dict(event)
+    said, number = _level(rest, method)
     frame = _caller()
-    logger = event.get("logger")
-    record = logging.LogRecord(
+    logger = rest.pop("logger", None)
+    record = EventRecord(
         str(logger if logger is not None else name or "structlog"),
         number,
         frame.f_code.co_filename if frame else "",
         frame.f_lineno if frame else 0,
-        event.get("event"),
+        rest.pop("event", None),
         None,
-        _exception(event.get("exc_info"), method),
+        _exception(rest, method),
         frame.f_code.co_name if frame else None,
     )
     record.levelname = said
-    record.exc_text = event.get("exception")
-    stack = event.get("stack") or event.get("stack_info")
-    record.stack_info = stack if isinstance(stack, str) else None
-    for key, value in event.items():
-        if key in _RENAMED or key in _SAME:
-            record.__dict__[_RENAMED.get(key, key)] = value
-        elif key not in _USED:
-            record.__dict__[f"{key}_" if key in STANDARD else key] = value
+    record.exc_text = _text(rest, "exception")
+    record.stack_info = _text(rest, "stack") or _stack(rest, frame)
+    if _CALLING_THREAD and (thread := _CALLING_THREAD.get(None)):
+        record.thread, record.threadName = thread
+    for key, (attribute, kind) in _ATTRIBUTES.items():
+        if type(rest.get(key)) is kind:
+            record.__dict__[attribute] = rest.pop(key)
+    for key, value in rest.items():
+        record.__dict__[free(key, {**record.__dict__, **event}) if key in STANDARD else key] = value
     return record
 
 
-def _level(event: Mapping[str, Any], method: str) -> tuple[str, int]:
-    """The level's name and number: what `add_log_level` and `add_log_level_number` found, or the method's."""
-    said, number = event.get("level"), event.get("level_number")
-    name = said.lower() if isinstance(said, str) else method
+def _level(rest: dict[str, Any], method: str) -> tuple[str, int]:
+    """The level's name and number: what `add_log_level` and `add_log_level_number` found, or the method's.
+
+    What is taken is taken out of the event; what is no level stays there, as a field.
+    """
+    said, number = rest.get("level"), rest.get("level_number")
+    name = method
+    if type(said) is str:
+        name = rest.pop("level").lower()
+    if type(rest.get("level_number")) is int:
+        del rest["level_number"]
     if type(number) is not int:
         number = _LEVELS.get(name) or _LEVELS.get(method, logging.INFO)
     return logging.getLevelName(number) if name in _LEVELS else name.upper(), number
 
 
-def _exception(found: Any, method: str) -> Any:
-    if isinstance(found, BaseException):
-        return (type(found), found, found.__traceback__)
-    if found is True or (found is None and method == "exception"):
-        found = sys.exc_info()
-    return found if isinstance(found, tuple) and len(found) == 3 and found[0] else None
+def _exception(rest: dict[str, Any], method: str) -> Any:
+    """What `exc_info` says, or the method; what is no exception stays in the event, as a field."""
+    given = rest.get("exc_info")
+    found = exception_of(True if given is None and method == "exception" else given)
+    if found or given is None or type(given) is bool:
+        rest.pop("exc_info", None)
+    return found
+
+
+def _text(rest: dict[str, Any], key: str) -> str | None:
+    """The text that a processor has made; what is none stays in the event, as a field."""
+    return rest.pop(key) if type(rest.get(key)) is str else None
+
+
+def _stack(rest: dict[str, Any], frame: FrameType | None) -> str | None:
+    """The stack, where it was asked for and no processor has made a text of it."""
+    if type(given := rest.get("stack_info")) is bool or given is None:
+        rest.pop("stack_info", None)
+        if given and frame:
+            lines = traceback.format_list(traceback.extract_stack(frame, _FRAMES))
+            return "".join(["Stack (most recent call last):\n", *lines]).rstrip("\n")
+        return None
+    return _text(rest, "stack_info")
 
 
 def _caller() -> FrameType | None:
     """The nearest frame that is neither structlog's nor ours."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as logging itself does
-    while frame and frame.f_globals.get("__name__", "").startswith(_OURS):
+    frame: FrameType | None = _CALLING.get(None) if _CALLING else None
+    if frame is None:
+        frame = sys._getframe(2)  # noqa: SLF001 - as logging itself does
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         frame = frame.f_back
     return frame

@@ -7,13 +7,14 @@ text at once: see `entry`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from message_passing.logging.attributes import level_of_record
-from message_passing.logging.entry import PLAIN, Entry, put_right, shortened, unformatted
+from message_passing.logging.attributes import PLAIN, level_of_record
+from message_passing.logging.entry import Entry, add_around, put_right, shortened, unformatted
 
 if TYPE_CHECKING:
-    import logging
+    from message_passing.logging.ambient import Around
 
 _UNCHANGING = frozenset({float, bool, type(None)})
 
@@ -42,13 +43,16 @@ class Where(NamedTuple):
     thread_id: int | None
     thread: str | None
     process: str | None
+    process_id: int | None
 
 
-Taken = tuple[str, tuple[Any, ...] | None, float, str | None, Where]
-"""A message's template and arguments, time, asyncio task, and where it comes from."""
+Taken = tuple[str, tuple[Any, ...] | None, float, "Around | None", Where]
+"""A message's template and arguments, time, what surrounds the call, and where it comes from."""
+
+_HAVE_TASKS = "taskName" in logging.makeLogRecord({}).__dict__  # since Python 3.12
 
 
-def taken(record: logging.LogRecord, task: str | None) -> Taken | None:  # noqa: C901 - a call costs more than a branch
+def taken(record: logging.LogRecord, surroundings: Around | None) -> Taken | None:  # noqa: C901, PLR0912 - a call costs more than a branch
     """What `record` holds, if all of it is unchanging and short; None if it must be made an entry at once."""
     template, args = record.msg, record.args
     if (
@@ -56,6 +60,7 @@ def taken(record: logging.LogRecord, task: str | None) -> Taken | None:  # noqa:
         or len(template) > _SHORT
         or len(record.__dict__) > PLAIN
         or record.exc_info
+        or record.exc_text is not None
         or record.stack_info
     ):
         return None
@@ -78,6 +83,10 @@ def taken(record: logging.LogRecord, task: str | None) -> Taken | None:  # noqa:
             return None
     else:
         args = None
+    if _HAVE_TASKS and surroundings is None and (task := record.taskName) is not None:  # type: ignore[attr-defined]
+        if type(task) is not str:
+            return None
+        surroundings = task, 0, 0
     # A plain tuple in the place of a `Where`: making one of those takes three times as long.
     where = (
         record.levelname,
@@ -89,8 +98,9 @@ def taken(record: logging.LogRecord, task: str | None) -> Taken | None:  # noqa:
         record.thread,
         record.threadName,
         record.processName,
+        record.process,
     )
-    return template, args, record.created, task, where  # type: ignore[return-value]
+    return template, args, record.created, surroundings, where  # type: ignore[return-value]
 
 
 def level_of(item: Entry | Taken) -> tuple[int, str]:
@@ -103,14 +113,15 @@ def level_of(item: Entry | Taken) -> tuple[int, str]:
 
 def completed(taken: Taken, sequence: int | None, largest: int) -> Entry:
     """The entry of what was taken, its text put together, and cut where it has more than `largest` characters."""
-    template, args, time, task, where = taken
-    level, number, logger, file, line, function, thread_id, thread, process = where
+    template, args, time, surroundings, where = taken
+    level, number, logger, file, line, function, thread_id, thread, process, process_id = where
     entry = Entry(
         *(time, level, number, logger, template, file, line, function, thread_id, thread),
         sequence=sequence,
         process=process,
-        task=task,
+        process_id=process_id,
     )
+    add_around(entry, surroundings)
     if args:
         try:
             entry.message = template % args

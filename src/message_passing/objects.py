@@ -1,0 +1,91 @@
+"""What an object holds, each part read by itself: one that raises costs none of the others.
+
+Methods are looked for on the type. An object's own text is asked for only where there is nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from message_passing.abbreviation import abbreviate
+from message_passing.scalars import has, is_a
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_REPR = 10_000
+"""Characters of the arguments of an exception that is a value among others."""
+
+
+def safe(convert: Any, value: Any) -> str:
+    """What `convert` makes of a value as text; what can be said of it if that raises."""
+    try:
+        text = convert(value)
+        # A subclass of str may have methods that raise, or worse: this makes a copy without asking it.
+        return text if type(text) is str else str.__str__(text)
+    except Exception as error:  # noqa: BLE001 - a __str__ or __repr__ that raises
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+
+
+def fields_of(value: Any) -> list[tuple[str, Any]] | None:
+    """The fields of a dataclass, an attrs object, a msgspec.Struct and the like, by their names in JSON.
+
+    Returns:
+        Names and values; None for an object that is none of these.
+    """
+    if has(value, "__struct_encode_fields__"):
+        kind = type(value)
+        config = kind.__struct_config__
+        tag = [] if config.tag is None else [(config.tag_field, config.tag)]
+        names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+        return [*tag, *((name, getattr(value, own, None)) for name, own in names)]
+    if is_a(type(value), "types", "SimpleNamespace"):
+        return list(vars(value).items())
+    if has(value, "__dataclass_fields__"):
+        given: Iterable[str] = type(value).__dataclass_fields__
+    elif has(value, "__attrs_attrs__"):
+        given = [field.name for field in type(value).__attrs_attrs__]
+    else:
+        return None
+    absent = object()
+    found = [(name, _attribute(value, name, absent)) for name in given]
+    return [(name, item) for name, item in found if item is not absent]
+
+
+def _attribute(value: Any, name: str, absent: Any) -> Any:
+    """A field's value; what can be said of it if it is a property that raises."""
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        return absent
+    except Exception as error:  # noqa: BLE001 - the other fields are good
+        return f"<could not be read: {type(error).__name__}>"
+
+
+def pairs_of(mapping: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """Keys and values. Where a value raises, what can be said of it."""
+    try:
+        iter(pairs := mapping.items())
+    except Exception:  # noqa: BLE001 - a subclass of dict can still be read as one
+        return dict.items(mapping) if isinstance(mapping, dict) else ()
+    if type(mapping).items is not Mapping.items:
+        return pairs
+    return ((key, _item(mapping, key)) for key in mapping)
+
+
+def _item(mapping: Mapping[Any, Any], key: Any) -> Any:
+    try:
+        return mapping[key]
+    except Exception as error:  # noqa: BLE001 - the other values are good
+        return f"<could not be read: {type(error).__name__}>"
+
+
+def described(value: Any) -> str:
+    """What is said of an object that is none of the things that JSON has."""
+    kind: Any = type(value)
+    if kind.__repr__ is BaseException.__repr__:
+        return f"{kind.__name__}{abbreviate(BaseException.__dict__['args'].__get__(value), _REPR)}"
+    if kind.__repr__ is object.__repr__ and kind.__str__ is not object.__str__:
+        return safe(str, value)
+    return safe(repr, value)

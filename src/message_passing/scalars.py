@@ -1,0 +1,180 @@
+"""Single values of other types than JSON's, as what they are: subclasses, numpy's and pandas', lazy texts.
+
+A subclass of `str`, `int` or `datetime` is written as its base type writes it, whatever methods it has. numpy and
+pandas are recognized by the names of their types: nothing is imported for them.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+NOT_SCALAR: Any = object()
+"""What `scalar` returns for all that is not a single value."""
+
+_TEXT_LIKE = ("__str__", "__len__", "__getitem__", "__add__", "__mod__")
+"""What a text can do. Types that have all of it are those of lazy translations, of `UserString`, and proxies."""
+
+_TOLD_AS_TEXT = {
+    "ipaddress": ("_IPAddressBase",),
+    "fractions": ("Fraction",),
+    "pandas": ("Period", "Interval"),
+}
+"""Packages, and those of their types whose text is what JSON has of them."""
+
+_BASED = ("str_", "bytes_")
+"""numpy's types that are subclasses of Python's, and dealt with as such."""
+
+_ODD = ("M", "m", "V")
+"""Kinds of numpy's arrays (dates, durations, records) whose `tolist` gives less than their elements tell."""
+
+_LONGEST = 100
+"""Characters that a foreign type may use to tell a time."""
+
+
+def has(value: Any, name: str) -> bool:
+    """Whether the type of `value` has an attribute.
+
+    An instance is not asked: mocks, proxies and lazy objects answer that they have any.
+    """
+    return any(name in base.__dict__ for base in type(value).__mro__)
+
+
+def is_a(kind: type, package: str, *names: str) -> bool:
+    """Whether a type is, or comes from, one of these names in a package that need not be loaded."""
+    return any(
+        base.__name__ in names and str(base.__module__).partition(".")[0] == package for base in kind.__mro__
+    )
+
+
+def scalar(value: Any) -> Any:  # noqa: C901 - a row for each kind
+    """A single value in terms of Python's own types: `str`, `int`, `float`, `bool`, `bytes`, `timedelta` and so on.
+
+    Methods of the value's own type are called only where Python's have no answer: for texts made when needed, and for
+    the types of numpy, pandas and other libraries that tell a time by `isoformat`.
+
+    Args:
+        value: anything.
+
+    Returns:
+        What msgspec can write as one value, or `NOT_SCALAR` for containers and objects.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind.__module__ == "numpy" and is_a(kind, "numpy", "generic") and kind.__name__ not in _BASED:
+        return _of_numpy(value)
+    if issubclass(kind, enum.Enum):
+        return value._value_
+    for exact, base in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
+        if issubclass(kind, exact):
+            return base(value)
+    if issubclass(kind, (bytes, bytearray)):
+        return bytes(memoryview(value))
+    if issubclass(kind, (date, time)):
+        return _moment(value, kind)
+    if issubclass(kind, timedelta):
+        return timedelta.__add__(value, timedelta())
+    if issubclass(kind, Decimal):
+        return Decimal(value)
+    if issubclass(kind, UUID):
+        return value
+    if issubclass(kind, complex):
+        return complex.__repr__(value)
+    return _of_library(value, kind)
+
+
+def _of_library(value: Any, kind: type) -> Any:
+    if is_a(kind, "pandas", "NAType"):
+        return None
+    for package, names in _TOLD_AS_TEXT.items():
+        if is_a(kind, package, *names):
+            return str(value)
+    if is_text_like(value):
+        return str.__str__(str(value))
+    if has(value, "isoformat"):
+        return str(value.isoformat())[:_LONGEST]
+    return NOT_SCALAR
+
+
+def is_text_like(value: Any) -> bool:
+    """Whether a value can do what a text can: a lazy translation is one, and `UserString`."""
+    return all(has(value, name) for name in _TEXT_LIKE) and not (
+        has(value, "tolist") or has(value, "keys") or has(value, "append")
+    )
+
+
+def _moment(value: Any, kind: type) -> Any:
+    """A date, time or both, in ISO 8601; None for one that is none."""
+    if kind in (date, time, datetime):
+        return value
+    if is_a(kind, "pandas", "NaTType"):
+        return None
+    if is_a(kind, "pandas", "Timestamp"):
+        return _in_utc(value.isoformat())  # with nanoseconds, which Python's have not
+    if issubclass(kind, datetime):
+        return _in_utc(datetime.isoformat(value))
+    return date.isoformat(value) if issubclass(kind, date) else _in_utc(time.isoformat(value))
+
+
+def _in_utc(text: str) -> str:
+    """As msgspec writes it."""
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+def _of_numpy(value: Any) -> Any:
+    kind = value.dtype.kind
+    if kind == "b":
+        return bool(value)
+    if kind in "iu":
+        return int(value)
+    if kind == "f":
+        return float(value)
+    if kind == "c":
+        return repr(complex(value))
+    if kind == "M":
+        return None if (text := str(value)) == "NaT" else text
+    if kind == "m":
+        return _duration(value)
+    return NOT_SCALAR if value.dtype.names else bytes(value)
+
+
+def _duration(value: Any) -> Any:
+    if value.dtype.str[-2] in "YM":  # years and months have no length
+        return str(value)
+    found = value.astype("timedelta64[us]").item()
+    return found if found is None or type(found) is timedelta else str(value)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of numpy's, an index of pandas', an `array.array`, a tensor or the like."""
+    return has(value, "tolist")
+
+
+def elements(array: Any, limit: int | None = None) -> Any:
+    """The elements of an array; of one with several dimensions its rows, and of one without any what it holds.
+
+    Args:
+        array: what `is_array` is true of.
+        limit: how many there is room for. Default: all.
+    """
+    dimensions = getattr(array, "ndim", 1)
+    letter = getattr(getattr(array, "dtype", None), "kind", "")
+    if not dimensions:
+        return array[()] if letter else array.tolist()
+    part = array if limit is None or limit >= len(array) else array[:limit]
+    if dimensions > 1 or letter in _ODD:
+        if is_a(type(part), "numpy", "matrix"):  # whose rows are matrices
+            part = part.A
+        return list(part)
+    return part.tolist()
+
+
+def fields_of_record(value: Any) -> list[tuple[str, Any]] | None:
+    """The fields of an element of numpy's structured arrays; None for all else."""
+    if not is_a(type(value), "numpy", "void"):
+        return None
+    return [(name, value[name]) for name in value.dtype.names or ()]
