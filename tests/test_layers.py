@@ -98,6 +98,8 @@ def test_files_and_functions_are_short(name: str) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            # What is said of many parameters is no code: a public docstring gives each its line.
+            lines -= len((ast.get_docstring(node, clean=False) or "").splitlines())
             assert lines <= MAX_FUNCTION, f"{name}.{node.name} has {lines} lines"
 
 
