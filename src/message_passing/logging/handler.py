@@ -108,25 +108,10 @@ class ZeroMQHandler(logging.Handler):
         given = {name: value for name, value in locals().items() if name in declared(HandlerOptions)}
         options = HandlerOptions(given)
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
-        settings = SocketSettings(
-            options.socket_type,
-            connect=(options.connect,) if options.connect else (),
-            bind=(options.socket_bind,) if options.socket_bind else (),
-            hwm=options.socket_hwm,
-            linger=options.linger,
-            security=security,
-        )
         super().__init__(options.level)
         self._largest = options.largest
         self._rest = _more(template=options.template, context=options.context)
-        self._shipper = Shipper(
-            settings,
-            options.policy,
-            lambda shipper: encoders(options, shipper),
-            options.queue_bytes,
-            options.report_interval,
-            numbered=options.identity,
-        )
+        self._shipper = _shipper(options, security)
         self._shipper.owner = reference_to(self)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
         self._finalizer = weakref.finalize(self, self._shipper.orphan)
@@ -247,6 +232,25 @@ class ZeroMQHandler(logging.Handler):
         """
         self._shipper.close()
         super().close()
+
+
+def _shipper(options: HandlerOptions, security: SocketSecurity | None) -> Shipper:
+    settings = SocketSettings(
+        options.socket_type,
+        connect=(options.connect,) if options.connect else (),
+        bind=(options.socket_bind,) if options.socket_bind else (),
+        hwm=options.socket_hwm,
+        linger=options.linger,
+        security=security,
+    )
+    return Shipper(
+        settings,
+        options.policy,
+        lambda shipper: encoders(options, shipper),
+        options.queue_bytes,
+        options.report_interval,
+        numbered=options.identity,
+    )
 
 
 def _level_of(record: Any) -> str:
