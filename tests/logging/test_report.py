@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
-from logs import run
+from logs import logger_with, receiver, run, script
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.attempts import Attempts
+from message_passing.zeromq.monitor import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +100,114 @@ def test_a_short_program_says_why_its_records_were_lost(name: str, tmp_path: Pat
     assert text in why
     assert lost.startswith("message-passing: 1 log records lost so far in process")
     assert lost.endswith(": 1 unsent at close")
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said after five seconds is said at once."""
+    monkeypatch.setattr("message_passing.logging.delivery.UNDELIVERED", 0.3)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_why_nothing_leaves_is_said_once_while_it_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the receiver comes it is delivered; when it stands still, that is another reason."""
+    with receiver(tmp_path / "records", running=False) as there:
+        options = {"linger": 0, "queue_bytes": 300_000}
+        with logger_with(there.endpoint, **options) as (logger, handler):
+            logger.error("1")
+            logger.error("2")
+            said = wait_for(lambda: capsys.readouterr().err)
+            assert f"log records are not delivered: {there.endpoint}: nobody listens there (2 wait; " in said
+            logger.error("3")
+            assert not handler.flush(1)
+            assert capsys.readouterr().err == ""
+            there.start()
+            there.wait_for_messages("1", "2", "3")
+            assert capsys.readouterr().err == ""
+            there.signal(signal.SIGSTOP)
+
+            def fill() -> str:
+                logger.error("%s", "x" * 50_000)
+                return capsys.readouterr().err
+
+            assert "who is connected takes nothing" in wait_for(fill, 20)
+            there.signal(signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_receiver_that_wants_other_records(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is there, and has subscribed to nothing, or to what no record begins with."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        with logger_with(f"tcp://127.0.0.1:{port}", linger=0) as (logger, _):
+            logger.error("1")
+
+            def said() -> str:
+                socket.poll(1)
+                return capsys.readouterr().err
+
+            assert "who is connected has subscribed to nothing" in wait_for(said)
+            socket.subscribe(b"other")
+            assert "has not subscribed to these" in wait_for(said)
+
+
+def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
+    """Each once, with what to do."""
+    program = """
+        handler = ZeroMQHandler(socket_bind=sys.argv[1], linger=300)
+        logging.getLogger().addHandler(handler)
+        logging.error("parent")
+        while handler._shipper._delivery is None or handler._shipper._delivery._sender is None:
+            time.sleep(0.01)
+        children = []
+        for number in range(2):
+            process = os.fork()
+            if not process:
+                logging.error("child")
+                logging.shutdown()
+                os._exit(0)
+            os.waitpid(process, 0)
+    """
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    words = script(program, "")
+    done = subprocess.run([*words, endpoint], capture_output=True, text=True, timeout=30, check=True)
+    lines = [line for line in done.stderr.splitlines() if "address in use" in line]
+    assert len(lines) == 2
+    assert all(
+        "a forked process cannot bind what its parent has: have receivers bind" in line for line in lines
+    )
+    assert done.stderr.count(": 1 unsent at close") == 3
+
+
+def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None:
+    """What a monitor tells, event by event, of a receiver that goes away and comes back."""
+    attempts = Attempts()
+    found = []
+    for number in (
+        zmq.EVENT_CONNECT_RETRIED,
+        zmq.EVENT_CONNECT_DELAYED,
+        zmq.EVENT_CLOSED,
+        zmq.EVENT_CONNECT_RETRIED,
+        zmq.EVENT_CONNECT_DELAYED,
+        zmq.EVENT_CONNECTED,
+        zmq.EVENT_HANDSHAKE_SUCCEEDED,
+        zmq.EVENT_DISCONNECTED,
+        zmq.EVENT_CONNECT_RETRIED,
+        zmq.EVENT_CONNECT_RETRIED,
+        zmq.EVENT_CONNECT_DELAYED,
+        zmq.EVENT_CONNECTED,
+        zmq.EVENT_DISCONNECTED,
+    ):
+        attempts.note(Event(int(number), 0, "tcp://host:1"))
+        found.append(attempts.obstacle)
+    unknown, closed = "the host name cannot be resolved", "nobody listens there"
+    assert found[:5] == [unknown, "no answer", closed, closed, closed]
+    assert found[5:9] == ["what listens there has not answered as ZeroMQ does", "", "", ""]
+    assert found[9:] == [
+        unknown,
+        "no answer",
+        "what listens there has not answered as ZeroMQ does",
+        "what listens there ends the connection",
+    ]

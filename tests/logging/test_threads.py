@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_64_threads_of_5000_records(tmp_path: Path) -> None:
     """All arrive, each whole and once, each thread's in its order: nothing is dropped for want of room."""
     program = """
-        handler = add(socket_hwm=0, queue_bytes=0, linger=30000)
+        handler = add(socket_hwm=0, queue_bytes=0, linger=30000, report_interval=0)
         start = threading.Barrier(64)
         def work(number):
             start.wait()

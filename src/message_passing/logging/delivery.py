@@ -117,7 +117,11 @@ class Delivery:
             monotonic(),
             0,
         )  # when, and how many had been sent when that was last found
-        self._obstacle = ""
+        self._obstacle = self._said_obstacle = (
+            ""  # why nothing leaves, as last seen, since when, and as last said
+        )
+        self._obstacle_since = self._look_after = 0.0
+        self._waited = False  # whether anything did then
         self._late: list[str] = []  # what a socket had to say when it was closed
         self._pause = threading.Lock()
         self._pause.acquire()
@@ -139,21 +143,28 @@ class Delivery:
     def look_whether_stuck(self, *, last: bool = False) -> None:
         """Say why nothing leaves, once, if nothing has for a while though records wait. Whose turn it is may call it.
 
+        A reason must have stood for that while, unless there is none that stands: a peer may be about to come.
+
         Args:
             last: what waits is to be lost now.
         """
-        now, waiting = monotonic(), self.waiting
-        if self.sent != self._moved or not waiting:
-            self._moved_at, self._moved, self._obstacle = now, self.sent, ""
-        sender = self._sender
-        if not waiting or not sender or (not last and now - self._moved_at < UNDELIVERED):
+        now, waiting, sender = monotonic(), self.waiting, self._sender
+        if self.sent != self._moved or not self._waited or not sender:
+            self._moved_at, self._moved, self._obstacle, self._said_obstacle = now, self.sent, "", ""
+        self._waited = waiting > 0
+        if not waiting or not sender or (now < self._look_after and not last):
             return
+        self._look_after = now + UNDELIVERED / 20
         try:
             obstacle = sender.outgoing.obstacle()
         except Exception:  # noqa: BLE001 - as in `_offer`
             return
-        if obstacle and obstacle != self._obstacle:
-            self._obstacle = obstacle
+        if obstacle != self._obstacle:
+            self._obstacle, self._obstacle_since = obstacle, now
+        unsteady = not self._said_obstacle and now - self._moved_at >= 2 * UNDELIVERED
+        due = last or unsteady or now - self._obstacle_since >= UNDELIVERED
+        if due and obstacle and obstacle != self._said_obstacle:
+            self._said_obstacle = obstacle
             more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
             self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
 

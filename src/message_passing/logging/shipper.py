@@ -180,6 +180,8 @@ class Shipper:
         if (closed and not self._reopen()) or len(self.queue) >= self._most:
             return False
         self.queue.append(item)
+        if not self._ended and self._within is None:
+            self.limit = self._most  # whoever set it may have been interrupted
         if self._ended and closed:
             if self._delivery is None:
                 self._start()
@@ -374,7 +376,9 @@ class Shipper:
             self._turn.lock.release()
 
     def _judge(self, flush: Flush) -> bool:
-        left = self._delivery.has_left(flush) if self._delivery else not self.queue
+        left = self._delivery.has_left(flush) if self._delivery else True
+        if (self._closed or self._delivery is None) and self.queue:
+            left = False
         flush.left = left and self._lost() == flush.lost
         return left or monotonic() >= flush.over
 
@@ -433,8 +437,10 @@ class Shipper:
                 self._turn.idle_since = 0.0
                 with contextlib.suppress(Exception):  # the records are where they were
                     self._pump(pace.ALL)
-                if self._judge(flush):
-                    return flush.left
+                    if self._judge(flush):
+                        return flush.left
+                if monotonic() >= flush.over:
+                    return False
             finally:
                 self._turn.at_work = False
                 self._turn.lock.release()
@@ -442,7 +448,10 @@ class Shipper:
 
     def close(self) -> None:
         """Send what is left, within `linger`; count what could not be sent."""
-        if (self._closed and not self.queue) or self._within == threading.get_ident():
+        if self._within == threading.get_ident():
+            return
+        if self._closed and not self.queue:
+            self._release()  # who closed may have been interrupted
             return
         deadline = monotonic() + self._settings.linger / 1000
         if self._ended_by:

@@ -21,6 +21,8 @@ _SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DI
 EVENTS = _DELAYED | _RETRIED
 """What a monitor must report for this besides what else is asked of it."""
 
+_UNKNOWN = "the host name cannot be resolved"
+
 
 class Attempts:
     """Of a socket that connects to one endpoint; of one with several, the latest attempt at any."""
@@ -36,14 +38,15 @@ class Attempts:
         number = event.number
         if number == _DELAYED:
             self._put_off = -1
-            self._obstacle = self._obstacle or "no answer"
+            if self._obstacle in {"", _UNKNOWN}:
+                self._obstacle = "no answer"
         elif number == _CLOSED:
             self._put_off = -1
             self._obstacle = "nobody listens there"
         elif number == _RETRIED:
             self._put_off += 1
             if self._put_off > 0:
-                self._obstacle = "the host name cannot be resolved"
+                self._obstacle = _UNKNOWN
         elif number == _CONNECTED:
             self._shaken, self._obstacle = False, "what listens there has not answered as ZeroMQ does"
         elif number == _SUCCEEDED:
