@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.inputs.zeromq import ZeroMQInput
-from message_passing.logging import ZeroMQHandler
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port
 from message_passing.zeromq.monitor import Monitor
@@ -56,14 +55,6 @@ def test_intervals_that_grow_stay_within_their_bound_and_differ_between_sockets(
         assert one[0] >= 10
         assert 60 <= one[-1] <= 80
     assert len({tuple(one) for one in found}) > 1
-
-
-def test_the_log_handler_has_the_same_options() -> None:
-    """Those who must not be called on so often can say so."""
-    handler = ZeroMQHandler("tcp://127.0.0.1:9", reconnect_ivl=300, reconnect_ivl_max=3000)
-    limits = handler._shipper._settings.limits
-    assert (limits.reconnect_ivl, limits.reconnect_ivl_max) == (300, 3000)
-    handler.close()
 
 
 def published_to(waiting: float, count: int, runs: int) -> list[Sequence[bytes]]:

@@ -33,7 +33,7 @@ from message_passing.logging.quick import item_encoder
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.zeromq.endpoints import check_endpoint
-from message_passing.zeromq.settings import Limits, SocketSettings
+from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,8 +70,6 @@ class ZeroMQHandler(logging.Handler):
         socket_hwm: int = 10_000,
         queue_bytes: int = _QUEUE_BYTES,
         linger: int = 1000,
-        reconnect_ivl: int = Limits().reconnect_ivl,
-        reconnect_ivl_max: int = Limits().reconnect_ivl_max,
         curve_secret_key: str = _NOT_GIVEN,
         curve_server_key: str = _NOT_GIVEN,
         curve_allowed_keys: str = _NOT_GIVEN,
@@ -94,8 +92,6 @@ class ZeroMQHandler(logging.Handler):
             socket_hwm: how many records may wait. 0 for no limit but `queue_bytes`.
             queue_bytes: the most bytes of records that wait, here and in ZeroMQ. 0 for no limit but memory.
             linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
-            reconnect_ivl: how soon to try to connect again, in milliseconds; a random time up to as long is added.
-            reconnect_ivl_max: what that grows to, doubling at each failure, in milliseconds. 0 for not growing.
             curve_secret_key: our secret key: its file (`message-passing keys new`), the key itself, or `env:NAME`.
             curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
             curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
@@ -113,12 +109,10 @@ class ZeroMQHandler(logging.Handler):
             OptionError: an endpoint is missing or malformed, a key is empty, or there is no such policy or field set.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
-        times = {"reconnect_ivl": reconnect_ivl, "reconnect_ivl_max": reconnect_ivl_max}
-        _check(connect, socket_bind, socket_type, policy, fields, {"queue_bytes": queue_bytes, **times})
+        _check(connect, socket_bind, socket_type, policy, fields, {"queue_bytes": queue_bytes})
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
         sides = (connect,) if connect else (), (socket_bind,) if socket_bind else ()
-        limits = Limits(**times)
-        settings = SocketSettings(socket_type, *sides, socket_hwm, linger, limits=limits, security=security)
+        settings = SocketSettings(socket_type, *sides, socket_hwm, linger, security=security)
         super().__init__(level)
         self._largest = largest
         self._rest = _more(template=template, context=context)
