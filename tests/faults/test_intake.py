@@ -17,7 +17,7 @@ import zmq
 from faulty import soon
 from message_passing.testing import free_port, wait_for
 from nodes import lines, node, part, wait_for_port
-from zmtp import COMMAND, MORE, dial, frame, greeting, hello, meet
+from zmtp import COMMAND, LONG, MORE, dial, frame, greeting, hello, meet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,6 +214,19 @@ def test_several_in_turn_and_at_once(tmp_path: Path) -> None:
         one.end()
         for thread in crowd:
             thread.join()
+
+
+def test_a_frame_larger_than_all_that_there_may_be(tmp_path: Path) -> None:
+    """No limit for a frame is ZeroMQ's any more: the bound of memory holds for one as for many, again and again."""
+    with victim(tmp_path, maxmsgsize=MIB) as one:
+        for _ in range(2):
+            connection = meet(one.port, bytes([LONG]) + (1 << 32).to_bytes(8, "big"), b"PUSH")
+            assert poured(connection, bytes(MIB), 1500)
+        with honest(one.port) as stop:
+            soon(lambda: len(lines(one.arrived)) > 100)
+            stop()
+        assert one.grown() < BOUND + ALLOWANCE
+        assert "disconnected" in one.end()
 
 
 def test_a_slow_one(tmp_path: Path) -> None:
