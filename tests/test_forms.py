@@ -8,6 +8,7 @@ import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import UserError
+from message_passing.failures import LAST_RESORT
 from message_passing.forms import DEFAULTS, FLAT_PARTS, Part, flat_chain, is_named, named_chain
 from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.test import TestOutput
@@ -52,7 +53,7 @@ def test_the_flat_form() -> None:
     assert isinstance(encoder, JSONEncoder)
     assert encoder.pretty
     assert all(made[name].error is error_encoder for name in ("input", "decoder", "encoder", "output"))
-    assert (error_encoder.error, made["error"].error) == (None, None)
+    assert (error_encoder.error, made["error"].error) == (LAST_RESORT, LAST_RESORT)
     assert isinstance(made["error"], StderrOutput)
 
 
@@ -117,7 +118,7 @@ def test_the_named_form() -> None:
     assert isinstance(made["decoder"], JSONDecoder)
     assert list(made["split"].outputs()) == [made["out"], made["own"]]
     assert (one.error, two.error) == (made["errors"], made["own"])
-    assert (made["errors"].error, made["own"].error) == (None, None)
+    assert (made["errors"].error, made["own"].error) == (LAST_RESORT, LAST_RESORT)
     assert isinstance(made["out"], TestOutput)
     assert made["out"].error is made["errors"]
 
@@ -147,7 +148,7 @@ def test_faults_of_the_named_form() -> None:
         "c.json: error_log: must be the name of a component",
         "c.json: inputs.b: needs an output_to",
         "c.json: inputs.c: there is no input 'STDNI' (did you mean 'STDIN'?)",
-        "c.json: outputs.out.options.x: Test output has no option 'x' (it has none)",
+        "c.json: outputs.out.options.x: Test output has no option 'x' (it has report_limit)",
     ]
 
 

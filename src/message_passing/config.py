@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import ConfigError, Fault, Place, UserError, needs_extra, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _TOKEN = re.compile(
     r"""
@@ -76,15 +76,53 @@ def _options_from_word(text: str) -> Mapping[str, Any]:
     key, equals, value = stripped.partition("=")
     if equals and re.fullmatch(r"[A-Za-z_][\w.-]*", key):
         return {key.replace("-", "_"): _value_from_word(value)}
-    if not stripped.startswith(("{", "#")):
-        raise ConfigError(f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value')
-    return _as_mapping(relaxed_json(text), "")
+    if not stripped.startswith(("{", "#", "[")) and not _is_json(stripped):
+        what = f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value'
+        raise ConfigError(f"{what}: {hint}" if (hint := _quoting(text)) else what)
+    return _as_mapping(_json_from_word(text), "")
 
 
 def _value_from_word(value: str) -> Any:
     # Only what is plainly a list or an object is read as JSON: numbers and booleans are understood as text,
     # and a text that happens to look like a number stays one.
-    return relaxed_json(value) if value[:1] in ("[", "{") else value
+    return _json_from_word(value) if value[:1] in ("[", "{") else value
+
+
+def _json_from_word(text: str) -> Any:
+    """As `relaxed_json`; what went wrong between the shell and us is said as well."""
+    try:
+        return relaxed_json(text)
+    except ConfigError as error:
+        if hint := _quoting(text):
+            (fault,) = error.faults
+            raise ConfigError(Fault(f"{hint}: {fault.text}", fault.where, fault.mark)) from error
+        raise
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_BARE = re.compile(r"[\[{]*\s*[A-Za-z_][\w.-]*\s*[:,\]]")
+_EXAMPLE = """'{"key": "value"}'"""
+
+
+def _quoting(text: str) -> str:
+    """What seems to have become of a word's quotes; empty if nothing has."""
+    if any(quote in text for quote in "\u201c\u201d\u201e\u2018\u2019"):
+        return f"JSON takes plain double quotes, not typographic ones: {_EXAMPLE}"
+    if '"' in text:
+        return ""
+    if "'" in text:
+        return f"JSON takes double quotes, not single ones, which are for the shell: {_EXAMPLE}"
+    if _BARE.match(text.lstrip()):
+        arrived = f"the shell has removed the quotes, what arrived is {shown(text)}"
+        return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
+    return ""
 
 
 def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
@@ -184,6 +222,7 @@ def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> 
         try:
             node = loader.get_single_node()
             look(node)
+            _name_null(node)
             value = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
@@ -203,6 +242,33 @@ def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> 
         raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
     _check_keys(node)
     return value, node
+
+
+COMPONENT_KEYS = ("input", "decoder", "filter", "encoder", "output", "error", "error_encoder")
+"""The keys of a config file whose values name components; deeper down it is `class`."""
+
+
+def _name_null(document: Any) -> None:
+    """`Null`, where a component's name stands, is the name that it looks like; to YAML it is no value at all."""
+    for key, value in _pairs(document):
+        if key in COMPONENT_KEYS:
+            for one in value.value if isinstance(value.value, list) and value.id == "sequence" else [value]:
+                _as_name(one)
+        for _, table in _pairs(value):
+            for inner, name in _pairs(table):
+                if inner == "class":
+                    _as_name(name)
+
+
+def _pairs(node: Any) -> Iterator[tuple[Any, Any]]:
+    if getattr(node, "id", "") == "mapping":
+        for key, value in node.value:
+            yield key.value if isinstance(key.value, str) else None, value
+
+
+def _as_name(node: Any) -> None:
+    if node.value == "Null" and node.tag == "tag:yaml.org,2002:null":
+        node.tag = "tag:yaml.org,2002:str"
 
 
 def _check_keys(document: Any) -> None:

@@ -57,6 +57,8 @@ NAMED_KEYS = {f"{kind}s": kind for kind in PACKAGES}
 TESTS = "tests"
 """Cases for `message-passing test`, in either form; running a chain passes them by."""
 
+_NULL = 'the component Null is "Null", in quotes'
+
 _COMPONENT_KEYS = ("class", "options", "output_to", "error")
 
 
@@ -102,7 +104,9 @@ class Part:
     def _declare_one(self, chain: Chain, name: str, output_to: str | Sequence[str]) -> None:
         faults: list[Fault] = []
         component = self.component
-        if component is None and not self.told:
+        if component is None and isinstance(self.place, Place):
+            faults.append(Fault(f"must be a component's name, not null: {_NULL}", self.place))
+        elif component is None and not self.told:
             known = ", ".join(names(self.kind))
             faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
         elif component is not None and not isinstance(component, str):
@@ -194,7 +198,10 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
             hint = did_you_mean(key, _COMPONENT_KEYS) or f" (it has {', '.join(_COMPONENT_KEYS)})"
             text = f"there is no key {key!r} here{hint}; options go into `options`"
             faults.append(Fault(text, deeper(place, place, key)))
-    if not isinstance(table.get("class"), str):
+    if "class" in table and table["class"] is None:
+        text = f"needs a class: a component's name, not null: {_NULL}"
+        faults.append(Fault(text, deeper(place, place, "class")))
+    elif not isinstance(table.get("class"), str):
         faults.append(Fault("needs a class: a component's name", deeper(place, place, "class")))
     if not isinstance(_options_of(table), Mapping):
         faults.append(Fault("must be a table of options", deeper(place, f"{place}.options", "options")))

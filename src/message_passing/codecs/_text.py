@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,7 +37,7 @@ def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     try:
         value = decode(message)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise _malformed(error) from error
+        raise _malformed(error, message) from error
     if value is None:
         raise DecodingError(_NULL)
     return value
@@ -59,7 +60,7 @@ class Malformed:
     def add(self, line: Any, error: Exception | None) -> None:
         """One more: not JSON, for this reason, or null."""
         if not self.count:
-            self.first, self.reason = line, _malformed(error) if error else DecodingError(_NULL)
+            self.first, self.reason = line, _malformed(error, line) if error else DecodingError(_NULL)
         self.count += 1
 
 
@@ -79,10 +80,25 @@ def decoded_lines(lines: list[Any], malformed: Malformed) -> list[Any]:
     return found
 
 
-def _malformed(error: Exception) -> DecodingError:
-    made = DecodingError(f"malformed JSON: {error}")
+def _malformed(error: Exception, text: Any) -> DecodingError:
+    made = DecodingError(
+        f"malformed JSON: {str(error).removeprefix('JSON is malformed: ')}{_hint(error, text)}"
+    )
     made.__cause__ = error
     return made
+
+
+_PLACE = re.compile(r"\(byte (\d+)\)\Z")
+
+
+def _hint(error: Exception, text: Any) -> str:
+    """What to do about it, where a quote of another language stands where JSON has its own."""
+    place = _PLACE.search(str(error))
+    if place:
+        octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else memoryview(text)
+        if bytes(octets[int(place[1]) :][:1]) == b"'":
+            return ": JSON takes double quotes, not single ones"
+    return ""
 
 
 def becomes_text(output: Output) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from message_passing.console.folder import control_path, ensure_folder
 from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.zeromq.endpoints import in_brackets
 
 DEFAULT = "default"
 """For `--control` without a path: the folder of this user's nodes."""
@@ -29,6 +30,10 @@ def http_address(text: str) -> tuple[str, int]:
     """
     found = _ADDRESS.fullmatch(text.strip())
     if not found or int(found["port"]) > 65535:
+        if right := in_brackets(text, "9090"):
+            raise OptionError(
+                Fault(f"an IPv6 address stands in brackets: write {right}, not {text!r}", "--http")
+            )
         raise OptionError(Fault(f"must be HOST:PORT, like 127.0.0.1:9090, not {text!r}", "--http"))
     return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])
 

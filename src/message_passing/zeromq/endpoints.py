@@ -33,12 +33,31 @@ def check_endpoint(endpoint: str, *, binds: bool) -> str:
 def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
     match = _TCP.fullmatch(address)
     if not match:
+        if right := in_brackets(address):
+            return f"{endpoint!r}: an IPv6 address stands in brackets: write tcp://{right}"
         return f"{endpoint!r} needs a host and a port: write one like tcp://127.0.0.1:5558"
     host, port = match["host"], match["port"]
     if not binds and (host == "*" or port in ("*", "0")):
         return f"{endpoint!r}: '*' is only for socket_bind; connect needs the receiver's own host and port"
     if port != "*" and int(port) > 65535:
         return f"{endpoint!r}: a port is a number up to 65535"
+    return ""
+
+
+def in_brackets(address: str, default: str = "5558") -> str:
+    """An address in IPv6 that lacks its brackets, or a port, with both; empty if it is something else.
+
+    Args:
+        address: a host and perhaps a port.
+        default: the port of an example where there is none.
+    """
+    host, _, port = address.rpartition(":")
+    for one, number in ((host, port), (address, default), (address.strip("[]"), default)):
+        try:
+            if ip_address(one).version == 6 and (number.isdecimal() or number == "*"):
+                return f"[{one}]:{number}"
+        except ValueError:
+            continue
     return ""
 
 
