@@ -13,8 +13,8 @@ ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "lines",
-    "component", "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs", "filters", "zeromq",
-    "inputs", "outputs", "logging",
+    "component", "flow", "paths", "jsonable", "busy", "identity", "resolving", "secure_files", "codecs", "filters",
+    "zeromq", "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
