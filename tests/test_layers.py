@@ -14,7 +14,7 @@ ROOT = Path(message_passing.__file__).parent
 ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "onward",
     "lines", "component", "flow", "paths", "dotted", "scalars", "objects", "jsonable", "busy", "identity",
-    "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
+    "resolving", "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "chain_group", "config", "forms", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip

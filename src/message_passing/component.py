@@ -94,7 +94,9 @@ class Component(_Declaring):
         """Check options against each other and prepare what needs no system resource."""
 
     def preflight(self) -> None:
-        """Look for mistakes that opening would not show. Asked by the command only; may take time.
+        """Look for what opening would not show. Asked by the command only; may take time.
+
+        What is no mistake, as a host whose name is not known yet, is for `cautions` to tell.
 
         Raises:
             OpenError: with what was found.

@@ -7,6 +7,10 @@ import re
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _RUN = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _OWN_RUN = re.compile(r":[0-9]+:[0-9a-f]{16}\Z", re.ASCII)
@@ -39,15 +43,20 @@ _ELSEWHERE = ("192.0.2.1", 9)
 """An address for documentation (RFC 5737): nothing is sent there, the system only says from where it would be."""
 
 
-def host_name() -> str:
-    """This machine's full name; its short one, or its address, where the full one says nothing, as `localhost`."""
-    for ask in (socket.getfqdn, socket.gethostname, _own_address):
+def telling(name: str) -> str:
+    """A name of this machine's; another one, or its address, where that says nothing, as `localhost`.
+
+    Args:
+        name: what the system takes for the full name, or the short one.
+    """
+    asked: tuple[Callable[[], str], ...] = (lambda: name, socket.gethostname, _own_address)
+    for ask in asked:
         try:
-            name = ask()
+            found = ask()
         except OSError:
             continue
-        if name.lower().partition(".")[0] not in _LOOPBACK:
-            return name
+        if found.lower().partition(".")[0] not in _LOOPBACK:
+            return found
     return "unknown"
 
 

@@ -37,9 +37,13 @@ def load(path: str, what: str) -> object:
 
 
 def _import(path: str, module_name: str) -> ModuleType:
-    here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
+    try:
+        here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
+    except OSError:  # somebody has removed it, and nothing can be found in it
+        here = "the working directory, which is not there any more"
+    else:
+        if here not in sys.path and "" not in sys.path:
+            sys.path.append(here)
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from message_passing import identity
+from message_passing import identity, resolving
 from message_passing.filters.to_logstash import ToLogstashFilter
 from support import Kept, accounted_for
 
@@ -162,6 +162,7 @@ def test_the_host_is_never_localhost(
 
         return function
 
+    monkeypatch.setattr(resolving, "_own", None)  # nobody has asked yet
     monkeypatch.setattr(socket, "getfqdn", answer(full))
     monkeypatch.setattr(socket, "gethostname", answer(short))
     monkeypatch.setattr(identity, "_own_address", answer(address))
@@ -181,4 +182,4 @@ def test_without_the_option_the_host_is_this_one() -> None:
     """Its full name, as in the original."""
     end = Kept()
     ToLogstashFilter(output_to=end).consume("line")
-    assert end.messages[0]["@source_host"] == identity.host_name()
+    assert end.messages[0]["@source_host"] == resolving.full_host_name()[0]

@@ -236,11 +236,10 @@ def test_foreign_address() -> None:
         SocketUDPInput(hostname="192.0.2.1", port=5140).open()
 
 
-@pytest.mark.parametrize("hostname", ["no-such-host.invalid", "x" * 300])
-def test_unknown_host(hostname: str) -> None:
-    """A host that does not exist, or cannot, is an OpenError that names it."""
-    with pytest.raises(OpenError, match=f"unknown host '{hostname}'"):
-        SocketUDPInput(hostname=hostname, port=0).open()
+def test_impossible_host() -> None:
+    """What cannot be the name of a host is an OpenError that names it."""
+    with pytest.raises(OpenError, match=f"unknown host '{'x' * 300}'"):
+        SocketUDPInput(hostname="x" * 300, port=0).open()
 
 
 def test_ipv6_address_is_shown_in_brackets() -> None:

@@ -10,6 +10,7 @@ from message_passing.cli.systemd import notify
 from message_passing.clock import iso_now
 from message_passing.errors import UserError
 from message_passing.escaping import one_line
+from message_passing.runner import cautions
 from message_passing.switch import Switch
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Reload:
         after = command.build()
         change = Switch(self._server, self.chain, after)
         change.check()
+        for text in cautions([after.components[name] for name in (*change.added, *change.replaced)]):
+            self._tell(f"warning: {text}")
         try:
             change.run()
         except Exception:

@@ -39,6 +39,7 @@ from message_passing.escaping import one_line
 from message_passing.graph import in_order
 from message_passing.options import option
 from message_passing.paths import load
+from message_passing.resolving import UnknownHostError
 from message_passing.runner import cautions
 from message_passing.version import __version__
 
@@ -193,7 +194,9 @@ class Script:
             return service.run(pid_file=script.pid_file, daemon=daemon)
         except UserError as error:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
-            return _end(daemon, EXIT_USER_ERROR, text)
+            # A name may come, so this is no mistake: whoever starts services may try again.
+            later = isinstance(error, UnknownHostError)
+            return _end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
         except KeyboardInterrupt:  # before signals were obeyed
             return _end(daemon, 128 + signal.SIGINT, "")
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told

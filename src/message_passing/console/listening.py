@@ -12,6 +12,7 @@ from pathlib import Path
 
 from message_passing.console.folder import control_path, ensure_folder
 from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.resolving import addresses_of
 from message_passing.zeromq.endpoints import in_brackets
 
 DEFAULT = "default"
@@ -52,13 +53,15 @@ def listen_http(host: str, port: int) -> socket.socket:
     """A socket that listens there.
 
     Raises:
+        UnknownHostError: its name is not known, for now.
         OpenError: the system refuses.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        opened = socket.socket(family, kind, protocol)
+        family, address = addresses_of(host, port, socket.SOCK_STREAM, socket.AI_PASSIVE)[0]
+    except OpenError as error:
+        raise type(error)(f"--http: {error}") from error
+    try:
+        opened = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise OpenError(f"--http: cannot listen on {host}:{port}: {error.strerror}") from error
     try:

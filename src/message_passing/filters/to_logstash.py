@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from message_passing.errors import OpenError
 from message_passing.flow import Filter
-from message_passing.identity import host_name
 from message_passing.options import option
+from message_passing.resolving import full_host_name
 
 _MOVES = (
     ("type", "@type", ""),
@@ -69,7 +70,10 @@ class ToLogstashFilter(Filter):
     def on_open(self) -> None:
         """Find out this machine's name, once."""
         if self._hostname is None:
-            self._hostname = host_name()
+            self._hostname, found = full_host_name()
+            if not found:
+                text = f"the full name of this machine was not found in time, and is {self._hostname!r} here"
+                self.report(OpenError(f"{text}: the option `hostname` gives it"))
 
     def filter(self, message: Any) -> dict[str, Any]:
         """One message in logstash's form."""

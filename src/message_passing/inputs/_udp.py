@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError
+from message_passing.resolving import PATIENCE, Attempt, UnknownHostError, addresses_of, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NEXT_MAY_DO = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH}
 """This kind of address does not exist here; the host's other one may. Anything else is final: to bind
@@ -17,7 +21,8 @@ def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
     """A non-blocking socket, bound or connected to the address; IPv4 is preferred where there are both.
 
     Raises:
-        OpenError: naming the address: unknown host, address in use, permission denied.
+        UnknownHostError: its name is not known, for now.
+        OpenError: naming the address: address in use, permission denied.
     """
     last: OSError | None = None
     for family, address in _resolve(hostname, port, bind=bind):
@@ -49,12 +54,30 @@ def shown(hostname: str, port: int) -> str:
     return f"[{hostname}]:{port}" if ":" in hostname else f"{hostname}:{port}"
 
 
-def _resolve(hostname: str, port: int, *, bind: bool) -> list[tuple[socket.AddressFamily, Any]]:
-    flags = socket.AI_PASSIVE if bind else 0
+def _resolve(hostname: str, port: int, *, bind: bool) -> Sequence[tuple[int, Any]]:
     try:
-        found = socket.getaddrinfo(hostname, port, type=socket.SOCK_DGRAM, flags=flags)
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot even be asked for
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OpenError(f"UDP {shown(hostname, port)}: unknown host {hostname!r} ({reason})") from error
-    found.sort(key=lambda info: info[0] != socket.AF_INET)
-    return [(info[0], info[4]) for info in found]
+        return addresses_of(hostname, port, socket.SOCK_DGRAM, socket.AI_PASSIVE if bind else 0)
+    except OpenError as error:
+        raise type(error)(f"UDP {shown(hostname, port)}: {error}") from error
+
+
+def udp_attempt(hostname: str, port: int, *, bind: bool) -> Attempt[socket.socket]:
+    """A socket as `udp_socket` makes it, as soon as the host's name is known.
+
+    Raises:
+        OpenError: it cannot be made, for another reason than the name.
+    """
+    return attempt(lambda: udp_socket(hostname, port, bind=bind), socket.socket.close)
+
+
+def not_known_yet(trying: Attempt[socket.socket], hostname: str, port: int, meanwhile: str) -> OpenError:
+    """What to report of a name that is not known.
+
+    Args:
+        trying: what waits for it.
+        hostname: the name.
+        port: its port.
+        meanwhile: what happens until it is known.
+    """
+    slow = f"UDP {shown(hostname, port)}: the host {hostname!r} was not found within {PATIENCE:g} s"
+    return UnknownHostError(f"{trying.trouble or slow}; it is looked up again, and {meanwhile}")

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from message_passing.errors import Fault, MessageError, OpenError, OptionError
 from message_passing.inputs._reading import CHUNK, LineInput, how_far
 from message_passing.options import option
+from message_passing.resolving import full_host_name
 
 
 class FileTailInput(LineInput):
@@ -86,8 +87,12 @@ class FileTailInput(LineInput):
         Raises:
             OpenError: it is a directory, or something else that is no file.
         """
-        full = socket.getfqdn()
+        full, found = full_host_name()
         self._hostname = socket.gethostname() if full.startswith("localhost") else full
+        if not found:
+            self.report(
+                OpenError(f"the full name of this machine was not found in time: `hostname` is {full!r}")
+            )
         try:
             self._open_file(at_end=self.start == "end")
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -12,13 +13,16 @@ from types import MappingProxyType
 from message_passing.errors import OpenError
 from message_passing.flow import Input
 from message_passing.inputs._reading import BATCH, readable
-from message_passing.inputs._udp import shown, udp_socket
+from message_passing.inputs._udp import not_known_yet, shown, udp_attempt
 from message_passing.options import option
 
 _LARGEST = 65536
 
 _LAST_BATCHES = 100
 """So many are still emitted at the end of what waits; what is left is counted."""
+
+_LOOK = 0.1
+"""Seconds between two looks whether the name of its host is known by now."""
 
 _UNREAD_MOST = 10_000_000
 """More cannot wait: `receive_buffer` has a bound, and the system takes several hundred bytes of it for each."""
@@ -46,6 +50,9 @@ class SocketUDPInput(Input):
     Datagrams that the system throws away because they arrive faster than they are read are counted as
     dropped (`receive buffer full`; on Linux). A larger `receive_buffer` rides out longer bursts.
 
+    While the host's name is not known (at boot, before the network is up), that is reported once, and it is looked up
+    again and again.
+
     At the end, up to 100,000 datagrams that wait are still read, and the rest is counted (`unread at close`). What
     arrives between the stop and the end of the process is counted too (`closed`; on Linux). What the system or a
     network card drops before it is known whose it is, nobody counts here.
@@ -66,32 +73,72 @@ class SocketUDPInput(Input):
         le=1 << 30,
     )
 
+    def on_init(self) -> None:
+        """Not bound yet."""
+        super().on_init()
+        self._bound: socket.socket | None = None
+
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens, once open: the address and the port, also when the system chose it."""
+        """Where it listens, once open: the address and the port, also when the system chose it.
+
+        Raises:
+            OpenError: the name of its host is not known yet.
+        """
         host, port = self._socket.getsockname()[:2]
         return host, port
 
     def on_open(self) -> None:
-        """Bind.
+        """Bind, or go on looking for the host whose name is not known.
 
         Raises:
-            OpenError: the address is in use, not allowed, or unknown.
+            OpenError: the address is in use, or not allowed, or it cannot be the name of a host.
         """
-        self._socket = udp_socket(self.hostname, self.port, bind=True)
         self._kernel_drops = 0
         self._reason = "receive buffer full"
-        if self.receive_buffer:
-            self._enlarge()
+        self._trying = udp_attempt(self.hostname, self.port, bind=True)
+        if not self._is_bound():
+            self.report(
+                not_known_yet(self._trying, self.hostname, self.port, "nothing is received until it is known")
+            )
+
+    def _is_bound(self) -> bool:
+        """Whether it is by now.
+
+        Raises:
+            OpenError: the name is known, and the system refuses to bind its address.
+        """
+        if self._trying.failure:
+            raise self._trying.failure
+        if self._bound is None and self._trying.result:
+            self._bound = self._trying.result
+            if self.receive_buffer:
+                self._enlarge()
+        return self._bound is not None
+
+    @property
+    def _socket(self) -> socket.socket:
+        if self._bound is None:
+            raise OpenError(
+                f"UDP {shown(self.hostname, self.port)}: the host {self.hostname!r} is not known yet"
+            )
+        return self._bound
 
     def on_close(self) -> None:
         """Count what is left, and unbind."""
+        self._trying.stop()
+        if self._bound is None:
+            if self._trying.result:
+                self._trying.result.close()
+            return
         self._take_no_more()
         self._count_unread()
         self._socket.close()
 
     async def run(self) -> None:
         """Emit what is there at every wake; a flood's rest is found at the next, when others have run."""
+        while not self._is_bound():  # noqa: ASYNC110 - a thread finds it out
+            await asyncio.sleep(_LOOK)
         while True:
             await readable(self._socket.fileno())
             self.emit(self._receive())
@@ -99,6 +146,8 @@ class SocketUDPInput(Input):
 
     def stopped(self) -> None:
         """Emit what had arrived by now: a bounded number, since it may be very many."""
+        if self._bound is None:
+            return
         self._take_no_more()
         for _ in range(_LAST_BATCHES):
             batch = self._receive()

@@ -8,7 +8,7 @@ from typing import Any
 
 from message_passing.errors import EncodingError, MessageError
 from message_passing.flow import Output
-from message_passing.inputs._udp import shown, udp_socket
+from message_passing.inputs._udp import not_known_yet, shown, udp_attempt
 from message_passing.options import option
 from message_passing.outputs._lines import as_bytes
 
@@ -18,6 +18,8 @@ class SocketUDPOutput(Output):
 
     Messages for which the system has no room at the moment are counted as dropped (`send buffer full`),
     as are those to a port of which the system knows that nobody listens there (`connection refused`).
+    While the host's name is not known (at boot, before the network is up), that is reported once, it is looked up
+    again and again, and messages are dropped (`unknown host`).
     A message that is too large for a datagram (65507 bytes on IPv4) is reported as failed.
     """
 
@@ -28,19 +30,33 @@ class SocketUDPOutput(Output):
     port: int = option(description="Port to send to.", ge=1, le=65535)
 
     def on_open(self) -> None:
-        """Find the host.
+        """Find the host, or go on looking for it.
 
         Raises:
-            OpenError: there is no such host, or no way to it.
+            OpenError: it cannot be the name of a host, or there is no way to it.
         """
-        self._socket = udp_socket(self.hostname, self.port, bind=False)
+        self._trying = udp_attempt(self.hostname, self.port, bind=False)
+        if not self._trying.result:
+            self.report(
+                not_known_yet(
+                    self._trying, self.hostname, self.port, "messages are dropped until it is known"
+                )
+            )
 
     def on_close(self) -> None:
         """Close the socket; what it took is on its way."""
-        self._socket.close()
+        self._trying.stop()
+        if self._trying.result:
+            self._trying.result.close()
 
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch; failures for the same reason make one report."""
+        if not self._trying.result:
+            if self._trying.failure:
+                raise self._trying.failure
+            self.drop(messages, "unknown host")
+            return
+        self._socket = self._trying.result
         failures: dict[str, list[Any]] = {}
         for message in messages:
             try:

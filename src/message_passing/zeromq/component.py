@@ -8,9 +8,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from message_passing.component import Component
-from message_passing.errors import Fault, OpenError, OptionError, PeerError
+from message_passing.errors import Fault, OptionError, PeerError
 from message_passing.options import option
-from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
+from message_passing.zeromq.endpoints import check_endpoint, hosts_not_known
 from message_passing.zeromq.security import SocketSecurity, cautions, security_of
 from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits, SocketSettings
 
@@ -147,6 +147,7 @@ class ZeroMQComponent(Component):
             OptionError: they are missing, contradict each other, or are not endpoints.
         """
         super().on_init()
+        self._not_known: list[str] = []
         self._connect, self._bind = _as_tuple(self.connect), _as_tuple(self.socket_bind)
         # What is empty was not given: an empty value is none that these options take.
         given = {name: value for name in _SECURITY if (value := getattr(self, name))}
@@ -169,17 +170,13 @@ class ZeroMQComponent(Component):
             raise OptionError(*(Fault(f"{self.label}: {text}") for text in faults))
 
     def preflight(self) -> None:
-        """Ask the resolver for every host to connect to.
-
-        Raises:
-            OpenError: with each host that does not exist.
-        """
-        if faults := unknown_hosts(self._connect):
-            raise OpenError(*faults)
+        """Ask the resolver for every host to connect to: `cautions` tell of those that are not known yet."""
+        self._not_known = hosts_not_known(self._connect)
 
     def cautions(self) -> list[str]:
-        """What to say at the start about a socket that anybody may reach, or that tells passwords."""
-        return cautions(self.label, self._bind, self._security)
+        """What to say at the start of a socket that anybody may reach, or that tells passwords; of unknown hosts."""
+        told = [f"{self.label}: {text}" for text in self._not_known]
+        return [*cautions(self.label, self._bind, self._security), *told]
 
     def facts(self) -> Mapping[str, Any]:
         """Where it connects to, or is bound."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from functools import partial
 from ipaddress import ip_address
 
 import zmq
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, did_you_mean
+from message_passing.resolving import PATIENCE, Attempt, addresses_of
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 
@@ -78,11 +81,50 @@ def is_public(endpoint: str) -> bool:
         return host not in ("lo", "localhost")
 
 
+def hosts_not_known(endpoints: tuple[str, ...], patience: float = PATIENCE) -> list[str]:
+    """What a start should tell of the hosts among these endpoints to connect to: a sentence for each not known yet.
+
+    ZeroMQ itself looks a name up again each time it tries to connect, in silence, so one that comes later is found.
+
+    Args:
+        endpoints: the endpoints.
+        patience: seconds that all of them may take.
+    """
+    asked = {}
+    for endpoint in endpoints:
+        if host := host_name(endpoint):
+            look = partial(addresses_of, host, 0, socket.SOCK_STREAM)
+            asked[endpoint] = Attempt(look, tries=1)
+    deadline = monotonic() + patience
+    texts = []
+    for endpoint, one in asked.items():
+        if not one.wait(max(0.0, deadline - monotonic())):
+            texts.append(f"{endpoint}: its host was not found within {patience:g} s; {_LATER}")
+        elif trouble := one.trouble or one.failure:
+            texts.append(f"{endpoint}: {trouble}; {_LATER}")
+    return texts
+
+
+_LATER = "it is looked up again until it is known"
+
+
+def host_name(endpoint: str) -> str:
+    """The host in an endpoint to connect to that has to be looked up; empty where it has an address, or none."""
+    match = _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+    if not match:
+        return ""
+    host = match["host"].strip("[]")
+    try:
+        ip_address(host)
+    except ValueError:
+        return "" if host == "localhost" else host
+    return ""
+
+
 def unknown_hosts(endpoints: tuple[str, ...]) -> list[Fault]:
     """The hosts among these endpoints to connect to that the resolver says do not exist.
 
-    ZeroMQ itself resolves in the background and goes on trying in silence. A resolver that only fails for
-    now is no reason to refuse to start.
+    A resolver that only fails for now says nothing of them.
     """
     faults = []
     for endpoint in endpoints:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
-from message_passing.zeromq.endpoints import refusal, wants_ipv6
+from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.settings import LONGEST_INTERVAL
 from message_passing.zeromq.spare import with_room
@@ -24,6 +25,9 @@ _LOOK_INTERVAL = 0.005
 
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
 """Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
+
+_LOOKUP = 1.0
+"""Seconds besides its linger that closing waits for a name that is being looked up."""
 
 _EARLY = 0.002
 """Seconds by which ZeroMQ's linger may end early: its clock counts whole milliseconds, and lags by part of one."""
@@ -203,8 +207,21 @@ class OpenSocket:
         ):  # until here peers may have been asking to come in, for what was still to be sent
             self._doorkeeper.stop()
         if not self._shared:
-            self.context.term()
+            self._terminate(linger / 1000 + _LOOKUP)
         return monotonic() - began < linger / 1000 - _EARLY
+
+    def _terminate(self, seconds: float) -> None:
+        """Wait for the context's end: where it may be looking up a name, which nothing interrupts, for so long."""
+        if any(map(host_name, self.settings.connect)):
+            ending = threading.Thread(target=self.context.term, name="zeromq-end", daemon=True)
+            try:
+                ending.start()
+            except RuntimeError:  # no thread can be had, or the interpreter ends
+                pass
+            else:
+                ending.join(seconds)
+                return
+        self.context.term()
 
     def abandon(self) -> None:
         """Let go of a socket that is dead here: in a forked child, the parent's.

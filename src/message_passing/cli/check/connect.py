@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.errors import OpenError, UserError
+from message_passing.inputs._udp import shown, udp_socket
+from message_passing.inputs.socket_udp import SocketUDPInput
 from message_passing.outputs.file import FileOutput
+from message_passing.outputs.socket_udp import SocketUDPOutput
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.endpoints import unknown_hosts
 from message_passing.zeromq.notices import Notices
@@ -58,6 +61,10 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
     for one in components:
         if isinstance(one, FileOutput):
             yield _of(f"{one.label} {one.filename}", partial(_try_file, one.filename))
+        elif isinstance(one, (SocketUDPInput, SocketUDPOutput)):
+            binds = isinstance(one, SocketUDPInput)
+            where = shown(one.hostname, one.port)
+            yield _of(f"{one.label} {where}", partial(_try_udp, one.hostname, one.port, binds=binds))
         elif isinstance(one, ZeroMQComponent) and not one.socket_builder:
             settings = one.settings(str(getattr(one, "socket_type", "PUB")))
             for endpoint in settings.endpoints:
@@ -94,6 +101,14 @@ def _try_file(name: str) -> str:
     if not allowed:
         raise OpenError("this user may not write there")
     return "it can be written" if path.exists() else "it can be made: its folder may be written to"
+
+
+def _try_udp(hostname: str, port: int, *, binds: bool) -> str:
+    with udp_socket(hostname, port, bind=binds) as opened:
+        if binds:
+            return "it can be bound"
+        address = opened.getpeername()[0]
+    return f"its host is {address}; whether anybody listens there, UDP does not tell"
 
 
 def _try_socket(settings: SocketSettings, timeout: float) -> str:

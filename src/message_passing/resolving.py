@@ -1,0 +1,139 @@
+"""Host names, looked up without waiting long: a resolver that reaches no server takes 10 s and more (resolv.conf(5)).
+
+A lookup cannot be interrupted, so each is made in a thread of its own, which nobody waits for at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from message_passing.errors import OpenError, UserError
+from message_passing.identity import telling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PATIENCE = 1.0
+"""Seconds that a start waits for names; after that they are waited for while it runs."""
+
+_FIRST_RETRY, _LAST_RETRY = 0.5, 30.0
+"""Seconds until a name is looked up again, which double each time."""
+
+T = TypeVar("T")
+
+
+class UnknownHostError(OpenError):
+    """The resolver knows no such host, or cannot be asked: a name may come."""
+
+
+def addresses_of(
+    hostname: str, port: int, kind: socket.SocketKind, flags: int = 0
+) -> Sequence[tuple[int, Any]]:
+    """The families and addresses of a host, IPv4 first. It may take long.
+
+    Raises:
+        UnknownHostError: there are none, for now.
+        OpenError: it cannot be the name of a host.
+    """
+    try:
+        found = socket.getaddrinfo(hostname, port, type=kind, flags=flags)
+    except socket.gaierror as error:
+        raise UnknownHostError(f"unknown host {hostname!r} ({error.strerror})") from error
+    except ValueError as error:
+        raise OpenError(f"unknown host {hostname!r} ({error})") from error
+    found.sort(key=lambda info: info[0] != socket.AF_INET)
+    return [(info[0], info[4]) for info in found]
+
+
+class Attempt(Generic[T]):
+    """Something that needs a name, tried in a thread of its own until the name is known.
+
+    Attributes:
+        result: what came of it, once something did.
+        failure: why it cannot be done at all.
+        trouble: what the resolver said last.
+    """
+
+    def __init__(
+        self, make: Callable[[], T], discard: Callable[[T], object] = lambda _: None, *, tries: int = 0
+    ) -> None:
+        """Begin.
+
+        Args:
+            make: does it, and may raise a UserError; it is done again after an UnknownHostError.
+            discard: what is done with a result that comes when nobody wants it any more.
+            tries: how often it is done at most; 0 for until it succeeds.
+        """
+        self.result: T | None = None
+        self.failure: BaseException | None = None
+        self.trouble: UnknownHostError | None = None
+        self._make, self._discard, self._tries = make, discard, tries
+        self._tried = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run, name="resolver", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has been done once, or could not be; False when that takes longer."""
+        return self._tried.wait(seconds)
+
+    def stop(self) -> None:
+        """It is not wanted any more."""
+        with self._lock:
+            self._stopped.set()
+
+    def _run(self) -> None:
+        delay = _FIRST_RETRY
+        while not self._stopped.is_set():
+            try:
+                result = self._make()
+            except UnknownHostError as error:
+                self.trouble = error
+                self._tries -= 1
+            except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
+                self.failure = error
+            else:
+                with self._lock:
+                    if self._stopped.is_set():
+                        self._discard(result)
+                    else:
+                        self.result = result
+            self._tried.set()
+            if self.result is not None or self.failure or self._tries == 0 or self._stopped.wait(delay):
+                return
+            delay = min(2 * delay, _LAST_RETRY)
+
+
+def attempt(make: Callable[[], T], discard: Callable[[T], object], patience: float = PATIENCE) -> Attempt[T]:
+    """Try something that needs a name, and wait for a moment whether that succeeds.
+
+    Raises:
+        UserError: it cannot be done, for another reason than the name.
+    """
+    trying = Attempt(make, discard)
+    trying.wait(patience)
+    if isinstance(trying.failure, UserError):
+        raise trying.failure
+    return trying
+
+
+_own: tuple[int, Attempt[str]] | None = None
+
+
+def full_host_name(patience: float = PATIENCE / 2) -> tuple[str, bool]:
+    """This machine's full name, asked for once in a process; and whether it is: otherwise its short one.
+
+    Where either says nothing, as `localhost`, it is the machine's address.
+
+    Args:
+        patience: seconds that it may take.
+    """
+    global _own  # noqa: PLW0603 - the system is asked once
+    if _own is None or _own[0] != os.getpid():  # a thread does not survive a fork
+        _own = os.getpid(), Attempt(socket.getfqdn, tries=1)
+        _own[1].wait(patience)
+    name = _own[1].result
+    return telling(name or socket.gethostname()), name is not None
