@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -194,3 +195,22 @@ def test_a_handler_that_was_opened_again_and_that_nobody_keeps() -> None:
         del handler
         wait_for(lambda: len(arrivals.records) == 2)
         wait_for(lambda: not shipping_threads())
+
+
+def test_a_close_that_a_signal_handler_cuts_short_is_completed_by_the_next_one() -> None:
+    """The socket that it had begun to close is closed, and what it had is sent."""
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, linger=5000) as (logger, handler):
+        logger.error("1")
+        wait_for(lambda: handler.stats()["sent"])
+        shipper = handler._shipper
+        assert shipper._turn.take(5)
+        shipper.limit = -1
+        shipper._finish(time.monotonic() + 5)  # and here it is cut short
+        shipper._turn.lock.release()
+        handler.close()
+        assert shipper._delivery
+        assert not shipper._delivery._leaving
+        for number in (2, 3):
+            logger.error("%d", number)
+        wait_for(lambda: len(arrivals.records) == 3)
+        assert shipper.limit > 0

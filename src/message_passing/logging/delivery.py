@@ -430,13 +430,12 @@ class Delivery:
             return False
         if sender is None or self._settings.in_process:
             return not self.possibly_lost()
-        progress, now = sender.outgoing.progress, monotonic()
-        if progress.left >= flush.given:
-            return True
-        connections = sender.descriptors
+        now, connections = monotonic(), sender.descriptors
         if not connections or any(map(unsent, connections)):
             flush.quiet_since = None
             return False
+        if sender.outgoing.progress.left >= flush.given:
+            return True
         if flush.quiet_since is None:
             flush.quiet_since = now
         return now - flush.quiet_since >= LEFT

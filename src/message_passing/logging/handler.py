@@ -234,9 +234,9 @@ class ZeroMQHandler(logging.Handler):
             timeout: seconds to wait for that at most. 0: send what can be sent now, and wait for nobody.
 
         Returns:
-            Whether all that was logged before has left: the system has it, or the receiver's (over TCP and ipc: the
-            system has had nothing to send for 0.1 s), and none was lost meanwhile. What was lost before is counted:
-            see `stats`.
+            Whether all that was logged before has left, and none was lost meanwhile. Over TCP the receiver's system
+            has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
+            counted: see `stats`.
         """
         return self._shipper.flush(timeout)
 
