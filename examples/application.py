@@ -19,7 +19,7 @@ def main(endpoint: str, count: int) -> None:
                 {
                     "epochtime": time.time(),
                     "hostname": socket.gethostname(),
-                    "level": "error" if number % 10 == 9 else "info",
+                    "level": "ERROR" if number % 10 == 9 else "INFO",
                     "message": f"request {number} done",
                 }
             )

@@ -79,7 +79,8 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
         (about,) = as_json(capsys, describe.main, f"{kind}:{name}")
         text = " ".join(printed(capsys, describe.main, f"{kind}:{name}").split())
         own = {name: one for name, one in declared(cls).items() if name not in ("error", "output_to")}
-        assert [one["name"] for one in about["options"]] == list(own)
+        last = "report_limit"  # every component has it
+        assert [one["name"] for one in about["options"]] == [*(name for name in own if name != last), last]
         for one in about["options"]:
             assert f"{one['name']}: {one['type']}" in text
             assert " ".join(one["description"].split()) in text
@@ -116,7 +117,10 @@ def test_a_class_of_ones_own(
     monkeypatch.chdir(tmp_path)
     (about,) = as_json(capsys, describe.main, "+own_worker:Worker")
     assert (about["class"], about["summary"]) == ("own_worker:Worker", "Works hard")
-    assert [(one["name"], one["default"]) for one in about["options"]] == [("hours", 8)]
+    assert [(one["name"], one["default"]) for one in about["options"]] == [
+        ("hours", 8),
+        ("report_limit", 1024),
+    ]
 
 
 @pytest.mark.parametrize(

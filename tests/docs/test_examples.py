@@ -90,9 +90,9 @@ def test_the_flat_form_runs(tmp_path: Path) -> None:
     config, ports = adapted(EXAMPLES / "config" / "flat.json", tmp_path)
     log = tmp_path / "warnings.log"
     with started(COMMAND, "--configfile", config, folder=tmp_path):
-        sent(ports["5558"], '{"level":"info"}', '{"level":"warning"}', '{"level":"error"}')
+        sent(ports["5558"], '{"level":"INFO"}', '{"level":"WARNING"}', '{"level":"ERROR"}')
         wait_for(lambda: log.exists() and log.read_text().count("\n") == 2, 20)
-    assert log.read_text() == '{"level":"warning"}\n{"level":"error"}\n'
+    assert log.read_text() == '{"level":"WARNING"}\n{"level":"ERROR"}\n'
     assert not (tmp_path / "aggregator.pid").exists()
 
 
@@ -101,7 +101,7 @@ def test_the_named_form_runs(tmp_path: Path) -> None:
     config, ports = adapted(EXAMPLES / "config" / "named.toml", tmp_path)
     everything, failed = tmp_path / "everything.log", tmp_path / "failed.log"
     with started(COMMAND, "--configfile", config, folder=tmp_path) as screen:
-        sent(ports["5558"], '{"level":"info","n":1}', "no JSON", '{"level":"error","n":2}')
+        sent(ports["5558"], '{"level":"INFO","n":1}', "no JSON", '{"level":"ERROR","n":2}')
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.sendto(b"<13>a line", ("127.0.0.1", ports["5140"]))
         wait_for(lambda: everything.exists() and everything.read_text().count("\n") == 3, 20)
@@ -112,7 +112,7 @@ def test_the_named_form_runs(tmp_path: Path) -> None:
     (line,) = [message for message in messages if "n" not in message]
     assert (line["@message"], line["@tags"]) == ("<13>a line", ["syslog"])
     assert json.loads(failed.read_text())["packed_data"] == "no JSON"
-    assert '\n{"level":"error","n":2}\n' in f"\n{screen.read_text()}"
+    assert '\n{"level":"ERROR","n":2}\n' in f"\n{screen.read_text()}"
 
 
 def test_the_yaml_file_is_the_distributor(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_application_and_the_collector_script(tmp_path: Path) -> None:
         wait_for(lambda: printed.read_text().count("\n") == 50, 20)
     assert done.stdout == "sent 50, lost 0\n"
     levels = [json.loads(line)["level"] for line in printed.read_text().splitlines()]
-    assert levels == (["info"] * 9 + ["error"]) * 5
+    assert levels == (["INFO"] * 9 + ["ERROR"]) * 5
 
 
 def test_the_collector_script_says_what_it_takes(tmp_path: Path) -> None:

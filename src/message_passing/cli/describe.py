@@ -26,6 +26,9 @@ WIDTH = 78
 CONNECTING = ("error", "output_to")
 """Options that connect components: in a file or command, the chain's form does that."""
 
+COMMON = ("report_limit",)
+"""Options that every component has."""
+
 _TITLE = "message-passing describe"
 
 _EPILOG = """\
@@ -115,8 +118,9 @@ def summary(cls: type[Component]) -> str:
 
 
 def own_options(cls: type[Component]) -> dict[str, Option]:
-    """Its options, but those that connect it to others."""
-    return {name: one for name, one in declared(cls).items() if name not in CONNECTING}
+    """Its options, but those that connect it to others; what every component has comes last."""
+    found = {name: one for name, one in declared(cls).items() if name not in CONNECTING}
+    return {**{name: one for name, one in found.items() if name not in COMMON}, **found}
 
 
 def as_object(cls: type[Component]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class KeyFilter(Filter):
     """
 
     name = "Key"
-    example = MappingProxyType({"key": "level", "match": "^(?:error|critical)$", "match_type": "regex"})
+    example = MappingProxyType({"key": "level", "match": "^(?:ERROR|CRITICAL)$", "match_type": "regex"})
 
     key: str = option(description="The key to look at; a dot leads into the dict below.", min_length=1)
     match: str | int | float | bool = option(description="The value that passes, or the regular expression.")

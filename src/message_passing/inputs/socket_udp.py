@@ -59,7 +59,7 @@ class SocketUDPInput(Input):
     """
 
     name = "Socket::UDP"
-    example = MappingProxyType({"hostname": "0.0.0.0", "port": 5140})  # noqa: S104 - what a log receiver does
+    example = MappingProxyType({"port": 5140})
     privileged = True
 
     hostname: str = option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.cli.create.layout import needed, spelt_options
+from message_passing.cli.create.layout import spelt_options
 from message_passing.cli.describe import default_text, summary
 from message_passing.options import convert
 
@@ -93,9 +93,8 @@ def _options(table: Table, written: Callable[[str, Any], str]) -> Iterator[str]:
 
     One whose default is that it is not given (a key, a password) has `# `: it needs a value besides.
     """
-    cls = table.chosen.cls
-    given = needed(cls)
-    for one in spelt_options(cls):
+    given = table.options
+    for one in spelt_options(table.chosen.cls):
         yield from _comment(f"{one.name}: {one.type_text}{default_text(one)}. {one.description}".rstrip())
         if one.name in given:
             yield written(one.name, given[one.name])
