@@ -126,7 +126,7 @@ class Refusing(dict[str, Any]):
     def _no(self, *_: object) -> Any:
         raise ValueError("no")
 
-    items = keys = get = __iter__ = __getitem__ = __len__ = __contains__ = __bool__ = _no  # type: ignore[assignment]
+    items = keys = get = __iter__ = __getitem__ = __len__ = __contains__ = __bool__ = _no
 
 
 @pytest.mark.parametrize(
