@@ -39,11 +39,15 @@ _ELSEWHERE = ("192.0.2.1", 9)
 """An address for documentation (RFC 5737): nothing is sent there, the system only says from where it would be."""
 
 
-def host_name() -> str:
-    """This machine's full name; its short one, or its address, where the full one says nothing, as `localhost`."""
+def host_name(full: str | None = None) -> str:
+    """This machine's full name; its short one, or its address, where the full one says nothing, as `localhost`.
+
+    Args:
+        full: the full name, if it is known. Default: the system is asked, which may have to ask a name server.
+    """
     for ask in (socket.getfqdn, socket.gethostname, _own_address):
         try:
-            name = ask()
+            name = full if ask is socket.getfqdn and full is not None else ask()
         except OSError:
             continue
         if name.lower().partition(".")[0] not in _LOOPBACK:
