@@ -185,6 +185,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "np.timedelta64": (np.timedelta64(5, "s"), "PT5S"),
     "np.timedelta64 in ns": (np.timedelta64(5_000_000_000, "ns"), "PT5S"),
     "np.timedelta64 none": (np.timedelta64("NaT"), None),
+    "too long": (np.timedelta64(2**62, "s"), f"{2**62} seconds"),
+    "too short": (np.timedelta64(1500, "ns"), "1500 nanoseconds"),
+    "pd.Timedelta in ns": (pd.Timedelta(1, "ns"), "P0DT0H0M0.000000001S"),
     "years": (np.timedelta64(5, "Y"), "5 years"),
     "np.void": (np.void(b"ab"), "YWI="),
     "array": (np.array([1, 2]), [1, 2]),
@@ -213,6 +216,11 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "pd.array": (pd.array([1, None]), [1, None]),
     "pd.Series": (pd.Series([np.int64(1), 2]), {"0": 1, "1": 2}),
     "by time": (pd.Series([1], index=pd.DatetimeIndex(["2026-01-02"])), {"2026-01-02T00:00:00": 1}),
+    "the same key again": (
+        pd.Series([1, 2, 3], index=["a", "a", "a (2)"]),
+        {"a": 1, "a (2)": 2, "a (2) (2)": 3},
+    ),
+    "values": ({"a": 1}.values(), [1]),
     "pd.DataFrame": (pd.DataFrame({"a": [1, 2]}), {"a": {"0": 1, "1": 2}}),
 }
 
@@ -249,6 +257,8 @@ def test_a_key_is_what_it_is_made_of(key: Any, text: str) -> None:
         np.zeros(10_000_000),
         np.zeros((3000, 3000)),
         np.zeros((10_000_000, 1, 0)),
+        np.array(["x" * 1_000_000] * 20),
+        np.zeros(30, dtype="V1000000"),
         np.full(1_000_000, "2026-01-02", dtype="M8[D]"),
         pd.Series(range(1_000_000)),
         pd.DataFrame(np.zeros((100_000, 20))),

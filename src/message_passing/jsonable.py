@@ -7,22 +7,29 @@ import enum
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from message_passing.clock import monotonic
-from message_passing.objects import described, fields_of, pairs_of, safe
-from message_passing.scalars import NOT_SCALAR, elements, fields_of_record, has, is_a, is_array, scalar
+from message_passing.objects import converter, described, distinct, fields_of, pairs_of, safe
+from message_passing.scalars import (
+    NATIVE,
+    NOT_SCALAR,
+    elements,
+    fields_of_record,
+    has,
+    is_a,
+    is_array,
+    scalar,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-_CONVERSIONS = ("__json__", "to_dict", "to_hash", "pack")
+    from collections.abc import Iterable
 
 DEPTH = 20
 """How deep `Sample` goes: what is nested deeper is marked."""
@@ -35,21 +42,14 @@ _FREE_CALLS, _SECONDS = 20, 0.005
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # integers that msgspec writes
 _BITS = 4096  # of the largest integer that is written as text: Python refuses more than some 14,000
+_SWIFT = frozenset(
+    {list, tuple, set, frozenset, range, deque, type({}.keys()), type({}.values()), type({}.items())}
+)
+"""Types whose items take no time to get."""
+
+_LISTED = (Sequence, AbstractSet, ValuesView)
+
 _EXACT = frozenset({str, int, float, bool, type(None)})
-
-
-def converter(value: Any) -> Callable[[], Any] | None:
-    """What turns an object into something that JSON knows, if its type has a method for that."""
-    if has(value, "model_dump"):
-        return lambda: value.model_dump(mode="json")
-    for method in _CONVERSIONS:
-        if has(value, method) and callable(getattr(value, method, None)):
-            return partial(_call, value, method)
-    return None
-
-
-def _call(value: Any, method: str) -> Any:
-    return getattr(value, method)()
 
 
 def as_plain(value: Any) -> Any:
@@ -62,6 +62,9 @@ def as_plain(value: Any) -> Any:
         return found
     if (fields := fields_of_record(value)) is not None:
         return dict(fields)
+    if is_a(type(value), "pandas", "Series", "DataFrame"):  # `to_dict` loses those whose key comes again
+        names = distinct([_key(key) for key in (value.columns if has(value, "columns") else value.index)])
+        return dict(zip(names, (item for _, item in value.items()), strict=True))
     if convert := converter(value):
         return convert()
     kind = type(value)
@@ -74,7 +77,7 @@ def as_plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, (Sequence, AbstractSet)):
+    if isinstance(value, _LISTED):
         return list(value)
     raise NotImplementedError(f"an object of type {kind.__name__} has no JSON form")
 
@@ -90,8 +93,8 @@ def tidy(value: Any) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if kind is float:
         return value if math.isfinite(value) else None
-    if kind in _EXACT:
-        return value
+    if kind in NATIVE:
+        return value if kind in _EXACT else _as_text(value)
     if issubclass(kind, dict):
         return {_key(key): tidy(item) for key, item in value.items()}
     if issubclass(kind, (list, tuple, set, frozenset)):
@@ -168,7 +171,7 @@ class Sample:
                 return f"... (a {kind.__name__}: there was no time for more)"
             return self._of_other(value, kind, depth)
         except Exception as error:  # noqa: BLE001 - whatever it holds, who asked must not fail for it
-            if issubclass(kind, (Sequence, AbstractSet, Mapping)):  # a `repr` has all of it
+            if issubclass(kind, (*_LISTED, Mapping)):  # a `repr` has all of it
                 return f"<{kind.__name__} that could not be read: {type(error).__name__}>"
             return self.text(safe(repr, value))
 
@@ -196,7 +199,8 @@ class Sample:
             depth: how deep they are nested.
         """
         taken, trouble = self._taken(pairs)
-        found = {self._key(key, depth): self.of(item, depth + 1) for key, item in taken}
+        names = distinct([self._key(key, depth) for key, _ in taken])
+        found = {name: self.of(item, depth + 1) for name, (_, item) in zip(names, taken, strict=True)}
         if trouble or size > len(taken):
             found["..."] = f"({trouble or f'{size - len(taken)} items more'})"
         return found
@@ -206,7 +210,14 @@ class Sample:
         taken: list[Any] = []
         trouble = ""
         try:
-            taken.extend(islice(items, self._items))
+            if type(items) in _SWIFT:
+                taken.extend(islice(items, self._items))
+            else:
+                for item in islice(items, self._items):
+                    taken.append(item)
+                    if self._is_too_late():
+                        trouble = "there was no time for more"
+                        break
         except Exception as error:  # noqa: BLE001 - those before it are good
             trouble = f"the rest could not be read: {type(error).__name__}"
         self._items -= len(taken)
@@ -234,7 +245,7 @@ class Sample:
             return self._array(value, depth)
         if issubclass(kind, Mapping):
             return self.pairs(pairs_of(value), len(value), depth)
-        if issubclass(kind, (Sequence, AbstractSet)):
+        if issubclass(kind, _LISTED):
             return self._list(value, len(value), depth)
         return self.text(described(value))
 

@@ -6,16 +6,33 @@ Methods are looked for on the type. An object's own text is asked for only where
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from message_passing.abbreviation import abbreviate
 from message_passing.scalars import has, is_a
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+_CONVERSIONS = ("__json__", "to_dict", "to_hash", "pack")
 
 _REPR = 10_000
 """Characters of the arguments of an exception that is a value among others."""
+
+
+def converter(value: Any) -> Callable[[], Any] | None:
+    """What turns an object into something that JSON knows, if its type has a method for that."""
+    if has(value, "model_dump"):
+        return lambda: value.model_dump(mode="json")
+    for method in _CONVERSIONS:
+        if has(value, method) and callable(getattr(value, method, None)):
+            return partial(_call, value, method)
+    return None
+
+
+def _call(value: Any, method: str) -> Any:
+    return getattr(value, method)()
 
 
 def safe(convert: Any, value: Any) -> str:
@@ -81,11 +98,28 @@ def _item(mapping: Mapping[Any, Any], key: Any) -> Any:
         return f"<could not be read: {type(error).__name__}>"
 
 
+def distinct(names: list[str]) -> list[str]:
+    """The same names, of which those that come again are numbered, so that none takes another's place."""
+    if len(set(names)) == len(names):
+        return names
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
+    for name in names:
+        one = name
+        while one in found:
+            counts[name] = counts.get(name, 1) + 1
+            one = f"{name} ({counts[name]})"
+        found[one] = None
+    return list(found)
+
+
 def described(value: Any) -> str:
     """What is said of an object that is none of the things that JSON has."""
     kind: Any = type(value)
     if kind.__repr__ is BaseException.__repr__:
         return f"{kind.__name__}{abbreviate(BaseException.__dict__['args'].__get__(value), _REPR)}"
+    if is_a(kind, "functools", "partial"):
+        return f"functools.partial({abbreviate((safe(repr, value.func), value.args, value.keywords), _REPR)})"
     if kind.__repr__ is object.__repr__ and kind.__str__ is not object.__str__:
         return safe(str, value)
     return safe(repr, value)

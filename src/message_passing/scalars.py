@@ -15,6 +15,11 @@ from uuid import UUID
 NOT_SCALAR: Any = object()
 """What `scalar` returns for all that is not a single value."""
 
+NATIVE = frozenset({str, int, float, bool, type(None), bytes, date, time, datetime, timedelta, Decimal, UUID})
+"""Types that msgspec writes as one value."""
+
+_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
+
 _TEXT_LIKE = ("__str__", "__len__", "__getitem__", "__add__", "__mod__")
 """What a text can do. Types that have all of it are those of lazy translations, of `UserString`, and proxies."""
 
@@ -30,6 +35,9 @@ _BASED = ("str_", "bytes_")
 
 _ODD = ("M", "m", "V")
 """Kinds of numpy's arrays (dates, durations, records) whose `tolist` gives less than their elements tell."""
+
+_OCTETS = 1 << 20
+"""Bytes of an array that are converted, where there is a limit."""
 
 _LONGEST = 100
 """Characters that a foreign type may use to tell a time."""
@@ -50,7 +58,7 @@ def is_a(kind: type, package: str, *names: str) -> bool:
     )
 
 
-def scalar(value: Any) -> Any:  # noqa: C901 - a row for each kind
+def scalar(value: Any) -> Any:  # noqa: C901, PLR0912 - a row for each kind
     """A single value in terms of Python's own types: `str`, `int`, `float`, `bool`, `bytes`, `timedelta` and so on.
 
     Methods of the value's own type are called only where Python's have no answer: for texts made when needed, and for
@@ -63,8 +71,10 @@ def scalar(value: Any) -> Any:  # noqa: C901 - a row for each kind
         What msgspec can write as one value, or `NOT_SCALAR` for containers and objects.
     """
     kind = type(value)
-    if value is None or kind is bool:
+    if kind in NATIVE:
         return value
+    if kind in _CONTAINERS:
+        return NOT_SCALAR
     if kind.__module__ == "numpy" and is_a(kind, "numpy", "generic") and kind.__name__ not in _BASED:
         return _of_numpy(value)
     if issubclass(kind, enum.Enum):
@@ -77,6 +87,8 @@ def scalar(value: Any) -> Any:  # noqa: C901 - a row for each kind
     if issubclass(kind, (date, time)):
         return _moment(value, kind)
     if issubclass(kind, timedelta):
+        if is_a(kind, "pandas", "Timedelta") and value.nanoseconds:  # which Python's have not
+            return value.isoformat()
         return timedelta.__add__(value, timedelta())
     if issubclass(kind, Decimal):
         return Decimal(value)
@@ -109,8 +121,6 @@ def is_text_like(value: Any) -> bool:
 
 def _moment(value: Any, kind: type) -> Any:
     """A date, time or both, in ISO 8601; None for one that is none."""
-    if kind in (date, time, datetime):
-        return value
     if is_a(kind, "pandas", "NaTType"):
         return None
     if is_a(kind, "pandas", "Timestamp"):
@@ -145,8 +155,12 @@ def _of_numpy(value: Any) -> Any:
 def _duration(value: Any) -> Any:
     if value.dtype.str[-2] in "YM":  # years and months have no length
         return str(value)
-    found = value.astype("timedelta64[us]").item()
-    return found if found is None or type(found) is timedelta else str(value)
+    micros = value.astype("timedelta64[us]")
+    found = micros.item()
+    if found is None:
+        return None
+    whole = type(found) is timedelta and micros.astype(value.dtype) == value
+    return found if whole else str(value)  # too long or too short for Python's
 
 
 def is_array(value: Any) -> bool:
@@ -161,12 +175,14 @@ def elements(array: Any, limit: int | None = None) -> Any:
         array: what `is_array` is true of.
         limit: how many there is room for. Default: all.
     """
-    dimensions = getattr(array, "ndim", 1)
-    letter = getattr(getattr(array, "dtype", None), "kind", "")
-    if not dimensions:
-        return array[()] if letter else array.tolist()
+    if not is_a(type(array), "numpy", "ndarray"):
+        return array.tolist() if limit is None or not has(array, "__len__") else array[:limit].tolist()
+    if not array.ndim:
+        return array[()]
+    if limit is not None:
+        limit = min(limit, max(1, _OCTETS // max(1, array.itemsize)))
     part = array if limit is None or limit >= len(array) else array[:limit]
-    if dimensions > 1 or letter in _ODD:
+    if part.ndim > 1 or part.dtype.kind in _ODD:
         if is_a(type(part), "numpy", "matrix"):  # whose rows are matrices
             part = part.A
         return list(part)

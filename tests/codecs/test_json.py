@@ -61,6 +61,7 @@ objects = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is slow
 @given(st.dictionaries(keys, objects))
 def test_an_object_becomes_one_line_that_any_reader_takes(message: dict[Any, Any]) -> None:
     """No newline, valid UTF-8, and valid JSON for Python's reader and for msgspec's."""

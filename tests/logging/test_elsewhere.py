@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from opentelemetry import trace
@@ -117,6 +118,34 @@ def test_a_dict_as_message(message: Any, more: dict[str, Any], text: str, extra:
         wait_for(lambda: arrivals.records)
     found = arrivals.records[0]
     assert (found["message"], found.get("extra", {})) == (text, extra)
+
+
+class Refusing(dict[str, Any]):
+    """A dict whose methods raise."""
+
+    def _no(self, *_: object) -> Any:
+        raise ValueError("no")
+
+    items = keys = get = __iter__ = __getitem__ = __len__ = __contains__ = __bool__ = _no
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "extra"),
+    [
+        (Refusing(event="x", a=1), "x", {"a": 1}),
+        ({"event": "x", "exc_info": Mock(spec=ValueError, name="m")}, "x", {"exc_info_"}),
+        ({"event": "x", "exc_info": (1, 2, 3)}, "x", {"exc_info_": [1, 2, 3]}),
+        ({"event": "x", "level": Mock(), "logger": object()}, "x", {"level", "logger"}),
+        ({object: 1}, "{\"<class 'object'>\":1}", {"<class 'object'>": 1}),
+    ],
+    ids=range(5),
+)
+def test_a_hostile_dict_as_message(message: Any, text: str, extra: Any) -> None:
+    """Nothing of it is lost, and nothing raised."""
+    found = received(logging.makeLogRecord({"msg": message, "levelno": 20, "levelname": "INFO"}))
+    assert found["message"] == text
+    assert "format_error" not in found
+    assert (found["extra"].keys() if isinstance(extra, set) else found["extra"]) == extra
 
 
 def test_a_large_dict_as_message_is_bounded() -> None:

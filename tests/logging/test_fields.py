@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
+import numpy as np
+import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from message_passing.logging.entry import Entry
 from message_passing.logging.fields import Fields, Origin, encoder_for
@@ -126,3 +129,9 @@ def test_a_function_of_the_users_own() -> None:
         "at": 7,
         "who": "host:42:0",
     }
+
+
+def test_a_function_may_give_values_and_keys_of_other_types() -> None:
+    """They become what they are made of, as in the codec."""
+    odd = {np.int64(1): np.float32(1.5), None: Markup("<b>"), "at": pd.Timestamp("2026-01-02")}
+    assert record(lambda _: odd) == {"1": 1.5, "null": "<b>", "at": "2026-01-02T00:00:00"}

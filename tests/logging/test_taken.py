@@ -141,3 +141,21 @@ def test_level() -> None:
     took = taken(record, None)
     assert took is not None
     assert level_of(took) == level_of(entry_of(record, 1)) == (20, "INFO")
+
+
+def test_a_task_that_the_record_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since Python 3.12 every record names one; a name that is none is dealt with at once."""
+    present = logging.makeLogRecord({"taskName": None}).__dict__
+    monkeypatch.setattr("message_passing.logging.taken._HAVE_TASKS", True)
+    monkeypatch.setattr("message_passing.logging.taken.PLAIN", len(present))
+    record = record_of("text", taskName="Task-3")
+    took = taken(record, None)
+    assert took is not None
+    assert item_encoder("default", ORIGIN, 100)((took, 1)) == encoder_for("default", ORIGIN)(
+        entry_of(record, 1)
+    )
+    assert b'"task":"Task-3"' in item_encoder("default", ORIGIN, 100)((took, 1))
+    plain = taken(record_of("text", taskName=None), None)
+    assert plain is not None
+    assert plain[3] is None
+    assert taken(record_of("text", taskName=["no name"]), None) is None

@@ -173,7 +173,9 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
         largest: characters that are taken of each of them.
     """
     attributes = record.__dict__
+    # A subclass of dict may have methods of its own: none of them is asked.
     event = record.msg if is_event_dict(record.msg) and not record.args else {}
+    logged_a_dict = dict.__len__(event) > 0
     exception, stack = rendered(event, attributes)
     exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
     if exc_info:
@@ -186,10 +188,10 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
     own = (
         pair
         for pair in attributes.items()
-        if pair[0] not in STANDARD and not (event and is_wrapping(pair[0], attributes))
+        if pair[0] not in STANDARD and not (logged_a_dict and is_wrapping(pair[0], attributes))
     )
     added = list(islice(own, ITEMS))
-    if event:
+    if logged_a_dict:
         added += fields_of_event(event, attributes)
     if len(added) == 1 and added[0][0] == "extra" and type(added[0][1]) is dict:
         bound = added[0][1]  # loguru's records, as its sinks get them

@@ -41,7 +41,7 @@ def message_of(event: dict[Any, Any], largest: int) -> str:
     """The text of what was logged: of the key that has it, or else the JSON of all."""
     if (key := _text_key(event)) is not None:
         return str(scalar(dict.__getitem__(event, key)))
-    sample = Sample(largest).pairs(dict.items(event), len(event))
+    sample = Sample(largest).pairs(dict.items(event), dict.__len__(event))
     return cut(msgspec.json.encode(tidy(sample)).decode(), largest)
 
 
@@ -54,11 +54,11 @@ def _text_key(event: dict[Any, Any]) -> str | None:
 
 def exception_of(found: Any) -> Any:
     """What logging calls `exc_info`, of whatever says so: an exception, three values, or that there is one."""
-    if isinstance(found, BaseException):
+    if issubclass(type(found), BaseException):  # a mock of one is none
         return (type(found), found, found.__traceback__)
     if found is True:
         found = sys.exc_info()
-    if type(found) is tuple and len(found) == 3 and isinstance(found[1], BaseException):
+    if type(found) is tuple and len(found) == 3 and issubclass(type(found[1]), BaseException):
         return found
     return None
 

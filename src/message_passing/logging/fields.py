@@ -75,7 +75,7 @@ def as_json(fields: Any) -> bytes:
     """Fields, or the value of one, as JSON."""
     try:
         return _encode(fields)
-    except UnicodeEncodeError:  # half a surrogate pair, as in names of files that are no UTF-8
+    except (UnicodeEncodeError, TypeError, RecursionError):  # half a surrogate pair; keys of odd types
         return _encode(tidy(unpacked(fields)))
 
 
