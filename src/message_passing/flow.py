@@ -37,6 +37,12 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
 
+    # Without annotations, which would make options of them. `Server` sets both of what it runs.
+    waited_for = False
+    """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
+    sources_wait = True
+    """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
+
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
         """Read which way the class says what it does: see the module's text.
 
@@ -73,6 +79,12 @@ class Output(Component):
 
     async def drain(self) -> None:
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
+
+    async def wait_until_sent(self) -> None:
+        """Every input has ended by itself: wait for receivers that are still taking what was accepted for them.
+
+        It is cancelled when a stop is asked for. Closing, with its bounds, comes after it.
+        """
 
     def consume(self, message: Any) -> None:
         """Take one message: counted, never waits."""
@@ -163,6 +175,10 @@ class Input(Source):
     """Takes messages from outside. Define `run`, which emits batches."""
 
     kind = "input"
+
+    can_wait = True
+    """Whether what it does not read yet stays where it is: in a file, a pipe, or the queue of a sender that waits.
+    Otherwise (datagrams, published messages) an output drops what does not fit, and counts it, rather than wait."""
 
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""

@@ -1,36 +1,40 @@
 """One process running chains: the event loop, signals, and an orderly end.
 
-A first SIGINT or SIGTERM stops the inputs, passes on what was taken, and closes everything within each
-component's bounded time. A second one leaves at once. SIGHUP reopens files, or does what `Server.on_hangup` says.
+A first SIGINT or SIGTERM stops the inputs, passes on what was taken as far as that is no long work (see
+`stopping`), and closes everything within each component's bounded time. A second one leaves at once. SIGHUP reopens
+files, or does what `Server.on_hangup` says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.chain import Chain
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
+from message_passing.event_loop import rare_collections, woken_by_signals
+from message_passing.flow import Input, Output
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.metrics import lost_words
+from message_passing.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from types import FrameType
 
     from message_passing.component import Component
-    from message_passing.flow import Input
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_LAST_DRAIN = 8.0
+"""Seconds after a stop that outputs may take until they have room: a bound for those that have none of their own."""
 
 _SAME = 0.1
 """Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
@@ -43,6 +47,7 @@ class Server:
         running: the inputs have been started, and nobody has asked for the end.
         failures: the inputs that failed, and why. Each error chain has been told.
         on_hangup: what SIGHUP does. Called from a signal handler.
+        stop_request: what the components see of that somebody has asked for the end.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
@@ -50,9 +55,13 @@ class Server:
         self.stopping = self.running = False
         self.failures: list[tuple[Input, Exception]] = []
         self.on_hangup: Callable[[], object] = self.reopen
+        self.stop_request = StopRequest()
         self._running: dict[Input, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._asked: asyncio.Event | None = (
+            None  # somebody wants the end; `_stop` is set too when all inputs end
+        )
 
     @property
     def components(self) -> list[Component]:
@@ -68,14 +77,21 @@ class Server:
             on_ready: called when every input has been started.
             on_end: called when no more will be taken, and what was taken is still to be passed on.
         """
-        with _rare_collections():
+        with rare_collections():
             asyncio.run(self._run(on_ready, on_end))
 
     def stop(self) -> None:
         """Ask it to stop, from a signal handler or any thread."""
         self.stopping = True
-        if self._loop and self._stop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop.set)
+        self.stop_request.ask()
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        assert self._stop  # noqa: S101 - it is made with the loop
+        assert self._asked  # noqa: S101
+        self._stop.set()
+        self._asked.set()
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
@@ -88,13 +104,15 @@ class Server:
         self.call(self._reopen)
 
     async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
-        with _woken_by_signals():
+        with woken_by_signals():
             await self._serve(on_ready, on_end)
 
     async def _serve(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop, self._asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         if self.stopping:
             self._stop.set()
+            self._asked.set()
+        self.adopt()
         for head in self.heads:
             self.begin(head)
         self._look_for_end()  # there may be no input at all
@@ -109,6 +127,21 @@ class Server:
         on_end()
         for head, result in ended.items():
             await self._finish(head, result)
+        for component in self.components:
+            if isinstance(component, Output):
+                await self._until_stop(component.wait_until_sent(), component)
+
+    def adopt(self) -> None:
+        """Tell the components that they are run by this: those of `heads`, now and when these have changed."""
+        for component in self.components:
+            component.stop_request = self.stop_request
+        for head in sorted(
+            self.heads, key=lambda one: not one.can_wait
+        ):  # those that cannot wait have the last word
+            for component in in_order([head]):
+                if isinstance(component, Output):
+                    component.waited_for = True
+                    component.sources_wait = head.can_wait
 
     def begin(self, head: Input) -> None:
         """Run an input from now on. Within the loop."""
@@ -124,6 +157,10 @@ class Server:
         """One that failed ends all, and so does the end of the last one."""
         ended = [task for task in self._running.values() if task.done()]
         failed = [task for task in ended if not task.cancelled() and task.exception()]
+        if failed:
+            self.stop_request.ask()
+            if self._asked:
+                self._asked.set()
         if self._stop and (failed or len(ended) == len(self._running)):
             self._stop.set()
 
@@ -139,9 +176,27 @@ class Server:
         self._note(head, result)
         try:
             head.stopped()
-            await head.drain()
         except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
             self._note(head, error)
+        else:
+            await self._until_stop(head.drain(), head, after=_LAST_DRAIN)
+
+    async def _until_stop(
+        self, waiting: Coroutine[Any, Any, None], what: Component, after: float = 0
+    ) -> None:
+        """Wait for something until it is over, or until a stop was asked for and so many seconds have passed."""
+        assert self._asked  # noqa: S101 - it is made with the loop
+        task = asyncio.ensure_future(waiting)
+        asked = asyncio.ensure_future(self._asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        await asyncio.wait({task}, timeout=after)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(what, Input):
+            self._note(what, result)
+        elif isinstance(result, Exception):
+            what.report(result)
 
     def _note(self, head: Input, result: object) -> None:
         """Count it if it is a failure; that nobody reads an output any more is none."""
@@ -155,48 +210,6 @@ class Server:
                 component.reopen()
             except Exception as error:  # noqa: BLE001 - the others must still be reopened
                 component.report(error)
-
-
-@contextmanager
-def _woken_by_signals() -> Iterator[None]:
-    """Within the block, a signal wakes the event loop, whenever it comes.
-
-    Python's handlers run between two instructions. One whose signal came after the last of them and before
-    the loop began to wait would not run until something else happens: a SIGTERM that is not obeyed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    hear, ring = socket.socketpair()
-    hear.setblocking(False)
-    ring.setblocking(False)
-    loop.add_reader(hear, hear.recv, 4096)
-    before = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        loop.remove_reader(hear)
-        hear.close()
-        ring.close()
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Within the block, Python looks for garbage cycles less often.
-
-    A flood of messages is a flood of dicts, none of which is in a cycle, and by default each 700 of them are
-    looked through. What is there before the flood is looked at no more. Measured: a tenth of what decoding costs.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 @contextmanager

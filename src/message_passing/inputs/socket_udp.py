@@ -54,6 +54,7 @@ class SocketUDPInput(Input):
     name = "Socket::UDP"
     example = MappingProxyType({"hostname": "0.0.0.0", "port": 5140})  # noqa: S104 - what a log receiver does
     privileged = True
+    can_wait = False
 
     hostname: str = option(
         default="localhost", description="Address or host name to bind to: `0.0.0.0` or `::` for all."
