@@ -13,8 +13,8 @@ ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
-    "lines", "component", "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs", "filters",
-    "zeromq", "inputs", "outputs", "logging",
+    "lines", "pacing", "component", "flow", "paths", "jsonable", "busy", "identity", "secure_files", "codecs",
+    "filters", "zeromq", "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "config", "forms", "event_loop", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
