@@ -172,10 +172,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def _gives_up_at(self, began: float, moved: float) -> float:
         """Until when a chain waits, which has waited since `began`, and has seen messages move at `moved`.
 
-        After a stop, for no longer than `linger`, as closing will, which comes next.
+        After a stop, for no longer than `linger`; one that blocks not at all: it has room, and closing comes next.
         """
         if self.stop_request.asked:
-            return self.stop_request.asked_at + self.linger / 1000
+            return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
         if self._blocks():
             return math.inf
         return began if self._stalled and moved == began else moved + _PATIENCE
