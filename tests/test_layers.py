@@ -12,10 +12,10 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "failures", "graph", "onward",
-    "lines", "component", "flow", "paths", "dotted", "scalars", "objects", "jsonable", "busy", "identity",
-    "resolving", "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "chain_group", "config", "forms", "runner", "switch",
+    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
+    "onward", "lines", "pacing", "component", "flow", "paths", "dotted", "scalars", "objects", "jsonable", "busy",
+    "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
+    "registry", "declaration", "chain", "chain_group", "config", "forms", "event_loop", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""

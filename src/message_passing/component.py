@@ -26,6 +26,7 @@ from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
 from message_passing.options import option
+from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ class Component(_Declaring):
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
+        self.stop_request = NEVER
         self.on_init()
 
     @classmethod

@@ -16,6 +16,7 @@ The most derived definition wins: a subclass that defines only `filter` of a cla
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
@@ -23,9 +24,10 @@ from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.lines import beyond
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
+from message_passing.pacing import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from message_passing.metrics import Snapshot
 
@@ -40,6 +42,12 @@ class Output(Component):
 
     ending = False  # without an annotation, which would make an option of it
     """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+
+    # Without annotations, which would make options of them. `Server` sets both of what it runs.
+    waited_for = False
+    """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
+    sources_wait = True
+    """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
 
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
         """Read which way the class says what it does: see the module's text.
@@ -60,23 +68,29 @@ class Output(Component):
         if "takes_blocks" not in cls.__dict__ and not {"write", "write_many"}.isdisjoint(cls.__dict__):
             cls.takes_blocks = False  # a subclass of one that does writes in its own way
 
+    _most = inf  # messages that a function for batches is given at once
+
+    def __init__(self, **given: Any) -> None:
+        """See `Component`."""
+        self._pace = Pace(self, self._most)
+        super().__init__(**given)
+
     def write(self, message: Any) -> None:
         """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
         raise NotImplementedError(f"{type(self).__name__} must define consume (or write_many)")
 
     def write_many(self, messages: list[Any]) -> None:
         """Take a batch. Whatever it raises fails the whole batch."""
-        write = self.write
-        for message in messages:
-            try:
-                write(message)
-            except OutputClosedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - any failure has one route
-                self.fail(error, [message])
+        self._pace.write_each(self.write, messages)
 
     async def drain(self) -> None:
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
+
+    async def wait_until_sent(self) -> None:
+        """Every input has ended by itself: wait for receivers that are still taking what was accepted for them.
+
+        It is cancelled when a stop is asked for. Closing, with its bounds, comes after it.
+        """
 
     def consume(self, message: Any) -> None:
         """Take one message: counted, never waits."""
@@ -171,6 +185,10 @@ class Input(Source):
 
     kind = "input"
 
+    can_wait = True
+    """Whether what it does not read yet stays where it is: in a file, a pipe, or the queue of a sender that waits.
+    Otherwise (datagrams, published messages) an output drops what does not fit, and counts it, rather than wait."""
+
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""
         self.metrics.received += len(messages)
@@ -205,6 +223,8 @@ class Filter(Source, Output):
         super().__init_subclass__(**kwargs)
         if "filter" in cls.__dict__ and "filter_many" not in cls.__dict__:
             cls.filter_many = Filter.filter_many  # type: ignore[method-assign]
+        if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
+            cls._most = 1.0  # how long it takes is found out with a few first
         hooks = {"filter", "filter_many", "write", "write_many"}
         if "looks" not in cls.__dict__ and not hooks.isdisjoint(cls.__dict__):
             cls.looks = True  # a subclass of one that does not look does something of its own
@@ -236,6 +256,28 @@ class Filter(Source, Output):
         if removed > 0:
             self.metrics.filtered += removed
         self.emit(kept)
+
+        """Filter a batch and hand on what is left: piece by piece, of one that takes long."""
+        each = type(self).filter_many is Filter.filter_many
+        if each and (len(messages) > 1 or self.stop_request.asked):
+            self._pace.filter_each(self.filter, messages, self._hand_on)
+        elif not each and self._most < inf:
+            self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
+        else:  # there is nothing to be cut, or it is quick
+            failed = self.metrics.failed
+            kept = self.filter_many(messages)
+            self._hand_on(kept, len(messages) - (self.metrics.failed - failed))
+
+    def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
+        """Hand on what was kept of so many; `rest`, not begun yet, is lost if nobody reads it any more."""
+        if of > len(kept):
+            self.metrics.filtered += of - len(kept)
+        try:
+            self.emit(kept)
+        except OutputClosedError:
+            if lost := [*rest]:
+                self.drop(lost, "closed")
+            raise
 
 
 class Decoder(Filter):

@@ -1,36 +1,36 @@
 """One process running chains: the event loop, signals, and an orderly end.
 
-A first SIGINT or SIGTERM stops the inputs, passes on what was taken, and closes everything within each
-component's bounded time. A second one leaves at once. SIGHUP reopens files, or does what `Server.on_hangup` says.
+A first SIGINT or SIGTERM stops the inputs, passes on what was taken as far as that is no long work (see
+`stopping`), and closes everything within each component's bounded time. A second one leaves at once. SIGHUP reopens
+files, or does what `Server.on_hangup` says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
-from message_passing.flow import Output
+from message_passing.event_loop import rare_collections, woken_by_signals
+from message_passing.flow import Input, Output
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.metrics import lost_words
+from message_passing.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from types import FrameType
 
     from message_passing.chain import Chain
     from message_passing.component import Component
-    from message_passing.flow import Input
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -48,6 +48,7 @@ class Server:
         running: the inputs have been started, and nobody has asked for the end.
         failures: the inputs that failed, and why. Each error chain has been told.
         on_hangup: what SIGHUP does. Called from a signal handler.
+        stop_request: what the components see of that somebody has asked for the end.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
@@ -55,6 +56,7 @@ class Server:
         self.stopping = self.running = False
         self.failures: list[tuple[Input, Exception]] = []
         self.on_hangup: Callable[[], object] = self.reopen
+        self.stop_request = StopRequest()
         self._running: dict[Input, asyncio.Task[None]] = {}
         self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,15 +77,20 @@ class Server:
             on_ready: called when every input has been started.
             on_end: called when no more will be taken, and what was taken is still to be passed on.
         """
-        with _rare_collections():
+        with rare_collections():
             asyncio.run(self._run(on_ready, on_end))
 
     def stop(self) -> None:
         """Ask it to stop, from a signal handler or any thread."""
         self.stopping = True
-        if self._loop and self._stop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._loop.call_soon_threadsafe(self._asked.set)
+        self.stop_request.ask()
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._asked.set()
+        if self._stop:
+            self._stop.set()
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
@@ -96,14 +103,15 @@ class Server:
         self.call(self._reopen)
 
     async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
-        with _woken_by_signals():
+        with woken_by_signals():
             await self._serve(on_ready, on_end)
 
     async def _serve(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop, self._asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         if self.stopping:
             self._stop.set()
             self._asked.set()
+        self.adopt()
         for head in self.heads:
             self.begin(head)
         self._look_for_end()  # there may be no input at all
@@ -121,6 +129,21 @@ class Server:
                 component.ending = True
         for head, result in ended.items():
             await self._finish(head, result)
+        for component in self.components:
+            if isinstance(component, Output):
+                await self._until_stop(component.wait_until_sent(), component)
+
+    def adopt(self) -> None:
+        """Tell the components that they are run by this: those of `heads`, now and when these have changed."""
+        for component in self.components:
+            component.stop_request = self.stop_request
+        for head in sorted(
+            self.heads, key=lambda one: not one.can_wait
+        ):  # those that cannot wait have the last word
+            for component in in_order([head]):
+                if isinstance(component, Output):
+                    component.waited_for = True
+                    component.sources_wait = head.can_wait
 
     def begin(self, head: Input) -> None:
         """Run an input from now on. Within the loop."""
@@ -136,6 +159,9 @@ class Server:
         """One that failed ends all, and so does the end of the last one."""
         ended = [task for task in self._running.values() if task.done()]
         failed = [task for task in ended if not task.cancelled() and task.exception()]
+        if failed:
+            self.stop_request.ask()
+            self._asked.set()
         if self._stop and (failed or len(ended) == len(self._running)):
             self._stop.set()
 
@@ -151,19 +177,34 @@ class Server:
         self._note(head, result)
         try:
             head.stopped()
-            await self._last_drain(head)
         except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
             self._note(head, error)
+        else:
+            await self._until_stop(head.drain(), head, patient=True)
 
-    async def _last_drain(self, head: Input) -> None:
-        """Wait until outputs have taken what was read; once a stop was asked for, a bounded time for all inputs."""
-        draining, asked = asyncio.create_task(head.drain()), asyncio.create_task(self._asked.wait())
-        await asyncio.wait([draining, asked], return_when=asyncio.FIRST_COMPLETED)
+    async def _until_stop(
+        self, waiting: Coroutine[Any, Any, None], what: Component, *, patient: bool = False
+    ) -> None:
+        """Wait for something until it is over, or until a stop was asked for.
+
+        Args:
+            waiting: what is waited for.
+            what: who is told of its failure.
+            patient: after a stop, wait for it within `LAST_DRAIN`, which is for all inputs together.
+        """
+        task = asyncio.ensure_future(waiting)
+        asked = asyncio.ensure_future(self._asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
-        if not draining.done():
+        if patient and not task.done():
             self._deadline = self._deadline or time.monotonic() + LAST_DRAIN
-        with suppress(TimeoutError):
-            await asyncio.wait_for(draining, max(0.0, self._deadline - time.monotonic()))
+            await asyncio.wait({task}, timeout=max(0.0, self._deadline - time.monotonic()))
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(what, Input):
+            self._note(what, result)
+        elif isinstance(result, Exception):
+            what.report(result)
 
     def _note(self, head: Input, result: object) -> None:
         """Count it if it is a failure; that nobody reads an output any more is none."""
@@ -177,48 +218,6 @@ class Server:
                 component.reopen()
             except Exception as error:  # noqa: BLE001 - the others must still be reopened
                 component.report(error)
-
-
-@contextmanager
-def _woken_by_signals() -> Iterator[None]:
-    """Within the block, a signal wakes the event loop, whenever it comes.
-
-    Python's handlers run between two instructions. One whose signal came after the last of them and before
-    the loop began to wait would not run until something else happens: a SIGTERM that is not obeyed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    hear, ring = socket.socketpair()
-    hear.setblocking(False)
-    ring.setblocking(False)
-    loop.add_reader(hear, hear.recv, 4096)
-    before = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        loop.remove_reader(hear)
-        hear.close()
-        ring.close()
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Within the block, Python looks for garbage cycles less often.
-
-    A flood of messages is a flood of dicts, none of which is in a cycle, and by default each 700 of them are
-    looked through. What is there before the flood is looked at no more. Measured: a tenth of what decoding costs.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 @contextmanager

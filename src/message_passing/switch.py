@@ -92,6 +92,7 @@ class Switch:
         for component in in_order(chain.heads, errors=True):
             if isinstance(component, Source):
                 component.on_rewire()
+        self._server.adopt()
 
     def _open_new(self) -> None:
         """What cannot be opened at first may want what one that goes has: those are closed then.

@@ -175,8 +175,8 @@ def test_the_host_is_never_localhost(
 def test_a_full_name_that_is_known_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is taken, unless it says nothing."""
     monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
-    assert identity.host_name("web-1.example.org") == "web-1.example.org"
-    assert identity.host_name("localhost") == "web-1"
+    assert identity.telling("web-1.example.org") == "web-1.example.org"
+    assert identity.telling("localhost") == "web-1"
 
 
 def test_an_address_of_our_own_is_one() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import MessageError, OutputClosedError
+from message_passing.clock import monotonic
+from message_passing.errors import MessageError, MessagePassingError, OutputClosedError
 from message_passing.flow import Filter
+from message_passing.graph import in_order
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -15,11 +19,19 @@ if TYPE_CHECKING:
     from message_passing.flow import Output
 
 
+_GLANCE = 0.1
+"""Seconds between two looks whether something moves again in a branch that was left behind."""
+
+
 class TFilter(Filter):
     """Hands every message to each of several outputs: the letter's shape is the stream's.
 
     What a branch does to a message (a filter that removes a field) is not seen by the others, since each has
     a copy of its own. A branch whose reader has gone away does not keep messages from the others.
+
+    The chain goes at the pace of the slowest branch that still moves. One in which nothing moves for `patience`
+    seconds, since its workers are away for one, is waited for no more until something does: the others go on, and
+    what does not fit there is dropped and counted. The error chain is told.
 
     To send different messages to different outputs, put a `Key` filter at the head of a branch.
     """
@@ -38,11 +50,18 @@ class TFilter(Filter):
         description="Give each branch its own copy of every dict and list. False shares them, which is "
         "faster, and right when no branch changes a message.",
     )
+    patience: float = option(
+        default=5.0,
+        ge=0,
+        description="How many seconds a branch in which nothing moves may hold up the others, 0 for not at all.",
+    )
 
     def on_init(self) -> None:
         """Find out what each of `output_to` is."""
         targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
         self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
+        self._stopped: dict[Output, tuple[int, float]] = {}  # what waited there, and when that was looked at
+        self._longest: dict[Output, float] = {}
 
     def connect_to(self, target: Any) -> None:
         """Set `output_to` after construction: one output or a list of them."""
@@ -52,6 +71,59 @@ class TFilter(Filter):
     def outputs(self) -> Sequence[Output]:
         """All the components it hands messages to."""
         return tuple(self._branches)
+
+    def on_rewire(self) -> None:
+        """What is in the branches is something else now."""
+        self._longest.clear()
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that `drain` may take while nothing moves."""
+        return self.patience * len(self._branches)
+
+    async def drain(self) -> None:
+        """Wait until every branch has room, but for those in which nothing moves any more."""
+        if len(self._branches) == 1:
+            await self._branches[0].drain()
+            return
+        for branch in self._branches:
+            if branch not in self._stopped or await self._moves_again(branch):
+                await self._drain_branch(branch)
+
+    async def _drain_branch(self, branch: Output) -> None:
+        # Another T in it may wait for each of its own branches first.
+        limit = self._longest.get(branch)
+        if limit is None:
+            inner = [one for one in in_order([branch]) if isinstance(one, TFilter)]
+            limit = self._longest[branch] = self.patience + sum(one.longest_wait for one in inner)
+        before = None
+        while not await _has_room(
+            branch, limit / 2
+        ):  # twice: what had moved before the first look does not count
+            held = _held(branch)
+            if held == before or not limit:
+                self._leave(branch, held)
+                return
+            before = held
+
+    def _leave(self, branch: Output, held: int) -> None:
+        self._stopped[branch] = (held, monotonic())
+        _wait_for(branch, wanted=False)
+        waited = self._longest[branch]
+        text = f"nothing moves in the branch {branch.label}: the others have waited {waited:g} s for it"
+        self.report(MessagePassingError(f"{text}; until it moves again, what does not fit in it is dropped"))
+
+    async def _moves_again(self, branch: Output) -> bool:
+        before, looked = self._stopped[branch]
+        if (now := monotonic()) - looked < _GLANCE:
+            return False
+        held = _held(branch)
+        if held >= before and not await _has_room(branch, 0):
+            self._stopped[branch] = (held, now)
+            return False
+        del self._stopped[branch]
+        _wait_for(branch, wanted=True)
+        return True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """All of them."""
@@ -100,6 +172,29 @@ class TFilter(Filter):
             else:
                 whole.append(message)
         return whole, copies
+
+
+def _held(branch: Output) -> int:
+    """How many messages wait in a branch."""
+    return sum(one.held() for one in in_order([branch]))
+
+
+async def _has_room(branch: Output, seconds: float) -> bool:
+    """Whether a branch can be drained within so many seconds; with 0, whether there is nothing to wait for."""
+    limit = asyncio.timeout(seconds if seconds < math.inf else None)
+    try:
+        async with limit:
+            await branch.drain()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return False
+    return True
+
+
+def _wait_for(branch: Output, *, wanted: bool) -> None:
+    for one in in_order([branch]):
+        one.waited_for = wanted
 
 
 _CONTAINERS = frozenset({dict, list})

@@ -61,6 +61,7 @@ class SocketUDPInput(Input):
     name = "Socket::UDP"
     example = MappingProxyType({"port": 5140})
     privileged = True
+    can_wait = False
 
     hostname: str = option(
         default="localhost", description="Address or host name to bind to: `0.0.0.0` or `::` for all."

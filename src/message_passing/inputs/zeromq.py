@@ -81,6 +81,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             OptionError: `key_field` is given, and nobody is asked who he is.
         """
         super().on_init()
+        self.can_wait = self.socket_type == "PULL"
         if self.key_field and not (self._security and self._security.asks):
             text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
             raise OptionError(Fault(text, "key_field"))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import os
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
 from message_passing.lines import carried
@@ -21,7 +22,8 @@ from message_passing.options import option
 from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
-from message_passing.zeromq.sending import TOO_BIG, Sender
+from message_passing.zeromq.last_wait import until_taken
+from message_passing.zeromq.sending import BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     from message_passing.metrics import Snapshot
 
 _PATIENCE = 1.0
-"""Seconds that a chain waits for a receiver that takes nothing, once, before messages are dropped instead."""
+"""Seconds that a chain waits for a receiver that takes nothing, once, before messages are dropped instead: where it
+does not wait for as long as it takes."""
 
-_OVERFLOW = 1000
-"""Messages that may wait for a slow receiver once the chain has shown that it waits: one batch."""
+_SHORTEST, _LONGEST = 0.001, 0.02
+"""Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
 
 _open_outputs: set[ZeroMQOutput] = set()
 
@@ -48,8 +51,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     In the first 0.2 seconds (or `subscribe_delay`, if that is less) a binding PUB holds all, so that everybody who
     waited for it gets the first messages.
 
-    Inside a running chain, a receiver that is slow but alive slows the input down instead: the chain's
-    `drain` waits while messages move, and a second at most when they do not.
+    Inside a running chain, a receiver that is slow but alive slows the input down instead. PUSH waits for its workers
+    as long as it takes, also when all are away, where the chain's inputs lose nothing by waiting (STDIN, FileTail,
+    PULL). Otherwise, and with PUB, the chain waits while messages move, and for a second at most when they do not;
+    then messages are dropped and counted. `when_full` chooses.
 
     After a fork the child gets a socket of its own when it first sends. A bound address stays the parent's.
     """
@@ -67,6 +72,14 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         description="How long a binding PUB holds messages that nobody has subscribed to, in seconds from its "
         "opening on; and how long closing waits for a subscriber, or `linger` if that is longer. Nothing but closing "
         "waits for it.",
+    )
+
+    when_full: Literal["default", "block", "drop_newest", "drop_oldest"] = option(
+        default="default",
+        description="When receivers have no room. `block`: the chain waits, and reads no more meanwhile; a program "
+        "without a chain never waits. `drop_newest`, `drop_oldest` (of what is queued here, not in ZeroMQ): a chain "
+        "waits for a second in which nothing moves, then messages are dropped and counted. `default`: `block` for "
+        "PUSH after inputs that can wait (STDIN, FileTail, PULL), `drop_newest` for PUB and after SUB and UDP.",
     )
 
     def on_init(self) -> None:
@@ -90,6 +103,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         faults: list[Fault] = []
         for one in each:
             sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            sender.drop_oldest = self.when_full == "drop_oldest"
             sender.notices.wake = partial(self.tell, sender.notices)
             try:
                 sender.open()
@@ -121,9 +135,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             taken = self._fitting(taken)
         if self._flows is None:
             self._flows = _in_event_loop()
-            if self._flows:
-                self._let_flow()
+        overflow = self._overflow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
+            sender.overflow = overflow
             sender.send_many(taken)
             if sender.held:
                 holder.look_after()
@@ -138,20 +152,42 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         return fitting
 
     async def drain(self) -> None:
-        """Wait while a receiver that is slow takes what is queued for it."""
-        self._let_flow()
+        """Wait while a receiver that is slow takes what is queued for it: see `when_full`."""
+        self._flows = self.waited_for = True
         for sender in self._senders:
             if sender.held:
                 await self._wait_for(sender)
 
-    def _let_flow(self) -> None:
-        # Whoever sends from an event loop waits for `drain`: so what a batch has too many may be kept until then.
-        self._flows = True
-        for sender in self._senders:
-            sender.overflow = _OVERFLOW
+    def _overflow(self) -> int:
+        """How many messages may wait here for a receiver that has no room.
+
+        Whoever sends from an event loop waits for `drain`: so what a batch has too many may be kept until then. Of a
+        batch that is waited for, many more messages may have been made on its way than it was read as.
+        """
+        if self.waited_for and self._blocks():
+            return UNLIMITED
+        return BATCH if self._flows or self.when_full == "drop_oldest" else 0
+
+    def _blocks(self) -> bool:
+        """Whether a chain waits for as long as it takes."""
+        if self.when_full == "default":
+            return self.socket_type == "PUSH" and self.sources_wait
+        return self.when_full == "block"
+
+    def _gives_up_at(self, began: float, moved: float) -> float:
+        """Until when a chain waits, which has waited since `began`, and has seen messages move at `moved`.
+
+        After a stop, for no longer than `linger`; one that blocks not at all: it has room, and closing comes next.
+        """
+        if self.stop_request.asked:
+            return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
+        if self._blocks():
+            return math.inf
+        return began if self._stalled and moved == began else moved + _PATIENCE
 
     async def _wait_for(self, sender: Sender) -> None:
-        deadline = time.monotonic() + (0 if self._stalled else _PATIENCE)
+        began = moved_at = monotonic()
+        pause = _SHORTEST
         while True:
             with self._lock:
                 if sender not in self._senders:  # closed meanwhile: it has sent or counted what it held
@@ -159,15 +195,21 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 before = sender.sent
                 sender.service()
                 moved, backlog = sender.sent > before, sender.backlog()
-            if moved:
-                self._stalled = False
-                deadline = time.monotonic() + _PATIENCE
             if not backlog:
+                self._stalled = self._stalled and not moved
                 return
-            if time.monotonic() >= deadline:
+            if moved:
+                self._stalled, moved_at, pause = False, monotonic(), _SHORTEST
+            if monotonic() >= self._gives_up_at(began, moved_at):
                 self._stalled = True
                 return
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST, 1.1 * pause)
+
+    async def wait_until_sent(self) -> None:
+        """Wait while workers are still taking something, where the chain waits for them."""
+        if self.socket_type == "PUSH" and self._blocks():
+            await until_taken(self._senders, self._lock, self.linger / 1000)
 
     def held(self) -> int:
         """Messages that wait here for somebody to listen."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import OutputClosedError
 from message_passing.failures import last_resort
 from message_passing.options import option
+from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.workers.attended import Attended
 from message_passing.workers.counters import DIED
 from message_passing.workers.staff import Staff
@@ -51,6 +52,8 @@ class Dealer(Attended):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False  # no more will come
         self._stopping_since: float | None = None
+        self._told_at: float | None = None  # when the workers were told of the stop
+        self._no_more = False  # what is left, and what comes, has had its end with that
         self._moved = 0.0
 
     def _hear_all(self, milliseconds: int = 0) -> None:
@@ -68,11 +71,8 @@ class Dealer(Attended):
         for described in said.reports:
             self._pass_report(described)
         if worker:
-            if said.done:
-                worker.is_done(said)
-                self.metrics.passed += said.done
-                if worker.dead:  # its death was known before its last words
-                    self.metrics.dropped[DIED] -= said.done
+            if said.done or said.back:
+                self._count_done(worker, said)
             if said.state == READY and not worker.dead:
                 self._staff.arrived(worker)
             elif said.state == FAILED:
@@ -85,6 +85,15 @@ class Dealer(Attended):
             except OutputClosedError as error:
                 self._in_trouble(error)
         self._deal()
+
+    def _count_done(self, worker: Worker, said: Said) -> None:
+        worker.is_done(said)
+        self.metrics.passed += said.done
+        if worker.dead:  # its death was known before its last words
+            self.metrics.dropped[DIED] -= said.done + said.back
+        if said.back:
+            self.metrics.dropped[NOT_STARTED] += said.back
+            self._end_dealing()
 
     def _deal(self) -> None:
         while self._pending and not self._trouble:
@@ -100,6 +109,24 @@ class Dealer(Attended):
             except Exception:  # noqa: BLE001 - whatever a message's class raises when it is pickled
                 if batch := portable(self, batch):
                     worker.deal(batch)
+
+    def _stop_asked(self) -> bool:
+        return self.is_stopping() or self.stop_request.asked
+
+    def _obey_stop(self) -> None:
+        """Once somebody has asked for the end: have no worker begin what takes long, and deal only for a while."""
+        if not self._stop_asked():
+            return
+        now = time.monotonic()
+        self._told_at = self._told_at or now
+        for worker in self._staff.living:
+            worker.stop()
+        if now - self._told_at >= WORK_AFTER_STOP and self._pending:
+            self._end_dealing()
+
+    def _end_dealing(self) -> None:
+        self._no_more = True
+        self._drop_pending(NOT_STARTED)
 
     def _look_after(self, *, restart_at_once: bool = False) -> None:
         for worker in self._staff.collect():
@@ -129,6 +156,8 @@ class Dealer(Attended):
         self._drop_pending(UNSENT)
 
     def _drop_pending(self, reason: str) -> None:
+        if not self._pending:
+            return
         self.metrics.dropped[reason] += len(self._pending)
         self._pending.clear()
 

@@ -1,7 +1,7 @@
-"""A worker's second thread: it waits for the parent's end, and looks where the time goes while somebody watches.
+"""A worker's second thread: it waits for the parent's end, or word of a stop, and looks where the time goes.
 
-The parent writes a byte to the worker's pipe for as long as it is watched, since that is read also while a
-component hangs; its messages would not be.
+The parent writes a byte to the worker's pipe for as long as it is watched, and another one when it is to stop, since
+that is read also while a component hangs; its messages would not be.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 ASK = b"\n"
 """What the parent writes when it is watched."""
+
+STOP = b"s"
+"""What it writes when somebody has asked for the end: a component that is at work must not begin much more."""
 
 _LEASE = 3.0
 """Seconds that this holds."""
@@ -46,17 +49,28 @@ class Lookout:
         self._busy = Busy()
         self._lock = threading.Lock()
         self._tell: Callable[..., None] | None = None
+        self._on_stop: Callable[[], object] | None = None
+        self._stopped = False
         self._until = self._next = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
-    def begin(self, names: Mapping[int, str], tell: Callable[..., None]) -> None:
+    def begin(
+        self,
+        names: Mapping[int, str],
+        tell: Callable[..., None],
+        on_stop: Callable[[], object] | None = None,
+    ) -> None:
         """From now on there is something to see, in the thread that calls this.
 
         Args:
             names: the parts' names, by their `id()`.
             tell: called with `busy`, each part's share of the time; with none when nobody watches any more.
+            on_stop: called, from this thread or the other, when somebody has asked for the end.
         """
         with self._lock:
+            self._on_stop = on_stop
+            if self._stopped and on_stop:
+                on_stop()
             self._names, self._thread, self._tell = names, threading.get_ident(), tell
 
     def end(self) -> None:
@@ -70,9 +84,12 @@ class Lookout:
         poll.register(self._lifeline, select.POLLIN)
         while os.getppid() == self._parent:  # asked too: a process that it started may hold the pipe open
             if poll.poll(1000 * (INTERVAL if self._until else _GLANCE)):
-                if not os.read(self._lifeline, 100):
+                if not (orders := os.read(self._lifeline, 100)):
                     break
-                self._until = time.monotonic() + _LEASE
+                if STOP in orders:
+                    self._stop()
+                if ASK in orders:
+                    self._until = time.monotonic() + _LEASE
             if self._until:
                 try:
                     self._look(time.monotonic())
@@ -84,6 +101,12 @@ class Lookout:
                 break
             time.sleep(0.01)
         os._exit(1)
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._on_stop:
+                self._on_stop()
 
     def _look(self, now: float) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from message_passing.pacing import NOT_STARTED
 from message_passing.workers.counters import added, as_metrics
 from message_passing.workers.dealing import NO_WORKER, Dealer
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
@@ -46,7 +47,7 @@ class Pool(Dealer):
             WorkerError: a component has failed in it.
         """
         self._staff.open()
-        while any(not one.ready for one in self._staff.living) and not self.is_stopping():
+        while any(not one.ready for one in self._staff.living) and not self._stop_asked():
             self._hear_all(50)
             if dead := self._staff.collect():
                 self._hear_all()
@@ -74,6 +75,9 @@ class Pool(Dealer):
         self._raise_trouble()
         if self._staff.hopeless:
             self.metrics.dropped[NO_WORKER] += len(messages)
+            return
+        if self._no_more:
+            self.drop(messages, NOT_STARTED)
             return
         self._pending.extend(messages)
         self._deal()
@@ -198,7 +202,8 @@ class Pool(Dealer):
 
     def _look(self) -> None:
         self._look_after()
-        if self._ending and self.is_stopping():
+        self._obey_stop()
+        if self._ending and self._stop_asked():
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
         self._changed.set()
@@ -217,6 +222,7 @@ class Pool(Dealer):
         """What the loop does otherwise."""
         self._hear_all(milliseconds)
         self._look_after(restart_at_once=restart_at_once)
-        if self.is_stopping():
+        self._obey_stop()
+        if self._stop_asked():
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from message_passing.workers.lookout import ASK
+from message_passing.workers.lookout import ASK, STOP
 from message_passing.workers.wire import packed
 from message_passing.workers.worker import SIGNALS
 
@@ -71,6 +71,7 @@ class Worker:
         self._socket: zmq.Socket[bytes] | None = None
         self._sent: deque[int] = deque()
         self._size = _FIRST_BATCH
+        self._stopped = False
         self._process = _start(number, background=background)
         data = packed(job)
         pipe = self._process.stdin
@@ -122,13 +123,26 @@ class Worker:
 
     def look(self) -> None:
         """Have it look, for a while, where its time goes."""
+        self._ring(ASK)
+
+    def stop(self) -> None:
+        """Have it begin nothing any more that takes long. Telling it again changes nothing."""
+        if not self._stopped:
+            self._stopped = True
+            self._ring(STOP)
+
+    def _ring(self, what: bytes) -> None:
         with contextlib.suppress(OSError):
             if self._process.stdin:
-                os.write(self._process.stdin.fileno(), ASK)
+                os.write(self._process.stdin.fileno(), what)
 
     def is_done(self, said: Said) -> None:
-        """It is done with a batch."""
-        self._sent.popleft()
+        """It is done with a batch, or with a part of one that takes long."""
+        self._sent[0] -= said.done + said.back
+        if self._sent[0] <= 0:
+            self._sent.popleft()
+        if not said.done:
+            return
         want = int(_BATCH_TIME * said.done / said.seconds) if said.seconds > 0 else LARGEST_BATCH
         self._size = max(1, min(want, 2 * self._size, LARGEST_BATCH))
 

@@ -2,8 +2,8 @@
 
     parent --PUSH--> worker     a batch of messages, or one of the words END and REOPEN
     worker --PUSH--> parent     `Said`
-    parent --pipe--> worker     the `Job`, once; then a byte each second while somebody watches; that it ends
-                                means that the parent is gone
+    parent --pipe--> worker     the `Job`, once; then a byte each second while somebody watches, and one when somebody
+                                has asked for the end; that it ends means that the parent is gone
 
 It is pickled, so that a message is on the other side what it was on this: a tuple, a date, an object of the
 user's. Both sides are one program of one user, and the sockets are in a folder that nobody else may enter.
@@ -66,7 +66,8 @@ class Said(NamedTuple):
     Attributes:
         serial: the worker's.
         state: READY, FAILED, ENDED, or nothing new.
-        done: how many of the messages dealt to it are done with.
+        done: how many of the messages dealt to it are done with, since it said so last.
+        back: how many it passes back, not begun: the rest of a batch after a stop.
         seconds: how long these took.
         results: what the encoder made.
         reports: for the error chain.
@@ -79,6 +80,7 @@ class Said(NamedTuple):
     serial: int
     state: str = ""
     done: int = 0
+    back: int = 0
     seconds: float = 0.0
     results: Sequence[Any] = ()
     reports: Sequence[Any] = ()

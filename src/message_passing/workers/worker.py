@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,10 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import zmq
 
 from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, UserError
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
 from message_passing.options import option
+from message_passing.pacing import SLICE, Pace, next_size
 from message_passing.runner import Server
 from message_passing.workers.lookout import Lookout
 from message_passing.workers.wire import (
@@ -85,18 +86,23 @@ class Results(Output):
         """Nothing to return yet."""
         self.label = "workers' results"
         self.in_batch = False
+        self._given_at = 0.0
         self.counted: dict[str, Component] = {}
         self._kept: list[Any] = []
 
     def write_many(self, messages: list[Any]) -> None:
-        """Keep them for the end of the batch; what comes of its own accord is returned at once."""
+        """Keep them for the end of the batch, unless that takes long; what comes of itself is returned at once."""
         self._kept += messages
-        if not self.in_batch:
+        if not self.in_batch or monotonic() - self._given_at >= SLICE:
             self.give()
+
+    def begin(self) -> None:
+        """A batch begins."""
+        self.in_batch, self._given_at = True, monotonic()
 
     def give(self, **what: Any) -> None:
         """Return what there is, and `what` besides."""
-        results, self._kept = self._kept, []
+        results, self._kept, self._given_at = self._kept, [], monotonic()
         try:
             self.line.say(results=results, counters=self._counters(), **what)
         except Exception:  # noqa: BLE001 - whatever a message's class raises when it is pickled
@@ -127,6 +133,8 @@ class Orders(Input):
         """Nobody has said yet how to reopen files."""
         super().on_init()
         self.reopen_all: Callable[[], object] = lambda: None
+        self._pace = Pace(self)
+        self._size = 1  # messages that took about a `SLICE`, so far as that is known
 
     def on_open(self) -> None:
         """Bind.
@@ -160,12 +168,21 @@ class Orders(Input):
             loop.remove_reader(self._open.file_descriptor)
 
     async def _do(self, batch: list[Any]) -> None:
-        began = time.monotonic()
-        self.results.in_batch = True
-        self.emit(batch)
-        await self.drain()
+        """Have a batch handled, in pieces if it takes long: what one makes is returned before the next."""
+        done, given_at = 0, monotonic()
+        self.results.begin()
+        while batch and self._pace.work_left > 0:
+            piece, batch, began = batch[: self._size], batch[self._size :], monotonic()
+            self.emit(piece)
+            await self.drain()
+            done, now = done + len(piece), monotonic()
+            self._pace.spend(began, now, len(piece))
+            self._size = int(next_size(self._size, len(piece), now - began))
+            if batch and now - given_at >= SLICE:
+                self.results.give(done=done, seconds=now - given_at)
+                done, given_at = 0, now
         self.results.in_batch = False
-        self.results.give(done=len(batch), seconds=time.monotonic() - began)
+        self.results.give(done=done, back=len(batch), seconds=monotonic() - given_at)
 
     def on_close(self) -> None:
         """Close the socket."""
@@ -229,8 +246,9 @@ def _work(job: Job, line: Line, lookout: Lookout) -> int:
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
     results.counted = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
-    lookout.begin({id(component): name for name, component in results.counted.items()}, line.say)
     server = Server(heads)
+    names = {id(component): name for name, component in results.counted.items()}
+    lookout.begin(names, line.say, server.stop_request.ask)
     with contextlib.ExitStack() as stack:
         stack.callback(close_all, heads, errors=True)
         open_all(heads, errors=True)

@@ -62,6 +62,32 @@ class Held:
         queue.extend(fitting)
         return messages[len(fitting) :]
 
+    def keep_newest(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> list[bytes]:
+        """Put the last of these into one of the queues, in place of the oldest there where there is no room.
+
+        Args:
+            queue: which.
+            messages: what to keep.
+            most: how many more there is room for.
+
+        Returns:
+            Those that had to go: the oldest of all.
+        """
+        room = max(0, most + len(queue))
+        gone = list(messages[: max(0, len(messages) - room)])
+        fitting = deque(messages[len(gone) :])
+        size = sum(map(len, fitting))
+        oldest: list[bytes] = []
+        while queue and (len(queue) + len(fitting) > room or size > self._room):
+            oldest.append(queue.popleft())
+            self._room += len(oldest[-1])
+        while size > self._room:
+            gone.append(fitting.popleft())
+            size -= len(gone[-1])
+        self._room -= size
+        queue.extend(fitting)
+        return oldest + gone
+
     def sort(self, prefixes: Prefixes) -> None:
         """Put each into the queue that it belongs to now, after somebody has subscribed or ceased to."""
         wanted, others = prefixes.split(self.unclaimed)

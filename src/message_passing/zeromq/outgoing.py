@@ -182,8 +182,26 @@ class Outgoing:
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
 
+    def all_there(self) -> bool:
+        """Whether as many are connected as there are endpoints to connect to, or anybody is."""
+        return self.peers is not None and self.peers.now() >= max(1, len(self._settings.connect))
+
+    def leaving(self) -> int | None:
+        """Bytes that have left so far, if ZeroMQ is known to have more; the system does not tell of ipc."""
+        if self.peers is None or not self.progress.unsettled(self.sent):
+            return None
+        traffic = self.peers.traffic().values()
+        known = [one.acknowledged for one in traffic if one]
+        return sum(known) if known and len(known) == len(traffic) else None
+
     def send(
-        self, messages: Sequence[bytes], *, holding: bool = False, patient: bool = False, quiet: bool = False
+        self,
+        messages: Sequence[bytes],
+        *,
+        holding: bool = False,
+        patient: bool = False,
+        leaves_behind: bool = True,
+        quiet: bool = False,
     ) -> int:
         """Send until the pipe is full; how many were sent.
 
@@ -192,6 +210,7 @@ class Outgoing:
             holding: keep the GIL, unless strangers can connect (`direct`).
             patient: what is not sent is offered again, so that one of several subscribers is left behind only after
                 `_PATIENCE`.
+            leaves_behind: whether it is at all; otherwise all wait for it.
             quiet: look at no peers, and leave none behind: a signal handler that raises within pyzmq loses what that
                 has read, and whoever is interrupted leaves this to another thread.
         """
@@ -201,7 +220,7 @@ class Outgoing:
         while (done := self.sent - before) < len(messages):
             if quiet or not (self._subscriptions and self.peers and self.peers.now() > 1):
                 break
-            if patient and (done or self._may_empty()):
+            if not leaves_behind or (patient and (done or self._may_empty())):
                 break
             self._send_past_the_slow(messages[done])
             self.sent += 1

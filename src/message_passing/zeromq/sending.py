@@ -6,6 +6,8 @@ It belongs to one thread, or to a lock; it needs no event loop. What it does wit
     nobody is there who wants it                 held, up to the high-water mark (a bound PUB: for a while)
     the pipe is full                             dropped, or kept as backlog up to `overflow` messages
 
+Where something has to be dropped, it is the newest, or with `drop_oldest` the oldest of what is held.
+
 A PUB listens to its subscriptions (it is an XPUB underneath). Of a PUSH that connects, the monitor tells whether a
 peer is there; a bound one finds out by sending. What was given to ZeroMQ while somebody was there and had not left
 when he went is in ZeroMQ's own queue, which tells nobody how much it holds: see `possible`.
@@ -45,7 +47,12 @@ GATHERING = 0.2
 """Seconds after its opening in which a bound PUB sends nothing, or `subscribe_delay` if that is less: those who have
 waited for it try to connect every tenth of a second, or fifth, and without this only the first would get all."""
 
-_UNLIMITED = 1 << 62
+UNLIMITED = 1 << 62
+"""No bound in messages: that in bytes remains (`held.HELD_BYTES`)."""
+
+BATCH = 1000
+"""Messages that a next batch may have: a sender with patience has room for as many, or waits."""
+
 _LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
 _HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
 _TICK = 5  # milliseconds between two tries to send to an XPUB whose pipe is full: it never says when there is room
@@ -57,7 +64,9 @@ class Sender:
     Attributes:
         dropped: messages lost, by reason; of a frame as many as it carries.
         overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
-            to wait for `backlog()` to go down before sending more.
+            to wait for `backlog()` to go down before sending more. `UNLIMITED` where whoever sends waits for as long
+            as it takes, so that nothing is dropped for want of room.
+        drop_oldest: what makes room where nothing more may be held: see above.
         outgoing: the socket.
     """
 
@@ -81,9 +90,10 @@ class Sender:
         """
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
         self.overflow = 0
+        self.drop_oldest = False
         self.outgoing = Outgoing(settings, watched=watched)
         self._settings = settings
-        self._limit = settings.hwm or _UNLIMITED
+        self._limit = settings.hwm or UNLIMITED
         self._delay = subscribe_delay
         self._clock = clock
         self._held = Held()
@@ -145,7 +155,7 @@ class Sender:
             self._put_aside(others)
         done = 0
         if self._listening() and not self._held.waiting:
-            done = self.outgoing.send(messages, patient=self.overflow > 0)
+            done = self._send(messages)
         if done < len(messages):
             self._keep(messages[done:])
 
@@ -227,7 +237,23 @@ class Sender:
             return 0
         if self._somebody():
             return len(self._held.waiting)
-        return len(self._held) if len(self._held) > self._limit - self.overflow else 0
+        return len(self._held) if len(self._held) > self._limit - min(self.overflow, BATCH) else 0
+
+    def under_way(self) -> int | None:
+        """A number that changes as receivers take something, while they are there, all of them, and have not all.
+
+        None otherwise; and where the system does not tell (ipc), once nothing waits here.
+        """
+        self.service()
+        if not self.outgoing.all_there():
+            return None
+        left = self.outgoing.leaving()
+        return None if left is None and not self._held.waiting else self.sent + (left or 0)
+
+    def _send(self, messages: Sequence[bytes]) -> int:
+        return self.outgoing.send(
+            messages, patient=self.overflow > 0, leaves_behind=self.overflow < UNLIMITED
+        )
 
     def poll(self, milliseconds: int) -> None:
         """Wait that long at most for something to change: somebody to listen, or room to send."""
@@ -305,7 +331,7 @@ class Sender:
         held = self._held
         while held.waiting and self.outgoing.listening():
             batch = held.first(1000)
-            done = self.outgoing.send(batch, patient=self.overflow > 0)
+            done = self._send(batch)
             held.remove(done)
             if done < len(batch):
                 return
@@ -332,9 +358,10 @@ class Sender:
         A chain's PUSH that connects takes a batch before it waits, whether a worker is there or not.
         """
         pushes = self._settings.socket_type == "PUSH" and bool(self._settings.connect)
-        return self._limit + self.overflow if pushes else self._limit
+        return self._limit + self.overflow if pushes or self.overflow == UNLIMITED else self._limit
 
     def _hold(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> None:
-        """Hold what there is room for; the newest are dropped, as ZeroMQ itself does."""
-        if refused := self._held.keep(queue, messages, most):
+        """Hold what there is room for; of the others the newest are dropped, as ZeroMQ itself does, or the oldest."""
+        keep = self._held.keep_newest if self.drop_oldest else self._held.keep
+        if refused := keep(queue, messages, most):
             self.dropped[QUEUE_FULL] += carried(refused)

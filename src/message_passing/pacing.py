@@ -1,0 +1,210 @@
+"""Going through a batch at a pace that nobody knows beforehand: what a user's code does to a message may take long.
+
+What comes of a batch is handed on after each `SLICE` of work, and a stop is obeyed between two messages. The clock is
+read for several messages at once where they are quick, so that those cost nothing of it.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, Protocol
+
+from message_passing.clock import monotonic
+from message_passing.errors import OutputClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from message_passing.metrics import Metrics
+    from message_passing.stopping import StopRequest
+
+SLICE = 0.1
+"""Seconds of work within a batch after which results are handed on."""
+
+QUICK = 0.001
+"""Seconds for a message; where one takes less, the clock is read for every `STRIDE` messages only."""
+
+STRIDE = 16
+
+SLOW = 0.25
+"""Seconds for a message. Where it takes as long, none is begun after a stop."""
+
+WORK_AFTER_STOP = 3.0
+"""Seconds of work that each component which goes message by message still does after a stop."""
+
+NOT_STARTED = "not started at stop"
+"""Why messages are dropped that a component had been given and had not begun with when it had to end."""
+
+_GROWTH = 4
+"""So many times as many messages a batch's next piece may have as the one before, which was quick."""
+
+
+class Paced(Protocol):
+    """A component that goes through batches."""
+
+    metrics: Metrics
+    stop_request: StopRequest
+
+    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """See `Component.fail`."""
+
+    def drop(self, messages: Sequence[Any], reason: str) -> None:
+        """See `Component.drop`."""
+
+
+class Pace:
+    """How one component goes through its batches.
+
+    Attributes:
+        work_left: seconds of work that it still does after a stop.
+        most: messages of which a function for batches is given no more at once.
+    """
+
+    def __init__(self, component: Paced, most: float = inf) -> None:
+        """Begin.
+
+        Args:
+            component: whose.
+            most: see the attribute. It follows what the function needs.
+        """
+        self.work_left = WORK_AFTER_STOP
+        self.most = most
+        self._component = component
+
+    def write_each(self, write: Callable[[Any], object], messages: Sequence[Any]) -> None:
+        """Call `write` with each message.
+
+        Raises:
+            OutputClosedError: it did.
+        """
+        component = self._component
+        stop, rest, left, stride, began = (
+            component.stop_request,
+            _iter(messages),
+            len(messages),
+            1,
+            monotonic(),
+        )
+        while left > 0 and self.work_left > 0:
+            for message in islice(rest, stride):
+                try:
+                    write(message)
+                except OutputClosedError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - any failure has one route
+                    component.fail(error, [message])
+                if stop.asked:
+                    break
+            before, left = left, left - stride if not stop.asked else length_hint(rest)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self.spend(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
+        self._leave(rest, left)
+
+    def filter_each(
+        self, apply: Callable[[Any], Any], messages: Sequence[Any], hand_on: Callable[..., None]
+    ) -> None:
+        """Call `apply` with each message, and hand on what it returns, unless that is None.
+
+        Args:
+            apply: may raise.
+            messages: the batch.
+            hand_on: takes what was kept, of how many messages, and those that are not begun yet.
+        """
+        component, metrics = self._component, self._component.metrics
+        stop, rest, left, stride = component.stop_request, _iter(messages), len(messages), 1
+        kept: list[Any] = []
+        first, failed, began = left, metrics.failed, monotonic()
+        due = began + SLICE
+        while left > 0 and self.work_left > 0:
+            for message in islice(rest, stride):
+                try:
+                    result = apply(message)
+                except Exception as error:  # noqa: BLE001 - any failure has one route
+                    component.fail(error, [message])
+                else:
+                    if result is not None:
+                        kept.append(result)
+                if stop.asked:
+                    break
+            before, left = left, left - stride if not stop.asked else length_hint(rest)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self.spend(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
+            if now >= due and left > 0:
+                hand_on(kept, first - left - (metrics.failed - failed), rest)
+                kept, first, failed, began = [], left, metrics.failed, monotonic()
+                due = began + SLICE
+        left = self._leave(rest, left)
+        hand_on(kept, first - left - (metrics.failed - failed), ())
+
+    def filter_pieces(
+        self, filter_many: Callable[[Any], list[Any]], messages: Any, hand_on: Callable[..., None]
+    ) -> None:
+        """Call `filter_many` with the batch, in pieces that take about `SLICE` each where it is slow.
+
+        Args:
+            filter_many: takes a list and returns one.
+            messages: the batch.
+            hand_on: as for `filter_each`.
+        """
+        component = self._component
+        while True:
+            if self.work_left <= 0:
+                component.drop(messages, NOT_STARTED)
+                return
+            most = 1 if component.stop_request.asked else self.most
+            whole = len(messages) <= most
+            size = len(messages) if whole else int(most)
+            piece, messages = (messages, ()) if whole else (messages[:size], messages[size:])
+            failed, began = component.metrics.failed, monotonic()
+            kept = filter_many(piece)
+            now = monotonic()
+            self.most = next_size(self.most, size, now - began)
+            self.spend(began, now, size)
+            hand_on(kept, size - (component.metrics.failed - failed), messages)
+            if not messages:
+                return
+
+    def spend(self, began: float, ended: float, done: int) -> None:
+        """So many messages took from `began` to `ended`. Nothing is spent until a stop is asked for."""
+        stop = self._component.stop_request
+        if stop.asked:
+            self.work_left -= ended - max(began, min(ended, stop.asked_at))
+            if ended - began >= SLOW * max(1, done):
+                self.work_left = 0.0
+
+    def _leave(self, rest: Iterator[Any], left: int) -> int:
+        """Count what was not begun; how many that was."""
+        if left <= 0:
+            return 0
+        lost = [*rest]
+        self._component.drop(lost, NOT_STARTED)
+        return len(lost)
+
+
+def next_size(size: float, done: int, took: float) -> float:
+    """How many messages a next piece of a batch should have, so that it takes about a `SLICE`.
+
+    Args:
+        size: what was thought so far.
+        done: how many the last one had, at most as many.
+        took: the seconds that these took.
+    """
+    fitting = done * min(_GROWTH, SLICE / max(took, 1e-9))
+    return max(1.0, fitting if fitting < done else max(fitting, size))
+
+
+def _iter(messages: Sequence[Any]) -> Iterator[Any]:
+    """One that tells how many are left (PEP 424)."""
+    return iter(messages if type(messages) is list else [*messages])

@@ -1,0 +1,300 @@
+"""Batches whose messages take long: what comes of them is handed on as it comes, and a stop is obeyed in between."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from message_passing import pacing
+from message_passing.errors import OutputClosedError
+from message_passing.flow import Filter, Output
+from message_passing.pacing import NOT_STARTED, next_size
+from message_passing.stopping import StopRequest
+from message_passing.testing import wait_for
+from nodes import lines, node, part
+from support import Kept, accounted_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINE = '''
+import time
+from message_passing import Decoder, Encoder, Filter, Output
+
+def work(message):
+    time.sleep(0.4)
+    return message
+
+class Each(Filter):
+    def filter(self, message):
+        return work(message)
+
+class Many(Filter):
+    def filter_many(self, messages):
+        return [work(message) for message in messages]
+
+class Later(Filter):
+    """Quick at first."""
+    def filter(self, message):
+        return work(message) if message["n"] > 100 else message
+
+class Failing(Filter):
+    def filter(self, message):
+        work(message)
+        raise ValueError("it takes its time to fail")
+
+class Quick(Filter):
+    def filter(self, message):
+        time.sleep(0.002)
+        return message
+
+class Slow(Output):
+    def on_open(self):
+        self._file = open("out", "ab", buffering=0)
+    def write(self, message):
+        work(message)
+        self._file.write(message + b"\\n")
+    def on_close(self):
+        self._file.close()
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command runs, with components of ours."""
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+def numbered(first: int, last: int) -> bytes:
+    """Messages, a line each."""
+    return b"".join(b'{"n":%d}\n' % n for n in range(first, last))
+
+
+class Sleepy(Filter):
+    """Takes as long as it is told to."""
+
+    def filter(self, message: Any) -> Any:
+        """Sleep."""
+        if message == "fail":
+            raise ValueError("as it was told")
+        time.sleep(message)
+        return message or None
+
+
+class SleepyMany(Filter):
+    """The same for batches."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Sleep for each."""
+        for message in messages:
+            time.sleep(message)
+        return [message for message in messages if message]
+
+
+class SleepyOutput(Kept):
+    """The same at the end."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Message by message."""
+        Output.write_many(self, messages)
+
+    def write(self, message: Any) -> None:
+        """Sleep."""
+        time.sleep(message)
+        self.batches.append([message])
+
+
+@pytest.mark.parametrize("kind", [Sleepy, SleepyMany])
+def test_what_takes_long_is_handed_on_as_it_comes(kind: type[Filter]) -> None:
+    """No message waits for the rest of its batch, and all are counted once."""
+    at: list[tuple[float, int]] = []
+
+    class Timed(Output):
+        """Notes when messages come."""
+
+        def write_many(self, messages: list[Any]) -> None:
+            """Note it."""
+            at.append((time.monotonic() - began, len(messages)))
+
+    slow = kind(output_to=Timed())
+    began = time.monotonic()
+    slow.consume_many([0.06, 0, 0.06] * 3)
+    assert sum(count for _, count in at) == 6
+    assert len(at) >= 3
+    assert at[0][0] < 0.25
+    assert accounted_for(slow)
+    assert (slow.metrics.passed, slow.metrics.filtered) == (6, 3)
+
+
+def test_what_is_quick_travels_together() -> None:
+    """And what suddenly becomes slow waits for a few messages only."""
+    kept, batches = Kept(), []
+    slow = Sleepy(output_to=kept, error=Kept())
+    slow.consume_many([0.000001] * 500)
+    batches = [len(batch) for batch in kept.batches]
+    assert batches == [500]
+    slow.consume_many([0.000001] * 200 + ["fail"] + [0.05] * 20)
+    assert len(kept.batches[1]) <= 200 + pacing.STRIDE
+    assert max(map(len, kept.batches[2:])) <= 3
+    assert accounted_for(slow)
+
+
+@pytest.mark.parametrize("kind", [Sleepy, SleepyMany, SleepyOutput])
+def test_after_a_stop_nothing_slow_is_begun(kind: Any) -> None:
+    """The message under way has its end; the rest, and what still comes, is counted."""
+    kept = Kept()
+    slow = kind() if kind is SleepyOutput else kind(output_to=kept)
+    slow.stop_request = StopRequest()
+    slow.consume_many([0.001])
+    slow.stop_request.ask()
+    began = time.monotonic()
+    slow.consume_many([0.3] * 20)
+    slow.consume_many([0.3] * 20)
+    assert time.monotonic() - began < 0.9
+    assert slow.metrics.dropped == {NOT_STARTED: 39}
+    assert accounted_for(slow)
+
+
+@pytest.mark.parametrize("kind", [Sleepy, SleepyMany, SleepyOutput])
+def test_after_a_stop_what_is_quick_has_its_end(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it does not take too long in all."""
+    monkeypatch.setattr(pacing, "WORK_AFTER_STOP", 0.5)
+    slow = kind() if kind is SleepyOutput else kind(output_to=Kept())
+    slow.stop_request = StopRequest()
+    slow.stop_request.ask()
+    slow.consume_many([0.001] * 20)
+    slow.consume_many([0.001] * 20)
+    assert not slow.metrics.dropped
+    began = time.monotonic()
+    slow.consume_many([0.01] * 500)
+    assert time.monotonic() - began < 1.5
+    assert 400 < slow.metrics.dropped[NOT_STARTED] < 500
+    assert accounted_for(slow)
+
+
+@pytest.mark.parametrize("kind", [Sleepy, SleepyMany])
+def test_nobody_reads_any_more_in_the_middle_of_a_batch(kind: type[Filter]) -> None:
+    """What had not been begun is counted as well."""
+
+    class Gone(Output):
+        """Its reader goes after the first."""
+
+        def write_many(self, messages: list[Any]) -> None:
+            """Say so."""
+            if self.metrics.received > 1:
+                raise OutputClosedError
+
+    slow = kind(output_to=Gone())
+    with pytest.raises(OutputClosedError):
+        slow.consume_many([0.11] * 10)
+    assert slow.metrics.dropped == {"closed": 8}
+    assert accounted_for(slow)
+
+
+def test_any_sequence_is_a_batch() -> None:
+    """Also one whose iterator does not tell how much is left."""
+
+    class Odd(list[Any]):
+        """Hides it."""
+
+        def __iter__(self) -> Any:
+            yield from [self[index] for index in range(len(self))]
+
+    for messages in ((0.0001, 0.0001), Odd([0.0001, 0.0001])):
+        kept = Kept()
+        slow = Sleepy(output_to=kept)
+        slow.stop_request = StopRequest()
+        slow.stop_request.ask()
+        slow.consume_many(messages)  # type: ignore[arg-type]
+        assert kept.messages == [0.0001, 0.0001]
+
+
+def test_the_size_of_a_next_piece() -> None:
+    """It follows what the last one took, down at once and up in steps."""
+    assert next_size(1000, 1000, 1.0) == pytest.approx(100)
+    assert next_size(1, 1, 0.5) == 1
+    assert next_size(1, 1, 1e-6) == 4
+    assert next_size(64, 3, 1e-6) == 64
+    assert next_size(float("inf"), 1000, 0.2) == pytest.approx(500)
+
+
+CHAINS = {
+    "filter": ["--filter", "+mine:Each"],
+    "function for batches": ["--filter", "+mine:Many"],
+    "becomes slow": ["--filter", "+mine:Later"],
+    "output": ["--output", "+mine:Slow"],
+    "workers": ["--filter", "+mine:Each", "--workers", "2"],
+    "workers, function for batches": ["--filter", "+mine:Many", "--workers", "2"],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_stop_is_obeyed_between_two_messages(folder: Path, name: str) -> None:
+    """SIGTERM while most of a batch is still to be done: what was done is there, the rest is counted."""
+    words = CHAINS[name]
+    if "--output" not in words:
+        words = [*words, *part("output", "File", filename="out")]
+    count = 130 if name == "becomes slow" else 25
+    first = 101 if name == "becomes slow" else 0
+    with node("--input", "STDIN", *words, cwd=folder) as started:
+        began = time.monotonic()
+        started.write(numbered(0, count))
+        wait_for(lambda: len(lines(folder / "out")) > first, timeout=20)
+        assert time.monotonic() - began < 12  # with the start; the batch takes 10 s
+        stopped = time.monotonic()
+        started.signal(signal.SIGTERM)
+        status = started.process.wait(20)
+        took = time.monotonic() - stopped
+        assert started.process.stderr
+        told = started.process.stderr.read().decode()
+    assert status == 0
+    assert took < 3, told
+    done = [json.loads(line)["n"] for line in lines(folder / "out")]
+    lost = sum(map(int, re.findall(r"(\d+) not started at stop", told)))
+    assert len(done) + lost == count, told
+    assert len(set(done)) == len(done)
+    assert lost > 10
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+def test_results_come_as_they_are_made(folder: Path, workers: list[str]) -> None:
+    """The first of a batch is there long before the last."""
+    words = ["--filter", "+mine:Each", *part("output", "File", filename="out"), *workers]
+    with node("--input", "STDIN", *words, cwd=folder) as started:
+        started.write(numbered(0, 6))
+        wait_for(lambda: lines(folder / "out"), timeout=20)
+        assert len(lines(folder / "out")) < 4
+        assert started.end()[0] == 0
+    assert sorted(json.loads(line)["n"] for line in lines(folder / "out")) == [*range(6)]
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+def test_what_is_quick_is_passed_on_after_a_stop(folder: Path, workers: list[str]) -> None:
+    """All that was taken."""
+    words = ["--filter", "+mine:Quick", *part("output", "File", filename="out"), *workers]
+    with node("--input", "STDIN", *words, cwd=folder) as started:
+        started.write(numbered(0, 300))
+        wait_for(lambda: lines(folder / "out"), timeout=20)
+        status, _, told = started.stop()
+    assert (status, told) == (0, b"")
+    assert len(lines(folder / "out")) == 300
+
+
+def test_what_fails_slowly_is_counted_too(folder: Path) -> None:
+    """As failed, or as not begun."""
+    words = ["--filter", "+mine:Failing", "--output", "Null"]
+    with node("--input", "STDIN", *words, cwd=folder) as started:
+        started.write(numbered(0, 20))
+        assert started.process.stderr
+        started.process.stderr.readline()
+        status, _, told = started.stop()
+    assert status == 0
+    lost = re.search(rb"Failing filter lost 20 messages: (\d+) not started at stop, (\d+) failed", told)
+    assert lost, told
+    assert int(lost[1]) >= 16
