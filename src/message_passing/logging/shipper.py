@@ -403,7 +403,10 @@ class Shipper:
         try:
             self._turn.at_work = True
             self._turn.idle_since = 0.0
-            return self._pump(most)
+            moved = self._pump(most)
+            if self._delivery:
+                self._delivery.look_whether_stuck()
+            return moved
         finally:
             self._turn.at_work = False
             self._turn.lock.release()
@@ -411,10 +414,7 @@ class Shipper:
     def _pump(self, most: int, *, quiet: bool = False) -> bool:
         if self._delivery is None or self._closed:
             return False
-        moved = self._delivery.deliver(self.queue, most, quiet=quiet)
-        if not quiet:
-            self._delivery.look_whether_stuck()
-        return moved
+        return self._delivery.deliver(self.queue, most, quiet=quiet)
 
     # The end
 
