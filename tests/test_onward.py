@@ -80,11 +80,12 @@ def test_what_is_handed_on_is_counted_as_passed() -> None:
 
 
 def test_a_filter_of_batches_hands_on_at_once() -> None:
-    """What it returns comes after that, and the numbers add up."""
+    """What it returns comes after that, piece by piece, and the numbers add up."""
     end = Kept()
     batches = Batches(output_to=end)
-    batches.consume_many([1, [2], 3])
-    assert end.messages == [2, 1, 3]
+    batches.consume_many([1])  # it is quick, so what comes now is one piece
+    batches.consume_many([3, [2]])
+    assert end.messages == [1, 2, 3]
     assert accounted_for(batches)
     assert batches.metrics.filtered == 0
 

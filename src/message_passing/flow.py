@@ -40,22 +40,16 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
 
-    ending = False  # without an annotation, which would make an option of it
+    # Without annotations, which would make options of them. `Server` sets these of what it runs.
+    ending = False
     """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
-
-    # Without annotations, which would make options of them. `Server` sets both of what it runs.
     waited_for = False
     """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
     sources_wait = True
     """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
 
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
-        """Read which way the class says what it does: see the module's text.
-
-        Args:
-            own_doors: the class defines `consume` or `consume_many` to put something around the counting.
-            kwargs: for other bases.
-        """
+        """Read which way the class says what it does (see the module's text), unless it has doors of its own."""
         super().__init_subclass__(**kwargs)
         for door, hook in (("consume", "write"), ("consume_many", "write_many")):
             if door in cls.__dict__ and not own_doors:
@@ -87,10 +81,7 @@ class Output(Component):
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
 
     async def wait_until_sent(self) -> None:
-        """Every input has ended by itself: wait for receivers that are still taking what was accepted for them.
-
-        It is cancelled when a stop is asked for. Closing, with its bounds, comes after it.
-        """
+        """Every input has ended by itself: wait for receivers that still take what was sent. A stop cancels it."""
 
     def consume(self, message: Any) -> None:
         """Take one message: counted, never waits."""
@@ -249,24 +240,18 @@ class Filter(Source, Output):
         return kept
 
     def write_many(self, messages: list[Any]) -> None:
-        """Filter a batch and hand on what is left."""
-        failed, passed = self.metrics.failed, self.metrics.passed
-        kept = self.filter_many(messages)
-        removed = len(messages) - len(kept) - (self.metrics.failed - failed) - (self.metrics.passed - passed)
-        if removed > 0:
-            self.metrics.filtered += removed
-        self.emit(kept)
-
         """Filter a batch and hand on what is left: piece by piece, of one that takes long."""
         each = type(self).filter_many is Filter.filter_many
         if each and (len(messages) > 1 or self.stop_request.asked):
-            self._pace.filter_each(self.filter, messages, self._hand_on)
+            kept: list[Any] = []
+            with self._onward.gathered(kept):
+                self._pace.filter_each(self.filter, messages, kept, self._hand_on)
         elif not each and self._most < inf:
             self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
         else:  # there is nothing to be cut, or it is quick
-            failed = self.metrics.failed
+            before = self.metrics.failed + self.metrics.passed
             kept = self.filter_many(messages)
-            self._hand_on(kept, len(messages) - (self.metrics.failed - failed))
+            self._hand_on(kept, len(messages) - (self.metrics.failed + self.metrics.passed - before))
 
     def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
         """Hand on what was kept of so many; `rest`, not begun yet, is lost if nobody reads it any more."""

@@ -108,18 +108,22 @@ class Pace:
         self._leave(rest, left)
 
     def filter_each(
-        self, apply: Callable[[Any], Any], messages: Sequence[Any], hand_on: Callable[..., None]
+        self,
+        apply: Callable[[Any], Any],
+        messages: Sequence[Any],
+        kept: list[Any],
+        hand_on: Callable[..., None],
     ) -> None:
         """Call `apply` with each message, and hand on what it returns, unless that is None.
 
         Args:
             apply: may raise.
             messages: the batch.
+            kept: an empty list for what it returns; others may add to it, too.
             hand_on: takes what was kept, of how many messages, and those that are not begun yet.
         """
         component, metrics = self._component, self._component.metrics
         stop, rest, left, stride = component.stop_request, _iter(messages), len(messages), 1
-        kept: list[Any] = []
         first, failed, began = left, metrics.failed, monotonic()
         due = began + SLICE
         while left > 0 and self.work_left > 0:
@@ -142,8 +146,10 @@ class Pace:
                 stride *= 2
             began = now
             if now >= due and left > 0:
-                hand_on(kept, first - left - (metrics.failed - failed), rest)
-                kept, first, failed, began = [], left, metrics.failed, monotonic()
+                ready = kept[:]
+                kept.clear()
+                hand_on(ready, first - left - (metrics.failed - failed), rest)
+                first, failed, began = left, metrics.failed, monotonic()
                 due = began + SLICE
         left = self._leave(rest, left)
         hand_on(kept, first - left - (metrics.failed - failed), ())
@@ -167,12 +173,13 @@ class Pace:
             whole = len(messages) <= most
             size = len(messages) if whole else int(most)
             piece, messages = (messages, ()) if whole else (messages[:size], messages[size:])
-            failed, began = component.metrics.failed, monotonic()
+            before, began = component.metrics.failed + component.metrics.passed, monotonic()
             kept = filter_many(piece)
             now = monotonic()
             self.most = next_size(self.most, size, now - began)
             self.spend(began, now, size)
-            hand_on(kept, size - (component.metrics.failed - failed), messages)
+            settled = component.metrics.failed + component.metrics.passed - before
+            hand_on(kept, size - settled, messages)
             if not messages:
                 return
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from message_passing.metrics import Snapshot
 
 _PATIENCE = 1.0
-"""Seconds that a chain waits for a receiver that takes nothing, once, before messages are dropped instead: where it
-does not wait for as long as it takes."""
+"""Seconds that a chain which does not wait for ever waits for a receiver that takes nothing, before it drops."""
 
 _SHORTEST, _LONGEST = 0.001, 0.02
 """Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
