@@ -104,7 +104,12 @@ def test_the_guide_s_rules_and_scrape_are_what_prometheus_takes(tmp_path: Path) 
         assert checked.returncode == 0, checked.stderr
     words = [*part("input", "STDIN"), "--filter", "Follow"]
     output = part(
-        "output", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{free_port()}", socket_type="PUSH", socket_hwm=1
+        "output",
+        "ZeroMQ",
+        socket_bind=f"tcp://127.0.0.1:{free_port()}",
+        socket_type="PUSH",
+        socket_hwm=1,
+        when_full="drop_newest",
     )
     with watched(*words, *output) as one:
         one.node.write(b'{"a":1}\n' * 100)

@@ -10,6 +10,7 @@ import pytest
 from arrivals import Arrivals
 from logs import free_endpoint, read_line, run, silent, started
 from message_passing.testing import wait_for
+from support import untimed
 
 
 def messages(arrivals: Arrivals) -> list[str]:
@@ -143,7 +144,7 @@ def test_without_a_receiver_the_end_is_bounded_by_linger(linger: int) -> None:
     endpoint = free_endpoint()
     done = run(program, endpoint)
     assert done.returncode == 0
-    why, lost = done.stderr.splitlines()
+    why, lost = untimed(done.stderr).splitlines()
     assert why == f"message-passing: log records are not delivered: {endpoint}: nobody listens there"
     assert lost.endswith(": 1000 unsent at close")
     took, dropped = done.stdout.splitlines()

@@ -14,6 +14,7 @@ from arrivals import Arrivals
 from logs import free_endpoint, logger_with, run, silent
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import wait_for
+from support import untimed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,6 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a text": (returning("x"), "must return a dict, not str"),
     "bytes": (returning(b"{}"), "must return a dict, not bytes"),
     "itself": (returning(cyclic()), "could not be encoded"),
-    "a set as key": (returning({frozenset(): 1}), "could not be encoded"),
 }
 
 
@@ -91,7 +91,7 @@ def test_a_fault_costs_its_record(name: str, capsys: pytest.CaptureFixture[str])
         }
         wait_for(lambda: any("records were dropped" in record["message"] for record in arrivals.records))
         handler.close()
-    first, *_, last = capsys.readouterr().err.splitlines()
+    first, *_, last = untimed(capsys.readouterr().err).splitlines()
     assert first.startswith("message-passing: a log record was lost, which could not be encoded: ")
     assert text in first
     assert len(first) < 1000

@@ -16,6 +16,7 @@ from message_passing.logging import ZeroMQHandler
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.attempts import Attempts
 from message_passing.zeromq.monitor import Event
+from support import untimed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def test_losses_are_told_once_at_the_end_by_default(capsys: pytest.CaptureFixtur
     lose(handler, 100)
     assert capsys.readouterr() == ("", "")
     handler.close()
-    why, lost = capsys.readouterr().err.splitlines()
+    why, lost = untimed(capsys.readouterr().err).splitlines()
     assert why == f"message-passing: log records are not delivered: {endpoint}: nobody listens there"
     assert lost.endswith(": 90 queue full, 10 unsent at close")
     handler.close()
@@ -95,7 +96,7 @@ def test_a_short_program_says_why_its_records_were_lost(name: str, tmp_path: Pat
         program = f"add(linger=300, **{given}); logging.error('lost')"
         done = run(program, endpoint.format(**places))
     assert done.returncode == 0
-    why, lost = done.stderr.splitlines()
+    why, lost = untimed(done.stderr).splitlines()
     assert why.startswith("message-passing: log records are not delivered: ")
     assert text in why
     assert lost.startswith("message-passing: 1 log records lost so far in process")

@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,11 +27,10 @@ from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.stdout import StdoutOutput
 from message_passing.testing import TestOutput, wait_for
 from nodes import node, part
-from support import accounted_for
+from support import accounted_for, untimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from nodes import Node
 
@@ -289,9 +289,14 @@ def feed(started: Node, count: int) -> threading.Thread:
     return thread
 
 
+def taken(started: Node) -> int:
+    """How many bytes a node has read so far, its modules included (proc_pid_io(5))."""
+    return int(Path(f"/proc/{started.process.pid}/io").read_text().split()[1])
+
+
 def told(err: bytes) -> list[str]:
     """The lines on standard error, and reports as their sentence."""
-    lines = err.decode().splitlines()
+    lines = untimed(err.decode()).splitlines()
     return [json.loads(line)["exception"] if line.startswith("{") else line for line in lines]
 
 
@@ -305,8 +310,11 @@ def test_command_with_a_pipe_that_stands_still(tmp_path: Path, *, reads: bool) -
     try:
         with node(*words) as started:
             wait_for(lambda: ready.exists() and ready.read_bytes(), timeout=20)
+            before = taken(started)
             feed(started, 3000)
-            wait_for(lambda: not reads or unread(reader) > 60_000)
+            wait_for(
+                lambda: unread(reader) > 60_000 if reads else taken(started) > before + 60_000, timeout=20
+            )
             began = time.monotonic()
             status, _, err = started.stop()
             took = time.monotonic() - began
