@@ -30,13 +30,14 @@ class Held:
         self.waiting: deque[bytes] = deque()
         self.unclaimed: deque[bytes] = deque()
         self._room = HELD_BYTES
+        self._carried = 0
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.unclaimed)
 
     def carried(self) -> int:
-        """How many messages these are, of a frame as many as it carries."""
-        return carried(self.waiting) + carried(self.unclaimed)
+        """How many messages these are, of a frame as many as it carries. From any thread."""
+        return self._carried
 
     def keep(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> Sequence[bytes]:
         """Put the first of these into one of the queues.
@@ -59,6 +60,7 @@ class Held:
                 size, count = size + len(message), count + 1
             fitting = fitting[:count]
         self._room -= size
+        self._carried += carried(fitting)
         queue.extend(fitting)
         return messages[len(fitting) :]
 
@@ -85,6 +87,7 @@ class Held:
             gone.append(fitting.popleft())
             size -= len(gone[-1])
         self._room -= size
+        self._carried += carried(fitting) - carried(oldest)
         queue.extend(fitting)
         return oldest + gone
 
@@ -100,12 +103,14 @@ class Held:
 
     def remove(self, count: int) -> None:
         """Take the oldest that wait out."""
-        for _ in range(count):
-            self._room += len(self.waiting.popleft())
+        removed = [self.waiting.popleft() for _ in range(count)]
+        self._room += sum(map(len, removed))
+        self._carried -= carried(removed)
 
     def clear(self, queue: deque[bytes]) -> int:
         """Empty one of the queues; how many messages were in it, of a frame as many as it carries."""
         lost = carried(queue)
+        self._carried -= lost
         self._room += sum(map(len, queue))
         queue.clear()
         return lost
