@@ -64,7 +64,7 @@ def find(kind: str, name: str) -> type[Component]:
         return _class_in(_import_built_in(kind, stem, short), kind)
     for entry_point in _plugged_in(kind):
         if _fold(entry_point.name) == _fold(short):
-            return _by_path(kind, entry_point.value)
+            return _by_path(kind, entry_point.value, local=False)
     known = names(kind)
     hint = did_you_mean(short, known) or f" (there are {', '.join(known)}; or +package.module:Class)"
     raise ComponentError(f"there is no {kind} {name!r}{hint}")
@@ -108,7 +108,7 @@ def _import_built_in(kind: str, stem: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(f"message_passing.{PACKAGES[kind]}.{stem}")
     except ComponentError as error:
-        raise ComponentError(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
+        raise type(error)(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
 
 
 def _class_in(module: ModuleType, kind: str) -> type[Component]:
@@ -120,8 +120,8 @@ def _class_in(module: ModuleType, kind: str) -> type[Component]:
     raise ComponentError(f"{module.__name__} has no {kind}")
 
 
-def _by_path(kind: str, path: str) -> type[Component]:
-    found = paths.load(path, "Class")
+def _by_path(kind: str, path: str, *, local: bool = True) -> type[Component]:
+    found = paths.load(path, "Class", local=local)
     base = BASES[kind]
     needed = Filter if kind in ("encoder", "decoder") else base
     if not (isinstance(found, type) and issubclass(found, needed)):

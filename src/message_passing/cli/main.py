@@ -26,7 +26,7 @@ from message_passing.forms import (
     named_chain,
 )
 from message_passing.options import option
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.registry import find, names
 from message_passing.workers.form import PooledChain
 
@@ -219,7 +219,7 @@ def main() -> NoReturn:
     first = words[0] if words else "-"
     if first in COMMANDS:
         path = f"message_passing.cli.{COMMANDS[first]}:main"
-        run = cast("Callable[[Sequence[str]], int]", load(path, "function"))
+        run = cast("Callable[[Sequence[str]], int]", load_own(path))
         sys.exit(run(words[1:]))
     if did_you_mean(first, COMMANDS) and not first.startswith("-"):
         tell(f"message-passing: there is no command {first!r}{did_you_mean(first, COMMANDS)}\n")

@@ -38,7 +38,7 @@ from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import in_order
 from message_passing.options import option
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
 from message_passing.runner import cautions
 from message_passing.version import __version__
@@ -258,7 +258,7 @@ class Script:
         if not self.control and not self.http:
             return None
         # Imported when it is asked for: it brings a web server with it.
-        make = cast("type[Console]", load("message_passing.console.serving:Console", "Class"))
+        make = cast("type[Console]", load_own("message_passing.console.serving:Console"))
         return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:

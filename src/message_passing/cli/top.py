@@ -19,7 +19,7 @@ from message_passing.cli.watching import Watching
 from message_passing.cli.words import CommandParser, run_command
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _console(*, plain: bool) -> Console:
 
 def _frame() -> Callable[..., Any]:
     # It imports rich, which not everybody has.
-    return cast("Callable[..., Any]", load("message_passing.cli.topview:frame", "function"))
+    return cast("Callable[..., Any]", load_own("message_passing.cli.topview:frame"))
 
 
 def _live(watching: Watching) -> int:
