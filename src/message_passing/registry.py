@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from message_passing import paths
 from message_passing.errors import ComponentError, Fault, did_you_mean
@@ -46,8 +46,25 @@ _REQUIRED_METHOD = {"input": "run", "decoder": "filter", "filter": "filter", "en
 _PERL_PREFIX = re.compile(r"\+?Message::Passing::(?:Input|Output|Filter(?:::(?:En|De)coder)?)::")
 
 
+class Found(NamedTuple):
+    """A component that was looked up.
+
+    Attributes:
+        cls: its class.
+        name: what a command or config file calls it, whatever the class calls itself.
+    """
+
+    cls: type[Component]
+    name: str
+
+
 def find(kind: str, name: str) -> type[Component]:
-    """The class that `name` stands for.
+    """The class that `name` stands for; see `look_up`."""
+    return look_up(kind, name).cls
+
+
+def look_up(kind: str, name: str) -> Found:
+    """The component that `name` stands for.
 
     Args:
         kind: a key of `PACKAGES`.
@@ -58,13 +75,14 @@ def find(kind: str, name: str) -> type[Component]:
     """
     short = _PERL_PREFIX.sub("", name)
     if short.startswith("+"):
-        return _by_path(kind, short[1:])
+        return Found(_by_path(kind, short[1:]), short)
     stem = _files(kind).get(_fold(short))
     if stem:
-        return _class_in(_import_built_in(kind, stem, short), kind)
+        cls = _class_in(_import_built_in(kind, stem, short), kind)
+        return Found(cls, cls.name)
     for entry_point in _plugged_in(kind):
         if _fold(entry_point.name) == _fold(short):
-            return _by_path(kind, entry_point.value, local=False)
+            return Found(_by_path(kind, entry_point.value, local=False), entry_point.name)
     known = names(kind)
     hint = did_you_mean(short, known) or f" (there are {', '.join(known)}; or +package.module:Class)"
     raise ComponentError(f"there is no {kind} {name!r}{hint}")

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.arguments import print_out
 from message_passing.cli.words import CommandParser, run_command
-from message_passing.errors import ComponentError, did_you_mean
+from message_passing.errors import ComponentError, PackageError, did_you_mean
 from message_passing.options import declared
-from message_passing.registry import PACKAGES, find, names
+from message_passing.registry import PACKAGES, look_up, names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from message_passing.component import Component
     from message_passing.options import Option
+    from message_passing.registry import Found
 
 WIDTH = 78
 
@@ -64,12 +65,12 @@ def _run(words: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", nargs="+", help="a component")
     parser.add_argument("--json", action="store_true", help="a list of objects, one for each kind")
     given = parser.parse_args(words)
-    classes = [cls for name in given.name for cls in classes_of(name)]
+    found = [one for name in given.name for one in look_up_all(name)]
     if given.json:
-        about = [as_object(cls) for cls in classes]
+        about = [as_object(one) for one in found]
         print_out(json.dumps(about, indent=2, ensure_ascii=False, default=str) + "\n")
     else:
-        print_out("\n".join(map(_text, classes)))
+        print_out("\n".join(map(_text, found)))
     return 0
 
 
@@ -80,12 +81,12 @@ def describe(name: str) -> str:
         ComponentError: there is none of that name.
     """
     if name:
-        return "\n".join(map(_text, classes_of(name)))
+        return "\n".join(map(_text, look_up_all(name)))
     lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
     return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
 
 
-def classes_of(name: str) -> list[type[Component]]:
+def look_up_all(name: str) -> list[Found]:
     """The components called `name`, which may be `KIND:NAME` or `+package.module:Class`.
 
     Raises:
@@ -93,16 +94,16 @@ def classes_of(name: str) -> list[type[Component]]:
     """
     kind, _, rest = name.partition(":")
     kinds, short = ([kind], rest) if kind in PACKAGES and rest else (list(PACKAGES), name)
-    found: list[type[Component]] = []
+    found: list[Found] = []
     problem: ComponentError | None = None
     for one in kinds:
         try:
-            cls = find(one, short)
+            here = look_up(one, short)
         except ComponentError as error:
-            if len(kinds) == 1 or short.startswith("+") or "needs the package" in str(error):
+            if len(kinds) == 1 or short.startswith("+") or isinstance(error, PackageError):
                 problem = problem or error
         else:
-            found += [] if cls in found else [cls]  # a class named by its path may do for several kinds
+            found += [] if here in found else [here]  # a class named by its path may do for several kinds
     if found:
         return found
     if problem:
@@ -123,11 +124,12 @@ def own_options(cls: type[Component]) -> dict[str, Option]:
     return {**{name: one for name, one in found.items() if name not in COMMON}, **found}
 
 
-def as_object(cls: type[Component]) -> dict[str, Any]:
+def as_object(found: Found) -> dict[str, Any]:
     """All that is declared of a component, for a program."""
+    cls, name = found
     return {
         "kind": cls.kind,
-        "name": cls.name or cls.__name__,
+        "name": name,
         "class": f"{cls.__module__}:{cls.__qualname__}",
         "summary": summary(cls),
         "description": inspect.getdoc(cls) or "",
@@ -148,17 +150,29 @@ def _option(one: Option) -> dict[str, Any]:
     }
 
 
-def _text(cls: type[Component]) -> str:
+def _text(found: Found) -> str:
+    cls = found.cls
     lines = [cls.describe_self(), "", textwrap.indent(inspect.getdoc(cls) or "", "  "), ""]
     for name, one in own_options(cls).items():
         python = " (from Python only)" if one.python_only else ""
         lines += [f"  {name}: {one.type_text}{default_text(one)}{python}"]
         lines += textwrap.wrap(one.description, WIDTH, initial_indent="      ", subsequent_indent="      ")
-    own = own_options(cls)
-    if cls.example and not any(own[name].python_only for name in cls.example):
-        words = shlex.join([f"--{cls.kind}_options", json.dumps(dict(cls.example))])
-        lines += ["", f"  example: --{cls.kind} {cls.name or cls.__name__} {words}"]
+    if example := _example(found):
+        lines += ["", f"  example: {example}"]
     return "\n".join([*lines, ""])
+
+
+def _example(found: Found) -> str:
+    """The words of a command that has it with its example; empty where no command can spell that."""
+    cls, name = found
+    own = own_options(cls)
+    if not cls.example or any(key in own and own[key].python_only for key in cls.example):
+        return ""
+    try:
+        options = json.dumps(dict(cls.example))
+    except (TypeError, ValueError):
+        return ""
+    return shlex.join([f"--{cls.kind}", name, f"--{cls.kind}_options", options])
 
 
 def default_text(one: Option) -> str:
