@@ -90,6 +90,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._stalled = False
         self._parents = False
         self._cut = self._shut = 0
+        self._sent = 0  # by those that are closed
+        self._copies = False  # each message is sent several times
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
@@ -99,6 +101,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
             each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
+            self._copies = True
         faults: list[Fault] = []
         for one in each:
             sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
@@ -237,11 +240,11 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
-        counted = super().snapshot()
-        if len(self._senders) > 1:
-            counted["passed"] = sum(sender.sent for sender in self._senders)
+        counted = super().snapshot(held=held)
+        if self._copies:
+            counted["passed"] = self._sent + sum(sender.sent for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
@@ -259,6 +262,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._possibly_lost.update(sender.possible)
             self._cut += sender.outgoing.cut
             self._shut += sender.outgoing.shut
+            self._sent += sender.sent
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -270,7 +274,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._senders, self._holders = [], []
         self.metrics = Metrics()
         self._possibly_lost.clear()
-        self._cut = self._shut = 0
+        self._cut = self._shut = self._sent = 0
         if self._bind:
             self._parents = True
         else:
