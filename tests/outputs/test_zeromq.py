@@ -17,6 +17,7 @@ import zmq
 from message_passing.console.watcher import Watcher
 from message_passing.errors import OpenError
 from message_passing.inputs.zeromq import ZeroMQInput
+from message_passing.lines import Frame
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.runner import Server
 from message_passing.testing import ListInput, free_port, running, wait_for
@@ -104,15 +105,15 @@ def test_what_has_passed_is_counted_by_one_rule() -> None:
     source = ListInput(output_to=out)
     with aggregator(here) as one, aggregator(there) as other, source, out:
         watcher = Watcher(Server([source]))
-        out.consume_many([b"first", b"second"])
+        out.consume_many([b"first", Frame(b"second\nthird\n", 2)])
         wait_for(lambda: len(one.messages) == len(other.messages) == 2)
-        out.drop([b"third"], "a reason")
+        out.drop([b"fourth"], "a reason")
         watcher._refresh()
         (place,) = (place for place in watcher.layout.places if place.component is out)
         known = watcher.snapshots[place.id]
-        assert known["passed"] == out.snapshot()["passed"] == 4
+        assert known["passed"] == out.snapshot()["passed"] == 6
         assert watcher._as_they_are()[place.id] == known
-    assert out.snapshot()["passed"] == 4
+    assert out.snapshot()["passed"] == 6
     assert watcher._as_they_are()[place.id] == known
 
 
@@ -169,6 +170,7 @@ def test_a_bound_address_stays_the_parent_s() -> None:
 
 SCRIPT = """
 import sys
+from message_passing.lines import Frame
 from message_passing.outputs.zeromq import ZeroMQOutput
 ZeroMQOutput(connect=sys.argv[1]).consume("one line, and the script ends")
 """

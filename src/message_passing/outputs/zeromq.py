@@ -90,7 +90,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._stalled = False
         self._parents = False
         self._cut = self._shut = 0
-        self._sent = 0  # by those that are closed
+        self._given = 0  # by those that are closed
         self._copies = False  # each message is sent several times
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
@@ -244,7 +244,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """The counters now; with several endpoints, passed counts each copy."""
         counted = super().snapshot(held=held)
         if self._copies:
-            counted["passed"] = self._sent + sum(sender.sent for sender in self._senders)
+            counted["passed"] = self._given + sum(sender.given for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
@@ -262,7 +262,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._possibly_lost.update(sender.possible)
             self._cut += sender.outgoing.cut
             self._shut += sender.outgoing.shut
-            self._sent += sender.sent
+            self._given += sender.given
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -274,7 +274,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._senders, self._holders = [], []
         self.metrics = Metrics()
         self._possibly_lost.clear()
-        self._cut = self._shut = self._sent = 0
+        self._cut = self._shut = self._given = 0
         if self._bind:
             self._parents = True
         else:
