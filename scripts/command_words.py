@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from reference import built_in
 
 from message_passing.cli.main import COMMANDS
-from message_passing.cli.words import CommandParser
+from message_passing.cli.command import CommandParser
 from message_passing.paths import load
 from message_passing.registry import PACKAGES
 

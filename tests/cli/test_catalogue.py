@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
-from message_passing.cli import describe
-from message_passing.cli import list as listing
+from message_passing.cli.commands import describe
+from message_passing.cli.commands import list as listing
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, find, names
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from message_passing.chain import Chain
-from message_passing.forms import FLAT_PARTS, flat_chain
+from message_passing.config.forms import FLAT_PARTS, flat_chain
 from message_passing.paths import load_own
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from message_passing.declaration import Declaration
     from message_passing.flow import Input
-    from message_passing.forms import Part
+    from message_passing.config.forms import Part
     from message_passing.workers.pool import Pool
 
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
