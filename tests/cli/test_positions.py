@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.config.parsing import relaxed_json
 from message_passing.config.positions.json_scanner import index_json
 from message_passing.config.positions.toml_scanner import index_toml
 from message_passing.config.positions.yaml_scanner import index_yaml
-from message_passing.config.parsing import relaxed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from message_passing.cli.config_tests.runner import staged
 from message_passing.cli.config_tests.spec import read_cases
 from message_passing.cli.main import MessagePassing
+from message_passing.config.parsing import format_of, load_file, read_text
 from message_passing.config.positions.index import Index
 from message_passing.config.positions.json_scanner import index_json
 from message_passing.config.positions.toml_scanner import index_toml
 from message_passing.config.positions.yaml_scanner import index_yaml
-from message_passing.config.parsing import format_of, load_file, read_text
 from message_passing.errors import Fault, Place, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import in_order

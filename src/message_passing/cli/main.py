@@ -7,14 +7,11 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
-from message_passing.cli.completion import completion
 from message_passing.cli.commands.describe import describe
+from message_passing.cli.completion import completion
 from message_passing.cli.run.daemon import tell
-from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.run.service import EXIT_USER_ERROR
-from message_passing.config.parsing import load_file
-from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
-from message_passing.failures import DATA_LIMIT, MOST_DATA
+from message_passing.cli.script import CLIComponent, Script
 from message_passing.config.forms import (
     DEFAULTS,
     FLAT_KEYS,
@@ -25,6 +22,9 @@ from message_passing.config.forms import (
     is_named,
     named_chain,
 )
+from message_passing.config.parsing import load_file
+from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
+from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.registry import find, names

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.progress import size, span
 from message_passing.cli.formatting import inert
+from message_passing.cli.progress import size, span
 from message_passing.errors import needs_extra
 
 with needs_extra("console"):

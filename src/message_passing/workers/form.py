@@ -12,9 +12,9 @@ from message_passing.paths import load_own
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from message_passing.config.forms import Part
     from message_passing.declaration import Declaration
     from message_passing.flow import Input
-    from message_passing.config.forms import Part
     from message_passing.workers.pool import Pool
 
 _WORKERS_PARTS = ("decoder", "filter", "encoder")

@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.run.arguments import print_out
 from message_passing.cli.chain_probe import try_ends
 from message_passing.cli.checking import look_at_file, look_at_words
 from message_passing.cli.command import CommandParser, positive, run_command
+from message_passing.cli.run.arguments import print_out
 from message_passing.errors import OpenError
 from message_passing.graph import in_order
 from message_passing.workers.attended import with_parts

@@ -7,11 +7,11 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.command import CommandParser, run_command
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out
 from message_passing.cli.create.text import FORMATS
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.run.arguments import print_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

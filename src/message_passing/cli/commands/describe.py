@@ -9,8 +9,8 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.run.arguments import print_out
 from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.run.arguments import print_out
 from message_passing.errors import ComponentError, PackageError, did_you_mean
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, look_up, names

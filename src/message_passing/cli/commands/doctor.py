@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.endpoint_probe import Reached, Step
-from message_passing.cli.message_factory import Maker
-from message_passing.cli.formatting import colours, inert
 from message_passing.cli.canary import Sightings
-from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.endpoint_probe import Reached, Step
+from message_passing.cli.formatting import colours, inert
+from message_passing.cli.message_factory import Maker
+from message_passing.cli.run.arguments import print_out
+from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.console.client import Node
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.keys import from_environment

@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.run.arguments import print_out
 from message_passing.cli.checking import look_at_file, look_at_words
+from message_passing.cli.command import CommandParser, run_command
 from message_passing.cli.graph.model import graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain
+from message_passing.cli.run.arguments import print_out
 from message_passing.cli.run.daemon import tell
-from message_passing.cli.command import CommandParser, run_command
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from message_passing.cli.command import CommandParser, run_command
 from message_passing.cli.run.arguments import print_out
 from message_passing.cli.run.daemon import tell
-from message_passing.cli.command import CommandParser, run_command
 from message_passing.errors import OpenError, did_you_mean
 from message_passing.escaping import escape_control
 from message_passing.zeromq.allowed_keys import AllowedKeys

@@ -7,9 +7,9 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.commands.describe import WIDTH, summary
 from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.commands.describe import WIDTH, summary
+from message_passing.cli.run.arguments import print_out
 from message_passing.errors import ComponentError, did_you_mean
 from message_passing.registry import PACKAGES, find, names
 

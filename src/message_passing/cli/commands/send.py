@@ -10,11 +10,11 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.message_factory import Maker
-from message_passing.cli.run.daemon import tell
-from message_passing.cli.progress import ProgressLine
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
 from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.message_factory import Maker
+from message_passing.cli.progress import ProgressLine
+from message_passing.cli.run.daemon import tell
+from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.settings import Limits, SocketSettings

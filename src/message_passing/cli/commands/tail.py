@@ -10,10 +10,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.run.daemon import let_go, tell
-from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
 from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
+from message_passing.cli.run.daemon import let_go, tell
+from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
 from message_passing.console.client import Node
 from message_passing.console.wanted import Wanted, shown
 from message_passing.errors import Fault, OpenError, OptionError

@@ -6,13 +6,13 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.config_tests.compare import problems
-from message_passing.cli.config_tests.runner import run_case
 from message_passing.cli.checking import Files, look_at_file
 from message_passing.cli.command import CommandParser, run_command
-from message_passing.escaping import escape_control
+from message_passing.cli.config_tests.compare import problems
+from message_passing.cli.config_tests.runner import run_case
+from message_passing.cli.run.arguments import print_out
 from message_passing.config.forms import TESTS
+from message_passing.escaping import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

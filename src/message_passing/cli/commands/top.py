@@ -13,10 +13,10 @@ import termios
 import tty
 from typing import TYPE_CHECKING, Any, cast
 
+from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.poller import Watching
 from message_passing.cli.run.arguments import print_out
 from message_passing.cli.run.daemon import let_go, tell
-from message_passing.cli.poller import Watching
-from message_passing.cli.command import CommandParser, run_command
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
 from message_passing.paths import load_own

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.cli.config_tests.spec import reached_from
+from message_passing.config.forms import flat_chain, is_named, named_chain
 from message_passing.errors import UserError
 from message_passing.flow import Input, Output
-from message_passing.config.forms import flat_chain, is_named, named_chain
 from message_passing.graph import close_all, in_order, open_all
 from message_passing.options import option
 from message_passing.outputs.test import TestOutput

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import Fault, Place, deeper, did_you_mean, shown
 from message_passing.config.forms import TESTS
+from message_passing.errors import Fault, Place, deeper, did_you_mean, shown
 from message_passing.graph import in_order
 
 if TYPE_CHECKING:

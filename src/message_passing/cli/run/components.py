@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import Fault, deeper
 from message_passing.config.forms import STACKED, Part
+from message_passing.errors import Fault, deeper
 
 if TYPE_CHECKING:
     from message_passing.cli.run.arguments import Given

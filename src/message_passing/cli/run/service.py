@@ -6,9 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from message_passing.cli.run.pid_file import PidFile
-from message_passing.cli.run.daemon import tell
 from message_passing.cli.progress import ChainProgress
+from message_passing.cli.run.daemon import tell
+from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
 from message_passing.clock import iso_now

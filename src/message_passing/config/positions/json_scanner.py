@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from message_passing.config.positions.index import Entry, Index, Key, Places
 from message_passing.config.parsing import strict_json
+from message_passing.config.positions.index import Entry, Index, Key, Places
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 

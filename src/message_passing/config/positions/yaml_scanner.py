@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from message_passing.config.positions.index import Entry, Index, Key
 from message_passing.config.parsing import yaml_document
+from message_passing.config.positions.index import Entry, Index, Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
