@@ -15,7 +15,7 @@ ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
     "onward", "lines", "pacing", "component", "flow", "paths", "dotted", "scalars", "objects", "jsonable", "busy",
     "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "chain_group", "config", "forms", "event_loop", "runner", "switch",
+    "registry", "declaration", "chain", "chain_group", "config", "event_loop", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""

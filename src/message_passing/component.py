@@ -177,9 +177,14 @@ class Component(_Declaring):
     ) -> None:
         self.close()
 
-    def snapshot(self) -> Snapshot:
-        """The counters now."""
-        return self.metrics.snapshot(held=self.held())
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
+        """The counters now.
+
+        Args:
+            held: how many messages it holds, for who asks from another thread than the chain's, where `held` may not
+                be called.
+        """
+        return self.metrics.snapshot(held=self.held() if held is None else held)
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.

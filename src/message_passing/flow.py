@@ -105,9 +105,9 @@ class Output(Component):
         except Exception as error:  # noqa: BLE001 - any failure has one route
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; passed is what was neither lost nor is still held."""
-        counted = super().snapshot()
+        counted = super().snapshot(held=held)
         if type(self).outputs is Component.outputs:
             counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
         return counted

@@ -87,9 +87,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._holders: list[Holder] = []
-        self._stalled = False
-        self._parents = False
-        self._cut = self._shut = 0
+        self._stalled = self._parents = False
+        self._copies = False  # each message is sent several times
+        self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
@@ -99,6 +99,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
             each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
+            self._copies = True
         faults: list[Fault] = []
         for one in each:
             sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
@@ -223,8 +224,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def remarks(self) -> list[str]:
         """How many peers were disconnected, and how often nobody could connect."""
-        cut = self._cut + sum(sender.outgoing.cut for sender in self._senders)
-        shut = self._shut + sum(sender.outgoing.shut for sender in self._senders)
+        cut = self._ended["cut"] + sum(sender.outgoing.cut for sender in self._senders)
+        shut = self._ended["shut"] + sum(sender.outgoing.shut for sender in self._senders)
         found = [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
         if shut:
             found.append(
@@ -237,11 +238,11 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
-        counted = super().snapshot()
-        if len(self._senders) > 1:
-            counted["passed"] = sum(sender.sent for sender in self._senders)
+        counted = super().snapshot(held=held)
+        if self._copies:
+            counted["passed"] = self._ended["given"] + sum(sender.given for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
@@ -257,8 +258,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.close()
             self.tell(sender.notices, at_end=True)
             self._possibly_lost.update(sender.possible)
-            self._cut += sender.outgoing.cut
-            self._shut += sender.outgoing.shut
+            self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -270,7 +270,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._senders, self._holders = [], []
         self.metrics = Metrics()
         self._possibly_lost.clear()
-        self._cut = self._shut = 0
+        self._ended.clear()
         if self._bind:
             self._parents = True
         else:
