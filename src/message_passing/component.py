@@ -29,7 +29,7 @@ from message_passing.options import option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
 
 _reporting = threading.local()
@@ -54,6 +54,10 @@ class Component(_Declaring):
 
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
+
+    weighs: ClassVar[bool] = False
+    """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
+    as one until it is lost, which spares looking for such among all the others."""
 
     error: Any = option(
         default=None,
@@ -181,10 +185,12 @@ class Component(_Declaring):
         """The counters now."""
         return self.metrics.snapshot(held=self.held())
 
+    # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
+
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
-        One that carries several counts as these: until it is lost, it was received as one.
+        One that carries several counts as these (`_weigh`).
 
         Args:
             error: why.
@@ -192,16 +198,30 @@ class Component(_Declaring):
             count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
         if count is None:
-            count = carried(messages)
-            self.metrics.received += count - len(messages)
+            count = self._weigh(messages)
         self.metrics.failed += count
         self.report(error, messages, count)
 
-    def drop(self, messages: Sequence[Any], reason: str) -> None:
-        """Count `messages` as dropped for a reason; one that carries several counts as these."""
-        count = carried(messages)
-        self.metrics.dropped[reason] += count
-        self.metrics.received += count - len(messages)
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.
+
+        Args:
+            lost: how many; or the messages themselves, of which one that carries several counts as these.
+            reason: why, in a few words that do not change from message to message: each reason is a counter.
+        """
+        if count := lost if isinstance(lost, int) else self._weigh(lost):
+            self.metrics.dropped[reason] += count
+
+    def take_back(self, count: int, reason: str) -> None:
+        """What was counted as lost for this reason has come after all."""
+        self.metrics.dropped[reason] -= count
+
+    def _weigh(self, lost: Collection[Any]) -> int:
+        """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
+        count = carried(lost)
+        if not self.weighs:
+            self.metrics.received += count - len(lost)
+        return count
 
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
 from message_passing.errors import Fault, OptionError, OutputClosedError
-from message_passing.lines import beyond
+from message_passing.lines import beyond, carried
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
 from message_passing.pacing import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from message_passing.metrics import Snapshot
 
@@ -89,7 +89,7 @@ class Output(Component):
 
     def consume_many(self, messages: list[Any]) -> None:
         """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
-        self.metrics.received += len(messages)
+        self.metrics.received += carried(messages) if self.weighs else len(messages)
         if self._closed:
             self.drop(messages, "closed")
             return
@@ -162,8 +162,22 @@ class Source(Component):
     def emit(self, messages: list[Any]) -> None:
         """Hand a batch on: counted, never waits."""
         if messages:
-            self.metrics.passed += len(messages)
-            self._next.consume_many(messages)
+            self.hand_to(self._next, messages)
+
+    def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:
+        """Hand a batch to one of `outputs()`: counted, never waits.
+
+        Args:
+            output: to whom.
+            messages: the batch.
+            count: as how many messages that counts as passed, where it is not as many.
+
+        Raises:
+            OutputClosedError: nobody reads that output any more.
+        """
+        self.metrics.passed += len(messages) if count is None else count
+        if messages:
+            output.consume_many(messages)
 
     async def drain(self) -> None:
         """Wait until what is downstream has room again."""
@@ -184,6 +198,16 @@ class Input(Source):
         """Hand on what was received: counted, never waits."""
         self.metrics.received += len(messages)
         super().emit(messages)
+
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """See `Component.fail`. What an input loses it has not emitted: it is received with that."""
+        self.metrics.received += len(messages) if count is None else count
+        super().fail(error, messages, count)
+
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """See `Component.drop`. What an input loses it has not emitted: it is received with that."""
+        self.metrics.received += lost if isinstance(lost, int) else len(lost)
+        super().drop(lost, reason)
 
     async def run(self) -> None:
         """Emit batches, `await self.drain()` after each, and return when the source has ended.

@@ -167,8 +167,8 @@ class JSONLinesEncoder(TextEncoder):
     def write_many(self, messages: list[Any]) -> None:
         """Hand on what the batch is put together to. They are counted as the messages that they carry."""
         frames = self.filter_many(messages)
-        self.metrics.passed += carried(frames) - len(frames)
-        self.emit(frames)
+        if frames:
+            self.hand_to(self._next, frames, carried(frames))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch as few messages."""

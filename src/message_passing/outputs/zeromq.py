@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
-from message_passing.lines import carried
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.outputs._lines import all_as_bytes
@@ -59,6 +58,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     """
 
     name = "ZeroMQ"
+    weighs = True
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
     socket_type: Literal["PUB", "PUSH"] = option(
@@ -101,7 +101,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
         faults: list[Fault] = []
         for one in each:
-            sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            sender = Sender(one, subscribe_delay=self.subscribe_delay, on_drop=self.drop)
             sender.drop_oldest = self.when_full == "drop_oldest"
             sender.notices.wake = partial(self.tell, sender.notices)
             try:
@@ -126,9 +126,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
         taken = all_as_bytes(self, messages)
-        self.metrics.received += carried(taken) - len(taken)
         if self._parents:
-            self.metrics.dropped["bound by the parent process"] += carried(taken)
+            self.drop(taken, "bound by the parent process")
             return
         if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
             taken = self._fitting(taken)
@@ -144,7 +143,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
-        self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        self.drop([message for message in messages if len(message) > self.maxmsgsize], TOO_BIG)
         for sender in self._senders[:1]:
             text = "did not send a message of more bytes than maxmsgsize"
             sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
