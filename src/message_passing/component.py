@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from message_passing import options
-from message_passing.errors import MessagePassingError
+from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
+from message_passing.errors import MessageError, MessagePassingError
 from message_passing.failures import (
     BURST,
     DATA_LIMIT,
@@ -31,6 +32,9 @@ from message_passing.stopping import NEVER
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
+
+UNSENT = "unsent at close"
+"""Why messages are lost that a component still had when it was closed."""
 
 _reporting = threading.local()
 
@@ -83,9 +87,11 @@ class Component(_Declaring):
         if self.error is None:
             self.error = LAST_RESORT
         self.metrics = Metrics()
+        self._holds: set[Hold] = set()
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
+        self._unsent = 0  # what it still had when it was closed, which has been counted
         self.stop_request = NEVER
         self.on_init()
 
@@ -169,7 +175,17 @@ class Component(_Declaring):
                 if self._opened:
                     self.on_close()
             finally:
+                self._count_unsent()
                 self._report_suppressed()
+
+    def _count_unsent(self) -> None:
+        """Whatever it still has, now that it is closed, will not leave any more."""
+        if self._opened:
+            self._unsent = max(0, self.held())
+            self.drop(self._unsent, UNSENT)
+        for hold in self._holds.copy():
+            hold.note(Outcome.LOST)
+            hold.release()
 
     def __enter__(self) -> Self:
         """Open it and everything downstream, the far end first."""
@@ -183,13 +199,14 @@ class Component(_Declaring):
 
     def snapshot(self) -> Snapshot:
         """The counters now."""
-        return self.metrics.snapshot(held=self.held())
+        return self.metrics.snapshot(held=max(0, self.held() - self._unsent))
 
     # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
+        A delivery that they belong to is REJECTED if it is a `MessageError`, otherwise LOST (`delivery.Outcome`).
         One that carries several counts as these (`_weigh`).
 
         Args:
@@ -200,10 +217,14 @@ class Component(_Declaring):
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
         self.report(error, messages, count)
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.
+
+        A delivery that they belong to is LOST (`delivery.Outcome`).
 
         Args:
             lost: how many; or the messages themselves, of which one that carries several counts as these.
@@ -211,6 +232,15 @@ class Component(_Declaring):
         """
         if count := lost if isinstance(lost, int) else self._weigh(lost):
             self.metrics.dropped[reason] += count
+            if fate := AMBIENT.fate:
+                fate.note(Outcome.LOST)
+
+    def hold(self) -> Hold:
+        """To be taken, within the call that brought them, by whoever keeps messages beyond it: see `delivery`.
+
+        What is still held when this is closed counts as lost.
+        """
+        return NO_HOLD if (fate := AMBIENT.fate) is None else Hold(fate, self._holds)
 
     def take_back(self, count: int, reason: str) -> None:
         """What was counted as lost for this reason has come after all."""
@@ -255,7 +285,8 @@ class Component(_Declaring):
             return
         _reporting.active = True
         try:
-            self.error.consume(described)
+            with outside():  # what becomes of the report is no part of what becomes of the message
+                self.error.consume(described)
         except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
             last_resort(described)
         finally:

@@ -21,10 +21,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
+from message_passing.delivery import AMBIENT, Delivery, Outcome, outside
 from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
-from message_passing.output import Output, Stranger, Unconnected, says_each
+from message_passing.output import Output, Stranger, Unconnected, running_loop, says_each
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -84,6 +85,21 @@ class Source(Component):
             self.metrics.passed += len(messages)
             self._next.consume_many(messages)
 
+    def deliver(self, messages: list[Any], on_settled: Callable[[Outcome], object]) -> None:
+        """Hand a batch on, and learn what became of it, once nobody keeps any of it any more.
+
+        That may be before this returns. It is called in the event loop in which this is, if it is in one.
+
+        Args:
+            messages: the batch.
+            on_settled: called once, with the worst outcome of any message. It must not block.
+
+        Raises:
+            OutputClosedError: nobody reads an output any more.
+        """
+        with Delivery(on_settled, self, running_loop()):
+            self.emit(messages)
+
     def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:
         """Hand a batch to one of `outputs()`, or count it as another number: never waits.
 
@@ -117,7 +133,12 @@ class Input(Source):
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""
         self.metrics.received += len(messages)
-        super().emit(messages)
+        fate = AMBIENT.fate
+        if fate is None or getattr(fate, "owner", None) is self:
+            super().emit(messages)
+        else:  # within the call of another input, whose messages these are not: a log handler's, for one
+            with outside():
+                super().emit(messages)
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """See `Component.fail`. What an input loses it has not emitted: it is received with that."""

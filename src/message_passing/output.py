@@ -5,6 +5,7 @@ How a class says what it does is at the top of `flow`.
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +30,14 @@ def says_each(cls: type, root: type, each: str, many: str) -> bool:
     """
     definer = next(base for base in cls.__mro__ if each in base.__dict__ or many in base.__dict__)
     return definer is root or many not in definer.__dict__
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that this thread is in, if it is in one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Output(Component):
@@ -84,6 +93,9 @@ class Output(Component):
         """See `Component`."""
         self._pace = Pace(self, self._most)
         super().__init__(**given)
+
+    confirms: ClassVar[str] = "handled"
+    """What it means that a message is DELIVERED, from this output: `written`, `handed to the network`."""
 
     def write(self, message: Any) -> None:
         """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""

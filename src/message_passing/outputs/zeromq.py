@@ -18,6 +18,7 @@ from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
+from message_passing.output import running_loop
 from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
@@ -59,6 +60,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     name = "ZeroMQ"
     weighs = True
+    confirms = "handed to the network"
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
     socket_type: Literal["PUB", "PUSH"] = option(
@@ -132,13 +134,14 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
             taken = self._fitting(taken)
         if self._flows is None:
-            self._flows = _in_event_loop()
+            self._flows = running_loop() is not None
         overflow = self._overflow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
             sender.overflow = overflow
             sender.send_many(taken)
             if sender.held:
                 holder.look_after()
+                sender.hold(self.hold())
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
@@ -268,20 +271,13 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.abandon()
         self._senders, self._holders = [], []
         self.metrics = Metrics()
+        self._holds.clear()
         self._possibly_lost.clear()
         self._cut = self._shut = 0
         if self._bind:
             self._parents = True
         else:
             self._opened = False
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _close_open_outputs() -> None:

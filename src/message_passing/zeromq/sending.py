@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Sequence
 
+    from message_passing.delivery import Hold
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.settings import SocketSettings
 
@@ -131,6 +132,10 @@ class Sender:
     def held(self) -> int:
         """ZeroMQ messages that wait here."""
         return len(self._held)
+
+    def hold(self, hold: Hold) -> None:
+        """See `Held.hold`."""
+        self._held.hold(hold)
 
     def carried(self) -> int:
         """The same, of a frame as many as it carries."""
@@ -369,4 +374,5 @@ class Sender:
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped[reason] += count
+        self._held.lose()
         self._on_drop(count, reason)
