@@ -148,7 +148,6 @@ class LineInput(Input):
 
     def too_long(self, line: bytes) -> None:
         """Leave out a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
-        self.metrics.received += 1
         text = f"a line of more than {self.max_line} bytes (max_line) is left out; this is its beginning"
         self.fail(MessageError(text), [line[:DATA_LIMIT]])
 

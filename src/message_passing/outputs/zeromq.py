@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
-from message_passing.lines import carried
 from message_passing.metrics import Metrics
 from message_passing.options import option
+from message_passing.output import running_loop
 from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
@@ -59,6 +59,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     """
 
     name = "ZeroMQ"
+    weighs = True
+    confirms = "handed to the network"
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
     socket_type: Literal["PUB", "PUSH"] = option(
@@ -102,7 +104,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._copies = True
         faults: list[Fault] = []
         for one in each:
-            sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            sender = Sender(one, subscribe_delay=self.subscribe_delay, on_drop=self.drop)
             sender.drop_oldest = self.when_full == "drop_oldest"
             sender.notices.wake = partial(self.tell, sender.notices)
             try:
@@ -127,25 +129,25 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
         taken = all_as_bytes(self, messages)
-        self.metrics.received += carried(taken) - len(taken)
         if self._parents:
-            self.metrics.dropped["bound by the parent process"] += carried(taken)
+            self.drop(taken, "bound by the parent process")
             return
         if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
             taken = self._fitting(taken)
         if self._flows is None:
-            self._flows = _in_event_loop()
+            self._flows = running_loop() is not None
         overflow = self._overflow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
             sender.overflow = overflow
             sender.send_many(taken)
             if sender.held:
                 holder.look_after()
+                sender.hold(self.hold())
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
-        self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        self.drop([message for message in messages if len(message) > self.maxmsgsize], TOO_BIG)
         for sender in self._senders[:1]:
             text = "did not send a message of more bytes than maxmsgsize"
             sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
@@ -269,20 +271,13 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.abandon()
         self._senders, self._holders = [], []
         self.metrics = Metrics()
+        self._holds.clear()
         self._possibly_lost.clear()
         self._ended.clear()
         if self._bind:
             self._parents = True
         else:
             self._opened = False
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _close_open_outputs() -> None:
