@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
@@ -395,3 +396,47 @@ def test_no_patience_at_all_is_no_busy_loop() -> None:
         time.sleep(1)  # not a wait for anything
         assert time.process_time() - began < 0.5
         assert thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "reason"),
+    [
+        ("connect", "PUSH", "nobody listens there"),
+        ("socket_bind", "PUSH", "nobody has connected"),
+        ("connect", "PUB", "nobody listens there"),
+    ],
+)
+def test_that_nobody_takes_anything_is_said_once(
+    address: str, side: str, kind: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why a chain stands still, or drops, without waiting for its end."""
+    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.3)
+    errors = Kept()
+    options: dict[str, Any] = {side: address, "socket_type": kind, "socket_hwm": 10, "linger": 0}
+    out = ZeroMQOutput(**options, error=errors)
+    with served(ListInput(messages=jobs(4000), output_to=out)):
+        wait_for(lambda: errors.messages)
+        time.sleep(0.7)  # not a wait for anything: it would have been said again by now
+    (report,) = errors.messages
+    assert re.search(
+        rf"queue is full, and nothing was sent for \d s: {address}: {reason}", report["exception"]
+    )
+
+
+def test_a_worker_that_is_slow_is_no_news(
+    address: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is connected has a minute; one that stands still for longer is told of."""
+    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.1)
+    monkeypatch.setattr("message_passing.zeromq.holding.SLOW", 1.5)
+    errors = Kept()
+    given = jobs(1500)
+    out = push(address, error=errors)
+    with served(ListInput(messages=given, output_to=out)):
+        wait_for(out.held)
+        time.sleep(0.5)  # not a wait for anything: nobody would have been told of by now
+        assert errors.messages == []
+        wait_for(lambda: errors.messages)
+        assert "who is connected takes nothing" in errors.messages[0]["exception"]
+        assert worker.take(1500) == given
+    assert len(errors.messages) == 1
