@@ -51,6 +51,8 @@ class Output(Component):
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False
     """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+    standing = False
+    """Nothing moves in what it has queued, so that it drops instead of being waited for."""
     waited_for = False
     """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
     sources_wait = True

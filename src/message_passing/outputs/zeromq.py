@@ -89,7 +89,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._holders: list[Holder] = []
-        self._stalled = self._parents = False
+        self._parents = False
         self._copies = False  # each message is sent several times
         self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
@@ -185,7 +185,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
         if self._blocks():
             return math.inf
-        return began if self._stalled and moved == began else moved + _PATIENCE
+        return began if self.standing and moved == began else moved + _PATIENCE
 
     async def _wait_for(self, sender: Sender) -> None:
         began = moved_at = monotonic()
@@ -198,12 +198,12 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 sender.service()
                 moved, backlog = sender.sent > before, sender.backlog()
             if not backlog:
-                self._stalled = self._stalled and not moved
+                self.standing = self.standing and not moved
                 return
             if moved:
-                self._stalled, moved_at, pause = False, monotonic(), _SHORTEST
+                self.standing, moved_at, pause = False, monotonic(), _SHORTEST
             if monotonic() >= self._gives_up_at(began, moved_at):
-                self._stalled = True
+                self.standing = True
                 return
             await asyncio.sleep(pause)
             pause = min(_LONGEST, 1.1 * pause)
