@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAKEN = "message-passing: the configuration has been read again: "
-STAYS = "message-passing: the configuration stays what it was"
+STAYS = "message-passing: keeping the previous configuration"
 
 
 class Scene:

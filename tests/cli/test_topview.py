@@ -136,7 +136,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
     assert line(text, "dropped by output") == " dropped by output: too big 40, queue full 3 (2.5/s now)"
     assert line(text, "slowest") == " slowest: decoder takes 93% of the chain's time"
     assert line(text, "workers") == " workers: 1 of 1 ready, messages at each: 12"
-    assert line(text, "senders: 3 known, 1 silent, 10 lost (1.0%)")
+    assert line(text, "senders: 3 known, 1 idle, 10 lost (1.0%)")
     assert line(text, "web-4:1:ab").split() == ["web-4:1:ab", "5", "100", "3", "s"]
     assert line(
         text, "last of 7 errors"

@@ -71,7 +71,7 @@ class Script:
         default="",
         min_length=1,
         alone="default",
-        description="Unix socket on which it answers `top`, `tail`, `doctor`.",
+        description="Unix socket to serve `top`, `tail` and `doctor` on.",
     )
     http: str = option(
         default="", min_length=1, description="HOST:PORT of a page to watch it, and of its metrics."
@@ -79,7 +79,7 @@ class Script:
     http_token: str = option(
         default="",
         min_length=1,
-        description="What whoever asks there must give, or env:NAME.",
+        description="Token that clients of --http must present, or env:NAME.",
     )
 
     def __init__(self, given: Given) -> None:

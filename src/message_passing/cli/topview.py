@@ -202,7 +202,7 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
     if totals is None:
         return
     lost = totals["lost"]
-    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} silent, ", ""))
+    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} idle, ", ""))
     everything = totals["received"] + lost
     share = f" ({lost / everything:.1%})" if lost and everything else ""
     text.append(f"{lost} lost{share}", _BAD if lost else _GOOD)
@@ -210,11 +210,11 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
         text.append(f", perhaps {perhaps} more", _WARN)
     if ambiguous := totals.get("ambiguous"):
         text.append(f", an estimate: {ambiguous} ambiguous", _WARN)
-    text.append(f", {totals['duplicated']} twice, {totals['late']} late, {totals['restarted']} restarts")
+    text.append(f", {totals['duplicated']} duplicates, {totals['late']} late, {totals['restarted']} restarts")
     yield text
     table = Table(box=None, padding=(0, 1), header_style=_DIM)
     table.add_column(f"by {order}", overflow="ellipsis", no_wrap=True, max_width=40)
-    for name in ("lost", "received", "silent for"):
+    for name in ("lost", "received", "idle for"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in answer["senders"][:_MOST_ROWS] if answer else ():
         row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OutputClosedError
 from message_passing.failures import last_resort
+from message_passing.metrics import UNSENT
 from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.workers.attended import Attended
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from message_passing.component import Component
     from message_passing.workers.process import Worker
 
-UNSENT = "unsent at close"
 NO_WORKER = "no worker could be started"
 
 PATIENCE = 5.0

@@ -27,7 +27,7 @@ Nothing is opened, and no host is looked up, unless --connect asks for that. Cla
 imported. With --connect each endpoint to connect to is connected to, each to bind is bound and let go again,
 and each file to write is looked at. A server that runs has its own addresses in use.
 
-exit status: 0 all is right, 1 --connect found something wrong, 2 there are mistakes
+exit status: 0 valid, 1 --connect found a problem, 2 there are errors
 
 examples:
   message-passing check app.toml
@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     """Run it.
 
     Returns:
-        The exit status: 0 all is right, 1 an end of the chain does not work, 2 there are mistakes.
+        The exit status: 0 valid, 1 an end of the chain does not work, 2 there are errors.
     """
     return run_command(_TITLE, lambda: _run(words))
 
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=_TITLE,
         usage=f"{_TITLE} [--json] [--connect] [--timeout SECONDS] FILE... | OPTIONS OF message-passing",
-        description="Tell all mistakes of config files at once, each with its file, line and column.",
+        description="Report all errors in config files at once, each with its file, line and column.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -91,7 +91,7 @@ def _as_text(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
         lines += map(str, one.mistakes)
         lines += [f"{name}: {trial}" if name else str(trial) for trial in trials[name]]
         if one.right:
-            lines.append(f"{name}: no mistakes" if name else "no mistakes")
+            lines.append(f"{name}: no errors" if name else "no errors")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
 def _run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog=_TITLE,
-        description="Print a config file, with comments, for a chain of the components that are named.",
+        description="Print a commented config file for a chain of the given components.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,7 +54,7 @@ def _run(words: Sequence[str]) -> int:
     given = parser.parse_args(words)
     tables = laid_out(choose(given.name))
     made_by = f"Made by `{_TITLE} {shlex.join(words)}`."
-    use = "Run it with `message-passing --configfile FILE`; `message-passing check FILE` tells its mistakes."
+    use = "Run it with `message-passing --configfile FILE`; `message-passing check FILE` reports its errors."
     head = "".join(f"{line}\n" for line in textwrap.wrap(f"{made_by} {use}", 98, break_on_hyphens=False))
     print_out(textwrap.indent(head, "# ") + "\n" + FORMATS[given.format](tables))
     return 0

@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
 def _run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog=_TITLE,
-        description="Show components with their options, defaults, bounds and an example.",
+        description="Show components with their options, defaults, limits and an example.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=_TITLE,
-        description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
+        description="Find out, step by step, whether a log sent to an endpoint arrives, and if not, why.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -27,7 +27,7 @@ _FORMATS: dict[str, Callable[[Graph], str]] = {"text": as_lines, "mermaid": as_m
 _EPILOG = """\
 Dashed arrows, and the circles of the text, are the ways of messages that could not be handled. Nothing is opened.
 
-exit status: 0, or 2 when the chain has mistakes, which are told as `message-passing check` tells them
+exit status: 0, or 2 when the chain has errors, which are reported as by `message-passing check`
 
 examples:
   message-passing graph app.toml
@@ -49,7 +49,7 @@ def _run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog=_TITLE,
         usage=f"{_TITLE} [--format text|mermaid|svg] FILE | OPTIONS OF message-passing",
-        description="Draw the chain of a config file, or of the words that would run one.",
+        description="Draw the chain of a config file, or of command-line options.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -66,7 +66,8 @@ def _run(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=_TITLE,
-        description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
+        description="Manage encryption keys, and which keys a server authorizes. A running server applies"
+        " changes at once.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

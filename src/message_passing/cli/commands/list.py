@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
 def _run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog=_TITLE,
-        description="List the components, each with a line about it.",
+        description="List the components, each with a one-line description.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -53,7 +53,8 @@ def main(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=_TITLE,
-        description="Send messages over ZeroMQ: the words as one, or else each line of standard input as one.",
+        description="Send messages over ZeroMQ: the arguments as one message, or each line of standard "
+        "input.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

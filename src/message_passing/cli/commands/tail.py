@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=_TITLE,
-        description="Show live messages: of a ZeroMQ publisher, or of a running node.",
+        description="Show live messages from a ZeroMQ publisher or a running node.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""The command itself: its words, and how it tells what came of the cases."""
+"""The command itself: its words, and how it reports the results of the tests."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 _TITLE = "message-passing test"
 
 _EPILOG = """\
-A file's cases are its list `tests`. Each has `input`, a list of messages, and what is expected of them:
+A file's tests are its list `tests`. Each has `input`, a list of messages, and the expected results:
 
   [[tests]]
   name = "errors pass"
   input = ['{"level":"error"}', { level = "info" }, "no JSON"]
-  output = [{ level = "error" }]      # exactly these; a text is compared as it is, an object as JSON
-  errors = ["malformed JSON"]         # each in one of the reports, and no other report
-  filtered = 1                        # how many messages filters remove
-  at = "decoder"                      # the component they are given to; default: the only input
+  output = [{ level = "error" }]      # exactly these; text is compared literally, objects as JSON
+  errors = ["malformed JSON"]         # each in one of the reports, and no others
+  filtered = 1                        # the number of messages that filters remove
+  at = "decoder"                      # the component that receives them; default: the only input
 
 With several outputs, `output` is a table of lists by their names. Inputs and outputs are replaced, so nothing
-that they would open is opened; all other components are real, and new for each case.
+that they would open is opened; all other components are real, and created anew for each test.
 
-exit status: 0 all cases hold, 1 one does not, 2 the file or its cases are wrong
+exit status: 0 all tests pass, 1 a test fails, 2 the file or its tests are invalid
 
 examples:
   message-passing test app.toml
@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     """Run it.
 
     Returns:
-        The exit status: 0 all cases hold, 1 one does not, 2 the file or its cases are wrong.
+        The exit status: 0 all tests pass, 1 a test fails, 2 the file or its tests are invalid.
     """
     return run_command(_TITLE, lambda: _run(words))
 
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
 def _run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog=_TITLE,
-        description="Run the cases that config files carry on their chains.",
+        description="Run the tests in config files on their chains.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -79,7 +79,7 @@ def _run(words: Sequence[str]) -> int:
 def _wrong(name: str, one: Looked) -> list[str]:
     """Why a file's cases cannot be run."""
     if one.right and not one.cases:
-        return [f"{name}: it has no cases: they are the list `{TESTS}`, see {_TITLE} --help"]
+        return [f"{name}: it has no tests: they are the list `{TESTS}`, see {_TITLE} --help"]
     return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
 
 
@@ -105,5 +105,5 @@ def _as_text(results: list[dict[str, Any]]) -> list[str]:
     failed = sum(not one["ok"] for one in results)
     lines = [*map(escape_control, lines)]
     if results:
-        lines.append(f"{len(results)} case{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
+        lines.append(f"{len(results)} test{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
     return lines

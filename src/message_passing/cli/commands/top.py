@@ -37,7 +37,7 @@ _EPILOG = """\
 examples:
   message-passing top                              all nodes of yours with --control
   message-passing top 4711 http://logs:9090 --token env:TOKEN
-  message-passing top --once                       one picture, for a pipe or a mail
+  message-passing top --once                       a snapshot, for a pipe or an email
   message-passing top --json | jq .components[].in_rate
 
 keys: q quits, s sorts senders by loss, silence, number or name, p pauses. exit status of --once: 0 all nodes
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token", default="", help="their --http_token, or env:NAME")
     parser.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS", help="default 1")
     parser.add_argument("--sort", choices=_ORDERS, default="lost", help="senders by this (default lost)")
-    parser.add_argument("--once", action="store_true", help="one picture, without colours, and end")
+    parser.add_argument("--once", action="store_true", help="print a snapshot, without colours, and exit")
     parser.add_argument("--json", action="store_true", help="the states as JSON lines")
     return parser
 
@@ -158,7 +158,7 @@ def _live(watching: Watching) -> int:
         OpenError: there is no terminal.
     """
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        raise OpenError("this is no terminal: use --once for one picture, or --json")
+        raise OpenError("stdout is not a terminal: use --once for a snapshot, or --json")
     console = _console(plain=False)
     from rich.live import Live  # noqa: PLC0415 - as its console
 

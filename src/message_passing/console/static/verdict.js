@@ -44,22 +44,22 @@ export function verdict(state) {
     const full = fill(one);
     if (full !== null && full >= FULL) {
       const how = full >= 0.95 ? "is full" : "is filling up";
-      add(full >= 0.95 ? "bad" : "warn", `${name} ${how}: it holds ${count(one.held)} of ${count(one.capacity)} messages.`, one.id);
+      add(full >= 0.95 ? "bad" : "warn", `${name} ${how}: ${count(one.held)} of ${count(one.capacity)} messages are buffered.`, one.id);
     }
     for (const note of one.notes) add("note", `${name}: ${visible(note)}`, one.id);
   }
   ofSenders(state.senders, add);
-  if (state.lag === null) add("warn", "The chain has not answered within the last second: it is busy.", "chain");
-  else if (state.lag > 0.2) add("warn", `The chain took ${Math.round(state.lag * 1000)} ms to answer.`, "chain");
+  if (state.lag === null) add("warn", "The chain has not responded for a second: it is blocked.", "chain");
+  else if (state.lag > 0.2) add("warn", `The event loop is delayed by ${Math.round(state.lag * 1000)} ms.`, "chain");
   const slow = slowest(state.components);
-  if (slow) add("warn", `${nameOf(slow)} is the slowest part: it takes ${percent(slow.busy)} of ${slow.in_workers ? "the workers'" : "the chain's"} time.`, slow.id);
+  if (slow) add("warn", `${nameOf(slow)} is the slowest component: it takes ${percent(slow.busy)} of ${slow.in_workers ? "the workers'" : "the chain's"} time.`, slow.id);
   for (const one of state.workers) {
     if (!one.ready) add("warn", `Worker ${one.number} is not ready.`, "chain");
   }
   if (state.errors.last) ofErrors(state, add);
   const order = ["bad", "warn", "note"];
   found.sort((a, b) => order.indexOf(a.weight) - order.indexOf(b.weight));
-  if (!found.length) add("good", "All is well: nothing was lost, nothing waits.", "chain");
+  if (!found.length) add("good", "All is well: nothing was lost, and no queue is filling up.", "chain");
   return found;
 }
 
@@ -69,7 +69,7 @@ function ofSenders(senders, add) {
     add("warn", `${messages(senders.lost)} did not arrive from their senders: see who, in the table.`, "senders");
   }
   if (senders.silent) {
-    add("note", `${count(senders.silent)} of ${count(senders.senders)} senders ${senders.silent === 1 ? "is" : "are"} silent.`, "senders");
+    add("note", `${count(senders.silent)} of ${count(senders.senders)} senders ${senders.silent === 1 ? "is" : "are"} idle.`, "senders");
   }
 }
 
