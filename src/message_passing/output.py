@@ -108,9 +108,6 @@ class Output(Component):
     async def drain(self) -> None:
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
 
-    async def wait_until_sent(self) -> None:
-        """Every input has ended by itself: wait for receivers that still take what was sent. A stop cancels it."""
-
     def consume(self, message: Any) -> None:
         """Take one message: counted, never waits."""
         self.consume_many([message])

@@ -199,7 +199,8 @@ def test_no_hope_is_the_end(folder: Path) -> None:
     told = [line for line in untimed(err.decode()).splitlines() if line.startswith("message-passing: ")]
     assert told == [
         "message-passing: worker pool lost 2 messages: 2 in a worker that died",
-        "message-passing: no worker can be started: the last one failed: RuntimeError: no place is left",
+        "message-passing: worker pool failed: WorkerError: no worker can be started: "
+        "the last one failed: RuntimeError: no place is left",
     ]
 
 
