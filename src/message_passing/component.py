@@ -30,7 +30,7 @@ from message_passing.options import Declaring, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
 UNSENT = "unsent at close"
@@ -40,7 +40,12 @@ _reporting = threading.local()
 
 
 class Component(Declaring):
-    """What everything in a chain shares: options, counters, an error chain, and a life cycle."""
+    """What everything in a chain shares: options, counters, an error chain, and a life cycle.
+
+    Attributes:
+        observers: called with each batch that it is given (an input: that it emits), while somebody watches.
+        report_observers: called with each report that it makes.
+    """
 
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
@@ -88,6 +93,8 @@ class Component(Declaring):
         self._closed = False
         self._unsent = 0  # what it still had when it was closed, which has been counted
         self.stop_request = NEVER
+        self.observers: tuple[Callable[[Sequence[Any]], object], ...] = ()
+        self.report_observers: tuple[Callable[[dict[str, Any]], object], ...] = ()
         self.on_init()
 
     @classmethod
@@ -214,9 +221,13 @@ class Component(Declaring):
     ) -> None:
         self.close()
 
-    def snapshot(self) -> Snapshot:
-        """The counters now."""
-        return self.metrics.snapshot(held=max(0, self.held() - self._unsent))
+    def snapshot(self, held: int | None = None) -> Snapshot:
+        """The counters now.
+
+        Args:
+            held: what it has not passed on, where that cannot be asked for from this thread.
+        """
+        return self.metrics.snapshot(held=max(0, self.held() - self._unsent) if held is None else held)
 
     # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 
@@ -301,6 +312,8 @@ class Component(Declaring):
             last_resort(described)
             return
         _reporting.active = True
+        for note in self.report_observers:
+            note(described)
         try:
             with outside():  # what becomes of the report is no part of what becomes of the message
                 self.error.consume(described)

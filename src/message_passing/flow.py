@@ -132,6 +132,8 @@ class Input(Source):
 
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""
+        for see in self.observers:
+            see(messages)
         self.metrics.received += len(messages)
         fate = AMBIENT.fate
         if fate is None or getattr(fate, "owner", None) is self:

@@ -114,6 +114,8 @@ class Output(Component):
 
     def consume_many(self, messages: list[Any]) -> None:
         """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
+        for see in self.observers:
+            see(messages)
         self.metrics.received += carried(messages) if self.weighs else len(messages)
         if self._closed:
             self.drop(messages, "closed")
@@ -133,9 +135,9 @@ class Output(Component):
         except Exception as error:  # noqa: BLE001 - any failure has one route
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, held: int | None = None) -> Snapshot:
         """The counters now; passed is what was neither lost nor is still held."""
-        counted = super().snapshot()
+        counted = super().snapshot(held)
         if type(self).outputs is Component.outputs:
             counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
         return counted

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from message_passing.errors import did_you_mean
-from message_passing.flow import Encoder
+from message_passing.flow import Encoder, Output
 from message_passing.graph import in_order, with_parts
 
 if TYPE_CHECKING:
@@ -78,7 +78,12 @@ class Layout:
             )
             for one in self._all
         )
-        self.error_heads = tuple({id(one.error): one.error for one in everything if one.error}.values())
+        begin = {id(one.error): one.error for one in everything if isinstance(one.error, Output)}
+        self.error_heads = tuple(one for key, one in begin.items() if key not in main)
+        """Where error chains begin, but for those that messages come to as well."""
+        watched = set(map(id, self.error_heads))
+        self.reporters = tuple(one for one in everything if id(one.error) not in watched)
+        """Those whose reports go elsewhere."""
 
     def refresh(self, *, watched: bool) -> None:
         """Ask those that run elsewhere for their counters, and where their time goes. In the chain's thread."""

@@ -239,9 +239,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
-        counted = super().snapshot()
+        counted = super().snapshot(held)
         if len(self._senders) > 1:
             counted["passed"] = sum(sender.sent for sender in self._senders)
         return counted
