@@ -221,13 +221,15 @@ class Component(Declaring):
     ) -> None:
         self.close()
 
-    def snapshot(self, held: int | None = None) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now.
 
         Args:
-            held: what it has not passed on, where that cannot be asked for from this thread.
+            held: how many messages it holds, for who asks from another thread than the chain's, where `held` may not
+                be called.
         """
-        return self.metrics.snapshot(held=max(0, self.held() - self._unsent) if held is None else held)
+        held = self.held() if held is None else held
+        return self.metrics.snapshot(held=max(0, held - self._unsent))
 
     # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 

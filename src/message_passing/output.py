@@ -46,11 +46,13 @@ class Output(Component):
     kind = "output"
 
     takes_blocks: ClassVar[bool] = False
-    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
+    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it: see `wiring`."""
 
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False
     """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+    standing = False
+    """Nothing moves in what it has queued, so that it drops instead of being waited for."""
     waited_for = False
     """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
     sources_wait = True
@@ -84,8 +86,6 @@ class Output(Component):
             )
             raise TypeError(f"{text} a class defines: {cls.hooks}")
         cls._writes_each = says_each(cls, Output, "write", "write_many")
-        if "takes_blocks" not in cls.__dict__ and not {"write", "write_many"}.isdisjoint(cls.__dict__):
-            cls.takes_blocks = False  # a subclass of one that does writes in its own way
 
     _most = inf  # messages that a function for batches is given at once
 
@@ -135,9 +135,9 @@ class Output(Component):
         except Exception as error:  # noqa: BLE001 - any failure has one route
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
-    def snapshot(self, held: int | None = None) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; passed is what was neither lost nor is still held."""
-        counted = super().snapshot(held)
+        counted = super().snapshot(held=held)
         if type(self).outputs is Component.outputs:
             counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
         return counted

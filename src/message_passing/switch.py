@@ -93,7 +93,7 @@ class Switch:
         self._server.heads = chain.heads
         for component in in_order(chain.heads, errors=True):
             if isinstance(component, Source):
-                component.on_rewire()
+                component.rewire()
         self._server.adopt()
 
     def _open_new(self) -> None:

@@ -199,7 +199,7 @@ class Watcher:
         found = {}
         for place in self.layout.places:
             before = self.snapshots.get(place.id)
-            found[place.id] = place.component.snapshot(before["held"] if before else 0)
+            found[place.id] = place.component.snapshot(held=before["held"] if before else 0)
         return found
 
     @contextlib.asynccontextmanager

@@ -89,9 +89,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._holders: list[Holder] = []
-        self._stalled = False
         self._parents = False
-        self._cut = self._shut = 0
+        self._copies = False  # each message is sent several times
+        self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
@@ -101,6 +101,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
             each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
+            self._copies = True
         faults: list[Fault] = []
         for one in each:
             sender = Sender(one, subscribe_delay=self.subscribe_delay, on_drop=self.drop)
@@ -184,7 +185,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
         if self._blocks():
             return math.inf
-        return began if self._stalled and moved == began else moved + _PATIENCE
+        return began if self.standing and moved == began else moved + _PATIENCE
 
     async def _wait_for(self, sender: Sender) -> None:
         began = moved_at = monotonic()
@@ -197,12 +198,12 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 sender.service()
                 moved, backlog = sender.sent > before, sender.backlog()
             if not backlog:
-                self._stalled = self._stalled and not moved
+                self.standing = self.standing and not moved
                 return
             if moved:
-                self._stalled, moved_at, pause = False, monotonic(), _SHORTEST
+                self.standing, moved_at, pause = False, monotonic(), _SHORTEST
             if monotonic() >= self._gives_up_at(began, moved_at):
-                self._stalled = True
+                self.standing = True
                 return
             await asyncio.sleep(pause)
             pause = min(_LONGEST, 1.1 * pause)
@@ -225,8 +226,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def remarks(self) -> list[str]:
         """How many peers were disconnected, and how often nobody could connect."""
-        cut = self._cut + sum(sender.outgoing.cut for sender in self._senders)
-        shut = self._shut + sum(sender.outgoing.shut for sender in self._senders)
+        cut = self._ended["cut"] + sum(sender.outgoing.cut for sender in self._senders)
+        shut = self._ended["shut"] + sum(sender.outgoing.shut for sender in self._senders)
         found = [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
         if shut:
             found.append(
@@ -239,11 +240,11 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
-    def snapshot(self, held: int | None = None) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
-        counted = super().snapshot(held)
-        if len(self._senders) > 1:
-            counted["passed"] = sum(sender.sent for sender in self._senders)
+        counted = super().snapshot(held=held)
+        if self._copies:
+            counted["passed"] = self._ended["given"] + sum(sender.given for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
@@ -259,8 +260,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.close()
             self.tell(sender.notices, at_end=True)
             self._possibly_lost.update(sender.possible)
-            self._cut += sender.outgoing.cut
-            self._shut += sender.outgoing.shut
+            self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
         self._senders, self._holders = [], []
 
     def start_again_in_child(self) -> None:
@@ -273,7 +273,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self.metrics = Metrics()
         self._holds.clear()
         self._possibly_lost.clear()
-        self._cut = self._shut = 0
+        self._ended.clear()
         if self._bind:
             self._parents = True
         else:

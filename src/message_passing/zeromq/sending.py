@@ -119,6 +119,11 @@ class Sender:
         return self.outgoing.sent
 
     @property
+    def given(self) -> int:
+        """The same, of a frame as many as it carries."""
+        return self.outgoing.progress.given(self.sent)
+
+    @property
     def notices(self) -> Notices:
         """What there is to say to a person about peers."""
         return self.outgoing.notices
