@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import sys
@@ -12,23 +11,22 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.cli.canary import Sightings
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import Reached, Step
 from message_passing.cli.formatting import colours, inert
 from message_passing.cli.message_factory import Maker
-from message_passing.cli.run.arguments import print_out
 from message_passing.cli.security_options import add_security, joined, security_from
+from message_passing.cli.terminal import print_out
 from message_passing.console.client import Node
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from message_passing.zeromq.security import SocketSecurity
-
-_TITLE = "message-passing doctor"
 
 _EPILOG = """\
 examples:
@@ -47,22 +45,7 @@ _SETTLE = 0.3
 """Seconds after a handshake within which a connection that does not fit has ended."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when a step failed, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(joined(words))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
     parser.add_argument(
         "--socket-type", choices=("PUB", "PUSH"), help="what sends it (default: whatever fits)"
@@ -77,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="the steps as one JSON object")
     add_security(parser)
-    return parser
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -282,3 +264,13 @@ def _of_types(theirs: str, wanted: str | None) -> Step:
         )
         return Step("socket type", f"it is a {theirs}, and takes nothing from a {wanted}", advice)
     return Step("socket type", f"it is a {theirs}: it takes what a {ours} sends")
+
+
+COMMAND = Command(
+    name="doctor",
+    description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)
