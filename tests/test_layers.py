@@ -13,8 +13,8 @@ ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
-    "onward", "lines", "pacing", "delivery", "component", "output", "flow", "paths", "dotted", "scalars",
-    "objects", "jsonable", "busy", "identity", "resolving", "secure_files", "codecs", "filters", "zeromq",
+    "onward", "lines", "pacing", "delivery", "component", "output", "flow", "paths", "dotted", "message_fields",
+    "scalars", "objects", "jsonable", "busy", "identity", "resolving", "secure_files", "codecs", "filters", "zeromq",
     "inputs", "outputs", "logging",
     "registry", "declaration", "chain", "chain_group", "config", "event_loop", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",

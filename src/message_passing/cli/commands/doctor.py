@@ -13,11 +13,12 @@ import zmq
 from message_passing.cli.canary import Sightings
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import Reached, Step
-from message_passing.cli.formatting import colours, inert
+from message_passing.cli.formatting import colours
 from message_passing.cli.message_factory import Maker
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import print_out
 from message_passing.console.client import Node
+from message_passing.escaping import escape_control
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.settings import SocketSettings
@@ -83,8 +84,8 @@ def _run(given: argparse.Namespace) -> int:
 def _written(step: Step, *, coloured: bool) -> str:
     word, code = ("-", "2") if step.skipped else ("ok", "32") if step.ok else ("FAILED", "1;31")
     mark = f"\x1b[{code}m{word:6}\x1b[0m" if coloured else f"{word:6}"
-    text = f"{mark}  {step.name:12}  {inert(step.text)}\n"
-    return text + (f"{'':8}{'what to do':12}  {inert(step.advice)}\n" if step.advice else "")
+    text = f"{mark}  {step.name:12}  {escape_control(step.text)}\n"
+    return text + (f"{'':8}{'what to do':12}  {escape_control(step.advice)}\n" if step.advice else "")
 
 
 class Patient:
