@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.cli.canary import Sightings
 from message_passing.cli.command import Command
-from message_passing.cli.endpoint_probe import Reached, Step
+from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
 from message_passing.cli.message_factory import Maker
 from message_passing.cli.security_options import add_security, joined, security_from
@@ -64,10 +64,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    patient = Patient(given, security_from(given))
+    diagnosis = Diagnosis(given, security_from(given))
     told: list[Step] = []
     coloured = colours("auto", sys.stdout)
-    for step in patient.steps():
+    for step in diagnosis.steps():
         told.append(step)
         if not given.json:
             print_out(_written(step, coloured=coloured), safe=True)
@@ -88,7 +88,7 @@ def _written(step: Step, *, coloured: bool) -> str:
     return text + (f"{'':8}{'what to do':12}  {escape_control(step.advice)}\n" if step.advice else "")
 
 
-class Patient:
+class Diagnosis:
     """One endpoint, under examination."""
 
     def __init__(self, given: argparse.Namespace, security: SocketSecurity | None) -> None:
@@ -100,7 +100,7 @@ class Patient:
         """
         self._given = given
         self._security = security
-        self._reached = Reached(given.endpoint, given.timeout)
+        self._probe = EndpointProbe(given.endpoint, given.timeout)
         self._handing: Handing | None = None
         self._sightings: Sightings | None = None
 
@@ -132,10 +132,10 @@ class Patient:
             self._handing = None
 
     def _reach(self) -> Iterator[Step]:
-        return self._reached.steps(self._security)
+        return self._probe.steps(self._security)
 
     def _shake_hands(self) -> Iterator[Step]:
-        theirs, wanted = self._reached.greeting.socket_type, self._given.socket_type
+        theirs, wanted = self._probe.greeting.socket_type, self._given.socket_type
         if theirs:
             yield _of_types(theirs, wanted)
         if theirs == "PUSH":
@@ -148,7 +148,7 @@ class Patient:
             handing = Handing(
                 SocketSettings(kind, (self._given.endpoint,), security=self._security, subscribe=(b"",))
             )
-            if self._met(handing):
+            if shake_hands(handing, self._given.timeout, _SETTLE):
                 self._kind, self._handing = kind, handing
                 yield Step("handshake", f"it has let us in, as a {kind}")
                 if not theirs:
@@ -161,18 +161,6 @@ class Patient:
             if zmq.EVENT_HANDSHAKE_FAILED_AUTH in handing.failed:
                 break
         yield self._refused(failed, told)
-
-    def _met(self, handing: Handing) -> bool:
-        """Whether it has let us in, and keeps us."""
-        deadline = time.monotonic() + self._given.timeout
-        while time.monotonic() < deadline and not handing.failed:
-            handing.wait(deadline - time.monotonic())
-            if handing.peers():
-                settled = time.monotonic() + _SETTLE
-                while handing.peers() and time.monotonic() < settled:
-                    handing.wait(settled - time.monotonic())
-                return handing.peers() > 0
-        return False
 
     def _refused(self, failed: set[int], told: Sequence[str]) -> Step:
         prefix = f"{self._given.endpoint}: "
@@ -225,7 +213,7 @@ class Patient:
         given, handing = self._given, self._handing
         if handing is None or self._kind == "SUB":
             return
-        sightings = self._sightings or (Sightings.found(given.endpoint) if self._reached.local else None)
+        sightings = self._sightings or (Sightings.found(given.endpoint) if self._probe.local else None)
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)

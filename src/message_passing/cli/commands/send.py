@@ -10,9 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.message_factory import Maker
 from message_passing.cli.progress import ProgressLine
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
+from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.settings import Limits, SocketSettings
@@ -96,7 +97,7 @@ def _seconds(text: str) -> float:
 def _run(given: argparse.Namespace) -> int:
     maker = Maker(given.level, given.field, given.tag, as_objects=given.json)
     endpoint = given.connect or given.bind
-    see_endpoint(endpoint, binds=bool(given.bind))
+    require_endpoint(endpoint, binds=bool(given.bind))
     if given.words and not given.json:
         first = maker.of_text(" ".join(given.words), "command line", 0)
     elif given.words:

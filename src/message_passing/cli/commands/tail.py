@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
+from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import let_go
 from message_passing.console.client import Node
 from message_passing.console.wanted import Wanted, shown
@@ -221,7 +222,7 @@ class _Publisher:
         for option in ("at", "token"):
             if getattr(given, option):
                 raise OpenError(f"--{option} is for a running node, not for a publisher: see --help")
-        see_endpoint(given.endpoint, binds=given.bind)
+        require_endpoint(given.endpoint, binds=given.bind)
         connect, bind = ((), (given.endpoint,)) if given.bind else ((given.endpoint,), ())
         prefixes = tuple(one.encode("utf-8", "surrogateescape") for one in given.subscribe or [""])
         settings = SocketSettings(
