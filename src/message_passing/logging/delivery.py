@@ -110,7 +110,12 @@ class Delivery:
         self._quiet = False
         self._notices = Notices(monotonic)
         self._load = load
-        self._intake = Intake(encoders.record, losses, load, numbered=numbered, say=self._notices.say)
+        self._intake = Intake(
+            *(encoders.record, losses, load),
+            largest=settings.limits.maxmsgsize,
+            numbered=numbered,
+            say=self._notices.say,
+        )
         self._leaving: list[tuple[Sender, float]] = []  # sockets to be closed, and until when they may send
         self._closing = False
         self._moved_at, self._moved = (
@@ -167,6 +172,11 @@ class Delivery:
             self._said_obstacle = obstacle
             more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
             self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
+
+    @property
+    def taken(self) -> int:
+        """Records that were taken off the queue."""
+        return self._intake.taken
 
     @property
     def waiting(self) -> int:
