@@ -27,6 +27,7 @@ from message_passing.logging.entry import (
     too_large,
     weight_of,
 )
+from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
 from message_passing.logging.settings import HandlerDeclaration, HandlerOptions
 from message_passing.logging.shipper import Shipper
@@ -204,8 +205,11 @@ class QueueingHandler(Queued, logging.Handler):
             Whether all that was logged before has left, and none was lost meanwhile. Over TCP the receiver's system
             has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
             counted: see `stats`.
+
+        Raises:
+            OptionError: `timeout` is no number.
         """
-        over = monotonic() + timeout
+        over = monotonic() + seconds(timeout)
         left = [shipper.flush(max(0.0, over - monotonic())) for shipper in self._shippers]
         return all(left)
 
