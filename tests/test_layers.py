@@ -23,7 +23,7 @@ ROWS = [
 
 LATE = {
     # Every application that logs imports the handler; keys, networks and their file names cost 15 ms more.
-    "logging.handler": ("from message_passing.zeromq.security import security_of",),
+    "logging.settings": ("from message_passing.zeromq.security import security_of",),
 }
 """Imports of ours that a function may have, for the time that they take and not to hide a cycle."""
 

@@ -107,7 +107,7 @@ def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
             wait_for(lambda: handler.stats()["sent"] == 1, 5)
             delivery = shipper._delivery
             assert delivery is not None
-            sender = delivery._sender
+            sender = delivery.socket.sender
             assert sender is not None
             hear, look = sender.outgoing.hear, sender.outgoing.look
 

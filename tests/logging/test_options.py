@@ -37,7 +37,7 @@ CANNOT_BE: dict[str, list[Any]] = {
     "fields": ["ECS", None, 5, {}, ""],
     "socket_type": ["SUB", "pub", None, 1],
     "level": ["WARNIG", "", None, 2.5, [], "-5", "\N{SUPERSCRIPT TWO}"],
-    "connect": [[5558], ["nowhere"], 5558, b"tcp://127.0.0.1:1", {}, SOMEWHERE[6:], "", None],
+    "connect": [[5558], ["nowhere"], 5558, b"tcp://127.0.0.1:1", {}, SOMEWHERE[6:], None],
     "socket_bind": [5558, [5]],
     "tcp_maxrt": [-1, "soon", None, 1 << 31],
     "heartbeat_ivl": [-1, 0.5, 1 << 31],
@@ -137,8 +137,8 @@ def test_limits_reach_the_socket() -> None:
             wait_for(lambda: handler.stats()["sent"] == 1)
             delivery = handler._shipper._delivery
             assert delivery
-            assert delivery._sender
-            socket = delivery._sender.outgoing.socket
+            assert delivery.socket.sender
+            socket = delivery.socket.sender.outgoing.socket
             assert (socket.tcp_maxrt, socket.handshake_ivl) == (5000, 3000)
         finally:
             handler.close()

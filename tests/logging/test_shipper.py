@@ -64,7 +64,7 @@ def test_two_threads_may_close_at_once() -> None:
         for thread in threads:
             thread.join()
         assert handler._shipper._delivery
-        assert handler._shipper._delivery._sender is None
+        assert handler._shipper._delivery.socket.sender is None
         assert handler.stats()["dropped"] == {"unsent at close": 1}
 
 

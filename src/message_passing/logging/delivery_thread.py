@@ -54,7 +54,7 @@ class DeliveryThread:
         self._bell = (
             threading.Lock()
         )  # released by who rings; it need not be rung before the thread has begun
-        self._seen = 0.0
+        self._seen = monotonic() + pace.PATIENCE
         self._hurries_until = 0.0
         self._looked = 0.0
         self._left, self._taken = 0, work.taken()  # records in the queue, and taken from it, at the last look

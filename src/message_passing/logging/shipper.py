@@ -115,13 +115,13 @@ class Shipper:
         try:
             thread = self._thread
             if thread is None or self._delivery is None:
-                self._turn.run(self._start)
+                self._start()
                 if self._thread is None:
                     self.help()
             elif not (not self.due and thread.wake()) and not thread.shows_itself():
                 # Until the thread shows itself, every record comes here: after the last one nobody else would.
                 if not thread.is_alive():
-                    self._turn.run(self._start)
+                    self._start()
                 self.help()
         except Exception:  # noqa: BLE001, S110 - the record is in the queue, and the next one comes here again
             pass
@@ -169,7 +169,7 @@ class Shipper:
         if not self._ended and self._within is None:
             self.limit = self._most  # whoever set it may have been interrupted
         if self._ended and closed:
-            self._turn.run(self._start)
+            self._start()
             self.close()  # at once: nobody else will
         else:
             self.attend()
@@ -223,8 +223,20 @@ class Shipper:
         """Count a record of which nothing could be taken."""
         self._losses.fail()
 
-    def _start(self) -> bool:
-        """In our turn: make what is missing."""
+    def _start(self) -> None:
+        """Make what is missing, and start the thread, unless somebody is at it.
+
+        Where no thread can be had callers and `close` do it all, and it is tried again now and then.
+        """
+        thread = self._turn.run(self._make)
+        if isinstance(thread, DeliveryThread):  # not in our turn: the thread's first step is to have it
+            try:
+                thread.start()
+            except RuntimeError:
+                self._thread = None
+
+    def _make(self) -> DeliveryThread | bool:
+        """In our turn: what is missing is there then; the thread, if it is to be started."""
         if self._delivery is None:
             self._delivery = Delivery(
                 self._settings,
@@ -236,22 +248,14 @@ class Shipper:
                 numbered=self._numbered,
                 forked=self._forked,
             )
-            self._delivery.wake = self._wake
+            self._delivery.socket.wake = self._wake
             self._cancel_at_end = lifetime.close_at_process_end(self)
-        self._start_thread()
-        return True
-
-    def _start_thread(self) -> None:
-        """Start it; where none can be had callers and `close` do it all, and it is tried again now and then."""
         now = monotonic()
         if now < self._thread_after or self._ended or (self._thread and self._thread.is_alive()):
-            return
+            return False
         self._thread_after = now + pace.THREAD_RETRY
         self._thread = DeliveryThread(self)
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._thread = None
+        return self._thread
 
     def _wake(self) -> None:
         if self._thread:
@@ -292,10 +296,10 @@ class Shipper:
     def release(self) -> None:
         """Close the socket of an opening that is over: the thread's part where there is one, as it may take long."""
         if self._delivery:
-            self._delivery.release()
+            self._delivery.socket.release()
 
     def _possibly_lost(self) -> dict[str, int]:
-        return self._delivery.possibly_lost() if self._delivery else {}
+        return self._delivery.socket.possibly_lost() if self._delivery else {}
 
     def _lost(self) -> int:
         return self._losses.dropped.total() + self._losses.failed
@@ -426,7 +430,7 @@ class Shipper:
     def start_again_in_child(self) -> None:
         """After a fork: what was queued is the parent's to send."""
         if self._delivery:
-            self._delivery.abandon()
+            self._delivery.socket.abandon()
         self._forked = True
         self._begin()
         if self._closed:

@@ -180,4 +180,6 @@ def limits_of(options: ConnectionOptions) -> Limits:
 
 
 def _as_tuple(endpoints: str | list[str]) -> tuple[str, ...]:
-    return (endpoints,) if isinstance(endpoints, str) else tuple(endpoints)
+    if isinstance(endpoints, str):
+        return (endpoints,) if endpoints else ()  # an empty one was not given
+    return tuple(endpoints)
