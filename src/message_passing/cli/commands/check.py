@@ -11,8 +11,7 @@ from message_passing.cli.checking import look_at_file, look_at_words
 from message_passing.cli.command import CommandParser, positive, run_command
 from message_passing.cli.run.arguments import print_out
 from message_passing.errors import OpenError
-from message_passing.graph import in_order
-from message_passing.workers.attended import with_parts
+from message_passing.graph import in_order, with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
