@@ -55,6 +55,9 @@ class Component(_Declaring):
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
 
+    exclusive: ClassVar[str] = ""
+    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
+
     error: Any = option(
         default=None,
         description="Where reports of failed messages go: anything with `consume`. Default: JSON on stderr.",

@@ -272,7 +272,8 @@ def test_encoding(tmp_path: Path, encoding: str, mark: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf8x", "rot13", "base64", "idna", "utf-7", "unicode_escape", "a\0b", "-"]
+    "encoding",
+    ["utf8x", "rot13", "rot12", "base64", "hex", "zlib", "uu", "mbcs", "oem", "idna", "utf-7", "a\0b", "-"],
 )
 def test_encoding_that_is_none(encoding: str) -> None:
     """A name that is no encoding of files is refused in words, with the nearest one where there is one."""
@@ -281,6 +282,8 @@ def test_encoding_that_is_none(encoding: str) -> None:
     ) as caught:
         FileTailInput(filename="x", encoding=encoding)
     assert encoding != "utf8x" or "did you mean 'utf" in str(caught.value)
+    assert f"did you mean '{encoding}'" not in str(caught.value)
+    assert "did you mean 'rot" not in str(caught.value)
 
 
 def test_other_encoding_is_not_silent(tmp_path: Path) -> None:

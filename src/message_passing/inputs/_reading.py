@@ -122,6 +122,13 @@ class LineInput(Input):
             self._add(rest)
         self._end_line()
 
+    def discard_partial(self) -> bool:
+        """Forget the line that has not ended; whether there was one. One that is too long has been counted."""
+        rest = self._text.decode(b"", final=True)
+        found = not self._leaving_out and bool(self._partial or rest)
+        self._partial = bytearray()
+        return found
+
     def source(self) -> str:
         """What it reads, as messages call it."""
         return "what is read"
