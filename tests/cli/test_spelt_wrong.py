@@ -157,6 +157,10 @@ def test_a_real_shell_removes_them() -> None:
         ("::ffff:10.0.0.1:5601", "[::ffff:10.0.0.1]:5601"),
         ("2001:db8::abcd", "[2001:db8::abcd]:5558"),
         ("[::1]", "[::1]:5558"),
+        ("[::1:5601", "[::1]:5601"),
+        ("::1]:5601", "[::1]:5601"),
+        ("::5601", "[::]:5601"),
+        ("::1", "[::1]:5558"),
     ],
 )
 def test_an_ipv6_address_without_brackets(address: str, right: str) -> None:
