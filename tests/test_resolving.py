@@ -66,7 +66,7 @@ def test_wherever_one_is_given(given: Callable[[str], object], host: str) -> Non
 
 def test_the_command_ends() -> None:
     """With status 2, since no later start would help."""
-    done = finished("--input", "Socket::UDP", "--input_options", "hostname=[::1]", "--input_options", "port=5140",
-                    "--output", "Null")  # fmt: skip
+    options = '{"hostname": "[::1]", "port": 5140}'
+    done = finished("--input", "Socket::UDP", "--input_options", options, "--output", "Null")
     assert done.status == 2
     assert "'[::1]' is not a host: write the address without brackets here, ::1" in done.err

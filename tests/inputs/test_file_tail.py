@@ -343,6 +343,51 @@ def test_long_line_is_cut(tmp_path: Path) -> None:
     assert component.snapshot()["passed"] == component.snapshot()["received"] == 6
 
 
+@pytest.mark.parametrize("start", ["beginning", "end"])
+@pytest.mark.parametrize("old", [b"old 1\nold 2\n", b"x" * 300 + b"\n", b"old 1\nhalf"])
+def test_emptied_and_grown_beyond_between_two_looks(tmp_path: Path, old: bytes, start: str) -> None:
+    """As by copytruncate: it is read from its beginning, where it would have gone on amid a line."""
+    path = tmp_path / "log"
+    path.write_bytes(old)
+    component, arrived = tail(path, start=start)
+    with component:
+        while component._look():
+            pass
+        path.write_bytes(b"brand new %d\n" % 1 + b"y" * 400 + b"\nlast\n")  # the same inode
+        component._look()
+        component._look()
+        component.stopped()
+    assert arrived.messages[-3:] == [b"brand new 1", b"y" * 400, b"last"]
+
+
+def test_what_is_behind_a_hole_goes_on(tmp_path: Path) -> None:
+    """A program without O_APPEND goes on at its offset in a file that was emptied: no hole becomes a line."""
+    path = tmp_path / "log"
+    with path.open("wb", buffering=0) as writer:
+        writer.write(b"before\n")
+        component, arrived = tail(path)
+        with component:
+            component._look()
+            os.truncate(path, 0)
+            writer.write(b"after\n")
+            component._look()
+            component.stopped()
+    assert arrived.messages == [b"before", b"after"]
+
+
+def test_many_chunks_are_read_once(tmp_path: Path) -> None:
+    """Comparing what has been read leaves nothing out and repeats nothing."""
+    path = tmp_path / "log"
+    lines = [b"%d" % number for number in range(200_000)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    component, arrived = tail(path)
+    with running(component):
+        wait_for(lambda: arrived.message_count == len(lines))
+        append(path, b"one more\n")
+        wait_for(lambda: arrived.message_count == len(lines) + 1)
+    assert arrived.messages == [*lines, b"one more"]
+
+
 class Stale:
     """A system whose reads of a file fail for a while, as those of a file that NFS has lost do."""
 
