@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import OptionError, shown
 
 if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
+
+_LONGEST = threading.TIMEOUT_MAX / 2
+"""Seconds that a lock can be waited for, and something to add: centuries."""
+
+
+def seconds(timeout: Any) -> float:
+    """How long to wait at most.
+
+    Raises:
+        OptionError: it is no number.
+    """
+    known = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not known or timeout != timeout:  # noqa: PLR0124 - NaN is no number
+        raise OptionError(f"flush: timeout must be a number of seconds, not {shown(timeout)}")
+    return float(max(0, min(timeout, _LONGEST)))
 
 
 class Flush:

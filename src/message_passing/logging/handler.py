@@ -25,6 +25,7 @@ from message_passing.logging.entry import (
     too_large,
     weight_of,
 )
+from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
 from message_passing.logging.settings import LABEL, QUEUE_BYTES, HandlerOptions
 from message_passing.logging.shipper import Shipper
@@ -237,8 +238,11 @@ class ZeroMQHandler(logging.Handler):
             Whether all that was logged before has left, and none was lost meanwhile. Over TCP the receiver's system
             has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
             counted: see `stats`.
+
+        Raises:
+            OptionError: `timeout` is no number.
         """
-        return self._shipper.flush(timeout)
+        return self._shipper.flush(seconds(timeout))
 
     def close(self) -> None:
         """Send what is left, within `linger`, and release the socket and the thread.

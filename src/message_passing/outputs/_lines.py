@@ -8,6 +8,7 @@ import select
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from message_passing.delivery import NO_HOLD, Hold
 from message_passing.errors import EncodingError
 from message_passing.escaping import escape_breaks, has_breaks, has_separators, is_unbroken
 from message_passing.lines import Block, Frame, Indented, Lines, carried
@@ -155,6 +156,7 @@ class Queued:
     lines: Sequence[bytes]
     repair: int = 0  # bytes before the first line
     done: int = 0
+    hold: Hold = NO_HOLD  # while it is queued
 
     def unfinished(self) -> Sequence[bytes]:
         """The lines that no reader has whole."""
@@ -167,7 +169,7 @@ class Queued:
     def again(self) -> Queued:
         """What is left of it, for somebody who has nothing of its first line."""
         lines = self.unfinished()
-        return Queued(b"\n".join([*lines, b""]), lines) if self.done else self
+        return Queued(b"\n".join([*lines, b""]), lines, hold=self.hold) if self.done else self
 
 
 def _wait_for_room(fd: int) -> None:

@@ -36,6 +36,13 @@ SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
 """What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
 messages that nobody has looked at yet, and bytes in the system, which come in even after a connection was ended."""
 
+_DOMAIN = b"message-passing"
+"""Of a socket that only sends: with any ZAP domain (RFC 27) libzmq ends connections of ZMTP 2 and older, for which
+nobody can be asked. To those it counts whatever an HTTP server answers; then it sends there, and for each connection
+puts a subscription into a queue of a PUB, where one more than fits ends the whole process (zmtp_engine.cpp,
+`process_routing_id_msg`). Who uses ZMTP 3 (ZeroMQ 4, of 2013, and later) is let in as without a domain, as long as
+nobody in the context answers who may connect: so not in one that is shared."""
+
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
@@ -131,6 +138,8 @@ class OpenSocket:
             # Nobody reads what comes to a PUSH: with a bound, ZeroMQ would not see such a connection end.
             socket.rcvhwm = _SENDERS_QUEUE if settings.socket_type == "PUB" else 0
             socket.rcvbuf = _SENDERS_BUFFER
+            if not self._shared:
+                socket.zap_domain = _DOMAIN
         if settings.security:
             settings.security.apply(socket)
         if wants_ipv6(settings.endpoints):
