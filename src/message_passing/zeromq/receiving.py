@@ -149,7 +149,6 @@ class Receiver:
     def _fast(self, limit: int) -> list[bytes]:
         """Without asking about each message what can be known of it: that costs more than to receive it."""
         batch: list[bytes] = []
-        take = batch.append
         frames = map(
             self._socket.recv, repeat(_NOBLOCK, limit - 1)
         )  # a call less for each than a loop over `recv`
@@ -162,7 +161,7 @@ class Receiver:
                 # Asking whether more frames follow costs more than receiving one. A JSON object is
                 # a message by itself whatever follows, so only other frames are asked about.
                 if frame and frame[0] == _OBJECT_START:
-                    take(frame)
+                    batch.append(frame)
                 else:
                     batch += self._rest_of(frame)
         return batch
