@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import CommandParser, run_command
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.run.daemon import tell
+from message_passing.cli.command import Command, CommandParser
+from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError, did_you_mean
 from message_passing.escaping import escape_control
 from message_passing.zeromq.allowed_keys import AllowedKeys
@@ -25,9 +23,9 @@ from message_passing.zeromq.keys import (
 )
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
-_TITLE = "message-passing keys"
 _KEY = "key:"
 
 _EPILOG = """\
@@ -46,54 +44,44 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
+def _marked(words: Sequence[str]) -> list[str]:
+    """The words with a mark before each key: it may begin with `-`, and is no option for that."""
+    return [f"{_KEY}{word}" if is_key(word) else word for word in words]
 
 
-def _run(words: Sequence[str]) -> int:
-    # A key may begin with `-`, and is no option for that.
-    given = _parser().parse_args([f"{_KEY}{word}" if is_key(word) else word for word in words])
+def _run(given: argparse.Namespace) -> int:
     run: Callable[[argparse.Namespace], str] = given.run
     print_out(run(given))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Manage encryption keys, and which keys a server authorizes. A running server applies"
-        " changes at once.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     keys, allowed = _folder("keys"), _folder("allowed")
 
-    new = commands.add_parser("new", help="make a pair of keys, in two files")
-    new.add_argument("name", metavar="NAME", help="whose: the name of a host or a program")
+    new = commands.add_parser("new", help="generate a key pair, in two files")
+    new.add_argument("name", metavar="NAME", help="its owner: the name of a host or a program")
     new.add_argument("--folder", type=Path, default=keys, help=f"where to (default {keys})")
     new.set_defaults(run=_new)
 
-    allow = commands.add_parser("allow", help="allow a client's public key on a server")
-    allow.add_argument("name", metavar="NAME", help="what to call it here")
-    allow.add_argument("key", metavar="KEY", help="the public key, as `keys new` shows it, or its .key file")
+    allow = commands.add_parser("allow", help="authorize a client's public key on a server")
+    allow.add_argument("name", metavar="NAME", help="its name on this server")
+    allow.add_argument(
+        "key", metavar="KEY", help="the public key, as printed by `keys new`, or its .key file"
+    )
     allow.set_defaults(run=_allow)
 
-    listing = commands.add_parser("list", help="list the allowed keys")
+    listing = commands.add_parser("list", help="list the authorized keys")
     listing.add_argument("--json", action="store_true", help="as a JSON object: names and keys")
     listing.set_defaults(run=_list)
 
-    revoke = commands.add_parser("revoke", help="allow a key no longer; who uses it is disconnected")
-    revoke.add_argument("name", metavar="NAME", help="as `keys list` shows it")
+    revoke = commands.add_parser("revoke", help="revoke a key; its peers are disconnected")
+    revoke.add_argument("name", metavar="NAME", help="as printed by `keys list`")
     revoke.set_defaults(run=_revoke)
     for command in (allow, listing, revoke):
-        command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
-    return parser
+        command.add_argument(
+            "--folder", type=Path, default=allowed, help=f"the directory (default {allowed})"
+        )
 
 
 def _folder(name: str) -> Path:
@@ -130,7 +118,7 @@ def _list(given: argparse.Namespace) -> str:
     keys.check()
     names = keys.by_name()
     for problem in keys.problems:
-        tell(f"{_TITLE}: warning: {problem}\n")
+        COMMAND.tell(f"warning: {problem}")
     if given.json:
         return json.dumps(names, indent=2, sort_keys=True) + "\n"
     return "".join(f"{escape_control(name)}\t{key}\n" for name, key in sorted(names.items()))
@@ -155,3 +143,14 @@ def _revoke(given: argparse.Namespace) -> str:
     left = AllowedKeys(str(given.folder)).all().get(key, "")
     more = f"; the same key is still allowed as {left!r}: revoke that too" if left else ""
     return f"revoked {given.name} in {given.folder}{more}\n"
+
+
+COMMAND = Command(
+    name="keys",
+    description="Manage encryption keys, and which keys a server authorizes. A running server applies "
+    "changes at once.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=_marked,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import itertools
 import os
@@ -10,21 +9,20 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.message_factory import Maker
 from message_passing.cli.progress import ProgressLine
-from message_passing.cli.run.daemon import tell
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
+from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Iterator
 
     from message_passing.zeromq.security import SocketSecurity
-
-_TITLE = "message-passing send"
 
 _QUEUE = 1000
 """Messages that may be in ZeroMQ's own queue, of which nobody knows whether they have left."""
@@ -36,37 +34,21 @@ examples:
   make 2>&1 | message-passing send --connect tcp://logs:5558 --tag build
   message-passing send --connect tcp://logs:5558 --json '{"message":"paid","order":12}'
 
-exit status: 0 all were taken by a peer, 1 not all were (how many, and why, is said), 2 your mistake.
-Who takes a message confirms nothing: it has left for him. `message-passing doctor` tells more.
+exit status: 0 all were sent, 1 not all were (it says how many, and why), 2 usage error.
+Receivers do not acknowledge: "sent" means handed to the network. `message-passing doctor` finds out more.
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when not everything was taken, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(joined(words))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Send messages over ZeroMQ: the arguments as one message, or each line of standard "
-        "input.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="the message")
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--connect", metavar="ENDPOINT", help="the receiver: tcp://host:port")
-    side.add_argument("--bind", metavar="ENDPOINT", help="wait for receivers there instead")
+    side.add_argument("--bind", metavar="ENDPOINT", help="listen for receivers there instead")
     parser.add_argument(
         "--socket-type",
         choices=("PUB", "PUSH"),
         default="PUB",
-        help="PUSH for receivers with PULL (default PUB)",
+        help="PUSH for PULL receivers (default PUB)",
     )
     parser.add_argument(
         "--level", default="INFO", help="level of the messages: a name or number (default INFO)"
@@ -79,26 +61,23 @@ def _parser() -> argparse.ArgumentParser:
         help="a field of `extra`; may be repeated",
     )
     parser.add_argument(
-        "--json", action="store_true", help="the messages are JSON objects; fields that they lack are added"
+        "--json", action="store_true", help="the messages are JSON objects; missing fields are added"
     )
-    parser.add_argument(
-        "--tag", "-t", default="", help="name of the program that says so (default: your user's)"
-    )
+    parser.add_argument("--tag", "-t", default="", help="name of the source (default: your user name)")
     parser.add_argument(
         "--timeout",
         type=_seconds,
         default=5.0,
         metavar="SECONDS",
-        help="how long a message may wait (default 5)",
+        help="how long to wait for a receiver (default 5)",
     )
     parser.add_argument(
         "--linger",
         type=_seconds,
         metavar="SECONDS",
-        help="how long sending may take at the end (default: --timeout)",
+        help="how long to flush at the end (default: --timeout)",
     )
     add_security(parser)
-    return parser
 
 
 def _seconds(text: str) -> float:
@@ -116,7 +95,7 @@ def _seconds(text: str) -> float:
 def _run(given: argparse.Namespace) -> int:
     maker = Maker(given.level, given.field, given.tag, as_objects=given.json)
     endpoint = given.connect or given.bind
-    see_endpoint(endpoint, binds=bool(given.bind))
+    require_endpoint(endpoint, binds=bool(given.bind))
     if given.words and not given.json:
         first = maker.of_text(" ".join(given.words), "command line", 0)
     elif given.words:
@@ -145,7 +124,7 @@ def _see_standard_input() -> None:
     if sys.stdin is None:
         raise OpenError("standard input is closed, and there are no words to send")
     if sys.stdin.isatty():
-        tell(f"{_TITLE}: each line that you type is sent; end with Ctrl-D\n")
+        COMMAND.tell("each line that you type is sent; end with Ctrl-D")
 
 
 class _Sending:
@@ -184,7 +163,8 @@ class _Sending:
                     message = maker.of_line(line, number)
                 except UserError as error:
                     self._wrong += 1
-                    tell("".join(f"{_TITLE}: {fault}\n" for fault in error.faults))
+                    for fault in error.faults:
+                        COMMAND.tell(fault)
                     continue
                 if not self.send(message):
                     break
@@ -205,16 +185,16 @@ class _Sending:
         reason = "" if not self._unsent else self._reason()
         left = handing.close(given.timeout if given.linger is None else given.linger)
         for text in handing.told if self._unsent else ():
-            tell(f"{_TITLE}: {text}\n")
+            COMMAND.tell(text)
         if self._large:
-            tell(f"{_TITLE}: {_messages(self._large)} not sent: larger than {Limits().maxmsgsize} bytes\n")
+            COMMAND.tell(f"{_messages(self._large)} not sent: larger than {Limits().maxmsgsize} bytes")
         if self._unsent:
             more = ", nor what follows in standard input" if self._more else ""
-            tell(f"{_TITLE}: {_messages(self._unsent)} not sent{more}: {reason}\n")
+            COMMAND.tell(f"{_messages(self._unsent)} not sent{more}: {reason}")
         if not left:
             most = min(handing.sent, _QUEUE)
             told = f"up to {most} of the {_messages(handing.sent, '')} sent may not have arrived"
-            tell(f"{_TITLE}: {told}: the receiver takes them too slowly, or has gone\n")
+            COMMAND.tell(f"{told}: the receiver takes them too slowly, or has gone")
         if self._unsent or self._large or not left:
             return 1
         return 2 if self._wrong else 0
@@ -266,3 +246,13 @@ def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
             done += len(line)
         if total:
             progress.show(done, total)
+
+
+COMMAND = Command(
+    name="send",
+    description="Send messages over ZeroMQ: the arguments as one message, or each line of standard input.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)
