@@ -35,7 +35,7 @@ from message_passing.logging.event_dict import (
     message_of,
     rendered,
 )
-from message_passing.logging.exceptions import described_exception
+from message_passing.logging.exceptions import described_exception, text_of_none
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
@@ -113,23 +113,6 @@ def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
     return put_right(entry)
 
 
-def salvaged(record: Any) -> Entry:
-    """What can be had of a record that is none: one with attributes missing, or whose attributes raise."""
-
-    def attribute(name: str) -> Any:
-        try:
-            return getattr(record, name)
-        except Exception:  # noqa: BLE001 - the next attribute may be there
-            return None
-
-    names = ("created", "levelname", "levelno", "name", "msg", "pathname", "lineno", "funcName")
-    time, level, number, logger, message, file, line, function = map(attribute, names)
-    entry = Entry(time, level, number, logger, message, file, line, function, None, None)
-    entry.message = safe(str, entry.message)
-    entry.format_error = "not all of the record could be taken"
-    return put_right(entry)
-
-
 def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
         if is_event_dict(record.msg) and not record.args:
@@ -180,7 +163,9 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
     exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
     if exc_info:
         entry.exception = described_exception(exc_info, largest)
-    elif text := record.exc_text or exception:
+    if entry.exception is None and (
+        text := record.exc_text or exception or (exc_info and text_of_none(exc_info, largest))
+    ):
         entry.exception = {"traceback": cut(safe_text(text), largest)}
     if text := record.stack_info or stack:
         entry.stack = cut(safe_text(text), largest)

@@ -29,7 +29,7 @@ from message_passing.clock import monotonic, wall
 from message_passing.logging import lifetime, pace
 from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
-from message_passing.logging.encoders import own
+from message_passing.logging.encoders import own, senders
 from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
 from message_passing.logging.losses import CLOSED, Losses, Report
@@ -278,6 +278,13 @@ class Shipper:
     # The thread's side
 
     def _run(self) -> None:
+        senders.add(threading.get_ident())
+        try:
+            self._send()
+        finally:
+            senders.discard(threading.get_ident())
+
+    def _send(self) -> None:
         me, bell = threading.current_thread(), self._bell
         idle = left = 0
         self._release()  # who closed may have been interrupted
@@ -551,6 +558,7 @@ class Shipper:
         if self._delivery:
             self._delivery.abandon()
         self._forked = True
+        senders.clear()
         self._begin()
         if self._closed:
             self.limit = -1
