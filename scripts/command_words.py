@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from reference import built_in
 
+from message_passing.cli.command import CommandParser
 from message_passing.cli.main import COMMANDS
-from message_passing.cli.words import CommandParser
 from message_passing.paths import load
 from message_passing.registry import PACKAGES
 
@@ -79,7 +79,7 @@ def _parser_of(module: str) -> argparse.ArgumentParser:
 
 
 def _command(name: str) -> Command:
-    parsers = list(_with_inner(_parser_of(COMMANDS[name])))
+    parsers = list(_with_inner(_parser_of(f"commands.{name}")))
     inner = [word for parser in parsers for action in _inner(parser) for word in action.choices]
     found = Command(words=[*inner, *_WORDS.get(name, [])])
     for parser in parsers:

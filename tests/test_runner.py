@@ -65,7 +65,7 @@ class Noted(Output):
         """Note it."""
         self.log.append("close")
 
-    def consume(self, message: Any) -> None:
+    def write(self, message: Any) -> None:
         """Note it."""
         self.log.append(message if isinstance(message, str) else str(message["exception"]))
 

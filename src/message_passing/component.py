@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from message_passing import options
-from message_passing.errors import MessagePassingError
+from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
+from message_passing.errors import MessageError, MessagePassingError
 from message_passing.failures import (
     BURST,
     DATA_LIMIT,
@@ -29,8 +30,11 @@ from message_passing.options import option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
+
+UNSENT = "unsent at close"
+"""Why messages are lost that a component still had when it was closed."""
 
 _reporting = threading.local()
 
@@ -54,6 +58,10 @@ class Component(_Declaring):
 
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
+
+    weighs: ClassVar[bool] = False
+    """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
+    as one until it is lost, which spares looking for such among all the others."""
 
     error: Any = option(
         default=None,
@@ -79,9 +87,11 @@ class Component(_Declaring):
         if self.error is None:
             self.error = LAST_RESORT
         self.metrics = Metrics()
+        self._holds: set[Hold] = set()
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
+        self._unsent = 0  # what it still had when it was closed, which has been counted
         self.stop_request = NEVER
         self.on_init()
 
@@ -165,7 +175,17 @@ class Component(_Declaring):
                 if self._opened:
                     self.on_close()
             finally:
+                self._count_unsent()
                 self._report_suppressed()
+
+    def _count_unsent(self) -> None:
+        """Whatever it still has, now that it is closed, will not leave any more."""
+        if self._opened:
+            self._unsent = max(0, self.held())
+            self.drop(self._unsent, UNSENT)
+        for hold in self._holds.copy():
+            hold.note(Outcome.LOST)
+            hold.release()
 
     def __enter__(self) -> Self:
         """Open it and everything downstream, the far end first."""
@@ -177,14 +197,23 @@ class Component(_Declaring):
     ) -> None:
         self.close()
 
-    def snapshot(self) -> Snapshot:
-        """The counters now."""
-        return self.metrics.snapshot(held=self.held())
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
+        """The counters now.
+
+        Args:
+            held: how many messages it holds, for who asks from another thread than the chain's, where `held` may not
+                be called.
+        """
+        held = self.held() if held is None else held
+        return self.metrics.snapshot(held=max(0, held - self._unsent))
+
+    # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
-        One that carries several counts as these: until it is lost, it was received as one.
+        A delivery that they belong to is REJECTED if it is a `MessageError`, otherwise LOST (`delivery.Outcome`).
+        One that carries several counts as these (`_weigh`).
 
         Args:
             error: why.
@@ -192,16 +221,43 @@ class Component(_Declaring):
             count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
         if count is None:
-            count = carried(messages)
-            self.metrics.received += count - len(messages)
+            count = self._weigh(messages)
         self.metrics.failed += count
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
         self.report(error, messages, count)
 
-    def drop(self, messages: Sequence[Any], reason: str) -> None:
-        """Count `messages` as dropped for a reason; one that carries several counts as these."""
-        count = carried(messages)
-        self.metrics.dropped[reason] += count
-        self.metrics.received += count - len(messages)
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.
+
+        A delivery that they belong to is LOST (`delivery.Outcome`).
+
+        Args:
+            lost: how many; or the messages themselves, of which one that carries several counts as these.
+            reason: why, in a few words that do not change from message to message: each reason is a counter.
+        """
+        if count := lost if isinstance(lost, int) else self._weigh(lost):
+            self.metrics.dropped[reason] += count
+            if fate := AMBIENT.fate:
+                fate.note(Outcome.LOST)
+
+    def hold(self) -> Hold:
+        """To be taken, within the call that brought them, by whoever keeps messages beyond it: see `delivery`.
+
+        What is still held when this is closed counts as lost.
+        """
+        return NO_HOLD if (fate := AMBIENT.fate) is None else Hold(fate, self._holds)
+
+    def take_back(self, count: int, reason: str) -> None:
+        """What was counted as lost for this reason has come after all."""
+        self.metrics.dropped[reason] -= count
+
+    def _weigh(self, lost: Collection[Any]) -> int:
+        """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
+        count = carried(lost)
+        if not self.weighs:
+            self.metrics.received += count - len(lost)
+        return count
 
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
@@ -235,7 +291,8 @@ class Component(_Declaring):
             return
         _reporting.active = True
         try:
-            self.error.consume(described)
+            with outside():  # what becomes of the report is no part of what becomes of the message
+                self.error.consume(described)
         except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
             last_resort(described)
         finally:

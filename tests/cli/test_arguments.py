@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.cli import doctor, send, tail
-from message_passing.cli.arguments import Given, build_parser, parse, print_out
+from message_passing.cli.commands import doctor, send, tail
 from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.arguments import Given, build_parser, parse, print_out
 from message_passing.errors import OpenError
 from message_passing.options import Option
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli.cases import command
-from message_passing.cli.check import command as check
+from message_passing.cli.commands import check
+from message_passing.cli.commands import test as command
 
 if TYPE_CHECKING:
     from pathlib import Path

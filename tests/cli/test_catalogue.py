@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from commands import finished
-from message_passing.cli import describe
-from message_passing.cli import list as listing
+from commands import STDIN_TO_STDOUT, finished
+from message_passing.cli.commands import describe
+from message_passing.cli.commands import list as listing
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, find, names
 
@@ -117,10 +118,50 @@ def test_a_class_of_ones_own(
     monkeypatch.chdir(tmp_path)
     (about,) = as_json(capsys, describe.main, "+own_worker:Worker")
     assert (about["class"], about["summary"]) == ("own_worker:Worker", "Works hard")
+    assert about["name"] == "+own_worker:Worker"
     assert [(one["name"], one["default"]) for one in about["options"]] == [
         ("hours", 8),
         ("report_limit", 1024),
     ]
+
+
+_OWN = """
+from message_passing import Filter
+
+class Outer:
+    class Named(Filter):
+        name = "Key"
+        example = {"word": "it's"}
+        word: str = ""
+        def filter(self, message):
+            return {"word": self.word}
+
+class Unspelt(Outer.Named):
+    example = {"word": b"no JSON"}
+"""
+
+
+@pytest.mark.parametrize("word", ["+own_named:Outer.Named", "filter:+own_named:Outer.Named", "Plugged"])
+def test_the_example_runs(tmp_path: Path, word: str) -> None:
+    """The component is named as a command can name it, not as its class calls itself, nor as another is called."""
+    (tmp_path / "own_named.py").write_text(_OWN)
+    about = tmp_path / "own_named-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-named\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[message_passing.filters]\nPlugged = own_named:Outer.Named\n")
+    elsewhere = {"PYTHONPATH": str(tmp_path)} if word == "Plugged" else {}
+    text = finished("describe", word, cwd=tmp_path, env=elsewhere).out.decode()
+    example = shlex.split(text.partition("example: ")[2])
+    done = finished(*STDIN_TO_STDOUT, *example, given=b"{}\n", cwd=tmp_path, env=elsewhere)
+    assert done == (0, b'{"word":"it\'s"}\n', "")
+
+
+def test_an_example_that_no_command_can_spell(tmp_path: Path) -> None:
+    """It is left away."""
+    (tmp_path / "own_named.py").write_text(_OWN)
+    done = finished("describe", "+own_named:Unspelt", cwd=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert b"example:" not in done.out
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from commands import finished
-from message_passing.cli.check import command
+from message_passing.cli.commands import check as command
 from message_passing.testing import free_port
 from mistakes import FILES
 from nodes import node, part, wait_for_port

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli.check.mistakes import look_at_file
-from message_passing.cli.create import command
+from message_passing.cli.checking import look_at_file
+from message_passing.cli.commands import create as command
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out, needed, spelt_options
 from message_passing.cli.create.text import FORMATS
-from message_passing.config import load_file
+from message_passing.config.parsing import load_file
 from message_passing.registry import PACKAGES, find, names
 
 if TYPE_CHECKING:

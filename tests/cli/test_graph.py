@@ -11,8 +11,8 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.cli.check.mistakes import look_at_file
-from message_passing.cli.graph import command
+from message_passing.cli.checking import look_at_file
+from message_passing.cli.commands import graph as command
 from message_passing.cli.graph.model import Graph, graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli import doctor, tail, top
+from message_passing.cli.commands import doctor, tail, top
 from message_passing.console.client import Node
 from message_passing.console.stream import MOST_BYTES
 from message_passing.errors import OpenError

@@ -12,7 +12,7 @@ import pytest
 import zmq
 from zmq.auth import load_certificate
 
-from message_passing.cli import keys
+from message_passing.cli.commands import keys
 from message_passing.zeromq.keys import PUBLIC, SECRET, secret_key, write_public
 from nodes import OURS, node
 

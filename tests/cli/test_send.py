@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from commands import finished
-from message_passing.cli import keys, send
+from message_passing.cli.commands import keys, send
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
 from nodes import lines, node, part, wait_for_port

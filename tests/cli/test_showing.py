@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from message_passing.cli.showing import TEMPLATE, Template, colours, field, inert, inert_json
+from message_passing.cli.formatting import TEMPLATE, Template, colours, field, inert, inert_json
 from message_passing.errors import OpenError
 from message_passing.logging.entry import Entry
 from message_passing.logging.fields import Origin, encoder_for

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
-from message_passing.config import COMPONENT_KEYS, load_file, options_from_text
+from message_passing.config.forms import FLAT_PARTS
+from message_passing.config.parsing import COMPONENT_KEYS, load_file, options_from_text
 from message_passing.console.listening import http_address
 from message_passing.errors import ConfigError, OptionError
-from message_passing.forms import FLAT_PARTS
 from message_passing.zeromq.endpoints import check_endpoint
 from nodes import OURS
 

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from commands import finished
-from message_passing.cli import keys, tail
+from message_passing.cli.commands import keys, tail
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
 from nodes import OURS, Node, node, part, wait_for_control, wait_for_port

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli import top
+from message_passing.cli.commands import top
 from message_passing.testing import wait_for
 from nodes import Node, node, part, wait_for_control
 from terminal import terminal

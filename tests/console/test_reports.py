@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,24 +12,28 @@ from message_passing.console.reports import KEPT, SHOWN, Reports
 from message_passing.failures import DATA_LIMIT
 from support import Kept
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 @pytest.mark.parametrize(
-    "message",
+    "made",
     [
-        {"class": "x" * 10_000_000, "exception": "x" * 10_000_000, "packed_data": "x" * 10_000_000},
-        {
+        lambda: {"class": "x" * 10_000_000, "exception": "x" * 10_000_000, "packed_data": "x" * 10_000_000},
+        lambda: {
             "exception": {"a": "x" * 10_000_000},
             "component": 1 << 10_000_000,
             "stringified_data": ["x"] * 10_000_000,
         },
-        "x" * 10_000_000,
-        b"x" * 10_000_000,
-        ["x" * 10_000_000],
+        lambda: "x" * 10_000_000,
+        lambda: b"x" * 10_000_000,
+        lambda: ["x" * 10_000_000],
     ],
     ids=["a report", "an odd report", "text", "bytes", "a list"],
 )
-def test_what_is_kept_is_small(message: Any) -> None:
+def test_what_is_kept_is_small(made: Callable[[], Any]) -> None:
     """Whatever goes to the error chain: so many are kept, and of each so many characters."""
+    message = made()
     kept, reports = Kept(), Reports()
     reports.listen([kept])
     for _ in range(2 * KEPT):

@@ -149,9 +149,33 @@ def test_whatever_the_key_an_equal_text_passes(key: str, value: str, others: dic
         ("(?R)", "unknown extension ?R"),
         ("(?<n>a", "missing ), unterminated subpattern"),
         ("a{1,2}{3}", "multiple repeat"),
+        ("^[[:alpha:]+$", "unterminated character set at position 1; a class as [:alpha:] stands within"),
+        ("[^[:digit:]", "unterminated character set at position 0; a class"),
+        ("(?xx)[a b]", "(?xx is Perl's"),
+        ("(?ixx:[a b])", "(?ixx is Perl's"),
+        ("(?#\\R", "missing ), unterminated comment"),
     ],
 )
 def test_what_python_has_nothing_for_is_refused(pattern: str, said: str) -> None:
     """In words, when the filter is made: a pattern that is read in another way would pass other messages."""
     with pytest.raises(OptionError, match=re.escape(said)):
         KeyFilter(key="a", match=pattern, match_type="regex")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "others"),
+    [
+        ("^f{ 2 }$", ["ff"], ["f{ 2 }", "f"]),
+        ("^f{ 1, 2 }$", ["f", "ff"], ["fff", "f{ 1, 2 }"]),
+        ("^f{ , 2 }$", ["", "f", "ff"], ["fff"]),
+        ("^f{ 2,\t}$", ["ff", "fff"], ["f"]),
+        ("^f{ 2 x}$", ["f{ 2 x}"], ["ff"]),
+        ("^f\\{ 2 }$", ["f{ 2 }"], ["ff"]),
+        ("^[{ 2 }]$", [" ", "{", "2"], ["{ 2 }"]),
+        ("(?#[(a)f{2}", ["ff"], ["f"]),
+    ],
+)
+def test_spaces_in_a_quantifier_are_as_in_perl(pattern: str, found: list[str], others: list[str]) -> None:
+    """Since Perl 5.34 it is one, perlre(1); in a set, behind a backslash and in a comment it is none."""
+    assert all(passes({"a": one}, key="a", match=pattern, match_type="regex") for one in found)
+    assert not any(passes({"a": one}, key="a", match=pattern, match_type="regex") for one in others)

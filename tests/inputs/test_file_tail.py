@@ -390,3 +390,18 @@ def test_pattern(tmp_path: Path, name: str) -> None:
     if "/" not in name:
         (tmp_path / name).touch()
         FileTailInput(filename=str(tmp_path / name))
+
+
+def test_a_stop_reads_the_line_that_a_chunk_has_cut(tmp_path: Path) -> None:
+    """Whatever was read last, a message is a line of the file."""
+    path = tmp_path / "log"
+    lines = [b"line %d" % n for n in range(100_000)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    component, arrived = tail(path)
+    component.open()
+    component._look()
+    assert component._partial
+    component.stopped()
+    assert arrived.messages == lines[: len(arrived.messages)]
+    assert component._position == sum(len(line) + 1 for line in arrived.messages)
+    component.close()

@@ -16,7 +16,9 @@ import pytest
 
 from message_passing.errors import OpenError
 from message_passing.inputs.stdin import StdinInput
-from message_passing.testing import TestOutput, capture, run_input, running, wait_for
+from message_passing.testing import TestOutput, capture, free_port, run_input, running, wait_for
+from nodes import OURS, part
+from support import accounted_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,3 +204,52 @@ def test_encoding(pipe: tuple[int, int], data: bytes, given: dict[str, Any]) -> 
     os.write(writer, data)
     os.close(writer)
     assert received_from(reader, **given) == ['{"a":"ü"}'.encode(), b"last"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_stop_reads_the_line_that_it_comes_in_to_its_end(pipe: tuple[int, int], encoding: str) -> None:
+    """Half of it would be a message that nobody sent; what is behind it stays for whoever reads on."""
+    reader, writer = pipe
+    component = reading(reader, encoding=encoding)
+    arrived = capture(component)
+    first, rest, others = (text.encode(encoding) for text in ("one\ntw", "o\n", "three\n"))
+    component.take(first[:-1])
+    os.write(writer, first[-1:] + rest + others)
+    component.stopped()
+    assert arrived.messages == [b"one", b"two"]
+    assert os.read(reader, 100) == others
+    os.close(writer)
+
+
+def test_a_line_that_goes_on_and_on_does_not_hold_up_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is dropped and counted: what was read of it is no message."""
+    monkeypatch.setattr("message_passing.inputs._reading._REST", 0.05)
+    with Path("/dev/zero").open("rb", buffering=0) as endless:
+        component = reading(endless.fileno(), encoding="utf-8")
+        arrived = capture(component)
+        component.take(b"whole\nbegun")
+        component.stopped()
+    assert arrived.messages == [b"whole"]
+    assert component.metrics.dropped == {"incomplete at stop": 1}
+    assert accounted_for(component)
+
+
+def test_a_node_that_is_stopped_within_a_file_sends_no_half_line(tmp_path: Path) -> None:
+    """PUSH waits for workers when the stop comes: the rest of the file is nobody's, and no line is malformed."""
+    path = tmp_path / "jobs"
+    path.write_text("".join(f'{{"number":{n},"text":"{"x" * (n % 50)}"}}\n' for n in range(30_000)))
+    options = {"connect": f"tcp://127.0.0.1:{free_port()}", "socket_type": "PUSH", "linger": 0}
+    words = [*OURS, "--input", "STDIN", *part("output", "ZeroMQ", **options)]
+    with path.open("rb") as file, subprocess.Popen(words, stdin=file, stderr=subprocess.PIPE) as sender:
+        try:
+            wait_for(lambda: os.lseek(file.fileno(), 0, os.SEEK_CUR))
+            sender.terminate()
+            said = sender.communicate(timeout=10)[1]
+        finally:
+            sender.kill()
+        at = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+    assert sender.returncode == 0
+    assert b"unsent at close" in said
+    assert b"malformed" not in said
+    assert 0 < at < path.stat().st_size
+    assert path.read_bytes()[at - 1 : at] == b"\n"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -350,3 +351,92 @@ def test_a_branch_that_moves_again_is_waited_for_again(address: str, worker: Wor
         assert first < 4000
         assert len(worker.take(first + 4000)) == first + 4000
     assert out.metrics.dropped == {QUEUE_FULL: 4000 - first}
+
+
+def test_where_no_branch_moves_nobody_is_held_up(address: str) -> None:
+    """The chain waits, and the work is dropped in no branch; once one moves, that one gets all of it."""
+    other = push(f"tcp://127.0.0.1:{free_port()}", linger=0)
+    out, errors = push(address), Kept()
+    split = TFilter(output_to=[other, out], patience=0.2, copy=False, error=errors)
+    given = jobs(4000)
+    with served(ListInput(messages=given, output_to=split)):
+        wait_for(lambda: out.held() and other.held())
+        time.sleep(1)  # not a wait for anything: both would have been left behind by now
+        assert errors.messages == []
+        assert out.metrics.dropped + other.metrics.dropped == {}
+        with closing(Worker(address)) as worker:
+            assert worker.take(4000) == given
+    assert len(errors.messages) == 1
+    assert not out.metrics.dropped
+    assert accounted_for(other)
+
+
+def test_a_branch_that_only_drops_is_no_reason_to_leave_another(address: str) -> None:
+    """Where the network is gone for PUB and PUSH alike, work waits until one of them is back."""
+    gone: dict[str, Any] = {"connect": f"tcp://127.0.0.1:{free_port()}", "socket_hwm": 10, "linger": 0}
+    out, errors = push(address), Kept()
+    split = TFilter(output_to=[ZeroMQOutput(**gone), out], patience=0.2, copy=False, error=errors)
+    given = jobs(4000)
+    with served(ListInput(messages=given, output_to=split)):
+        wait_for(out.held)
+        time.sleep(2)  # not a wait for anything: PUB drops after a second
+        assert (errors.messages, out.metrics.dropped) == ([], {})
+        with closing(Worker(address)) as worker:
+            assert worker.take(4000) == given
+    assert not out.metrics.dropped
+
+
+def test_no_patience_at_all_is_no_busy_loop() -> None:
+    """Where no branch moves, one that nothing would be waited for in is looked at ten times a second."""
+    outputs = [push(f"tcp://127.0.0.1:{free_port()}", linger=0) for _ in range(2)]
+    split = TFilter(output_to=outputs, patience=0, copy=False)
+    with served(ListInput(messages=jobs(3000), output_to=split)) as thread:
+        wait_for(lambda: all(one.held() for one in outputs))
+        began = time.process_time()
+        time.sleep(1)  # not a wait for anything
+        assert time.process_time() - began < 0.5
+        assert thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "reason"),
+    [
+        ("connect", "PUSH", "nobody listens there"),
+        ("socket_bind", "PUSH", "nobody has connected"),
+        ("connect", "PUB", "nobody listens there"),
+    ],
+)
+def test_that_nobody_takes_anything_is_said_once(
+    address: str, side: str, kind: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why a chain stands still, or drops, without waiting for its end."""
+    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.3)
+    errors = Kept()
+    options: dict[str, Any] = {side: address, "socket_type": kind, "socket_hwm": 10, "linger": 0}
+    out = ZeroMQOutput(**options, error=errors)
+    with served(ListInput(messages=jobs(4000), output_to=out)):
+        wait_for(lambda: errors.messages)
+        time.sleep(0.7)  # not a wait for anything: it would have been said again by now
+    (report,) = errors.messages
+    assert re.search(
+        rf"queue is full, and nothing was sent for \d s: {address}: {reason}", report["exception"]
+    )
+
+
+def test_a_worker_that_is_slow_is_no_news(
+    address: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is connected has a minute; one that stands still for longer is told of."""
+    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.1)
+    monkeypatch.setattr("message_passing.zeromq.holding.SLOW", 1.5)
+    errors = Kept()
+    given = jobs(1500)
+    out = push(address, error=errors)
+    with served(ListInput(messages=given, output_to=out)):
+        wait_for(out.held)
+        time.sleep(0.5)  # not a wait for anything: nobody would have been told of by now
+        assert errors.messages == []
+        wait_for(lambda: errors.messages)
+        assert "who is connected takes nothing" in errors.messages[0]["exception"]
+        assert worker.take(1500) == given
+    assert len(errors.messages) == 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.cli import keys
+from message_passing.cli.commands import keys
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
 from nodes import Node, lines, node, part, wait_for_port

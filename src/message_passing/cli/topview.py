@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from message_passing.cli.formatting import inert
 from message_passing.cli.progress import size, span
-from message_passing.cli.showing import inert
 from message_passing.errors import needs_extra
 
 with needs_extra("console"):
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from message_passing.cli.watching import Heard
+    from message_passing.cli.poller import Heard
 
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5

@@ -147,15 +147,15 @@ def _look_like_objects(lines: list[bytes]) -> bool:
 
 def _sound(lines: Lines) -> Lines | None:
     try:
-        # One look at each line for what needs another one, and one check of all lines together: it costs half
-        # of one for each. That does not look at the text in strings, so what is not ASCII is decoded.
+        # One check of all lines together costs half of one for each. It does not look at the text in strings, so
+        # what is not ASCII is decoded.
         if b"\r" in lines.block:  # JSON allows it between its parts, and some readers end a line there
             return None
-        special = [m for m in lines if m[0] != _OPENING or m[-1] != _CLOSING or not m.isascii()]
-        if not _look_like_objects(special) or len(_check(lines.block)) != len(lines):
+        if not _look_like_objects(lines) or len(_check(lines.block)) != len(lines):
             return None
-        b"".join(special).decode()
-    except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
+        if not lines.block.isascii():
+            b"".join([line for line in lines if not line.isascii()]).decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     lines.checked = True
     return lines

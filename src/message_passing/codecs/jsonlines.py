@@ -63,7 +63,7 @@ class JSONLinesDecoder(Decoder):
         taken apart, and handed on, a piece at a time.
         """
         if _size(messages) <= _PIECE:
-            self.emit(self.filter_many(messages))
+            self.emit(self.filtered(messages))
             return
         batch: list[Any] = []
         room = _PIECE
@@ -82,7 +82,7 @@ class JSONLinesDecoder(Decoder):
 
     def _emit_some(self, messages: list[Any]) -> None:
         if messages:
-            self.emit(self.filter_many(messages))
+            self.emit(self.filtered(messages))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """The objects in a batch of messages; when a line is not well-formed JSON, go message by message."""
@@ -166,9 +166,9 @@ class JSONLinesEncoder(TextEncoder):
 
     def write_many(self, messages: list[Any]) -> None:
         """Hand on what the batch is put together to. They are counted as the messages that they carry."""
-        frames = self.filter_many(messages)
-        self.metrics.passed += carried(frames) - len(frames)
-        self.emit(frames)
+        frames = self.filtered(messages)
+        if frames:
+            self.hand_to(self._next, frames, carried(frames))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch as few messages."""

@@ -199,10 +199,7 @@ class Watcher:
         found = {}
         for place in self.layout.places:
             before = self.snapshots.get(place.id)
-            one = place.component.metrics.snapshot(held=before["held"] if before else 0)
-            if place.component.kind == "output":
-                one["passed"] = one["received"] - one["failed"] - sum(one["dropped"].values()) - one["held"]
-            found[place.id] = one
+            found[place.id] = place.component.snapshot(held=before["held"] if before else 0)
         return found
 
     @contextlib.asynccontextmanager

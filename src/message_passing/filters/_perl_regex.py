@@ -8,6 +8,7 @@ in another way passes other messages, and nobody is told.
     \N \R \e \x{..}  what is no newline, any line break, escape, a character by its number
     [[:alpha:]]      POSIX classes, also negated, of all of Unicode
     (?<n>..) \k<n>   named groups; \g1 \g{1} \g{-1} are groups by number
+    {2} { 2, 3 }     quantifiers, with spaces in them as since Perl 5.34
 """
 
 from __future__ import annotations
@@ -57,8 +58,19 @@ def in_python(pattern: str) -> str:
     def translated(token: re.Match[str]) -> str:
         nonlocal groups
         text = token[0]
+        if text == "[":
+            if "[:" in pattern[token.start() :]:  # Python would take the class's bracket for the set's
+                hint = "a class as [:alpha:] stands within those of a set: [[:alpha:]]"
+                raise ValueError(f"unterminated character set at position {token.start()}; {hint}")
+            return text
         if text.startswith("["):
             return _set(text)
+        if text.startswith("{"):
+            return text.replace(" ", "").replace("\t", "")
+        if text.startswith("(?#"):
+            return text
+        if text.endswith("xx"):
+            raise _not_in_python(text)
         if text.startswith("("):
             groups += 1
             return "(?P<" if text.startswith("(?") else text
@@ -70,7 +82,10 @@ def in_python(pattern: str) -> str:
 _TOKEN = re.compile(
     r"""
     \\ (?: x\{[^}]*\} | [gk](?:\{[^}]*\}|<[^>]*>|'[^']*'|-?\d+) | [bBN]\{ | . )
-    | \[ \^? \]? (?: \\. | \[:\^?\w+:\] | \[([.=]).*?\1\] | [^\]\\] )* \]
+    | \[ (?: \^? \]? (?: \\. | \[:\^?\w+:\] | \[([.=]).*?\1\] | [^\]\\] )*+ \] )?
+    | \{ [ \t]* (?: \d+ [ \t]* (?: , [ \t]* \d* )? | , [ \t]* \d+ ) [ \t]* \}
+    | \(\?\#[^)]*
+    | \(\?[a-z]*xx
     | \(\?P?< (?=[A-Za-z_])
     | \( (?![?*])
     """,
@@ -133,6 +148,10 @@ def _not_in_python(text: str) -> ValueError:
 
 def _set(text: str) -> str:
     """A set in brackets."""
+    if text == "[":
+        raise ValueError(
+            "a [ has no ] (a class as [:alpha:] has brackets of its own within those of the set)"
+        )
     negated = "^" if text.startswith("[^") else ""
     found = list(_MEMBER.finditer(text[1 + len(negated) : -1]))
     parts = list(map(_member, found))

@@ -31,7 +31,8 @@ class TFilter(Filter):
 
     The chain goes at the pace of the slowest branch that still moves. One in which nothing moves for `patience`
     seconds, since its workers are away for one, is waited for no more until something does: the others go on, and
-    what does not fit there is dropped and counted. The error chain is told.
+    what does not fit there is dropped and counted. The error chain is told. When nothing moves in any branch, nobody
+    is held up, and the chain waits until something does.
 
     To send different messages to different outputs, put a `Key` filter at the head of a branch.
     """
@@ -96,15 +97,29 @@ class TFilter(Filter):
         if limit is None:
             inner = [one for one in in_order([branch]) if isinstance(one, TFilter)]
             limit = self._longest[branch] = self.patience + sum(one.longest_wait for one in inner)
-        before = None
-        while not await _has_room(
-            branch, limit / 2
-        ):  # twice: what had moved before the first look does not count
-            held = _held(branch)
-            if held == before or not limit:
-                self._leave(branch, held)
+        before: dict[Output, int] = {}
+        seconds = limit / 2  # twice: what had moved before the first look does not count
+        while not await _has_room(branch, seconds):
+            held = {one: _held(one) for one in self._branches}
+            if (held[branch] == before.get(branch) or not limit) and await self._goes_on(
+                branch, held, before
+            ):
+                self._leave(branch, held[branch])
                 return
-            before = held
+            before, seconds = held, limit / 2 or _GLANCE
+
+    async def _goes_on(self, branch: Output, held: dict[Output, int], before: dict[Output, int]) -> bool:
+        """Whether a branch in which nothing moves holds up any other: one that takes messages, or has begun to."""
+        for one in self._branches:
+            if one in self._stopped:
+                goes_on = await self._moves_again(one)
+            elif one is branch or _stands(one):
+                goes_on = False
+            else:
+                goes_on = held[one] < before.get(one, 0) or await _has_room(one, 0)
+            if goes_on:
+                return True
+        return False
 
     def _leave(self, branch: Output, held: int) -> None:
         self._stopped[branch] = (held, monotonic())
@@ -150,9 +165,8 @@ class TFilter(Filter):
     def _hand_to(self, branch: Output, batch: list[Any]) -> OutputClosedError | None:
         if not batch:
             return None
-        self.metrics.passed += len(batch)
         try:
-            branch.consume_many(batch)
+            self.hand_to(branch, batch)
         except OutputClosedError as error:
             return error
         return None
@@ -177,6 +191,12 @@ class TFilter(Filter):
 def _held(branch: Output) -> int:
     """How many messages wait in a branch."""
     return sum(one.held() for one in in_order([branch]))
+
+
+def _stands(branch: Output) -> bool:
+    """Whether all that a branch does with messages is to drop them."""
+    ends = [one for one in in_order([branch]) if not one.outputs()]
+    return all(one.standing and one.held() for one in ends)
 
 
 async def _has_room(branch: Output, seconds: float) -> bool:

@@ -104,6 +104,11 @@ class Transcoder:
             self._look_for_zeros(data)
         return data
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has a part of a character, of which it waits for the rest."""
+        return bool(self._head or (self._decoder and self._decoder.getstate()[0]))
+
     def _settle(self, head: bytes) -> tuple[str, bytes]:
         """Find out the encoding: its name, and `head` without a mark."""
         self._head = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from select import POLLIN, poll
 from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.failures import DATA_LIMIT
 from message_passing.flow import Input
@@ -21,6 +23,12 @@ BATCH = 1000
 
 CHUNK = 1 << 18
 """The most bytes that are read at once."""
+
+_REST = 0.5
+"""Seconds that a stop may take to read the rest of a line of which the beginning was read."""
+_PAUSE = 100
+"""Milliseconds that its writer may pause within it."""
+_CUT = "incomplete at stop"
 
 
 async def readable(fd: int) -> None:
@@ -39,6 +47,16 @@ async def readable(fd: int) -> None:
         await ready
     finally:
         loop.remove_reader(fd)
+
+
+def next_byte(fd: int) -> bytes:
+    """One byte of what a descriptor has; empty when it has none within a moment."""
+    ready = poll()
+    ready.register(fd, POLLIN)
+    try:
+        return os.read(fd, 1) if ready.poll(_PAUSE) else b""
+    except OSError:
+        return b""
 
 
 def _wake(ready: Future[None]) -> None:
@@ -148,7 +166,6 @@ class LineInput(Input):
 
     def too_long(self, line: bytes) -> None:
         """Leave out a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
-        self.metrics.received += 1
         text = f"a line of more than {self.max_line} bytes (max_line) is left out; this is its beginning"
         self.fail(MessageError(text), [line[:DATA_LIMIT]])
 
@@ -160,10 +177,28 @@ class LineInput(Input):
             await asyncio.sleep(0)
 
     def stopped(self) -> None:
-        """Emit what was read: whole lines, and the beginning of one."""
+        """Emit what was read: whole lines, the last one read to its end."""
+        self._read_rest()
         self.end_line()
         while self._lines:
             self._emit_batch()
+
+    def read_byte(self) -> bytes:
+        """The next byte, if there is one at once or soon. It must not take more: that would be lost."""
+        return b""
+
+    def _read_rest(self) -> None:
+        """Read a line to its end that a chunk had cut: half of it would be a message that nobody sent."""
+        deadline = monotonic() + _REST
+        while self._partial or self._text.waits:
+            if not (data := self.read_byte()):
+                return  # its writer has stopped there: that is all of it
+            self.take(data)
+            if monotonic() > deadline:
+                self.metrics.received += 1
+                self.metrics.dropped[_CUT] += 1
+                self._partial.clear()
+                self._text.begin()
 
     def _emit_batch(self) -> None:
         batch = self._lines[self._emitted : self._emitted + BATCH]

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from message_passing.errors import Fault, MessageError, OpenError, OptionError
-from message_passing.inputs._reading import CHUNK, LineInput, how_far
+from message_passing.inputs._reading import CHUNK, LineInput, how_far, next_byte
 from message_passing.options import option
 from message_passing.resolving import full_host_name
 
@@ -144,6 +144,14 @@ class FileTailInput(LineInput):
         self._has_cut = True
         text = f"a line of more than {self.max_line} bytes (max_line) is cut there, and marked `truncated`"
         self.report(MessageError(f"{self.source()}: {text}"))
+
+    def read_byte(self) -> bytes:
+        """One byte of the line that was cut."""
+        if self._fd is None:
+            return b""
+        data = next_byte(self._fd)
+        self._position += len(data)
+        return data
 
     def source(self) -> str:
         """The file."""

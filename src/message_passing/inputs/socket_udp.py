@@ -179,8 +179,7 @@ class SocketUDPInput(Input):
         if drops != self._kernel_drops:
             new = (drops - self._kernel_drops) % (1 << 32)
             self._kernel_drops = drops
-            self.metrics.received += new
-            self.metrics.dropped[self._reason] += new
+            self.drop(new, self._reason)
 
     def _take_no_more(self) -> None:
         """Let the system drop and count what comes from now on: what waits gets no more while it is read."""
@@ -201,9 +200,7 @@ class SocketUDPInput(Input):
             while unread < _UNREAD_MOST:
                 self._socket.recv(1)
                 unread += 1
-        if unread:
-            self.metrics.received += unread
-            self.metrics.dropped["unread at close"] += unread
+        self.drop(unread, "unread at close")
         self._count_drops()
 
     def _enlarge(self) -> None:

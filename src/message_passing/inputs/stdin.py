@@ -10,7 +10,7 @@ import sys
 from typing import ClassVar
 
 from message_passing.errors import OpenError
-from message_passing.inputs._reading import CHUNK, LineInput, how_far, readable
+from message_passing.inputs._reading import CHUNK, LineInput, how_far, next_byte, readable
 
 
 class StdinInput(LineInput):
@@ -18,7 +18,8 @@ class StdinInput(LineInput):
 
     Empty lines are skipped, and lines that are too long are left out (`max_line`). Only the newline is taken off a
     line, not a carriage return before it, and a byte-order mark off the first one. A last line without a newline is a
-    message too, and everything that was read is passed on before the chain ends.
+    message too, and everything that was read is passed on before the chain ends. A stop reads the line that it comes
+    in to its end; one that goes on for longer than half a second is counted as dropped (`incomplete at stop`).
     """
 
     name = "STDIN"
@@ -68,6 +69,10 @@ class StdinInput(LineInput):
                 await asyncio.sleep(0)
         self.end_line()
         await self.pass_on()
+
+    def read_byte(self) -> bytes:
+        """One byte alone: what is behind it may be for whoever reads this descriptor next."""
+        return next_byte(self.fd)
 
     def source(self) -> str:
         """What it reads."""

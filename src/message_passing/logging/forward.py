@@ -8,6 +8,7 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
+from message_passing.delivery import outside
 from message_passing.errors import Fault, OptionError, did_you_mean
 from message_passing.logging.ambient import around
 from message_passing.logging.encoders import mapping
@@ -64,7 +65,8 @@ class MessagePassingHandler(logging.Handler):
             if has_more(record):
                 add_rest(record, entry)
             add_around(entry, around(record))
-            self._hand_on(as_dict(entry, origin := self._origin()), origin)
+            with outside():  # whoever logs may be within another chain's delivery
+                self._hand_on(as_dict(entry, origin := self._origin()), origin)
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)
 

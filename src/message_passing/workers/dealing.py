@@ -81,18 +81,18 @@ class Dealer(Attended):
                 worker.ended = True
         if said.results:
             try:
-                self._next.consume_many(list(said.results))
+                self.hand_to(self._next, list(said.results), 0)
             except OutputClosedError as error:
                 self._in_trouble(error)
         self._deal()
 
     def _count_done(self, worker: Worker, said: Said) -> None:
         worker.is_done(said)
-        self.metrics.passed += said.done
+        self.hand_to(self._next, [], said.done)
         if worker.dead:  # its death was known before its last words
-            self.metrics.dropped[DIED] -= said.done + said.back
+            self.take_back(said.done + said.back, DIED)
         if said.back:
-            self.metrics.dropped[NOT_STARTED] += said.back
+            self.drop(said.back, NOT_STARTED)
             self._end_dealing()
 
     def _deal(self) -> None:
@@ -130,7 +130,7 @@ class Dealer(Attended):
 
     def _look_after(self, *, restart_at_once: bool = False) -> None:
         for worker in self._staff.collect():
-            self.metrics.dropped[DIED] += worker.outstanding
+            self.drop(worker.outstanding, DIED)
             text = f"{worker} {worker.why()}, with {_messages(worker.outstanding)} in hand"
             if not self._staff.hopeless:
                 text += f"; it is started again in {self._staff.next_start(worker.number):g} s"
@@ -152,13 +152,13 @@ class Dealer(Attended):
             text = f"{worker} had returned nothing for {PATIENCE:g} s and was killed"
             self.report(WorkerError(f"{text}, with {_messages(worker.outstanding)} in hand"))
         for worker in self._staff.collect():
-            self.metrics.dropped[DIED] += worker.outstanding
+            self.drop(worker.outstanding, DIED)
         self._drop_pending(UNSENT)
 
     def _drop_pending(self, reason: str) -> None:
         if not self._pending:
             return
-        self.metrics.dropped[reason] += len(self._pending)
+        self.drop(len(self._pending), reason)
         self._pending.clear()
 
     def _in_trouble(self, error: Exception) -> None:

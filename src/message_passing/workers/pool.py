@@ -74,7 +74,7 @@ class Pool(Dealer):
         """
         self._raise_trouble()
         if self._staff.hopeless:
-            self.metrics.dropped[NO_WORKER] += len(messages)
+            self.drop(messages, NO_WORKER)
             return
         if self._no_more:
             self.drop(messages, NOT_STARTED)

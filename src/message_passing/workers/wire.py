@@ -41,12 +41,14 @@ class Job(NamedTuple):
         serial: which one it is, among all that were ever started.
         folder: where the sockets are.
         path: the parent's `sys.path`.
+        local: where it has found users' modules besides, by their names.
         parts: the declared decoders, filters and encoders, in the order that messages flow.
     """
 
     serial: int
     folder: str
     path: list[str]
+    local: Mapping[str, str]
     parts: list[Declaration]
 
     @property

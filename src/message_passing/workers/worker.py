@@ -25,6 +25,7 @@ from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
 from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
+from message_passing.paths import allow_local
 from message_passing.runner import Server
 from message_passing.workers.lookout import Lookout
 from message_passing.workers.wire import (
@@ -203,6 +204,7 @@ def main() -> NoReturn:
     os.close(nowhere)
     lookout = Lookout(parent, lifeline, job.folder)
     sys.path[:] = job.path
+    allow_local(job.local)
     line = Line(job)
     status = 1
     try:

@@ -12,11 +12,17 @@ import select
 import threading
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
+
 if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
 
 _TICK = 100
 """Milliseconds between looks when the socket gives no signal: another thread may have taken the signal."""
+
+NOBODY_THERE, SLOW = 5.0, 60.0
+"""Seconds for which nothing is sent of a full queue until it is said why: with somebody away, and with all connected,
+who may be slow."""
 
 
 class Holder:
@@ -28,6 +34,7 @@ class Holder:
         self._thread: threading.Thread | None = None
         self._wait = self._wake = -1
         self._bell = threading.Lock()  # whoever rings must not find another file in place of the pipe
+        self._sent, self._since, self._said = -1, 0.0, False
 
     def look_after(self) -> None:
         """Make sure that what the sender holds will be sent. Called with the lock held."""
@@ -74,11 +81,26 @@ class Holder:
                     self._sender.service()
                     if not self._sender.held:
                         return
+                    self._look_whether_stuck()
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():
                     self._forget()
             os.close(wait)
+
+    def _look_whether_stuck(self) -> None:
+        """Say why nothing is sent, once, where that stops a chain or has messages dropped."""
+        sender, now = self._sender, monotonic()
+        if sender.sent != self._sent or not sender.backlog():
+            self._sent, self._since, self._said = sender.sent, now, False
+            return
+        stood = now - self._since
+        if self._said or stood < (SLOW if sender.outgoing.all_there() else NOBODY_THERE):
+            return
+        self._said = True
+        if obstacle := sender.outgoing.obstacle():
+            text = f"the queue is full, and nothing was sent for {stood:.0f} s: {obstacle}"
+            sender.notices.say("full for long", text)
 
     @staticmethod
     def _rung(wait: int) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from message_passing.cli.describe import classes_of, own_options
+from message_passing.cli.commands.describe import look_up_all, own_options
 from message_passing.errors import ComponentError, Fault
 from message_passing.registry import PACKAGES
 
@@ -51,7 +51,7 @@ def choose(words: Sequence[str]) -> list[Chosen]:
     candidates: list[list[Chosen]] = []
     for word in words:
         try:
-            candidates.append([_chosen(word, cls) for cls in classes_of(word)])
+            candidates.append([Chosen(one.name, one.cls) for one in look_up_all(word)])
         except ComponentError as error:
             faults += error.faults
     if faults:
@@ -67,12 +67,6 @@ def choose(words: Sequence[str]) -> list[Chosen]:
     if wrong:
         raise ComponentError(*wrong)
     return best
-
-
-def _chosen(word: str, cls: type[Component]) -> Chosen:
-    kind, _, rest = word.partition(":")
-    name = rest if kind in PACKAGES and rest else word
-    return Chosen(name if name.startswith("+") else cls.name or name, cls)
 
 
 def _python_only(cls: type[Component]) -> str:
