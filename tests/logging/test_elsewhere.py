@@ -79,13 +79,13 @@ def test_a_traceback_of_which_the_text_alone_is_left() -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("exc_text", [None, "Traceback of it"])
+@pytest.mark.parametrize("exc_text", [None, "Traceback of it", "\n"])
 def test_what_stands_in_an_exceptions_place_and_is_none(
     exc_info: Any, text: str | None, exc_text: str | None
 ) -> None:
     """A traceback's text goes before it; else it is sent as a text, as a record in JSON has it."""
     found = received(relayed(exc_info=exc_info, exc_text=exc_text))
-    wanted = exc_text or text
+    wanted = (exc_text or "").strip() or text
     assert found.get("exception") == (wanted and {"traceback": wanted})
 
 

@@ -88,9 +88,19 @@ def test_all_mistakes_together_with_what_may_have_been_meant() -> None:
     assert sum("did you mean" in text for text in texts) == 3
 
 
+def test_an_option_that_there_is_not() -> None:
+    """It is one of the mistakes, with what may have been meant; a type checker finds it too."""
+    with pytest.raises(OptionError) as caught:
+        ZeroMQHandler("tcp://127.0.0.1:9", lingr=5, host="logs", largest="x")  # type: ignore[arg-type]
+    texts = [str(fault) for fault in caught.value.faults]
+    assert len(texts) == 3
+    assert "ZeroMQHandler has no option 'lingr' (did you mean 'linger'?)" in texts
+
+
 def test_the_constructor_takes_what_is_declared() -> None:
     """With the same defaults; keys have a check of their own. And the guide lists all of it."""
-    given = inspect.signature(ZeroMQHandler).parameters
+    given = dict(inspect.signature(ZeroMQHandler).parameters)
+    del given["unknown"]
     known = declared(HandlerOptions)
     assert [name for name in given if not name.startswith("curve_")] == list(known)
     assert all(given[name].default == one.default for name, one in known.items())

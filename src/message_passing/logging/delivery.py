@@ -149,8 +149,10 @@ class Delivery:
             last: what waits is to be lost now.
         """
         now, waiting, sender = monotonic(), self.waiting, self._sender
+        if self.sent != self._moved:
+            self._said_obstacle = ""
         if self.sent != self._moved or not self._waited or not sender:
-            self._moved_at, self._moved, self._obstacle, self._said_obstacle = now, self.sent, "", ""
+            self._moved_at, self._moved, self._obstacle = now, self.sent, ""
         self._waited = waiting > 0
         if not waiting or not sender or (now < self._look_after and not last):
             return

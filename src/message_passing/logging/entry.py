@@ -163,10 +163,12 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
     exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
     if exc_info:
         entry.exception = described_exception(exc_info, largest)
-    if entry.exception is None and (
-        text := record.exc_text or exception or (exc_info and text_of_none(exc_info, largest))
-    ):
-        entry.exception = {"traceback": cut(safe_text(text), largest)}
+    if entry.exception is None:
+        # loguru leaves an empty line where it has put the traceback into the message.
+        text = record.exc_text if not (type(record.exc_text) is str and record.exc_text.isspace()) else None
+        text = text or exception or (exc_info and text_of_none(exc_info, largest))
+        if text:
+            entry.exception = {"traceback": cut(safe_text(text), largest)}
     if text := record.stack_info or stack:
         entry.stack = cut(safe_text(text), largest)
     # Of a million extras no more are looked at than are taken.

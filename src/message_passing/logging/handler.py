@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from message_passing.jsonable import cut
 from message_passing.logging.ambient import around
@@ -83,6 +83,7 @@ class ZeroMQHandler(logging.Handler):
         largest: int = LARGEST,
         report_interval: float | None = None,
         level: int | str = logging.NOTSET,
+        **unknown: Never,
     ) -> None:
         """Prepare; nothing is opened before the first record.
 
@@ -108,13 +109,14 @@ class ZeroMQHandler(logging.Handler):
             report_interval: seconds between two lines on stderr about new losses. Default: one at the end alone. 0:
                 nothing is written on stderr at all.
             level: as for every handler.
+            unknown: other names, which are errors.
 
         Raises:
-            OptionError: an endpoint is missing or malformed, a key is empty, or another option is not what it can be.
+            OptionError: an endpoint is missing or malformed, a key is empty, or an option is wrong or unknown.
             OpenError: a key cannot be read, or a secret can be read by others.
         """
         given = {name: value for name, value in locals().items() if name in declared(HandlerOptions)}
-        options = HandlerOptions(given)
+        options = HandlerOptions({**given, **unknown})
         security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
         super().__init__(options.level)
         self._largest = options.largest
