@@ -276,5 +276,5 @@ def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None
         unknown,
         "no answer",
         "what listens there has not answered as ZeroMQ does",
-        "what listens there ends the connection, or is not ZeroMQ 4 or later",
+        "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit",
     ]

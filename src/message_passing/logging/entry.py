@@ -7,6 +7,7 @@ holds, and what is made of it is bounded: see `jsonable.Sample`.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -193,10 +194,12 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
 
 
 def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> dict[str, Any]:
-    """The values of these context variables, of those that have one."""
-    missing = object()
-    found = [(variable.name, variable.get(missing)) for variable in variables]
-    return taken_pairs([(name, value) for name, value in found if value is not missing], largest)
+    """The values of these context variables, of those that have one, be it their default."""
+    found = []
+    for variable in variables:
+        with contextlib.suppress(LookupError):
+            found.append((variable.name, variable.get()))
+    return taken_pairs(found, largest)
 
 
 def arguments_of(record: logging.LogRecord, largest: int = LARGEST) -> Any:
@@ -254,7 +257,7 @@ def shortened(entry: Entry, limit: int) -> Entry:
 
 def _within(value: Any, limit: int) -> Any:
     """A value cut to about `limit` characters: the texts in it, and as many of its items as there is room for."""
-    if _size(value) <= limit:
+    if _size(value) <= limit or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
         kept, left = {}, limit
@@ -277,7 +280,7 @@ def _size(value: Any) -> int:
         return sum(map(_size, value))
     if isinstance(value, msgspec.Raw):
         return len(bytes(value))
-    return len(value) if isinstance(value, str) else 8
+    return len(value) if isinstance(value, str) else 0 if value is None else 8
 
 
 def weight_of(entry: Entry) -> int:
