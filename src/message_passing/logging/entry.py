@@ -262,7 +262,7 @@ def _within(value: Any, limit: int) -> Any:
     if isinstance(value, dict):
         kept, left = {}, limit
         for name, item in value.items():
-            kept[cut(name, 200)] = _within(item, max(left, 100))
+            kept[cut(name, min(200, max(limit, 30)))] = _within(item, max(left, 100))
             left -= len(name) + min(_size(item), max(left, 100))
             if left < 0:
                 break
