@@ -163,13 +163,13 @@ def test_a_class_of_ones_own(
         "class Broken(Worker):\n    def on_init(self):\n        raise RuntimeError('no luck')\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert command.main(["STDIN", "+own_maker:Worker", "STDOUT", "--format", "yaml"]) == 0
+    assert command.COMMAND.main(["STDIN", "+own_maker:Worker", "STDOUT", "--format", "yaml"]) == 0
     path = tmp_path / "own.yaml"
     path.write_text(capsys.readouterr().out)
     assert mistakes(uncommented(path)) == []
     worker = load_file(str(path))["filters"]["filter"]
     assert worker["options"] == {"hours": 1, "tags": ['a "b" é'], "report_limit": 1024}
-    assert command.main(["+own_maker:Broken"]) == 0
+    assert command.COMMAND.main(["+own_maker:Broken"]) == 0
     assert "+own_maker:Broken" in capsys.readouterr().out
 
 
@@ -186,7 +186,7 @@ def test_a_class_of_ones_own(
 )  # fmt: skip
 def test_mistakes(words: list[str], told: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, all at once, and nothing is printed."""
-    assert command.main(words) == 2
+    assert command.COMMAND.main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert all(text in err for text in told)

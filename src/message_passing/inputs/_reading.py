@@ -195,8 +195,7 @@ class LineInput(Input):
                 return  # its writer has stopped there: that is all of it
             self.take(data)
             if monotonic() > deadline:
-                self.metrics.received += 1
-                self.metrics.dropped[_CUT] += 1
+                self.drop(1, _CUT)
                 self._partial.clear()
                 self._text.begin()
 

@@ -34,7 +34,9 @@ def weight_of(item: Item) -> int:
 
 
 def _weights(items: Sequence[Item]) -> list[int]:
-    return [len(text) + _OVERHEAD for _, _, text in items]  # without a call for each, as records come by the thousand
+    return [
+        len(text) + _OVERHEAD for _, _, text in items
+    ]  # without a call for each, as records come by the thousand
 
 
 class Backlog(Protocol):
