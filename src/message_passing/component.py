@@ -63,6 +63,9 @@ class Component(Declaring):
     """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
     as one until it is lost, which spares looking for such among all the others."""
 
+    exclusive: ClassVar[str] = ""
+    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
+
     error: Any = option(
         default=None,
         description="Where reports of failed messages go: anything with `consume`. Default: JSON on stderr.",

@@ -1,13 +1,12 @@
-"""What the commands that open a ZeroMQ socket have in common: its endpoint, keys and passwords."""
+"""The options for keys and passwords of the commands that open a ZeroMQ socket."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.errors import Fault, OpenError, UserError
+from message_passing.errors import OpenError, UserError
 from message_passing.options import declared
 from message_passing.zeromq.connection_options import ConnectionOptions
-from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.keys import is_key
 from message_passing.zeromq.security import security_of
 
@@ -62,16 +61,3 @@ def security_from(given: argparse.Namespace) -> SocketSecurity | None:
     if security:
         security.check()
     return security
-
-
-def see_endpoint(endpoint: str, *, binds: bool) -> None:
-    """See that an endpoint is one, and that its host exists.
-
-    Raises:
-        OpenError: what is wrong with it.
-    """
-    faults = [Fault(wrong)] if (wrong := check_endpoint(endpoint, binds=binds)) else []
-    if not faults and not binds:
-        faults = unknown_hosts((endpoint,))
-    if faults:
-        raise OpenError(*faults)
