@@ -29,11 +29,10 @@ from message_passing.logging.entry import (
 from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
 from message_passing.logging.salvage import salvaged
-from message_passing.logging.settings import HandlerDeclaration, HandlerOptions
+from message_passing.logging.settings import HandlerDeclaration, HandlerOptions, signature_of_declaration
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.objects import safe
-from message_passing.options import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 
 class Queued:
     """The way of records to one receiver: what is taken of each is put into a queue."""
+
+    _copies: Sequence[Queued] = ()  # the ways to other receivers, which get each record too
 
     def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
         """Prepare it; nothing is opened before the first record."""
@@ -67,11 +68,13 @@ class Queued:
         weakref.finalize(handler, self._shipper.orphan).atexit = False
         return self._shipper
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: C901 - every call in here is paid by each log call
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
         item: Entry | Taken | None = None
         try:
+            for copy in self._copies:
+                copy.emit(record)
             surroundings = None
             if "opentelemetry.trace" in (modules := sys.modules) or (
                 (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
@@ -182,8 +185,6 @@ class QueueingHandler(Queued, logging.Handler):
             if isinstance(passed, logging.LogRecord):  # since Python 3.12 a filter may give another record
                 record = passed
         self.emit(record)
-        for copy in self._copies:
-            copy.emit(record)
         return True
 
     def stats(self) -> dict[str, Any]:
@@ -244,7 +245,7 @@ class ZeroMQHandler(HandlerDeclaration, QueueingHandler):  # type: ignore[misc] 
     The options are declared in `settings.HandlerDeclaration`, and described in the guide to logging.
     """
 
-    __signature__ = signature_of(HandlerDeclaration)
+    __signature__ = signature_of_declaration()
 
 
 def _level_of(record: Any) -> str:

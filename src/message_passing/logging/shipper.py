@@ -314,8 +314,10 @@ class Shipper:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, and wait until it has left; whether it has: see `ZeroMQHandler.flush`."""
-        if self._within == threading.get_ident():
-            return False  # what is being sent waits for this very call
+        if self._turn.mine():
+            return (
+                False  # a user's function, or a signal handler: what is being sent waits for this very call
+            )
         flush = Flush(monotonic() + timeout, self._lost())
         patience = flush.over + self._settings.linger / 1000 + pace.GRACE
         pause, resting = 0.0, threading.Lock()
