@@ -14,8 +14,8 @@ from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
 from message_passing.registry import find
 from message_passing.runner import Server
+from message_passing.shares import Shares
 from message_passing.workers.pool import Pool
-from message_passing.workers.shares import Shares
 from support import Kept, accounted_for
 
 if TYPE_CHECKING:
