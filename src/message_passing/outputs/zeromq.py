@@ -14,12 +14,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
+from message_passing.encoded import all_as_bytes
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.output import running_loop
-from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
 from message_passing.zeromq.last_wait import until_taken
