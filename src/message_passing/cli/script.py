@@ -41,7 +41,7 @@ from message_passing.graph import in_order
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
-from message_passing.runner import cautions
+from message_passing.summaries import cautions
 from message_passing.version import __version__
 
 if TYPE_CHECKING:

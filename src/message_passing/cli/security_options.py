@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError, UserError
+from message_passing.options import declared
+from message_passing.zeromq.connection_options import ConnectionOptions
 from message_passing.zeromq.keys import is_key
 from message_passing.zeromq.security import security_of
 
@@ -15,33 +17,22 @@ if TYPE_CHECKING:
     from message_passing.zeromq.security import SocketSecurity
 
 _KEYS = ("--curve-secret-key", "--curve-server-key")
-_NAMES = (
-    "curve_secret_key",
-    "curve_server_key",
-    "curve_allowed_keys",
-    "plain_username",
-    "plain_password",
-)
+_VALUES = {
+    "curve_secret_key": "FILE",
+    "curve_server_key": "KEY",
+    "curve_allowed_keys": "FOLDER",
+    "plain_username": "NAME",
+    "plain_password": "WORD",
+}
+"""Those options of connections that commands take, and what help calls their values."""
 
 
 def add_security(parser: argparse.ArgumentParser) -> None:
-    """The options by which we prove who we are, and know whom we reach."""
+    """The options by which we prove who we are, and know whom we reach: those of components, in their words."""
     group = parser.add_argument_group("encryption and identity")
-    group.add_argument(
-        "--curve-server-key",
-        metavar="KEY",
-        help="the other side's public key, its file, or env:NAME",
-    )
-    group.add_argument(
-        "--curve-secret-key",
-        metavar="FILE",
-        help="our secret key: see `message-passing keys new`",
-    )
-    group.add_argument(
-        "--curve-allowed-keys", metavar="FOLDER", help="with --bind: the keys of who may connect"
-    )
-    group.add_argument("--plain-username", metavar="NAME", help="name for PLAIN")
-    group.add_argument("--plain-password", metavar="WORD", help="its password, or env:NAME")
+    known = declared(ConnectionOptions)
+    for name, value in _VALUES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=value, help=known[name].description)
 
 
 def joined(words: Sequence[str]) -> list[str]:
@@ -63,7 +54,7 @@ def security_from(given: argparse.Namespace) -> SocketSecurity | None:
     """
     try:
         security = security_of(
-            "", **{name: value for name in _NAMES if (value := getattr(given, name)) is not None}
+            "", **{name: value for name in _VALUES if (value := getattr(given, name)) is not None}
         )
     except UserError as error:
         raise OpenError(*(fault.text.removeprefix(": ") for fault in error.faults)) from error

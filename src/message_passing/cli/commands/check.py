@@ -10,8 +10,7 @@ from message_passing.cli.checking import look_at_file, look_at_words
 from message_passing.cli.command import Command, positive
 from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
-from message_passing.graph import in_order
-from message_passing.workers.attended import with_parts
+from message_passing.graph import in_order, with_parts
 
 if TYPE_CHECKING:
     import argparse
