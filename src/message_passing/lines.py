@@ -18,7 +18,7 @@ class Lines(list[bytes]):
     Like every batch, it is not changed by those who get it.
 
     Attributes:
-        checked: each line is a JSON text, and there is no carriage return in any.
+        checked: each line is a JSON text, and no reader takes anything within it for the end of a line.
     """
 
     __slots__ = ("block", "checked")
