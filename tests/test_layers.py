@@ -13,17 +13,17 @@ ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
     "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
-    "onward", "lines", "pacing", "delivery", "component", "output", "flow", "paths", "dotted", "scalars",
-    "objects", "jsonable", "busy", "identity", "resolving", "secure_files", "codecs", "filters", "zeromq",
-    "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "chain_group", "config", "event_loop", "runner", "switch",
+    "onward", "lines", "wiring", "pacing", "delivery", "component", "summaries", "output", "flow", "paths", "dotted",
+    "message_fields", "scalars", "objects", "jsonable", "busy", "identity", "resolving", "secure_files",
+    "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
+    "registry", "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner", "switch",
     "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""
 
 LATE = {
     # Every application that logs imports the handler; keys, networks and their file names cost 15 ms more.
-    "logging.handler": ("from message_passing.zeromq.security import security_of",),
+    "logging.settings": ("from message_passing.zeromq.security import security_of",),
 }
 """Imports of ours that a function may have, for the time that they take and not to hide a cycle."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from message_passing import options
 from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
@@ -26,11 +26,11 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
-from message_passing.options import option
+from message_passing.options import Declaring, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
 UNSENT = "unsent at close"
@@ -39,13 +39,13 @@ UNSENT = "unsent at close"
 _reporting = threading.local()
 
 
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
-class _Declaring:
-    """Tells type checkers how options are declared: of the class that says so itself, they take none."""
+class Component(Declaring):
+    """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
-
-class Component(_Declaring):
-    """What everything in a chain shares: options, counters, an error chain, and a life cycle."""
+    Attributes:
+        observers: called with each batch that it is given (an input: that it emits), while somebody watches.
+        report_observers: called with each report that it makes.
+    """
 
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
@@ -62,6 +62,9 @@ class Component(_Declaring):
     weighs: ClassVar[bool] = False
     """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
     as one until it is lost, which spares looking for such among all the others."""
+
+    exclusive: ClassVar[str] = ""
+    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
 
     error: Any = option(
         default=None,
@@ -93,6 +96,8 @@ class Component(_Declaring):
         self._closed = False
         self._unsent = 0  # what it still had when it was closed, which has been counted
         self.stop_request = NEVER
+        self.observers: tuple[Callable[[Sequence[Any]], object], ...] = ()
+        self.report_observers: tuple[Callable[[dict[str, Any]], object], ...] = ()
         self.on_init()
 
     @classmethod
@@ -127,9 +132,26 @@ class Component(_Declaring):
     def reopen(self) -> None:
         """SIGHUP: let go of what may have been renamed under us and open it again."""
 
+    async def background(self) -> None:
+        """What it does beside the chain, in the event loop, from its opening on. Cancelled at the end.
+
+        What it raises ends the chain, with a failure; `OutputClosedError` ends it as a reader that has gone does.
+        """
+
+    async def flush(self) -> None:
+        """No more will come: send or pass on what is kept, within a bounded time, and within the event loop.
+
+        Those before it have been flushed, and its `background` still runs. After a stop it is cancelled soon
+        (`runner.LAST_DRAIN`). What is left when it is closed is counted as lost.
+        """
+
     def held(self) -> int:
         """How many messages it has taken and not yet passed on or dropped."""
         return 0
+
+    def counted(self) -> Sequence[Component]:
+        """Components that work for it elsewhere, in other processes, with their counters as far as known."""
+        return ()
 
     def outputs(self) -> Sequence[Component]:
         """The components it hands messages to."""
@@ -162,6 +184,11 @@ class Component(_Declaring):
         if not self._opened and not self._closed:
             self.on_open()
             self._opened = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not closed."""
+        return self._opened and not self._closed
 
     def close(self) -> None:
         """Release what it holds, and everything downstream of it, in the order that messages flow."""
@@ -290,6 +317,8 @@ class Component(_Declaring):
             last_resort(described)
             return
         _reporting.active = True
+        for note in self.report_observers:
+            note(described)
         try:
             with outside():  # what becomes of the report is no part of what becomes of the message
                 self.error.consume(described)

@@ -55,7 +55,7 @@ class _Ambient(threading.local):
 AMBIENT = _Ambient()
 
 
-class _Call:
+class Call:
     """A block of which a fate is the ambient one."""
 
     __slots__ = ("_before", "_fate", "_hold")
@@ -78,9 +78,9 @@ class _Call:
             self._hold.release()
 
 
-def outside() -> _Call:
+def outside() -> Call:
     """A block that is part of no delivery: a report is on its way, or a log record of another chain."""
-    return _Call(None)
+    return Call(None)
 
 
 class Delivery:
@@ -215,13 +215,13 @@ class Hold:
         if self.fate is not None:
             self.fate.note(outcome)
 
-    def resumed(self, *, last: bool = False) -> _Call:
+    def resumed(self, *, last: bool = False) -> Call:
         """`with hold.resumed():` what is done is that delivery's.
 
         Args:
             last: release it at the block's end.
         """
-        return _Call(self.fate, self if last else None)
+        return Call(self.fate, self if last else None)
 
     def release(self) -> None:
         """No more of it is kept. Again is harmless. From any thread."""

@@ -26,6 +26,7 @@ from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
 from message_passing.output import Output, Stranger, Unconnected, running_loop, says_each
+from message_passing.wiring import Wiring, wiring_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -42,6 +43,7 @@ class Source(Component):
         python_only=True,
     )
     _onward = Onward(None, None)
+    wiring = Wiring()  # without an annotation, which would make an option of it
 
     def on_init(self) -> None:
         """Find out what `output_to` is.
@@ -76,8 +78,19 @@ class Source(Component):
         """The one component it hands messages to."""
         return (self._next,)
 
+    def open(self) -> None:
+        """See `Component.open`. What those that come next allow is found out before."""
+        if not self._opened:
+            self.rewire()
+        super().open()
+
+    def rewire(self) -> None:
+        """Find out what those that come next allow: `wiring`."""
+        self.wiring = wiring_of(self)
+        self.on_rewire()
+
     def on_rewire(self) -> None:
-        """It hands messages to others now, while it is open: find out anew what `on_open` found out of them."""
+        """It hands messages to others now: find out what there is to be known of them."""
 
     def emit(self, messages: list[Any]) -> None:
         """Hand a batch on: counted, never waits."""
@@ -132,6 +145,8 @@ class Input(Source):
 
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""
+        for see in self.observers:
+            see(messages)
         self.metrics.received += len(messages)
         fate = AMBIENT.fate
         if fate is None or getattr(fate, "owner", None) is self:
@@ -172,7 +187,7 @@ class Filter(Source, Output):
     kind = "filter"
 
     looks: ClassVar[bool] = True
-    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone."""
+    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone: see `wiring`."""
 
     hooks = "filter(message) or filter_many(messages)"
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
@@ -187,9 +202,6 @@ class Filter(Source, Output):
         cls.filtered = Filter.filter_many if cls._filters_each else cls.filter_many
         if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
             cls._most = 1.0  # how long it takes is found out with a few first
-        hooks = {"filter", "filter_many", "write", "write_many"}
-        if "looks" not in cls.__dict__ and not hooks.isdisjoint(cls.__dict__):
-            cls.looks = True  # a subclass of one that does not look does something of its own
 
     def filter(self, message: Any) -> Any:
         """One message in; one message out, or None to drop it. Whatever it raises is reported."""
@@ -221,8 +233,9 @@ class Filter(Source, Output):
             self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
         else:  # there is nothing to be cut, or it is quick
             before = self.metrics.failed + self.metrics.passed
+            count = len(messages)
             kept = self.filtered(messages)
-            self._hand_on(kept, len(messages) - (self.metrics.failed + self.metrics.passed - before))
+            self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
 
     def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
         """Hand on what was kept of so many; `rest`, not begun yet, is lost if nobody reads it any more."""

@@ -25,6 +25,9 @@ class Node(Protocol):
     def close_one(self) -> None:
         """Release it."""
 
+    def counted(self) -> Sequence[Any]:
+        """Those that work for it elsewhere."""
+
     def report(self, error: BaseException) -> None:
         """Tell the error chain."""
 
@@ -74,6 +77,11 @@ def _in_order(heads: Iterable[N]) -> list[N]:
         visit(head)
     order.reverse()
     return order
+
+
+def with_parts(components: Iterable[N]) -> list[N]:
+    """All of them, each followed by those that work for it elsewhere."""
+    return [one for component in components for one in (component, *component.counted())]
 
 
 def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, errors: bool = False) -> None:

@@ -46,7 +46,7 @@ class Output(Component):
     kind = "output"
 
     takes_blocks: ClassVar[bool] = False
-    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
+    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it: see `wiring`."""
 
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False
@@ -86,8 +86,6 @@ class Output(Component):
             )
             raise TypeError(f"{text} a class defines: {cls.hooks}")
         cls._writes_each = says_each(cls, Output, "write", "write_many")
-        if "takes_blocks" not in cls.__dict__ and not {"write", "write_many"}.isdisjoint(cls.__dict__):
-            cls.takes_blocks = False  # a subclass of one that does writes in its own way
 
     _most = inf  # messages that a function for batches is given at once
 
@@ -110,15 +108,14 @@ class Output(Component):
     async def drain(self) -> None:
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
 
-    async def wait_until_sent(self) -> None:
-        """Every input has ended by itself: wait for receivers that still take what was sent. A stop cancels it."""
-
     def consume(self, message: Any) -> None:
         """Take one message: counted, never waits."""
         self.consume_many([message])
 
     def consume_many(self, messages: list[Any]) -> None:
         """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
+        for see in self.observers:
+            see(messages)
         self.metrics.received += carried(messages) if self.weighs else len(messages)
         if self._closed:
             self.drop(messages, "closed")

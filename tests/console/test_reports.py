@@ -9,7 +9,10 @@ import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.console.reports import KEPT, SHOWN, Reports
+from message_passing.console.watcher import Watcher
 from message_passing.failures import DATA_LIMIT
+from message_passing.runner import Server
+from message_passing.testing import ListInput
 from support import Kept
 
 if TYPE_CHECKING:
@@ -54,3 +57,24 @@ def test_a_report_is_kept_whole() -> None:
     (kept,) = reports.last()
     assert kept["message"] == "x" * DATA_LIMIT + f"... ({10_000 - DATA_LIMIT} bytes more)"
     assert kept["error"].startswith("DecodingError: malformed JSON")
+
+
+def test_what_goes_to_no_error_chain_of_its_own_is_noted_too() -> None:
+    """Where the chain's own output takes the reports, they are noted and its messages are not; to a stranger, too."""
+
+    class Stranger:
+        def consume(self, message: Any) -> None:
+            """Take it."""
+
+    kept = Kept()
+    for error in (kept, Stranger()):
+        decoder = JSONDecoder(error=error, output_to=kept)
+        server = Server([ListInput(output_to=decoder, error=JSONEncoder(output_to=Kept()))])
+        watcher = Watcher(server)
+        decoder.consume_many([b"1", b"{", b"2"])
+        assert watcher.reports.count == 1
+        watcher.leave()
+        decoder.consume(b"{")
+        assert watcher.reports.count == 1
+        assert not kept.observers
+        assert not decoder.report_observers

@@ -109,7 +109,7 @@ def test_a_short_program_says_why_its_records_were_lost(name: str, tmp_path: Pat
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said after five seconds is said at once."""
-    monkeypatch.setattr("message_passing.logging.delivery.UNDELIVERED", 0.3)
+    monkeypatch.setattr("message_passing.logging.stall_report.UNDELIVERED", 0.3)
 
 
 @pytest.mark.usefixtures("_soon")
@@ -163,7 +163,7 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         handler = ZeroMQHandler(socket_bind=sys.argv[1], linger=300)
         logging.getLogger().addHandler(handler)
         logging.error("parent")
-        while handler._shipper._delivery is None or handler._shipper._delivery._sender is None:
+        while handler._shipper._delivery is None or handler._shipper._delivery.socket.sender is None:
             time.sleep(0.01)
         children = []
         for number in range(2):
@@ -183,6 +183,20 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         "a forked process cannot bind what its parent has: have receivers bind" in line for line in lines
     )
     assert done.stderr.count(": 1 unsent at close") == 3
+
+
+def test_closing_again_and_again_reports_the_reason_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Until something is sent: what was lost is told each time."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with logger_with(endpoint, linger=20) as (log, handler):
+        for _ in range(4):
+            log.error("x")
+            handler.close()
+    lines = untimed(capsys.readouterr().err).splitlines()
+    assert sum("not delivered" in line for line in lines) == 1
+    assert [line.endswith(f": {count} unsent at close") for count, line in enumerate(lines[1:], 1)] == [
+        True
+    ] * 4
 
 
 @contextmanager
@@ -262,5 +276,5 @@ def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None
         unknown,
         "no answer",
         "what listens there has not answered as ZeroMQ does",
-        "what listens there ends the connection, or is not ZeroMQ 4 or later",
+        "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit",
     ]

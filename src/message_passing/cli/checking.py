@@ -16,7 +16,7 @@ from message_passing.config.positions.yaml_scanner import index_yaml
 from message_passing.errors import Fault, Place, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import in_order
-from message_passing.runner import cautions
+from message_passing.summaries import cautions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

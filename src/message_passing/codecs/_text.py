@@ -10,14 +10,12 @@ import msgspec
 
 from message_passing.errors import DecodingError, EncodingError
 from message_passing.escaping import SEPARATORS
-from message_passing.flow import Encoder, Filter
+from message_passing.flow import Encoder
 from message_passing.jsonable import as_plain, tidy
 from message_passing.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from message_passing.flow import Output
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
 
@@ -100,13 +98,6 @@ def _hint(error: Exception, text: Any) -> str:
         if bytes(octets[int(place[1]) :][:1]) == b"'":
             return ": JSON takes double quotes, not single ones"
     return ""
-
-
-def becomes_text(output: Output) -> bool:
-    """Whether what this output is given becomes JSON text again, and nobody looks at it before."""
-    if isinstance(output, TextEncoder):
-        return output.takes_text()
-    return isinstance(output, Filter) and not output.looks and all(map(becomes_text, output.outputs()))
 
 
 def checked(messages: list[Any]) -> Lines | None:

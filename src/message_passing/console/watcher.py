@@ -101,7 +101,7 @@ class Watcher:
         """The chains are others now. In the chain's thread, or while it does not run."""
         self.layout = Layout(self.server.heads, names)
         self.books = Books(self.layout, self.governor.forgive)
-        self.reports.listen(self.layout.error_heads)
+        self.reports.listen(self.layout.error_heads, self.layout.reporters)
         self._names = {id(place.component): place.id for place in self.layout.places}
         self.snapshots = self._snapshots()
 

@@ -68,8 +68,16 @@ class DelayFilter(Filter):
             raise self._gone
         await super().drain()
 
+    async def flush(self) -> None:
+        """Pass on what still waits, at once."""
+        self._pass_on()
+        await super().drain()
+
     def on_close(self) -> None:
         """Pass on what still waits."""
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         while self._held:
             self._held[0][2].cancel()
             self._time_is_up()

@@ -208,10 +208,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             await asyncio.sleep(pause)
             pause = min(_LONGEST, 1.1 * pause)
 
-    async def wait_until_sent(self) -> None:
-        """Wait while workers are still taking something, where the chain waits for them."""
+    async def flush(self) -> None:
+        """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
         if self.socket_type == "PUSH" and self._blocks():
-            await until_taken(self._senders, self._lock, self.linger / 1000)
+            await until_taken(self._senders, self._lock, self.linger / 1000, self.stop_request)
 
     def held(self) -> int:
         """Messages that wait here for somebody to listen."""

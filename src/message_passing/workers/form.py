@@ -70,7 +70,7 @@ class PooledChain(Chain):
             count=self._count,
             parts=[replace(one, report_limit=self.report_limit) for one in noted.declarations],
             members=members,
-            background=self._background,
+            detached=self._background,
             output_to=made["output"],
             error=made["error_encoder"],
         )

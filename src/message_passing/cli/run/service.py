@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.progress import ChainProgress
-from message_passing.cli.run.daemon import tell
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
+from message_passing.cli.terminal import tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
-from message_passing.graph import close_all, open_all
-from message_passing.runner import Server, losses, obey_signals
+from message_passing.graph import close_all, open_all, with_parts
+from message_passing.runner import Server, obey_signals
 from message_passing.secure_files import trust
-from message_passing.workers.attended import attended, with_parts
+from message_passing.summaries import losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,9 +64,6 @@ class Service:
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
         self.server.on_hangup = lambda: self.server.call(self._reload.take)
         self._progress = ChainProgress(self.server)
-        self.pools = attended(self.server.components)
-        for pool in self.pools:
-            pool.stop, pool.is_stopping = self.server.stop, lambda: self.server.stopping
 
     def _switched(self, names: Mapping[str, Component]) -> None:
         """The chain is another one now."""
@@ -103,14 +100,11 @@ class Service:
         failures = [
             f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
-        failures += [reason for pool in self.pools if (reason := pool.hopeless())]
         for text in failures:
             tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
-        for pool in self.pools:
-            pool.attend()
         notify("READY=1")
         if daemon:
             daemon.report(EXIT_OK)
@@ -120,8 +114,6 @@ class Service:
     def _ending(self) -> None:
         self._progress.stop()
         notify("STOPPING=1")
-        for pool in self.pools:
-            pool.finish()
 
     def _tell_losses(self) -> None:
         components = [*self._reload.retired, *self.server.components]
