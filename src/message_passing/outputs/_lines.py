@@ -60,10 +60,12 @@ def as_block(
 
 
 def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
-    if isinstance(lines, Block) or (isinstance(lines, Lines) and lines.checked):
+    if isinstance(lines, Lines) and lines.checked:
+        return False
+    if isinstance(lines, Block):
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
-    glance = len(block) <= _AT_A_GLANCE and is_unbroken(b"".join(lines))
+    glance = len(block) <= _AT_A_GLANCE and is_unbroken(lines)
     return not glance and has_breaks(block, carried(lines))
 
 
