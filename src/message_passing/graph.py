@@ -97,8 +97,13 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
 
 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
-    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`."""
-    for component in in_order(heads, errors=errors):
+    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`.
+
+    Where messages end is closed last: what waits there for receivers has all that is still to come.
+    """
+    heads = list(heads)
+    own = {id(one): not one.outputs() for one in in_order(heads)}
+    for component in sorted(in_order(heads, errors=errors), key=lambda one: own.get(id(one), 2)):
         try:
             component.close_one()
         except Exception as error:  # noqa: BLE001 - the rest must still be closed
