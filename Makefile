@@ -38,7 +38,7 @@ bench: $(VENV)/test
 	cd benchmarks && ../$(BIN)/python -m speed
 
 faults: $(VENV)/test debian-peers
-	FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults
+	FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults tests/logging/test_start_up.py
 
 fuzz: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement fuzz/requirements.txt

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from message_passing import options as option_rules
 from message_passing.codecs.crypt_cbc import CryptCBCDecoder
 from message_passing.codecs.jsonlines import JSONLinesEncoder
-from message_passing.config import load_file, options_from_text
+from message_passing.config.forms import FLAT_PARTS, Part, flat_chain, is_named, named_chain
+from message_passing.config.parsing import load_file, options_from_text
 from message_passing.errors import UserError
 from message_passing.filters._regexfile import RegexFile
 from message_passing.filters.follow import FollowFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.regexp import RegexpFilter
-from message_passing.forms import FLAT_PARTS, Part, flat_chain, is_named, named_chain
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.zeromq import ZeroMQOutput

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import subprocess
@@ -42,3 +43,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what all the tests have imported out of every collection of garbage: many tests ask for one."""
+    gc.collect()
+    gc.freeze()

@@ -179,7 +179,7 @@ def test_errors_within_an_error_chain_go_to_stderr(capfd: pytest.CaptureFixture[
     class Full(Output):
         """A full disk."""
 
-        def consume(self, message: Any) -> None:
+        def write(self, message: Any) -> None:
             """Refuse."""
             raise OSError(28, "No space left on device")
 

@@ -44,7 +44,7 @@ class Greeting(Filter):
 class Failing(Output):
     """Cannot take anything."""
 
-    def consume(self, message: Any) -> None:
+    def write(self, message: Any) -> None:
         """Fail."""
         raise OSError("disk full")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.config import load_file, options_from_text, relaxed_json
+from message_passing.config.parsing import load_file, options_from_text, relaxed_json
 from message_passing.errors import ConfigError
 
 if TYPE_CHECKING:

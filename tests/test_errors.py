@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import tomllib
+from collections.abc import Iterator  # noqa: TC003
+from importlib.machinery import PathFinder
+from pathlib import Path
+
 import pytest
 
 from message_passing import errors
 from message_passing.errors import (
-    ComponentError,
+    EXTRAS,
     DecodingError,
     Fault,
     MessageError,
     MessagePassingError,
     OptionError,
     OutputClosedError,
+    PackageError,
     UserError,
     did_you_mean,
     needs_extra,
@@ -68,19 +76,66 @@ def test_errors_can_be_caught_by_kind(cls: type, base: type) -> None:
     assert not (issubclass(cls, UserError) and issubclass(cls, MessageError))
 
 
-def test_a_missing_optional_package_says_which_extra_to_install() -> None:
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which packages can be put; what the extras brought is forgotten, and found there only."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "meta_path", [PathFinder])
+    outermost = {module.partition(".")[0] for modules in EXTRAS.values() for module in modules}
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in outermost}
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] in outermost]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+
+
+@pytest.mark.parametrize(
+    ("extra", "module"), [(extra, one) for extra, found in EXTRAS.items() for one in found]
+)
+def test_a_missing_optional_package_says_which_extra_to_install(
+    packages: Path, extra: str, module: str
+) -> None:
     """The package's and the extra's names are both told."""
-    with (
-        pytest.raises(ComponentError, match=r"'no_such_package'.*pip install 'message-passing\[crypt\]'"),
-        needs_extra("crypt"),
-    ):
-        import no_such_package  # type: ignore[import-not-found]  # noqa: F401, PLC0415
+    (packages / "backports").mkdir()  # it may be there without what is wanted of it
+    with pytest.raises(PackageError) as caught, needs_extra(extra):
+        importlib.import_module(module)
+    assert str(caught.value) == (
+        f"this needs the package {module.replace('_', '-')!r}: "
+        f"install it with `pip install 'message-passing[{extra}]'`"
+    )
 
 
-def test_needs_extra_leaves_other_errors_alone() -> None:
-    """Only a failed import is about an extra."""
-    with pytest.raises(ZeroDivisionError), needs_extra("crypt"):
-        1 / 0  # noqa: B018
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("from json import no_such_name", "ImportError: cannot import name 'no_such_name' from 'json'"),
+        (
+            "raise ImportError('libssl.so.1.1: cannot open shared object file')",
+            "ImportError: libssl.so.1.1: ",
+        ),
+        ("raise ImportError", "ImportError: "),
+        ("raise OSError('no such device')", "OSError: no such device"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import cryptography.absent", "ModuleNotFoundError: No module named 'cryptography.absent'"),
+    ],
+)
+def test_a_broken_package_says_why(packages: Path, source: str, reason: str) -> None:
+    """It is there, so that installing what is missing helps nobody: its own fault is told, and whose it is."""
+    (packages / "cryptography").mkdir()
+    (packages / "cryptography" / "__init__.py").write_text(source)
+    with pytest.raises(PackageError) as caught, needs_extra("crypt"):
+        importlib.import_module("cryptography")
+    assert str(caught.value).startswith(
+        "the package 'cryptography' is broken, or too old: install it anew with "
+        f"`pip install --force-reinstall 'message-passing[crypt]'` ({reason}"
+    )
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    """Each that is named in a message can be installed."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(EXTRAS) == set(project["optional-dependencies"]) - {"all", "test", "dev"}
 
 
 @pytest.mark.parametrize(

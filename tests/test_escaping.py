@@ -16,6 +16,7 @@ from message_passing.escaping import (
     escape_json,
     escape_lines,
     has_breaks,
+    is_unbroken,
     one_line,
 )
 
@@ -97,6 +98,18 @@ def test_a_line_is_one_for_every_reader(texts: list[str]) -> None:
     escaped = b"".join(escape_breaks(line) + b"\n" for line in lines)
     assert len(escaped.decode().splitlines()) == len(lines)
     assert not has_breaks(escaped, len(lines))
+
+
+@given(st.lists(st.lists(BREAKING, max_size=6).map("".join), max_size=5))
+def test_what_is_seen_at_a_glance_is_not_broken(texts: list[str]) -> None:
+    """The quick look at messages that are joined misses no break in any, and sees none where one alone has none."""
+    lines = [text.encode() for text in texts]
+    if is_unbroken(b"".join(lines)):
+        assert not has_breaks(b"".join(line + b"\n" for line in lines), len(lines))
+    assert all(
+        is_unbroken(line) == (len(f"{text}x".splitlines()) == 1)
+        for line, text in zip(lines, texts, strict=True)
+    )
 
 
 @given(st.binary())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.errors import OptionError, OutputClosedError
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
@@ -164,14 +165,14 @@ def test_an_output_may_be_any_object_with_consume() -> None:
     assert errors.messages[0]["exception"] == "bad"
 
 
-def test_a_class_is_an_output_by_defining_consume() -> None:
-    """`consume` as the user writes it is behind the counted door, and is called for each of a batch."""
+def test_a_class_is_an_output_by_defining_write() -> None:
+    """It is called for each of a batch, behind the counted door."""
 
     class Printer(Output):
         def on_init(self) -> None:
             self.got: list[Any] = []
 
-        def consume(self, message: Any) -> None:
+        def write(self, message: Any) -> None:
             self.got.append(message)
 
     printer = Printer()
@@ -179,32 +180,52 @@ def test_a_class_is_an_output_by_defining_consume() -> None:
     printer.consume(3)
     assert printer.got == [1, 2, 3]
     assert printer.metrics.received == 3
+    assert Printer.write_many is Output.write_many, "nothing is rewritten behind the author's back"
 
 
-def test_a_class_is_an_output_by_defining_consume_many() -> None:
-    """The same for a batch."""
+@pytest.mark.parametrize(
+    ("base", "wanted"),
+    [
+        (Output, "write(message) or write_many(messages)"),
+        (Kept, "write(message) or write_many(messages)"),
+        (Filter, "filter(message) or filter_many(messages)"),
+        (NullFilter, "filter(message) or filter_many(messages)"),
+    ],
+)
+@pytest.mark.parametrize("door", ["consume", "consume_many"])
+def test_a_class_that_defines_the_door_is_refused(base: type[Output], door: str, wanted: str) -> None:
+    """It would not be counted: the class statement says what to define, also where a mixin brings the door."""
+    doors: dict[str, Any] = {door: print}
+    mixin = type("Mixin", (), doors)
+    for bases, own in (((base,), doors), ((mixin, base), {})):
+        with pytest.raises(TypeError) as caught:
+            type("Wrong", bases, own)
+        assert f"Wrong defines {door}" in str(caught.value)
+        assert str(caught.value).endswith(wanted)
 
-    class Batches(Output):
-        def on_init(self) -> None:
-            self.got: list[Any] = []
 
-        def consume_many(self, messages: list[Any]) -> None:
-            self.got.append(messages)
+def test_the_hook_of_a_mixin_counts_as_the_classs_own() -> None:
+    """The most derived definition is found wherever it stands."""
 
-    batches = Batches()
-    batches.consume(1)
-    batches.consume_many([2, 3])
-    assert batches.got == [[1], [2, 3]]
-    assert batches.metrics.received == 3
+    class Negates:
+        def filter(self, message: Any) -> Any:
+            return -message
+
+    end = Kept()
+    type("Negated", (Negates, NullFilter), {})(output_to=end).consume_many([1, 2])
+    assert end.messages == [-1, -2]
 
 
-def test_overriding_the_door_of_a_class_that_has_a_hook_is_refused() -> None:
-    """It would count twice or not at all: the class statement says what to override."""
-    with pytest.raises(TypeError, match="override write_many instead"):
+def test_a_filter_for_one_message_of_a_class_that_hands_batches_on_itself() -> None:
+    """Its own `filter` is called, though its base has a `write_many` and a `filter_many`."""
 
-        class Wrong(Kept):
-            def consume_many(self, messages: list[Any]) -> None:
-                """Never called."""
+    class Marked(JSONLinesDecoder):
+        def filter(self, message: Any) -> Any:
+            return message + b"!"
+
+    end = Kept()
+    Marked(output_to=end).consume_many([b"1", b"2"])
+    assert end.messages == [b"1!", b"2!"]
 
 
 def test_a_subclass_that_defines_only_filter_is_called_message_by_message() -> None:
@@ -219,7 +240,7 @@ def test_a_subclass_that_defines_only_filter_is_called_message_by_message() -> N
     assert end.messages == [2, 4]
 
 
-def test_a_subclass_that_defines_only_consume_is_called_message_by_message() -> None:
+def test_a_subclass_that_defines_only_write_is_called_message_by_message() -> None:
     """The same for an output."""
 
     class Reversed(Kept):
@@ -239,7 +260,7 @@ def test_a_filter_that_says_nothing_is_an_error_for_each_message() -> None:
 
     errors = Kept()
     Empty(error=errors, output_to=Kept()).consume(1)
-    assert errors.messages[0]["exception"] == "Empty must define filter"
+    assert errors.messages[0]["exception"] == "Empty must define filter(message) or filter_many(messages)"
 
 
 def test_an_output_that_says_nothing_is_an_error_for_each_message() -> None:
@@ -250,7 +271,7 @@ def test_an_output_that_says_nothing_is_an_error_for_each_message() -> None:
 
     errors = Kept()
     Empty(error=errors).consume(1)
-    assert errors.messages[0]["exception"] == "Empty must define consume (or write_many)"
+    assert errors.messages[0]["exception"] == "Empty must define write(message) or write_many(messages)"
 
 
 def test_an_input_that_says_nothing_is_an_error() -> None:

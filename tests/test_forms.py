@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.config.forms import DEFAULTS, FLAT_PARTS, Part, flat_chain, is_named, named_chain
 from message_passing.errors import UserError
 from message_passing.failures import LAST_RESORT
-from message_passing.forms import DEFAULTS, FLAT_PARTS, Part, flat_chain, is_named, named_chain
 from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.test import TestOutput
 

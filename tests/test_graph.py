@@ -162,9 +162,10 @@ def test_where_messages_end_is_closed_after_all_that_pass_them_on() -> None:
             """Note it."""
             closed.append(self.label_)
 
-    errors = Named(label_="error encoder", output_to=End(label_="error end"))
-    branches = [End(label_="end"), Named(label_="late", output_to=End(label_="end")), End(label_="end")]
+    shared = End(label_="shared end")
+    errors = Named(label_="error encoder", output_to=shared)
+    branches = [End(label_="end"), Named(label_="late", output_to=shared), End(label_="end")]
     head = TFilter(output_to=branches, error=errors)
     graph.open_all([head], errors=True)
     graph.close_all([head], errors=True)
-    assert closed == ["late", "end", "end", "end", "error encoder", "error end"]
+    assert closed == ["late", "end", "end", "error encoder", "shared end"]

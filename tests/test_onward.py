@@ -196,7 +196,7 @@ def test_reports_of_ones_own_by_itself(capsys: pytest.CaptureFixture[str]) -> No
     """A component that is in no chain has an error chain: standard error, as in the original."""
 
     class Refuses(Output):
-        def consume(self, message: Any) -> None:
+        def write(self, message: Any) -> None:
             self.error.consume({"refused": message})
 
     Refuses().consume(1)
@@ -207,7 +207,7 @@ def test_reports_of_ones_own_in_a_chain() -> None:
     """They go where its other reports go."""
 
     class Refuses(Output):
-        def consume(self, message: Any) -> None:
+        def write(self, message: Any) -> None:
             self.error.consume({"refused": message})
 
     errors = Kept()

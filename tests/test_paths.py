@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import importlib
 import sys
 from collections.abc import Iterator  # noqa: TC003
 from pathlib import Path  # noqa: TC003
@@ -46,10 +47,38 @@ def test_the_working_directory_is_searched(here: Path) -> None:
 def test_the_working_directory_comes_last(here: Path) -> None:
     """A file that is there by accident does not replace an installed package."""
     (here / "msgspec.py").write_text("raise RuntimeError('the wrong one')\n")
+    before = list(sys.path)
     (here / "colorsys.py").write_text("raise RuntimeError('the wrong one')\n")
     sys.modules.pop("colorsys", None)
     assert callable(load("colorsys:rgb_to_hsv", "function"))
-    assert sys.path[-1] == str(here)
+    assert sys.path == before
+
+
+def test_the_working_directory_is_for_the_named_module_and_its_neighbours_alone(here: Path) -> None:
+    """What a user's module imports from beside it is found; who else imports a name that lies there is not served."""
+    (here / "named_for_a_test.py").write_text(
+        "import beside_for_a_test\nfrom beside_for_a_test import value\n"
+    )
+    (here / "beside_for_a_test.py").write_text(
+        "def value():\n    import late_for_a_test as late\n    return late\n"
+    )
+    (here / "late_for_a_test.py").write_text("")
+    (here / "decoy_for_a_test.py").write_text("raise RuntimeError('the wrong one')\n")
+    value = load("named_for_a_test:value", "function")
+    assert callable(value)
+    assert value().__name__ == "late_for_a_test"
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("decoy_for_a_test")
+
+
+def test_a_package_without_an_init_file_is_found(here: Path) -> None:
+    """A namespace package is one too (docs.python.org/3/glossary.html#term-namespace-package)."""
+    (here / "space_for_a_test").mkdir()
+    (here / "space_for_a_test" / "inner.py").write_text("from space_for_a_test.other import greet\n")
+    (here / "space_for_a_test" / "other.py").write_text("def greet(): return 'hello'\n")
+    greet = load("space_for_a_test.inner:greet", "function")
+    assert callable(greet)
+    assert greet() == "hello"
 
 
 @pytest.mark.parametrize("path", ["nothing", ":name", "module:", "a:b:c", "", "."])

@@ -34,7 +34,7 @@ class Source(Input):
         pass
 
 class Sink(Output):
-    def consume(self, message):
+    def write(self, message):
         pass
 
 class Lacking(Filter):

@@ -16,7 +16,8 @@ from message_passing.errors import OpenError, OutputClosedError
 from message_passing.flow import Output
 from message_passing.options import option
 from message_passing.outputs.zeromq import ZeroMQOutput
-from message_passing.runner import Server, losses, obey_signals
+from message_passing.runner import Server, obey_signals
+from message_passing.summaries import losses
 from message_passing.testing import ListInput, free_port
 from support import Kept
 
@@ -65,7 +66,7 @@ class Noted(Output):
         """Note it."""
         self.log.append("close")
 
-    def consume(self, message: Any) -> None:
+    def write(self, message: Any) -> None:
         """Note it."""
         self.log.append(message if isinstance(message, str) else str(message["exception"]))
 

@@ -155,6 +155,38 @@ class OwnDoor(Filter, own_doors=True):
         raise ValueError("no")
 
 
+class KeepsWithoutHold(Output):
+    """Keeps messages, and says so, but takes no hold."""
+
+    def on_init(self) -> None:
+        """Nothing yet."""
+        self.kept: list[Any] = []
+
+    def held(self) -> int:
+        """All."""
+        return len(self.kept)
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep a batch."""
+        self.kept += messages
+
+
+class FlushHangs(KeepsWithoutHold):
+    """Waits for ever in the end."""
+
+    async def flush(self) -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+
+class BackgroundRaises(Sound):
+    """Cannot live."""
+
+    async def background(self) -> None:
+        """Raise."""
+        raise RuntimeError("no life")
+
+
 class NeverStops(Input):
     """Does not let itself be cancelled."""
 
@@ -224,6 +256,9 @@ def test_sound() -> None:
         (CountsNothing, "passed 9 messages on, counted 0: use emit"),
         (FailsSilently, "9 failed but 0 were reported"),
         (OwnDoor, "consume_many raises ValueError"),
+        (KeepsWithoutHold, "settled while it still holds some of it: take self.hold"),
+        (FlushHangs, r"flush\(\) goes on for more than 0.2 s"),
+        (BackgroundRaises, r"background\(\) raises RuntimeError\('no life'\)"),
         (NeverStops, "goes on after it was cancelled"),
         (LeaksTask, r"leaves tasks behind \(left-over\)"),
         (RunRaises, r"run\(\) raises RuntimeError\('broken'\)"),

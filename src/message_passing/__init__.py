@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from message_passing.chain import Chain, message_chain
+    from message_passing.delivery import Outcome
     from message_passing.flow import Decoder, Encoder, Filter, Input, Output
     from message_passing.options import option
     from message_passing.runner import run_message_server
@@ -22,6 +23,7 @@ __all__ = [
     "Encoder",
     "Filter",
     "Input",
+    "Outcome",
     "Output",
     "__version__",
     "message_chain",
@@ -37,6 +39,7 @@ _HOMES = {
     "Encoder": "flow",
     "Filter": "flow",
     "Input": "flow",
+    "Outcome": "delivery",
     "Output": "flow",
     "__version__": "version",
     "message_chain": "chain",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from message_passing import options
-from message_passing.errors import MessagePassingError
+from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
+from message_passing.errors import MessageError, MessagePassingError
 from message_passing.failures import (
     BURST,
     DATA_LIMIT,
@@ -25,23 +26,26 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
-from message_passing.options import option
+from message_passing.options import Declaring, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
+
+UNSENT = "unsent at close"
+"""Why messages are lost that a component still had when it was closed."""
 
 _reporting = threading.local()
 
 
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
-class _Declaring:
-    """Tells type checkers how options are declared: of the class that says so itself, they take none."""
+class Component(Declaring):
+    """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
-
-class Component(_Declaring):
-    """What everything in a chain shares: options, counters, an error chain, and a life cycle."""
+    Attributes:
+        observers: called with each batch that it is given (an input: that it emits), while somebody watches.
+        report_observers: called with each report that it makes.
+    """
 
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
@@ -54,6 +58,13 @@ class Component(_Declaring):
 
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
+
+    weighs: ClassVar[bool] = False
+    """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
+    as one until it is lost, which spares looking for such among all the others."""
+
+    exclusive: ClassVar[str] = ""
+    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
 
     error: Any = option(
         default=None,
@@ -79,10 +90,14 @@ class Component(_Declaring):
         if self.error is None:
             self.error = LAST_RESORT
         self.metrics = Metrics()
+        self._holds: set[Hold] = set()
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
+        self._unsent = 0  # what it still had when it was closed, which has been counted
         self.stop_request = NEVER
+        self.observers: tuple[Callable[[Sequence[Any]], object], ...] = ()
+        self.report_observers: tuple[Callable[[dict[str, Any]], object], ...] = ()
         self.on_init()
 
     @classmethod
@@ -117,9 +132,26 @@ class Component(_Declaring):
     def reopen(self) -> None:
         """SIGHUP: let go of what may have been renamed under us and open it again."""
 
+    async def background(self) -> None:
+        """What it does beside the chain, in the event loop, from its opening on. Cancelled at the end.
+
+        What it raises ends the chain, with a failure; `OutputClosedError` ends it as a reader that has gone does.
+        """
+
+    async def flush(self) -> None:
+        """No more will come: send or pass on what is kept, within a bounded time, and within the event loop.
+
+        Those before it have been flushed, and its `background` still runs. After a stop it is cancelled soon
+        (`runner.LAST_DRAIN`). What is left when it is closed is counted as lost.
+        """
+
     def held(self) -> int:
         """How many messages it has taken and not yet passed on or dropped."""
         return 0
+
+    def counted(self) -> Sequence[Component]:
+        """Components that work for it elsewhere, in other processes, with their counters as far as known."""
+        return ()
 
     def outputs(self) -> Sequence[Component]:
         """The components it hands messages to."""
@@ -153,6 +185,11 @@ class Component(_Declaring):
             self.on_open()
             self._opened = True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not closed."""
+        return self._opened and not self._closed
+
     def close(self) -> None:
         """Release what it holds, and everything downstream of it, in the order that messages flow."""
         close_all([self])
@@ -165,7 +202,17 @@ class Component(_Declaring):
                 if self._opened:
                     self.on_close()
             finally:
+                self._count_unsent()
                 self._report_suppressed()
+
+    def _count_unsent(self) -> None:
+        """Whatever it still has, now that it is closed, will not leave any more."""
+        if self._opened:
+            self._unsent = max(0, self.held())
+            self.drop(self._unsent, UNSENT)
+        for hold in self._holds.copy():
+            hold.note(Outcome.LOST)
+            hold.release()
 
     def __enter__(self) -> Self:
         """Open it and everything downstream, the far end first."""
@@ -177,14 +224,23 @@ class Component(_Declaring):
     ) -> None:
         self.close()
 
-    def snapshot(self) -> Snapshot:
-        """The counters now."""
-        return self.metrics.snapshot(held=self.held())
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
+        """The counters now.
+
+        Args:
+            held: how many messages it holds, for who asks from another thread than the chain's, where `held` may not
+                be called.
+        """
+        held = self.held() if held is None else held
+        return self.metrics.snapshot(held=max(0, held - self._unsent))
+
+    # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
-        One that carries several counts as these: until it is lost, it was received as one.
+        A delivery that they belong to is REJECTED if it is a `MessageError`, otherwise LOST (`delivery.Outcome`).
+        One that carries several counts as these (`_weigh`).
 
         Args:
             error: why.
@@ -192,16 +248,43 @@ class Component(_Declaring):
             count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
         if count is None:
-            count = carried(messages)
-            self.metrics.received += count - len(messages)
+            count = self._weigh(messages)
         self.metrics.failed += count
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
         self.report(error, messages, count)
 
-    def drop(self, messages: Sequence[Any], reason: str) -> None:
-        """Count `messages` as dropped for a reason; one that carries several counts as these."""
-        count = carried(messages)
-        self.metrics.dropped[reason] += count
-        self.metrics.received += count - len(messages)
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.
+
+        A delivery that they belong to is LOST (`delivery.Outcome`).
+
+        Args:
+            lost: how many; or the messages themselves, of which one that carries several counts as these.
+            reason: why, in a few words that do not change from message to message: each reason is a counter.
+        """
+        if count := lost if isinstance(lost, int) else self._weigh(lost):
+            self.metrics.dropped[reason] += count
+            if fate := AMBIENT.fate:
+                fate.note(Outcome.LOST)
+
+    def hold(self) -> Hold:
+        """To be taken, within the call that brought them, by whoever keeps messages beyond it: see `delivery`.
+
+        What is still held when this is closed counts as lost.
+        """
+        return NO_HOLD if (fate := AMBIENT.fate) is None else Hold(fate, self._holds)
+
+    def take_back(self, count: int, reason: str) -> None:
+        """What was counted as lost for this reason has come after all."""
+        self.metrics.dropped[reason] -= count
+
+    def _weigh(self, lost: Collection[Any]) -> int:
+        """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
+        count = carried(lost)
+        if not self.weighs:
+            self.metrics.received += count - len(lost)
+        return count
 
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
@@ -234,8 +317,11 @@ class Component(_Declaring):
             last_resort(described)
             return
         _reporting.active = True
+        for note in self.report_observers:
+            note(described)
         try:
-            self.error.consume(described)
+            with outside():  # what becomes of the report is no part of what becomes of the message
+                self.error.consume(described)
         except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
             last_resort(described)
         finally:

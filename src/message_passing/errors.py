@@ -4,6 +4,7 @@ MessagePassingError
 ├── UserError               somebody's mistake: told in full, exit status 2, no traceback
 │   ├── OptionError         an option that is unknown, missing, or has a wrong value
 │   ├── ComponentError      a component that does not exist, cannot be imported or is not one
+│   │   └── PackageError    a package that it needs is not installed, or is broken
 │   ├── ChainError          names that do not resolve, repeat, or go round in a loop
 │   ├── ConfigError         a config file or option text that does not parse
 │   └── OpenError           an address, file or user that the system refuses
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+import sys
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -111,6 +114,10 @@ class ComponentError(UserError):
     """A component's name leads nowhere, or to something that is not such a component."""
 
 
+class PackageError(ComponentError):
+    """A package that is needed is not installed, or cannot be imported."""
+
+
 class ChainError(UserError):
     """The names of a chain do not fit together."""
 
@@ -162,24 +169,68 @@ def collecting(faults: list[Fault], place: str = "") -> Iterator[None]:
         faults += error.under(place, ": ").faults if place else error.faults
 
 
+EXTRAS = {
+    "console": ("prometheus_client", "rich", "starlette", "uvicorn"),
+    "crypt": ("cryptography",),
+    "io-priority": ("psutil",),
+    "structlog": ("structlog",),
+    "yaml": ("yaml",),
+    "zstd": ("backports.zstd", "compression.zstd"),
+}
+"""The modules that each extra brings."""
+
+_PACKAGES = {"prometheus_client": "prometheus-client"}
+"""What a module's package is called, where that is another name."""
+
+
 @contextmanager
-def needs_extra(extra: str, package: str = "") -> Iterator[None]:
+def needs_extra(extra: str) -> Iterator[None]:
     """Around the import of an optional dependency: its absence says which extra to install.
 
+    A package that is there and cannot be imported says why: a part of it is missing, it is too old, or made for
+    another Python.
+
     Args:
-        extra: the extra.
-        package: what it is called, where that is not its first module's name.
+        extra: a key of `EXTRAS`.
 
     Raises:
-        ComponentError: the import failed.
+        PackageError: the import failed.
     """
     try:
         yield
-    except ImportError as error:
-        missing = package or (error.name or "").partition(".")[0]
-        raise ComponentError(
-            f"this needs the package {missing!r}: install it with `pip install 'message-passing[{extra}]'`"
-        ) from error
+    except Exception as error:
+        modules = EXTRAS[extra]
+        if isinstance(error, ModuleNotFoundError) and (missing := _module_of(error.name, modules)):
+            package = _PACKAGES.get(missing, missing)
+            hint = f"install it with `pip install 'message-passing[{extra}]'`"
+            raise PackageError(f"this needs the package {package!r}: {hint}") from error
+        package = _failing(error, modules)
+        hint = f"install it anew with `pip install --force-reinstall 'message-passing[{extra}]'`"
+        reason = f"{type(error).__name__}: {error}"
+        raise PackageError(f"the package {package!r} is broken, or too old: {hint} ({reason})") from error
+
+
+def _module_of(name: str | None, modules: Iterable[str]) -> str:
+    """Which of these is missing when no module `name` was found: itself, the package that it is in, or one barred.
+
+    None in `sys.modules` bars a module (docs.python.org/3/reference/import.html#the-module-cache).
+    """
+    parts = (name or "").split(".")
+    outer = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    barred = any(one in sys.modules and sys.modules[one] is None for one in outer)
+    for module in modules:
+        if name and (f"{module}.".startswith(f"{name}.") or (barred and module in outer)):
+            return module
+    return ""
+
+
+def _failing(error: Exception, modules: tuple[str, ...]) -> str:
+    """The package whose import raised it, by the code that ran, or by what the error itself says."""
+    names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names.append(getattr(error, "name", None) or "")
+    found = (one for name in names for one in modules if f"{name}.".startswith(f"{one}."))
+    module = next(found, " or ".join(modules))
+    return _PACKAGES.get(module, module)
 
 
 _repr = reprlib.Repr()

@@ -34,6 +34,8 @@ _breaks = re.compile(rb"[\n\v\f\x1c-\x1e]|\r(?!\Z)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 _breaks_but_newlines = re.compile(rb"[\v\f\x1c-\x1e]|\r(?![\n]|\Z)|\xc2\x85|\xe2\x80[\xa8\xa9]")
 _separator = re.compile(rb"\xe2\x80[\xa8\xa9]")
 
+_LF, _CR, _VT, _FF, _FS, _GS, _RS = b"\n\r\v\f\x1c\x1d\x1e"  # numbers are found faster than bytes of one
+
 _SHORT = {"\n": "\\n", "\r": "\\r", "\x1b": "\\e"}
 _SHORT_IN_JSON = {"\n": "\\n", "\r": "\\r", "\f": "\\f"}
 
@@ -82,18 +84,30 @@ def escape_breaks(line: bytes, *, newlines: bool = True) -> bytes:
 def has_breaks(block: bytes, lines: int) -> bool:
     """Whether a block has any line break but the newlines that end its lines.
 
-    It is asked for each batch that is written, so it looks for single bytes, which costs next to nothing: 0.06 us for
-    each line of 260 bytes.
-
     Args:
         block: lines, each followed by a newline.
         lines: how many.
     """
-    if _newlines(block) != lines or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")):
+    if _newlines(block) != lines or (_CR in block and block.count(b"\r") != block.count(b"\r\n")):
         return True
-    if b"\v" in block or b"\f" in block or b"\x1c" in block or b"\x1d" in block or b"\x1e" in block:
-        return True
-    return has_separators(block)
+    return _has_controls(block) or has_separators(block)
+
+
+def is_unbroken(text: bytes) -> bool:
+    """Whether there is no line break at all in it, be it a newline, or one that may stand at the end of a line.
+
+    It is asked for each batch that is written, so it looks for single bytes, which costs next to nothing: 0.03 us for
+    each line of 260 bytes.
+
+    Args:
+        text: one message, or several without anything between them: what they make together where they meet may look
+            like a break, but no break that is in one is missed.
+    """
+    return not (_LF in text or _CR in text or _has_controls(text) or has_separators(text))
+
+
+def _has_controls(text: bytes) -> bool:
+    return _VT in text or _FF in text or _FS in text or _GS in text or _RS in text
 
 
 def has_separators(block: bytes) -> bool:

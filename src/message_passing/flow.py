@@ -1,12 +1,12 @@
 """The contract: what an input, a filter and an output are.
 
 An output has `consume`. An input has `output_to`. A filter is both. Messages travel in batches through
-`consume_many`; `consume` is its one-message door. Both are final doors that count; a class says what it
-does in one of these, whichever is the most natural:
+`consume_many`; `consume` is a convenience for one message. Both belong to the base class, which counts, and a class
+that defines one is refused; it says what it does in one of these, whichever is the most natural:
 
     Filter.filter(message)            a message in, a message out, or None to drop it
     Filter.filter_many(messages)      the same for a batch: the list of what goes on
-    Output.write(message)             take one message (defining `consume` in a class means this too)
+    Output.write(message)             take one message
     Output.write_many(messages)       take a batch
     Input.run()                       a coroutine that emits batches until its source ends
 
@@ -16,101 +16,22 @@ The most derived definition wins: a subclass that defines only `filter` of a cla
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
+from message_passing.delivery import AMBIENT, Delivery, Outcome, outside
 from message_passing.errors import Fault, OptionError, OutputClosedError
-from message_passing.lines import beyond
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
-from message_passing.pacing import Pace
+from message_passing.output import Output, Stranger, Unconnected, running_loop, says_each
+from message_passing.wiring import Wiring, wiring_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from message_passing.metrics import Snapshot
-
-
-class Output(Component):
-    """Takes messages. Define `consume(message)`, or `write_many(messages)` to take them a batch at a time."""
-
-    kind = "output"
-
-    takes_blocks: ClassVar[bool] = False
-    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it."""
-
-    # Without annotations, which would make options of them. `Server` sets these of what it runs.
-    ending = False  # every input has ended: `drain` waits no longer for somebody who may never come
-    standing = False  # nothing moves in what it has queued, so that it drops instead of being waited for
-    waited_for = False
-    """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
-    sources_wait = True
-    """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
-
-    def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
-        """Read which way the class says what it does (see the module's text), unless it has doors of its own."""
-        super().__init_subclass__(**kwargs)
-        for door, hook in (("consume", "write"), ("consume_many", "write_many")):
-            if door in cls.__dict__ and not own_doors:
-                if hasattr(cls, hook) and getattr(cls, hook) is not getattr(Output, hook):
-                    raise TypeError(f"{cls.__name__}: {door} is the counted door; override {hook} instead")
-                setattr(cls, hook, cls.__dict__[door])
-                delattr(cls, door)
-        if "write" in cls.__dict__ and "write_many" not in cls.__dict__:
-            cls.write_many = Output.write_many  # type: ignore[method-assign]
-        if "takes_blocks" not in cls.__dict__ and not {"write", "write_many"}.isdisjoint(cls.__dict__):
-            cls.takes_blocks = False  # a subclass of one that does writes in its own way
-
-    _most = inf  # messages that a function for batches is given at once
-
-    def __init__(self, **given: Any) -> None:
-        """See `Component`."""
-        self._pace = Pace(self, self._most)
-        super().__init__(**given)
-
-    def write(self, message: Any) -> None:
-        """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
-        raise NotImplementedError(f"{type(self).__name__} must define consume (or write_many)")
-
-    def write_many(self, messages: list[Any]) -> None:
-        """Take a batch. Whatever it raises fails the whole batch."""
-        self._pace.write_each(self.write, messages)
-
-    async def drain(self) -> None:
-        """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
-
-    async def wait_until_sent(self) -> None:
-        """Every input has ended by itself: wait for receivers that still take what was sent. A stop cancels it."""
-
-    def consume(self, message: Any) -> None:
-        """Take one message: counted, never waits."""
-        self.consume_many([message])
-
-    def consume_many(self, messages: list[Any]) -> None:
-        """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
-        self.metrics.received += len(messages)
-        if self._closed:
-            self.drop(messages, "closed")
-            return
-        failed, passed = self.metrics.failed, self.metrics.passed
-        try:
-            if not self._opened:
-                self.open()
-            self.write_many(messages)
-        except OutputClosedError:
-            if self.metrics.passed == passed:  # otherwise it was handed on, and is counted further down
-                self.drop(beyond(messages, self.metrics.failed - failed), "closed")
-            raise
-        except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, beyond(messages, self.metrics.failed - failed))
-
-    def snapshot(self) -> Snapshot:
-        """The counters now; passed is what was neither lost nor is still held."""
-        counted = super().snapshot()
-        if type(self).outputs is Component.outputs:
-            counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
-        return counted
+__all__ = ["Decoder", "Encoder", "Filter", "Input", "Output", "Source", "Stranger", "Unconnected"]
 
 
 class Source(Component):
@@ -122,6 +43,7 @@ class Source(Component):
         python_only=True,
     )
     _onward = Onward(None, None)
+    wiring = Wiring()  # without an annotation, which would make an option of it
 
     def on_init(self) -> None:
         """Find out what `output_to` is.
@@ -156,14 +78,55 @@ class Source(Component):
         """The one component it hands messages to."""
         return (self._next,)
 
+    def open(self) -> None:
+        """See `Component.open`. What those that come next allow is found out before."""
+        if not self._opened:
+            self.rewire()
+        super().open()
+
+    def rewire(self) -> None:
+        """Find out what those that come next allow: `wiring`."""
+        self.wiring = wiring_of(self)
+        self.on_rewire()
+
     def on_rewire(self) -> None:
-        """It hands messages to others now, while it is open: find out anew what `on_open` found out of them."""
+        """It hands messages to others now: find out what there is to be known of them."""
 
     def emit(self, messages: list[Any]) -> None:
         """Hand a batch on: counted, never waits."""
         if messages:
             self.metrics.passed += len(messages)
             self._next.consume_many(messages)
+
+    def deliver(self, messages: list[Any], on_settled: Callable[[Outcome], object]) -> None:
+        """Hand a batch on, and learn what became of it, once nobody keeps any of it any more.
+
+        That may be before this returns. It is called in the event loop in which this is, if it is in one.
+
+        Args:
+            messages: the batch.
+            on_settled: called once, with the worst outcome of any message. It must not block.
+
+        Raises:
+            OutputClosedError: nobody reads an output any more.
+        """
+        with Delivery(on_settled, self, running_loop()):
+            self.emit(messages)
+
+    def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:
+        """Hand a batch to one of `outputs()`, or count it as another number: never waits.
+
+        Args:
+            output: to whom.
+            messages: the batch.
+            count: as how many messages that counts as passed, where it is not as many.
+
+        Raises:
+            OutputClosedError: nobody reads that output any more.
+        """
+        self.metrics.passed += len(messages) if count is None else count
+        if messages:
+            output.consume_many(messages)
 
     async def drain(self) -> None:
         """Wait until what is downstream has room again."""
@@ -182,8 +145,25 @@ class Input(Source):
 
     def emit(self, messages: list[Any]) -> None:
         """Hand on what was received: counted, never waits."""
+        for see in self.observers:
+            see(messages)
         self.metrics.received += len(messages)
-        super().emit(messages)
+        fate = AMBIENT.fate
+        if fate is None or getattr(fate, "owner", None) is self:
+            super().emit(messages)
+        else:  # within the call of another input, whose messages these are not: a log handler's, for one
+            with outside():
+                super().emit(messages)
+
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """See `Component.fail`. What an input loses it has not emitted: it is received with that."""
+        self.metrics.received += len(messages) if count is None else count
+        super().fail(error, messages, count)
+
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """See `Component.drop`. What an input loses it has not emitted: it is received with that."""
+        self.metrics.received += lost if isinstance(lost, int) else len(lost)
+        super().drop(lost, reason)
 
     async def run(self) -> None:
         """Emit batches, `await self.drain()` after each, and return when the source has ended.
@@ -207,22 +187,25 @@ class Filter(Source, Output):
     kind = "filter"
 
     looks: ClassVar[bool] = True
-    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone."""
+    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone: see `wiring`."""
+
+    hooks = "filter(message) or filter_many(messages)"
+    filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
+    """What goes on of a batch, whichever way the class says it: for a `write_many` of one's own."""
+
+    _filters_each: ClassVar[bool] = True  # `filter` is what the class says, not `filter_many`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """A class that says only what happens to one message is called for one message."""
+        """Find out which way the class says what it does, and whether it is ours."""
         super().__init_subclass__(**kwargs)
-        if "filter" in cls.__dict__ and "filter_many" not in cls.__dict__:
-            cls.filter_many = Filter.filter_many  # type: ignore[method-assign]
+        cls._filters_each = says_each(cls, Filter, "filter", "filter_many")
+        cls.filtered = Filter.filter_many if cls._filters_each else cls.filter_many
         if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
             cls._most = 1.0  # how long it takes is found out with a few first
-        hooks = {"filter", "filter_many", "write", "write_many"}
-        if "looks" not in cls.__dict__ and not hooks.isdisjoint(cls.__dict__):
-            cls.looks = True  # a subclass of one that does not look does something of its own
 
     def filter(self, message: Any) -> Any:
         """One message in; one message out, or None to drop it. Whatever it raises is reported."""
-        raise NotImplementedError(f"{type(self).__name__} must define filter")
+        raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch in; the list of what goes on. Failures are handed to `self.fail`."""
@@ -241,7 +224,7 @@ class Filter(Source, Output):
 
     def write_many(self, messages: list[Any]) -> None:
         """Filter a batch and hand on what is left: piece by piece, of one that takes long."""
-        each = type(self).filter_many is Filter.filter_many
+        each = self._filters_each
         if each and (len(messages) > 1 or self.stop_request.asked):
             kept: list[Any] = []
             with self._onward.gathered(kept):
@@ -250,8 +233,9 @@ class Filter(Source, Output):
             self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
         else:  # there is nothing to be cut, or it is quick
             before = self.metrics.failed + self.metrics.passed
-            kept = self.filter_many(messages)
-            self._hand_on(kept, len(messages) - (self.metrics.failed + self.metrics.passed - before))
+            count = len(messages)
+            kept = self.filtered(messages)
+            self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
 
     def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
         """Hand on what was kept of so many; `rest`, not begun yet, is lost if nobody reads it any more."""
@@ -280,21 +264,3 @@ class Encoder(Filter):
 
     kind = "encoder"
     readable: ClassVar[bool] = True
-
-
-class Unconnected(Output):
-    """Stands where no `output_to` was given: what arrives is counted as dropped."""
-
-    def write_many(self, messages: list[Any]) -> None:
-        """Count the loss."""
-        self.drop(messages, "no output_to")
-
-
-class Stranger(Output):
-    """An output that is simply an object with a `consume` method."""
-
-    target: Any = option(description="The object.", python_only=True)
-
-    def write(self, message: Any) -> None:
-        """Hand the message over."""
-        self.target.consume(message)

@@ -25,6 +25,9 @@ class Node(Protocol):
     def close_one(self) -> None:
         """Release it."""
 
+    def counted(self) -> Sequence[Any]:
+        """Those that work for it elsewhere."""
+
     def report(self, error: BaseException) -> None:
         """Tell the error chain."""
 
@@ -76,6 +79,11 @@ def _in_order(heads: Iterable[N]) -> list[N]:
     return order
 
 
+def with_parts(components: Iterable[N]) -> list[N]:
+    """All of them, each followed by those that work for it elsewhere."""
+    return [one for component in components for one in (component, *component.counted())]
+
+
 def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, errors: bool = False) -> None:
     """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed door.
 
@@ -99,11 +107,14 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
     """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`.
 
-    Where messages end is closed last: what waits there for receivers has all that is still to come.
+    Where messages end is closed after all that pass them on: what waits there for receivers has all that is still to
+    come. What reports go through comes last.
     """
     heads = list(heads)
-    own = {id(one): not one.outputs() for one in in_order(heads)}
-    for component in sorted(in_order(heads, errors=errors), key=lambda one: own.get(id(one), 2)):
+    own = {id(one) for one in in_order(heads)}
+    order = in_order(heads, errors=errors)
+    reports = {id(one) for one in in_order([one for one in order if id(one) not in own])}
+    for component in sorted(order, key=lambda one: 2 if id(one) in reports else not one.outputs()):
         try:
             component.close_one()
         except Exception as error:  # noqa: BLE001 - the rest must still be closed

@@ -6,16 +6,44 @@ Messages are joined to be checked, to be written and to travel together. Passed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+T = TypeVar("T")
 
-class Lines(list[bytes]):
+SHARED = "a batch belongs to all who get it and is not changed: return, or emit, a list of your own"
+
+
+def _refused(self: Batch[Any], *_given: Any, **_named: Any) -> NoReturn:
+    self.refuse()
+
+
+class Batch(list[T]):
+    """A batch that cannot be changed by those who get it, as none may be: others have it too. A copy is a list."""
+
+    __slots__ = ()
+
+    append = clear = extend = insert = pop = remove = reverse = sort = _refused
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refused
+
+    def refuse(self) -> NoReturn:
+        """Somebody would change it.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(SHARED)
+
+    def __reduce__(self) -> tuple[type, tuple[list[T]]]:
+        return list, ([*self],)
+
+    __reduce_ex__ = lambda self, _protocol: self.__reduce__()  # noqa: E731
+
+
+class Lines(Batch[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
-
-    Like every batch, it is not changed by those who get it.
 
     Attributes:
         checked: each line is a JSON text, and there is no carriage return in any.
@@ -34,8 +62,8 @@ class Lines(list[bytes]):
     def of_block(cls, block: bytes) -> Self:
         """The lines of a block that ends with a newline, or is empty."""
         lines = cls.__new__(cls)
-        lines.extend(block.split(b"\n"))
-        del lines[-1]
+        list.__init__(lines, block.split(b"\n"))
+        list.pop(lines)
         lines.block = block
         lines.checked = False
         return lines

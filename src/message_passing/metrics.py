@@ -45,6 +45,14 @@ class Metrics:
         self.dropped: Counter[str] = Counter()
         self.failed = 0
 
+    def add(self, snapshot: Snapshot) -> None:
+        """Add those of a snapshot, taken in another process for one."""
+        self.received += snapshot["received"]
+        self.passed += snapshot["passed"]
+        self.filtered += snapshot["filtered"]
+        self.failed += snapshot["failed"]
+        self.dropped.update(snapshot["dropped"])
+
     def lost(self) -> int:
         """How many messages came in and will never go out, though nobody asked for that."""
         return self.dropped.total() + self.failed

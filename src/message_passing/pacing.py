@@ -15,7 +15,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import OutputClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from message_passing.metrics import Metrics
     from message_passing.stopping import StopRequest
@@ -50,7 +50,7 @@ class Paced(Protocol):
     def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
         """See `Component.fail`."""
 
-    def drop(self, messages: Sequence[Any], reason: str) -> None:
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`."""
 
 

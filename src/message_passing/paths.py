@@ -1,24 +1,33 @@
-"""From `+package.module:name` to the object it names: how a user's own classes and functions are reached."""
+"""From `+package.module:name` to the object it names: how a user's own classes and functions are reached.
+
+A user's module may lie in the working directory. Only the module that a `+path` names is looked for there, after
+every other place, and what it imports in turn from beside it. `sys.path` stays as it is: a `yaml.py` that lies in the
+working directory is no module of ours.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import ComponentError, did_you_mean
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import FrameType, ModuleType
 
 
-def load(path: str, what: str) -> object:
-    """Import the module that `path` names, from the working directory too, and return what it names there.
+def load(path: str, what: str, *, local: bool = True) -> object:
+    """Import the module that `path` names, and return what it names there.
 
     Args:
         path: `package.module:name` or `package.module.name`, without the `+`.
         what: what is expected there, for messages: `Class`, `function`.
+        local: the module may lie in the working directory.
 
     Raises:
         ComponentError: the path is malformed, its module cannot be imported, or has no such name.
@@ -26,7 +35,7 @@ def load(path: str, what: str) -> object:
     module_name, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     if not module_name or not name or path.count(":") > 1:
         raise ComponentError(f"'+{path}' is not a {what.lower()}'s path: write +package.module:{what}")
-    module = _import(path, module_name)
+    module = _import(path, module_name, local=local)
     found: object = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -36,23 +45,93 @@ def load(path: str, what: str) -> object:
     return found
 
 
-def _import(path: str, module_name: str) -> ModuleType:
-    try:
-        here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-    except OSError:  # somebody has removed it, and nothing can be found in it
-        here = "the working directory, which is not there any more"
-    else:
-        if here not in sys.path and "" not in sys.path:
-            sys.path.append(here)
+def load_own(path: str) -> Any:
+    """Import a module of this package when it is needed, and return what `path` names in it.
+
+    Args:
+        path: `package.module:name`.
+
+    Raises:
+        ComponentError: the module needs a package that is not installed, or broken.
+    """
+    module_name, _, name = path.partition(":")
+    return getattr(importlib.import_module(module_name), name)
+
+
+def local_modules() -> Mapping[str, str]:
+    """The modules that `+paths` have named so far, without what is within them, and the folder of each."""
+    return dict(_finder.folders)
+
+
+def allow_local(modules: Mapping[str, str]) -> None:
+    """Find these modules in these folders, for want of other places: as another process's `local_modules` told."""
+    _finder.folders.update(modules)
+    sys.meta_path.append(_finder)
+
+
+class _LocalFinder:
+    """The last of the finders in `sys.meta_path` (docs.python.org/3/reference/import.html#the-meta-path).
+
+    Attributes:
+        folders: where to look for each module that a path has named.
+    """
+
+    def __init__(self) -> None:
+        self.folders: dict[str, str] = {}
+        self._neighbours: dict[str, str] = {}  # folders of modules that those have imported from beside them
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module of this name, where it was named, or is imported by one that was."""
+        if path is not None:  # a module of a package, which knows its folder
+            return None
+        folder = self.folders.get(name)
+        if folder is not None:
+            return PathFinder.find_spec(name, [folder], target)
+        importer = _importer(sys._getframe(1))  # noqa: SLF001 - a finder is not told otherwise who imports
+        folder = self.folders.get(importer) or self._neighbours.get(importer)
+        spec = PathFinder.find_spec(name, [folder], target) if folder else None
+        if spec and folder:
+            self._neighbours[name] = folder
+        return spec
+
+
+def _importer(frame: FrameType | None) -> str:
+    """The outermost package of the module whose code imports something; empty if there is none."""
+    while frame:
+        name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if name not in ("importlib", "_frozen_importlib", "_frozen_importlib_external"):
+            return name
+        frame = frame.f_back
+    return ""
+
+
+_finder = _LocalFinder()
+
+
+def _import(path: str, module_name: str, *, local: bool) -> ModuleType:
+    searched = f"on the path or in {_allow_here(module_name.partition('.')[0])}" if local else "on the path"
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ComponentError(
-                f"'+{path}': there is no module {error.name!r} on the path or in {here}"
-            ) from error
+            raise ComponentError(f"'+{path}': there is no module {error.name!r} {searched}") from error
         raise ComponentError(
             f"'+{path}' cannot be imported: it imports {error.name!r}, which is missing"
         ) from error
     except Exception as error:
         raise ComponentError(f"'+{path}' cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _allow_here(name: str) -> str:
+    """Find this module in the working directory, for want of other places; the directory's name, for messages."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.append(_finder)
+    try:
+        here = os.getcwd()  # noqa: PTH109 - finders take strings
+    except OSError:  # somebody has removed it, and nothing can be found in it
+        return "the working directory, which is not there any more"
+    if name not in sys.modules:
+        _finder.folders[name] = here
+    return here

@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from message_passing import paths
 from message_passing.errors import ComponentError, Fault, did_you_mean
@@ -46,8 +46,25 @@ _REQUIRED_METHOD = {"input": "run", "decoder": "filter", "filter": "filter", "en
 _PERL_PREFIX = re.compile(r"\+?Message::Passing::(?:Input|Output|Filter(?:::(?:En|De)coder)?)::")
 
 
+class Found(NamedTuple):
+    """A component that was looked up.
+
+    Attributes:
+        cls: its class.
+        name: what a command or config file calls it, whatever the class calls itself.
+    """
+
+    cls: type[Component]
+    name: str
+
+
 def find(kind: str, name: str) -> type[Component]:
-    """The class that `name` stands for.
+    """The class that `name` stands for; see `look_up`."""
+    return look_up(kind, name).cls
+
+
+def look_up(kind: str, name: str) -> Found:
+    """The component that `name` stands for.
 
     Args:
         kind: a key of `PACKAGES`.
@@ -58,13 +75,14 @@ def find(kind: str, name: str) -> type[Component]:
     """
     short = _PERL_PREFIX.sub("", name)
     if short.startswith("+"):
-        return _by_path(kind, short[1:])
+        return Found(_by_path(kind, short[1:]), short)
     stem = _files(kind).get(_fold(short))
     if stem:
-        return _class_in(_import_built_in(kind, stem, short), kind)
+        cls = _class_in(_import_built_in(kind, stem, short), kind)
+        return Found(cls, cls.name)
     for entry_point in _plugged_in(kind):
         if _fold(entry_point.name) == _fold(short):
-            return _by_path(kind, entry_point.value)
+            return Found(_by_path(kind, entry_point.value, local=False), entry_point.name)
     known = names(kind)
     hint = did_you_mean(short, known) or f" (there are {', '.join(known)}; or +package.module:Class)"
     raise ComponentError(f"there is no {kind} {name!r}{hint}")
@@ -108,7 +126,7 @@ def _import_built_in(kind: str, stem: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(f"message_passing.{PACKAGES[kind]}.{stem}")
     except ComponentError as error:
-        raise ComponentError(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
+        raise type(error)(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
 
 
 def _class_in(module: ModuleType, kind: str) -> type[Component]:
@@ -120,8 +138,8 @@ def _class_in(module: ModuleType, kind: str) -> type[Component]:
     raise ComponentError(f"{module.__name__} has no {kind}")
 
 
-def _by_path(kind: str, path: str) -> type[Component]:
-    found = paths.load(path, "Class")
+def _by_path(kind: str, path: str, *, local: bool = True) -> type[Component]:
+    found = paths.load(path, "Class", local=local)
     base = BASES[kind]
     needed = Filter if kind in ("encoder", "decoder") else base
     if not (isinstance(found, type) and issubclass(found, needed)):

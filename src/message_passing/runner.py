@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
-from message_passing.escaping import one_line
 from message_passing.event_loop import rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, in_order, open_all
-from message_passing.metrics import lost_words
+from message_passing.living import Backgrounds, flushes
 from message_passing.stopping import StopRequest
+from message_passing.summaries import cautions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 LAST_DRAIN = 2.0
-"""Seconds that may be waited, once a stop was asked for, until outputs have taken what was read."""
+"""Seconds that may be waited, once a stop was asked for, until what was read has been taken and flushed."""
 
 _SAME = 0.1
 """Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
@@ -46,22 +46,26 @@ class Server:
 
     Attributes:
         running: the inputs have been started, and nobody has asked for the end.
-        failures: the inputs that failed, and why. Each error chain has been told.
+        failures: the components that failed, and why. Each error chain has been told.
         on_hangup: what SIGHUP does. Called from a signal handler.
+        backgrounds: what components do beside the chain.
         stop_request: what the components see of that somebody has asked for the end.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
         self.heads = heads
         self.stopping = self.running = False
-        self.failures: list[tuple[Input, Exception]] = []
+        self.failures: list[tuple[Component, Exception]] = []
         self.on_hangup: Callable[[], object] = self.reopen
         self.stop_request = StopRequest()
         self._running: dict[Input, asyncio.Task[None]] = {}
+        self.backgrounds = Backgrounds(self._background_failed)
         self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._asked = asyncio.Event()  # to stop: otherwise the inputs have ended by themselves
+        for component in self.components:  # one that takes long to open may ask
+            component.stop_request = self.stop_request
 
     @property
     def components(self) -> list[Component]:
@@ -112,6 +116,7 @@ class Server:
             self._stop.set()
             self._asked.set()
         self.adopt()
+        self.backgrounds.begin(self.components)
         for head in self.heads:
             self.begin(head)
         self._look_for_end()  # there may be no input at all
@@ -129,9 +134,16 @@ class Server:
                 component.ending = True
         for head, result in ended.items():
             await self._finish(head, result)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Have every component send what it keeps, in the order that messages flow, while all are still at work."""
+        if self.backgrounds.are_leaving:
+            await self._until_stop(self.backgrounds.left())
         for component in self.components:
-            if isinstance(component, Output):
-                await self._until_stop(component.wait_until_sent(), component)
+            if flushes(component):
+                await self._until_stop(component.flush(), component)
+        await self.backgrounds.end()
 
     def adopt(self) -> None:
         """Tell the components that they are run by this: those of `heads`, now and when these have changed."""
@@ -180,37 +192,39 @@ class Server:
         except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
             self._note(head, error)
         else:
-            await self._until_stop(head.drain(), head, patient=True)
+            await self._until_stop(head.drain(), head)
 
-    async def _until_stop(
-        self, waiting: Coroutine[Any, Any, None], what: Component, *, patient: bool = False
-    ) -> None:
-        """Wait for something until it is over, or until a stop was asked for.
+    async def _until_stop(self, waiting: Coroutine[Any, Any, None], what: Component | None = None) -> None:
+        """Wait for something until it is over; after a stop, within `LAST_DRAIN`, which is for all together.
 
         Args:
             waiting: what is waited for.
             what: who is told of its failure.
-            patient: after a stop, wait for it within `LAST_DRAIN`, which is for all inputs together.
         """
         task = asyncio.ensure_future(waiting)
         asked = asyncio.ensure_future(self._asked.wait())
         await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
-        if patient and not task.done():
+        if not task.done():
             self._deadline = self._deadline or time.monotonic() + LAST_DRAIN
             await asyncio.wait({task}, timeout=max(0.0, self._deadline - time.monotonic()))
         task.cancel()
         (result,) = await asyncio.gather(task, return_exceptions=True)
         if isinstance(what, Input):
             self._note(what, result)
-        elif isinstance(result, Exception):
+        elif what and isinstance(result, Exception) and not isinstance(result, OutputClosedError):
             what.report(result)
 
-    def _note(self, head: Input, result: object) -> None:
+    def _note(self, component: Component, result: object) -> None:
         """Count it if it is a failure; that nobody reads an output any more is none."""
         if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
-            head.report(result)
-            self.failures.append((head, result))
+            component.report(result)
+            self.failures.append((component, result))
+
+    def _background_failed(self, component: Component, error: Exception) -> None:
+        self._note(component, error)
+        self.stop_request.ask()
+        self._wake()
 
     def _reopen(self) -> None:
         for component in self.components:
@@ -275,23 +289,3 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
             close_all(heads, errors=True)
     if server.failures:
         raise server.failures[0][1]
-
-
-def cautions(components: Sequence[Component]) -> list[str]:
-    """What whoever starts these components should know, each thing once."""
-    return list(dict.fromkeys(one_line(text) for component in components for text in component.cautions()))
-
-
-def losses(components: Sequence[Component]) -> list[str]:
-    """A line for each component that lost messages, or may have: how many, and why. And what components remark."""
-    lines = []
-    for component in components:
-        reasons = {**component.metrics.dropped}
-        if component.metrics.failed:
-            reasons["failed"] = component.metrics.failed
-        total, why = lost_words(reasons, component.possibly_lost())
-        if total:
-            one = total.rpartition(" ")[2] == "1"
-            lines.append(f"{component.label} lost {total} message{'' if one else 's'}: {why}")
-        lines += [f"{component.label}: {remark}" for remark in component.remarks()]
-    return [*map(one_line, lines)]

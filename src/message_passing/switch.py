@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import Fault, OpenError, UserError, collecting
 from message_passing.flow import Input, Source
 from message_passing.graph import in_order
+from message_passing.living import close_alone, lives
 
 if TYPE_CHECKING:
     from message_passing.chain import Chain
@@ -81,7 +82,8 @@ class Switch:
         except Exception:
             self._go_back()
             raise
-        self._close_gone()
+        self._close_gone(flush=True)
+        self._server.backgrounds.begin(self._server.components)
         for head in self._server.heads:
             if not self._server.runs(head):
                 self._server.begin(head)
@@ -91,7 +93,7 @@ class Switch:
         self._server.heads = chain.heads
         for component in in_order(chain.heads, errors=True):
             if isinstance(component, Source):
-                component.on_rewire()
+                component.rewire()
         self._server.adopt()
 
     def _open_new(self) -> None:
@@ -111,19 +113,26 @@ class Switch:
         if faults:
             raise OpenError(*faults)
 
-    def _close_gone(self) -> None:
-        """Each hands what it holds to those that come after it, as before."""
+    def _close_gone(self, *, flush: bool = False) -> None:
+        """Each hands what it holds to those that come after it, as before.
+
+        Args:
+            flush: there is time for those that can to do that within the loop; otherwise another needs their place.
+        """
         for component in self._gone.values():
             if component not in self.retired:
                 self.retired.append(component)
-                _close(component)
+                if flush and (lives(component) or self._server.backgrounds.are_leaving):
+                    self._server.backgrounds.retire(component)
+                else:
+                    close_alone(component)
 
     def _go_back(self) -> None:
         """The chain as it was; what has been closed for the new one is made again."""
         kept = set(map(id, self._kept.values()))
         for component in in_order(self._after.heads, errors=True):
             if id(component) not in kept:
-                _close(component)
+                close_alone(component)
         closed = {name: component for name, component in self._gone.items() if component in self.retired}
         self._connect(self._before, {name: self._before.make_again(name) for name in closed})
         for component in reversed(in_order(self._before.heads, errors=True)):
@@ -131,10 +140,3 @@ class Switch:
                 component.open()
             except OpenError as error:  # somebody else has taken its place
                 component.report(error)
-
-
-def _close(component: Component) -> None:
-    try:
-        component.close_one()
-    except Exception as error:  # noqa: BLE001 - the others must still be closed
-        component.report(error)

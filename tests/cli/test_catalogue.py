@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from commands import finished
-from message_passing.cli import describe
-from message_passing.cli import list as listing
+from commands import STDIN_TO_STDOUT, finished
+from message_passing.cli.commands import describe
+from message_passing.cli.commands import list as listing
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, find, names
 
@@ -43,8 +44,8 @@ def as_json(capsys: pytest.CaptureFixture[str], main: Main, *words: str) -> Any:
 
 def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Under its kind, with the first sentence about it, and no line too long for a terminal."""
-    text = printed(capsys, listing.main)
-    found = as_json(capsys, listing.main)
+    text = printed(capsys, listing.COMMAND.main)
+    found = as_json(capsys, listing.COMMAND.main)
     assert [(one["kind"], one["name"]) for one in found] == [(k, n) for k in PACKAGES for n in names(k)]
     assert all(one["summary"] and one["needs"] is None for one in found)
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -53,8 +54,11 @@ def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_one_kind_or_two(capsys: pytest.CaptureFixture[str]) -> None:
     """With or without the s."""
-    assert printed(capsys, listing.main, "output").startswith("outputs:\n")
-    assert {one["kind"] for one in as_json(capsys, listing.main, "Inputs", "filter")} == {"input", "filter"}
+    assert printed(capsys, listing.COMMAND.main, "output").startswith("outputs:\n")
+    assert {one["kind"] for one in as_json(capsys, listing.COMMAND.main, "Inputs", "filter")} == {
+        "input",
+        "filter",
+    }
 
 
 def test_a_missing_package_hides_nothing() -> None:
@@ -76,8 +80,8 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
     """Of every component: each option with its type, default and description, and the example."""
     for name in names(kind):
         cls = find(kind, name)
-        (about,) = as_json(capsys, describe.main, f"{kind}:{name}")
-        text = " ".join(printed(capsys, describe.main, f"{kind}:{name}").split())
+        (about,) = as_json(capsys, describe.COMMAND.main, f"{kind}:{name}")
+        text = " ".join(printed(capsys, describe.COMMAND.main, f"{kind}:{name}").split())
         own = {name: one for name, one in declared(cls).items() if name not in ("error", "output_to")}
         last = "report_limit"  # every component has it
         assert [one["name"] for one in about["options"]] == [*(name for name in own if name != last), last]
@@ -92,17 +96,17 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
 
 def test_bounds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """In words, and in numbers for a program."""
-    (about,) = as_json(capsys, describe.main, "input:Socket::UDP")
+    (about,) = as_json(capsys, describe.COMMAND.main, "input:Socket::UDP")
     bounds = {one["name"]: one["bounds"] for one in about["options"]}
     assert bounds["port"] == {"ge": 0, "le": 65535}
-    assert "port: int >= 0 <= 65535" in printed(capsys, describe.main, "Socket::UDP")
+    assert "port: int >= 0 <= 65535" in printed(capsys, describe.COMMAND.main, "Socket::UDP")
 
 
 def test_a_name_of_several_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     """All are shown, unless the kind is said."""
-    text = printed(capsys, describe.main, "zeromq")
+    text = printed(capsys, describe.COMMAND.main, "zeromq")
     assert text.index("ZeroMQ input\n") < text.index("ZeroMQ output\n")
-    assert "ZeroMQ output\n" not in printed(capsys, describe.main, "input:ZeroMQ")
+    assert "ZeroMQ output\n" not in printed(capsys, describe.COMMAND.main, "input:ZeroMQ")
 
 
 def test_a_class_of_ones_own(
@@ -115,22 +119,66 @@ def test_a_class_of_ones_own(
         "    def filter(self, message):\n        return message\n"
     )
     monkeypatch.chdir(tmp_path)
-    (about,) = as_json(capsys, describe.main, "+own_worker:Worker")
+    (about,) = as_json(capsys, describe.COMMAND.main, "+own_worker:Worker")
     assert (about["class"], about["summary"]) == ("own_worker:Worker", "Works hard")
+    assert about["name"] == "+own_worker:Worker"
     assert [(one["name"], one["default"]) for one in about["options"]] == [
         ("hours", 8),
         ("report_limit", 1024),
     ]
 
 
+_OWN = """
+from message_passing import Filter
+
+class Outer:
+    class Named(Filter):
+        name = "Key"
+        example = {"word": "it's"}
+        word: str = ""
+        def filter(self, message):
+            return {"word": self.word}
+
+class Unspelt(Outer.Named):
+    example = {"word": b"no JSON"}
+"""
+
+
+@pytest.mark.parametrize("word", ["+own_named:Outer.Named", "filter:+own_named:Outer.Named", "Plugged"])
+def test_the_example_runs(tmp_path: Path, word: str) -> None:
+    """The component is named as a command can name it, not as its class calls itself, nor as another is called."""
+    (tmp_path / "own_named.py").write_text(_OWN)
+    about = tmp_path / "own_named-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-named\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[message_passing.filters]\nPlugged = own_named:Outer.Named\n")
+    elsewhere = {"PYTHONPATH": str(tmp_path)} if word == "Plugged" else {}
+    text = finished("describe", word, cwd=tmp_path, env=elsewhere).out.decode()
+    example = shlex.split(text.partition("example: ")[2])
+    done = finished(*STDIN_TO_STDOUT, *example, given=b"{}\n", cwd=tmp_path, env=elsewhere)
+    assert done == (0, b'{"word":"it\'s"}\n', "")
+
+
+def test_an_example_that_no_command_can_spell(tmp_path: Path) -> None:
+    """It is left away."""
+    (tmp_path / "own_named.py").write_text(_OWN)
+    done = finished("describe", "+own_named:Unspelt", cwd=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert b"example:" not in done.out
+
+
 @pytest.mark.parametrize(
     ("main", "word", "text"),
     [
-        (listing.main, "ouptut", "there is no kind 'ouptut' (did you mean 'output'?)"),
-        (listing.main, "x", "there is no kind 'x' (there are input, decoder, filter, encoder, output)"),
-        (describe.main, "ZeorMQ", "there is no component 'ZeorMQ' (did you mean 'ZeroMQ'?)"),
-        (describe.main, "input:Key", "there is no input 'Key' (there are "),
-        (describe.main, "+absent:Worker", "there is no module 'absent' on the path"),
+        (listing.COMMAND.main, "ouptut", "there is no kind 'ouptut' (did you mean 'output'?)"),
+        (
+            listing.COMMAND.main,
+            "x",
+            "there is no kind 'x' (there are input, decoder, filter, encoder, output)",
+        ),
+        (describe.COMMAND.main, "ZeorMQ", "there is no component 'ZeorMQ' (did you mean 'ZeroMQ'?)"),
+        (describe.COMMAND.main, "input:Key", "there is no input 'Key' (there are "),
+        (describe.COMMAND.main, "+absent:Worker", "there is no module 'absent' on the path"),
     ],
 )
 def test_mistakes(main: Main, word: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:

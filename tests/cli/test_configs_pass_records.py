@@ -11,7 +11,7 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.cli.cases.running import Given, staged
+from message_passing.cli.config_tests.runner import Given, staged
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out, needed
 from message_passing.cli.create.text import FORMATS

@@ -215,7 +215,7 @@ def test_a_background_that_dies_is_told(tmp_path: Path) -> None:
         class Dying(Output):
             def on_open(self):
                 os.kill(os.getpid(), signal.SIGKILL)
-            def consume(self, message):
+            def write(self, message):
                 pass
     """)
     status, told = daemonized("--input", "STDIN", "--output", "+mine:Dying", cwd=tmp_path)

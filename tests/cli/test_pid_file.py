@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from message_passing.cli.pid_file import PidFile
+from message_passing.cli.run.pid_file import PidFile
 from message_passing.errors import OpenError
 from message_passing.escaping import escape_control
 

@@ -11,15 +11,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.cli.positions.json_scanner import index_json
-from message_passing.cli.positions.toml_scanner import index_toml
-from message_passing.cli.positions.yaml_scanner import index_yaml
-from message_passing.config import relaxed_json
+from message_passing.config.parsing import relaxed_json
+from message_passing.config.positions.json_scanner import index_json
+from message_passing.config.positions.toml_scanner import index_toml
+from message_passing.config.positions.yaml_scanner import index_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.cli.positions.index import Entry, Index
+    from message_passing.config.positions.index import Entry, Index
 
 bare = st.text(alphabet="abAB01_-", min_size=1, max_size=4)
 any_key = bare | st.text(alphabet="a.=#[]{}\"'\\ ,é\n\t\U0001f600", max_size=5)

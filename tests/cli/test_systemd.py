@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from message_passing.cli.systemd import notify
+from message_passing.cli.run.systemd import notify
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from message_passing.cli.poller import Heard
 from message_passing.cli.topview import count, frame
-from message_passing.cli.watching import Heard
 
 NOW = 1_764_000_000.0
 

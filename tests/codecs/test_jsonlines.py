@@ -18,7 +18,7 @@ from message_passing.filters.null import NullFilter
 from message_passing.flow import Output
 from message_passing.lines import Frame, Lines
 from message_passing.outputs.file import FileOutput
-from message_passing.runner import losses
+from message_passing.summaries import losses
 from support import Kept, accounted_for
 
 objects = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=30) | st.none(), max_size=4)

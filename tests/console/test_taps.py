@@ -41,6 +41,7 @@ def test_a_tap_sees_what_the_component_is_given_and_leaves_no_trace() -> None:
     kept.consume("unseen")
     assert (texts(tap), kept.messages[-1]) == ([], "unseen")
     assert not {"consume", "consume_many"} & kept.__dict__.keys()
+    assert not kept.observers
 
 
 def test_two_watchers_at_one_door() -> None:

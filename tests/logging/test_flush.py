@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from arrivals import Arrivals
-from logs import RECEIVER, free_endpoint, logger_with, read_line, receiver, run, silent, started, tell
+from logs import RECEIVER, free_endpoint, held, logger_with, read_line, receiver, run, silent, started, tell
+from message_passing.errors import OptionError
 from message_passing.logging import ZeroMQHandler
+from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ def test_with_a_receiver_that_takes_nothing_it_says_so(tmp_path: Path) -> None:
         assert handler.flush(20) is True
 
 
-def test_what_was_lost_meanwhile_has_not_left() -> None:
+def test_what_was_lost_meanwhile_has_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that cannot be encoded, or for which there is no room any more."""
 
     def fields(found: dict[str, object]) -> dict[str, object]:
@@ -106,11 +109,19 @@ def test_what_was_lost_meanwhile_has_not_left() -> None:
         logger.error("good")
         assert handler.flush(10)
         said: list[bool] = []
+        begun = threading.Event()
+        hurry = DeliveryThread.hurry
+
+        def hurries(thread: DeliveryThread, **given: bool) -> None:
+            hurry(thread, **given)
+            begun.set()
+
+        monkeypatch.setattr(DeliveryThread, "hurry", hurries)
         waiting = threading.Thread(target=lambda: said.append(handler.flush(2)))
-        with handler._shipper._turn.lock:
-            logger.error("bad")
+        with held(handler._shipper._turn):
             waiting.start()
-            wait_for(lambda: handler._shipper._flushes)
+            wait_for(begun.is_set)
+            logger.error("bad")
         waiting.join()
         assert said == [False]
         assert handler.flush(2)
@@ -198,3 +209,28 @@ def test_without_a_record_or_after_close() -> None:
     handler.flush(0)
     assert time.monotonic() - begun < 0.5
     assert handler.stats()["dropped"] == {"unsent at close": 1}
+
+
+@pytest.mark.parametrize("timeout", ["2", None, [], True, math.nan])
+def test_a_timeout_that_is_no_number_is_refused(timeout: Any) -> None:
+    """In words, whatever waits."""
+    with logger_with(free_endpoint(), linger=0, report_interval=0) as (log, handler):
+        for _ in range(2):
+            with pytest.raises(OptionError, match=r"flush: timeout must be a number of seconds, not"):
+                handler.flush(timeout=timeout)
+            log.error("x")
+
+
+@pytest.mark.parametrize("timeout", [math.inf, pytest.param(10**400, id="400 digits")])
+def test_a_timeout_of_for_ever_is_one(timeout: Any, tmp_path: Path) -> None:
+    """What comes is waited for, and nothing is raised."""
+    with receiver(tmp_path / "records") as there, logger_with(there.endpoint) as (log, handler):
+        log.error("x")
+        assert handler.flush(timeout=timeout)
+
+
+def test_a_timeout_below_zero_is_none() -> None:
+    """Nobody is waited for."""
+    with logger_with(free_endpoint(), linger=0, report_interval=0) as (log, handler):
+        log.error("x")
+        assert not handler.flush(timeout=-1)

@@ -391,43 +391,48 @@ class Color(enum.Enum):
     RED = tuple(range(100_000))
 
 
-LARGE: dict[str, Any] = {
-    "mock": unittest.mock.Mock(),
-    "magic mock": unittest.mock.MagicMock(),
-    "mock of a dict": unittest.mock.MagicMock(spec=dict),
-    "mock of a list": unittest.mock.NonCallableMagicMock(spec=list),
-    "answering": Answering(),
-    "many mocks": [unittest.mock.Mock() for _ in range(500)],
-    "range": range(20_000_000),
-    "ranges": [range(20_000_000)] * 1000,
-    "endless": Endless(),
-    "keys": dict.fromkeys(range(1_000_000)),
-    "ordered": collections.OrderedDict.fromkeys(range(300_000)),
-    "deque": collections.deque(range(1_000_000)),
-    "set": set(range(1_000_000)),
-    "view": dict.fromkeys(range(1_000_000)).keys(),
-    "long text": "x" * 100_000_000,
-    "texts": ["x" * 100_000] * 10_000,
-    "bytes": bytes(100_000_000),
-    "view of bytes": memoryview(bytearray(50_000_000)),
-    "number": 10**1_000_000,
-    "numbers": [10**5000] * 1000,
-    "key": {10**100_000: 1, tuple(range(1_000_000)): 2, "y" * 50_000_000: 3, frozenset(range(100_000)): 4},
-    "nested": nested(100_000),
-    "wide and nested": [[[list(range(100))] * 100] * 100] * 100,
-    "itself": itself(),
-    "tree": tree(60),
-    "growing": Growing(),
-    "dawdling": Dawdling(),
-    "rows": Rows(),
-    "values": dict.fromkeys(range(1_000_000)).values(),
-    "partial": functools.partial(print, list(range(1_000_000))),
-    "slow": [Slow() for _ in range(5000)],
-    "long representation": [Long()] * 3,
-    "enumeration": [Color.RED] * 1000,
-    "exception": ValueError("x" * 100_000_000, list(range(1_000_000))),
-    "namespace": types.SimpleNamespace(**{f"key{number}": number for number in range(100_000)}),
-    "struct": msgspec.defstruct("Point", [("x", Any)])(x=range(10**9)),
+LARGE: dict[str, Callable[[], Any]] = {
+    "mock": unittest.mock.Mock,
+    "magic mock": unittest.mock.MagicMock,
+    "mock of a dict": lambda: unittest.mock.MagicMock(spec=dict),
+    "mock of a list": lambda: unittest.mock.NonCallableMagicMock(spec=list),
+    "answering": Answering,
+    "many mocks": lambda: [unittest.mock.Mock() for _ in range(500)],
+    "range": lambda: range(20_000_000),
+    "ranges": lambda: [range(20_000_000)] * 1000,
+    "endless": Endless,
+    "keys": lambda: dict.fromkeys(range(1_000_000)),
+    "ordered": lambda: collections.OrderedDict.fromkeys(range(300_000)),
+    "deque": lambda: collections.deque(range(1_000_000)),
+    "set": lambda: set(range(1_000_000)),
+    "view": lambda: dict.fromkeys(range(1_000_000)).keys(),
+    "long text": lambda: "x" * 100_000_000,
+    "texts": lambda: ["x" * 100_000] * 10_000,
+    "bytes": lambda: bytes(100_000_000),
+    "view of bytes": lambda: memoryview(bytearray(50_000_000)),
+    "number": lambda: 10**1_000_000,
+    "numbers": lambda: [10**5000] * 1000,
+    "key": lambda: {
+        10**100_000: 1,
+        tuple(range(1_000_000)): 2,
+        "y" * 50_000_000: 3,
+        frozenset(range(100_000)): 4,
+    },
+    "nested": lambda: nested(100_000),
+    "wide and nested": lambda: [[[list(range(100))] * 100] * 100] * 100,
+    "itself": itself,
+    "tree": lambda: tree(60),
+    "growing": Growing,
+    "dawdling": Dawdling,
+    "rows": Rows,
+    "values": lambda: dict.fromkeys(range(1_000_000)).values(),
+    "partial": lambda: functools.partial(print, list(range(1_000_000))),
+    "slow": lambda: [Slow() for _ in range(5000)],
+    "long representation": lambda: [Long()] * 3,
+    "enumeration": lambda: [Color.RED] * 1000,
+    "exception": lambda: ValueError("x" * 100_000_000, list(range(1_000_000))),
+    "namespace": lambda: types.SimpleNamespace(**{f"key{number}": number for number in range(100_000)}),
+    "struct": lambda: msgspec.defstruct("Point", [("x", Any)])(x=range(10**9)),
 }
 
 
@@ -442,7 +447,7 @@ def deeper(depth: int, function: Callable[[Any], Any], value: Any) -> Any:
 @pytest.mark.parametrize("name", LARGE)
 def test_what_is_made_plain_is_bounded(name: str) -> None:
     """In its size, and in the time that the caller pays; where something was left out it says so."""
-    value = LARGE[name]
+    value = LARGE[name]()
     times = []
     for depth in (0, 7, 29):
         began = time.thread_time()

@@ -6,6 +6,8 @@ import logging
 import signal
 import socket
 import subprocess
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from message_passing.zeromq.monitor import Event
 from support import untimed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -106,7 +109,7 @@ def test_a_short_program_says_why_its_records_were_lost(name: str, tmp_path: Pat
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said after five seconds is said at once."""
-    monkeypatch.setattr("message_passing.logging.delivery.UNDELIVERED", 0.3)
+    monkeypatch.setattr("message_passing.logging.stall_report.UNDELIVERED", 0.3)
 
 
 @pytest.mark.usefixtures("_soon")
@@ -160,7 +163,7 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         handler = ZeroMQHandler(socket_bind=sys.argv[1], linger=300)
         logging.getLogger().addHandler(handler)
         logging.error("parent")
-        while handler._shipper._delivery is None or handler._shipper._delivery._sender is None:
+        while handler._shipper._delivery is None or handler._shipper._delivery.socket.sender is None:
             time.sleep(0.01)
         children = []
         for number in range(2):
@@ -180,6 +183,55 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         "a forked process cannot bind what its parent has: have receivers bind" in line for line in lines
     )
     assert done.stderr.count(": 1 unsent at close") == 3
+
+
+@contextmanager
+def answering(text: bytes) -> Iterator[str]:
+    """Whoever connects is answered so, and the connection ended; an endpoint."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    connection.settimeout(5)
+                    connection.recv(10)
+                    connection.sendall(text)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\nServer: "
+    + b"x" * 40
+    + b"\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("PUB", _HTTP), ("PUSH", _HTTP), ("PUB", b"\x01\0"), ("PUB", b"\xff" + bytes(8) + b"\x7f\x01\x02\0\0")],
+    ids=["HTTP", "HTTP and a PUSH", "ZMTP 1", "ZMTP 2"],
+)
+def test_what_speaks_no_zeromq_of_today_gets_nothing_and_harms_nobody(kind: str, text: bytes) -> None:
+    """It is not taken for a receiver, which may end this process: the record waits, and it is reported why."""
+    program = f"""
+        handler = add(socket_type={kind!r}, reconnect_ivl=1, report_interval=60)
+        logging.warning("x")
+        time.sleep(1.5)
+        print(handler.stats()["queued"])
+    """
+    with answering(text) as endpoint:
+        done = run(program, endpoint)
+    why, lost = untimed(done.stderr).splitlines()
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert why.startswith(f"message-passing: log records are not delivered: {endpoint}: what listens there ")
+    assert lost.endswith(": 1 unsent at close")
 
 
 def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None:
@@ -210,5 +262,5 @@ def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None
         unknown,
         "no answer",
         "what listens there has not answered as ZeroMQ does",
-        "what listens there ends the connection",
+        "what listens there ends the connection, or is not ZeroMQ 4 or later",
     ]

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import zmq
 
+from message_passing.console.watcher import Watcher
 from message_passing.errors import OpenError
 from message_passing.inputs.zeromq import ZeroMQInput
+from message_passing.lines import Frame
 from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.runner import Server
 from message_passing.testing import ListInput, free_port, running, wait_for
 from support import Kept, accounted_for
 
@@ -95,6 +98,25 @@ def test_each_receiver_of_a_list_has_its_own_queue(address: str) -> None:
         assert out.snapshot()["passed"] == 4
 
 
+def test_what_has_passed_is_counted_by_one_rule() -> None:
+    """By whoever asks, in the chain's thread or beside it, and still when the output is closed: each copy counts."""
+    here, there = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
+    out = ZeroMQOutput(connect=[here, there])
+    source = ListInput(output_to=out)
+    with aggregator(here) as one, aggregator(there) as other, source, out:
+        watcher = Watcher(Server([source]))
+        out.consume_many([b"first", Frame(b"second\nthird\n", 2)])
+        wait_for(lambda: len(one.messages) == len(other.messages) == 2)
+        out.drop([b"fourth"], "a reason")
+        watcher._refresh()
+        (place,) = (place for place in watcher.layout.places if place.component is out)
+        known = watcher.snapshots[place.id]
+        assert known["passed"] == out.snapshot()["passed"] == 6
+        assert watcher._as_they_are()[place.id] == known
+    assert out.snapshot()["passed"] == 6
+    assert watcher._as_they_are()[place.id] == known
+
+
 def test_every_refused_address_of_a_list_is_told(address: str) -> None:
     """Opening says which addresses cannot be had, and leaves nothing open."""
     with ZeroMQOutput(socket_bind=address):
@@ -148,6 +170,7 @@ def test_a_bound_address_stays_the_parent_s() -> None:
 
 SCRIPT = """
 import sys
+from message_passing.lines import Frame
 from message_passing.outputs.zeromq import ZeroMQOutput
 ZeroMQOutput(connect=sys.argv[1]).consume("one line, and the script ends")
 """

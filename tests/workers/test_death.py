@@ -197,9 +197,10 @@ def test_no_hope_is_the_end(folder: Path) -> None:
         assert started.process.wait(30) == 1
         _, _, err = started.end()
     told = [line for line in untimed(err.decode()).splitlines() if line.startswith("message-passing: ")]
+    hopeless = "no worker can be started: the last one failed: RuntimeError: no place is left"
     assert told == [
         "message-passing: worker pool lost 2 messages: 2 in a worker that died",
-        "message-passing: no worker can be started: the last one failed: RuntimeError: no place is left",
+        f"message-passing: worker pool failed: WorkerError: {hopeless}",
     ]
 
 

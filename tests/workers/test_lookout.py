@@ -61,7 +61,7 @@ def test_it_looks_while_somebody_watches_and_leaves_with_its_parent() -> None:
 def test_a_worker_that_stands_still_stops_nobody_who_asks(tmp_path: Path) -> None:
     """Once its pipe is full, what is written there is lost, and nothing waits."""
     with zmq.Context() as context:
-        worker = Worker(1, Job(1, str(tmp_path), [], []), context, background=True)
+        worker = Worker(1, Job(1, str(tmp_path), [], {}, []), context, background=True)
         try:
             process = worker.described()["pid"]
             os.kill(process, signal.SIGSTOP)

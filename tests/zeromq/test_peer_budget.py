@@ -27,7 +27,7 @@ from nodes import wait_for_port
 from zmtp import COMMAND, MORE, dial, frame, meet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROGRAM = """
 import json, logging, resource, sys, time
@@ -62,17 +62,21 @@ close()
 
 _noise = os.urandom(1 << 20)
 
-ATTACKS: dict[str, list[bytes]] = {
-    "3 of 16 MiB": [frame(b"\x01" + _noise * 16)] * 3,
-    "many of 1,000 bytes": [frame(b"\x01" + _noise[n : n + 1000]) for n in range(0, len(_noise) - 1000, 500)]
-    * 20,
-    "as commands": [frame(b"\x09SUBSCRIBE" + _noise[n : n + 1000], COMMAND) for n in range(0, 1 << 19, 500)]
-    * 20,
-    "a forest": [frame(b"\x01" + bytes(255 * (n >> k & 1) for k in range(16))) for n in range(1 << 16)],
-    "to and fro": [frame(b"\x01" + b"a" * 3000) + frame(b"\x00" + b"a" * 3000)] * 5000,
-    "parts without end": [frame(b"\x01" + bytes(1000), MORE)] * 50_000,
-    "empty parts without end": [frame(b"", MORE) * 1000] * 10_000,
-    "no subscriptions": [frame(b"\x02" + bytes(1000))] * 50_000,
+ATTACKS: dict[str, Callable[[], list[bytes]]] = {
+    "3 of 16 MiB": lambda: [frame(b"\x01" + _noise * 16)] * 3,
+    "many of 1,000 bytes": lambda: (
+        [frame(b"\x01" + _noise[n : n + 1000]) for n in range(0, len(_noise) - 1000, 500)] * 20
+    ),
+    "as commands": lambda: (
+        [frame(b"\x09SUBSCRIBE" + _noise[n : n + 1000], COMMAND) for n in range(0, 1 << 19, 500)] * 20
+    ),
+    "a forest": lambda: [
+        frame(b"\x01" + bytes(255 * (n >> k & 1) for k in range(16))) for n in range(1 << 16)
+    ],
+    "to and fro": lambda: [frame(b"\x01" + b"a" * 3000) + frame(b"\x00" + b"a" * 3000)] * 5000,
+    "parts without end": lambda: [frame(b"\x01" + bytes(1000), MORE)] * 50_000,
+    "empty parts without end": lambda: [frame(b"", MORE) * 1000] * 10_000,
+    "no subscriptions": lambda: [frame(b"\x02" + bytes(1000))] * 50_000,
 }
 
 
@@ -109,7 +113,7 @@ def attacked(kind: str, frames: list[bytes], seconds: float = 1.5) -> dict[str, 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_subscriptions_cost_little(kind: str, name: str) -> None:
     """Neither memory nor the time of who sends: it is bounded, however much three peers say."""
-    told = attacked(kind, ATTACKS[name])
+    told = attacked(kind, ATTACKS[name]())
     assert told["grown"] < 120, told
     assert told["slowest"] < 2, told
     assert told["calls"] > 100, told
@@ -118,7 +122,7 @@ def test_subscriptions_cost_little(kind: str, name: str) -> None:
 def test_what_is_sent_to_a_push_costs_little() -> None:
     """Nobody reads it."""
     for name in ("many of 1,000 bytes", "parts without end"):
-        told = attacked("PUSH", ATTACKS[name], 1.0)
+        told = attacked("PUSH", ATTACKS[name](), 1.0)
         assert told["grown"] < 60, (name, told)
         assert told["slowest"] < 1, (name, told)
 
@@ -333,9 +337,9 @@ if kind == "handler":
     handler = ZeroMQHandler(socket_bind=endpoint, linger=0)
     logging.getLogger().addHandler(handler)
     logging.warning("one")
-    while not (handler._shipper._delivery and handler._shipper._delivery._sender):
+    while not (handler._shipper._delivery and handler._shipper._delivery.socket.sender):
         time.sleep(0.01)
-    sender = handler._shipper._delivery._sender
+    sender = handler._shipper._delivery.socket.sender
 else:
     if kind == "child" and (child := os.fork()):
         os.waitpid(child, 0)

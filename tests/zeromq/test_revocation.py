@@ -17,7 +17,7 @@ import pytest
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from message_passing.cli import keys
+from message_passing.cli.commands import keys
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, secret_key, write_pair, write_public
@@ -55,7 +55,7 @@ class Ring:
 
     def revoke(self, name: str) -> None:
         """As the command does it."""
-        assert keys.main(["revoke", name, "--folder", str(self.allowed)]) == 0
+        assert keys.COMMAND.main(["revoke", name, "--folder", str(self.allowed)]) == 0
 
 
 @pytest.fixture(name="ring")

@@ -7,15 +7,12 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
+from message_passing.cli.commands.describe import describe
 from message_passing.cli.completion import completion
-from message_passing.cli.describe import describe
-from message_passing.cli.process import tell
+from message_passing.cli.run.service import EXIT_USER_ERROR
 from message_passing.cli.script import CLIComponent, Script
-from message_passing.cli.service import EXIT_USER_ERROR
-from message_passing.config import load_file
-from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
-from message_passing.failures import DATA_LIMIT, MOST_DATA
-from message_passing.forms import (
+from message_passing.cli.terminal import tell
+from message_passing.config.forms import (
     DEFAULTS,
     FLAT_KEYS,
     FLAT_PARTS,
@@ -25,8 +22,11 @@ from message_passing.forms import (
     is_named,
     named_chain,
 )
+from message_passing.config.parsing import load_file
+from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
+from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.registry import find, names
 from message_passing.workers.form import PooledChain
 
@@ -34,23 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from message_passing.chain import Chain
-    from message_passing.cli.arguments import Given
+    from message_passing.cli.command import Command
+    from message_passing.cli.run.arguments import Given
 
-COMMANDS = {
-    "keys": "keys",
-    "check": "check.command",
-    "list": "list",
-    "describe": "describe",
-    "create": "create.command",
-    "graph": "graph.command",
-    "test": "cases.command",
-    "doctor": "doctor",
-    "send": "send",
-    "tail": "tail",
-    "top": "top",
-}
-"""The commands besides running a chain: their first word, and the module in which they are. It has a
-function `main`, which takes the other words and gives the exit status."""
+COMMANDS = ("keys", "check", "list", "describe", "create", "graph", "test", "doctor", "send", "tail", "top")
+"""The commands besides running a chain: their first word, and the module of `commands` in which they are."""
 
 
 class MessagePassing(Script):
@@ -218,9 +206,8 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     first = words[0] if words else "-"
     if first in COMMANDS:
-        path = f"message_passing.cli.{COMMANDS[first]}:main"
-        run = cast("Callable[[Sequence[str]], int]", load(path, "function"))
-        sys.exit(run(words[1:]))
+        command = cast("Command", load_own(f"message_passing.cli.commands.{first}:COMMAND"))
+        sys.exit(command.main(words[1:]))
     if did_you_mean(first, COMMANDS) and not first.startswith("-"):
         tell(f"message-passing: there is no command {first!r}{did_you_mean(first, COMMANDS)}\n")
         sys.exit(EXIT_USER_ERROR)

@@ -30,23 +30,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 from message_passing import options as option_rules
 from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.chain_group import as_chain
-from message_passing.cli.arguments import build_parser, parse
-from message_passing.cli.components import CLIComponent
-from message_passing.cli.process import Daemon, Identity, set_io_priority, tell
-from message_passing.cli.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
+from message_passing.cli.run.arguments import build_parser, parse
+from message_passing.cli.run.components import CLIComponent
+from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
+from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
+from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import in_order
 from message_passing.options import option
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
-from message_passing.runner import cautions
+from message_passing.summaries import cautions
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from message_passing.cli.arguments import Given
+    from message_passing.cli.run.arguments import Given
     from message_passing.console.serving import Console
     from message_passing.flow import Input
 
@@ -258,7 +259,7 @@ class Script:
         if not self.control and not self.http:
             return None
         # Imported when it is asked for: it brings a web server with it.
-        make = cast("type[Console]", load("message_passing.console.serving:Console", "Class"))
+        make = cast("type[Console]", load_own("message_passing.console.serving:Console"))
         return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.progress import size, span
-from message_passing.cli.showing import inert
 from message_passing.errors import needs_extra
+from message_passing.escaping import escape_control
 
 with needs_extra("console"):
     from rich.console import Group
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from message_passing.cli.watching import Heard
+    from message_passing.cli.poller import Heard
 
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5
@@ -105,12 +105,12 @@ def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
 
 
 def _inert(text: str) -> str:
-    return inert(text[:_LONGEST])
+    return escape_control(text[:_LONGEST])
 
 
 def _short(target: str) -> str:
     """What a node is called, the end of a long path."""
-    text = inert(target)
+    text = escape_control(target)
     return text if len(text) <= _NAMED else f"...{text[3 - _NAMED :]}"
 
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.errors import DecodingError, EncodingError
-from message_passing.flow import Encoder, Filter
+from message_passing.flow import Encoder
 from message_passing.jsonable import as_plain, tidy
 from message_passing.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from message_passing.flow import Output
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
 
@@ -101,13 +99,6 @@ def _hint(error: Exception, text: Any) -> str:
     return ""
 
 
-def becomes_text(output: Output) -> bool:
-    """Whether what this output is given becomes JSON text again, and nobody looks at it before."""
-    if isinstance(output, TextEncoder):
-        return output.takes_text()
-    return isinstance(output, Filter) and not output.looks and all(map(becomes_text, output.outputs()))
-
-
 def checked(messages: list[Any]) -> Lines | None:
     """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
@@ -147,15 +138,15 @@ def _look_like_objects(lines: list[bytes]) -> bool:
 
 def _sound(lines: Lines) -> Lines | None:
     try:
-        # One look at each line for what needs another one, and one check of all lines together: it costs half
-        # of one for each. That does not look at the text in strings, so what is not ASCII is decoded.
+        # One check of all lines together costs half of one for each. It does not look at the text in strings, so
+        # what is not ASCII is decoded.
         if b"\r" in lines.block:  # JSON allows it between its parts, and some readers end a line there
             return None
-        special = [m for m in lines if m[0] != _OPENING or m[-1] != _CLOSING or not m.isascii()]
-        if not _look_like_objects(special) or len(_check(lines.block)) != len(lines):
+        if not _look_like_objects(lines) or len(_check(lines.block)) != len(lines):
             return None
-        b"".join(special).decode()
-    except (msgspec.MsgspecError, RecursionError, UnicodeError, IndexError):
+        if not lines.block.isascii():
+            b"".join([line for line in lines if not line.isascii()]).decode()
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     lines.checked = True
     return lines

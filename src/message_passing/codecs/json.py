@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.codecs._text import TextEncoder, becomes_text, checked, decode_one, decoded
+from message_passing.codecs._text import TextEncoder, checked, decode_one, decoded
 from message_passing.flow import Decoder
 from message_passing.lines import Block, Indented, Lines
 from message_passing.options import option
@@ -22,22 +22,9 @@ class JSONDecoder(Decoder):
     name = "JSON"
 
     def on_init(self) -> None:
-        """Nobody has said yet that nobody looks."""
+        """Nothing failed yet."""
         super().on_init()
-        self._nobody_looks = False
         self._frames = self._lines = 0
-
-    def on_open(self) -> None:
-        """Look at who comes next."""
-        self.on_rewire()
-
-    def on_rewire(self) -> None:
-        """Find out whether anybody looks at the objects before they become JSON again.
-
-        Where nobody does, as in the chain JSON -> Null -> JSON, text that is checked and passed on as it came
-        is worth the same, for a third of the time.
-        """
-        self._nobody_looks = all(map(becomes_text, self.outputs()))
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count those that look as if they carried several messages: see `remarks`."""
@@ -64,7 +51,7 @@ class JSONDecoder(Decoder):
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
-        if self._nobody_looks and (lines := checked(messages)):
+        if self.wiring.text and (lines := checked(messages)):
             return lines
         try:
             found = [*map(decode_one, messages)]
@@ -94,19 +81,9 @@ class JSONEncoder(TextEncoder):
         description="Break and indent the text over several lines, which it keeps in every output.",
     )
 
-    _in_blocks = False
-
-    def on_open(self) -> None:
-        """Look at who comes next."""
-        self.on_rewire()
-
-    def on_rewire(self) -> None:
-        """Find out whether a whole block of lines may be handed on."""
-        self._in_blocks = all(output.takes_blocks for output in self.outputs())
-
     def takes_text(self) -> bool:
-        """Not where the text would be indented, nor in a subclass, which may do something else."""
-        return type(self) is JSONEncoder and not self.pretty
+        """Not where the text would be indented."""
+        return not self.pretty
 
     def filter(self, message: Any) -> bytes:
         """Encode one message.
@@ -126,7 +103,7 @@ class JSONEncoder(TextEncoder):
         if self.pretty or types != {dict}:
             return super().filter_many(messages)
         try:
-            if self._in_blocks:
+            if self.wiring.blocks:
                 return Block(self._encoder.encode_lines(messages), len(messages))  # type: ignore[return-value]
             return [*map(self._encoder.encode, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road

@@ -11,7 +11,6 @@ from message_passing.codecs._text import (
     NEWLINE,
     Malformed,
     TextEncoder,
-    becomes_text,
     checked_block,
     decode_one,
     decoded_block,
@@ -43,19 +42,6 @@ class JSONLinesDecoder(Decoder):
 
     name = "JSONLines"
 
-    def on_init(self) -> None:
-        """Nobody has said yet that nobody looks."""
-        super().on_init()
-        self._nobody_looks = False
-
-    def on_open(self) -> None:
-        """Look at who comes next."""
-        self.on_rewire()
-
-    def on_rewire(self) -> None:
-        """Find out whether anybody looks at the objects before they become JSON again: see `JSONDecoder`."""
-        self._nobody_looks = all(map(becomes_text, self.outputs()))
-
     def write_many(self, messages: list[Any]) -> None:
         """Hand on every line: fewer than there were messages are not for that reason filtered.
 
@@ -63,7 +49,7 @@ class JSONLinesDecoder(Decoder):
         taken apart, and handed on, a piece at a time.
         """
         if _size(messages) <= _PIECE:
-            self.emit(self.filter_many(messages))
+            self.emit(self.filtered(messages))
             return
         batch: list[Any] = []
         room = _PIECE
@@ -82,7 +68,7 @@ class JSONLinesDecoder(Decoder):
 
     def _emit_some(self, messages: list[Any]) -> None:
         if messages:
-            self.emit(self.filter_many(messages))
+            self.emit(self.filtered(messages))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """The objects in a batch of messages; when a line is not well-formed JSON, go message by message."""
@@ -92,7 +78,7 @@ class JSONLinesDecoder(Decoder):
 
     def _whole(self, block: bytes) -> list[Any] | None:
         """The objects, or checked text, of a block of lines, if each is a message."""
-        if self._nobody_looks:
+        if self.wiring.text:
             return checked_block(block)
         if objects := decoded_block(block):
             return objects
@@ -161,14 +147,14 @@ class JSONLinesEncoder(TextEncoder):
     )
 
     def takes_text(self) -> bool:
-        """Yes; a subclass may do something else."""
-        return type(self) is JSONLinesEncoder
+        """Always."""
+        return True
 
     def write_many(self, messages: list[Any]) -> None:
         """Hand on what the batch is put together to. They are counted as the messages that they carry."""
-        frames = self.filter_many(messages)
-        self.metrics.passed += carried(frames) - len(frames)
-        self.emit(frames)
+        frames = self.filtered(messages)
+        if frames:
+            self.hand_to(self._next, frames, carried(frames))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch as few messages."""

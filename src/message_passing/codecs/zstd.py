@@ -11,7 +11,7 @@ from message_passing.errors import needs_extra
 from message_passing.flow import Encoder
 from message_passing.options import option
 
-with needs_extra("zstd", "backports.zstd"):
+with needs_extra("zstd"):
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import needs_extra
 from message_passing.version import __version__
 
-with needs_extra("console", "prometheus-client"):
+with needs_extra("console"):
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from message_passing.errors import did_you_mean
-from message_passing.flow import Encoder
-from message_passing.graph import in_order
-from message_passing.workers.attended import Attended, with_parts
+from message_passing.flow import Encoder, Output
+from message_passing.graph import in_order, with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from message_passing.component import Component
     from message_passing.flow import Input
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A component that has others work for it in other processes, and tells how they fare."""
+
+    def counted(self) -> Sequence[Component]:
+        """See `Component.counted`."""
+
+    def look(self) -> None:
+        """Somebody watches: find out, for the next seconds, where the time of those parts goes."""
+
+    def shares(self) -> Mapping[Component, float]:
+        """What was found out: their shares of the time, from 0 to 1; empty when nobody watches."""
+
+    def described_workers(self) -> list[dict[str, Any]]:
+        """The processes in which they run: `number`, `pid`, `ready`, `outstanding` messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class Layout:
         everything = in_order(heads, errors=True)
         main = {id(one) for one in with_parts(in_order(heads))}
         self._all = with_parts(everything)
-        self.pools = tuple(one for one in everything if isinstance(one, Attended))
+        self.pools = tuple(one for one in everything if isinstance(one, Elsewhere))
         parts = {id(part) for pool in self.pools for part in pool.counted()}
         ids = _ids(self._all, {id(component): name for name, component in (names or {}).items()})
         self.places = tuple(
@@ -62,7 +78,12 @@ class Layout:
             )
             for one in self._all
         )
-        self.error_heads = tuple({id(one.error): one.error for one in everything if one.error}.values())
+        begin = {id(one.error): one.error for one in everything if isinstance(one.error, Output)}
+        self.error_heads = tuple(one for key, one in begin.items() if key not in main)
+        """Where error chains begin, but for those that messages come to as well."""
+        watched = set(map(id, self.error_heads))
+        self.reporters = tuple(one for one in everything if id(one.error) not in watched)
+        """Those whose reports go elsewhere."""
 
     def refresh(self, *, watched: bool) -> None:
         """Ask those that run elsewhere for their counters, and where their time goes. In the chain's thread."""
@@ -100,7 +121,7 @@ class Layout:
 
 def _outputs(component: Component) -> Sequence[Any]:
     """Where its messages go next; workers' work is drawn between them and the output."""
-    if isinstance(component, Attended) and (parts := component.counted()):
+    if parts := component.counted():
         return parts[:1]
     return component.outputs()
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from message_passing.abbreviation import abbreviate, abbreviate_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+    from message_passing.component import Component
 
 KEPT = 100
 """Failures that are kept; older ones are counted only."""
@@ -29,30 +31,40 @@ class Reports:
         """None yet."""
         self.count = 0
         self._last: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self._heads: list[Any] = []
+        self._heads: list[Component] = []
+        self._reporters: list[Component] = []
 
-    def listen(self, heads: Iterable[Any]) -> None:
-        """Note what these heads of error chains are given, and what those of before are given no more."""
+    def listen(self, heads: Iterable[Component], reporters: Iterable[Component] = ()) -> None:
+        """Note what these are given and report, and what those of before are and do no more.
+
+        Args:
+            heads: where error chains begin.
+            reporters: those whose reports go to none of these.
+        """
         self.leave()
-        for head in heads:
-            door = getattr(head, "consume", None)
-            if callable(door) and hasattr(head, "__dict__"):
-                head.__dict__["consume"] = self._noting(door)
-                self._heads.append(head)
+        for one in heads:
+            one.observers += (self._note_all,)
+            self._heads.append(one)
+        for one in reporters:
+            one.report_observers += (self._note,)
+            self._reporters.append(one)
 
     def leave(self) -> None:
         """Note nothing more."""
-        for head in self._heads:
-            head.__dict__.pop("consume", None)
+        for one in self._heads:
+            one.observers = tuple(each for each in one.observers if each != self._note_all)
+        for one in self._reporters:
+            one.report_observers = tuple(each for each in one.report_observers if each != self._note)
         self._heads.clear()
+        self._reporters.clear()
 
-    def _noting(self, door: Callable[[Any], object]) -> Callable[[Any], None]:
-        def consume(message: Any) -> None:
-            self.count += 1
-            self._last.append(_described(time.time(), message))
-            door(message)
+    def _note_all(self, reports: Iterable[Any]) -> None:
+        for one in reports:
+            self._note(one)
 
-        return consume
+    def _note(self, report: Any) -> None:
+        self.count += 1
+        self._last.append(_described(time.time(), report))
 
     def last(self, limit: int = KEPT) -> list[dict[str, Any]]:
         """The last ones, newest first, as `GET /errors` gives them."""

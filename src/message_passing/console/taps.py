@@ -1,6 +1,6 @@
 """Looking at what a running component is given, without changing the chain, and without holding it up.
 
-A door stands before a component, at `consume_many`, while somebody watches; nothing is there before and after. What
+A door is among a component's observers while somebody watches; nothing is there before and after. What
 the chain's thread may spend there is bounded (`SHARE`), and so is what waits for a watcher: the rest is a number
 only, and whoever watches learns how many messages he has not seen.
 """
@@ -250,14 +250,7 @@ class Doors:
         door = self._doors.get(id(component))
         if door is None:
             door = self._doors[id(component)] = Door(self._bucket, self._doors)
-            name, way = _door(component)
-            see = door.see
-
-            def seen(messages: Any) -> None:
-                see(messages)
-                way(messages)
-
-            component.__dict__[name] = seen
+            component.observers += (door.see,)
         door.add(tap)
 
     def remove(self, component: Component, tap: Tap) -> None:
@@ -270,11 +263,4 @@ class Doors:
             tap.stand(None)
         if not door.taps:
             del self._doors[id(component)]
-            component.__dict__.pop(_door(component)[0], None)
-
-
-def _door(component: Component) -> tuple[str, Callable[[Any], None]]:
-    """The method through which its messages come; an input has only the one through which they go."""
-    name = "emit" if component.kind == "input" else "consume_many"
-    door: Callable[[Any], None] = getattr(component, name)
-    return name, door
+            component.observers = tuple(one for one in component.observers if one != door.see)

@@ -101,7 +101,7 @@ class Watcher:
         """The chains are others now. In the chain's thread, or while it does not run."""
         self.layout = Layout(self.server.heads, names)
         self.books = Books(self.layout, self.governor.forgive)
-        self.reports.listen(self.layout.error_heads)
+        self.reports.listen(self.layout.error_heads, self.layout.reporters)
         self._names = {id(place.component): place.id for place in self.layout.places}
         self.snapshots = self._snapshots()
 
@@ -199,10 +199,7 @@ class Watcher:
         found = {}
         for place in self.layout.places:
             before = self.snapshots.get(place.id)
-            one = place.component.metrics.snapshot(held=before["held"] if before else 0)
-            if place.component.kind == "output":
-                one["passed"] = one["received"] - one["failed"] - sum(one["dropped"].values()) - one["held"]
-            found[place.id] = one
+            found[place.id] = place.component.snapshot(held=before["held"] if before else 0)
         return found
 
     @contextlib.asynccontextmanager

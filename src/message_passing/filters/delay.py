@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import MessageError, OutputClosedError
 from message_passing.flow import Filter
 from message_passing.options import option
+
+if TYPE_CHECKING:
+    from message_passing.delivery import Hold
 
 
 class DelayFilter(Filter):
@@ -30,7 +33,7 @@ class DelayFilter(Filter):
     def on_init(self) -> None:
         """Nothing is held yet."""
         super().on_init()
-        self._held: deque[tuple[list[Any], asyncio.TimerHandle]] = deque()
+        self._held: deque[tuple[list[Any], Hold, asyncio.TimerHandle]] = deque()
         self._gone: OutputClosedError | None = None
 
     def write_many(self, messages: list[Any]) -> None:
@@ -49,11 +52,11 @@ class DelayFilter(Filter):
                 "there is no running asyncio event loop to time the delay with: run the chain in one, "
                 "or leave the Delay filter out"
             ) from error
-        self._held.append((messages, loop.call_later(self.delay_for, self._time_is_up)))
+        self._held.append((messages, self.hold(), loop.call_later(self.delay_for, self._time_is_up)))
 
     def held(self) -> int:
         """How many messages wait."""
-        return sum(len(messages) for messages, _ in self._held)
+        return sum(len(messages) for messages, *_ in self._held)
 
     async def drain(self) -> None:
         """Wait until what is downstream has room again; what is held here is not waited for.
@@ -65,18 +68,27 @@ class DelayFilter(Filter):
             raise self._gone
         await super().drain()
 
+    async def flush(self) -> None:
+        """Pass on what still waits, at once."""
+        self._pass_on()
+        await super().drain()
+
     def on_close(self) -> None:
         """Pass on what still waits."""
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         while self._held:
-            self._held[0][1].cancel()
+            self._held[0][2].cancel()
             self._time_is_up()
 
     def _time_is_up(self) -> None:
         # The oldest batch is the one that is due: timers of one delay end in the order that they were set,
         # and where the loop's clock is too coarse to tell two apart, taking the oldest keeps the order.
-        messages, _ = self._held.popleft()
+        messages, hold, _ = self._held.popleft()
         try:
-            self.emit(messages)
+            with hold.resumed(last=True):
+                self.emit(messages)
         except OutputClosedError as error:
             self._gone = (
                 error  # raised to whoever feeds us, since the loop that called this has no use for it

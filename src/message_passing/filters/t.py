@@ -165,9 +165,8 @@ class TFilter(Filter):
     def _hand_to(self, branch: Output, batch: list[Any]) -> OutputClosedError | None:
         if not batch:
             return None
-        self.metrics.passed += len(batch)
         try:
-            branch.consume_many(batch)
+            self.hand_to(branch, batch)
         except OutputClosedError as error:
             return error
         return None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from message_passing.errors import OpenError
 from message_passing.flow import Input
 from message_passing.inputs._reading import BATCH, readable
-from message_passing.inputs._udp import not_known_yet, shown, udp_attempt
+from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
 from message_passing.options import option
 
 _LARGEST = 65536
@@ -75,8 +75,13 @@ class SocketUDPInput(Input):
     )
 
     def on_init(self) -> None:
-        """Not bound yet."""
+        """Not bound yet.
+
+        Raises:
+            OptionError: its host can never be found.
+        """
         super().on_init()
+        check_host(self.label, self.hostname)
         self._bound: socket.socket | None = None
 
     @property
@@ -179,8 +184,7 @@ class SocketUDPInput(Input):
         if drops != self._kernel_drops:
             new = (drops - self._kernel_drops) % (1 << 32)
             self._kernel_drops = drops
-            self.metrics.received += new
-            self.metrics.dropped[self._reason] += new
+            self.drop(new, self._reason)
 
     def _take_no_more(self) -> None:
         """Let the system drop and count what comes from now on: what waits gets no more while it is read."""
@@ -201,9 +205,7 @@ class SocketUDPInput(Input):
             while unread < _UNREAD_MOST:
                 self._socket.recv(1)
                 unread += 1
-        if unread:
-            self.metrics.received += unread
-            self.metrics.dropped["unread at close"] += unread
+        self.drop(unread, "unread at close")
         self._count_drops()
 
     def _enlarge(self) -> None:

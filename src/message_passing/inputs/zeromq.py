@@ -164,8 +164,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             left += len(batch)
         self._count_refused()
         if left:
-            self.metrics.received += left
-            self.metrics.dropped["not taken at close"] += left
+            self.drop(left, "not taken at close")
         if unread:
             text = f"{unread} bytes that had arrived were not received within linger ({self.linger} ms)"
             self.report(PeerError(text))
@@ -173,12 +172,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def _count_refused(self) -> None:
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
-            self.metrics.received += len(refused)
             self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
         too_big, self._receiver.too_big = self._receiver.too_big, 0
         if too_big:
-            self.metrics.received += too_big
-            self.metrics.dropped[TOO_BIG] += too_big
+            self.drop(too_big, TOO_BIG)
             text = "dropped a message of more bytes than maxmsgsize, in all its frames"
             self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
@@ -193,7 +190,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def remarks(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""
-        told = [f"disconnected {count} peers: {why}" for why, count in self._receiver.disconnected().items()]
+        told = [
+            f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
+            for why, count in self._receiver.disconnected().items()
+        ]
         if pauses := self._receiver.pauses():
             times = "once" if pauses == 1 else f"{pauses} times"
             told.append(

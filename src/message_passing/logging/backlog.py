@@ -33,6 +33,12 @@ def weight_of(item: Item) -> int:
     return len(item[2]) + _OVERHEAD
 
 
+def _weights(items: Sequence[Item]) -> list[int]:
+    return [
+        len(text) + _OVERHEAD for _, _, text in items
+    ]  # without a call for each, as records come by the thousand
+
+
 class Backlog(Protocol):
     """A bounded queue of items. `limit` is in records, `most` in bytes; 0 is none but memory.
 
@@ -86,11 +92,8 @@ def _size(items: deque[Numbered]) -> int:
 
 def _numbered(items: Sequence[Item], queue: deque[Numbered], number: int) -> list[Numbered]:
     """Items as they are to be added to a queue, the first with this number."""
-    ends = accumulate(map(weight_of, items), initial=queue[-1][1] if queue else 0)
-    return [
-        (number + place, end, item)
-        for place, (end, item) in enumerate(zip(islice(ends, 1, None), items, strict=True))
-    ]
+    ends = accumulate(_weights(items), initial=queue[-1][1] if queue else 0)
+    return [*zip(range(number, number + len(items)), islice(ends, 1, None), items, strict=True)]
 
 
 def _fitting(items: Sequence[Item], backlog: Backlog) -> Sequence[Item]:
@@ -99,7 +102,7 @@ def _fitting(items: Sequence[Item], backlog: Backlog) -> Sequence[Item]:
         items = items[: max(0, backlog.limit - len(backlog))]
     if not backlog.most:
         return items
-    return items[: bisect_right([*accumulate(map(weight_of, items))], backlog.most - backlog.size)]
+    return items[: bisect_right([*accumulate(_weights(items))], backlog.most - backlog.size)]
 
 
 def _forget(items: deque[Numbered], done: int) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, get_args
 
+from message_passing.delivery import outside
 from message_passing.errors import Fault, OptionError, did_you_mean
 from message_passing.logging.ambient import around
 from message_passing.logging.entry import add_around, add_rest, entry_of, has_more
@@ -63,6 +64,7 @@ class MessagePassingHandler(logging.Handler):
             add_around(entry, around(record))
             origin = Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
             convert = self._fields if callable(self._fields) else conversion(self._fields, origin)
-            self.output.consume(unpacked(convert(unpacked(as_dict(entry, origin)))))
+            with outside():  # whoever logs may be within another chain's delivery
+                self.output.consume(unpacked(convert(unpacked(as_dict(entry, origin)))))
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)

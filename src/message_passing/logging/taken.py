@@ -106,8 +106,8 @@ def taken(record: logging.LogRecord, surroundings: Around | None) -> Taken | Non
 def level_of(item: Entry | Taken) -> tuple[int, str]:
     """The number and the name of a record's level."""
     if isinstance(item, tuple):
-        name, number, *_ = item[-1]
-        return level_of_record(name, number)
+        where = item[-1]  # maybe a plain tuple
+        return level_of_record(where[0], where[1])
     return level_of_record(item.level, item.level_number)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.errors import OutputClosedError
 from message_passing.flow import Output
+from message_passing.output import running_loop
 from message_passing.outputs._channel import Channel
 from message_passing.outputs._lines import Queued, as_block, escape_option, write_all
 
@@ -46,6 +47,8 @@ class DescriptorOutput(Output):
     A file is written at once. What can stand still (a pipe, a terminal, a socket) never holds up the event loop: what
     it does not take is queued, and `drain` waits until it has been taken, so that inputs wait for it.
     """
+
+    confirms = "written"
 
     escape: bool = escape_option()
 
@@ -176,16 +179,12 @@ class DescriptorOutput(Output):
         while self._queue:
             queued = self._queue.popleft()
             self._torn = self._torn or queued.is_torn()
-            self.drop(queued.unfinished(), reason)
+            with queued.hold.resumed(last=True):
+                self.drop(queued.unfinished(), reason)
 
     def _is_in_loop(self) -> bool:
-        if not self._in_loop:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                return False
-            self._in_loop = True
-        return True
+        self._in_loop = self._in_loop or running_loop() is not None
+        return self._in_loop
 
     def _waiting(self) -> int:
         """Bytes that are queued."""
@@ -195,6 +194,7 @@ class DescriptorOutput(Output):
         if self._queue and self._waiting() + len(queued.data) > QUEUE_BYTES:
             self.drop(queued.lines, NOBODY_READS)
             return
+        queued.hold = self.hold()
         self._queue.append(queued if self._channel else queued.again())
         self._watch()
 
@@ -244,12 +244,14 @@ class DescriptorOutput(Output):
         while self._queue and self._channel:
             queued = self._queue[0]
             try:
-                if not self._write(self._channel, queued):
-                    return
+                with queued.hold.resumed():
+                    if not self._write(self._channel, queued):
+                        return
             except OutputClosedError:
                 self._drop_queue("closed")
                 raise
             self._queue.popleft()
+            queued.hold.release()
 
     def _watch(self) -> None:
         """Have the loop write on as soon as there is room, or somebody reads."""

@@ -17,6 +17,7 @@ class CallbackOutput(Output):
     """
 
     name = "Callback"
+    confirms = "the function has returned"
     example = MappingProxyType({"cb": print})
 
     cb: Callable[[Any], object] = option(description="Called with each message.", python_only=True)

@@ -21,6 +21,7 @@ class IOHandleOutput(Output):
     """
 
     name = "IO::Handle"
+    confirms = "written"
     example = MappingProxyType({"fh": sys.__stderr__, "append": "\n"})
 
     fh: Any = option(description="The file object.", python_only=True)

@@ -11,6 +11,7 @@ class NullOutput(Output):
     """Takes every message and throws it away: they count as passed, since that was asked for."""
 
     name = "Null"
+    confirms = "thrown away, as was asked for"
 
     def write_many(self, messages: list[Any]) -> None:
         """Nothing."""

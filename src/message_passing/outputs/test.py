@@ -15,6 +15,7 @@ class TestOutput(Output):
     __test__ = False  # its name is the original's, and no test of pytest's
 
     name = "Test"
+    confirms = "kept"
 
     cb: Callable[[Any], object] | None = option(
         default=None,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
-from message_passing.lines import carried
 from message_passing.metrics import Metrics
 from message_passing.options import option
+from message_passing.output import running_loop
 from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
@@ -59,6 +59,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     """
 
     name = "ZeroMQ"
+    weighs = True
+    confirms = "handed to the network"
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
     socket_type: Literal["PUB", "PUSH"] = option(
@@ -88,7 +90,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._senders: list[Sender] = []
         self._holders: list[Holder] = []
         self._parents = False
-        self._cut = self._shut = 0
+        self._copies = False  # each message is sent several times
+        self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
@@ -98,9 +101,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
             each = [replace(settings, connect=(endpoint,)) for endpoint in settings.connect]
+            self._copies = True
         faults: list[Fault] = []
         for one in each:
-            sender = Sender(one, subscribe_delay=self.subscribe_delay, dropped=self.metrics.dropped)
+            sender = Sender(one, subscribe_delay=self.subscribe_delay, on_drop=self.drop)
             sender.drop_oldest = self.when_full == "drop_oldest"
             sender.notices.wake = partial(self.tell, sender.notices)
             try:
@@ -125,25 +129,25 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def write_many(self, messages: list[Any]) -> None:
         """Send a batch, without waiting."""
         taken = all_as_bytes(self, messages)
-        self.metrics.received += carried(taken) - len(taken)
         if self._parents:
-            self.metrics.dropped["bound by the parent process"] += carried(taken)
+            self.drop(taken, "bound by the parent process")
             return
         if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
             taken = self._fitting(taken)
         if self._flows is None:
-            self._flows = _in_event_loop()
+            self._flows = running_loop() is not None
         overflow = self._overflow()
         for sender, holder in zip(self._senders, self._holders, strict=True):
             sender.overflow = overflow
             sender.send_many(taken)
             if sender.held:
                 holder.look_after()
+                sender.hold(self.hold())
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
-        self.metrics.dropped[TOO_BIG] += carried(messages) - carried(fitting)
+        self.drop([message for message in messages if len(message) > self.maxmsgsize], TOO_BIG)
         for sender in self._senders[:1]:
             text = "did not send a message of more bytes than maxmsgsize"
             sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
@@ -204,10 +208,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             await asyncio.sleep(pause)
             pause = min(_LONGEST, 1.1 * pause)
 
-    async def wait_until_sent(self) -> None:
-        """Wait while workers are still taking something, where the chain waits for them."""
+    async def flush(self) -> None:
+        """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
         if self.socket_type == "PUSH" and self._blocks():
-            await until_taken(self._senders, self._lock, self.linger / 1000)
+            await until_taken(self._senders, self._lock, self.linger / 1000, self.stop_request)
 
     def held(self) -> int:
         """Messages that wait here for somebody to listen."""
@@ -222,8 +226,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def remarks(self) -> list[str]:
         """How many peers were disconnected, and how often nobody could connect."""
-        cut = self._cut + sum(sender.outgoing.cut for sender in self._senders)
-        shut = self._shut + sum(sender.outgoing.shut for sender in self._senders)
+        cut = self._ended["cut"] + sum(sender.outgoing.cut for sender in self._senders)
+        shut = self._ended["shut"] + sum(sender.outgoing.shut for sender in self._senders)
         found = [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
         if shut:
             found.append(
@@ -236,11 +240,11 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Where it sends to, and how many messages it may hold for that."""
         return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
-        counted = super().snapshot()
-        if len(self._senders) > 1:
-            counted["passed"] = sum(sender.sent for sender in self._senders)
+        counted = super().snapshot(held=held)
+        if self._copies:
+            counted["passed"] = self._ended["given"] + sum(sender.given for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
@@ -257,8 +261,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 sender.close(since)
                 self.tell(sender.notices, at_end=True)
                 self._possibly_lost.update(sender.possible)
-                self._cut += sender.outgoing.cut
-                self._shut += sender.outgoing.shut
+                self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
 
     def start_again_in_child(self) -> None:
         """After a fork: sockets, threads, locks and what was held belong to the parent."""
@@ -268,20 +271,13 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             sender.abandon()
         self._senders, self._holders = [], []
         self.metrics = Metrics()
+        self._holds.clear()
         self._possibly_lost.clear()
-        self._cut = self._shut = 0
+        self._ended.clear()
         if self._bind:
             self._parents = True
         else:
             self._opened = False
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _close_open_outputs() -> None:

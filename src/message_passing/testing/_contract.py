@@ -9,18 +9,20 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing import options
 from message_passing.errors import OpenError, OptionError, OutputClosedError
 from message_passing.flow import Input, Output, Source
-from message_passing.lines import carried
+from message_passing.lines import Batch, carried
 from message_passing.outputs.test import TestOutput
+from message_passing.testing._settling import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from message_passing.component import Component
+    from message_passing.delivery import Outcome
     from message_passing.metrics import Snapshot
 
     _Check = Callable[[type[Any], dict[str, Any]], Iterator[str]]
@@ -51,7 +53,8 @@ def check_component(cls: type[Component], **given: Any) -> None:
     It is documented, and so is every option; its `example` is accepted and an unknown option is refused,
     with the nearest name; it opens and closes, twice, and leaves no file, thread or task behind; an input
     stops when it is told to; an output or filter takes any message, in batches and alone, without raising,
-    its counters add up, and one bad message does not fail its neighbours.
+    its counters add up, and one bad message does not fail its neighbours; it does not change the batch that it is
+    given; a delivery is settled once, and not while some of it is held; `flush` ends, and nothing is lost uncounted.
 
     It works in an empty directory of its own. What the component opens there, or on the network, is real.
 
@@ -63,13 +66,14 @@ def check_component(cls: type[Component], **given: Any) -> None:
         ContractError: saying of each broken promise whose fault it is and what to do.
     """
     checks: list[_Check] = [_described, _options_checked]
-    live: list[_Check] = [_opens_and_closes, _counts]
+    live: list[_Check] = [_opens_and_closes, _counts, _settles]
     values = {**cls.example, **given}
     faults = [fault for check in checks for fault in check(cls, values)]
     if not faults:
         with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
             try:
-                faults = [fault for check in live for fault in check(cls, values)]
+                for check in live:
+                    faults = faults or [*check(cls, values)]
             except OpenError as error:
                 faults = [_cannot_open(values, error)]
     if faults:
@@ -194,10 +198,11 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
     if not issubclass(cls, Output):
         return
     failed = {}
+    changes: list[str] = []
     for way in ("consume", "consume_many"):
         component, errors, arrived = _make(cls, values)
         try:
-            asyncio.run(_feed(component, way))
+            asyncio.run(_feed(component, way, changes))
         except OutputClosedError:
             pass  # what it writes to has gone, which is nobody's fault
         except Exception as error:  # noqa: BLE001 - that is what is looked for
@@ -213,7 +218,9 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         reported = sum(report.get("count", 1) for report in errors.messages)
         if reported < counted["failed"]:
             yield f"{counted['failed']} failed but {reported} were reported: use self.fail for both"
-    if len(set(failed.values())) > 1:
+    if changes:
+        yield "it changes the batch that it is given: return a list of its own, since others have that batch too"
+    elif len(set(failed.values())) > 1:
         yield (
             f"{failed['consume_many']} messages fail in a batch but {failed['consume']} when each comes "
             "alone: in filter_many or write_many, hand only the bad ones to self.fail"
@@ -231,8 +238,8 @@ def _adds_up(counted: Snapshot, way: str) -> Iterator[str]:
         yield f"its counters do not add up after {way} ({counted}): count each message once"
 
 
-async def _feed(component: Output, way: str) -> None:
-    messages = copy.deepcopy(list(_MESSAGES))
+async def _feed(component: Output, way: str, changes: list[str]) -> None:
+    messages = _Watched(copy.deepcopy(_MESSAGES), changes)
     if way == "consume_many":
         component.consume_many(messages)
     else:
@@ -240,6 +247,37 @@ async def _feed(component: Output, way: str) -> None:
             component.consume(message)
     await component.drain()
     component.close()
+
+
+def _settles(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
+    if not issubclass(cls, Output):
+        return
+    component, _, _ = _make(cls, values)
+    outcomes: list[Outcome] = []
+    try:
+        yield from asyncio.run(deliver(component, copy.deepcopy([*_MESSAGES]), outcomes, _PATIENCE))
+    finally:
+        component.close()
+    if len(outcomes) != 1:
+        yield f"a batch is settled {len(outcomes)} times, though it is closed: release each hold that it takes"
+    yield from _adds_up(component.snapshot(), "deliver")
+
+
+class _Watched(Batch[Any]):
+    """A batch that notes whether somebody would change it; so does a slice of it."""
+
+    def __init__(self, messages: Iterable[Any], changes: list[str]) -> None:
+        super().__init__(messages)
+        self._changes = changes
+
+    def refuse(self) -> NoReturn:
+        """Note it."""
+        self._changes.append("changed")
+        super().refuse()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return _Watched(found, self._changes) if isinstance(index, slice) else found
 
 
 def _make(cls: type[Any], values: dict[str, Any]) -> tuple[Any, TestOutput, TestOutput | None]:

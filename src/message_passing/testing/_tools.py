@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from message_passing.flow import Input
+from message_passing.graph import in_order
 from message_passing.inputs._reading import BATCH
+from message_passing.living import Backgrounds
 from message_passing.options import option
 from message_passing.outputs.test import TestOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from message_passing.component import Component
     from message_passing.flow import Source
 
 T = TypeVar("T")
@@ -57,10 +60,33 @@ def run_input(component: Input, *, timeout: float = 10.0) -> None:
         Exception: whatever opening or running it raised.
     """
     with component:
-        try:
-            asyncio.run(asyncio.wait_for(component.run(), timeout))
-        finally:
-            component.stopped()
+        asyncio.run(asyncio.wait_for(_live(component), timeout))
+
+
+async def _live(component: Input) -> None:
+    """Run an input, and what follows it beside it, as a chain does."""
+    failures: list[Exception] = []
+    task = asyncio.current_task()
+    assert task  # noqa: S101 - there is one in a coroutine
+
+    def failed(_component: Component, error: Exception) -> None:
+        failures.append(error)
+        task.cancel()
+
+    components = in_order([component], errors=True)
+    backgrounds = Backgrounds(failed)
+    backgrounds.begin(components)
+    try:
+        await component.run()
+    except asyncio.CancelledError:
+        if not failures:
+            raise
+        raise failures[0] from None
+    finally:
+        component.stopped()
+        for one in components:
+            await one.flush()
+        await backgrounds.end()
 
 
 @contextlib.contextmanager
@@ -73,7 +99,7 @@ def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
     """
     with component:
         loop = asyncio.new_event_loop()
-        task = loop.create_task(component.run())
+        task = loop.create_task(_live(component))
         thread = threading.Thread(target=_run_loop, args=(loop, task), daemon=True)
         thread.start()
         try:
@@ -84,7 +110,6 @@ def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
             thread.join(timeout)
             if thread.is_alive():
                 raise TimeoutError(f"{component.label} goes on {timeout} s after it was cancelled")
-            component.stopped()
         if not task.cancelled():
             task.result()
 

@@ -19,11 +19,7 @@ def added(snapshots: Iterable[Snapshot]) -> Snapshot:
     total = Metrics()
     held = 0
     for one in snapshots:
-        total.received += one["received"]
-        total.passed += one["passed"]
-        total.filtered += one["filtered"]
-        total.failed += one["failed"]
-        total.dropped.update(one["dropped"])
+        total.add(one)
         held += one["held"]
     return total.snapshot(held=held)
 
@@ -42,9 +38,5 @@ def after_death(snapshot: Snapshot) -> Snapshot:
 def as_metrics(snapshot: Snapshot) -> Metrics:
     """Counters that stand where a snapshot was taken."""
     metrics = Metrics()
-    metrics.received = snapshot["received"]
-    metrics.passed = snapshot["passed"]
-    metrics.filtered = snapshot["filtered"]
-    metrics.failed = snapshot["failed"]
-    metrics.dropped.update(snapshot["dropped"])
+    metrics.add(snapshot)
     return metrics

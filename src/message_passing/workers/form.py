@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from message_passing.chain import Chain
-from message_passing.forms import FLAT_PARTS, flat_chain
-from message_passing.paths import load
+from message_passing.config.forms import FLAT_PARTS, flat_chain
+from message_passing.paths import load_own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from message_passing.config.forms import Part
     from message_passing.declaration import Declaration
     from message_passing.flow import Input
-    from message_passing.forms import Part
     from message_passing.workers.pool import Pool
 
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
@@ -65,12 +65,12 @@ class PooledChain(Chain):
             self._parts[name].declare(noted, name, output_to=FLAT_PARTS[name][1])
         members = {one.name: made[one.name] for one in noted.declarations}
         # Imported when it is asked for, as all components are: without it, the command starts sooner.
-        pool_class = cast("type[Pool]", load("message_passing.workers.pool:Pool", "Class"))
+        pool_class = cast("type[Pool]", load_own("message_passing.workers.pool:Pool"))
         pool = pool_class(
             count=self._count,
             parts=[replace(one, report_limit=self.report_limit) for one in noted.declarations],
             members=members,
-            background=self._background,
+            detached=self._background,
             output_to=made["output"],
             error=made["error_encoder"],
         )

@@ -14,7 +14,7 @@ from message_passing.workers.staff import why_not_ready
 from message_passing.workers.wire import END, REOPEN, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from message_passing.component import Component
     from message_passing.metrics import Snapshot
@@ -47,7 +47,7 @@ class Pool(Dealer):
             WorkerError: a component has failed in it.
         """
         self._staff.open()
-        while any(not one.ready for one in self._staff.living) and not self._stop_asked():
+        while any(not one.ready for one in self._staff.living) and not self.stop_request.asked:
             self._hear_all(50)
             if dead := self._staff.collect():
                 self._hear_all()
@@ -74,31 +74,33 @@ class Pool(Dealer):
         """
         self._raise_trouble()
         if self._staff.hopeless:
-            self.metrics.dropped[NO_WORKER] += len(messages)
+            self.drop(messages, NO_WORKER)
             return
         if self._no_more:
             self.drop(messages, NOT_STARTED)
             return
         self._pending.extend(messages)
+        self._shares.add(len(messages), self.hold())
         self._deal()
         while len(self._pending) > _WAITING:
             self._work_here(10)
 
     async def drain(self) -> None:
-        """Wait until few are left to deal, and once no more will come, until all are done.
+        """Wait until few are left to deal.
 
         Raises:
             OutputClosedError: there is no reader of what comes out.
         """
-        self.attend()
-        while not self._trouble and self._much_to_do():
+        await self._while_there(lambda: len(self._pending) > LARGEST_BATCH)
+        await super().drain()
+
+    async def _while_there(self, is_much: Callable[[], bool]) -> None:
+        """Wait until there is less to do; somebody may wait who does not run `background`."""
+        self._enter_loop()
+        while not self._trouble and is_much():
             self._changed.clear()
             await self._changed.wait()
         self._raise_trouble()
-        await super().drain()
-
-    def _much_to_do(self) -> bool:
-        return bool(self._pending or self._dealt()) if self._ending else len(self._pending) > LARGEST_BATCH
 
     def on_close(self) -> None:
         """Let the workers finish, and end them."""
@@ -130,8 +132,34 @@ class Pool(Dealer):
 
     # Beside the chain
 
-    def attend(self) -> None:
-        """Within an event loop: look after the workers from now on, also while no message comes."""
+    async def background(self) -> None:
+        """Look after the workers, also while no message comes, until none can be started any more.
+
+        Raises:
+            OutputClosedError: there is no reader of what comes out.
+            WorkerError: no worker can be started any more.
+        """
+        self._enter_loop()
+        while not self._trouble and not self._is_hopeless():
+            self._changed.clear()
+            await self._changed.wait()
+        self._raise_trouble()
+        raise WorkerError(self._staff.hopeless)
+
+    async def flush(self) -> None:
+        """Wait until all that was dealt has come back, and has been handed on.
+
+        Raises:
+            OutputClosedError: there is no reader of what comes out.
+        """
+        self._ending = True
+        await self._while_there(lambda: bool(self._pending or self._dealt()))
+        await super().drain()
+
+    def _is_hopeless(self) -> bool:
+        return bool(self._staff.hopeless) and not self._ending
+
+    def _enter_loop(self) -> None:
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
@@ -140,14 +168,6 @@ class Pool(Dealer):
         loop.add_reader(self._staff.file_descriptor, self._readable.set)
         self._task = loop.create_task(self._gather())
         self._timer = loop.call_later(_GLANCE, self._look)
-
-    def finish(self) -> None:
-        """No more will come: from now on `drain` waits until all that was dealt has come back."""
-        self._ending = True
-
-    def hopeless(self) -> str:
-        """Why no worker can be started any more; empty as long as they can."""
-        return self._staff.hopeless
 
     def counters(self) -> dict[str, Snapshot]:
         """The counters of each part by its name, summed over all workers that there are and were."""
@@ -203,7 +223,7 @@ class Pool(Dealer):
     def _look(self) -> None:
         self._look_after()
         self._obey_stop()
-        if self._ending and self._stop_asked():
+        if self._ending and self.stop_request.asked:
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
         self._changed.set()
@@ -223,6 +243,6 @@ class Pool(Dealer):
         self._hear_all(milliseconds)
         self._look_after(restart_at_once=restart_at_once)
         self._obey_stop()
-        if self._stop_asked():
+        if self.stop_request.asked:
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)

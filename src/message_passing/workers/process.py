@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.workers.lookout import ASK, STOP
+from message_passing.workers.shares import Shares
 from message_passing.workers.wire import packed
 from message_passing.workers.worker import SIGNALS
 
@@ -70,6 +71,7 @@ class Worker:
         self._context = context
         self._socket: zmq.Socket[bytes] | None = None
         self._sent: deque[int] = deque()
+        self.shares = Shares()  # whose the messages are that it was dealt
         self._size = _FIRST_BATCH
         self._stopped = False
         self._process = _start(number, background=background)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.errors import Fault, OpenError
+from message_passing.paths import local_modules
 from message_passing.workers.counters import added, after_death
 from message_passing.workers.process import Worker
 from message_passing.workers.wire import Job, Said, WorkerError, unpacked
@@ -190,7 +191,7 @@ class Staff:
 
     def _start(self, place: _Place) -> None:
         self._started += 1
-        job = Job(self._started, self.folder, self._path(), self._parts)
+        job = Job(self._started, self.folder, self._path(), local_modules(), self._parts)
         place.worker = Worker(place.number, job, self._context, background=self._background)
         self._known[job.serial] = place.worker
 

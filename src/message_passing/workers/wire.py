@@ -41,12 +41,14 @@ class Job(NamedTuple):
         serial: which one it is, among all that were ever started.
         folder: where the sockets are.
         path: the parent's `sys.path`.
+        local: where it has found users' modules besides, by their names.
         parts: the declared decoders, filters and encoders, in the order that messages flow.
     """
 
     serial: int
     folder: str
     path: list[str]
+    local: Mapping[str, str]
     parts: list[Declaration]
 
     @property
@@ -70,6 +72,8 @@ class Said(NamedTuple):
         back: how many it passes back, not begun: the rest of a batch after a stop.
         seconds: how long these took.
         results: what the encoder made.
+        settled: of how many messages it is known what became of them, and what (`Outcome`), in the order in which
+            they were dealt, after those of which it was said before.
         reports: for the error chain.
         counters: of each part, by its name; empty when they are not told.
         busy: each part's share of the time, from 0 to 1; empty when nobody watches any more.
@@ -83,6 +87,7 @@ class Said(NamedTuple):
     back: int = 0
     seconds: float = 0.0
     results: Sequence[Any] = ()
+    settled: Sequence[tuple[int, int]] = ()
     reports: Sequence[Any] = ()
     counters: dict[str, Snapshot] | None = None
     busy: Mapping[str, float] | None = None

@@ -14,17 +14,21 @@ import sys
 import threading
 import traceback
 import warnings
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import zmq
 
 from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.clock import monotonic
+from message_passing.delivery import Outcome
 from message_passing.errors import Fault, UserError
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
 from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
+from message_passing.paths import allow_local
 from message_passing.runner import Server
 from message_passing.workers.lookout import Lookout
 from message_passing.workers.wire import (
@@ -87,7 +91,8 @@ class Results(Output):
         self.label = "workers' results"
         self.in_batch = False
         self._given_at = 0.0
-        self.counted: dict[str, Component] = {}
+        self.reported: dict[str, Component] = {}
+        self.settled: Callable[[], list[tuple[int, int]]] = list
         self._kept: list[Any] = []
 
     def write_many(self, messages: list[Any]) -> None:
@@ -103,14 +108,16 @@ class Results(Output):
     def give(self, **what: Any) -> None:
         """Return what there is, and `what` besides."""
         results, self._kept, self._given_at = self._kept, [], monotonic()
+        settled = self.settled()
         try:
-            self.line.say(results=results, counters=self._counters(), **what)
+            self.line.say(results=results, settled=settled, counters=self._counters(), **what)
         except Exception:  # noqa: BLE001 - whatever a message's class raises when it is pickled
             results = portable(self, results)
-            self.line.say(results=results, counters=self._counters(), **what)
+            settled = [(count, max(outcome, Outcome.REJECTED)) for count, outcome in settled]
+            self.line.say(results=results, settled=settled, counters=self._counters(), **what)
 
     def _counters(self) -> dict[str, Any]:
-        return {name: component.snapshot() for name, component in self.counted.items()}
+        return {name: component.snapshot() for name, component in self.reported.items()}
 
 
 class Reports(Output):
@@ -134,6 +141,8 @@ class Orders(Input):
         super().on_init()
         self.reopen_all: Callable[[], object] = lambda: None
         self._pace = Pace(self)
+        self._pieces: deque[list[Any]] = deque()  # how many messages, and what became of them
+        self.results.settled = self._take_settled
         self._size = 1  # messages that took about a `SLICE`, so far as that is known
 
     def on_open(self) -> None:
@@ -173,7 +182,8 @@ class Orders(Input):
         self.results.begin()
         while batch and self._pace.work_left > 0:
             piece, batch, began = batch[: self._size], batch[self._size :], monotonic()
-            self.emit(piece)
+            self._pieces.append(entry := [len(piece), None])
+            self.deliver(piece, partial(self._settle, entry))
             await self.drain()
             done, now = done + len(piece), monotonic()
             self._pace.spend(began, now, len(piece))
@@ -182,7 +192,21 @@ class Orders(Input):
                 self.results.give(done=done, seconds=now - given_at)
                 done, given_at = 0, now
         self.results.in_batch = False
+        self._pieces.append([len(batch), Outcome.LOST])
         self.results.give(done=done, back=len(batch), seconds=monotonic() - given_at)
+
+    def _settle(self, entry: list[Any], outcome: Outcome) -> None:
+        entry[1] = outcome
+        if not self.results.in_batch:  # something kept it, and the batch's end has been told
+            self.results.give()
+
+    def _take_settled(self) -> list[tuple[int, int]]:
+        """What has been settled since this was asked last, as far as everything before has been."""
+        found = []
+        while self._pieces and self._pieces[0][1] is not None:
+            count, outcome = self._pieces.popleft()
+            found.append((count, int(outcome)))
+        return found
 
     def on_close(self) -> None:
         """Close the socket."""
@@ -203,6 +227,7 @@ def main() -> NoReturn:
     os.close(nowhere)
     lookout = Lookout(parent, lifeline, job.folder)
     sys.path[:] = job.path
+    allow_local(job.local)
     line = Line(job)
     status = 1
     try:
@@ -245,9 +270,9 @@ def _work(job: Job, line: Line, lookout: Lookout) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
-    results.counted = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
+    results.reported = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
     server = Server(heads)
-    names = {id(component): name for name, component in results.counted.items()}
+    names = {id(component): name for name, component in results.reported.items()}
     lookout.begin(names, line.say, server.stop_request.ask)
     with contextlib.ExitStack() as stack:
         stack.callback(close_all, heads, errors=True)

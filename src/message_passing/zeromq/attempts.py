@@ -22,6 +22,7 @@ EVENTS = _DELAYED | _RETRIED
 """What a monitor must report for this besides what else is asked of it."""
 
 _UNKNOWN = "the host name cannot be resolved"
+_BROKEN_OFF = "what listens there ends the connection, or is not ZeroMQ 4 or later"
 
 
 class Attempts:
@@ -53,7 +54,7 @@ class Attempts:
             self._shaken, self._obstacle = True, ""
         elif number == _DISCONNECTED:
             self._put_off = -1
-            self._obstacle = "" if self._shaken else "what listens there ends the connection"
+            self._obstacle = "" if self._shaken else _BROKEN_OFF
 
     @property
     def obstacle(self) -> str:

@@ -6,6 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from message_passing.delivery import NO_HOLD, Hold, Outcome
 from message_passing.lines import carried
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ class Held:
         self.unclaimed: deque[bytes] = deque()
         self._room = HELD_BYTES
         self._carried = 0
+        self._holds: list[Hold] = []
+
+    def hold(self, hold: Hold) -> None:
+        """Of what is here, some belongs to this delivery, which waits until nothing is here any more."""
+        if hold is not NO_HOLD:
+            self._holds.append(hold)
+
+    def lose(self) -> None:
+        """Some of what is or was here is lost: whose it is, is not known."""
+        for hold in self._holds:
+            hold.note(Outcome.LOST)
+
+    def _release_if_empty(self) -> None:
+        if self._holds and not self:
+            holds, self._holds = self._holds, []
+            for hold in holds:
+                hold.release()
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.unclaimed)
@@ -106,11 +124,14 @@ class Held:
         removed = [self.waiting.popleft() for _ in range(count)]
         self._room += sum(map(len, removed))
         self._carried -= carried(removed)
+        self._release_if_empty()
 
     def clear(self, queue: deque[bytes]) -> int:
-        """Empty one of the queues; how many messages were in it, of a frame as many as it carries."""
+        """Lose what is in one of the queues; how many messages that were, of a frame as many as it carries."""
+        self.lose()
         lost = carried(queue)
         self._carried -= lost
         self._room += sum(map(len, queue))
         queue.clear()
+        self._release_if_empty()
         return lost

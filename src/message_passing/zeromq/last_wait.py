@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
+    from message_passing.stopping import StopRequest
     from message_passing.zeromq.sending import Sender
 
 LAST_PATIENCE = 5.0
@@ -19,16 +20,19 @@ LAST_PATIENCE = 5.0
 _LOOK_INTERVAL = 0.02
 
 
-async def until_taken(senders: Sequence[Sender], lock: threading.RLock, linger: float) -> None:
+async def until_taken(
+    senders: Sequence[Sender], lock: threading.RLock, linger: float, stop_request: StopRequest
+) -> None:
     """Wait for as long as receivers take something.
 
     Args:
         senders: whose. Nothing more will be given to them.
         lock: the one that all their users take.
         linger: the option, in seconds.
+        stop_request: once somebody asks for the end, nothing is waited for.
     """
     before, moved_at = None, monotonic()
-    while True:
+    while not stop_request.asked:
         with lock:
             now = [sender.under_way() for sender in senders]
         if now != before:

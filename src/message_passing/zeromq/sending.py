@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Sequence
 
+    from message_passing.delivery import Hold
     from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.settings import SocketSettings
 
@@ -77,7 +78,7 @@ class Sender:
         *,
         subscribe_delay: float = 0.2,
         watched: bool = True,
-        dropped: Counter[str] | None = None,
+        on_drop: Callable[[int, str], object] = lambda _count, _reason: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Prepare it.
@@ -86,10 +87,11 @@ class Sender:
             settings: what to open.
             subscribe_delay: how long a bound PUB holds what nobody has subscribed to, in seconds.
             watched: see `Outgoing`. Without, `tend` must be called now and then.
-            dropped: where to count losses.
+            on_drop: told of each loss: how many messages, and why.
             clock: seconds, monotonic.
         """
-        self.dropped: Counter[str] = Counter() if dropped is None else dropped
+        self.dropped: Counter[str] = Counter()
+        self._on_drop = on_drop
         self.overflow = 0
         self.drop_oldest = False
         self.outgoing = Outgoing(settings, watched=watched)
@@ -118,6 +120,11 @@ class Sender:
         return self.outgoing.sent
 
     @property
+    def given(self) -> int:
+        """The same, of a frame as many as it carries."""
+        return self.outgoing.progress.given(self.sent)
+
+    @property
     def notices(self) -> Notices:
         """What there is to say to a person about peers."""
         return self.outgoing.notices
@@ -131,6 +138,10 @@ class Sender:
     def held(self) -> int:
         """ZeroMQ messages that wait here."""
         return len(self._held)
+
+    def hold(self, hold: Hold) -> None:
+        """See `Held.hold`."""
+        self._held.hold(hold)
 
     def carried(self) -> int:
         """The same, of a frame as many as it carries."""
@@ -220,7 +231,7 @@ class Sender:
         if held.waiting and self._listening():
             self._flush()
         if held.unclaimed and self._too_late():
-            self.dropped[NO_SUBSCRIBER] += held.clear(held.unclaimed)
+            self._drop(held.clear(held.unclaimed), NO_SUBSCRIBER)
 
     def tend(self) -> None:
         """Look at the peers, if it is time, and let ZeroMQ take note of what they did."""
@@ -288,9 +299,9 @@ class Sender:
         held = self._held
         if held.unclaimed:
             reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT
-            self.dropped[reason] += held.clear(held.unclaimed)
+            self._drop(held.clear(held.unclaimed), reason)
         if held.waiting:
-            self.dropped[UNSENT] += held.clear(held.waiting)
+            self._drop(held.clear(held.waiting), UNSENT)
         self.close_socket(int(1000 * min(linger, max(_LEAST, last - self._clock()))))
 
     def close_socket(self, linger: int) -> None:
@@ -350,7 +361,7 @@ class Sender:
         if not messages:
             return
         if self._too_late():
-            self.dropped[NO_SUBSCRIBER] += carried(messages)
+            self._drop(carried(messages), NO_SUBSCRIBER)
         else:
             self._hold(self._held.unclaimed, messages, self._most() - len(self._held))
 
@@ -372,4 +383,9 @@ class Sender:
         """Hold what there is room for; of the others the newest are dropped, as ZeroMQ itself does, or the oldest."""
         keep = self._held.keep_newest if self.drop_oldest else self._held.keep
         if refused := keep(queue, messages, most):
-            self.dropped[QUEUE_FULL] += carried(refused)
+            self._drop(carried(refused), QUEUE_FULL)
+
+    def _drop(self, count: int, reason: str) -> None:
+        self.dropped[reason] += count
+        self._held.lose()
+        self._on_drop(count, reason)

@@ -14,7 +14,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.settings import LONGEST_INTERVAL
+from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ _EARLY = 0.002
 SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
 """What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
 messages that nobody has looked at yet, and bytes in the system, which come in even after a connection was ended."""
+
+_DOMAIN = b"message-passing"
+"""Of a socket that only sends: with any ZAP domain (RFC 27) libzmq ends connections of ZMTP 2 and older, for which
+nobody can be asked. To those it counts whatever an HTTP server answers; then it sends there, and for each connection
+puts a subscription into a queue of a PUB, where one more than fits ends the whole process (zmtp_engine.cpp,
+`process_routing_id_msg`). Who uses ZMTP 3 (ZeroMQ 4, of 2013, and later) is let in as without a domain, as long as
+nobody in the context answers who may connect: so not in one that is shared."""
 
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
@@ -131,6 +138,8 @@ class OpenSocket:
             # Nobody reads what comes to a PUSH: with a bound, ZeroMQ would not see such a connection end.
             socket.rcvhwm = _SENDERS_QUEUE if settings.socket_type == "PUB" else 0
             socket.rcvbuf = _SENDERS_BUFFER
+            if not self._shared:
+                socket.zap_domain = _DOMAIN
         if settings.security:
             settings.security.apply(socket)
         if wants_ipv6(settings.endpoints):
@@ -249,8 +258,8 @@ def _intervals(limits: Limits) -> tuple[int, int]:
     libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
     (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
     """
-    first = _between(1, limits.reconnect_ivl, LONGEST_INTERVAL)
-    most = _between(0, limits.reconnect_ivl_max, LONGEST_INTERVAL)
+    first = _between(1, limits.reconnect_ivl, LARGEST_INT)
+    most = _between(0, limits.reconnect_ivl_max, LARGEST_INT)
     if not most:
         return first, 0
     most -= random.randrange(most // 4 + 1)  # noqa: S311 - it is no secret

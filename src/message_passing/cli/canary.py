@@ -1,0 +1,183 @@
+"""The last steps of `message-passing doctor`: what the receiving node has seen of a canary, counted and lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from message_passing.cli.endpoint_probe import Step
+from message_passing.console.client import discover
+from message_passing.errors import OpenError
+from message_passing.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from message_passing.console.client import Node
+    from message_passing.console.stream import Stream
+
+_EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not bound
+
+_BEGUN_WITHIN = 3.0
+"""Seconds within which a node has said the first thing: once a second it does."""
+
+_LONGEST, _MOST_REASONS = 500, 8
+"""Characters of what a node says of itself that are shown, and reasons for its losses."""
+
+_COUNTED_WITHIN, _GLANCE = 2.0, 0.1
+"""Seconds within which a node counts anew, and between two looks."""
+
+
+def _takes(component: Any, endpoint: str) -> bool:
+    """Whether this is the input of a node on this machine that is bound where `endpoint` leads."""
+    if component["kind"] != "input":
+        return False
+    host, _, port = endpoint.rpartition(":")
+    for bound in component["endpoints"]:
+        bound_host, _, bound_port = bound.rpartition(":")
+        if bound_port == port and (bound_host == host or bound_host.removeprefix("tcp://") in _EVERYWHERE):
+            return True
+    return False
+
+
+class Sightings:
+    """What one node sees at its input, and at its output."""
+
+    def __init__(self, node: Node, state: Any, source: Any) -> None:
+        """Take note of how it is before.
+
+        Args:
+            node: the node.
+            state: its state now.
+            source: the component that is bound at the endpoint.
+        """
+        self._node = node
+        self._source = source
+        self._before = state
+        self._came = False
+        self._streams: dict[str, Stream] = {}
+        self._seen: dict[str, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
+
+    @classmethod
+    def of(cls, node: Node, endpoint: str) -> Self:
+        """Those of a node that is said to listen at an endpoint.
+
+        Raises:
+            OpenError: it does not answer, or has no such input.
+        """
+        state = node.get("/state")
+        inputs = [one for one in state["components"] if one["kind"] == "input" and one["endpoints"]]
+        # It may be known there by another address, so its only input with an endpoint is taken for it.
+        fitting = [one for one in inputs if _takes(one, endpoint)] or (inputs if len(inputs) == 1 else [])
+        if not fitting:
+            has = ", ".join(where for one in inputs for where in one["endpoints"]) or "no ZeroMQ input"
+            told = one_line(has, _LONGEST)
+            raise OpenError(f"the node {node} does not listen at {endpoint}: it has {told}")
+        return cls(node, state, fitting[0])
+
+    @classmethod
+    def found(cls, endpoint: str) -> Self | None:
+        """Those of the node on this machine that listens at an endpoint; None when none is known to."""
+        for node in discover():
+            try:
+                state = node.get("/state")
+            except OpenError:
+                continue
+            for component in state["components"]:
+                if _takes(component, endpoint):
+                    return cls(node, state, component)
+        return None
+
+    def watch(self, name: str) -> None:
+        """Begin to look out for a message with this text in it, behind the input and at the first output."""
+        watching = []
+        for place in ("", self._source["id"]):
+            stream = self._node.stream("/tail", search=name, at=place or None)
+            begun, seen = threading.Event(), threading.Event()
+            self._streams[place], self._seen[place] = stream, seen
+            watching.append(begun)
+            thread = threading.Thread(target=_look_out, args=(stream, begun, seen), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        for begun in watching:
+            begun.wait(_BEGUN_WITHIN)
+
+    def steps(self, timeout: float, *, expected: bool) -> Iterator[Step]:
+        """What became of it.
+
+        Args:
+            timeout: how long it may take, in seconds.
+            expected: whether a canary was sent.
+        """
+        title, label = (one_line(text, _LONGEST) for text in (self._before["title"], self._source["label"]))
+        yield Step("node", f"{title}, process {self._before['pid']}, listens there as its {label}")
+        if expected:
+            yield self._arrival(timeout)
+        yield self._counted()
+
+    def _arrival(self, timeout: float) -> Step:
+        deadline = time.monotonic() + timeout
+        through = self._seen[""].wait(max(0, deadline - time.monotonic()))
+        came = self._came = self._seen[self._source["id"]].is_set() or through
+        self._node.close()
+        for stream in self._streams.values():
+            stream.interrupt()
+        for thread in self._threads:
+            thread.join()
+        if through:
+            return Step("arrival", "the canary has come through the node to its output")
+        if came:
+            advice = (
+                f"see what its filters remove and where messages wait: `message-passing top {self._node}`"
+            )
+            return Step("arrival", "the canary has come into the node, and not out at its output", advice)
+        label = one_line(self._source["label"], 100)
+        advice = f"see `message-passing top {self._node}`: it may be overloaded, or {label} full"
+        return Step("arrival", f"the canary was not seen in the node within {timeout:g} seconds", advice)
+
+    def _now(self) -> tuple[Any, Any]:
+        """The node's state and its input's, once that has been counted anew: it is once a second."""
+        deadline = time.monotonic() + _COUNTED_WITHIN
+        while True:
+            state = self._node.get("/state")
+            source = next(
+                (one for one in state["components"] if one["id"] == self._source["id"]), self._source
+            )
+            fresh = not self._came or source["received"] > self._source["received"]
+            if fresh or time.monotonic() > deadline:
+                return state, source
+            time.sleep(_GLANCE)
+
+    def _counted(self) -> Step:
+        state, source = self._now()
+        dropped: dict[str, int] = {}
+        failed = 0
+        for one in state["components"]:
+            if not one["errors"]:
+                failed += one["failed"]
+                for reason, count in one["dropped"].items():
+                    dropped[reason] = dropped.get(reason, 0) + count
+        reasons = [f"{count} dropped ({one_line(reason, 100)})" for reason, count in sorted(dropped.items())]
+        lost = ", ".join(reasons[:_MOST_REASONS])
+        if len(reasons) > _MOST_REASONS:
+            lost += f" and {len(reasons) - _MOST_REASONS} more reasons"
+        parts = [f"it has received {source['received']} in all", lost or "dropped none", f"{failed} failed"]
+        if (last := state["errors"]["last"]) is not None:
+            found = one_line(f"{last['component']}: {last['error']}", _LONGEST)
+            parts.append(f"its last error: {found}")
+        return Step("counted", "; ".join(parts))
+
+
+def _look_out(stream: Stream, begun: threading.Event, seen: threading.Event) -> None:
+    """Until it is seen. The first thing that is said, whatever it is, shows that the node looks out."""
+    with stream:
+        try:
+            for told in stream:
+                begun.set()
+                if "message" in told:
+                    seen.set()
+                    return
+        except OpenError:  # it says nothing any more: so it has not seen it
+            return

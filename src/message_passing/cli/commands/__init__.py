@@ -1,0 +1,1 @@
+"""The commands besides running a chain: one module for each, named as the command is."""

@@ -1,0 +1,95 @@
+"""The command itself: its words, and how it tells what was found."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from message_passing.cli.chain_probe import try_ends
+from message_passing.cli.checking import look_at_file, look_at_words
+from message_passing.cli.command import Command, positive
+from message_passing.cli.terminal import print_out
+from message_passing.errors import OpenError
+from message_passing.graph import in_order, with_parts
+
+if TYPE_CHECKING:
+    import argparse
+
+    from message_passing.cli.chain_probe import Trial
+    from message_passing.cli.checking import Looked
+
+_EPILOG = """\
+Nothing is opened, and no host is looked up, unless --connect asks for that. Classes named by a +path are
+imported. With --connect each endpoint to connect to is connected to, each to bind is bound and let go again,
+and each file to write is looked at. A server that runs has its own addresses in use.
+
+exit status: 0 all is right, 1 --connect found something wrong, 2 there are mistakes
+
+examples:
+  message-passing check app.toml
+  message-passing check --connect --timeout 10 /etc/message-passing/*.toml
+  message-passing check --json app.yaml | jq '.[].text'
+  message-passing check --input ZeroMQ --input_options socket_bind=tcp://*:5558 --output STDOUT
+"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="a list of file, line, column, where and text")
+    parser.add_argument("--connect", action="store_true", help="also try the endpoints and files")
+    seconds = "how long each endpoint may take (default 3)"
+    parser.add_argument("--timeout", type=positive, default=3.0, metavar="SECONDS", help=seconds)
+
+
+def _run(given: argparse.Namespace) -> int:
+    looked: dict[str, Looked] = {}
+    if any(word.startswith("-") for word in given.chain):
+        looked[""] = look_at_words(given.chain)
+    elif given.chain:
+        looked = {name: look_at_file(name) for name in given.chain}
+    else:
+        raise OpenError("which? name config files, or write the options of a chain; see --help")
+    trials = {
+        name: list(try_ends(_components(one), given.timeout)) if given.connect else []
+        for name, one in looked.items()
+    }
+    print_out((_as_json if given.json else _as_text)(looked, trials))
+    if not all(one.right for one in looked.values()):
+        return 2
+    return 0 if all(trial.right for tried in trials.values() for trial in tried) else 1
+
+
+def _components(one: Looked) -> list[Any]:
+    return with_parts(in_order(one.chain.heads, errors=True)) if one.chain else []
+
+
+def _as_text(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+    lines: list[str] = []
+    for name, one in looked.items():
+        lines += map(str, one.mistakes)
+        lines += [f"{name}: {trial}" if name else str(trial) for trial in trials[name]]
+        if one.right:
+            lines.append(f"{name}: no mistakes" if name else "no mistakes")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _as_json(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+    found = [mistake.as_object() for one in looked.values() for mistake in one.mistakes]
+    for name, tried in trials.items():
+        unplaced = {"file": name or None, "line": None, "column": None}
+        found += [
+            {**unplaced, "where": trial.what, "text": trial.text, "severity": "error"}
+            for trial in tried
+            if not trial.right
+        ]
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+COMMAND = Command(
+    name="check",
+    description="Tell all mistakes of config files at once, each with its file, line and column.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    usage="[--json] [--connect] [--timeout SECONDS] FILE... | OPTIONS OF message-passing",
+    runs_chains=True,
+)

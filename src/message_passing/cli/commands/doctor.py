@@ -1,0 +1,265 @@
+"""The command `message-passing doctor`: did my log arrive? One step after the other, and what to do."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.cli.canary import Sightings
+from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
+from message_passing.cli.formatting import colours
+from message_passing.cli.message_factory import Maker
+from message_passing.cli.security_options import add_security, joined, security_from
+from message_passing.cli.terminal import print_out
+from message_passing.console.client import Node
+from message_passing.escaping import escape_control
+from message_passing.zeromq.handing import Handing
+from message_passing.zeromq.keys import from_environment
+from message_passing.zeromq.settings import SocketSettings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from message_passing.zeromq.security import SocketSecurity
+
+_EPILOG = """\
+examples:
+  message-passing doctor tcp://logs:5558
+  message-passing doctor tcp://logs:5558 --curve-secret-key ~/web-1.key_secret --curve-server-key server.key
+  message-passing doctor tcp://127.0.0.1:5558 --node 4711       see it come out of the aggregator as well
+
+A node on this machine that was started with --control is found by itself. The canary is a message of level INFO
+that says what it is. exit status: 0 all is well, 1 a step failed, 2 your mistake.
+"""
+
+_OURS = {"SUB": "PUB", "XSUB": "PUB", "PULL": "PUSH", "PUB": "SUB", "XPUB": "SUB"}
+"""Which type of ours goes with which of the other side's. A PUSH is not among them: it would give us its work."""
+
+_SETTLE = 0.3
+"""Seconds after a handshake within which a connection that does not fit has ended."""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
+    parser.add_argument(
+        "--socket-type", choices=("PUB", "PUSH"), help="what sends it (default: whatever fits)"
+    )
+    parser.add_argument(
+        "--node", metavar="TARGET", help="the receiver: its process id, control socket or http://..."
+    )
+    parser.add_argument("--token", default="", help="its --http_token, or env:NAME")
+    parser.add_argument("--no-canary", action="store_true", help="send no message")
+    parser.add_argument(
+        "--timeout", type=float, default=3.0, metavar="SECONDS", help="for each step (default 3)"
+    )
+    parser.add_argument("--json", action="store_true", help="the steps as one JSON object")
+    add_security(parser)
+
+
+def _run(given: argparse.Namespace) -> int:
+    diagnosis = Diagnosis(given, security_from(given))
+    told: list[Step] = []
+    coloured = colours("auto", sys.stdout)
+    for step in diagnosis.steps():
+        told.append(step)
+        if not given.json:
+            print_out(_written(step, coloured=coloured), safe=True)
+    well = all(step.ok for step in told)
+    if given.json:
+        steps = [
+            {"step": one.name, "ok": one.ok, "skipped": one.skipped, "text": one.text, "advice": one.advice}
+            for one in told
+        ]
+        print_out(json.dumps({"endpoint": given.endpoint, "ok": well, "steps": steps}, indent=2) + "\n")
+    return 0 if well else 1
+
+
+def _written(step: Step, *, coloured: bool) -> str:
+    word, code = ("-", "2") if step.skipped else ("ok", "32") if step.ok else ("FAILED", "1;31")
+    mark = f"\x1b[{code}m{word:6}\x1b[0m" if coloured else f"{word:6}"
+    text = f"{mark}  {step.name:12}  {escape_control(step.text)}\n"
+    return text + (f"{'':8}{'what to do':12}  {escape_control(step.advice)}\n" if step.advice else "")
+
+
+class Diagnosis:
+    """One endpoint, under examination."""
+
+    def __init__(self, given: argparse.Namespace, security: SocketSecurity | None) -> None:
+        """Nothing is known yet.
+
+        Args:
+            given: the command's words.
+            security: with what we mean to connect.
+        """
+        self._given = given
+        self._security = security
+        self._probe = EndpointProbe(given.endpoint, given.timeout)
+        self._handing: Handing | None = None
+        self._sightings: Sightings | None = None
+
+    def steps(self) -> Iterator[Step]:
+        """All that can be looked at; what follows a step that failed cannot.
+
+        Raises:
+            OpenError: the node that was named cannot be asked.
+        """
+        self._find_node()
+        try:
+            for look in (self._reach, self._shake_hands, self._listen, self._send):
+                for step in look():
+                    yield step
+                    if not step.ok:
+                        return
+        finally:
+            self._close()
+
+    def _find_node(self) -> None:
+        given = self._given
+        if given.node:
+            token = from_environment(given.token) if given.token else None
+            self._sightings = Sightings.of(Node(given.node, token), given.endpoint)
+
+    def _close(self) -> None:
+        if self._handing:
+            self._handing.close(0)
+            self._handing = None
+
+    def _reach(self) -> Iterator[Step]:
+        return self._probe.steps(self._security)
+
+    def _shake_hands(self) -> Iterator[Step]:
+        theirs, wanted = self._probe.greeting.socket_type, self._given.socket_type
+        if theirs:
+            yield _of_types(theirs, wanted)
+        if theirs == "PUSH":
+            yield Step("handshake", "left out: a PUSH would give us its workers' messages", skipped=True)
+            return
+        types = [_OURS[theirs]] if theirs else [wanted] if wanted else ["PUB", "PUSH", "SUB"]
+        failed: set[int] = set()
+        told: list[str] = []
+        for kind in types:
+            handing = Handing(
+                SocketSettings(kind, (self._given.endpoint,), security=self._security, subscribe=(b"",))
+            )
+            if shake_hands(handing, self._given.timeout, _SETTLE):
+                self._kind, self._handing = kind, handing
+                yield Step("handshake", f"it has let us in, as a {kind}")
+                if not theirs:
+                    fits = {"PUB": "SUB", "PUSH": "PULL", "SUB": "PUB"}[kind]
+                    yield _of_types(fits, wanted)
+                return
+            failed |= handing.failed
+            told += handing.told
+            handing.close(0)
+            if zmq.EVENT_HANDSHAKE_FAILED_AUTH in handing.failed:
+                break
+        yield self._refused(failed, told)
+
+    def _refused(self, failed: set[int], told: Sequence[str]) -> Step:
+        prefix = f"{self._given.endpoint}: "
+        text = (
+            told[0].removeprefix(prefix)
+            if told
+            else f"it did not let us in within {self._given.timeout:g} seconds"
+        )
+        if zmq.EVENT_HANDSHAKE_FAILED_AUTH in failed:
+            public = "the public key that belongs to --curve-secret-key"
+            advice = f"allow {public} there: `message-passing keys allow`; a running server obeys at once"
+            if self._security and self._security.mechanism == "PLAIN":
+                advice = "give the name and the password as they stand in plain_passwords there"
+            return Step("handshake", text, advice)
+        if self._security and self._security.mechanism == "CURVE":
+            advice = "take --curve-server-key from the server's own NAME.key: it is another server's now"
+            kind = self._given.socket_type
+            if kind:
+                advice += f"; or leave --socket-type away: it may not be {kind} that fits"
+            return Step("handshake", "it cannot read what we encrypt: this is not its public key", advice)
+        return Step(
+            "handshake", text, "look into the other side's own log: it may say whom it refused, and why"
+        )
+
+    def _listen(self) -> Iterator[Step]:
+        handing = self._handing
+        if handing is None or self._kind == "PUSH":
+            return
+        if self._kind == "SUB":
+            came = handing.receive(self._given.timeout)
+            text = "a message came from there" if came else "nothing came meanwhile: it may just be quiet"
+            yield Step("messages", text, skipped=not came)
+            return
+        deadline = time.monotonic() + self._given.timeout
+        while not handing.prefixes and (left := deadline - time.monotonic()) > 0:
+            handing.wait(left)
+        if not handing.prefixes:
+            advice = "nothing that is published reaches it: its `subscribe` must not be empty"
+            yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
+        elif not handing.wants(b'{"time"'):
+            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(handing.prefixes)[:5]]
+            more = f" and {len(handing.prefixes) - 5} more" if len(handing.prefixes) > 5 else ""
+            found = ", ".join(shown) + more
+            advice = "messages must begin so, or its option `subscribe` must be left away"
+            yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
+        else:
+            yield Step("subscription", "it has subscribed to our messages")
+
+    def _send(self) -> Iterator[Step]:
+        given, handing = self._given, self._handing
+        if handing is None or self._kind == "SUB":
+            return
+        sightings = self._sightings or (Sightings.found(given.endpoint) if self._probe.local else None)
+        name = f"canary-{secrets.token_hex(6)}"
+        if given.no_canary:
+            yield Step("canary", "none was sent", skipped=True)
+        else:
+            message = Maker("INFO", [f"canary={name}"], "message-passing doctor").of_text(
+                f"{name}: is the log arriving? This message was sent by `message-passing doctor`", "doctor", 0
+            )
+            if sightings:
+                sightings.watch(name)
+            sent = handing.hand(message, given.timeout)
+            self._handing = None
+            left = handing.close(given.timeout)
+            advice = (
+                "the receiver takes nothing: it is stuck or overloaded; look at it with `message-passing top`"
+            )
+            text = f"{name} has left for it" if sent and left else "a message could not be sent"
+            yield Step("canary", text, "" if sent and left else advice)
+        if sightings:
+            yield from sightings.steps(given.timeout, expected=not given.no_canary)
+        else:
+            told = "no node with --control is known that listens there, so nobody says what became of it"
+            yield Step("arrival", f"{told} (--node TARGET names one)", skipped=True)
+
+
+def _of_types(theirs: str, wanted: str | None) -> Step:
+    ours = "PULL" if theirs == "PUSH" else _OURS.get(theirs)
+    if ours is None:
+        advice = "no input or output of message-passing goes with it: it is another program's"
+        return Step("socket type", f"it is a {theirs}", advice)
+    if theirs in ("PUB", "XPUB", "PUSH"):
+        text = f"it is a {theirs}, which sends: a log that is sent there goes nowhere, and receivers connect to it"
+        advice = "name the receiver's endpoint; what this one sends is shown by `message-passing tail`"
+        return Step("socket type", text, advice if wanted else "")
+    if wanted and wanted != ours:
+        advice = (
+            f"set socket_type {ours} in the sender, or {'SUB' if wanted == 'PUB' else 'PULL'} in the receiver"
+        )
+        return Step("socket type", f"it is a {theirs}, and takes nothing from a {wanted}", advice)
+    return Step("socket type", f"it is a {theirs}: it takes what a {ours} sends")
+
+
+COMMAND = Command(
+    name="doctor",
+    description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)

@@ -1,0 +1,151 @@
+"""The command `message-passing keys`: CURVE keys made, allowed, listed and revoked."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.cli.command import Command, CommandParser
+from message_passing.cli.terminal import print_out
+from message_passing.errors import OpenError, did_you_mean
+from message_passing.escaping import escape_control
+from message_passing.zeromq.allowed_keys import AllowedKeys
+from message_passing.zeromq.keys import (
+    PUBLIC,
+    SECRET,
+    check_name,
+    copied_key,
+    is_key,
+    write_pair,
+    write_public,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+_KEY = "key:"
+
+_EPILOG = """\
+examples:
+  on the server:  message-passing keys new server
+                  message-passing keys allow web-1 'KEY THAT web-1 SHOWS'
+                  message-passing --input ZeroMQ --output STDOUT --input_options '{
+                      "socket_bind": "tcp://*:5558",
+                      "curve_secret_key": "~/.config/message-passing/keys/server.key_secret",
+                      "curve_allowed_keys": "~/.config/message-passing/allowed"}'
+  on the client:  message-passing keys new web-1
+                  message-passing --input STDIN --output ZeroMQ --output_options '{
+                      "connect": "tcp://logs.example.org:5558",
+                      "curve_secret_key": "~/.config/message-passing/keys/web-1.key_secret",
+                      "curve_server_key": "KEY THAT server SHOWS"}'
+"""
+
+
+def _marked(words: Sequence[str]) -> list[str]:
+    """The words with a mark before each key: it may begin with `-`, and is no option for that."""
+    return [f"{_KEY}{word}" if is_key(word) else word for word in words]
+
+
+def _run(given: argparse.Namespace) -> int:
+    run: Callable[[argparse.Namespace], str] = given.run
+    print_out(run(given))
+    return 0
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
+    keys, allowed = _folder("keys"), _folder("allowed")
+
+    new = commands.add_parser("new", help="make a pair of keys, in two files")
+    new.add_argument("name", metavar="NAME", help="whose: the name of a host or a program")
+    new.add_argument("--folder", type=Path, default=keys, help=f"where to (default {keys})")
+    new.set_defaults(run=_new)
+
+    allow = commands.add_parser("allow", help="allow a client's public key on a server")
+    allow.add_argument("name", metavar="NAME", help="what to call it here")
+    allow.add_argument("key", metavar="KEY", help="the public key, as `keys new` shows it, or its .key file")
+    allow.set_defaults(run=_allow)
+
+    listing = commands.add_parser("list", help="list the allowed keys")
+    listing.add_argument("--json", action="store_true", help="as a JSON object: names and keys")
+    listing.set_defaults(run=_list)
+
+    revoke = commands.add_parser("revoke", help="allow a key no longer; who uses it is disconnected")
+    revoke.add_argument("name", metavar="NAME", help="as `keys list` shows it")
+    revoke.set_defaults(run=_revoke)
+    for command in (allow, listing, revoke):
+        command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
+
+
+def _folder(name: str) -> Path:
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser() / "message-passing" / name
+
+
+def _new(given: argparse.Namespace) -> str:
+    path, public = write_pair(given.folder, given.name)
+    return (
+        f"secret key: {path} (for its owner's eyes only)\n"
+        f"public key: {public.decode()}\n"
+        f"to allow it on a server: message-passing keys allow {given.name} '{public.decode()}'\n"
+    )
+
+
+def _allow(given: argparse.Namespace) -> str:
+    check_name(given.name)
+    text = given.key.removeprefix(_KEY)
+    if text.endswith(SECRET):
+        raise OpenError("that is a secret key: it stays where it is; give the public one, which ends in .key")
+    key = copied_key(text)
+    allowed = AllowedKeys(str(given.folder))
+    if os.path.lexists(given.folder):
+        allowed.check()
+    if other := allowed.all().get(key.decode()):
+        raise OpenError(f"this key is allowed already, as {other!r}")
+    write_public(given.folder / f"{given.name}{PUBLIC}", key)
+    return f"allowed {given.name} in {given.folder}\n"
+
+
+def _list(given: argparse.Namespace) -> str:
+    keys = AllowedKeys(str(given.folder))
+    keys.check()
+    names = keys.by_name()
+    for problem in keys.problems:
+        COMMAND.tell(f"warning: {problem}")
+    if given.json:
+        return json.dumps(names, indent=2, sort_keys=True) + "\n"
+    return "".join(f"{escape_control(name)}\t{key}\n" for name, key in sorted(names.items()))
+
+
+def _revoke(given: argparse.Namespace) -> str:
+    """Remove a file of the folder, whatever it is: only names that are in it can be given."""
+    name = f"{given.name}{PUBLIC}"
+    keys = AllowedKeys(str(given.folder))
+    try:
+        known = os.listdir(given.folder)  # noqa: PTH208 - the names alone
+    except OSError as error:
+        raise OpenError(f"cannot read the folder {str(given.folder)!r}: {error.strerror}") from error
+    if name not in known:
+        hint = did_you_mean(given.name, [one.removesuffix(PUBLIC) for one in known if one.endswith(PUBLIC)])
+        raise OpenError(f"there is no key {given.name!r} in {given.folder}{hint}")
+    key = keys.by_name().get(given.name, "")
+    try:
+        (given.folder / name).unlink()
+    except OSError as error:
+        raise OpenError(f"cannot remove {str(given.folder / name)!r}: {error.strerror}") from error
+    left = AllowedKeys(str(given.folder)).all().get(key, "")
+    more = f"; the same key is still allowed as {left!r}: revoke that too" if left else ""
+    return f"revoked {given.name} in {given.folder}{more}\n"
+
+
+COMMAND = Command(
+    name="keys",
+    description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=_marked,
+)

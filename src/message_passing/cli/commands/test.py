@@ -1,0 +1,102 @@
+"""The command itself: its words, and how it tells what came of the cases."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from message_passing.cli.checking import Files, look_at_file
+from message_passing.cli.command import Command
+from message_passing.cli.config_tests.compare import problems
+from message_passing.cli.config_tests.runner import run_case
+from message_passing.cli.terminal import print_out
+from message_passing.config.forms import TESTS
+from message_passing.escaping import escape_control
+
+if TYPE_CHECKING:
+    import argparse
+
+    from message_passing.cli.checking import Looked
+
+_EPILOG = """\
+A file's cases are its list `tests`. Each has `input`, a list of messages, and what is expected of them:
+
+  [[tests]]
+  name = "errors pass"
+  input = ['{"level":"error"}', { level = "info" }, "no JSON"]
+  output = [{ level = "error" }]      # exactly these; a text is compared as it is, an object as JSON
+  errors = ["malformed JSON"]         # each in one of the reports, and no other report
+  filtered = 1                        # how many messages filters remove
+  at = "decoder"                      # the component they are given to; default: the only input
+
+With several outputs, `output` is a table of lists by their names. Inputs and outputs are replaced, so nothing
+that they would open is opened; all other components are real, and new for each case.
+
+exit status: 0 all cases hold, 1 one does not, 2 the file or its cases are wrong
+
+examples:
+  message-passing test app.toml
+  message-passing test --json app.toml | jq '.[] | select(.ok | not)'
+"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", nargs="+", help="a config file with `tests`")
+    parser.add_argument("--json", action="store_true", help="a list of file, line, name, ok and problems")
+
+
+def _run(given: argparse.Namespace) -> int:
+    looked = {name: look_at_file(name) for name in given.file}
+    wrong = {name: _wrong(name, one) for name, one in looked.items()}
+    results = [result for name, one in looked.items() if not wrong[name] for result in _results(name, one)]
+    if given.json:
+        unrun = [_result(name, None, "", lines) for name, lines in wrong.items() if lines]
+        print_out(json.dumps([*unrun, *results], indent=2, ensure_ascii=False) + "\n")
+    else:
+        lines = [line for told in wrong.values() for line in told]
+        print_out("".join(f"{line}\n" for line in (*lines, *_as_text(results))))
+    if any(wrong.values()):
+        return 2
+    return 0 if all(result["ok"] for result in results) else 1
+
+
+def _wrong(name: str, one: Looked) -> list[str]:
+    """Why a file's cases cannot be run."""
+    if one.right and not one.cases:
+        return [f"{name}: it has no cases: they are the list `{TESTS}`, see {COMMAND.title} --help"]
+    return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
+
+
+def _results(name: str, one: Looked) -> list[dict[str, Any]]:
+    index = Files().index(name)
+    found = []
+    for case in one.cases:
+        entry = index.find((TESTS, case.number))
+        told = problems(case, run_case(one.script, case)) if one.script else []
+        found.append(_result(name, entry.line if entry else None, case.name, told))
+    return found
+
+
+def _result(file: str, line: int | None, name: str, told: list[str]) -> dict[str, Any]:
+    return {"file": file, "line": line, "name": name, "ok": not told, "problems": told}
+
+
+def _as_text(results: list[dict[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for one in results:
+        lines.append(f"{'ok' if one['ok'] else 'FAILED':7} {one['file']}:{one['line']}: {one['name']}")
+        lines += [f"        {problem}" for problem in one["problems"]]
+    failed = sum(not one["ok"] for one in results)
+    lines = [*map(escape_control, lines)]
+    if results:
+        lines.append(f"{len(results)} case{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
+    return lines
+
+
+COMMAND = Command(
+    name="test",
+    description="Run the cases that config files carry on their chains.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,228 @@
+"""The command `message-passing top`: running nodes, live, in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import termios
+import tty
+from typing import TYPE_CHECKING, Any, cast
+
+from message_passing.cli.command import Command
+from message_passing.cli.poller import Watching
+from message_passing.cli.terminal import let_go, print_out
+from message_passing.errors import OpenError, needs_extra
+from message_passing.escaping import ascii_json
+from message_passing.paths import load_own
+from message_passing.zeromq.keys import from_environment
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from message_passing.cli.poller import Heard
+
+_ORDERS = ("lost", "silent", "received", "name")
+
+_EPILOG = """\
+examples:
+  message-passing top                              all nodes of yours with --control
+  message-passing top 4711 http://logs:9090 --token env:TOKEN
+  message-passing top --once                       one picture, for a pipe or a mail
+  message-passing top --json | jq .components[].in_rate
+
+keys: q quits, s sorts senders by loss, silence, number or name, p pauses. exit status of --once: 0 all nodes
+answered, 1 not all did, 2 your mistake.
+"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="process id, control socket, or http://host:port (default: all nodes of yours on this machine)",
+    )
+    parser.add_argument("--token", default="", help="their --http_token, or env:NAME")
+    parser.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS", help="default 1")
+    parser.add_argument("--sort", choices=_ORDERS, default="lost", help="senders by this (default lost)")
+    parser.add_argument("--once", action="store_true", help="one picture, without colours, and end")
+    parser.add_argument("--json", action="store_true", help="the states as JSON lines")
+
+
+def _interval(text: str) -> float:
+    """Seconds between two pictures.
+
+    Raises:
+        ValueError: they are too few or too many.
+    """
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600:
+        raise ValueError(text)
+    return seconds
+
+
+def _run(given: argparse.Namespace) -> int:
+    token = from_environment(given.token) if given.token else None
+    watching = Watching(given.targets, token, given.interval, given.sort)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with watching:
+            if given.json:
+                return _json(watching, once=given.once)
+            if given.once:
+                return _once(watching)
+            return _live(watching)
+    except BrokenPipeError:
+        let_go(sys.stdout)
+        return 0
+    except KeyboardInterrupt:
+        return 0
+
+
+def _json(watching: Watching, *, once: bool) -> int:
+    """A line for each node, again and again."""
+    while True:
+        heard = watching.all_heard(times=1)
+        for one in heard:
+            state = {"target": one.target, **(one.state if not one.gone else {"error": one.gone})}
+            sys.stdout.write(ascii_json(json.dumps(state)) + "\n")
+        sys.stdout.flush()
+        if once:
+            return _status(heard)
+        watching.wait_for_more()
+
+
+def _status(heard: Sequence[Heard]) -> int:
+    if not heard:
+        COMMAND.tell("no node of this user is running with --control")
+    return 1 if not heard or any(one.gone for one in heard) else 0
+
+
+def _once(watching: Watching) -> int:
+    # What a component's share of the time is, a node finds out only while it is asked: the second answer has it.
+    heard = watching.all_heard(times=2)
+    print_out(_picture(_console(plain=True), heard, watching.order, keys=False))
+    return _status(heard)
+
+
+def _picture(console: Console, heard: Sequence[Heard], order: str, *, keys: bool) -> str:
+    with console.capture() as captured:
+        console.print(_frame()(heard, order=order, keys=keys))
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def _console(*, plain: bool) -> Console:
+    with needs_extra("console"):
+        from rich.console import Console  # noqa: PLC0415 - an extra, for who looks at pictures only
+    if not plain:
+        return Console(highlight=False, markup=False)
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 100
+    return Console(highlight=False, markup=False, color_system=None, no_color=True, width=width)
+
+
+def _frame() -> Callable[..., Any]:
+    # It imports rich, which not everybody has.
+    return cast("Callable[..., Any]", load_own("message_passing.cli.topview:frame"))
+
+
+def _live(watching: Watching) -> int:
+    """Draw until somebody presses q.
+
+    Raises:
+        OpenError: there is no terminal.
+    """
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        raise OpenError("this is no terminal: use --once for one picture, or --json")
+    console = _console(plain=False)
+    from rich.live import Live  # noqa: PLC0415 - as its console
+
+    with _keys() as keyboard, Live(console=console, screen=True, auto_refresh=False) as live:
+        _Screen(live, watching, keyboard).run()
+    return 0
+
+
+class _Screen:
+    """The picture, and what keys do with it."""
+
+    def __init__(self, live: Live, watching: Watching, keyboard: _Keyboard) -> None:
+        self._live, self._watching, self._keyboard = live, watching, keyboard
+        self._frame = _frame()
+        self._paused = False
+        self._shown: Sequence[Heard] = ()
+
+    def run(self) -> None:
+        """Draw, when there is something new, until q."""
+        while True:
+            if not self._paused:
+                self._shown = self._watching.heard()
+            picture = self._frame(self._shown, order=self._watching.order, paused=self._paused)
+            self._live.update(picture, refresh=True)
+            for key in self._keyboard.keys(self._watching.wake):
+                if key in ("q", "Q", "\x04", ""):
+                    return
+                if key in ("p", "P", " "):
+                    self._paused = not self._paused
+                if key in ("s", "S"):
+                    order = _ORDERS.index(self._watching.order)
+                    self._watching.reorder(_ORDERS[(order + 1) % len(_ORDERS)])
+
+
+class _Keyboard:
+    """Keys as they are pressed, and that the terminal has another size now."""
+
+    def __init__(self, resized: int) -> None:
+        self._resized = resized
+
+    def keys(self, news: int) -> str | list[str]:
+        """Wait for keys, for another size, or until `news` can be read.
+
+        Returns:
+            The keys; an empty text among them when there will be no more.
+        """
+        ready, _, _ = select.select([sys.stdin.fileno(), self._resized, news], [], [])
+        for descriptor in (self._resized, news):
+            if descriptor in ready:
+                os.read(descriptor, 1000)
+        if sys.stdin.fileno() not in ready:
+            return ""
+        try:
+            pressed = os.read(sys.stdin.fileno(), 100)
+        except OSError:  # the terminal has gone
+            pressed = b""
+        return list(pressed.decode("utf-8", "replace")) or [""]
+
+
+@contextlib.contextmanager
+def _keys() -> Iterator[_Keyboard]:
+    """The terminal gives each key at once, and does not show it; as it was before, at the end."""
+    before = termios.tcgetattr(sys.stdin.fileno())
+    hear, say = os.pipe()
+    os.set_blocking(say, False)
+    woken = signal.set_wakeup_fd(say, warn_on_full_buffer=False)
+    earlier = signal.signal(signal.SIGWINCH, lambda *_: None)
+    try:
+        tty.setcbreak(sys.stdin.fileno(), termios.TCSADRAIN)
+        yield _Keyboard(hear)
+    finally:
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+        signal.signal(signal.SIGWINCH, earlier)
+        signal.set_wakeup_fd(woken)
+        os.close(hear)
+        os.close(say)
+
+
+COMMAND = Command(
+    name="top",
+    description="Show running nodes: rates, queues, losses, senders, what is slow, the last error.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

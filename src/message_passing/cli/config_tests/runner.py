@@ -1,0 +1,120 @@
+"""One case, run on a chain whose ends are replaced: a list comes in, and what comes out is kept."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.cli.config_tests.spec import reached_from
+from message_passing.config.forms import flat_chain, is_named, named_chain
+from message_passing.errors import UserError
+from message_passing.flow import Input, Output
+from message_passing.graph import close_all, in_order, open_all
+from message_passing.options import option
+from message_passing.outputs.test import TestOutput
+from message_passing.runner import Server
+
+if TYPE_CHECKING:
+    from message_passing.cli.config_tests.spec import Case
+    from message_passing.cli.main import MessagePassing
+    from message_passing.declaration import Declaration
+
+
+class Given(Input):
+    """Emits the messages of a case, and ends."""
+
+    name = "case's"
+
+    messages: list[Any] = option(default_factory=list, description="What to emit.", python_only=True)
+
+    async def run(self) -> None:
+        """Emit them."""
+        self.emit(list(self.messages))
+        await self.drain()
+
+
+class _Staged(Chain):
+    """A chain that opens nothing at its ends."""
+
+    def declare(self, declaration: Declaration) -> None:
+        """Replace what is an end, and note it."""
+        ends: dict[str, type[Input | Output]] = {"input": Given, "output": TestOutput}
+        if end := ends.get(declaration.kind):
+            declaration = replace(declaration, component=end(), options={}, from_text=False)
+        super().declare(declaration)
+
+
+def staged(script: MessagePassing) -> Chain:
+    """The chain of a command with its ends replaced, and every other component new.
+
+    Raises:
+        UserError: it does not fit together.
+    """
+    values, chain = script.given.values, _Staged()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedComponentWarning)
+        if is_named(values):
+            named_chain(values, script.configfile, chain)
+        else:
+            flat_chain(script.chosen, chain)
+        chain.build()
+    return chain
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What came of a case's messages.
+
+    Attributes:
+        output: what arrived at each output that they can come to.
+        errors: the reports.
+        filtered: how many were filtered out.
+        failure: why the chain could not be run; empty when it could.
+    """
+
+    output: dict[str, list[Any]]
+    errors: list[dict[str, Any]]
+    filtered: int
+    failure: str
+
+
+def run_case(script: MessagePassing, case: Case) -> Happened:
+    """Give a new chain the messages of a case."""
+    chain = staged(script)
+    made = chain.components
+    reports = TestOutput()
+    start = made[case.at]
+    head = start if isinstance(start, Given) else Given(output_to=start)
+    for one in (*made.values(), head):
+        one.error = reports
+    head.messages = [_as_given(message, start.kind) for message in case.messages]
+    failures: list[Exception] = []
+    try:
+        open_all([head])
+        server = Server([head])
+        server.run()
+        failures += [error for _, error in server.failures]
+    except UserError as error:
+        failures.append(error)
+    finally:
+        close_all([head])
+    outputs = {name: one for name, one in reached_from(case.at, made).items() if isinstance(one, TestOutput)}
+    return Happened(
+        output={name: one.messages for name, one in outputs.items()},
+        errors=reports.messages,
+        filtered=sum(one.metrics.filtered for one in in_order([head])),
+        failure="; ".join(f"{type(error).__name__}: {error}" for error in failures),
+    )
+
+
+def _as_given(message: Any, kind: str) -> Any:
+    """Text as bytes. An object as it is, or as JSON for what takes bytes: an input's or decoder's messages."""
+    if isinstance(message, str):
+        return message.encode()
+    if isinstance(message, bytes) or kind not in ("input", "decoder"):
+        return copy.deepcopy(message)
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str).encode()

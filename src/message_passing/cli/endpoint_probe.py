@@ -1,0 +1,269 @@
+"""What is at an endpoint: for `doctor`, which goes there step by step, for `check --connect`, `send` and `tail`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import Fault, OpenError
+from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
+from message_passing.zeromq.greeting import greet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from message_passing.zeromq.greeting import Greeting
+    from message_passing.zeromq.handing import Handing
+    from message_passing.zeromq.security import SocketSecurity
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at.
+
+    Attributes:
+        name: `connect`.
+        text: what was found, a sentence.
+        advice: what to do, where it is not well; that it is well otherwise.
+        skipped: it could not be looked at, which is no fault.
+    """
+
+    name: str
+    text: str
+    advice: str = ""
+    skipped: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.advice
+
+
+class EndpointProbe:
+    """The first steps to an endpoint: from its text to who answers there, without any key.
+
+    Attributes:
+        endpoint: as it was given.
+        greeting: what the other side said, once it was reached.
+        local: whether it is on this machine.
+    """
+
+    greeting: Greeting
+
+    def __init__(self, endpoint: str, timeout: float) -> None:
+        """Nothing is known yet.
+
+        Args:
+            endpoint: `tcp://host:port`, or `ipc://path`.
+            timeout: seconds for each step.
+        """
+        self.endpoint = endpoint
+        self.local = True
+        self._timeout = timeout
+        self._addresses: list[tuple[int, Any]] = []
+
+    def steps(self, security: SocketSecurity | None) -> Iterator[Step]:
+        """Look at one thing after the other; the last one is that which is wrong, if anything is.
+
+        Args:
+            security: with what we mean to connect.
+        """
+        for look in (self._parse, self._find, self._connect):
+            step = look()
+            yield step
+            if not step.ok:
+                return
+        yield from _of_greeting(self.greeting, security.mechanism if security else "NULL")
+
+    def _parse(self) -> Step:
+        wrong = check_endpoint(self.endpoint, binds=False)
+        if not wrong and self.endpoint.startswith("inproc://"):
+            wrong = "an inproc endpoint is reached from within its process only"
+        advice = "write it as the receiver has it, with its own host: tcp://logs.example.org:5558"
+        return Step("endpoint", wrong or f"{self.endpoint} is an endpoint", advice if wrong else "")
+
+    def _find(self) -> Step:
+        """Resolve the name, or see the socket's file."""
+        transport, address = _parts(self.endpoint)
+        if transport == "ipc":
+            return self._find_file(address)
+        written, port = _host_and_port(address)
+        bracketed, host = written.startswith("["), written.strip("[]")
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
+            advice = (
+                "spell it as it is in /etc/hosts or in DNS (`getent hosts NAME`), or give the address itself"
+            )
+            return Step("resolve", f"the name {host!r} is not known here: {reason}", advice)
+        wanted = (socket.AF_INET, socket.AF_INET6) if bracketed else (socket.AF_INET,)
+        self._addresses = [(family, where) for family, _, _, _, where in found if family in wanted]
+        texts = ", ".join(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
+        if not self._addresses:
+            advice = f"ZeroMQ uses those only where one is written: tcp://[{found[0][4][0]}]:{port}"
+            return Step("resolve", f"{host} has IPv6 addresses only: {texts}", advice)
+        self.local = any(_is_local(family, str(where[0])) for family, where in self._addresses)
+        return Step("resolve", f"{host} is {texts}")
+
+    def _find_file(self, path: str) -> Step:
+        advice = "start the receiver, on this machine, and give its path as it has it"
+        self._addresses = [(socket.AF_UNIX, path)]
+        try:
+            is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116 - `@name` is no path at all
+        except OSError as error:
+            if path.startswith("@"):
+                self._addresses = [(socket.AF_UNIX, _unix_name(path))]
+                return Step("resolve", f"{path} is a name without a file")
+            return Step("resolve", f"{path} cannot be seen: {error.strerror}", advice)
+        return Step("resolve", f"{path} is {'a' if is_socket else 'no'} socket", "" if is_socket else advice)
+
+    def _connect(self) -> Step:
+        failure: OSError = OSError("there is no address")
+        for family, address in self._addresses:
+            place = f"{address[0]} port {address[1]}" if family != socket.AF_UNIX else self.endpoint
+            try:
+                self.greeting = greet(address, family, self._timeout)
+            except OSError as error:
+                failure = error
+            else:
+                return Step("connect", f"{place} takes connections")
+        return _not_connected(place, failure, self._timeout)
+
+
+def require_endpoint(endpoint: str, *, binds: bool) -> None:
+    """See that an endpoint is one, and that its host exists.
+
+    Raises:
+        OpenError: what is wrong with it.
+    """
+    faults = [Fault(wrong)] if (wrong := check_endpoint(endpoint, binds=binds)) else []
+    if not faults and not binds:
+        faults = unknown_hosts((endpoint,))
+    if faults:
+        raise OpenError(*faults)
+
+
+def dial(endpoint: str, timeout: float) -> None:
+    """Connect without ZeroMQ, which does not say why it cannot, and hang up.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    transport, address = _parts(endpoint)
+    if transport == "ipc":
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(timeout)
+            line.connect(_unix_name(address))
+    else:
+        host, port = _host_and_port(address)
+        socket.create_connection((host.strip("[]"), port), timeout).close()
+
+
+def shake_hands(handing: Handing, timeout: float, settle: float = 0.0) -> bool:
+    """Wait until a peer has let us in.
+
+    Args:
+        handing: a socket that connects.
+        timeout: seconds that this may take.
+        settle: seconds for which it must keep us.
+
+    Returns:
+        Whether it did; why not, is said by `handing`.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and not handing.failed:
+        handing.wait(deadline - time.monotonic())
+        if handing.peers():
+            settled = time.monotonic() + settle
+            while handing.peers() and time.monotonic() < settled:
+                handing.wait(settled - time.monotonic())
+            return handing.peers() > 0
+    return False
+
+
+def _parts(endpoint: str) -> tuple[str, str]:
+    transport, _, address = endpoint.partition("://")
+    return transport, address
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Of what `tcp://` leads to, `SOURCE;HOST:PORT`; a host of IPv6 keeps its brackets."""
+    host, _, port = address.rpartition(";")[2].rpartition(":")
+    return host, int(port)
+
+
+def _unix_name(path: str) -> str:
+    """A path as the system takes it: `@name` is an abstract one (unix(7))."""
+    return f"\0{path[1:]}" if path.startswith("@") else path
+
+
+def _is_local(family: int, address: str) -> bool:
+    """Whether an address is one of this machine's: only such can be bound."""
+    with socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _not_connected(place: str, error: OSError, timeout: float) -> Step:
+    if isinstance(error, ConnectionRefusedError):
+        told = f"{place} refuses: the machine is there, and nothing listens"
+        advice = "start the receiver; see that it binds this port (socket_bind), and not 127.0.0.1 on another machine"
+    elif isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
+        told = f"{place} does not answer within {timeout:g} seconds"
+        advice = (
+            "open the port in the firewalls on the way; see that the address is right and the machine is up"
+        )
+    elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        told = f"there is no route to {place}: {error.strerror}"
+        advice = "see that the machine is up, and the network or VPN to it (`ip route get ADDRESS`)"
+    else:
+        told = f"{place} cannot be connected to: {error.strerror or error}"
+        advice = (
+            "the system says why; for a path: who may use it is said by the rights of the file and its folder"
+        )
+    return Step("connect", told, advice)
+
+
+def _of_greeting(greeting: Greeting, ours: str) -> Iterator[Step]:
+    if not greeting.version:
+        advice = "another program has this port: give the receiver's, or another one to it"
+        yield Step("greeting", f"it is no ZeroMQ: {greeting.other}", advice)
+        return
+    yield Step("greeting", f"ZeroMQ answers, with ZMTP {greeting.version} and mechanism {greeting.mechanism}")
+    yield Step("mechanism", *_of_mechanism(greeting, ours))
+    if greeting.error and greeting.mechanism == ours:
+        advice = "our address is not among those that may connect: see `allow` and `deny` on the other side"
+        yield Step("handshake", f"it refuses us: {greeting.error}", advice)
+
+
+def _of_mechanism(greeting: Greeting, ours: str) -> tuple[str, str]:
+    """What is found of it, and what to do."""
+    theirs = greeting.mechanism
+    if theirs == ours:
+        return ("nothing is encrypted on either side" if ours == "NULL" else f"both sides use {ours}"), ""
+    if theirs == "CURVE":
+        told = (
+            "it wants CURVE, and we came without" if ours == "NULL" else f"it wants CURVE, and we use {ours}"
+        )
+        advice = (
+            "give --curve-server-key (its public key) and --curve-secret-key (ours), in the sender as well"
+        )
+    elif theirs == "PLAIN":
+        told, advice = "it wants PLAIN: a name and a password", "give --plain-username and --plain-password"
+    elif theirs == "NULL":
+        told = f"it does not know {ours}, and nothing is sent to it without"
+        advice = (
+            "set curve_secret_key and curve_allowed_keys there, or come without keys (all can then read it)"
+        )
+    else:
+        told, advice = f"it wants {theirs}, which message-passing does not know", "use NULL or CURVE there"
+    return told, advice

@@ -1,0 +1,181 @@
+"""Command-line words: each option in the original's spelling (`_`) and the shell's (`-`)."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from message_passing.cli.terminal import print_out
+from message_passing.errors import ConfigError, Fault, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from message_passing.options import Option
+
+
+_NO_VALUE = object()
+
+
+@dataclass(slots=True)
+class Given:
+    """What a command was given, on its command line and in its config file.
+
+    Attributes:
+        values: by option, only those that were given.
+        places: where each was written: `--input_options`, `config.toml: input_options`.
+        faults: what is wrong with what was written.
+        told: options that may be missing because of one of these faults.
+        words: the command line.
+        cautions: what is to be said before it runs, though it is no mistake.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    words: Sequence[str] = ()
+    cautions: list[str] = field(default_factory=list)
+
+
+class _WordError(ConfigError):
+    """What argparse complains of: it is told together with all other faults."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with its complaint as an exception."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _WordError(message)
+
+
+def build_parser(
+    prog: str,
+    components: Iterable[str],
+    process: Mapping[str, Option],
+    printers: Mapping[str, Callable[[str], str]],
+) -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        prog: its name.
+        components: for each, `--NAME` and `--NAME_options`, which may be repeated: options belong to the
+            component named last before them.
+        process: the command's own options.
+        printers: options that print a text and end; each is given the word that may follow it.
+    """
+    parser = _Parser(prog=prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for name, printer in printers.items():
+        short = ("-h",) if name == "help" else ()
+        parser.add_argument(*short, f"--{name}", action=_Print, printer=printer)
+    for name in components:
+        _add(parser, name, action="append")
+        _add(parser, f"{name}_options", action=_Belonging)
+    for name, one in process.items():
+        if one.type is bool:
+            # `--daemonize` or, as the original's help has it, `--daemonize 1`
+            parser.add_argument(*_spellings(name), dest=name, nargs="?", const=True)
+        else:
+            _add(parser, name, alone=one.alone)
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
+    """What the words give.
+
+    Raises:
+        UserError: an option that prints something and ends cannot do so.
+    """
+    given = Given(words=tuple(words))
+    unknown: list[str] = []
+    try:
+        found, unknown = parser.parse_known_args(words)
+        given.values = vars(found)
+        _group(given.values)
+    except _WordError as error:
+        given.faults += error.faults
+    given.faults += _complaints(unknown, parser)
+    for name, value in list(given.values.items()):
+        given.places[name] = f"--{name}"
+        if _lacks_value(value):
+            given.faults.append(Fault(f"--{name} needs a value"))
+            given.told.add(name)
+            del given.values[name]
+    return given
+
+
+def _lacks_value(value: Any) -> bool:
+    return any(map(_lacks_value, value)) if isinstance(value, list) else value is _NO_VALUE
+
+
+def _group(values: dict[str, Any]) -> None:
+    """Components' names as text where there is one, and options with the name that they belong to."""
+    for name, named in list(values.items()):
+        options = f"{name}_options"
+        if isinstance(named, list) and not name.endswith("_options"):
+            values[name] = named[0] if len(named) == 1 else named
+            if len(named) > 1 and options in values:
+                given = values[options]
+                values[options] = [[word for place, word in given if place == n] for n in range(len(named))]
+    for name, given in values.items():
+        if isinstance(given, list) and given and isinstance(given[0], tuple):
+            values[name] = [word for _, word in given]
+
+
+def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[Fault]:
+    actions = parser._actions  # noqa: SLF001 - argparse has no other way to ask for them
+    known = [spelling.lstrip("-") for action in actions for spelling in action.option_strings]
+    before = ""
+    for word in unknown:
+        flag = word.partition("=")[0]
+        if flag.startswith("-"):
+            hint = did_you_mean(flag.lstrip("-"), known).replace("'", "'--", 1)
+            yield Fault(f"there is no option {flag}{hint}")
+        elif not before.startswith("-"):  # otherwise it is most likely that unknown option's value
+            hint = "every value follows its --option (quote values with spaces)"
+            yield Fault(f"unexpected word {word!r}: {hint}")
+        before = word
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    name: str,
+    action: str | type[argparse.Action] = "store",
+    alone: str | None = None,
+) -> None:
+    """An option with a value; one without it means `alone`, or is noted, and the words after it are still read."""
+    const = _NO_VALUE if alone is None else alone
+    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=const)
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    dashed = name.replace("_", "-")
+    return (f"--{name}",) if dashed == name else (f"--{name}", f"--{dashed}")
+
+
+class _Belonging(argparse.Action):
+    """Options of a component, noted with the number of the component of that kind that was named last."""
+
+    def __call__(
+        self, _parser: object, namespace: argparse.Namespace, values: object, _option: str | None = None
+    ) -> None:
+        named = len(getattr(namespace, self.dest.removesuffix("_options"), ()))
+        before = getattr(namespace, self.dest, [])
+        setattr(namespace, self.dest, [*before, (max(0, named - 1), values)])
+
+
+class _Print(argparse.Action):
+    """An option that prints a text and ends the program."""
+
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, printer: Callable[[str], str], **_: object
+    ) -> None:
+        super().__init__(option_strings, dest, nargs="?", default=argparse.SUPPRESS)
+        self.printer = printer
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: object, _option: str | None = None
+    ) -> NoReturn:
+        print_out(self.printer(values if isinstance(values, str) else ""))
+        parser.exit(0)

@@ -1,0 +1,121 @@
+"""A command's chain as a process: opened, served until its end, and its losses told."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from message_passing.cli.progress import ChainProgress
+from message_passing.cli.run.pid_file import PidFile
+from message_passing.cli.run.reload import Reload
+from message_passing.cli.run.systemd import notify
+from message_passing.cli.terminal import tell
+from message_passing.clock import iso_now
+from message_passing.escaping import one_line
+from message_passing.graph import close_all, open_all, with_parts
+from message_passing.runner import Server, obey_signals
+from message_passing.secure_files import trust
+from message_passing.summaries import losses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from message_passing.chain import Chain
+    from message_passing.cli.run.daemon import Daemon, Identity
+    from message_passing.cli.run.reload import Command
+    from message_passing.component import Component
+    from message_passing.console.serving import Console
+
+EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
+"""All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chain that has been checked, and nothing of it opened.
+
+    Attributes:
+        command: what asked for it.
+        chain: the chain, built.
+        identity: the user to become, once privileged sockets are open.
+        console: where it can be watched.
+    """
+
+    command: Command
+    chain: Chain
+    identity: Identity | None = None
+    console: Console | None = None
+
+
+class Service:
+    """One chain in one process."""
+
+    def __init__(self, title: str, prepared: Prepared) -> None:
+        """Take what was prepared.
+
+        Args:
+            title: what the command is called in messages.
+            prepared: what to serve.
+        """
+        self._title = title
+        self._prepared = prepared
+        self.server = Server(prepared.chain.heads)
+        self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
+        self.server.on_hangup = lambda: self.server.call(self._reload.take)
+        self._progress = ChainProgress(self.server)
+
+    def _switched(self, names: Mapping[str, Component]) -> None:
+        """The chain is another one now."""
+        if self._prepared.console:
+            self._prepared.console.relayout(names)
+
+    def run(self, *, pid_file: str | None = None, daemon: Daemon | None = None) -> int:
+        """Open the chain, become another user, and serve until the end.
+
+        Returns:
+            The exit status.
+        """
+        server, prepared = self.server, self._prepared
+        with contextlib.ExitStack() as stack:
+            pid = stack.enter_context(PidFile(pid_file)) if pid_file else None
+            stack.enter_context(obey_signals(server))
+            stack.callback(self._tell_losses)
+            stack.callback(lambda: close_all(server.heads, errors=True))
+            if prepared.identity:
+                trust(prepared.identity.uid)
+                open_all(server.heads, only=lambda component: component.privileged, errors=True)
+                prepared.identity.assume()
+            open_all(server.heads, errors=True)
+            if prepared.console:
+                stack.callback(prepared.console.close)
+                prepared.console.start(server, prepared.chain.components)
+            if pid:
+                pid.write()
+            stack.callback(self._progress.stop)
+            server.run(on_ready=lambda: self._ready(daemon), on_end=self._ending)
+        return self._status()
+
+    def _status(self) -> int:
+        failures = [
+            f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
+        ]
+        for text in failures:
+            tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
+        return EXIT_FAILED if failures else EXIT_OK
+
+    def _ready(self, daemon: Daemon | None) -> None:
+        notify("READY=1")
+        if daemon:
+            daemon.report(EXIT_OK)
+        else:
+            self._progress.start()
+
+    def _ending(self) -> None:
+        self._progress.stop()
+        notify("STOPPING=1")
+
+    def _tell_losses(self) -> None:
+        components = [*self._reload.retired, *self.server.components]
+        for line in losses(with_parts(dict.fromkeys(components))):
+            tell(f"{self._title}: {iso_now()}: {line}\n")

@@ -1,0 +1,63 @@
+"""The options for keys and passwords of the commands that open a ZeroMQ socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from message_passing.errors import OpenError, UserError
+from message_passing.options import declared
+from message_passing.zeromq.connection_options import ConnectionOptions
+from message_passing.zeromq.keys import is_key
+from message_passing.zeromq.security import security_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from message_passing.zeromq.security import SocketSecurity
+
+_KEYS = ("--curve-secret-key", "--curve-server-key")
+_VALUES = {
+    "curve_secret_key": "FILE",
+    "curve_server_key": "KEY",
+    "curve_allowed_keys": "FOLDER",
+    "plain_username": "NAME",
+    "plain_password": "WORD",
+}
+"""Those options of connections that commands take, and what help calls their values."""
+
+
+def add_security(parser: argparse.ArgumentParser) -> None:
+    """The options by which we prove who we are, and know whom we reach: those of components, in their words."""
+    group = parser.add_argument_group("encryption and identity")
+    known = declared(ConnectionOptions)
+    for name, value in _VALUES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=value, help=known[name].description)
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words, with each key joined to the option before it: it may begin with `-`, as options do."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in _KEYS and is_key(word):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def security_from(given: argparse.Namespace) -> SocketSecurity | None:
+    """The security that the options of `add_security` ask for.
+
+    Raises:
+        UserError: they contradict each other, or a key cannot be read.
+    """
+    try:
+        security = security_of(
+            "", **{name: value for name in _VALUES if (value := getattr(given, name)) is not None}
+        )
+    except UserError as error:
+        raise OpenError(*(fault.text.removeprefix(": ") for fault in error.faults)) from error
+    if security:
+        security.check()
+    return security

@@ -1,0 +1,239 @@
+"""From a config file's or command line's values to a chain. There are two forms.
+
+The flat form has the command line's words as its keys, as in the original:
+
+    {"input": "ZeroMQ", "input_options": {"socket_bind": "tcp://*:5222"}, "output": "STDOUT"}
+
+The named form has a table for each kind of component, and makes chains of any shape:
+
+    error_log = "errors"                # optional: the component that all errors go to
+
+    [inputs.apps]
+    class = "ZeroMQ"
+    output_to = "decoder"               # or a list, for the filter T
+    options = { socket_bind = "tcp://*:5222" }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from message_passing.chain import Chain
+from message_passing.config.parsing import options_from_text
+from message_passing.declaration import Declaration
+from message_passing.errors import ConfigError, Fault, Place, collecting, deeper, did_you_mean, shown
+from message_passing.registry import PACKAGES, names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULTS = {
+    "filter": "Null",
+    "decoder": "JSON",
+    "encoder": "JSON",
+    "error": "STDERR",
+    "error_encoder": "JSON",
+}
+"""The parts of the flat form that need not be named, and what they then are."""
+
+FLAT_PARTS = {
+    "input": ("input", "decoder"),
+    "decoder": ("decoder", "filter"),
+    "filter": ("filter", "encoder"),
+    "encoder": ("encoder", "output"),
+    "output": ("output", ""),
+    "error_encoder": ("encoder", "error"),
+    "error": ("output", ""),
+}
+"""Each part of the flat form: the kind of component it is, and the part it outputs to."""
+
+STACKED = ("decoder", "filter", "encoder")
+"""The kinds of which there may be several, one after the other."""
+
+FLAT_KEYS = (*FLAT_PARTS, *(f"{part}_options" for part in FLAT_PARTS))
+NAMED_KEYS = {f"{kind}s": kind for kind in PACKAGES}
+TESTS = "tests"
+"""Cases for `message-passing test`, in either form; running a chain passes them by."""
+
+_NULL = 'the component Null is "Null", in quotes'
+
+_COMPONENT_KEYS = ("class", "options", "output_to", "error")
+
+
+def is_named(values: Mapping[str, Any]) -> bool:
+    """Whether a config file is of the named form."""
+    return any(key in values for key in (*NAMED_KEYS, "error_log"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component of a command: what was chosen for it, and where that was written.
+
+    Attributes:
+        kind: `input`, `decoder`, `filter`, `encoder` or `output`.
+        component: its name; None if there is none.
+        options: a mapping, or text as the command line has it: one word or a list of them; None if they
+            could not be read, which has been told.
+        place: where its name was written, or should be: `--input`.
+        options_place: where its options were.
+        told: what is wrong with its name has been told already, so its absence is no news.
+        then: the next one, where several are stacked.
+    """
+
+    kind: str
+    component: Any
+    options: Any
+    place: str
+    options_place: str
+    told: bool = False
+    then: Part | None = None
+
+    def stack(self) -> list[Part]:
+        """It, and those that come after it, in order."""
+        return [self, *(self.then.stack() if self.then else ())]
+
+    def declare(self, chain: Chain, name: str, *, output_to: str | Sequence[str] = ()) -> None:
+        """Declare it in `chain` under `name`; what is wrong with it is told when that is built."""
+        stack = self.stack()
+        names = [name, *(f"{name} {number}" for number in range(2, len(stack) + 1))]
+        for part, own, target in zip(stack, names, [*names[1:], output_to], strict=True):
+            part._declare_one(chain, own, target)  # noqa: SLF001 - its own class
+
+    def _declare_one(self, chain: Chain, name: str, output_to: str | Sequence[str]) -> None:
+        faults: list[Fault] = []
+        component = self.component
+        if component is None and isinstance(self.place, Place):
+            faults.append(Fault(f"must be a component's name, not null: {_NULL}", self.place))
+        elif component is None and not self.told:
+            known = ", ".join(names(self.kind))
+            faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
+        elif component is not None and not isinstance(component, str):
+            faults.append(Fault(f"must be a component's name, not {shown(component)}", self.place))
+            component = None
+        options = None
+        with collecting(faults, self.options_place):
+            options = self._read_options()
+        chain.add_faults(*faults)
+        chain.declare(
+            Declaration(
+                kind=self.kind,
+                name=name,
+                component=component,
+                options=options,
+                output_to=(output_to,) if isinstance(output_to, str) else tuple(output_to),
+                place=self.place,
+                options_place=self.options_place,
+                from_text=True,
+            )
+        )
+
+    def _read_options(self) -> Mapping[str, Any] | None:
+        """The options as a mapping.
+
+        Raises:
+            ConfigError: they do not parse, or are something else.
+        """
+        if self.options is None or isinstance(self.options, Mapping):
+            return self.options
+        words = [self.options] if isinstance(self.options, str) else self.options
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return options_from_text(words)
+        raise ConfigError(f"must be an object of options, not {shown(self.options)}")
+
+
+def flat_chain(parts: Mapping[str, Part], chain: Chain | None = None) -> Chain:
+    """The chain of the flat form, declared and not yet built.
+
+    Args:
+        parts: by the keys of `FLAT_PARTS`.
+        chain: where to declare them; a new one when it is not given.
+    """
+    chain = chain or Chain()
+    for name, (_, target) in FLAT_PARTS.items():
+        parts[name].declare(chain, name, output_to=target or ())
+    chain.use_errors("error_encoder")
+    return chain
+
+
+def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = None) -> Chain:
+    """The chain of the named form, declared and not yet built.
+
+    Args:
+        values: the config file's tables.
+        source: the file's name, for messages.
+        chain: where to declare them; a new one when it is not given.
+    """
+    chain = chain or Chain()
+    file = Place(source, source)
+    faults: list[Fault] = []
+    for key, kind in NAMED_KEYS.items():
+        tables = values.get(key, {})
+        if not isinstance(tables, Mapping):
+            place = deeper(file, f"{source}: {key}", key)
+            faults.append(Fault("must be a table of components by their names", place))
+            continue
+        for name, table in tables.items():
+            place = deeper(file, f"{source}: {key}.{name}", key, name)
+            wrong = _table_faults(table, place)
+            faults += wrong
+            chain.declare(_declaration(kind, name, table, place, right=not wrong))
+    head = values.get("error_log")
+    place = deeper(file, f"{source}: error_log", "error_log")
+    if isinstance(head, str):
+        chain.use_errors(head, place)
+    elif head is not None:
+        faults.append(Fault("must be the name of a component", place))
+    chain.add_faults(*faults)
+    return chain
+
+
+def _table_faults(table: Any, place: str) -> list[Fault]:
+    if not isinstance(table, Mapping):
+        return [Fault("must be a table with class, options and output_to", place)]
+    faults = []
+    for key in table:
+        if key not in _COMPONENT_KEYS:
+            hint = did_you_mean(key, _COMPONENT_KEYS) or f" (it has {', '.join(_COMPONENT_KEYS)})"
+            text = f"there is no key {key!r} here{hint}; options go into `options`"
+            faults.append(Fault(text, deeper(place, place, key)))
+    if "class" in table and table["class"] is None:
+        text = f"needs a class: a component's name, not null: {_NULL}"
+        faults.append(Fault(text, deeper(place, place, "class")))
+    elif not isinstance(table.get("class"), str):
+        faults.append(Fault("needs a class: a component's name", deeper(place, place, "class")))
+    if not isinstance(_options_of(table), Mapping):
+        faults.append(Fault("must be a table of options", deeper(place, f"{place}.options", "options")))
+    targets = table.get("output_to", [])
+    if not isinstance(targets, (str, list)) or not all(isinstance(target, str) for target in targets):
+        text = "must be a name or a list of names"
+        faults.append(Fault(text, deeper(place, f"{place}.output_to", "output_to")))
+    if not isinstance(table.get("error", ""), str):
+        faults.append(Fault("must be a name", deeper(place, f"{place}.error", "error")))
+    return faults
+
+
+def _options_of(table: Mapping[str, Any]) -> Any:
+    """Its options; none where all that YAML has under `options:` is commented out."""
+    options = table.get("options")
+    return {} if options is None else options
+
+
+def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -> Declaration:
+    """What a table declares; of a wrong one what can be read, so that its other faults are found too."""
+    table = table if isinstance(table, Mapping) else {}
+    component, error = table.get("class"), table.get("error")
+    targets = table.get("output_to", [])
+    targets = targets if isinstance(targets, list) else [targets]
+    return Declaration(
+        kind=kind,
+        name=name,
+        component=component if isinstance(component, str) else None,
+        options=_options_of(table) if right else None,
+        output_to=tuple(target for target in targets if isinstance(target, str)),
+        error=error if isinstance(error, str) else None,
+        place=place,
+        options_place=deeper(place, f"{place}.options", "options"),
+        from_text=True,
+    )

@@ -1,0 +1,300 @@
+"""From text to values: options on a command line, and config files in JSON, TOML or YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import ConfigError, Fault, Place, UserError, needs_extra, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_TOKEN = re.compile(
+    r"""
+    (?P<comment> \#[^\n]* )
+    | (?P<last_comma> , ) (?= (?: \s | \#[^\n]*(?:\n|$) )* [\]}] )
+    | (?P<before_value> [\[{:,] )
+    | (?P<value> "(?:[^"\\\n]|\\.)*+"? | [^\s\[{:,\#"]+ )
+    """,
+    re.VERBOSE,
+)
+
+
+def relaxed_json(text: str) -> Any:
+    """Parse JSON in which a comma may end a list or object, and `#` begins a comment (JSON::XS "relaxed").
+
+    Raises:
+        ConfigError: it is malformed; the line and column are given.
+    """
+    try:
+        return json.loads(strict_json(text))
+    except json.JSONDecodeError as error:
+        mark = (error.lineno if "\n" in text else 0, error.colno)
+        raise ConfigError(Fault(f"malformed JSON: {error.msg}", mark=mark)) from error
+    except ValueError as error:
+        raise ConfigError(f"malformed JSON: {error}") from error  # a number of thousands of digits
+    except RecursionError as error:
+        raise ConfigError("malformed JSON: nested too deeply") from error
+
+
+def strict_json(text: str) -> str:
+    """Relaxed JSON with its comments, and commas that follow a last value, as blanks: positions stay."""
+    after_value = False
+
+    def replace(found: re.Match[str]) -> str:
+        nonlocal after_value
+        kind = found.lastgroup
+        blank = kind == "comment" or (kind == "last_comma" and after_value)
+        if kind != "comment":
+            after_value = kind == "value"
+        return " " * len(found[0]) if blank else found[0]
+
+    return _TOKEN.sub(replace, text)
+
+
+def options_from_text(texts: Iterable[str]) -> dict[str, Any]:
+    """The options that one command-line word or several give: JSON, `@file`, or `key=value`.
+
+    Raises:
+        ConfigError: one of them is none of these, does not parse, or is no object.
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        options.update(_options_from_word(text))
+    return options
+
+
+def _options_from_word(text: str) -> Mapping[str, Any]:
+    stripped = text.strip()
+    if stripped.startswith("@"):
+        return _as_mapping(load_file(stripped[1:]), stripped[1:])
+    key, equals, value = stripped.partition("=")
+    if equals and re.fullmatch(r"[A-Za-z_][\w.-]*", key):
+        return {(name := key.replace("-", "_")): _value_from_word(name, value)}
+    if not stripped.startswith(("{", "#", "[")) and not _is_json(stripped):
+        what = f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value'
+        raise ConfigError(f"{what}: {hint}" if (hint := _quoting(text)) else what)
+    return _as_mapping(_json_from_word(text), "")
+
+
+def _value_from_word(name: str, value: str) -> Any:
+    # Only what is plainly a list or an object is read as JSON: a text that looks like a number stays one.
+    if value[:1] not in ("[", "{"):
+        return value
+    try:
+        return _json_from_word(value) if value[-1] in "]}" else relaxed_json(value)
+    except ConfigError as error:
+        text = f"what begins with {value[0]} is read as JSON; as text, it is '{json.dumps({name: value})}'"
+        raise ConfigError(Fault(f"{error.faults[0].marked}; {text}", name)) from error
+
+
+def _json_from_word(text: str) -> Any:
+    """As `relaxed_json`; what went wrong between the shell and us is said as well."""
+    try:
+        return relaxed_json(text)
+    except ConfigError as error:
+        if hint := _quoting(text):
+            (fault,) = error.faults
+            raise ConfigError(Fault(f"{hint}: {fault.text}", fault.where, fault.mark)) from error
+        raise
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_BARE = re.compile(r"[\[{]*\s*[A-Za-z_][\w.-]*\s*[:,\]]")
+_EXAMPLE = """'{"key": "value"}'"""
+
+
+def _quoting(text: str) -> str:
+    """What seems to have become of a word's quotes; empty if nothing has."""
+    if any(quote in text for quote in "\u201c\u201d\u201e\u2018\u2019"):
+        return f"JSON takes plain double quotes, not typographic ones: {_EXAMPLE}"
+    if '"' in text:
+        return ""
+    if "'" in text:
+        return f"JSON takes double quotes, not single ones, which are for the shell: {_EXAMPLE}"
+    if _BARE.match(text.lstrip()):
+        arrived = f"the shell has removed the quotes, what arrived is {shown(text)}"
+        return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
+    return ""
+
+
+def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise ConfigError(Fault(f"must be an object of options, not {shown(value)}", place))
+
+
+def read_text(name: str) -> str:
+    """What is in a config file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        # some editors begin a file with a byte order mark
+        return Path(name).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(_unread(name, str(error.strerror))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(_unread(name, "it is not UTF-8")) from error
+    except ValueError as error:  # a name with a null byte in it
+        raise ConfigError(_unread(name, str(error))) from error
+
+
+def _unread(name: str, why: str) -> Fault:
+    return Fault(f"cannot be read: {why}", Place(name, name))
+
+
+def format_of(name: str) -> str:
+    """`json`, `toml` or `yaml`, by a file's ending.
+
+    Raises:
+        ConfigError: it has another ending.
+    """
+    known = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}.get(Path(name).suffix.lower())
+    if known is None:
+        raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", Place(name, name)))
+    return known
+
+
+def load_file(name: str) -> Mapping[str, Any]:
+    """Read a JSON, TOML or YAML file, by its ending.
+
+    Raises:
+        ConfigError: it cannot be read, has another ending, or does not parse.
+    """
+    text = read_text(name)
+    parse = {"json": relaxed_json, "toml": _toml, "yaml": _yaml}[format_of(name)]
+    try:
+        return _as_mapping(parse(text), "")
+    except UserError as error:
+        raise error.under(Place(name, name)) from error
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_of_toml(str(error), text)) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"malformed TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("malformed TOML: nested too deeply") from error
+
+
+def _of_toml(problem: str, text: str) -> Fault:
+    """A fault whose place tomllib tells in its sentence; in numbers only from Python 3.14 on."""
+    what, _, place = problem.rpartition(" (at ")
+    numbers = [int(number) for number in re.findall(r"\d+", place)]
+    last = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    return Fault(
+        f"malformed TOML: {what or problem}", mark=(numbers[0], numbers[1]) if len(numbers) == 2 else last
+    )
+
+
+def _yaml(text: str) -> Any:
+    value, _ = yaml_document(text)
+    return value
+
+
+def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> tuple[Any, Any]:
+    """What a YAML text means, and the node that it was made of, whose parts know their places.
+
+    Args:
+        text: the text.
+        look: given the node as it was written, before `<<` is replaced by what it stands for.
+
+    Raises:
+        ConfigError: it is malformed, or has keys that are no text.
+        ComponentError: PyYAML is not installed.
+    """
+    with needs_extra("yaml"):
+        import yaml  # noqa: PLC0415 - an extra, and slow to import: only for whoever writes YAML
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            look(node)
+            _name_null(node)
+            value = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        found = error.problem_mark
+        mark = (found.line + 1, found.column + 1) if found else None
+        raise ConfigError(Fault(f"malformed YAML: {error.problem or error.context}", mark=mark)) from error
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        mark = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise ConfigError(Fault(f"malformed YAML: {' '.join(str(error).split())}", mark=mark)) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
+        raise ConfigError(f"malformed YAML: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # what PyYAML stumbles over
+        raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
+    _check_keys(node)
+    return value, node
+
+
+COMPONENT_KEYS = ("input", "decoder", "filter", "encoder", "output", "error", "error_encoder")
+"""The keys of a config file whose values name components; deeper down it is `class`."""
+
+
+def _name_null(document: Any) -> None:
+    """`Null`, where a component's name stands, is the name that it looks like; to YAML it is no value at all."""
+    for key, value in _pairs(document):
+        if key in COMPONENT_KEYS:
+            for one in value.value if isinstance(value.value, list) and value.id == "sequence" else [value]:
+                _as_name(one)
+        for _, table in _pairs(value):
+            for inner, name in _pairs(table):
+                if inner == "class":
+                    _as_name(name)
+
+
+def _pairs(node: Any) -> Iterator[tuple[Any, Any]]:
+    if getattr(node, "id", "") == "mapping":
+        for key, value in node.value:
+            yield key.value if isinstance(key.value, str) else None, value
+
+
+def _as_name(node: Any) -> None:
+    if node.value == "Null" and node.tag == "tag:yaml.org,2002:null":
+        node.tag = "tag:yaml.org,2002:str"
+
+
+def _check_keys(document: Any) -> None:
+    """YAML has keys of any type, here they are names; and it has values that hold themselves."""
+    waiting, seen = [document], set[int]()
+    while waiting:
+        node = waiting.pop()
+        inner = getattr(node, "value", None)
+        if id(node) in seen or not isinstance(inner, list):
+            continue
+        seen.add(id(node))
+        for item in reversed(inner):
+            key, value = item if isinstance(item, tuple) else (None, item)
+            if key is not None and not key.tag.endswith(":str"):
+                mark = (key.start_mark.line + 1, key.start_mark.column + 1)
+                raise ConfigError(
+                    Fault(f"a key must be text, not {_shown_key(key)}: put it in quotes", mark=mark)
+                )
+            waiting.append(value)
+
+
+def _shown_key(node: Any) -> str:
+    """A YAML key as it was written."""
+    return node.value or "nothing" if isinstance(node.value, str) else "a list or mapping"

@@ -1,0 +1,235 @@
+"""What became of a batch, for the input that must know: see docs/outcomes.md.
+
+A batch runs through the chain within one synchronous call, so which delivery a message belongs to need not be
+written on it: it is the one of the call in which the message is handled, until the call returns. Whoever keeps
+messages beyond it takes a `Hold`, and resumes the delivery for what it does with them later.
+
+The delivery of a call is kept for its thread, and not in a `ContextVar`: tasks and timers that are made within the
+call would inherit that, and what they do long after it would count for it.
+
+Without locks, since a signal handler may come at any place: a set's and a list's own methods are not interrupted.
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+
+class Outcome(IntEnum):
+    """What became of a message; of several, the worst."""
+
+    DELIVERED = 0
+    """Written, acknowledged, or removed because a filter said so."""
+    REJECTED = 1
+    """It can never pass: malformed, or not encodable. Its report is in the error chain."""
+    LOST = 2
+    """It could pass another time: a queue or disk was full, a peer away. Send it again."""
+
+
+class Fate(Protocol):
+    """What a delivery is for those who handle its messages; it may be several deliveries at once."""
+
+    def note(self, outcome: Outcome) -> None:
+        """Something became of a message of it."""
+
+    def take(self, token: object) -> None:
+        """It is not settled before this token is given back."""
+
+    def give(self, token: object) -> None:
+        """Give it back."""
+
+
+class _Ambient(threading.local):
+    """What belongs to the synchronous call that a thread is in."""
+
+    fate: Fate | None = None
+
+
+AMBIENT = _Ambient()
+
+
+class Call:
+    """A block of which a fate is the ambient one."""
+
+    __slots__ = ("_before", "_fate", "_hold")
+
+    def __init__(self, fate: Fate | None, hold: Hold | None = None) -> None:
+        """Of this fate; the hold is released at the block's end."""
+        self._fate = self._before = fate
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        self._before, AMBIENT.fate = AMBIENT.fate, self._fate
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        AMBIENT.fate = self._before
+        if self._hold is not None:
+            if exc is not None:
+                self._hold.note(Outcome.LOST)
+            self._hold.release()
+
+
+def outside() -> Call:
+    """A block that is part of no delivery: a report is on its way, or a log record of another chain."""
+    return Call(None)
+
+
+class Delivery:
+    """One batch on its way. `with delivery:` hands it on; it is settled when nobody holds any of it any more.
+
+    Attributes:
+        owner: who delivers.
+    """
+
+    def __init__(
+        self,
+        on_settled: Callable[[Outcome], object],
+        owner: Any,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            on_settled: called once, with the worst that became of any of it. It must not block. What it raises is
+                reported by the owner.
+            owner: who delivers: a component.
+            loop: in which it is called, if that runs in another thread by then; without one, or once that is closed,
+                it is called by whoever settles.
+        """
+        self.owner = owner
+        self._settlers = [on_settled]
+        self._noted: list[Outcome] = []
+        self._tokens: set[object] = set()
+        self._before: Fate | None = None
+        self._loop = loop
+        self._thread = threading.get_ident()
+
+    def note(self, outcome: Outcome) -> None:
+        """Something became of one of its messages."""
+        if outcome not in self._noted:
+            self._noted.append(outcome)
+
+    def take(self, token: object) -> None:
+        """See `Fate`."""
+        self._tokens.add(token)
+
+    def give(self, token: object) -> None:
+        """See `Fate`. The last one settles."""
+        self._tokens.discard(token)
+        if self._tokens:
+            return
+        try:
+            on_settled = self._settlers.pop()
+        except IndexError:  # another thread was faster
+            return
+        if self._loop and threading.get_ident() != self._thread:
+            try:
+                self._loop.call_soon_threadsafe(self._tell, on_settled)
+            except RuntimeError:  # it is closed
+                self._tell(on_settled)
+        else:
+            self._tell(on_settled)
+
+    def _tell(self, on_settled: Callable[[Outcome], object]) -> None:
+        try:
+            with outside():
+                on_settled(max(self._noted, default=Outcome.DELIVERED))
+        except Exception as error:  # noqa: BLE001 - whoever settles it has no part in that
+            self.owner.report(error)
+
+    def __enter__(self) -> None:
+        self.take(self)
+        self._before, AMBIENT.fate = AMBIENT.fate, self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        AMBIENT.fate = self._before
+        if exc is not None:
+            self.note(Outcome.LOST)
+        self.give(self)
+
+
+class Several:
+    """Deliveries that share a fate, where it is not known which of them a message belongs to."""
+
+    def __init__(self, fates: Iterable[Fate]) -> None:
+        """These."""
+        self._fates = list({id(one): one for one in fates}.values())
+
+    def note(self, outcome: Outcome) -> None:
+        """For all."""
+        for one in self._fates:
+            one.note(outcome)
+
+    def take(self, token: object) -> None:
+        """From all."""
+        for one in self._fates:
+            one.take(token)
+
+    def give(self, token: object) -> None:
+        """To all."""
+        for one in self._fates:
+            one.give(token)
+
+
+class Hold:
+    """Somebody keeps messages of a delivery beyond the call that brought them: until `release`, it is not settled.
+
+        self.waiting.append((messages, self.hold()))
+        ...
+        with hold.resumed(last=True):
+            self.emit(messages)
+
+    Attributes:
+        fate: the delivery's; None where nobody wants to know.
+    """
+
+    __slots__ = ("__weakref__", "_kept_in", "fate")
+
+    def __init__(self, fate: Fate | None, kept_in: set[Hold] | None = None) -> None:
+        """Hold it.
+
+        Args:
+            fate: of the delivery.
+            kept_in: the holds of whoever holds it, which this adds itself to.
+        """
+        self.fate = fate
+        self._kept_in = kept_in
+        if fate is not None:
+            fate.take(self)
+            if kept_in is not None:
+                kept_in.add(self)
+
+    def note(self, outcome: Outcome) -> None:
+        """This became of something that is held."""
+        if self.fate is not None:
+            self.fate.note(outcome)
+
+    def resumed(self, *, last: bool = False) -> Call:
+        """`with hold.resumed():` what is done is that delivery's.
+
+        Args:
+            last: release it at the block's end.
+        """
+        return Call(self.fate, self if last else None)
+
+    def release(self) -> None:
+        """No more of it is kept. Again is harmless. From any thread."""
+        if self.fate is not None:
+            if self._kept_in is not None:
+                self._kept_in.discard(self)
+            self.fate.give(self)
+
+
+NO_HOLD = Hold(None)
+"""What is held of no delivery: one for all."""

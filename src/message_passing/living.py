@@ -1,0 +1,110 @@
+"""Components that have a life in the event loop: what they do beside the chain, and their last word within it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from message_passing.component import Component
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+FLUSH_AT_CHANGE = 5.0
+"""Seconds that a component may take to flush when it leaves a chain that goes on."""
+
+
+def lives(component: Component) -> bool:
+    """Whether closing it without the event loop would take something from it."""
+    return _defines(component, "background") or flushes(component)
+
+
+def flushes(component: Component) -> bool:
+    """Whether it has something to do in `flush`."""
+    return _defines(component, "flush")
+
+
+def _defines(component: Component, name: str) -> bool:
+    return getattr(type(component), name) is not getattr(Component, name)
+
+
+class Backgrounds:
+    """What components do beside the chain, while it runs. Within one event loop."""
+
+    def __init__(self, on_failure: Callable[[Component, Exception], object]) -> None:
+        """None does anything.
+
+        Args:
+            on_failure: called when one has raised.
+        """
+        self._on_failure = on_failure
+        self._tasks: dict[Component, asyncio.Task[None]] = {}
+        self._leaving: dict[Component, asyncio.Task[None]] = {}  # each ends after the one before
+
+    def begin(self, components: Iterable[Component]) -> None:
+        """Have those that are open, and have not begun, begin."""
+        for one in components:
+            if one.is_open and one not in self._tasks and _defines(one, "background"):
+                self._tasks[one] = asyncio.create_task(self._run(one), name=f"{one.label} background")
+
+    async def _run(self, component: Component) -> None:
+        try:
+            await component.background()
+        except Exception as error:  # noqa: BLE001 - whatever it raises ends the chain
+            self._on_failure(component, error)
+
+    def retire(self, component: Component) -> None:
+        """It leaves a chain that goes on, and gets no more: let it flush, for a bounded time, and close it.
+
+        Each after the one before, so in the order that messages flow what one passes on finds the next one open.
+        """
+        before = [*self._leaving.values()][-1:]
+        task = asyncio.create_task(self._retire(component, before), name=f"{component.label} leaves")
+        self._leaving[component] = task
+
+    @property
+    def are_leaving(self) -> bool:
+        """Whether some have not been closed yet."""
+        return any(not task.done() for task in self._leaving.values())
+
+    async def _retire(self, component: Component, before: list[asyncio.Task[None]]) -> None:
+        try:
+            if before:
+                await asyncio.wait(before)
+            async with asyncio.timeout(FLUSH_AT_CHANGE):
+                await component.flush()
+        except Exception as error:  # noqa: BLE001 - it is closed whatever it does; what it has left is counted
+            component.report(error)
+        finally:
+            await self._stop([component])
+            close_alone(component)
+
+    async def left(self) -> None:
+        """Wait until those that leave have done so."""
+        if self._leaving:
+            await asyncio.wait(self._leaving.values())
+
+    async def end(self) -> None:
+        """Have all end what they do; those that leave are closed without having flushed."""
+        leaving = [*self._leaving]
+        await _cancelled(self._leaving.values())
+        await self._stop([*self._tasks])
+        for component in leaving:
+            close_alone(component)
+
+    async def _stop(self, components: Iterable[Component]) -> None:
+        await _cancelled([task for one in components if (task := self._tasks.pop(one, None))])
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def close_alone(component: Component) -> None:
+    """Close it; what that raises is reported."""
+    try:
+        component.close_one()
+    except Exception as error:  # noqa: BLE001 - the others must still be closed
+        component.report(error)

@@ -1,0 +1,161 @@
+"""What takes messages: the base of every output and filter, and what stands in the place of an output.
+
+How a class says what it does is at the top of `flow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from message_passing.component import Component
+from message_passing.errors import OutputClosedError
+from message_passing.lines import beyond, carried
+from message_passing.options import option
+from message_passing.pacing import Pace
+
+if TYPE_CHECKING:
+    from message_passing.metrics import Snapshot
+
+
+def says_each(cls: type, root: type, each: str, many: str) -> bool:
+    """Whether a class says what it does to one message, rather than to a batch: the most derived definition wins.
+
+    Args:
+        cls: the class.
+        root: the class that defines both for all, the batch's by calling the message's.
+        each: the method for one message.
+        many: the method for a batch; a class that defines both works by the batch.
+    """
+    definer = next(base for base in cls.__mro__ if each in base.__dict__ or many in base.__dict__)
+    return definer is root or many not in definer.__dict__
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that this thread is in, if it is in one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Output(Component):
+    """Takes messages. Define `write(message)`, or `write_many(messages)` to take them a batch at a time."""
+
+    kind = "output"
+
+    takes_blocks: ClassVar[bool] = False
+    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it: see `wiring`."""
+
+    # Without annotations, which would make options of them. `Server` sets these of what it runs.
+    ending = False
+    """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+    standing = False
+    """Nothing moves in what it has queued, so that it drops instead of being waited for."""
+    waited_for = False
+    """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
+    sources_wait = True
+    """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
+
+    hooks: ClassVar[str] = "write(message) or write_many(messages)"
+    """What a class of this kind defines, for whoever defines something else."""
+
+    _writes_each: ClassVar[bool] = True  # `write` is what the class says, not `write_many`
+
+    def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
+        """Find out which way the class says what it does (see the module's text).
+
+        Args:
+            own_doors: it has doors of its own, which call those of its base.
+            kwargs: for other bases.
+
+        Raises:
+            TypeError: it defines a door, which nobody would count at.
+        """
+        super().__init_subclass__(**kwargs)
+        for door in () if own_doors else ("consume", "consume_many"):
+            if not any(
+                door in base.__dict__
+                for base in cls.__mro__
+                if base is cls or not issubclass(base, Component)
+            ):
+                continue
+            text = (
+                f"{cls.__name__} defines {door}, which belongs to the base class: it counts, and calls what"
+            )
+            raise TypeError(f"{text} a class defines: {cls.hooks}")
+        cls._writes_each = says_each(cls, Output, "write", "write_many")
+
+    _most = inf  # messages that a function for batches is given at once
+
+    def __init__(self, **given: Any) -> None:
+        """See `Component`."""
+        self._pace = Pace(self, self._most)
+        super().__init__(**given)
+
+    confirms: ClassVar[str] = "handled"
+    """What it means that a message is DELIVERED, from this output: `written`, `handed to the network`."""
+
+    def write(self, message: Any) -> None:
+        """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
+        raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Take a batch. Whatever it raises fails the whole batch."""
+        self._pace.write_each(self.write, messages)
+
+    async def drain(self) -> None:
+        """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
+
+    def consume(self, message: Any) -> None:
+        """Take one message: counted, never waits."""
+        self.consume_many([message])
+
+    def consume_many(self, messages: list[Any]) -> None:
+        """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
+        for see in self.observers:
+            see(messages)
+        self.metrics.received += carried(messages) if self.weighs else len(messages)
+        if self._closed:
+            self.drop(messages, "closed")
+            return
+        failed, passed = self.metrics.failed, self.metrics.passed
+        try:
+            if not self._opened:
+                self.open()
+            if self._writes_each:
+                self._pace.write_each(self.write, messages)
+            else:
+                self.write_many(messages)
+        except OutputClosedError:
+            if self.metrics.passed == passed:  # otherwise it was handed on, and is counted further down
+                self.drop(beyond(messages, self.metrics.failed - failed), "closed")
+            raise
+        except Exception as error:  # noqa: BLE001 - any failure has one route
+            self.fail(error, beyond(messages, self.metrics.failed - failed))
+
+    def snapshot(self, *, held: int | None = None) -> Snapshot:
+        """The counters now; passed is what was neither lost nor is still held."""
+        counted = super().snapshot(held=held)
+        if type(self).outputs is Component.outputs:
+            counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
+        return counted
+
+
+class Unconnected(Output):
+    """Stands where no `output_to` was given: what arrives is counted as dropped."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Count the loss."""
+        self.drop(messages, "no output_to")
+
+
+class Stranger(Output):
+    """An output that is simply an object with a `consume` method."""
+
+    target: Any = option(description="The object.", python_only=True)
+
+    def write(self, message: Any) -> None:
+        """Hand the message over."""
+        self.target.consume(message)

@@ -1,0 +1,33 @@
+"""What a person is told of components: before they run, and of their losses afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from message_passing.escaping import one_line
+from message_passing.metrics import lost_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from message_passing.component import Component
+
+
+def cautions(components: Sequence[Component]) -> list[str]:
+    """What whoever starts these components should know, each thing once."""
+    return list(dict.fromkeys(one_line(text) for component in components for text in component.cautions()))
+
+
+def losses(components: Sequence[Component]) -> list[str]:
+    """A line for each component that lost messages, or may have: how many, and why. And what components remark."""
+    lines = []
+    for component in components:
+        reasons = {**component.metrics.dropped}
+        if component.metrics.failed:
+            reasons["failed"] = component.metrics.failed
+        total, why = lost_words(reasons, component.possibly_lost())
+        if total:
+            one = total.rpartition(" ")[2] == "1"
+            lines.append(f"{component.label} lost {total} message{'' if one else 's'}: {why}")
+        lines += [f"{component.label}: {remark}" for remark in component.remarks()]
+    return [*map(one_line, lines)]

@@ -1,0 +1,56 @@
+"""How a component settles what is delivered to it: tried by `check_component`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import OutputClosedError
+from message_passing.flow import Input
+from message_passing.living import Backgrounds
+
+if TYPE_CHECKING:
+    from message_passing.delivery import Outcome
+    from message_passing.flow import Output
+
+
+class Head(Input):
+    """Delivers what it is told to."""
+
+
+async def deliver(
+    component: Output, messages: list[Any], outcomes: list[Outcome], patience: float
+) -> list[str]:
+    """Deliver a batch to a component that lives as in a chain, up to its closing.
+
+    Args:
+        component: not open yet.
+        messages: the batch.
+        outcomes: what it is settled with is added here.
+        patience: seconds that flushing may take.
+
+    Returns:
+        What is wrong.
+    """
+    faults: list[str] = []
+    component.open()
+    backgrounds = Backgrounds(lambda _, error: faults.append(f"background() raises {error!r}: report it"))
+    backgrounds.begin([component])
+    with contextlib.suppress(OutputClosedError):
+        Head(output_to=component).deliver(messages, outcomes.append)
+    early = bool(outcomes) and component.held()
+    try:
+        await asyncio.wait_for(component.flush(), patience)
+    except OutputClosedError:
+        pass
+    except TimeoutError:
+        faults.append(f"flush() goes on for more than {patience:g} s: give up what cannot be sent")
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        faults.append(f"flush() raises {error!r}: report it with self.report, or handle it")
+    if early or (outcomes and component.held()):
+        faults.append(
+            "a batch is settled while it still holds some of it: take self.hold() for what it keeps"
+        )
+    await backgrounds.end()
+    return faults

@@ -1,0 +1,203 @@
+"""How much is done between two components: decided by what they say of themselves, once, at wiring."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesDecoder, JSONLinesEncoder
+from message_passing.codecs.null import NullEncoder
+from message_passing.filters.delay import DelayFilter
+from message_passing.filters.null import NullFilter
+from message_passing.filters.t import TFilter
+from message_passing.flow import Filter
+from message_passing.lines import SHARED, Lines
+from message_passing.outputs.file import FileOutput
+from message_passing.outputs.null import NullOutput
+from message_passing.testing import ContractError, check_component
+from message_passing.wiring import HANDLING, Wiring, said, wiring_of
+from support import Kept, accounted_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Stranger:
+    """Has `consume`, and says nothing of itself."""
+
+    def consume(self, message: Any) -> None:
+        """Take it."""
+
+
+class Renamed(NullFilter):
+    """Handles messages as its base does."""
+
+    name = "Renamed"
+
+
+class Looks(NullFilter):
+    """Handles them in a way of its own."""
+
+    def filter(self, message: Any) -> Any:
+        """Look."""
+        return message
+
+
+class Spells(JSONEncoder):
+    """Writes in a way of its own."""
+
+    def text_of(self, message: Any) -> bytes:
+        """Write."""
+        return super().text_of(message)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (JSONEncoder, True),
+        (JSONLinesEncoder, True),
+        (lambda: JSONEncoder(pretty=True), False),
+        (NullEncoder, False),
+        (Spells, False),
+        (type("Named", (JSONEncoder,), {"name": "Named"}), True),
+        (lambda: NullFilter(output_to=JSONEncoder()), True),
+        (lambda: Renamed(output_to=DelayFilter(delay_for=1, output_to=JSONEncoder())), True),
+        (lambda: Looks(output_to=JSONEncoder()), False),
+        (lambda: TFilter(output_to=[JSONEncoder(), JSONLinesEncoder()]), True),
+        (lambda: TFilter(output_to=[JSONEncoder(), NullOutput()]), False),
+        (NullOutput, False),
+        (Stranger, False),
+        (lambda: None, False),
+    ],
+)
+@pytest.mark.parametrize("decoder", [JSONDecoder, JSONLinesDecoder])
+def test_text_passes_where_it_becomes_text_again_and_nobody_looks(
+    make: Callable[[], Any], text: bool, decoder: Any
+) -> None:
+    """On every branch, and never past a class that handles messages in a way of its own."""
+    head = decoder(output_to=make())
+    assert wiring_of(head).text is text
+    with head:
+        assert head.wiring.text is text
+
+
+def test_blocks_pass_to_what_writes_them(tmp_path: Path) -> None:
+    """To all that come next, and to subclasses that write as their base does."""
+    named = type("Named", (FileOutput,), {"name": "Named"})
+    own = type("Own", (FileOutput,), {"write_many": FileOutput.write_many})
+    for cls, blocks in ((FileOutput, True), (named, True), (own, False)):
+        encoder = JSONEncoder(output_to=cls(filename=str(tmp_path / "file")))
+        with encoder:
+            assert encoder.wiring == Wiring(text=False, blocks=blocks)
+
+
+def test_it_is_decided_anew_when_a_chain_changes() -> None:
+    """A filter that looks comes between."""
+    head = JSONDecoder(output_to=JSONEncoder(output_to=Kept()))
+    with head:
+        assert head.wiring.text
+        head.connect_to(Looks(output_to=JSONEncoder(output_to=Kept())))
+        head.rewire()
+        assert not head.wiring.text
+
+
+def test_a_class_that_says_it_again_is_believed() -> None:
+    """One that handles messages in its own way, and does not look all the same."""
+    again = type("Again", (Looks,), {"looks": False})
+    assert said(again, "looks") is False
+    assert said(Looks, "looks") is None
+    assert said(type("On", (again,), {"name": "On"}), "looks") is False
+    assert said(type("Own", (again,), {"filter_many": NullFilter.filter_many}), "looks") is None
+    assert {"filter", "write_many"} <= HANDLING
+
+
+# A batch is not changed by those who get it
+
+
+class Cuts(Filter):
+    """Takes away all but the first."""
+
+    looks = False
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """In place."""
+        del messages[1:]
+        return messages
+
+
+class Replaces(Filter):
+    """Keeps every other message."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """In place."""
+        messages[:] = messages[::2]
+        return messages
+
+
+def test_a_batch_of_checked_text_cannot_be_changed(tmp_path: Path) -> None:
+    """What is written is what is counted: all of a batch, or nothing and a report that says why."""
+    path, errors = tmp_path / "out", Kept()
+    output = FileOutput(filename=str(path))
+    cuts = Cuts(output_to=JSONEncoder(output_to=output), error=errors)
+    cuts._pace.most = float("inf")
+    head = JSONDecoder(output_to=cuts)
+    with head:
+        head.consume_many([b"{}", b"{}", b"{}"])
+        assert (path.read_bytes(), output.metrics.received, cuts.metrics.failed) == (b"", 0, 3)
+    assert errors.messages[0]["exception"] == SHARED
+
+
+def test_what_a_filter_takes_away_in_place_is_counted() -> None:
+    """It should not, but the number of those that came is known before."""
+    replaces = Replaces(output_to=Kept())
+    replaces.consume_many([1])
+    replaces._pace.most = float("inf")
+    replaces.consume_many([1, 2, 3, 4])
+    assert replaces.snapshot()["filtered"] == 2
+    assert accounted_for(replaces)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda batch: batch.append(b"x"),
+        lambda batch: batch.extend([b"x"]),
+        lambda batch: batch.insert(0, b"x"),
+        lambda batch: batch.pop(),
+        lambda batch: batch.remove(b"{}"),
+        lambda batch: batch.clear(),
+        lambda batch: batch.sort(key=len),
+        lambda batch: batch.reverse(),
+        lambda batch: batch.__setitem__(0, b"x"),
+        lambda batch: batch.__delitem__(0),
+        lambda batch: batch.__iadd__([b"x"]),
+        lambda batch: batch.__imul__(2),
+    ],
+)
+def test_no_way_to_change_a_batch_is_left(change: Callable[[Any], object]) -> None:
+    """Every method of a list that changes it is refused."""
+    batch = Lines([b"{}", b"[]"])
+    with pytest.raises(TypeError, match="is not changed"):
+        change(batch)
+    assert batch == [b"{}", b"[]"]
+
+
+def test_a_copy_of_a_batch_is_a_list() -> None:
+    """Whichever way it is copied, it may be changed."""
+    batch = Lines([b"{}"])
+    pickled = pickle.loads(pickle.dumps(batch))  # noqa: S301 - our own
+    for copied in (copy.copy(batch), copy.deepcopy(batch), pickled, batch[:], [*batch]):
+        assert type(copied) is list
+        assert copied == [b"{}"]
+
+
+@pytest.mark.parametrize("cls", [Cuts, Replaces])
+def test_the_contract_catches_a_filter_that_changes_its_batch(cls: Any) -> None:
+    """Both ways, with what to do instead."""
+    with pytest.raises(ContractError, match="changes the batch that it is given: return a list of its own"):
+        check_component(cls)
