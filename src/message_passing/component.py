@@ -277,6 +277,10 @@ class Component(Declaring):
         """What was counted as lost for this reason has come after all."""
         self.metrics.dropped[reason] -= count
 
+    def _show(self, messages: Sequence[Any]) -> None:
+        for see in self.observers:
+            see(messages)
+
     def _weigh(self, lost: Collection[Any]) -> int:
         """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
         count = carried(lost)
