@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from reference import built_in
 
-from message_passing.cli.command import CommandParser
 from message_passing.cli.main import COMMANDS
-from message_passing.paths import load
+from message_passing.paths import load_own
 from message_passing.registry import PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
 FILES = "FILE"
 """Stands for the names of files, where words are expected."""
@@ -55,31 +54,8 @@ def commands() -> dict[str, Command]:
     return {name: _command(name) for name in sorted(COMMANDS)}
 
 
-class _Caught(Exception):  # noqa: N818 - it carries a parser out of a command
-    """Raised when a command would begin to parse."""
-
-
-def _parser_of(module: str) -> argparse.ArgumentParser:
-    caught: list[argparse.ArgumentParser] = []
-
-    def parse(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        caught.append(self)
-        raise _Caught
-
-    main = cast("Callable[[Sequence[str]], int]", load(f"message_passing.cli.{module}:main", "function"))
-    before = CommandParser.parse_known_args
-    CommandParser.parse_known_args = parse  # type: ignore[assignment]
-    try:
-        main([])
-    except _Caught:
-        return caught[0]
-    finally:
-        CommandParser.parse_known_args = before  # type: ignore[method-assign]
-    raise TypeError(f"{module} does not parse its words with CommandParser")
-
-
 def _command(name: str) -> Command:
-    parsers = list(_with_inner(_parser_of(f"commands.{name}")))
+    parsers = list(_with_inner(load_own(f"message_passing.cli.commands.{name}:COMMAND").parser()))
     inner = [word for parser in parsers for action in _inner(parser) for word in action.choices]
     found = Command(words=[*inner, *_WORDS.get(name, [])])
     for parser in parsers:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.commands.describe import default_text
+from message_passing.logging.settings import HandlerDeclaration
 from message_passing.options import declared
 from message_passing.registry import find, names
 
@@ -30,6 +31,18 @@ PAGES = {
     "outputs": ("Outputs", "output"),
 }
 """Each page: its title, and the kinds of component on it."""
+
+HANDLER = """\
+<!-- Written by scripts/reference.py from the declarations: change those. -->
+
+# The log handler
+
+The options of `message_passing.logging.ZeroMQHandler`: keyword arguments in Python, keys in a `dictConfig`. Numbers
+and truth values may be given as text. The [guide to logging](../guide-logging.md) says what it does.
+
+| option | type | default | what it does |
+|---|---|---|---|
+"""
 
 SHARED = ("error", "output_to")
 
@@ -121,10 +134,18 @@ def in_shell(cls: type[Component]) -> str:
     return f"message-passing --{cls.kind} {cls.name}{options} ...\n"
 
 
+def all_pages() -> dict[str, str]:
+    """The text of every page, by its name."""
+    found = {name: page(title, *kinds) for name, (title, *kinds) in PAGES.items()}
+    found["handler"] = HANDLER + "".join(map(row, declared(HandlerDeclaration).values()))
+    return found
+
+
 def stale() -> list[str]:
     """The pages that are not what the declarations say."""
-    found = [name for name, (title, *kinds) in PAGES.items() if read(name) != page(title, *kinds)]
-    return found + [path.stem for path in FOLDER.glob("*.md") if path.stem not in PAGES]
+    pages = all_pages()
+    found = [name for name, text in pages.items() if read(name) != text]
+    return found + [path.stem for path in FOLDER.glob("*.md") if path.stem not in pages]
 
 
 def read(name: str) -> str:
@@ -145,8 +166,8 @@ def main(words: list[str]) -> int:
             print(f"docs/reference/{name}.md is stale: run python scripts/reference.py", file=sys.stderr)
         return 1 if pages else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, (title, *kinds) in PAGES.items():
-        (FOLDER / f"{name}.md").write_text(page(title, *kinds), encoding="utf-8")
+    for name, text in all_pages().items():
+        (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
     return 0
 
 

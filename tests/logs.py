@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from message_passing.logging.signal_safe_lock import SignalSafeLock
+
 PREAMBLE = """
 import logging, os, sys, threading, time
 from message_passing.logging import ZeroMQHandler
@@ -103,6 +105,25 @@ def tell(process: subprocess.Popen[str], line: str = "go") -> None:
     assert process.stdin
     process.stdin.write(line + "\n")
     process.stdin.flush()
+
+
+@contextmanager
+def held(lock: SignalSafeLock) -> Iterator[None]:
+    """While another thread has the lock."""
+    taken, over = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        taken.set()
+        return over.wait(30)
+
+    thread = threading.Thread(target=lambda: lock.run(hold, wait=10))
+    thread.start()
+    try:
+        assert taken.wait(10)
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def free_endpoint() -> str:

@@ -12,18 +12,18 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures",
-    "graph", "onward", "lines", "wiring", "pacing", "delivery", "shares", "component", "summaries", "encoded",
-    "output", "flow", "paths", "dotted", "scalars", "objects", "jsonable", "busy", "identity", "resolving",
-    "secure_files", "codecs", "filters", "zeromq", "network", "inputs", "outputs", "logging", "registry",
-    "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner", "switch", "workers",
-    "console", "cli", "testing", "__main__",
+    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping",
+    "failures", "graph", "onward", "lines", "wiring", "pacing", "delivery", "shares", "component", "summaries",
+    "encoded", "output", "flow", "paths", "dotted", "message_fields", "scalars", "objects", "jsonable", "busy",
+    "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "network", "inputs", "outputs",
+    "logging", "registry", "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner",
+    "switch", "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""
 
 LATE = {
     # Every application that logs imports the handler; keys, networks and their file names cost 15 ms more.
-    "logging.handler": ("from message_passing.zeromq.security import security_of",),
+    "logging.settings": ("from message_passing.zeromq.security import security_of",),
 }
 """Imports of ours that a function may have, for the time that they take and not to hide a cycle."""
 

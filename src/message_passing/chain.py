@@ -141,6 +141,7 @@ class Chain:
             with collecting(faults):
                 if component := _make(declaration):
                     made[declaration.name] = component
+        faults += self._shared(made)
         if faults or len(made) < len(self._declared):
             raise UserError(*faults)
         self._wire(made)
@@ -205,6 +206,17 @@ class Chain:
         limit = self.report_limit if declaration.report_limit is None else declaration.report_limit
         if limit is not None:
             component.report_limit = limit
+
+    def _shared(self, made: Mapping[str, Component]) -> list[Fault]:
+        """What several components would use that only one can."""
+        first: dict[str, str] = {}
+        faults = []
+        for name, component in made.items():
+            what = component.exclusive
+            if what and first.setdefault(what, name) != name:
+                text = f"{what} is used by {first[what]!r} already, and only one component can use it"
+                faults.append(Fault(text, self._declared[name].part("class")))
+        return faults
 
     def _error_side(self) -> set[str]:
         """The names of the components that error chains consist of: their own errors go to stderr at once."""

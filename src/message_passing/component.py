@@ -26,7 +26,7 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
-from message_passing.options import Declaring, option
+from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ UNSENT = "unsent at close"
 _reporting = threading.local()
 
 
-class Component(Declaring):
+class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
@@ -62,6 +62,9 @@ class Component(Declaring):
     weighs: ClassVar[bool] = False
     """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
     as one until it is lost, which spares looking for such among all the others."""
+
+    exclusive: ClassVar[str] = ""
+    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
 
     error: Any = option(
         default=None,

@@ -45,6 +45,8 @@ class _Field:
     description: str
     python_only: bool
     alone: str | None
+    secret: bool
+    kw_only: bool
     limits: dict[str, Any]
 
 
@@ -59,6 +61,7 @@ class Option:
         python_only: takes an object that no file or command line can spell.
         default: what it is when not given; `REQUIRED` if it must be given.
         alone: what it is when a command line gives it without a value; None where it needs one.
+        secret: whether its value may be one, which no message shows.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Option:
     default: Any
     _factory: Callable[[], Any] | None = field(default=None, repr=False)
     alone: str | None = None
+    secret: bool = False
 
     @property
     def required(self) -> bool:
@@ -100,6 +104,8 @@ def option(
     description: str,
     python_only: bool = False,
     alone: str | None = None,
+    secret: bool = False,
+    kw_only: bool = True,
     **limits: Any,
 ) -> Any:
     """Declare an option in a component's class body.
@@ -110,9 +116,16 @@ def option(
         description: what it does, its unit, and what special values mean.
         python_only: it takes a function or object, so only Python code can give it.
         alone: its value when a command line names it without one.
+        secret: its value may be one: no message shows it.
+        kw_only: whether a constructor takes it by its name alone.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
-    return _Field(default, default_factory, description, python_only, alone, limits)
+    return _Field(default, default_factory, description, python_only, alone, secret, kw_only, limits)
+
+
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
+class Declared:
+    """A class that declares options: of those derived from it, type checkers know them. Every component is one."""
 
 
 def declared(cls: type) -> Mapping[str, Option]:
@@ -125,6 +138,18 @@ def declared(cls: type) -> Mapping[str, Option]:
             if not name.startswith("_") and "ClassVar" not in str(annotation):
                 found[name] = _read(name, _evaluated(annotation, base), getattr(cls, name, REQUIRED))
     return _declared.setdefault(cls, types.MappingProxyType(found))
+
+
+def signature_of(cls: type) -> inspect.Signature:
+    """A constructor's signature, as people and tools read it, of the options that `cls` and its bases declare."""
+    kinds = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    found = []
+    for name, one in declared(cls).items():
+        field_ = getattr(cls, name, None)
+        positional = isinstance(field_, _Field) and not field_.kw_only
+        default = inspect.Parameter.empty if one.required else one.make_default()
+        found.append(inspect.Parameter(name, kinds[positional], default=default, annotation=one.type))
+    return inspect.Signature(sorted(found, key=lambda one: one.kind), return_annotation=None)
 
 
 def accepted(cls: type) -> Mapping[str, Option]:
@@ -173,8 +198,9 @@ def check(
             try:
                 values[name] = convert(one, given[name])
             except (msgspec.ValidationError, UnicodeError, RecursionError):
-                found = shown(given[name])
-                text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, given[name])}"
+                value = given[name]
+                found = f"of type {type(value).__name__}" if one.secret and value else shown(value)
+                text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, value)}"
                 faults.append(Fault(text, name if from_text else ""))
     if faults:
         raise OptionError(*faults)
@@ -221,6 +247,7 @@ def _read(name: str, hint: Any, default: Any) -> Option:
         default.default,
         default.default_factory,
         default.alone,
+        default.secret,
     )
 
 
@@ -268,8 +295,3 @@ def _limit_texts(meta: msgspec.Meta) -> list[str]:
     if meta.min_length:
         texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
     return texts
-
-
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
-class Declaring:
-    """Tells type checkers how options are declared: of the class that says so itself, they take none."""

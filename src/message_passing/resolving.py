@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from message_passing.errors import OpenError, UserError
@@ -27,6 +28,50 @@ T = TypeVar("T")
 
 class UnknownHostError(OpenError):
     """The resolver knows no such host, or cannot be asked: a name may come."""
+
+
+_IN_NO_HOST = frozenset("*/\\@[]:;,?#%'\"")
+"""Characters that neither a host name (RFC 1123, 2.1) nor what systems take for one has."""
+
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253
+"""In ASCII (RFC 1035, 2.3.4)."""
+
+
+def wrong_host(host: str) -> str:
+    """Why a text can never be the name or address of a host, as a sentence; empty where it may be one, some day.
+
+    An all-numeric last part belongs to an IPv4 address (RFC 3696, 2). Underscores and other letters are left to the
+    resolver.
+    """
+    if _is_address(host):
+        return ""
+    if host == "*":
+        return "'*' is not a host: all addresses of a machine are 0.0.0.0, or :: with IPv6"
+    bare = host.strip("[]")
+    if bare != host and _is_address(bare):
+        return f"{host!r} is not a host: write the address without brackets here, {bare}"
+    for character in host:
+        if character in _IN_NO_HOST or character.isspace() or not character.isprintable():
+            return f"{host!r} is not a host: no name or address has {character!r} in it"
+    labels = host.removesuffix(".").split(".")
+    if not all(labels):
+        return f"{host!r} is not a host: one of its parts is empty"
+    if host.isascii() and (len(host) > _LONGEST_NAME or max(map(len, labels)) > _LONGEST_LABEL):
+        return f"{host!r} is not a host: a name has at most {_LONGEST_NAME} characters, {_LONGEST_LABEL} in a part"
+    if len(labels) > 1 and labels[-1].isascii() and labels[-1].isdigit():
+        try:
+            socket.inet_aton(host)  # it takes 127.1 too, as the resolver does
+        except OSError:
+            return f"{host!r} is not a host: an IPv4 address has four numbers up to 255"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def addresses_of(

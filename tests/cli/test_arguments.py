@@ -9,7 +9,8 @@ import pytest
 
 from message_passing.cli.commands import doctor, send, tail
 from message_passing.cli.main import MessagePassing
-from message_passing.cli.run.arguments import Given, build_parser, parse, print_out
+from message_passing.cli.run.arguments import Given, build_parser, parse
+from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
 from message_passing.options import Option
 
@@ -196,6 +197,6 @@ def test_an_empty_key_of_the_other_commands_is_an_error(
 ) -> None:
     """Nothing is sent or heard without the encryption that was asked for."""
     where = ("--connect",) if command is send else ()
-    assert command.main([*where, "tcp://127.0.0.1:9", option, ""]) == 2
+    assert command.COMMAND.main([*where, "tcp://127.0.0.1:9", option, ""]) == 2
     name = option.removeprefix("--").replace("-", "_")
     assert f"option '{name}' is empty (''): give a value, or leave the option out" in capsys.readouterr().err

@@ -79,7 +79,7 @@ def outcome(
 ) -> tuple[int, list[str]]:
     """The exit status, and what is on standard output."""
     (folder / "a.json").write_text(json.dumps(values))
-    status = command.main([*words, "a.json"])
+    status = command.COMMAND.main([*words, "a.json"])
     out, err = capsys.readouterr()
     assert err == ""
     return status, out.splitlines()
@@ -239,7 +239,7 @@ def test_wrong_cases(folder: Path, capsys: pytest.CaptureFixture[str], tests: An
     assert len(lines) == 1
     assert line in lines[0]
     if tests:
-        assert check.main(["a.json"]) == 2
+        assert check.COMMAND.main(["a.json"]) == 2
         assert capsys.readouterr().out.splitlines() == lines
 
 
@@ -264,11 +264,11 @@ def test_what_a_chain_of_any_shape_needs_to_be_told(folder: Path, capsys: pytest
 def test_a_file_that_is_wrong_itself(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Is told as `check` tells it, also to a program."""
     (folder / "wrong.json").write_text('{"input": "STDNI"}')
-    assert command.main([name]) == 2
+    assert command.COMMAND.main([name]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert check.main([name]) == 2
+    assert check.COMMAND.main([name]) == 2
     assert capsys.readouterr().out.splitlines() == lines
-    assert command.main(["--json", name]) == 2
+    assert command.COMMAND.main(["--json", name]) == 2
     assert [one["problems"] for one in json.loads(capsys.readouterr().out)] == [lines]
 
 

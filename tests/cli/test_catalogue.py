@@ -44,8 +44,8 @@ def as_json(capsys: pytest.CaptureFixture[str], main: Main, *words: str) -> Any:
 
 def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Under its kind, with the first sentence about it, and no line too long for a terminal."""
-    text = printed(capsys, listing.main)
-    found = as_json(capsys, listing.main)
+    text = printed(capsys, listing.COMMAND.main)
+    found = as_json(capsys, listing.COMMAND.main)
     assert [(one["kind"], one["name"]) for one in found] == [(k, n) for k in PACKAGES for n in names(k)]
     assert all(one["summary"] and one["needs"] is None for one in found)
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -54,8 +54,11 @@ def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_one_kind_or_two(capsys: pytest.CaptureFixture[str]) -> None:
     """With or without the s."""
-    assert printed(capsys, listing.main, "output").startswith("outputs:\n")
-    assert {one["kind"] for one in as_json(capsys, listing.main, "Inputs", "filter")} == {"input", "filter"}
+    assert printed(capsys, listing.COMMAND.main, "output").startswith("outputs:\n")
+    assert {one["kind"] for one in as_json(capsys, listing.COMMAND.main, "Inputs", "filter")} == {
+        "input",
+        "filter",
+    }
 
 
 def test_a_missing_package_hides_nothing() -> None:
@@ -77,8 +80,8 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
     """Of every component: each option with its type, default and description, and the example."""
     for name in names(kind):
         cls = find(kind, name)
-        (about,) = as_json(capsys, describe.main, f"{kind}:{name}")
-        text = " ".join(printed(capsys, describe.main, f"{kind}:{name}").split())
+        (about,) = as_json(capsys, describe.COMMAND.main, f"{kind}:{name}")
+        text = " ".join(printed(capsys, describe.COMMAND.main, f"{kind}:{name}").split())
         own = {name: one for name, one in declared(cls).items() if name not in ("error", "output_to")}
         last = "report_limit"  # every component has it
         assert [one["name"] for one in about["options"]] == [*(name for name in own if name != last), last]
@@ -93,17 +96,17 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
 
 def test_bounds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """In words, and in numbers for a program."""
-    (about,) = as_json(capsys, describe.main, "input:Socket::UDP")
+    (about,) = as_json(capsys, describe.COMMAND.main, "input:Socket::UDP")
     bounds = {one["name"]: one["bounds"] for one in about["options"]}
     assert bounds["port"] == {"ge": 0, "le": 65535}
-    assert "port: int >= 0 <= 65535" in printed(capsys, describe.main, "Socket::UDP")
+    assert "port: int >= 0 <= 65535" in printed(capsys, describe.COMMAND.main, "Socket::UDP")
 
 
 def test_a_name_of_several_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     """All are shown, unless the kind is said."""
-    text = printed(capsys, describe.main, "zeromq")
+    text = printed(capsys, describe.COMMAND.main, "zeromq")
     assert text.index("ZeroMQ input\n") < text.index("ZeroMQ output\n")
-    assert "ZeroMQ output\n" not in printed(capsys, describe.main, "input:ZeroMQ")
+    assert "ZeroMQ output\n" not in printed(capsys, describe.COMMAND.main, "input:ZeroMQ")
 
 
 def test_a_class_of_ones_own(
@@ -116,7 +119,7 @@ def test_a_class_of_ones_own(
         "    def filter(self, message):\n        return message\n"
     )
     monkeypatch.chdir(tmp_path)
-    (about,) = as_json(capsys, describe.main, "+own_worker:Worker")
+    (about,) = as_json(capsys, describe.COMMAND.main, "+own_worker:Worker")
     assert (about["class"], about["summary"]) == ("own_worker:Worker", "Works hard")
     assert about["name"] == "+own_worker:Worker"
     assert [(one["name"], one["default"]) for one in about["options"]] == [
@@ -167,11 +170,15 @@ def test_an_example_that_no_command_can_spell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("main", "word", "text"),
     [
-        (listing.main, "ouptut", "there is no kind 'ouptut' (did you mean 'output'?)"),
-        (listing.main, "x", "there is no kind 'x' (there are input, decoder, filter, encoder, output)"),
-        (describe.main, "ZeorMQ", "there is no component 'ZeorMQ' (did you mean 'ZeroMQ'?)"),
-        (describe.main, "input:Key", "there is no input 'Key' (there are "),
-        (describe.main, "+absent:Worker", "there is no module 'absent' on the path"),
+        (listing.COMMAND.main, "ouptut", "there is no kind 'ouptut' (did you mean 'output'?)"),
+        (
+            listing.COMMAND.main,
+            "x",
+            "there is no kind 'x' (there are input, decoder, filter, encoder, output)",
+        ),
+        (describe.COMMAND.main, "ZeorMQ", "there is no component 'ZeorMQ' (did you mean 'ZeroMQ'?)"),
+        (describe.COMMAND.main, "input:Key", "there is no input 'Key' (there are "),
+        (describe.COMMAND.main, "+absent:Worker", "there is no module 'absent' on the path"),
     ],
 )
 def test_mistakes(main: Main, word: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
     """The exit status, and the lines on standard output; there is nothing else."""
-    status = command.main(words)
+    status = command.COMMAND.main(words)
     out, err = capsys.readouterr()
     assert err == ""
     return status, out.splitlines()
@@ -152,13 +152,13 @@ def test_several_files_at_once(folder: Path, capsys: pytest.CaptureFixture[str])
 
 def test_for_a_program(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A list of objects; an empty one when all is right."""
-    assert command.main(["--json", "unknown.toml"]) == 2
+    assert command.COMMAND.main(["--json", "unknown.toml"]) == 2
     first = json.loads(capsys.readouterr().out)[0]
     text = "there is no option 'ouptut' (did you mean 'output'?)"
     place = {"file": "unknown.toml", "line": 2, "column": 1, "where": "ouptut"}
     assert first == {**place, "text": text, "severity": "error"}
     (folder / "right.yaml").write_text("input: STDIN\noutput: STDOUT\n")
-    assert command.main(["--json", "right.yaml"]) == 0
+    assert command.COMMAND.main(["--json", "right.yaml"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 
 
@@ -184,7 +184,7 @@ def test_the_words_of_a_command(folder: Path, capsys: pytest.CaptureFixture[str]
     option = "--input_options.sokcet_bind: ZeroMQ input has no option 'sokcet_bind'"
     assert told(capsys, *words) == (2, [f"{option} (did you mean 'socket_bind'?)"])
     assert told(capsys, "--input", "STDIN", "--output", "STDOUT") == (0, ["no mistakes"])
-    assert command.main(["--json", "--configfile", "unknown.toml", "--filter", "Nul"]) == 2
+    assert command.COMMAND.main(["--json", "--configfile", "unknown.toml", "--filter", "Nul"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert [(one["file"], one["line"], one["where"]) for one in found] == [
         (None, None, "--filter"), ("unknown.toml", 2, "ouptut"), ("unknown.toml", 3, "linger")
@@ -241,7 +241,7 @@ def test_nothing_is_opened(folder: Path) -> None:
 )
 def test_mistakes_in_its_own_words(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2 and a sentence."""
-    assert command.main(words) == 2
+    assert command.COMMAND.main(words) == 2
     said = capsys.readouterr().err
     assert said.startswith("message-passing check: ")
     assert text in said
@@ -276,7 +276,7 @@ def test_an_endpoint_where_nobody_listens(capsys: pytest.CaptureFixture[str]) ->
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     text = "nobody listens there: the connection was refused"
     assert tried(capsys, *sends_to(endpoint)) == (1, [f"FAILED  ZeroMQ output {endpoint}: {text}"])
-    assert command.main(["--connect", "--timeout", "1", "--json", *sends_to(endpoint)]) == 1
+    assert command.COMMAND.main(["--connect", "--timeout", "1", "--json", *sends_to(endpoint)]) == 1
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["where"], found["text"]) == (f"ZeroMQ output {endpoint}", text)
 

@@ -122,6 +122,9 @@ def kinds(*words: str) -> list[str]:
         ("STDIN Null STDOUT", "input filter output"),
         ("JSON", "decoder"),
         ("Zstd JSONLines Key JSONLines Zstd", "decoder decoder filter encoder encoder"),
+        ("STDIN JSONLines Zstd ZeroMQ", "input decoder encoder output"),
+        ("ZeroMQ JSON Gzip Zstd STDOUT", "input decoder encoder encoder output"),
+        ("ZeroMQ Gzip JSONLines STDOUT", "input decoder decoder output"),
         ("encoder:JSON", "encoder"),
         ("STDIN output:ZeroMQ STDOUT", "input output output"),
         ("zeromq socket::udp file", "input input output"),
@@ -163,13 +166,13 @@ def test_a_class_of_ones_own(
         "class Broken(Worker):\n    def on_init(self):\n        raise RuntimeError('no luck')\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert command.main(["STDIN", "+own_maker:Worker", "STDOUT", "--format", "yaml"]) == 0
+    assert command.COMMAND.main(["STDIN", "+own_maker:Worker", "STDOUT", "--format", "yaml"]) == 0
     path = tmp_path / "own.yaml"
     path.write_text(capsys.readouterr().out)
     assert mistakes(uncommented(path)) == []
     worker = load_file(str(path))["filters"]["filter"]
     assert worker["options"] == {"hours": 1, "tags": ['a "b" é'], "report_limit": 1024}
-    assert command.main(["+own_maker:Broken"]) == 0
+    assert command.COMMAND.main(["+own_maker:Broken"]) == 0
     assert "+own_maker:Broken" in capsys.readouterr().out
 
 
@@ -180,13 +183,14 @@ def test_a_class_of_ones_own(
         (["STDOUT", "STDIN"], ["name them in the order of a chain, input, ", "(STDOUT: output; STDIN: input)"]),
         (["STDIN", "Callback"], ["Callback output can be used from Python only: its option 'cb' takes an object"]),
         (["IO::Handle"], ["its option 'fh' takes an object"]),
+        (["STDIN", "STDIN", "STDOUT"], ["only one component can use standard input"]),
         (["Key", "--format", "ini"], ["argument --format: invalid choice: 'ini'"]),
         ([], ["the following arguments are required: NAME"]),
     ],
 )  # fmt: skip
 def test_mistakes(words: list[str], told: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, all at once, and nothing is printed."""
-    assert command.main(words) == 2
+    assert command.COMMAND.main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert all(text in err for text in told)

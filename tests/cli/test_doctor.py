@@ -58,7 +58,7 @@ def examined(capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs the command, and reads its JSON."""
 
     def examine(*words: str) -> Found:
-        status = doctor.main([*words, "--json", "--timeout", "2"])
+        status = doctor.COMMAND.main([*words, "--json", "--timeout", "2"])
         return Found(capsys.readouterr().out, status)
 
     return examine
@@ -130,7 +130,7 @@ def test_a_node_that_does_not_listen_there_is_the_users_mistake(
         aggregator(tmp_path) as (endpoint, _),
     ):
         wait_for_control(control)
-        assert doctor.main([endpoint, "--node", str(control)]) == 2
+        assert doctor.COMMAND.main([endpoint, "--node", str(control)]) == 2
         assert f"does not listen at {endpoint}: it has no ZeroMQ input" in capsys.readouterr().err
 
 
@@ -279,7 +279,7 @@ class Ring:
         self.allowed = folder / "allowed"
         self.allowed.mkdir()
         for name in ("server", "client", "other"):
-            assert keys.main(["new", name, "--folder", str(folder)]) == 0
+            assert keys.COMMAND.main(["new", name, "--folder", str(folder)]) == 0
 
     def secret(self, name: str) -> str:
         """The path of a secret key."""
@@ -312,7 +312,7 @@ def test_keys_step_by_step(tmp_path: Path, examined: Any, capsys: pytest.Capture
         found = examined(endpoint, *ring.words())
         assert found.last[:2] == ("handshake", False)
         assert f"keys allow NAME '{ring.public('client')}'" in found.last[2] + found.last[3]
-        keys.main(["allow", "client", ring.public("client"), "--folder", str(ring.allowed)])
+        keys.COMMAND.main(["allow", "client", ring.public("client"), "--folder", str(ring.allowed)])
         capsys.readouterr()
         # The server reads its folder again at once, but not several times in a moment.
         wait_for(lambda: examined(endpoint, *ring.words(), "--no-canary").status == 0, timeout=20)
@@ -328,7 +328,7 @@ def test_behind_encryption_the_socket_type_is_found_by_trying(
 ) -> None:
     """CURVE hides it from who has not been let in."""
     ring = Ring(tmp_path)
-    keys.main(["allow", "client", ring.public("client"), "--folder", str(ring.allowed)])
+    keys.COMMAND.main(["allow", "client", ring.public("client"), "--folder", str(ring.allowed)])
     with aggregator(tmp_path, socket_type="PULL", **ring.options()) as (endpoint, _):
         capsys.readouterr()
         found = examined(endpoint, *ring.words())

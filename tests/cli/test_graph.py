@@ -235,11 +235,13 @@ def test_letters_that_xml_does_not_have(tmp_path: Path) -> None:
 
 def test_the_words_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As for running it."""
-    assert command.main(["--input", "STDIN", "--output", "STDOUT"]) == 0
+    assert command.COMMAND.main(["--input", "STDIN", "--output", "STDOUT"]) == 0
     assert capsys.readouterr().out.startswith("● STDIN input\n│\n● JSON decoder\n")
     (tmp_path / "a.json").write_text(json.dumps(FLAT))
     assert (
-        command.main(["--configfile", str(tmp_path / "a.json"), "--input", "Null", "--format", "mermaid"])
+        command.COMMAND.main(
+            ["--configfile", str(tmp_path / "a.json"), "--input", "Null", "--format", "mermaid"]
+        )
         == 0
     )
     assert '"Null input"' in capsys.readouterr().out
@@ -270,7 +272,7 @@ def test_a_terminal_without_these_letters(tmp_path: Path) -> None:
 )
 def test_mistakes(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, told on standard error, and nothing is drawn."""
-    assert command.main(words) == 2
+    assert command.COMMAND.main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert text in err

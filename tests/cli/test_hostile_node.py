@@ -238,16 +238,16 @@ def test_each_command_ends_with_a_sentence(name: str, capsys: pytest.CaptureFixt
     """`top` says whose node it is, with status 1; the others cannot begin, with status 2."""
     answer, words = WRONG[name]
     with hostile(answer) as target:
-        assert top.main([target, "--once"]) == 1
+        assert top.COMMAND.main([target, "--once"]) == 1
         out, err = capsys.readouterr()
         assert "gone" in out
         assert all(line.isprintable() for line in (out + err).splitlines())
-        assert top.main([target, "--once", "--json"]) == 1
+        assert top.COMMAND.main([target, "--once", "--json"]) == 1
         assert words in json.loads(capsys.readouterr().out)["error"]
         if name in ("hangs up", "other status"):
-            assert tail.main([target]) == 2
+            assert tail.COMMAND.main([target]) == 2
             assert words in capsys.readouterr().err
-        assert doctor.main(["tcp://127.0.0.1:1", "--node", target, "--no-canary"]) == 2
+        assert doctor.COMMAND.main(["tcp://127.0.0.1:1", "--node", target, "--no-canary"]) == 2
         out, err = capsys.readouterr()
         assert words in err
         assert all(line.isprintable() for line in (out + err).splitlines())
@@ -257,7 +257,7 @@ def test_a_node_that_drips_holds_up_nobody(capsys: pytest.CaptureFixture[str]) -
     """The time is that of the whole answer, not of each byte."""
     with hostile(drip(HEAD + b"\r\n{")) as target:
         began = time.monotonic()
-        assert top.main([target, "--once"]) == 1
+        assert top.COMMAND.main([target, "--once"]) == 1
         assert time.monotonic() - began < 6
         assert "not whole within 2 seconds" in capsys.readouterr().out
 
@@ -280,13 +280,13 @@ def test_what_a_node_names_gives_the_terminal_no_order(capsys: pytest.CaptureFix
     state["workers"] = [{"ready": True, "outstanding": 2**63 - 1}] * 500
     with hostile(body(state)) as target:
         began = time.monotonic()
-        assert top.main([target, "--once"]) == 0
+        assert top.COMMAND.main([target, "--once"]) == 0
         assert time.monotonic() - began < 8
         out = capsys.readouterr().out
         assert all(line.isprintable() for line in out.splitlines())
         assert "and 250 more components" in out
         assert len(out) < 200_000
-        assert doctor.main(["tcp://127.0.0.1:2", "--node", target]) == 2
+        assert doctor.COMMAND.main(["tcp://127.0.0.1:2", "--node", target]) == 2
         err = capsys.readouterr().err
         assert len(err) < 1500
         assert all(line.isprintable() for line in err.splitlines())
@@ -311,7 +311,7 @@ LINES = HEAD + b'\r\n{"alive":true}\n'
 def test_a_tail_of_a_broken_stream(line: bytes, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is told, and the status is 2; where the node has just ended it is 1."""
     with hostile(once(LINES + line)) as target:
-        assert tail.main([target]) == (1 if words == "the node has ended" else 2)
+        assert tail.COMMAND.main([target]) == (1 if words == "the node has ended" else 2)
         err = capsys.readouterr().err
         assert words in err
         assert all(text.isprintable() for text in err.splitlines())
@@ -320,7 +320,7 @@ def test_a_tail_of_a_broken_stream(line: bytes, words: str, capsys: pytest.Captu
 def test_a_tail_of_a_line_that_does_not_end(capsys: pytest.CaptureFixture[str]) -> None:
     """In bytes."""
     with hostile(for_ever(LINES + b'{"time":1,"message":"', b"x" * 65536)) as target:
-        assert tail.main([target]) == 2
+        assert tail.COMMAND.main([target]) == 2
         assert "more than 4 MiB" in capsys.readouterr().err
 
 

@@ -26,7 +26,7 @@ TEXT = f'curve\n    public-key = "{KEY}"\n'
 
 def run(*words: object) -> int:
     """The command's exit status."""
-    return keys.main([str(word) for word in words])
+    return keys.COMMAND.main([str(word) for word in words])
 
 
 def test_a_new_pair_is_its_owners_and_known_to_pyzmq(

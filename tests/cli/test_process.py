@@ -7,7 +7,8 @@ import pwd
 
 import pytest
 
-from message_passing.cli.run.daemon import Identity, let_go, tell
+from message_passing.cli.run.daemon import Identity
+from message_passing.cli.terminal import let_go, tell
 from message_passing.errors import OpenError
 
 

@@ -183,7 +183,7 @@ def test_a_receiver_that_stands_still_is_told_of() -> None:
 def test_a_key_that_is_refused_is_told_and_an_allowed_one_gets_through(tmp_path: Path) -> None:
     """The sentence says what to run on the server."""
     for name in ("server", "client"):
-        assert keys.main(["new", name, "--folder", str(tmp_path)]) == 0
+        assert keys.COMMAND.main(["new", name, "--folder", str(tmp_path)]) == 0
     public = {
         name: read_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
     }
@@ -204,7 +204,7 @@ def test_a_key_that_is_refused_is_told_and_an_allowed_one_gets_through(tmp_path:
         refused = finished(*words, "--timeout", "1", "secret")
         assert refused.status == 1
         assert f"keys allow NAME '{public['client']}'" in refused.err
-        keys.main(["allow", "client", public["client"], "--folder", str(tmp_path / "allowed")])
+        keys.COMMAND.main(["allow", "client", public["client"], "--folder", str(tmp_path / "allowed")])
         done = finished(*words, "secret")
         assert (done.status, done.err) == (0, "")
         assert one.has(1)[0]["message"] == "secret"
@@ -226,7 +226,7 @@ def test_a_key_that_is_refused_is_told_and_an_allowed_one_gets_through(tmp_path:
 )
 def test_mistakes_are_told(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is sent, with the status for them."""
-    assert send.main(words) == 2
+    assert send.COMMAND.main(words) == 2
     assert told in capsys.readouterr().err
 
 

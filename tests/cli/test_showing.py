@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from message_passing.cli.formatting import TEMPLATE, Template, colours, field, inert, inert_json
+from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
 from message_passing.errors import OpenError
+from message_passing.escaping import escape_control
 from message_passing.logging.entry import Entry
 from message_passing.logging.fields import Origin, encoder_for
+from message_passing.message_fields import field
 
 HOSTILE = "a\x1b[2J\x07b\r\n\x9b31m\u202egnp.exe\u2028c\x7f\ttab caf\u00e9 \U0001f600"
 INERT = "a\\e[2J\\x07b\\r\\n\\x9b31m\\u202egnp.exe\\u2028c\\x7f\ttab caf\u00e9 \U0001f600"
@@ -19,8 +21,8 @@ INERT = "a\\e[2J\\x07b\\r\\n\\x9b31m\\u202egnp.exe\\u2028c\\x7f\ttab caf\u00e9 \
 
 def test_nothing_that_a_terminal_obeys_is_left() -> None:
     """Neither escapes nor breaks, nor what turns the order of letters round; letters stay."""
-    assert inert(HOSTILE) == INERT
-    assert inert("\ud800") == "\\ud800"
+    assert escape_control(HOSTILE) == INERT
+    assert escape_control("\ud800") == "\\ud800"
     text = inert_json({"a\x1b": HOSTILE})
     assert json.loads(text) == {"a\x1b": HOSTILE}
     assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in text)

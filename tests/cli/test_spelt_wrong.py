@@ -98,6 +98,7 @@ def test_no_value_for_a_class(tmp_path: Path) -> None:
 
 EXAMPLE = """'{"key": "value"}'"""
 SINGLE = f"JSON takes double quotes, not single ones, which are for the shell: {EXAMPLE}"
+AS_TEXT = """what begins with [ is read as JSON; as text, it is '{"match": "%s"}'"""
 CURLY = f"JSON takes plain double quotes, not typographic ones: {EXAMPLE}"
 
 
@@ -122,6 +123,9 @@ def lost(word: str) -> str:
         ("subscribe=[a,b]", ": malformed JSON: "),
         ("{'a': 1}", f"{SINGLE}: malformed JSON: "),
         ("subscribe=['a']", f"{SINGLE}: malformed JSON: "),
+        ("match=[Ee]rror", "match: malformed JSON: Expecting value at column 2; " + AS_TEXT % "[Ee]rror"),
+        ("match=[ERROR]", AS_TEXT % "[ERROR]"),
+        ('match=["a"', AS_TEXT % r"[\"a\""),
         ("'a': 1", SINGLE),
         ("{\u201ca\u201d: 1}", f"{CURLY}: malformed JSON: "),
         ('{"a" 1}', "malformed JSON: Expecting ':' delimiter"),
@@ -157,6 +161,10 @@ def test_a_real_shell_removes_them() -> None:
         ("::ffff:10.0.0.1:5601", "[::ffff:10.0.0.1]:5601"),
         ("2001:db8::abcd", "[2001:db8::abcd]:5558"),
         ("[::1]", "[::1]:5558"),
+        ("[::1:5601", "[::1]:5601"),
+        ("::1]:5601", "[::1]:5601"),
+        ("::5601", "[::]:5601"),
+        ("::1", "[::1]:5558"),
     ],
 )
 def test_an_ipv6_address_without_brackets(address: str, right: str) -> None:

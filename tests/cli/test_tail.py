@@ -218,7 +218,7 @@ def test_nobody_there_is_said_once_and_waited_for(tmp_path: Path) -> None:
 def test_with_keys(tmp_path: Path) -> None:
     """Encrypted, and a publisher that refuses our key is told of."""
     for name in ("server", "client"):
-        assert keys.main(["new", name, "--folder", str(tmp_path)]) == 0
+        assert keys.COMMAND.main(["new", name, "--folder", str(tmp_path)]) == 0
     public = {
         name: read_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
     }
@@ -237,7 +237,7 @@ def test_with_keys(tmp_path: Path) -> None:
     ):
         wait_for(lambda: "the receiver or sender there refuses us" in one.told(), timeout=20)
         assert f"keys allow NAME '{public['client']}'" in one.told()
-        keys.main(["allow", "client", public["client"], "--folder", str(tmp_path / "allowed")])
+        keys.COMMAND.main(["allow", "client", public["client"], "--folder", str(tmp_path / "allowed")])
         source.write(b'{"message":"secret"}\n')
         assert one.ended() == 0
         assert one.lines() == ["secret"]
@@ -317,7 +317,7 @@ def test_at_a_component_and_none_of_that_name(tmp_path: Path) -> None:
 )
 def test_mistakes_are_told(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the status for them."""
-    assert tail.main(words) == 2
+    assert tail.COMMAND.main(words) == 2
     assert told in capsys.readouterr().err
 
 

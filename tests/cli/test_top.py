@@ -94,9 +94,9 @@ def test_no_node_and_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.status == 1
     assert "no node of this user is running with --control" in done.err
     assert finished("top").status == 2
-    assert top.main(["tcp://h:1"]) == 2
+    assert top.COMMAND.main(["tcp://h:1"]) == 2
     assert "is a ZeroMQ endpoint: a running node is" in capsys.readouterr().err
-    assert top.main(["--interval", "0"]) == 2
+    assert top.COMMAND.main(["--interval", "0"]) == 2
 
 
 def test_live_in_a_terminal(folder: Path) -> None:

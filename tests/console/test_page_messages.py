@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from message_passing.console.client import Node
 from message_passing.console.connections import WATCHERS
+from message_passing.dotted import value_at
+from message_passing.message_fields import LEVELS
 from message_passing.testing import wait_for
 from pages import Look, Site, looking
 
@@ -41,6 +43,31 @@ HOSTILE = [
 def rows(page: Page) -> list[str]:
     """The texts of the messages that are shown, newest first."""
     return page.locator("#messages .text").all_inner_texts()
+
+
+DOTTED = [
+    {"a": {"b": {"c": 1}}},
+    {"a.b.c": 1},
+    {"a.b": {"c": 1}},
+    {"a": {"b.c": 1}},
+    {"a": {"b": 1}},
+    {"a": {"b": ["c"]}},
+    {"a.b.c": 2, "a": {"b": {"c": 1}}},
+    {"a": {"b": None}, "a.b": {"c": 1}},
+    {"a": {"b": {"c": None}}, "a.b": {"c": 1}},
+    {},
+    "a.b.c",
+]
+
+
+def test_the_page_and_the_node_mean_the_same_by_names_and_levels(look: Look, site: Site) -> None:
+    """A dotted name is found by one rule, and a level by one table."""
+    page = look.open(site.url)
+    found = "all.map((one) => at(one, 'a.b.c') ?? null)"
+    program = f"async (all) => {{ const {{ at }} = await import('/static/fields.js'); return {found}; }}"
+    assert page.evaluate(program, DOTTED) == [value_at(one, "a.b.c") for one in DOTTED]
+    program = "async () => (await import('/static/vocabulary.js')).LEVELS"
+    assert page.evaluate(program) == LEVELS
 
 
 def test_messages_are_shown_newest_first_and_open(look: Look, site: Site) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.console.wanted import Wanted, level_number, shown
+from message_passing.console.wanted import Wanted, shown
 from message_passing.errors import OptionError
+from message_passing.message_fields import level_number
 
 
 def takes(raw: bytes, **words: object) -> bool:

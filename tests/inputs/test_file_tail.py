@@ -272,7 +272,8 @@ def test_encoding(tmp_path: Path, encoding: str, mark: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf8x", "rot13", "base64", "idna", "utf-7", "unicode_escape", "a\0b", "-"]
+    "encoding",
+    ["utf8x", "rot13", "rot12", "base64", "hex", "zlib", "uu", "mbcs", "oem", "idna", "utf-7", "a\0b", "-"],
 )
 def test_encoding_that_is_none(encoding: str) -> None:
     """A name that is no encoding of files is refused in words, with the nearest one where there is one."""
@@ -281,6 +282,8 @@ def test_encoding_that_is_none(encoding: str) -> None:
     ) as caught:
         FileTailInput(filename="x", encoding=encoding)
     assert encoding != "utf8x" or "did you mean 'utf" in str(caught.value)
+    assert f"did you mean '{encoding}'" not in str(caught.value)
+    assert "did you mean 'rot" not in str(caught.value)
 
 
 def test_other_encoding_is_not_silent(tmp_path: Path) -> None:
@@ -338,6 +341,51 @@ def test_long_line_is_cut(tmp_path: Path) -> None:
         f"{path}: a line of more than 20 bytes (max_line) is cut there, and marked `truncated`"
     ] * 2
     assert component.snapshot()["passed"] == component.snapshot()["received"] == 6
+
+
+@pytest.mark.parametrize("start", ["beginning", "end"])
+@pytest.mark.parametrize("old", [b"old 1\nold 2\n", b"x" * 300 + b"\n", b"old 1\nhalf"])
+def test_emptied_and_grown_beyond_between_two_looks(tmp_path: Path, old: bytes, start: str) -> None:
+    """As by copytruncate: it is read from its beginning, where it would have gone on amid a line."""
+    path = tmp_path / "log"
+    path.write_bytes(old)
+    component, arrived = tail(path, start=start)
+    with component:
+        while component._look():
+            pass
+        path.write_bytes(b"brand new %d\n" % 1 + b"y" * 400 + b"\nlast\n")  # the same inode
+        component._look()
+        component._look()
+        component.stopped()
+    assert arrived.messages[-3:] == [b"brand new 1", b"y" * 400, b"last"]
+
+
+def test_what_is_behind_a_hole_goes_on(tmp_path: Path) -> None:
+    """A program without O_APPEND goes on at its offset in a file that was emptied: no hole becomes a line."""
+    path = tmp_path / "log"
+    with path.open("wb", buffering=0) as writer:
+        writer.write(b"before\n")
+        component, arrived = tail(path)
+        with component:
+            component._look()
+            os.truncate(path, 0)
+            writer.write(b"after\n")
+            component._look()
+            component.stopped()
+    assert arrived.messages == [b"before", b"after"]
+
+
+def test_many_chunks_are_read_once(tmp_path: Path) -> None:
+    """Comparing what has been read leaves nothing out and repeats nothing."""
+    path = tmp_path / "log"
+    lines = [b"%d" % number for number in range(200_000)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    component, arrived = tail(path)
+    with running(component):
+        wait_for(lambda: arrived.message_count == len(lines))
+        append(path, b"one more\n")
+        wait_for(lambda: arrived.message_count == len(lines) + 1)
+    assert arrived.messages == [*lines, b"one more"]
 
 
 class Stale:

@@ -74,18 +74,92 @@ def test_dev_null() -> None:
 
 
 def test_messages_arrive_before_the_end(pipe: tuple[int, int]) -> None:
-    """A lone line travels alone, and half a line waits for its other half, or for the stop."""
+    """A lone line travels alone, and half a line waits for its other half."""
     reader, writer = pipe
     component = reading(reader)
     arrived = capture(component)
     with running(component):
         os.write(writer, b"first\nhal")
         wait_for(lambda: arrived.messages == [b"first"])
-        os.write(writer, b"f\nrest")
+        os.write(writer, b"f\n")
         wait_for(lambda: arrived.messages == [b"first", b"half"])
-        wait_for(lambda: component._partial)
     os.close(writer)
-    assert arrived.messages == [b"first", b"half", b"rest"]
+    assert component.metrics.dropped == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [
+        (b"whole\nha", {}),
+        ("whole\nha".encode("utf-16"), {}),
+        ("whole\nha".encode("utf-16-le") + b"x", {"encoding": "utf-16-le"}),
+        (b"whole\n" + "hä".encode()[:2], {}),
+    ],
+)
+def test_half_a_line_at_a_stop_is_no_message(
+    pipe: tuple[int, int], data: bytes, given: dict[str, Any]
+) -> None:
+    """It would look like a whole one: it is counted as dropped."""
+    reader, writer = pipe
+    component = reading(reader, **given)
+    arrived = capture(component)
+    with running(component):
+        os.write(writer, data)
+        wait_for(lambda: arrived.messages == [b"whole"] and component._partial)
+    os.close(writer)
+    assert arrived.messages == [b"whole"]
+    assert component.metrics.dropped == {"incomplete at stop": 1}
+    assert component.metrics.received == 2
+
+
+def test_a_line_that_is_too_long_is_counted_once(pipe: tuple[int, int]) -> None:
+    """As failed, also where a stop comes before its end."""
+    reader, writer = pipe
+    component = reading(reader, max_line=3)
+    capture(component)
+    with running(component):
+        os.write(writer, b"abcdef")
+        wait_for(lambda: component.metrics.failed)
+    os.close(writer)
+    assert (component.metrics.received, component.metrics.failed) == (1, 1)
+    assert component.metrics.dropped == {}
+
+
+def test_one_input_alone_reads_standard_input(pipe: tuple[int, int]) -> None:
+    """A second one that is opened is refused, and may read when the first is closed."""
+    reader, writer = pipe
+    os.write(writer, b"line\n")
+    os.close(writer)
+    first = reading(reader)
+    capture(first)
+    second = type(first)()
+    capture(second)
+    with first, pytest.raises(OpenError, match="another input of this process reads standard input"):
+        second.open()
+    third = type(first)()
+    arrived = capture(third)
+    run_input(third)
+    assert arrived.messages == [b"line"]
+
+
+@pytest.mark.parametrize("words", [["--configfile"], ["check"]])
+def test_the_command_refuses_two(words: list[str], tmp_path: Path) -> None:
+    """On a pipe, the one that did not see the end would wait for ever: it is a configuration error."""
+    config = tmp_path / "two.toml"
+    config.write_text(
+        '[inputs.a]\nclass = "STDIN"\noutput_to = "out"\n'
+        '[inputs.b]\nclass = "STDIN"\noutput_to = "out"\n[outputs.out]\nclass = "STDOUT"\n'
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "message_passing", *words, str(config)],
+        input=b"1\n",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    said = (ended.stdout + ended.stderr).decode()
+    assert "standard input is used by 'a' already, and only one component can use it" in said
 
 
 def test_huge_line(pipe: tuple[int, int]) -> None:

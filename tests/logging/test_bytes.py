@@ -86,7 +86,7 @@ def test_what_goes_when_there_are_too_many_bytes_is_what_the_policy_says(policy:
                 logger.log(level, "%d %s", number, "x" * 50_000)
                 handler.flush()
             assert handler._shipper._delivery
-            kept = [json.loads(text) for text in handler._shipper._delivery._backlog.first(100)]
+            kept = [json.loads(text) for text in handler._shipper._delivery._kept.next.first(100)]
             numbers = [int(record["message"].split()[0]) for record in kept]
             assert 5 < len(numbers) < 15
             expected = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logs import receiver, run, silent
 from message_passing.logging import ZeroMQHandler
+from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.logging.pace import TICK
 from message_passing.testing import wait_for
 
@@ -46,17 +46,21 @@ def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.Monke
     """When callers are already at it at the thread's first look, it leaves the work to them, and lives."""
     handler = ZeroMQHandler(connect="tcp://127.0.0.1:9", linger=0)
     shipper = handler._shipper
-    monkeypatch.setattr(shipper, "_helped", True)
-    monkeypatch.setattr(shipper, "crowded", -1)
+    thread = DeliveryThread(shipper)
     looks = []
 
     class Bell:
-        def acquire(self, timeout: float) -> None:
-            looks.append(timeout)
-            shipper._closed = True
+        def acquire(self, *, blocking: bool = True, timeout: float = 0) -> None:
+            if blocking:
+                looks.append(timeout)
+                shipper._closed = True
 
-    monkeypatch.setattr(shipper, "_thread", threading.current_thread())
-    monkeypatch.setattr(shipper, "_bell", Bell())
-    shipper._run()
+    monkeypatch.setattr(shipper, "_thread", thread)
+    monkeypatch.setattr(shipper, "taken", lambda: 200)
+    monkeypatch.setattr(shipper, "crowded", -1)
+    monkeypatch.setattr(thread, "_bell", Bell())
+    monkeypatch.setattr(thread, "_empty", None)
+    thread._run()
     assert looks == [TICK]
+    shipper._thread = None
     handler.close()

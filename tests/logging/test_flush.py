@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from arrivals import Arrivals
-from logs import RECEIVER, free_endpoint, logger_with, read_line, receiver, run, silent, started, tell
+from logs import RECEIVER, free_endpoint, held, logger_with, read_line, receiver, run, silent, started, tell
 from message_passing.errors import OptionError
 from message_passing.logging import ZeroMQHandler
+from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def test_with_a_receiver_that_takes_nothing_it_says_so(tmp_path: Path) -> None:
         assert handler.flush(20) is True
 
 
-def test_what_was_lost_meanwhile_has_not_left() -> None:
+def test_what_was_lost_meanwhile_has_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that cannot be encoded, or for which there is no room any more."""
 
     def fields(found: dict[str, object]) -> dict[str, object]:
@@ -108,11 +109,19 @@ def test_what_was_lost_meanwhile_has_not_left() -> None:
         logger.error("good")
         assert handler.flush(10)
         said: list[bool] = []
+        begun = threading.Event()
+        hurry = DeliveryThread.hurry
+
+        def hurries(thread: DeliveryThread, **given: bool) -> None:
+            hurry(thread, **given)
+            begun.set()
+
+        monkeypatch.setattr(DeliveryThread, "hurry", hurries)
         waiting = threading.Thread(target=lambda: said.append(handler.flush(2)))
-        with handler._shipper._turn.lock:
-            logger.error("bad")
+        with held(handler._shipper._turn):
             waiting.start()
-            wait_for(lambda: handler._shipper._flushes)
+            wait_for(begun.is_set)
+            logger.error("bad")
         waiting.join()
         assert said == [False]
         assert handler.flush(2)

@@ -7,12 +7,9 @@ import json
 import logging
 import threading
 
-import pytest
-
 from arrivals import Arrivals
 from logs import run, silent
 from message_passing.logging import ZeroMQHandler
-from message_passing.logging.turn import FORGOTTEN, Turn
 from message_passing.testing import wait_for
 
 
@@ -99,18 +96,6 @@ def test_interruptions_of_flush_and_stats() -> None:
         assert set(found.values()) == {1}
 
 
-def test_close_finds_a_forgotten_lock() -> None:
-    """With a lock that an interrupted call left behind, `close` still accounts for all, however short `linger` is."""
-    handler = ZeroMQHandler("tcp://127.0.0.1:9", linger=100)
-    shipper = handler._shipper
-    assert shipper._turn.take(1)  # and the call ends here
-    for number in range(100):
-        handler.handle(logging.makeLogRecord({"msg": f"{number}"}))
-    handler.close()
-    stats = handler.stats()
-    assert (stats["sent"], stats["queued"], stats["dropped"]) == (0, 0, {"unsent at close": 100})
-
-
 def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
     """While the handler's thread is at work, the main thread receives nothing, which an interruption would lose."""
     callers = set()
@@ -122,7 +107,7 @@ def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
             wait_for(lambda: handler.stats()["sent"] == 1, 5)
             delivery = shipper._delivery
             assert delivery is not None
-            sender = delivery._sender
+            sender = delivery.socket.sender
             assert sender is not None
             hear, look = sender.outgoing.hear, sender.outgoing.look
 
@@ -143,58 +128,6 @@ def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
                 return bool(callers)
 
             wait_for(somebody_heard, 5)
-            assert callers == {shipper._thread}
+            assert {thread.name for thread in callers} == {"message-passing-log"}
         finally:
             handler.close()
-
-
-def test_one_at_a_time() -> None:
-    """Who comes second does not get it, and does after it was given back."""
-    one = Turn()
-    assert one.take(0)
-    one.at_work = True
-    assert not one.take(0.01)
-    one.at_work = False
-    one.lock.release()
-    assert one.take(0)
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock shows."""
-    shown = [100.0]
-    monkeypatch.setattr("message_passing.logging.turn.monotonic", lambda: shown[0])
-    return shown
-
-
-def test_a_lock_that_was_forgotten(now: list[float]) -> None:
-    """Held by nobody at work for seconds, it is let go."""
-    one = Turn()
-    assert one.take(0)
-    one.look()
-    now[0] += FORGOTTEN / 2
-    one.look()
-    assert one.lock.locked()
-    now[0] += FORGOTTEN
-    one.look()
-    assert not one.lock.locked()
-
-
-def test_a_lock_that_is_used_now_and_then(now: list[float]) -> None:
-    """Seen at work once in between, it was not forgotten."""
-    one = Turn()
-    assert one.take(0)
-    for _ in range(5):
-        one.at_work = False
-        one.look()
-        one.at_work = True
-        now[0] += FORGOTTEN * 2
-        one.look()
-    assert one.lock.locked()
-
-
-def test_who_waits_gets_a_forgotten_lock() -> None:
-    """After a while in which nobody was at work."""
-    one = Turn()
-    assert one.take(0)
-    assert one.take(5)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from arrivals import Arrivals
-from logs import free_endpoint, logger_with, run, run_file, shipping_threads, silent
+from logs import free_endpoint, held, logger_with, run, run_file, shipping_threads, silent
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import wait_for
 
@@ -204,13 +204,12 @@ def test_a_close_that_a_signal_handler_cuts_short_is_completed_by_the_next_one()
         logger.error("1")
         wait_for(lambda: handler.stats()["sent"])
         shipper = handler._shipper
-        assert shipper._turn.take(5)
-        shipper.limit = -1
-        shipper._finish(time.monotonic() + 5)  # and here it is cut short
-        shipper._turn.lock.release()
+        with held(shipper._turn):
+            shipper.limit = -1
+            shipper._finish(time.monotonic() + 5)  # and here it is cut short
         handler.close()
         assert shipper._delivery
-        assert not shipper._delivery._leaving
+        assert not shipper._delivery.socket._leaving
         for number in (2, 3):
             logger.error("%d", number)
         wait_for(lambda: len(arrivals.records) == 3)

@@ -109,7 +109,7 @@ def test_a_short_program_says_why_its_records_were_lost(name: str, tmp_path: Pat
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said after five seconds is said at once."""
-    monkeypatch.setattr("message_passing.logging.delivery.UNDELIVERED", 0.3)
+    monkeypatch.setattr("message_passing.logging.stall_report.UNDELIVERED", 0.3)
 
 
 @pytest.mark.usefixtures("_soon")
@@ -163,7 +163,7 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         handler = ZeroMQHandler(socket_bind=sys.argv[1], linger=300)
         logging.getLogger().addHandler(handler)
         logging.error("parent")
-        while handler._shipper._delivery is None or handler._shipper._delivery._sender is None:
+        while handler._shipper._delivery is None or handler._shipper._delivery.socket.sender is None:
             time.sleep(0.01)
         children = []
         for number in range(2):

@@ -6,7 +6,7 @@ import threading
 import time
 
 from arrivals import Arrivals
-from logs import free_endpoint, logger_with, shipping_threads
+from logs import free_endpoint, held, logger_with, shipping_threads
 from message_passing.testing import wait_for
 
 
@@ -36,8 +36,7 @@ def test_it_sleeps_when_nothing_is_logged_and_wakes_for_the_next_record() -> Non
         for number in range(3):
             logger.info("%d", number)
             wait_for(lambda: len(arrivals.records) == number + 1)  # noqa: B023 - called at once
-            wait_for(lambda: handler._shipper._asleep)
-        assert handler._shipper.due == 0
+            wait_for(lambda: handler._shipper.due == 0)
 
 
 def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
@@ -46,7 +45,7 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
         logger.info("first")
         wait_for(lambda: len(arrivals.records) == 1)
         shipper = handler._shipper
-        with shipper._turn.lock:
+        with held(shipper._turn):
             begun = time.monotonic()
             shipper.attend()
             shipper.help()
@@ -65,7 +64,7 @@ def test_two_threads_may_close_at_once() -> None:
         for thread in threads:
             thread.join()
         assert handler._shipper._delivery
-        assert handler._shipper._delivery._sender is None
+        assert handler._shipper._delivery.socket.sender is None
         assert handler.stats()["dropped"] == {"unsent at close": 1}
 
 

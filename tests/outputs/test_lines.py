@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.outputs import _lines
 from message_passing.outputs._lines import as_block, unfinished, write_all
 from message_passing.outputs.null import NullOutput
 from message_passing.testing import TestOutput, wait_for
@@ -42,6 +44,20 @@ def test_unfinished_lines(lines: list[bytes], written: int) -> None:
         found.pop()  # what is after the last newline is no line
     whole = [line for line, got in zip(lines, found, strict=False) if line == got]
     assert lines[len(whole) :] == unfinished(lines, len(block))
+
+
+PARTS = st.sampled_from(
+    [b"a", b"\n", b"\r", b"\v", b"\x1c", b"\xc2", b"\x85", b"\xe2", b"\x80", b"\xa8", b"\xe9"]
+)
+
+
+@given(st.lists(st.lists(PARTS, max_size=4).map(b"".join), max_size=4), st.sampled_from([b"\n", b"\r\n"]))
+def test_a_large_block_and_a_small_one_are_written_alike(messages: list[bytes], end: bytes) -> None:
+    """Whether the messages are looked at when joined once more, or their block is, the same is written."""
+    with pytest.MonkeyPatch.context() as patch:
+        small = as_block(NullOutput(), messages, end)
+        patch.setattr(_lines, "_AT_A_GLANCE", -1)
+        assert as_block(NullOutput(), messages, end) == small
 
 
 def test_waits_for_a_full_pipe() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from message_passing.errors import OutputClosedError
+from message_passing.errors import OpenError, OutputClosedError
 from message_passing.outputs.stdout import StdoutOutput
 from message_passing.testing import TestOutput
 
@@ -81,6 +81,16 @@ def test_closed_at_start() -> None:
         check=False,
     )
     assert "OpenError: standard output is closed" in ran.stderr
+
+
+def test_open_for_reading_only() -> None:
+    """Each message would fail: it is refused when it is opened."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    try:
+        with pytest.raises(OpenError, match="standard output is open for reading only"):
+            writing(fd).open()
+    finally:
+        os.close(fd)
 
 
 def test_head() -> None:

@@ -29,7 +29,7 @@ class Ring:
         self.out = folder / "out"
         self.endpoint = f"tcp://127.0.0.1:{free_port()}"
         for name in ("server", "client", "other"):
-            assert keys.main(["new", name, "--folder", str(self.keys)]) == 0
+            assert keys.COMMAND.main(["new", name, "--folder", str(self.keys)]) == 0
 
     def secret(self, name: str) -> str:
         """The path of somebody's secret key."""
@@ -41,7 +41,7 @@ class Ring:
 
     def allow(self, name: str) -> None:
         """As the command does it."""
-        assert keys.main(["allow", name, self.public(name), "--folder", str(self.allowed)]) == 0
+        assert keys.COMMAND.main(["allow", name, self.public(name), "--folder", str(self.allowed)]) == 0
 
     def server(self, **more: Any) -> list[str]:
         """The words of an aggregator that lets in whom it knows."""
@@ -145,7 +145,7 @@ def test_who_is_revoked_is_disconnected_and_others_are_not(ring: Ring, server: N
         client.write(b'{"by":"client"}\n')
         other.write(b'{"by":"other"}\n')
         wait_for(lambda: len(ring.arrived()) == 2, 10)
-        assert keys.main(["revoke", "client", "--folder", str(ring.allowed)]) == 0
+        assert keys.COMMAND.main(["revoke", "client", "--folder", str(ring.allowed)]) == 0
         wait_for(lambda: not _connected(client.process.pid, ring.endpoint), 10)
         client.write(b'{"by":"client","late":true}\n')
 

@@ -55,7 +55,7 @@ class Ring:
 
     def revoke(self, name: str) -> None:
         """As the command does it."""
-        assert keys.main(["revoke", name, "--folder", str(self.allowed)]) == 0
+        assert keys.COMMAND.main(["revoke", name, "--folder", str(self.allowed)]) == 0
 
 
 @pytest.fixture(name="ring")

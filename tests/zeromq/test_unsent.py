@@ -241,7 +241,7 @@ def test_a_handler_whose_receiver_has_gone(
     logger.info("first")
     assert receiver.take(1)
     assert handler._shipper._delivery
-    sender = handler._shipper._delivery._sender
+    sender = handler._shipper._delivery.socket.sender
     assert sender
     wait_for(lambda: not sender.outgoing.progress.unsettled(sender.sent))
     receiver.close()

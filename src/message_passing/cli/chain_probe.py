@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import zmq
-
+from message_passing.cli.endpoint_probe import dial, shake_hands
 from message_passing.errors import OpenError, UserError
 from message_passing.inputs._udp import shown, udp_socket
 from message_passing.inputs.socket_udp import SocketUDPInput
@@ -20,8 +17,7 @@ from message_passing.outputs.file import FileOutput
 from message_passing.outputs.socket_udp import SocketUDPOutput
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.endpoints import unknown_hosts
-from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.peers import Peers
+from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 
     from message_passing.component import Component
     from message_passing.zeromq.settings import SocketSettings
-
-_CONNECTED = int(zmq.EVENT_CONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +147,16 @@ def _look_at_ipc(endpoint: str, path: Path) -> str:
 
 
 def _try_connect(settings: SocketSettings, endpoint: str, timeout: float) -> str:
-    notices = Notices()
-    opened = OpenSocket(settings, notices)
-    peers = Peers(opened, notices)
-    reached = False
-    deadline = time.monotonic() + timeout
+    handing = Handing(settings)
     try:
-        opened.attach()
-        while (left := deadline - time.monotonic()) > 0:
-            peers.monitor.events.poll(int(left * 1000) + 1)
-            reached = any(event.number == _CONNECTED for event in peers.look()) or reached
-            if peers.met:
-                mechanism = settings.security.mechanism if settings.security else "NULL"
-                return f"connected, and the handshake is done ({mechanism})"
-            if told := notices.take():
-                raise OpenError(*(text.removeprefix(f"{endpoint}: ") for text in told))
+        if shake_hands(handing, timeout):
+            mechanism = settings.security.mechanism if settings.security else "NULL"
+            return f"connected, and the handshake is done ({mechanism})"
     finally:
-        peers.close()
-        opened.close(0)
-    if reached:
+        handing.close(0)
+    if handing.told:
+        raise OpenError(*(text.removeprefix(f"{endpoint}: ") for text in handing.told))
+    if handing.connected:
         raise OpenError(
             f"something listens there, but the handshake was not done within {timeout:g} s: it is no ZeroMQ, "
             "or its socket type does not fit"
@@ -181,20 +166,13 @@ def _try_connect(settings: SocketSettings, endpoint: str, timeout: float) -> str
 
 
 def _dial(endpoint: str, timeout: float) -> None:
-    """Connect without ZeroMQ, which does not say why it cannot.
+    """Connect without ZeroMQ.
 
     Raises:
-        OpenError: nobody answers.
+        OpenError: nobody answers, and why.
     """
-    transport, _, address = endpoint.partition("://")
-    host, _, port = address.rpartition(";")[2].rpartition(":")
     try:
-        if transport == "ipc":
-            with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(timeout)
-                line.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-        else:
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        dial(endpoint, timeout)
     except TimeoutError as error:
         raise OpenError(f"nobody answered within {timeout:g} s: a firewall, or no such machine") from error
     except ConnectionRefusedError as error:

@@ -1,16 +1,17 @@
-"""What the commands of several words share, `message-passing keys new` and its like: parsing, faults, exit status."""
+"""The declaration of a command besides running a chain, `message-passing keys` and its like."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from message_passing.cli.run.daemon import tell
+from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, OpenError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -40,20 +41,67 @@ def positive(word: str) -> float:
     return seconds
 
 
-def run_command(title: str, run: Callable[[], int]) -> int:
-    """Run a command's own function.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
 
-    Args:
-        title: what it is called in messages: `message-passing keys`.
-        run: reads its words and does what they say; gives the exit status.
-
-    Returns:
-        The exit status: 2 for a mistake of the user's, which has then been told; 130 when interrupted.
+    Attributes:
+        name: its first word.
+        description: what it does, a sentence.
+        epilog: what follows the options in its help: examples, and its exit status.
+        arguments: adds its words and options to a parser.
+        run: does what they say, and gives the exit status. `given.command_line` has the words as they came.
+        usage: its words, where argparse would not tell all of them.
+        runs_chains: it takes the options of a chain as well, as `given.chain`.
+        prepare: changes the words before they are parsed.
     """
-    try:
-        return run()
-    except UserError as error:
-        tell("".join(f"{title}: {fault}\n" for fault in error.faults))
-        return 2
-    except KeyboardInterrupt:
-        return 130
+
+    name: str
+    description: str
+    epilog: str
+    arguments: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[argparse.Namespace], int]
+    usage: str = ""
+    runs_chains: bool = False
+    prepare: Callable[[Sequence[str]], Sequence[str]] = list
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages: `message-passing keys`."""
+        return f"message-passing {self.name}"
+
+    def tell(self, text: object) -> None:
+        """Say something on standard error."""
+        tell(f"{self.title}: {text}\n")
+
+    def parser(self) -> CommandParser:
+        """What reads its words."""
+        parser = CommandParser(
+            prog=self.title,
+            usage=f"{self.title} {self.usage}" if self.usage else None,
+            description=self.description,
+            epilog=self.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=not self.runs_chains,
+        )
+        self.arguments(parser)
+        return parser
+
+    def main(self, words: Sequence[str]) -> int:
+        """Run it.
+
+        Returns:
+            The exit status: 2 for a mistake of the user's, which has then been told; 130 when interrupted.
+        """
+        given = argparse.Namespace(command_line=words)
+        try:
+            if self.runs_chains:
+                given, given.chain = self.parser().parse_known_args(self.prepare(words), given)
+            else:
+                self.parser().parse_args(self.prepare(words), given)
+            return self.run(given)
+        except UserError as error:
+            tell("".join(f"{self.title}: {fault}\n" for fault in error.faults))
+            return 2
+        except KeyboardInterrupt:
+            return 130

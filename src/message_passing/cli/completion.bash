@@ -33,12 +33,12 @@ _message_passing() {
         check) own='--help --json --connect --timeout' may='FILE' ;;
         create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
         describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
-        doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-server-key --curve-secret-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
-        send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-server-key --curve-secret-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
-        tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-server-key --curve-secret-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
         top) own='--help --token --interval --sort --once --json' may='' ;;
         ?*) first=- ;;
@@ -50,8 +50,8 @@ _message_passing() {
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;
         'doctor __timeout') words='' ;;
-        'doctor __curve_server_key') words='' ;;
         'doctor __curve_secret_key') words='' ;;
+        'doctor __curve_server_key') words='' ;;
         'doctor __curve_allowed_keys') words='' ;;
         'doctor __plain_username') words='' ;;
         'doctor __plain_password') words='' ;;
@@ -65,8 +65,8 @@ _message_passing() {
         'send __tag') words='' ;;
         'send __timeout') words='' ;;
         'send __linger') words='' ;;
-        'send __curve_server_key') words='' ;;
         'send __curve_secret_key') words='' ;;
+        'send __curve_server_key') words='' ;;
         'send __curve_allowed_keys') words='' ;;
         'send __plain_username') words='' ;;
         'send __plain_password') words='' ;;
@@ -81,8 +81,8 @@ _message_passing() {
         'tail __at') words='' ;;
         'tail __token') words='' ;;
         'tail __subscribe') words='' ;;
-        'tail __curve_server_key') words='' ;;
         'tail __curve_secret_key') words='' ;;
+        'tail __curve_server_key') words='' ;;
         'tail __curve_allowed_keys') words='' ;;
         'tail __plain_username') words='' ;;
         'tail __plain_password') words='' ;;

@@ -1,4 +1,4 @@
-"""The first steps of `message-passing doctor`: from an endpoint's text to who answers there, without any key."""
+"""What is at an endpoint: for `doctor`, which goes there step by step, for `check --connect`, `send` and `tail`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import errno
 import os
 import socket
 import stat
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from message_passing.zeromq.endpoints import check_endpoint
+from message_passing.errors import Fault, OpenError
+from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.greeting import greet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from message_passing.zeromq.greeting import Greeting
+    from message_passing.zeromq.handing import Handing
     from message_passing.zeromq.security import SocketSecurity
 
 
@@ -41,8 +44,8 @@ class Step:
         return not self.advice
 
 
-class Reached:
-    """The way to an endpoint.
+class EndpointProbe:
+    """The first steps to an endpoint: from its text to who answers there, without any key.
 
     Attributes:
         endpoint: as it was given.
@@ -86,13 +89,13 @@ class Reached:
 
     def _find(self) -> Step:
         """Resolve the name, or see the socket's file."""
-        transport, _, address = self.endpoint.partition("://")
+        transport, address = _parts(self.endpoint)
         if transport == "ipc":
             return self._find_file(address)
-        self.host, _, port = address.rpartition(";")[2].rpartition(":")
-        bracketed, host = self.host.startswith("["), self.host.strip("[]")
+        written, port = _host_and_port(address)
+        bracketed, host = written.startswith("["), written.strip("[]")
         try:
-            found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
             advice = (
@@ -115,7 +118,7 @@ class Reached:
             is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116 - `@name` is no path at all
         except OSError as error:
             if path.startswith("@"):
-                self._addresses = [(socket.AF_UNIX, f"\0{path[1:]}")]
+                self._addresses = [(socket.AF_UNIX, _unix_name(path))]
                 return Step("resolve", f"{path} is a name without a file")
             return Step("resolve", f"{path} cannot be seen: {error.strerror}", advice)
         return Step("resolve", f"{path} is {'a' if is_socket else 'no'} socket", "" if is_socket else advice)
@@ -131,6 +134,73 @@ class Reached:
             else:
                 return Step("connect", f"{place} takes connections")
         return _not_connected(place, failure, self._timeout)
+
+
+def require_endpoint(endpoint: str, *, binds: bool) -> None:
+    """See that an endpoint is one, and that its host exists.
+
+    Raises:
+        OpenError: what is wrong with it.
+    """
+    faults = [Fault(wrong)] if (wrong := check_endpoint(endpoint, binds=binds)) else []
+    if not faults and not binds:
+        faults = unknown_hosts((endpoint,))
+    if faults:
+        raise OpenError(*faults)
+
+
+def dial(endpoint: str, timeout: float) -> None:
+    """Connect without ZeroMQ, which does not say why it cannot, and hang up.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    transport, address = _parts(endpoint)
+    if transport == "ipc":
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(timeout)
+            line.connect(_unix_name(address))
+    else:
+        host, port = _host_and_port(address)
+        socket.create_connection((host.strip("[]"), port), timeout).close()
+
+
+def shake_hands(handing: Handing, timeout: float, settle: float = 0.0) -> bool:
+    """Wait until a peer has let us in.
+
+    Args:
+        handing: a socket that connects.
+        timeout: seconds that this may take.
+        settle: seconds for which it must keep us.
+
+    Returns:
+        Whether it did; why not, is said by `handing`.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and not handing.failed:
+        handing.wait(deadline - time.monotonic())
+        if handing.peers():
+            settled = time.monotonic() + settle
+            while handing.peers() and time.monotonic() < settled:
+                handing.wait(settled - time.monotonic())
+            return handing.peers() > 0
+    return False
+
+
+def _parts(endpoint: str) -> tuple[str, str]:
+    transport, _, address = endpoint.partition("://")
+    return transport, address
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Of what `tcp://` leads to, `SOURCE;HOST:PORT`; a host of IPv6 keeps its brackets."""
+    host, _, port = address.rpartition(";")[2].rpartition(":")
+    return host, int(port)
+
+
+def _unix_name(path: str) -> str:
+    """A path as the system takes it: `@name` is an abstract one (unix(7))."""
+    return f"\0{path[1:]}" if path.startswith("@") else path
 
 
 def _is_local(family: int, address: str) -> bool:

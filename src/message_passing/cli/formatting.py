@@ -8,10 +8,9 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from message_passing.console.wanted import level_number
-from message_passing.dotted import value_at
-from message_passing.errors import OpenError, OptionError
+from message_passing.errors import OpenError
 from message_passing.escaping import escape_control, escape_json
+from message_passing.message_fields import field, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,27 +19,8 @@ TEMPLATE = "{time} {level} {logger} {message}"
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}\[\]:!\s]+)(?::(?P<width>\d{1,3}))?\}|[{}]")
 
-_NAMES: dict[str, tuple[str, ...]] = {
-    "time": ("time", "@timestamp", "Timestamp", "epochtime"),
-    "level": ("level", "log.level", "SeverityText", "@fields.level", "severity"),
-    "logger": ("logger", "log.logger", "logger_name", "InstrumentationScope.Name", "@fields.logger", "name"),
-    "message": ("message", "@message", "Body", "event"),
-    "host": ("host", "host.name", "hostname", "@source_host", "Resource.host.name"),
-    "service": ("service", "service.name", "Resource.service.name"),
-    "traceback": (
-        "exception.traceback",
-        "error.stack_trace",
-        "Attributes.exception.stacktrace",
-        "@fields.exception.traceback",
-    ),
-}
-"""What other field sets call what ours has."""
-
 _COLOURS = ((50, "1;31"), (40, "31"), (30, "33"), (25, "36"), (20, "32"), (-(1 << 62), "2"))
 _DIM, _PLAIN = "2", "\x1b[0m"
-
-
-inert = escape_control
 
 
 def inert_json(message: Any) -> str:
@@ -50,14 +30,6 @@ def inert_json(message: Any) -> str:
     except (RecursionError, ValueError):  # also numbers of more digits than Python writes
         text = '"(nested too deeply to be shown)"'
     return escape_json(text)
-
-
-def field(message: Any, name: str) -> Any:
-    """What a message says of itself under a name of ours, or under another field set's name for it."""
-    for path in _NAMES.get(name, (name,)):
-        if (value := value_at(message, path)) is not None:
-            return value
-    return None
 
 
 def colours(choice: str, stream: TextIO) -> bool:
@@ -97,7 +69,7 @@ class Template:
 
     def _place(self, name: str, width: int) -> Callable[[Any, Any], str]:
         def place(message: Any, when: Any) -> str:
-            text = inert(_text(message, name, when)).ljust(width)
+            text = escape_control(_text(message, name, when)).ljust(width)
             if not self._coloured or name not in ("level", "time"):
                 return text
             code = _DIM if name == "time" else _colour_of(message)
@@ -116,7 +88,7 @@ class Template:
         lines = ["".join(parts).rstrip()]
         trace = field(message, "traceback")
         if isinstance(trace, str):
-            lines += [f"    {inert(line)}" for line in trace.rstrip().splitlines()]
+            lines += [f"    {escape_control(line)}" for line in trace.rstrip().splitlines()]
         return "\n".join(lines)
 
 
@@ -145,11 +117,5 @@ def _moment(when: float | None) -> str:
 
 
 def _colour_of(message: Any) -> str:
-    number = value_at(message, "level_number")
-    if not isinstance(number, int | float):
-        level = field(message, "level")
-        try:
-            number = level if isinstance(level, int | float) else level_number(str(level))
-        except OptionError:
-            return ""
-    return next((code for least, code in _COLOURS if number >= least), "")
+    number = level_of(message)
+    return "" if number is None else next((code for least, code in _COLOURS if number >= least), "")

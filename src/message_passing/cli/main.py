@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from message_passing import options as option_rules
 from message_passing.cli.commands.describe import describe
 from message_passing.cli.completion import completion
-from message_passing.cli.run.daemon import tell
 from message_passing.cli.run.service import EXIT_USER_ERROR
 from message_passing.cli.script import CLIComponent, Script
+from message_passing.cli.terminal import tell
 from message_passing.config.forms import (
     DEFAULTS,
     FLAT_KEYS,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from message_passing.chain import Chain
+    from message_passing.cli.command import Command
     from message_passing.cli.run.arguments import Given
 
 COMMANDS = ("keys", "check", "list", "describe", "create", "graph", "test", "doctor", "send", "tail", "top")
@@ -205,8 +206,8 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     first = words[0] if words else "-"
     if first in COMMANDS:
-        run = cast("Callable[[Sequence[str]], int]", load_own(f"message_passing.cli.commands.{first}:main"))
-        sys.exit(run(words[1:]))
+        command = cast("Command", load_own(f"message_passing.cli.commands.{first}:COMMAND"))
+        sys.exit(command.main(words[1:]))
     if did_you_mean(first, COMMANDS) and not first.startswith("-"):
         tell(f"message-passing: there is no command {first!r}{did_you_mean(first, COMMANDS)}\n")
         sys.exit(EXIT_USER_ERROR)

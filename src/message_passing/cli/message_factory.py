@@ -11,11 +11,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.wanted import level_number
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.identity import sender_name
 from message_passing.logging.entry import Entry
 from message_passing.logging.fields import Origin, as_dict, as_json
+from message_passing.message_fields import level_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

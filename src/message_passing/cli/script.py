@@ -32,8 +32,9 @@ from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.chain_group import as_chain
 from message_passing.cli.run.arguments import build_parser, parse
 from message_passing.cli.run.components import CLIComponent
-from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority, tell
+from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
 from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
+from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import in_order

@@ -1,11 +1,12 @@
-"""What the commands that open a ZeroMQ socket have in common: its endpoint, keys and passwords."""
+"""The options for keys and passwords of the commands that open a ZeroMQ socket."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.errors import Fault, OpenError, UserError
-from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
+from message_passing.errors import OpenError, UserError
+from message_passing.options import declared
+from message_passing.zeromq.connection_options import ConnectionOptions
 from message_passing.zeromq.keys import is_key
 from message_passing.zeromq.security import security_of
 
@@ -16,33 +17,22 @@ if TYPE_CHECKING:
     from message_passing.zeromq.security import SocketSecurity
 
 _KEYS = ("--curve-secret-key", "--curve-server-key")
-_NAMES = (
-    "curve_secret_key",
-    "curve_server_key",
-    "curve_allowed_keys",
-    "plain_username",
-    "plain_password",
-)
+_VALUES = {
+    "curve_secret_key": "FILE",
+    "curve_server_key": "KEY",
+    "curve_allowed_keys": "FOLDER",
+    "plain_username": "NAME",
+    "plain_password": "WORD",
+}
+"""Those options of connections that commands take, and what help calls their values."""
 
 
 def add_security(parser: argparse.ArgumentParser) -> None:
-    """The options by which we prove who we are, and know whom we reach."""
+    """The options by which we prove who we are, and know whom we reach: those of components, in their words."""
     group = parser.add_argument_group("encryption and identity")
-    group.add_argument(
-        "--curve-server-key",
-        metavar="KEY",
-        help="the other side's public key, its file, or env:NAME",
-    )
-    group.add_argument(
-        "--curve-secret-key",
-        metavar="FILE",
-        help="our secret key: see `message-passing keys new`",
-    )
-    group.add_argument(
-        "--curve-allowed-keys", metavar="FOLDER", help="with --bind: the keys of who may connect"
-    )
-    group.add_argument("--plain-username", metavar="NAME", help="name for PLAIN")
-    group.add_argument("--plain-password", metavar="WORD", help="its password, or env:NAME")
+    known = declared(ConnectionOptions)
+    for name, value in _VALUES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=value, help=known[name].description)
 
 
 def joined(words: Sequence[str]) -> list[str]:
@@ -64,23 +54,10 @@ def security_from(given: argparse.Namespace) -> SocketSecurity | None:
     """
     try:
         security = security_of(
-            "", **{name: value for name in _NAMES if (value := getattr(given, name)) is not None}
+            "", **{name: value for name in _VALUES if (value := getattr(given, name)) is not None}
         )
     except UserError as error:
         raise OpenError(*(fault.text.removeprefix(": ") for fault in error.faults)) from error
     if security:
         security.check()
     return security
-
-
-def see_endpoint(endpoint: str, *, binds: bool) -> None:
-    """See that an endpoint is one, and that its host exists.
-
-    Raises:
-        OpenError: what is wrong with it.
-    """
-    faults = [Fault(wrong)] if (wrong := check_endpoint(endpoint, binds=binds)) else []
-    if not faults and not binds:
-        faults = unknown_hosts((endpoint,))
-    if faults:
-        raise OpenError(*faults)

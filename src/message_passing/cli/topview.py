@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.formatting import inert
 from message_passing.cli.progress import size, span
 from message_passing.errors import needs_extra
+from message_passing.escaping import escape_control
 
 with needs_extra("console"):
     from rich.console import Group
@@ -105,12 +105,12 @@ def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
 
 
 def _inert(text: str) -> str:
-    return inert(text[:_LONGEST])
+    return escape_control(text[:_LONGEST])
 
 
 def _short(target: str) -> str:
     """What a node is called, the end of a long path."""
-    text = inert(target)
+    text = escape_control(target)
     return text if len(text) <= _NAMED else f"...{text[3 - _NAMED :]}"
 
 

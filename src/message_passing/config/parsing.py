@@ -75,17 +75,22 @@ def _options_from_word(text: str) -> Mapping[str, Any]:
         return _as_mapping(load_file(stripped[1:]), stripped[1:])
     key, equals, value = stripped.partition("=")
     if equals and re.fullmatch(r"[A-Za-z_][\w.-]*", key):
-        return {key.replace("-", "_"): _value_from_word(value)}
+        return {(name := key.replace("-", "_")): _value_from_word(name, value)}
     if not stripped.startswith(("{", "#", "[")) and not _is_json(stripped):
         what = f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value'
         raise ConfigError(f"{what}: {hint}" if (hint := _quoting(text)) else what)
     return _as_mapping(_json_from_word(text), "")
 
 
-def _value_from_word(value: str) -> Any:
-    # Only what is plainly a list or an object is read as JSON: numbers and booleans are understood as text,
-    # and a text that happens to look like a number stays one.
-    return _json_from_word(value) if value[:1] in ("[", "{") else value
+def _value_from_word(name: str, value: str) -> Any:
+    # Only what is plainly a list or an object is read as JSON: a text that looks like a number stays one.
+    if value[:1] not in ("[", "{"):
+        return value
+    try:
+        return _json_from_word(value) if value[-1] in "]}" else relaxed_json(value)
+    except ConfigError as error:
+        text = f"what begins with {value[0]} is read as JSON; as text, it is '{json.dumps({name: value})}'"
+        raise ConfigError(Fault(f"{error.faults[0].marked}; {text}", name)) from error
 
 
 def _json_from_word(text: str) -> Any:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -25,6 +26,7 @@ from message_passing.console.state import state
 from message_passing.console.tailing import Tail
 from message_passing.console.wanted import Wanted
 from message_passing.errors import UserError, did_you_mean, needs_extra
+from message_passing.message_fields import LEVELS, NAMES
 
 with needs_extra("console"):
     from starlette.applications import Starlette
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LINES_TYPE = "application/x-ndjson"
 _STATIC = resources.files("message_passing.console") / "static"
+_TABLES = {"LEVELS": LEVELS, "NAMES": NAMES}
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _MOST_A_SECOND = 100_000
 """Messages a second that a live tail may be limited to."""
@@ -179,11 +182,19 @@ class Answers:
 
     async def _page(self, request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
+        if name == "vocabulary.js":
+            return Response(_vocabulary(), media_type=_TYPES["js"], headers={"Cache-Control": "no-cache"})
         file = _FILES.get(name)
         if file is None:
             raise HTTPException(404, "there is no such file")
         kind = _TYPES[name.rpartition(".")[2]]
         return Response(file.read_bytes(), media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+def _vocabulary() -> bytes:
+    """The tables of `message_fields`, for the page."""
+    tables = (f"export const {name} = {json.dumps(table)};\n" for name, table in _TABLES.items())
+    return "".join(("// Names of fields and numbers of levels, as the node knows them.\n", *tables)).encode()
 
 
 class _Stream(StreamingResponse):

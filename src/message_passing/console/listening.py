@@ -12,7 +12,7 @@ from pathlib import Path
 
 from message_passing.console.folder import control_path, ensure_folder
 from message_passing.errors import Fault, OpenError, OptionError
-from message_passing.resolving import addresses_of
+from message_passing.resolving import addresses_of, wrong_host
 from message_passing.zeromq.endpoints import in_brackets
 
 DEFAULT = "default"
@@ -27,7 +27,7 @@ def http_address(text: str) -> tuple[str, int]:
     """Host and port of `--http`: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`; a port alone is on loopback.
 
     Raises:
-        OptionError: it is none of these.
+        OptionError: it is none of these, or its host can never be found.
     """
     found = _ADDRESS.fullmatch(text.strip())
     if not found or int(found["port"]) > 65535:
@@ -36,6 +36,9 @@ def http_address(text: str) -> tuple[str, int]:
                 Fault(f"an IPv6 address stands in brackets: write {right}, not {text!r}", "--http")
             )
         raise OptionError(Fault(f"must be HOST:PORT, like 127.0.0.1:9090, not {text!r}", "--http"))
+    host = found["host"] or ""
+    if host and not host.startswith("[") and (wrong := wrong_host(host)):
+        raise OptionError(Fault(wrong, "--http"))
     return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])
 
 

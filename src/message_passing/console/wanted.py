@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from message_passing.dotted import value_at
-from message_passing.errors import Fault, OptionError, did_you_mean
+from message_passing.errors import Fault, OptionError
+from message_passing.message_fields import level_number, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_LEVELS = {
-    "TRACE": 5,
-    **logging.getLevelNamesMapping(),
-    "NOTICE": 25,
-    "ERR": 40,
-    "ALERT": 60,
-    "EMERGENCY": 70,
-    "EMERG": 70,
-}
-"""Python's, and those of Log::Dispatch and syslog that Python has not."""
-
-_LEVEL_FIELDS = ("level_number", "level", "log.level", "SeverityText", "@fields.level")
-"""Where a level may be: in the handler's plain form, and in the forms `ecs`, `otel` and `logstash`."""
-
-_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 
 FIELDS = 16
 """Fields that may be asked for at a time."""
 
 _decode = msgspec.json.Decoder().decode
-
-
-def level_number(text: str) -> int:
-    """The number of a level given by its name or number.
-
-    Raises:
-        OptionError: there is none of that name.
-    """
-    if _NUMBER.fullmatch(text):
-        return int(text)
-    if (number := _LEVELS.get(text.upper())) is None:
-        raise OptionError(
-            Fault(f"there is no level {text[:50]!r}{did_you_mean(text[:50], _LEVELS)}", "level")
-        )
-    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +90,8 @@ def shown(raw: bytes) -> tuple[Any, str]:
 
 
 def _at_least(message: Any, level: int) -> bool:
-    for path in _LEVEL_FIELDS:
-        found = value_at(message, path)
-        if isinstance(found, str):
-            found = _LEVELS.get(found.upper())
-        if isinstance(found, (int, float)):
-            return found >= level
-    return False
+    number = level_of(message)
+    return number is not None and number >= level
 
 
 def _text(value: Any) -> str | None:

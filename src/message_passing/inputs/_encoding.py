@@ -25,19 +25,30 @@ _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode
 
 def wrong_encoding(name: str) -> str:
     """What is wrong with the name of an encoding, as a sentence's end; empty when nothing is."""
+    if _is_of_text(name):
+        return ""
     try:
-        if _canonical(name) in _NOT_OF_FILES:
-            return f"no file is written in {name!r}: give the encoding of its text"
-        bytes(4).decode(name, "replace")  # LookupError: it is a codec, and none of text
-        codecs.getincrementaldecoder(name)
+        codecs.lookup(name)
     except (LookupError, ValueError):
-        known = (one.replace("_", "-") for one in {*aliases, *aliases.values()})
+        known = (one.replace("_", "-") for one in {*aliases, *aliases.values()} if _is_of_text(one))
         hint = (
             did_you_mean(name, known)
             or ": there are utf-8, utf-16, latin-1, cp1252 and others that Python has"
         )
         return f"there is no encoding {name!r}{hint}"
-    return ""
+    return f"no file is written in {name!r}: give the encoding of its text"
+
+
+def _is_of_text(name: str) -> bool:
+    """Whether it is an encoding that Python has on this system, and that a file may be in."""
+    try:
+        if _canonical(name) in _NOT_OF_FILES:
+            return False
+        bytes(4).decode(name, "replace")  # LookupError: it is a codec, and none of text
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _canonical(name: str) -> str:

@@ -49,12 +49,12 @@ async def readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
-def next_byte(fd: int) -> bytes:
-    """One byte of what a descriptor has; empty when it has none within a moment."""
+def next_byte(fd: int) -> bytes | None:
+    """One byte of what a descriptor has; empty at its end, None when none comes within a moment."""
     ready = poll()
     ready.register(fd, POLLIN)
     try:
-        return os.read(fd, 1) if ready.poll(_PAUSE) else b""
+        return os.read(fd, 1) if ready.poll(_PAUSE) else None
     except OSError:
         return b""
 
@@ -183,18 +183,23 @@ class LineInput(Input):
         while self._lines:
             self._emit_batch()
 
-    def read_byte(self) -> bytes:
-        """The next byte, if there is one at once or soon. It must not take more: that would be lost."""
+    def read_byte(self) -> bytes | None:
+        """The next byte, which must come at once or soon. It must not take more: that would be lost.
+
+        Returns:
+            Empty where it ends: what was read is the last line. None where the rest of the line did not come.
+        """
         return b""
 
     def _read_rest(self) -> None:
         """Read a line to its end that a chunk had cut: half of it would be a message that nobody sent."""
         deadline = monotonic() + _REST
         while self._partial or self._text.waits:
-            if not (data := self.read_byte()):
-                return  # its writer has stopped there: that is all of it
-            self.take(data)
-            if monotonic() > deadline:
+            if data := self.read_byte():
+                self.take(data)
+            elif data is not None:
+                return
+            if data is None or monotonic() > deadline:
                 self.drop(1, _CUT)
                 self._partial.clear()
                 self._text.begin()

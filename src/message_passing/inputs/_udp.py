@@ -6,8 +6,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import OpenError
-from message_passing.resolving import PATIENCE, Attempt, UnknownHostError, addresses_of, attempt
+from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.resolving import PATIENCE, Attempt, UnknownHostError, addresses_of, attempt, wrong_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,16 @@ def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
         hint = " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
     reason = last.strerror if last else "it has no address"
     raise OpenError(f"cannot {verb} UDP {shown(hostname, port)}: {reason}{hint}") from last
+
+
+def check_host(label: str, hostname: str) -> None:
+    """See that a host can be found, now or later.
+
+    Raises:
+        OptionError: it can never be one.
+    """
+    if hostname and (wrong := wrong_host(hostname)):
+        raise OptionError(Fault(f"{label}: option 'hostname': {wrong}", "hostname"))
 
 
 def shown(hostname: str, port: int) -> str:

@@ -23,6 +23,9 @@ from message_passing.inputs._reading import CHUNK, LineInput, how_far, next_byte
 from message_passing.options import option
 from message_passing.resolving import full_host_name
 
+_BEHIND = 256
+"""So many bytes before the place that has been reached are compared at each look."""
+
 
 class FileTailInput(LineInput):
     r"""Follows a file as it grows, one message a line, as `tail -F` does.
@@ -33,11 +36,14 @@ class FileTailInput(LineInput):
     byte-order mark is no part of the first line.
 
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
-    A file that gets shorter is read from its beginning. A file that is not there, or may not be read, is
-    reported once and waited for; one that comes and goes between two looks is not seen. One that cannot be read
-    any further (a stale file handle of NFS) is opened again by its name: where that is still the same file, reading
-    goes on where it was, and otherwise from the beginning, with a report. Where it had got to is not remembered from
-    one run to the next.
+    A file that gets shorter is read from its beginning, and so is one that was emptied and has grown beyond the place
+    that had been reached: the last 256 bytes before it are not the same then. What a file had got since the last
+    look when somebody emptied it, as logrotate's `copytruncate` does, is lost without a trace: rename it instead.
+
+    A file that is not there, or may not be read, is reported once and waited for; one that comes and goes between
+    two looks is not seen. One that cannot be read any further (a stale file handle of NFS) is opened again by its
+    name: where that is still the same file, reading goes on where it was, and otherwise from the beginning, with a
+    report. Where it had got to is not remembered from one run to the next.
 
     A last line waits for its newline until the input is stopped. A line that is too long (`max_line`) is cut, and
     the message has the field `truncated`, which is true; with `raw`, where there is no room for such a mark, it is
@@ -75,6 +81,7 @@ class FileTailInput(LineInput):
             )
         self._fd: int | None = None
         self._position = 0
+        self._behind = b""  # the bytes before the position
         self._lost: tuple[int, int] | None = (
             None  # device and inode of a file that could not be read any further
         )
@@ -145,12 +152,12 @@ class FileTailInput(LineInput):
         text = f"a line of more than {self.max_line} bytes (max_line) is cut there, and marked `truncated`"
         self.report(MessageError(f"{self.source()}: {text}"))
 
-    def read_byte(self) -> bytes:
+    def read_byte(self) -> bytes | None:
         """One byte of the line that was cut."""
         if self._fd is None:
             return b""
         data = next_byte(self._fd)
-        self._position += len(data)
+        self._position += len(data or b"")
         return data
 
     def source(self) -> str:
@@ -174,19 +181,32 @@ class FileTailInput(LineInput):
             return False
 
     def _read(self, fd: int) -> bool:
-        data = os.read(fd, CHUNK)
+        known = len(self._behind)
+        os.lseek(fd, self._position - known, os.SEEK_SET)
+        found = os.read(fd, known + CHUNK)
         self._told = ""
+        if not found.startswith(self._behind) and (len(found) < known or found[:known].strip(b"\0")):
+            self._begin_again(fd)
+            return True
+        # The same, or zeros: whoever writes an emptied file without O_APPEND goes on where he was, behind a hole.
+        data = found[known:]
         self._position += len(data)
+        self._behind = found[-_BEHIND:]
         self.take(data)
         return bool(data)
 
     def _was_truncated(self, fd: int) -> bool:
         if os.fstat(fd).st_size >= self._position:
             return False
+        self._begin_again(fd)
+        return True
+
+    def _begin_again(self, fd: int) -> None:
+        """The file has been written anew."""
         self.end_line()
         self._text.begin()
         self._position = os.lseek(fd, 0, os.SEEK_SET)
-        return True
+        self._behind = b""
 
     def _was_replaced(self, fd: int) -> bool:
         try:
@@ -228,10 +248,13 @@ class FileTailInput(LineInput):
             self.report(OpenError(f"{self.filename} is another file now: {behind}"))
             self._lost = None
         self._position = 0
+        self._behind = b""
         self._text.begin()
         if at_end and found.st_size:
             unit = self._text.begin_within(os.pread(fd, 4, 0))
             self._position = os.lseek(fd, found.st_size // unit * unit, os.SEEK_SET)
+            known = min(_BEHIND, self._position)
+            self._behind = os.pread(fd, known, self._position - known)
 
     def _close_file(self) -> None:
         if self._fd is not None:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from message_passing.errors import OpenError
 from message_passing.flow import Input
 from message_passing.inputs._reading import BATCH, readable
-from message_passing.inputs._udp import not_known_yet, shown, udp_attempt
+from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
 from message_passing.options import option
 
 _LARGEST = 65536
@@ -75,8 +75,13 @@ class SocketUDPInput(Input):
     )
 
     def on_init(self) -> None:
-        """Not bound yet."""
+        """Not bound yet.
+
+        Raises:
+            OptionError: its host can never be found.
+        """
         super().on_init()
+        check_host(self.label, self.hostname)
         self._bound: socket.socket | None = None
 
     @property

@@ -19,19 +19,25 @@ class StdinInput(LineInput):
     Empty lines are skipped, and lines that are too long are left out (`max_line`). Only the newline is taken off a
     line, not a carriage return before it, and a byte-order mark off the first one. A last line without a newline is a
     message too, and everything that was read is passed on before the chain ends. A stop reads the line that it comes
-    in to its end; one that goes on for longer than half a second is counted as dropped (`incomplete at stop`).
+    in to its end; one whose rest does not come at once is counted as dropped (`incomplete at stop`).
+
+    Only one input of a process can read standard input.
     """
 
     name = "STDIN"
+    exclusive = "standard input"
 
     fd: ClassVar[int] = 0
     """The file descriptor that is read; a subclass may name another."""
+
+    _readers: ClassVar[dict[int, StdinInput]] = {}
+    """Who reads a descriptor in this process: a second one would wait where the first has taken everything."""
 
     def on_open(self) -> None:
         """See that there is something to read.
 
         Raises:
-            OpenError: standard input is closed, a directory, or only for writing.
+            OpenError: standard input is closed, a directory, only for writing, or another input reads it.
         """
         if self.fd == 0 and sys.__stdin__ is None:
             raise OpenError("standard input is closed")  # and the number may be something else's by now
@@ -44,6 +50,15 @@ class StdinInput(LineInput):
             raise OpenError("standard input is a directory: give a file or a pipe")
         if access == os.O_WRONLY:
             raise OpenError("standard input is open for writing only")
+        if self._readers.setdefault(self.fd, self) is not self:
+            raise OpenError(
+                "another input of this process reads standard input: use one input, and T after it"
+            )
+
+    def on_close(self) -> None:
+        """Let another input read."""
+        if self._readers.get(self.fd) is self:
+            del self._readers[self.fd]
 
     async def run(self) -> None:
         """Read until the end. The descriptor stays blocking: it is shared, with a terminal for one."""
@@ -70,7 +85,7 @@ class StdinInput(LineInput):
         self.end_line()
         await self.pass_on()
 
-    def read_byte(self) -> bytes:
+    def read_byte(self) -> bytes | None:
         """One byte alone: what is behind it may be for whoever reads this descriptor next."""
         return next_byte(self.fd)
 

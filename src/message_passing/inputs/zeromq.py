@@ -190,7 +190,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def remarks(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""
-        told = [f"disconnected {count} peers: {why}" for why, count in self._receiver.disconnected().items()]
+        told = [
+            f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
+            for why, count in self._receiver.disconnected().items()
+        ]
         if pauses := self._receiver.pauses():
             times = "once" if pauses == 1 else f"{pauses} times"
             told.append(

@@ -1,4 +1,4 @@
-"""One call of a handler's `flush`, as who calls it and who sends share it."""
+"""One call of a handler's `flush`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Flush:
     """Somebody waits until what was logged before has left.
 
     Attributes:
-        over: when he gives up, by `clock.monotonic`.
-        done: released then, or when it has left.
-        left: whether it has.
+        over: when that is given up, by `clock.monotonic`.
         lost: records that were lost before.
+        taken: how many records will have been taken off the queue when all those are; None until that is known.
+        tried: whether they were, so that all was sent that can be.
         given: messages that ZeroMQ had been given when all was; None until it was.
         sender: by which socket.
         quiet_since: when the system was first seen without anything to send, by `clock.monotonic`.
@@ -43,9 +43,8 @@ class Flush:
         """It begins."""
         self.over = over
         self.lost = lost
-        self.done = threading.Lock()
-        self.done.acquire()
-        self.left = False
+        self.taken: int | None = None
+        self.tried = False
         self.given: int | None = None
         self.sender: Sender | None = None
         self.quiet_since: float | None = None

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import monotonic
 from message_passing.jsonable import cut
 from message_passing.logging.ambient import around
-from message_passing.logging.attributes import LARGEST, level_of_record
+from message_passing.logging.attributes import level_of_record
 from message_passing.logging.encoders import encoders
 from message_passing.logging.entry import (
     Entry,
@@ -27,125 +29,43 @@ from message_passing.logging.entry import (
 )
 from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
-from message_passing.logging.settings import LABEL, QUEUE_BYTES, HandlerOptions
+from message_passing.logging.settings import HandlerDeclaration, HandlerOptions
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.objects import safe
-from message_passing.options import declared
-from message_passing.zeromq.settings import Limits
+from message_passing.options import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextvars import ContextVar
 
     from message_passing.logging.ambient import Around
-    from message_passing.logging.backlog import Policy
-    from message_passing.logging.fields import Fields
     from message_passing.logging.taken import Taken
-    from message_passing.zeromq.security import SocketSecurity
-
-    FieldsOption = Fields | Callable[[dict[str, Any]], Mapping[str, Any]]
-
-_NOT_GIVEN: Any = ...
-"""The default of what protects: an empty text, and None from a variable that is not set, are errors."""
+    from message_passing.zeromq.settings import SocketSettings
 
 
-class ZeroMQHandler(logging.Handler):
-    """Sends log records as JSON over ZeroMQ, without the application ever waiting for it.
+class Queued:
+    """The way of records to one receiver: what is taken of each is put into a queue."""
 
-        logging.getLogger().addHandler(ZeroMQHandler(connect="tcp://logs.example:5558"))
-
-    `emit` never raises, prints or blocks. Records wait here, up to `socket_hwm` of them, while the receiver
-    is away or slow; then `policy` says which are dropped. Drops are counted (`stats`), and the next record
-    that gets through is preceded by a notice that tells of them.
-    """
-
-    def __init__(
-        self,
-        connect: str = "",
-        *,
-        socket_bind: str = "",
-        socket_type: Literal["PUB", "PUSH"] = "PUB",
-        socket_hwm: int = 10_000,
-        queue_bytes: int = QUEUE_BYTES,
-        linger: int = 1000,
-        reconnect_ivl: int = Limits().reconnect_ivl,
-        reconnect_ivl_max: int = Limits().reconnect_ivl_max,
-        curve_secret_key: str = _NOT_GIVEN,
-        curve_server_key: str = _NOT_GIVEN,
-        curve_allowed_keys: str = _NOT_GIVEN,
-        policy: Policy = "drop_newest",
-        fields: FieldsOption = "default",
-        service: str = "",
-        template: bool = False,
-        context: Sequence[ContextVar[Any]] = (),
-        identity: bool = True,
-        largest: int = LARGEST,
-        report_interval: float | None = None,
-        level: int | str = logging.NOTSET,
-    ) -> None:
-        """Prepare; nothing is opened before the first record.
-
-        Args:
-            connect: endpoint of the receiver. Either this or `socket_bind`.
-            socket_bind: endpoint to bind, for receivers that connect to this process.
-            socket_type: `PUB` for SUB receivers, `PUSH` for a pool of PULL workers.
-            socket_hwm: how many records may wait. 0 for no limit but `queue_bytes`.
-            queue_bytes: the most bytes of records that wait, here and in ZeroMQ. 0 for no limit but memory.
-            linger: how long `close` and the interpreter's end may take to send them, in milliseconds.
-            reconnect_ivl: how soon to try to connect again, in milliseconds; a random time up to as long is added.
-            reconnect_ivl_max: what that grows to, doubling at each failure, in milliseconds. 0 for not growing.
-            curve_secret_key: our secret key: its file (`message-passing keys new`), the key itself, or `env:NAME`.
-            curve_server_key: the receiver's public key, in the same forms: records are encrypted, for it alone.
-            curve_allowed_keys: with `socket_bind`: a folder with the public keys of those who may connect.
-            policy: what goes when too many wait: `drop_newest`, `drop_oldest` or `drop_least_severe`.
-            fields: `default`, `ecs`, `log_dispatch`, `logstash`, `logstash0`, `otel`, or a function of a dict.
-            service: the program's name. Default: that of its script.
-            template: also send the unformatted message and its arguments.
-            context: context variables to send the values of.
-            identity: send `sender` and `sequence`, by which a receiver can tell what is missing.
-            largest: characters of a message, and of all else that a record brings; what is longer is cut and marked.
-            report_interval: seconds between two lines on stderr about new losses. Default: one at the end alone. 0:
-                nothing is written on stderr at all.
-            level: as for every handler.
-
-        Raises:
-            OptionError: an endpoint is missing or malformed, a key is empty, or another option is not what it can be.
-            OpenError: a key cannot be read, or a secret can be read by others.
-        """
-        given = {name: value for name, value in locals().items() if name in declared(HandlerOptions)}
-        options = HandlerOptions(given)
-        security = _security(curve_secret_key, curve_server_key, curve_allowed_keys)
-        super().__init__(options.level)
+    def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
+        """Prepare it; nothing is opened before the first record."""
         self._largest = options.largest
         self._rest = _more(template=options.template, context=options.context)
         self._shipper = Shipper(
-            options.socket(security),
+            settings,
             options.policy,
             lambda shipper: encoders(options, shipper),
             options.queue_bytes,
             options.report_interval,
             numbered=options.identity,
         )
-        self._shipper.owner = reference_to(self)
+
+    def opens_for(self, handler: logging.Handler) -> Shipper:
+        """The handler that is to be closed when the program ends, if this is open then; its shipper."""
+        self._shipper.owner = reference_to(handler)
         # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
-        self._finalizer = weakref.finalize(self, self._shipper.orphan)
-        self._finalizer.atexit = False
-
-    def createLock(self) -> None:  # noqa: N802 - logging's name
-        """There is no lock: an append needs none, and a lock could be held by another thread at a fork."""
-        self.lock = None
-
-    def handle(self, record: logging.LogRecord) -> Any:
-        """As every handler does, without the lock that there is not."""
-        if self.filters:
-            passed: Any = self.filter(record)
-            if not passed:
-                return passed
-            if isinstance(passed, logging.LogRecord):  # since Python 3.12 a filter may give another record
-                record = passed
-        self.emit(record)
-        return True
+        weakref.finalize(handler, self._shipper.orphan).atexit = False
+        return self._shipper
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record: an append, and no more, for nearly all of them."""
@@ -212,21 +132,68 @@ class ZeroMQHandler(logging.Handler):
         return None
 
     def _refuse(self, record: logging.LogRecord, item: Entry | Taken | None) -> None:
-        if self._shipper.limit < 0 and item is not None:
+        if item is not None and (self._shipper.limit < 0 or self._shipper.eviction.possible):
             with contextlib.suppress(Exception):  # it is counted
                 if self._shipper.append(item):
                     return
         weight = 0 if item is None or isinstance(item, tuple) else item.weight
         self._shipper.refuse(_level_of(record), weight=weight)
 
+
+class QueueingHandler(Queued, logging.Handler):
+    """All of `ZeroMQHandler` but the declaration of its options, from which type checkers read its constructor."""
+
+    def __init__(self, connect: Any = ..., **given: Any) -> None:
+        """Prepare; nothing is opened before the first record.
+
+        Args:
+            connect: the option of that name, which may be given without it.
+            given: options.
+
+        Raises:
+            OptionError: an endpoint is missing or malformed, a key is empty, or another option is not what it can be.
+            OpenError: a key cannot be read, or a secret can be read by others.
+        """
+        options = HandlerOptions(given if connect is ... else {"connect": connect, **given})
+        first, *others = options.sockets()
+        logging.Handler.__init__(self, options.level)
+        vars(self).update({name: value for name, value in vars(options).items() if name != "level"})
+        Queued.__init__(self, first, options)
+        self._copies = [Queued(one, options) for one in others]
+        self._shippers = [one.opens_for(self) for one in (self, *self._copies)]
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """There is no lock: an append needs none, and a lock could be held by another thread at a fork."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """As every handler does, without the lock that there is not."""
+        if self.filters:
+            passed: Any = self.filter(record)
+            if not passed:
+                return passed
+            if isinstance(passed, logging.LogRecord):  # since Python 3.12 a filter may give another record
+                record = passed
+        self.emit(record)
+        for copy in self._copies:
+            copy.emit(record)
+        return True
+
     def stats(self) -> dict[str, Any]:
-        """What became of the records so far, in this process.
+        """What became of the records so far, in this process; of several endpoints that get copies, all of these.
 
         Returns:
             `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
             which nothing could be taken.
         """
-        return self._shipper.stats()
+        first, *others = (shipper.stats() for shipper in self._shippers)
+        for other in others:
+            for name, value in other.items():
+                if isinstance(value, dict):
+                    first[name] = dict(Counter(first.get(name, {})) + Counter(value))
+                else:
+                    first[name] += value
+        return first
 
     def flush(self, timeout: float = 0) -> bool:  # type: ignore[override]
         """Send what waits, and wait until it has left for the receiver.
@@ -242,7 +209,9 @@ class ZeroMQHandler(logging.Handler):
         Raises:
             OptionError: `timeout` is no number.
         """
-        return self._shipper.flush(seconds(timeout))
+        over = monotonic() + seconds(timeout)
+        left = [shipper.flush(max(0.0, over - monotonic())) for shipper in self._shippers]
+        return all(left)
 
     def close(self) -> None:
         """Send what is left, within `linger`, and release the socket and the thread.
@@ -250,8 +219,25 @@ class ZeroMQHandler(logging.Handler):
         As with the standard library's handlers for files and sockets, a record that is logged afterwards opens them
         again: `logging.config.dictConfig` and `logging.shutdown` close handlers that are still in use.
         """
-        self._shipper.close()
+        begun = monotonic()
+        for shipper in self._shippers:
+            shipper.close(begun)
         super().close()
+
+
+class ZeroMQHandler(HandlerDeclaration, QueueingHandler):  # type: ignore[misc] # the option `level` may be a name
+    """Sends log records as JSON over ZeroMQ, without the application ever waiting for it.
+
+        logging.getLogger().addHandler(ZeroMQHandler(connect="tcp://logs.example:5558"))
+
+    `emit` never raises, prints or blocks. Records wait here, up to `socket_hwm` of them, while the receiver
+    is away or slow; then `policy` says which are dropped. Drops are counted (`stats`), and the next record
+    that gets through is preceded by a notice that tells of them.
+
+    The options are declared in `settings.HandlerDeclaration`, and described in the guide to logging.
+    """
+
+    __signature__ = signature_of(HandlerDeclaration)
 
 
 def _level_of(record: Any) -> str:
@@ -259,19 +245,6 @@ def _level_of(record: Any) -> str:
         return level_of_record(record.levelname, record.levelno)[1]
     except Exception:  # noqa: BLE001 - what is no record has no level
         return "NOTSET"
-
-
-def _security(secret: str, server: str, allowed: str) -> SocketSecurity | None:
-    named = {"curve_secret_key": secret, "curve_server_key": server, "curve_allowed_keys": allowed}
-    given = {name: value for name, value in named.items() if value is not _NOT_GIVEN}
-    if not given:
-        return None
-    from message_passing.zeromq.security import security_of  # noqa: PLC0415 - who does not encrypt starts sooner
-
-    found = security_of(LABEL, **given)
-    if found:
-        found.check()  # now, while somebody is there to be told: the socket is opened by the first record
-    return found
 
 
 def _more(

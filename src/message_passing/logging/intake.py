@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from message_passing.jsonable import cut
 from message_passing.logging.taken import level_of
 from message_passing.objects import safe
+from message_passing.zeromq.sending import TOO_BIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ class Intake:
     Attributes:
         items: records and their numbers.
         texts: what those were encoded to, as far as that is done.
+        taken: how many records were taken so far.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Intake:
         losses: Losses,
         load: Load,
         *,
+        largest: int = -1,
         numbered: bool = True,
         say: Callable[[str, str], object] = lambda _kind, _text: None,
     ) -> None:
@@ -72,14 +75,17 @@ class Intake:
             encode: makes the text of a record.
             losses: where to count.
             load: the long records in the queue.
+            largest: bytes of a text above which its record is lost; -1 for no limit.
             numbered: whether records are given numbers.
             say: told why a record could not be encoded: a kind of error, and a sentence.
         """
+        self.taken = 0
         self.items: list[Item] = []
         self.texts: list[bytes] = []
         self._encode = encode
         self._losses = losses
         self._load = load
+        self._largest = largest
         self._numbered = numbered
         self._numbers: Iterator[int] = count(1)
         self._skipped = 0  # numbers of records that were lost before they got one
@@ -90,7 +96,9 @@ class Intake:
         self._skip()
         records = map(deque.popleft, repeat(queue, min(len(queue), most - len(self.items))))
         # One step, so that a record that has left the queue has its number.
+        before = len(self.items)
         self.items.extend(zip(records, self._numbers if self._numbered else repeat(None), strict=False))
+        self.taken += len(self.items) - before
         if self._load.waiting:
             self._unload(queue)
         items, texts = self.items, self.texts
@@ -101,6 +109,20 @@ class Intake:
                 self._lose(len(texts), error)
             except BaseException as error:  # noqa: BLE001
                 self._find_out(error)
+        if self._largest >= 0 and max(map(len, texts), default=0) > self._largest:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Lose what is larger than may be sent: a receiver with such a limit disconnects who sends it."""
+        items, texts = self.items, self.texts
+        for place in reversed(range(len(texts))):
+            if (size := len(texts[place])) > self._largest:
+                level = level_of(items[place][0])[1]
+                del items[place], texts[place]
+                self._losses.add(TOO_BIG, level)
+                self._say(
+                    TOO_BIG, f"a log record was lost, which had {size} bytes: maxmsgsize is {self._largest}"
+                )
 
     def _find_out(self, error: BaseException) -> None:
         """See whose doing it was that something was raised that is no `Exception`.

@@ -28,7 +28,7 @@ _LEVEL = 50
 """Characters of a level's name that are kept."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class Losses:
@@ -82,6 +82,13 @@ class Losses:
 
     def add(self, reason: str, level: str) -> None:
         """Count a lost record."""
+        next(self._counter(reason, level))
+
+    def counters(self, reason: str, level: str) -> tuple[Iterator[int], Iterator[int]]:
+        """What to call `next` of for each lost record that had not been given a sequence number."""
+        return self._counter(reason, level), self._unnumbered
+
+    def _counter(self, reason: str, level: str) -> Iterator[int]:
         if not self._since:
             self._since = wall()
         key = reason, level if len(level) <= _LEVEL else level[:_LEVEL]
@@ -89,7 +96,7 @@ class Losses:
             if len(self._counts) >= _KINDS:
                 key = reason, "other"
             count = self._counts.setdefault(key, itertools.count())
-        next(count)
+        return count
 
     def notice(self) -> Entry:
         """The record that tells of all that is untold: how many of each level, why, since when."""

@@ -10,6 +10,15 @@ TICK = 0.005
 SLOW_TICK = 0.05
 """The same while all that there is waits for a receiver."""
 
+HURRY = 0.02
+"""Seconds in which the thread keeps looking at each tick after somebody who waits in `flush` has shown himself."""
+
+FIRST_LOOK = 0.0005
+"""Seconds until who waits in `flush` looks for the first time; each further time doubles, up to a tick."""
+
+AT_WORK = 1.0
+"""Seconds beyond `linger` that `close` waits for whoever is at work: a socket may just be opened."""
+
 PATIENCE = 0.25
 """Seconds without a sign of the thread after which a caller does its work."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
@@ -17,8 +18,14 @@ from message_passing.logging.attributes import LARGEST
 from message_passing.logging.backlog import Policy  # noqa: TC001 - the declaration is read at run time
 from message_passing.logging.fields import Fields
 from message_passing.options import check, declared, option
-from message_passing.zeromq.endpoints import check_endpoint
-from message_passing.zeromq.settings import LONGEST_INTERVAL, Limits, SocketSettings
+from message_passing.zeromq.connection_options import (
+    ConnectionOptions,
+    endpoint_faults,
+    endpoints_of,
+    limits_of,
+    security_given,
+)
+from message_passing.zeromq.settings import LARGEST_FRAME, LARGEST_INT, Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,16 +36,15 @@ LABEL = "ZeroMQHandler"
 
 QUEUE_BYTES = 64 << 20
 
-_INT = (1 << 31) - 1
-"""What ZeroMQ's own options can be at most (zmq_setsockopt(3): int)."""
 
+class HandlerDeclaration(ConnectionOptions):
+    """The options: those of every connection, some of them in the handler's own words, and its own."""
 
-class HandlerOptions:
-    """Their values, after the check."""
-
-    connect: str = option(default="", description="Endpoint of the receiver. Either this or `socket_bind`.")
-    socket_bind: str = option(
-        default="", description="Endpoint to bind, for receivers that connect to this process."
+    connect: str | list[str] = option(
+        default_factory=list,
+        kw_only=False,
+        description="Endpoint of the receiver, or a list. Either this or `socket_bind`. With PUB each of a list gets "
+        "every record, and has a queue of its own; with PUSH they get them in turn.",
     )
     socket_type: Literal["PUB", "PUSH"] = option(
         default="PUB", description="`PUB` for SUB receivers, `PUSH` for a pool of PULL workers."
@@ -46,7 +52,7 @@ class HandlerOptions:
     socket_hwm: int = option(
         default=10_000,
         ge=0,
-        le=_INT,
+        le=LARGEST_INT,
         description="How many records may wait. 0 for no limit but `queue_bytes`.",
     )
     queue_bytes: int = option(
@@ -57,20 +63,15 @@ class HandlerOptions:
     linger: int = option(
         default=1000,
         ge=0,
-        le=_INT,
+        le=LARGEST_INT,
         description="How long `close` and the interpreter's end may take to send them, in milliseconds.",
     )
-    reconnect_ivl: int = option(
-        default=Limits().reconnect_ivl,
-        ge=1,
-        le=LONGEST_INTERVAL,
-        description="How soon to try to connect again, in milliseconds; a random time up to as long is added.",
-    )
-    reconnect_ivl_max: int = option(
-        default=Limits().reconnect_ivl_max,
-        ge=0,
-        le=LONGEST_INTERVAL,
-        description="What that grows to, doubling at each failure, in milliseconds. 0 for not growing.",
+    maxmsgsize: int = option(
+        default=Limits().maxmsgsize,
+        ge=-1,
+        le=LARGEST_FRAME,
+        description="The most bytes of an encoded record; -1 for no limit. A larger one is not sent, since receivers "
+        "may disconnect who sends it, and counted as `too big`.",
     )
     policy: Policy = option(default="drop_newest", description="What goes when too many wait.")
     fields: Any = option(
@@ -81,7 +82,7 @@ class HandlerOptions:
     service: str = option(default="", description="The program's name. Default: that of its script.")
     template: bool = option(default=False, description="Also send the unformatted message and its arguments.")
     context: Any = option(
-        default=(), description="Context variables to send the values of.", python_only=True
+        default_factory=list, description="Context variables to send the values of.", python_only=True
     )
     identity: bool = option(
         default=True,
@@ -98,51 +99,68 @@ class HandlerOptions:
     )
     level: int | str = option(default=logging.NOTSET, description="As for every handler.")
 
+
+class HandlerOptions(HandlerDeclaration):
+    """Their values, after the check."""
+
     def __init__(self, given: Mapping[str, Any]) -> None:
         """Check what was given, and fill in the defaults.
 
         Raises:
             OptionError: with every mistake.
         """
+        known = declared(HandlerDeclaration)
         texts: list[str] = []
         values: dict[str, Any] = {}
         try:
-            values = check(declared(HandlerOptions), given, label=LABEL)
+            values = check(known, given, label=LABEL)
         except OptionError as error:
             texts += [fault.text for fault in error.faults]
-        texts += [
-            f"{LABEL}: {text}"
-            for text in _endpoint_mistakes(given.get("connect", ""), given.get("socket_bind", ""))
-        ]
+        wrong = {name for name in given if any(f"option {name!r} must" in text for text in texts)}
+        fit = {name: value for name, value in given.items() if name in known and name not in wrong}
+        vars(self).update({**{name: one.make_default() for name, one in known.items()}, **fit, **values})
+        if not wrong & {"connect", "socket_bind"}:
+            texts += [f"{LABEL}: {text}" for text in endpoint_faults(self)]
         texts += [f"{LABEL}: {text}" for text in _choice_mistakes(given)]
-        found = _variables(given.get("context", ()))
+        found = _variables(self.context)
         if found is None:
             text = "option 'context' must be a list of contextvars.ContextVar"
             texts.append(f"{LABEL}: {text}, not {shown(given['context'])}")
         if texts:
             raise OptionError(*map(Fault, texts))
-        vars(self).update(values, context=found, level=_level(values["level"]))
+        vars(self).update(context=found, level=_level(self.level))
 
-    def socket(self, security: SocketSecurity | None) -> SocketSettings:
-        """What the socket is built from."""
-        return SocketSettings(
+    def sockets(self) -> list[SocketSettings]:
+        """What the sockets are built from: one for each receiver of copies.
+
+        Raises:
+            OptionError: the options by which peers prove who they are contradict each other, or are not what they
+                can be.
+            OpenError: a key cannot be read, or a secret can be read by others.
+        """
+        connect, bind = endpoints_of(self)
+        settings = SocketSettings(
             self.socket_type,
-            connect=(self.connect,) if self.connect else (),
-            bind=(self.socket_bind,) if self.socket_bind else (),
+            connect=connect,
+            bind=bind,
             hwm=self.socket_hwm,
             linger=self.linger,
-            limits=Limits(reconnect_ivl=self.reconnect_ivl, reconnect_ivl_max=self.reconnect_ivl_max),
-            security=security,
+            limits=limits_of(self),
+            security=self._security(),
         )
+        if self.socket_type == "PUSH" or len(connect) < 2:
+            return [settings]
+        return [replace(settings, connect=(endpoint,)) for endpoint in connect]
 
+    def _security(self) -> SocketSecurity | None:
+        if not (given := security_given(self)):
+            return None
+        from message_passing.zeromq.security import security_of  # noqa: PLC0415 - who does not encrypt starts sooner
 
-def _endpoint_mistakes(connect: Any, bind: Any) -> list[str]:
-    if not isinstance(connect, str) or not isinstance(bind, str):
-        return []  # the check of types has said it
-    texts = [] if bool(connect) != bool(bind) else ["exactly one of connect and socket_bind is needed"]
-    for endpoint, binds in ((connect, False), (bind, True)):
-        texts += [wrong] if endpoint and (wrong := check_endpoint(endpoint, binds=binds)) else []
-    return texts
+        found = security_of(LABEL, **given)
+        if found:
+            found.check()  # now, while somebody is there to be told: the socket is opened by the first record
+        return found
 
 
 def _choice_mistakes(given: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,8 @@ A forked child starts anew: its queue, counters, thread and socket are its own.
 `close` is not the end: logging closes all handlers whenever it is configured, though loggers may go on using them.
 The next record opens everything again. Each opening has a thread of its own, which ends when it is not `_thread` any
 more.
+
+Who works has the `_turn`: the thread, a caller that helps, `close`, and `flush` and `stats` for as long as they look.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from message_passing.clock import monotonic, wall
+from message_passing.clock import monotonic
 from message_passing.logging import lifetime, pace
 from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
+from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.logging.encoders import own
+from message_passing.logging.eviction import Eviction
 from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
 from message_passing.logging.losses import CLOSED, Losses, Report
+from message_passing.logging.signal_safe_lock import SignalSafeLock
 from message_passing.logging.stderr import say
 from message_passing.logging.taken import WEIGHT, level_of
-from message_passing.logging.turn import RECOVERY, Turn
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT
 
 if TYPE_CHECKING:
@@ -94,22 +98,14 @@ class Shipper:
         self.crowded = min(pace.HELP_ABOVE, self._most * 0.8, self._most - 2)
         self._load = Load()
         self._load_limit: float = share(self._queue_bytes * 3, 4) or float("inf")
-        self._seen = 0.0
         self._report = Report(self._report_interval)
         self._losses = Losses()
+        self.eviction = Eviction(self._policy, self.queue, self._losses, self._load)
         self._delivery: Delivery | None = None
-        self._turn = Turn()
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self._asleep = False
-        self._helped = False
-        self._heard = 0.0
-        self._flushes: deque[Flush] = deque()
-        self._starting = threading.Lock()  # taken once, by the one who starts
-        self._orphaned = False
+        self._turn = SignalSafeLock()
         self._within: int | None = None
         self._cancel_at_end: Callable[[], object] | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: DeliveryThread | None = None
         self._thread_after = 0.0
 
     # The caller's side: none of this waits, and nothing is raised but what a signal handler raises.
@@ -117,42 +113,30 @@ class Shipper:
     def attend(self) -> None:
         """See to it that the queue is emptied: called for a record whose time is not between `since` and `due`."""
         try:
-            if self._delivery is None:
+            thread = self._thread
+            if thread is None or self._delivery is None:
                 self._start()
                 if self._thread is None:
                     self.help()
-            elif self._asleep:
-                self._seen = monotonic() + pace.PATIENCE  # so long it may take to wake
-                self._wake()
-            elif monotonic() > self._seen:
+            elif not (not self.due and thread.wake()) and not thread.shows_itself():
                 # Until the thread shows itself, every record comes here: after the last one nobody else would.
-                if self._thread is None:
-                    self._start_thread()
+                if not thread.is_alive():
+                    self._start()
                 self.help()
         except Exception:  # noqa: BLE001, S110 - the record is in the queue, and the next one comes here again
             pass
 
     def help(self, most: int = pace.HELP) -> None:
         """Do a share of the thread's work, so many records, unless somebody is at it."""
-        turn = self._turn
-        if not turn.lock.acquire(blocking=False):
-            turn.look()
-            return
-        try:
-            turn.at_work = True
-            turn.idle_since = 0.0
-            self._helped = True
-            self._pump(most, quiet=self._left_to_thread())
-        except Exception:  # noqa: BLE001 - a log call does not fail for other records
-            self._helped = False
-        finally:
-            turn.at_work = False
-            turn.lock.release()
+        with contextlib.suppress(Exception):  # a log call does not fail for other records
+            self._turn.run(lambda: self._pump(most, quiet=self._left_to_thread()))
 
     def _left_to_thread(self) -> bool:
         """Whether this is the main thread, where a signal handler may raise, and ours is at work."""
-        runs = self._thread is not None and not self._closed and monotonic() <= self._seen
-        return runs and threading.current_thread() is threading.main_thread()
+        return self._thread_works() and threading.current_thread() is threading.main_thread()
+
+    def _thread_works(self) -> bool:
+        return self._thread is not None and not self._closed and self._thread.shows_itself()
 
     def admit(self, entry: Entry, weight: int) -> bool:
         """Whether there is room in the queue for the bytes of a long record: a share of the work is done for it."""
@@ -177,18 +161,24 @@ class Shipper:
         if self._ended and (sys.is_finalizing() or threading.current_thread() is not threading.main_thread()):
             return False  # other threads are about to be stopped at any point
         closed = self._closed
-        if (closed and not self._reopen()) or len(self.queue) >= self._most:
+        if closed and not self._reopen():
+            return False
+        if len(self.queue) >= self._most and not self._make_room(item):
             return False
         self.queue.append(item)
         if not self._ended and self._within is None:
             self.limit = self._most  # whoever set it may have been interrupted
         if self._ended and closed:
-            if self._delivery is None:
-                self._start()
+            self._start()
             self.close()  # at once: nobody else will
         else:
             self.attend()
         return True
+
+    def _make_room(self, item: Entry | Taken) -> bool:
+        """Whether there is room, since others were taken off the queue, or one gave way as `policy` says."""
+        self.help()
+        return len(self.queue) < self._most or self.eviction.make_room(item, self.taken())
 
     def _reopen(self) -> bool:
         """Open again, for a record that was logged after `close`; whether that can be done.
@@ -199,10 +189,9 @@ class Shipper:
             self._ended_by = self._ended_by or monotonic() + self._settings.linger / 1000
             if monotonic() > self._ended_by:
                 return False
-        self._thread, self._bell = None, threading.Lock()
-        self._bell.acquire()
-        self._thread_after = self._seen = self.since = self.due = 0.0
-        self._asleep = self._closed = False
+        self._thread = None
+        self._thread_after = self.since = self.due = 0.0
+        self._closed = False
         self.limit = self._most
         if self.owner:
             lifetime.have_logging_close(self.owner)
@@ -227,7 +216,7 @@ class Shipper:
         if self._ended and threading.current_thread() is not threading.main_thread():
             reason = CLOSED
         self._losses.refuse(reason, level)
-        if not self._closed and monotonic() > self._seen:  # the thread does nothing
+        if not self._closed and not self._thread_works():
             self.attend()
 
     def fail(self) -> None:
@@ -235,9 +224,20 @@ class Shipper:
         self._losses.fail()
 
     def _start(self) -> None:
-        if not self._starting.acquire(blocking=False):
-            return  # another thread is at it, or this one, which a signal has interrupted
-        try:
+        """Make what is missing, and start the thread, unless somebody is at it.
+
+        Where no thread can be had callers and `close` do it all, and it is tried again now and then.
+        """
+        thread = self._turn.run(self._make)
+        if isinstance(thread, DeliveryThread):  # not in our turn: the thread's first step is to have it
+            try:
+                thread.start()
+            except RuntimeError:
+                self._thread = None
+
+    def _make(self) -> DeliveryThread | bool:
+        """In our turn: what is missing is there then; the thread, if it is to be started."""
+        if self._delivery is None:
             self._delivery = Delivery(
                 self._settings,
                 self._policy,
@@ -248,170 +248,64 @@ class Shipper:
                 numbered=self._numbered,
                 forked=self._forked,
             )
-        finally:
-            if self._delivery is None:  # a signal handler has raised: the next caller does it
-                self._starting.release()
-        self._delivery.wake = self._wake
-        self._cancel_at_end = lifetime.close_at_process_end(self)
-        self._start_thread()
-
-    def _start_thread(self) -> None:
-        """Start it; where none can be had callers and `close` do it all, and it is tried again now and then."""
+            self._delivery.socket.wake = self._wake
+            self._cancel_at_end = lifetime.close_at_process_end(self)
         now = monotonic()
-        if now < self._thread_after or self._ended:
-            return
+        if now < self._thread_after or self._ended or (self._thread and self._thread.is_alive()):
+            return False
         self._thread_after = now + pace.THREAD_RETRY
-        self._seen = now + pace.PATIENCE
-        thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
-        self._thread = thread
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is ending, or the system gives no more
-            self._thread = None
-            self._seen = 0.0
+        self._thread = DeliveryThread(self)
+        return self._thread
 
     def _wake(self) -> None:
-        self._asleep = False
-        with contextlib.suppress(RuntimeError):  # somebody else has rung
-            self._bell.release()
+        if self._thread:
+            self._thread.ring()
 
-    # The thread's side
+    # For the thread
 
-    def _run(self) -> None:
-        me, bell = threading.current_thread(), self._bell
-        idle = left = 0
-        self._release()  # who closed may have been interrupted
-        while not self._closed and self._thread is me:
-            if self._orphaned:
-                self.close()
-                break
-            moved = waiting = 0
-            self._show()
-            flushes = len(self._flushes)
-            try:
-                if not flushes and self._in_burst(left):
-                    moved = 1
-                    self._look()
-                else:
-                    moved, waiting = self._empty(pace.ALL if flushes else pace.BITE)
-                left = len(self.queue)
-                self._tell()
-                self._settle(flushes)
-            except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
-                waiting = 1
-            waiting = waiting or len(self._flushes)
-            idle = 0 if moved or waiting else idle + 1
-            if idle > pace.IDLE_TICKS:
-                self._sleep(bell)
-                idle = 0
-            else:  # not time.sleep, which tests replace
-                slow = waiting and not moved and not self._flushes
-                bell.acquire(timeout=pace.SLOW_TICK if slow else pace.TICK)
-        self._release()
-        self._tell(last=True)
-        while self._closed and self._flushes:
-            self._flushes.popleft().done.release()
+    def needs(self, thread: DeliveryThread) -> bool:
+        """Whether this thread is to go on."""
+        return self._thread is thread and not self._closed
 
-    def _possibly_lost(self) -> dict[str, int]:
-        return self._delivery.possibly_lost() if self._delivery else {}
+    def is_orphaned(self) -> bool:
+        """Whether nobody has the handler any more, who could close it."""
+        return self.owner is not None and self.owner() is None
 
-    def _show(self) -> None:
-        """Say that the thread is at work: callers need not be for a while."""
-        now = wall()
-        self.since, self.due = now - pace.OLD, now + pace.PATIENCE
-        self._seen = monotonic() + pace.PATIENCE
+    def work(self, most: int) -> tuple[bool, int] | None:
+        """Deliver so many records, in our turn; whether anything moved, and how many wait for a receiver."""
+        return self._turn.run(lambda: self._deliver(most), wait=-1)
 
-    def _tell(self, *, last: bool = False) -> None:
+    def _deliver(self, most: int) -> tuple[bool, int]:
+        moved = self._pump(most)
+        if self._delivery is None:
+            return moved, 0
+        self._delivery.look_whether_stuck()
+        return moved, self._delivery.waiting
+
+    def taken(self) -> int:
+        """How many records anybody has taken off the queue."""
+        return self._delivery.taken if self._delivery else 0
+
+    def tell(self, *, last: bool = False) -> None:
         """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
         for text in self._delivery.notices(last=last) if self._delivery else ():
             if self._report_interval != 0:
                 say(text)
         self._report.tell(self._losses, self._possibly_lost(), last=last)
 
-    def _in_burst(self, left: int) -> bool:
-        """Whether callers log so much that they need no turns of ours; when it gets crowded, they help.
+    def release(self) -> None:
+        """Close the socket of an opening that is over: the thread's part where there is one, as it may take long."""
+        if self._delivery:
+            self._delivery.socket.release()
 
-        Args:
-            left: how many records there were at the end of the last look.
-        """
-        helped, self._helped = self._helped, False
-        grown = len(self.queue) - left
-        return helped or (grown > pace.BURST and left + grown <= self.crowded)
-
-    def _look(self) -> None:
-        """Hear what peers do, which callers do not: a short turn, since they would have to wait for a long one."""
-        if monotonic() - self._heard > pace.HEAR:
-            self._turn.await_ours()
-            self._work(0)
-            self._heard = monotonic()
-
-    def _empty(self, bite: int) -> tuple[int, int]:
-        """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
-        moved, waiting, queued = 0, 0, len(self.queue)
-        while True:  # in bites, so that a caller that wants to help need not wait for its turn long
-            self._show()
-            self._turn.await_ours()
-            moved = self._work(bite) or moved
-            waiting = self._delivery.waiting if self._delivery else 0
-            self._heard = monotonic()
-            if not self.queue or self._closed or len(self.queue) > queued:
-                return moved, waiting
-
-    def _settle(self, flushes: int) -> None:
-        """See which of the first so many, for which all was delivered that can be, are over."""
-        over = [flush for flush in list(self._flushes)[:flushes] if self._is_over(flush)]
-        for flush in over:
-            self._flushes.remove(flush)
-            flush.done.release()
-
-    def _is_over(self, flush: Flush) -> bool:
-        """Whether all has left, or nobody waits any longer; after a round of deliveries."""
-        self._turn.await_ours()
-        try:
-            self._turn.at_work = True
-            self._turn.idle_since = 0.0
-            return self._judge(flush)
-        finally:
-            self._turn.at_work = False
-            self._turn.lock.release()
-
-    def _judge(self, flush: Flush) -> bool:
-        left = self._delivery.has_left(flush) if self._delivery else True
-        if (self._closed or self._delivery is None) and self.queue:
-            left = False
-        flush.left = left and self._lost() == flush.lost
-        return left or monotonic() >= flush.over
+    def _possibly_lost(self) -> dict[str, int]:
+        return self._delivery.socket.possibly_lost() if self._delivery else {}
 
     def _lost(self) -> int:
         return self._losses.dropped.total() + self._losses.failed
 
-    def _sleep(self, bell: threading.Lock) -> None:
-        self._asleep = True
-        self.due = 0.0  # the next record rings
-        if (
-            self.queue
-            or self._flushes
-            or self._closed
-            or self._orphaned
-            or self._thread is not threading.current_thread()
-            or not bell.acquire(timeout=pace.PEERS)
-        ):
-            self._asleep = False
-
-    def _work(self, most: int) -> bool:
-        """Deliver what is in the queue. Whose turn it is may call it, once; whether anything moved."""
-        try:
-            self._turn.at_work = True
-            self._turn.idle_since = 0.0
-            moved = self._pump(most)
-            if self._delivery:
-                self._delivery.look_whether_stuck()
-            return moved
-        finally:
-            self._turn.at_work = False
-            self._turn.lock.release()
-
     def _pump(self, most: int, *, quiet: bool = False) -> bool:
+        """Deliver what is in the queue, in our turn; whether anything moved."""
         if self._delivery is None or self._closed:
             return False
         return self._delivery.deliver(self.queue, most, quiet=quiet)
@@ -423,68 +317,68 @@ class Shipper:
         if self._within == threading.get_ident():
             return False  # what is being sent waits for this very call
         flush = Flush(monotonic() + timeout, self._lost())
-        grace = self._settings.linger / 1000
-        if self._thread is not None and not self._closed and monotonic() <= self._seen:
-            self._flushes.append(flush)
-            self._wake()
-            flush.done.acquire(timeout=timeout + grace + pace.GRACE)
-            return flush.left
+        patience = flush.over + self._settings.linger / 1000 + pace.GRACE
+        pause, resting = 0.0, threading.Lock()
+        resting.acquire()
         while True:
-            if not self._turn.take(max(grace, flush.over - monotonic())):
-                return False
-            try:
-                self._turn.at_work = True
-                self._turn.idle_since = 0.0
+            if self._thread_works() and self._thread:
+                self._thread.hurry(begins=not pause)
+            else:
                 with contextlib.suppress(Exception):  # the records are where they were
-                    self._pump(pace.ALL)
-                    if self._judge(flush):
-                        return flush.left
-                if monotonic() >= flush.over:
-                    return False
-            finally:
-                self._turn.at_work = False
-                self._turn.lock.release()
-            flush.done.acquire(timeout=pace.TICK)  # not time.sleep, which tests replace
+                    self._turn.run(lambda: self._pump(pace.ALL), wait=max(0.0, patience - monotonic()))
+            left = self._turn.run(lambda: self._judge(flush), wait=max(0.0, patience - monotonic()))
+            now = monotonic()
+            if left or now >= patience or (flush.tried and now >= flush.over):
+                return bool(left) and self._lost() == flush.lost
+            pause = min(2 * pause or pace.FIRST_LOOK, pace.TICK)
+            resting.acquire(timeout=pause)  # not time.sleep, which tests replace
 
-    def close(self) -> None:
-        """Send what is left, within `linger`; count what could not be sent."""
+    def _judge(self, flush: Flush) -> bool:
+        """Whether all has left, in our turn."""
+        delivery = self._delivery
+        if delivery is None or self._closed:
+            flush.tried = True
+            return not self.queue and (delivery is None or delivery.has_left(flush))
+        if flush.taken is None:
+            flush.taken = delivery.taken + len(self.queue)
+        flush.tried = not self.queue or delivery.taken >= flush.taken
+        return flush.tried and delivery.has_left(flush)
+
+    def close(self, begun: float | None = None) -> None:
+        """Send what is left, within `linger`; count what could not be sent.
+
+        Args:
+            begun: since when that is counted, by `clock.monotonic`. Default: now.
+        """
         if self._within == threading.get_ident():
             return
         if self._closed and not self.queue:
-            self._release()  # who closed may have been interrupted
+            self.release()  # who closed may have been interrupted
             return
-        deadline = monotonic() + self._settings.linger / 1000
+        deadline = (begun or monotonic()) + self._settings.linger / 1000
         if self._ended_by:
             deadline = min(deadline, self._ended_by)
-        if not self._turn.take(self._settings.linger / 1000 + RECOVERY):  # a socket may just be opened
+        thread, cancel = self._thread, self._cancel_at_end
+        late = self._turn.run(
+            lambda: self._finish(deadline), wait=self._settings.linger / 1000 + pace.AT_WORK
+        )
+        if late is None:
             # A signal handler interrupted the very thread that sends, or a function of the user's does not return.
             if self._report_interval != 0:
                 say(
                     f"log handler: {len(self.queue)} records and more wait behind one that is being sent: not closed"
                 )
             return
-        thread, cancel, bell = self._thread, self._cancel_at_end, self._bell
-        try:
-            self._turn.at_work = True
-            self._turn.idle_since = 0.0
-            late = self._finish(deadline)
-        finally:
-            self._turn.at_work = False
-            self._turn.lock.release()
         if cancel:
             cancel()
         lifetime.forget_orphan(self)
         if late and self.queue and self._reopen():  # other threads have logged meanwhile
             self.attend()
-        with contextlib.suppress(RuntimeError):  # somebody else has rung
-            bell.release()
-        if thread and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - monotonic()) + pace.GRACE)
-            if thread.is_alive():
-                self._tell(last=True)
-        else:
-            self._release()
-            self._tell(last=True)
+        if thread is None or not thread.is_alive() or thread.is_current():
+            self.release()
+            self.tell(last=True)
+        elif not thread.end(max(0.0, deadline - monotonic()) + pace.GRACE):
+            self.tell(last=True)
 
     def _finish(self, deadline: float) -> bool:
         """Send what is left and close; whether what is in the queue now was logged meanwhile, and is to be sent."""
@@ -503,11 +397,6 @@ class Shipper:
             self._losses.refuse(UNSENT, level_of(self.queue.popleft())[1])
         return late
 
-    def _release(self) -> None:
-        """Close the socket: the thread's part, since it may take long and no thread can be started at exit."""
-        if self._delivery:
-            self._delivery.release()
-
     def prepare_for_exit(self) -> None:
         """Have logging close the handler, unless nothing is left to do."""
         if self.owner and (self.queue or not self._closed):
@@ -518,23 +407,15 @@ class Shipper:
         if self._closed and not self.queue:
             return
         if self._thread and self._thread.is_alive():
-            self._orphaned = True
             lifetime.keep_orphan(self)
-            self._wake()
+            self._thread.ring()
         else:
             self.close()
 
     def stats(self) -> dict[str, Any]:
         """Counters, in records: see `ZeroMQHandler.stats`."""
-        if not self._turn.take(0.1):
-            return self._stats()  # somebody sends all the time: a record that is on its way may be missing
-        try:
-            self._turn.at_work = True
-            self._turn.idle_since = 0.0
-            return self._stats()
-        finally:
-            self._turn.at_work = False
-            self._turn.lock.release()
+        # Where somebody sends all the time, a record that is on its way may be missing.
+        return self._turn.run(self._stats, wait=0.1) or self._stats()
 
     def _stats(self) -> dict[str, Any]:
         delivery = self._delivery
@@ -549,7 +430,7 @@ class Shipper:
     def start_again_in_child(self) -> None:
         """After a fork: what was queued is the parent's to send."""
         if self._delivery:
-            self._delivery.abandon()
+            self._delivery.socket.abandon()
         self._forked = True
         self._begin()
         if self._closed:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 NEWLINE = b"\n"
 
+_AT_A_GLANCE = 1 << 20
+"""Bytes of a block up to which its messages are joined once more to be looked at: it takes as much memory again."""
+
 
 def escape_option() -> Any:
     """The option `escape` of an output that writes lines."""
@@ -60,7 +63,8 @@ def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
     if isinstance(lines, Block) or (isinstance(lines, Lines) and lines.checked):
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
-    return not is_unbroken(b"".join(lines)) and has_breaks(block, carried(lines))
+    glance = len(block) <= _AT_A_GLANCE and is_unbroken(b"".join(lines))
+    return not glance and has_breaks(block, carried(lines))
 
 
 def as_safe_block(

@@ -9,7 +9,7 @@ from typing import Any
 from message_passing.encoded import as_bytes
 from message_passing.errors import EncodingError, MessageError
 from message_passing.flow import Output
-from message_passing.inputs._udp import not_known_yet, shown, udp_attempt
+from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
 from message_passing.options import option
 
 
@@ -29,6 +29,15 @@ class SocketUDPOutput(Output):
 
     hostname: str = option(description="Address or host name to send to.", min_length=1)
     port: int = option(description="Port to send to.", ge=1, le=65535)
+
+    def on_init(self) -> None:
+        """No socket yet.
+
+        Raises:
+            OptionError: its host can never be found.
+        """
+        super().on_init()
+        check_host(self.label, self.hostname)
 
     def on_open(self) -> None:
         """Find the host, or go on looking for it.

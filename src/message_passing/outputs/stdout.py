@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,15 +37,17 @@ class StdoutOutput(DescriptorOutput):
         """See that there is something to write to.
 
         Raises:
-            OpenError: standard output is closed.
+            OpenError: standard output is closed, or only for reading.
         """
         if self.fd == 1 and sys.__stdout__ is None:
             raise OpenError("standard output is closed")  # and the number may be something else's by now
         try:
-            os.fstat(self.fd)
+            access = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE
             self._terminal = os.isatty(self.fd)
         except OSError as error:
             raise OpenError(f"standard output is closed ({error.strerror})") from error
+        if access == os.O_RDONLY:
+            raise OpenError("standard output is open for reading only")
 
     def on_close(self) -> None:
         """Write what waits, in bounded time."""

@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, did_you_mean
-from message_passing.resolving import PATIENCE, Attempt, addresses_of
+from message_passing.resolving import PATIENCE, Attempt, addresses_of, wrong_host
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 
@@ -41,10 +41,17 @@ def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
         return f"{endpoint!r} needs a host and a port: write one like tcp://127.0.0.1:5558"
     host, port = match["host"], match["port"]
     if not binds and (host == "*" or port in ("*", "0")):
-        return f"{endpoint!r}: '*' is only for socket_bind; connect needs the receiver's own host and port"
+        what = "'*'" if "*" in (host, port) else "port 0"
+        return f"{endpoint!r}: {what} is only for socket_bind; connect needs the receiver's own host and port"
     if port != "*" and int(port) > 65535:
         return f"{endpoint!r}: a port is a number up to 65535"
+    if not binds and not host.startswith("[") and (wrong := wrong_host(host)):
+        return f"{endpoint!r}: {wrong}"
     return ""
+
+
+_LIKE_A_PORT = 4
+"""So many digits after `::`, which stands for all addresses, are a port rather than the end of an address."""
 
 
 def in_brackets(address: str, default: str = "5558") -> str:
@@ -55,7 +62,12 @@ def in_brackets(address: str, default: str = "5558") -> str:
         default: the port of an example where there is none.
     """
     host, _, port = address.rpartition(":")
-    for one, number in ((host, port), (address, default), (address.strip("[]"), default)):
+    bare = address.replace("[", "").replace("]", "")
+    bare_host, _, bare_port = bare.rpartition(":")
+    readings = [(host, port), (bare_host, bare_port), (bare, default)]
+    if host == ":" and len(port) >= _LIKE_A_PORT:
+        readings.insert(0, ("::", port))
+    for one, number in readings:
         try:
             if ip_address(one).version == 6 and (number.isdecimal() or number == "*"):
                 return f"[{one}]:{number}"

@@ -131,6 +131,10 @@ class Keeper:
         """Whether any peer has ever been connected."""
         return bool(self._peers.met)
 
+    def has_several(self) -> bool:
+        """Whether more than one peer is connected, as far as that is known. Any thread may ask."""
+        return len(self._peers.connections) > 1
+
     def pause(self) -> None:
         """Take no more data from anybody, until `resume`."""
         connections = self._peers.connections

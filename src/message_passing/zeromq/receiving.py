@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 _OBJECT_START = b"{"[0]
 _NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
 
-_SAMPLING = 0.001
-"""Seconds between two messages of which it is asked whose they are, where it is not asked of each."""
+_SAMPLING, _SAMPLING_ONE = 0.001, 0.01
+"""Seconds between two messages of which it is asked whose they are, where it is not asked of each: of several peers,
+and of one, whose they all are."""
 
 _MANY = 1000
 
@@ -148,19 +149,19 @@ class Receiver:
     def _fast(self, limit: int) -> list[bytes]:
         """Without asking about each message what can be known of it: that costs more than to receive it."""
         batch: list[bytes] = []
-        take = batch.append
         frames = map(
             self._socket.recv, repeat(_NOBLOCK, limit - 1)
         )  # a call less for each than a loop over `recv`
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
-                self._next_sample = now + _SAMPLING
+                several = self._keeper is None or self._keeper.has_several()
+                self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
             for frame in frames:
                 # Asking whether more frames follow costs more than receiving one. A JSON object is
                 # a message by itself whatever follows, so only other frames are asked about.
                 if frame and frame[0] == _OBJECT_START:
-                    take(frame)
+                    batch.append(frame)
                 else:
                     batch += self._rest_of(frame)
         return batch

@@ -16,8 +16,11 @@ Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
 """Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
 
 
-LONGEST_INTERVAL = (1 << 31) - 1
-"""Milliseconds that ZeroMQ takes for an interval."""
+LARGEST_INT = (1 << 31) - 1
+"""What most of ZeroMQ's own options can be at most (zmq_setsockopt(3): int)."""
+
+LARGEST_FRAME = (1 << 63) - 1
+"""What ZMQ_MAXMSGSIZE can be at most (int64_t)."""
 
 
 class Guard(Protocol):

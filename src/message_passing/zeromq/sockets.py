@@ -14,7 +14,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
 from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.settings import LONGEST_INTERVAL
+from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
 
 if TYPE_CHECKING:
@@ -258,8 +258,8 @@ def _intervals(limits: Limits) -> tuple[int, int]:
     libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
     (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
     """
-    first = _between(1, limits.reconnect_ivl, LONGEST_INTERVAL)
-    most = _between(0, limits.reconnect_ivl_max, LONGEST_INTERVAL)
+    first = _between(1, limits.reconnect_ivl, LARGEST_INT)
+    most = _between(0, limits.reconnect_ivl_max, LARGEST_INT)
     if not most:
         return first, 0
     most -= random.randrange(most // 4 + 1)  # noqa: S311 - it is no secret

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.chain_probe import try_ends
 from message_passing.cli.checking import look_at_file, look_at_words
-from message_passing.cli.command import CommandParser, positive, run_command
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.command import Command, positive
+from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
 from message_passing.graph import in_order, with_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
 
     from message_passing.cli.chain_probe import Trial
     from message_passing.cli.checking import Looked
-
-_TITLE = "message-passing check"
 
 _EPILOG = """\
 Nothing is opened, and no host is looked up, unless --connect asks for that. Classes named by a +path are
@@ -36,38 +33,19 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0 all is right, 1 an end of the chain does not work, 2 there are mistakes.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        usage=f"{_TITLE} [--json] [--connect] [--timeout SECONDS] FILE... | OPTIONS OF message-passing",
-        description="Tell all mistakes of config files at once, each with its file, line and column.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a list of file, line, column, where and text")
     parser.add_argument("--connect", action="store_true", help="also try the endpoints and files")
     seconds = "how long each endpoint may take (default 3)"
     parser.add_argument("--timeout", type=positive, default=3.0, metavar="SECONDS", help=seconds)
-    return parser
 
 
-def _run(words: Sequence[str]) -> int:
-    given, rest = _parser().parse_known_args(words)
+def _run(given: argparse.Namespace) -> int:
     looked: dict[str, Looked] = {}
-    if any(word.startswith("-") for word in rest):
-        looked[""] = look_at_words(rest)
-    elif rest:
-        looked = {name: look_at_file(name) for name in rest}
+    if any(word.startswith("-") for word in given.chain):
+        looked[""] = look_at_words(given.chain)
+    elif given.chain:
+        looked = {name: look_at_file(name) for name in given.chain}
     else:
         raise OpenError("which? name config files, or write the options of a chain; see --help")
     trials = {
@@ -104,3 +82,14 @@ def _as_json(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
             if not trial.right
         ]
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+COMMAND = Command(
+    name="check",
+    description="Tell all mistakes of config files at once, each with its file, line and column.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    usage="[--json] [--connect] [--timeout SECONDS] FILE... | OPTIONS OF message-passing",
+    runs_chains=True,
+)

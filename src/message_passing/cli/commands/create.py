@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out
 from message_passing.cli.create.text import FORMATS
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.terminal import print_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_TITLE = "message-passing create"
+    import argparse
 
 _EPILOG = """\
 Each option stands below its description, with its type and default. Those that a component cannot do without
@@ -33,28 +30,24 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _run(words: Sequence[str]) -> int:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Print a config file, with comments, for a chain of the components that are named.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="+", help="a component, in the order of the chain")
     parser.add_argument("--format", choices=FORMATS, default="toml", help="default toml")
-    given = parser.parse_args(words)
+
+
+def _run(given: argparse.Namespace) -> int:
     tables = laid_out(choose(given.name))
-    made_by = f"Made by `{_TITLE} {shlex.join(words)}`."
+    made_by = f"Made by `{COMMAND.title} {shlex.join(given.command_line)}`."
     use = "Run it with `message-passing --configfile FILE`; `message-passing check FILE` tells its mistakes."
     head = "".join(f"{line}\n" for line in textwrap.wrap(f"{made_by} {use}", 98, break_on_hyphens=False))
     print_out(textwrap.indent(head, "# ") + "\n" + FORMATS[given.format](tables))
     return 0
+
+
+COMMAND = Command(
+    name="create",
+    description="Print a config file, with comments, for a chain of the components that are named.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

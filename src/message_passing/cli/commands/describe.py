@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import shlex
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.command import CommandParser, run_command
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.command import Command
+from message_passing.cli.terminal import print_out
 from message_passing.errors import ComponentError, PackageError, did_you_mean
 from message_passing.options import declared
 from message_passing.registry import PACKAGES, look_up, names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
 
     from message_passing.component import Component
     from message_passing.options import Option
@@ -29,8 +28,6 @@ CONNECTING = ("error", "output_to")
 
 COMMON = ("report_limit",)
 """Options that every component has."""
-
-_TITLE = "message-passing describe"
 
 _EPILOG = """\
 NAME is a component's name, for all kinds that have one of that name; KIND:NAME for one of them; or a class of
@@ -46,25 +43,12 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run `message-passing describe`.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _run(words: Sequence[str]) -> int:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Show components with their options, defaults, bounds and an example.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="+", help="a component")
     parser.add_argument("--json", action="store_true", help="a list of objects, one for each kind")
-    given = parser.parse_args(words)
+
+
+def _run(given: argparse.Namespace) -> int:
     found = [one for name in given.name for one in look_up_all(name)]
     if given.json:
         about = [as_object(one) for one in found]
@@ -181,3 +165,12 @@ def default_text(one: Option) -> str:
         return " (required)"
     default = one.make_default()
     return "" if default is None else f" (default {default!r})"
+
+
+COMMAND = Command(
+    name="describe",
+    description="Show components with their options, defaults, bounds and an example.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

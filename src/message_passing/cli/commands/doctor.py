@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import sys
@@ -12,23 +11,23 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.cli.canary import Sightings
-from message_passing.cli.command import CommandParser, run_command
-from message_passing.cli.endpoint_probe import Reached, Step
-from message_passing.cli.formatting import colours, inert
+from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
+from message_passing.cli.formatting import colours
 from message_passing.cli.message_factory import Maker
-from message_passing.cli.run.arguments import print_out
 from message_passing.cli.security_options import add_security, joined, security_from
+from message_passing.cli.terminal import print_out
 from message_passing.console.client import Node
+from message_passing.escaping import escape_control
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from message_passing.zeromq.security import SocketSecurity
-
-_TITLE = "message-passing doctor"
 
 _EPILOG = """\
 examples:
@@ -47,22 +46,7 @@ _SETTLE = 0.3
 """Seconds after a handshake within which a connection that does not fit has ended."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when a step failed, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(joined(words))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
     parser.add_argument(
         "--socket-type", choices=("PUB", "PUSH"), help="what sends it (default: whatever fits)"
@@ -77,14 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="the steps as one JSON object")
     add_security(parser)
-    return parser
 
 
 def _run(given: argparse.Namespace) -> int:
-    patient = Patient(given, security_from(given))
+    diagnosis = Diagnosis(given, security_from(given))
     told: list[Step] = []
     coloured = colours("auto", sys.stdout)
-    for step in patient.steps():
+    for step in diagnosis.steps():
         told.append(step)
         if not given.json:
             print_out(_written(step, coloured=coloured), safe=True)
@@ -101,11 +84,11 @@ def _run(given: argparse.Namespace) -> int:
 def _written(step: Step, *, coloured: bool) -> str:
     word, code = ("-", "2") if step.skipped else ("ok", "32") if step.ok else ("FAILED", "1;31")
     mark = f"\x1b[{code}m{word:6}\x1b[0m" if coloured else f"{word:6}"
-    text = f"{mark}  {step.name:12}  {inert(step.text)}\n"
-    return text + (f"{'':8}{'what to do':12}  {inert(step.advice)}\n" if step.advice else "")
+    text = f"{mark}  {step.name:12}  {escape_control(step.text)}\n"
+    return text + (f"{'':8}{'what to do':12}  {escape_control(step.advice)}\n" if step.advice else "")
 
 
-class Patient:
+class Diagnosis:
     """One endpoint, under examination."""
 
     def __init__(self, given: argparse.Namespace, security: SocketSecurity | None) -> None:
@@ -117,7 +100,7 @@ class Patient:
         """
         self._given = given
         self._security = security
-        self._reached = Reached(given.endpoint, given.timeout)
+        self._probe = EndpointProbe(given.endpoint, given.timeout)
         self._handing: Handing | None = None
         self._sightings: Sightings | None = None
 
@@ -149,10 +132,10 @@ class Patient:
             self._handing = None
 
     def _reach(self) -> Iterator[Step]:
-        return self._reached.steps(self._security)
+        return self._probe.steps(self._security)
 
     def _shake_hands(self) -> Iterator[Step]:
-        theirs, wanted = self._reached.greeting.socket_type, self._given.socket_type
+        theirs, wanted = self._probe.greeting.socket_type, self._given.socket_type
         if theirs:
             yield _of_types(theirs, wanted)
         if theirs == "PUSH":
@@ -165,7 +148,7 @@ class Patient:
             handing = Handing(
                 SocketSettings(kind, (self._given.endpoint,), security=self._security, subscribe=(b"",))
             )
-            if self._met(handing):
+            if shake_hands(handing, self._given.timeout, _SETTLE):
                 self._kind, self._handing = kind, handing
                 yield Step("handshake", f"it has let us in, as a {kind}")
                 if not theirs:
@@ -178,18 +161,6 @@ class Patient:
             if zmq.EVENT_HANDSHAKE_FAILED_AUTH in handing.failed:
                 break
         yield self._refused(failed, told)
-
-    def _met(self, handing: Handing) -> bool:
-        """Whether it has let us in, and keeps us."""
-        deadline = time.monotonic() + self._given.timeout
-        while time.monotonic() < deadline and not handing.failed:
-            handing.wait(deadline - time.monotonic())
-            if handing.peers():
-                settled = time.monotonic() + _SETTLE
-                while handing.peers() and time.monotonic() < settled:
-                    handing.wait(settled - time.monotonic())
-                return handing.peers() > 0
-        return False
 
     def _refused(self, failed: set[int], told: Sequence[str]) -> Step:
         prefix = f"{self._given.endpoint}: "
@@ -242,7 +213,7 @@ class Patient:
         given, handing = self._given, self._handing
         if handing is None or self._kind == "SUB":
             return
-        sightings = self._sightings or (Sightings.found(given.endpoint) if self._reached.local else None)
+        sightings = self._sightings or (Sightings.found(given.endpoint) if self._probe.local else None)
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)
@@ -282,3 +253,13 @@ def _of_types(theirs: str, wanted: str | None) -> Step:
         )
         return Step("socket type", f"it is a {theirs}, and takes nothing from a {wanted}", advice)
     return Step("socket type", f"it is a {theirs}: it takes what a {ours} sends")
+
+
+COMMAND = Command(
+    name="doctor",
+    description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)

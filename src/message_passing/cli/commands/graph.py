@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 from message_passing.cli.checking import look_at_file, look_at_words
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.graph.model import graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.run.daemon import tell
+from message_passing.cli.terminal import print_out, tell
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import argparse
+    from collections.abc import Callable
 
     from message_passing.cli.graph.model import Graph
-
-_TITLE = "message-passing graph"
 
 _FORMATS: dict[str, Callable[[Graph], str]] = {"text": as_lines, "mermaid": as_mermaid, "svg": as_svg}
 
@@ -36,30 +33,15 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _run(words: Sequence[str]) -> int:
-    parser = CommandParser(
-        prog=_TITLE,
-        usage=f"{_TITLE} [--format text|mermaid|svg] FILE | OPTIONS OF message-passing",
-        description="Draw the chain of a config file, or of the words that would run one.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=_FORMATS, default="text", help="default text")
-    given, rest = parser.parse_known_args(words)
-    in_words = any(word.startswith("-") for word in rest)
-    if not in_words and len(rest) != 1:
+
+
+def _run(given: argparse.Namespace) -> int:
+    in_words = any(word.startswith("-") for word in given.chain)
+    if not in_words and len(given.chain) != 1:
         raise OpenError("name one config file, or write the options of a chain; see --help")
-    looked = look_at_words(rest) if in_words else look_at_file(rest[0])
+    looked = look_at_words(given.chain) if in_words else look_at_file(given.chain[0])
     if not looked.chain:
         tell("".join(f"{mistake}\n" for mistake in looked.mistakes if not mistake.warning))
         return 2
@@ -75,3 +57,14 @@ def _can_be_shown(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+COMMAND = Command(
+    name="graph",
+    description="Draw the chain of a config file, or of the words that would run one.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    usage="[--format text|mermaid|svg] FILE | OPTIONS OF message-passing",
+    runs_chains=True,
+)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import CommandParser, run_command
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.run.daemon import tell
+from message_passing.cli.command import Command, CommandParser
+from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError, did_you_mean
 from message_passing.escaping import escape_control
 from message_passing.zeromq.allowed_keys import AllowedKeys
@@ -25,9 +23,9 @@ from message_passing.zeromq.keys import (
 )
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
-_TITLE = "message-passing keys"
 _KEY = "key:"
 
 _EPILOG = """\
@@ -46,30 +44,18 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
+def _marked(words: Sequence[str]) -> list[str]:
+    """The words with a mark before each key: it may begin with `-`, and is no option for that."""
+    return [f"{_KEY}{word}" if is_key(word) else word for word in words]
 
 
-def _run(words: Sequence[str]) -> int:
-    # A key may begin with `-`, and is no option for that.
-    given = _parser().parse_args([f"{_KEY}{word}" if is_key(word) else word for word in words])
+def _run(given: argparse.Namespace) -> int:
     run: Callable[[argparse.Namespace], str] = given.run
     print_out(run(given))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     keys, allowed = _folder("keys"), _folder("allowed")
 
@@ -92,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_revoke)
     for command in (allow, listing, revoke):
         command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
-    return parser
 
 
 def _folder(name: str) -> Path:
@@ -129,7 +114,7 @@ def _list(given: argparse.Namespace) -> str:
     keys.check()
     names = keys.by_name()
     for problem in keys.problems:
-        tell(f"{_TITLE}: warning: {problem}\n")
+        COMMAND.tell(f"warning: {problem}")
     if given.json:
         return json.dumps(names, indent=2, sort_keys=True) + "\n"
     return "".join(f"{escape_control(name)}\t{key}\n" for name, key in sorted(names.items()))
@@ -154,3 +139,13 @@ def _revoke(given: argparse.Namespace) -> str:
     left = AllowedKeys(str(given.folder)).all().get(key, "")
     more = f"; the same key is still allowed as {left!r}: revoke that too" if left else ""
     return f"revoked {given.name} in {given.folder}{more}\n"
+
+
+COMMAND = Command(
+    name="keys",
+    description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=_marked,
+)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.commands.describe import WIDTH, summary
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.terminal import print_out
 from message_passing.errors import ComponentError, did_you_mean
 from message_passing.registry import PACKAGES, find, names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_TITLE = "message-passing list"
+    import argparse
 
 _EPILOG = """\
 Plug-ins that are installed are listed too. What needs a package that is not installed says how to install it.
@@ -30,28 +27,15 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _run(words: Sequence[str]) -> int:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="List the components, each with a line about it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     kinds = ", ".join(PACKAGES)
     parser.add_argument("kind", metavar="KIND", nargs="*", help=f"{kinds} (also with an s); default: all")
     parser.add_argument(
         "--json", action="store_true", help="a list of kind, name, summary, and what it needs"
     )
-    given = parser.parse_args(words)
+
+
+def _run(given: argparse.Namespace) -> int:
     chosen = [_kind(word) for word in given.kind] or list(PACKAGES)
     found = {kind: [_about(kind, name) for name in names(kind)] for kind in chosen}
     if given.json:
@@ -89,3 +73,12 @@ def _text(kind: str, group: list[dict[str, Any]]) -> str:
             text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
         )
     return "\n".join([*lines, ""])
+
+
+COMMAND = Command(
+    name="list",
+    description="List the components, each with a line about it.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

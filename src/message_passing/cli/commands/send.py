@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import itertools
 import os
@@ -10,21 +9,20 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.message_factory import Maker
 from message_passing.cli.progress import ProgressLine
-from message_passing.cli.run.daemon import tell
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
+from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Iterator
 
     from message_passing.zeromq.security import SocketSecurity
-
-_TITLE = "message-passing send"
 
 _QUEUE = 1000
 """Messages that may be in ZeroMQ's own queue, of which nobody knows whether they have left."""
@@ -41,22 +39,7 @@ Who takes a message confirms nothing: it has left for him. `message-passing doct
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when not everything was taken, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(joined(words))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Send messages over ZeroMQ: the words as one, or else each line of standard input as one.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="the message")
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--connect", metavar="ENDPOINT", help="the receiver: tcp://host:port")
@@ -97,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         help="how long sending may take at the end (default: --timeout)",
     )
     add_security(parser)
-    return parser
 
 
 def _seconds(text: str) -> float:
@@ -115,7 +97,7 @@ def _seconds(text: str) -> float:
 def _run(given: argparse.Namespace) -> int:
     maker = Maker(given.level, given.field, given.tag, as_objects=given.json)
     endpoint = given.connect or given.bind
-    see_endpoint(endpoint, binds=bool(given.bind))
+    require_endpoint(endpoint, binds=bool(given.bind))
     if given.words and not given.json:
         first = maker.of_text(" ".join(given.words), "command line", 0)
     elif given.words:
@@ -144,7 +126,7 @@ def _see_standard_input() -> None:
     if sys.stdin is None:
         raise OpenError("standard input is closed, and there are no words to send")
     if sys.stdin.isatty():
-        tell(f"{_TITLE}: each line that you type is sent; end with Ctrl-D\n")
+        COMMAND.tell("each line that you type is sent; end with Ctrl-D")
 
 
 class _Sending:
@@ -183,7 +165,8 @@ class _Sending:
                     message = maker.of_line(line, number)
                 except UserError as error:
                     self._wrong += 1
-                    tell("".join(f"{_TITLE}: {fault}\n" for fault in error.faults))
+                    for fault in error.faults:
+                        COMMAND.tell(fault)
                     continue
                 if not self.send(message):
                     break
@@ -204,16 +187,16 @@ class _Sending:
         reason = "" if not self._unsent else self._reason()
         left = handing.close(given.timeout if given.linger is None else given.linger)
         for text in handing.told if self._unsent else ():
-            tell(f"{_TITLE}: {text}\n")
+            COMMAND.tell(text)
         if self._large:
-            tell(f"{_TITLE}: {_messages(self._large)} not sent: larger than {Limits().maxmsgsize} bytes\n")
+            COMMAND.tell(f"{_messages(self._large)} not sent: larger than {Limits().maxmsgsize} bytes")
         if self._unsent:
             more = ", nor what follows in standard input" if self._more else ""
-            tell(f"{_TITLE}: {_messages(self._unsent)} not sent{more}: {reason}\n")
+            COMMAND.tell(f"{_messages(self._unsent)} not sent{more}: {reason}")
         if not left:
             most = min(handing.sent, _QUEUE)
             told = f"up to {most} of the {_messages(handing.sent, '')} sent may not have arrived"
-            tell(f"{_TITLE}: {told}: the receiver takes them too slowly, or has gone\n")
+            COMMAND.tell(f"{told}: the receiver takes them too slowly, or has gone")
         if self._unsent or self._large or not left:
             return 1
         return 2 if self._wrong else 0
@@ -265,3 +248,13 @@ def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
             done += len(line)
         if total:
             progress.show(done, total)
+
+
+COMMAND = Command(
+    name="send",
+    description="Send messages over ZeroMQ: the words as one, or else each line of standard input as one.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)

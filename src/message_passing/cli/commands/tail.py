@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import select
 import signal
@@ -10,10 +9,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
+from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
-from message_passing.cli.run.daemon import let_go, tell
-from message_passing.cli.security_options import add_security, joined, security_from, see_endpoint
+from message_passing.cli.security_options import add_security, joined, security_from
+from message_passing.cli.terminal import let_go
 from message_passing.console.client import Node
 from message_passing.console.wanted import Wanted, shown
 from message_passing.errors import Fault, OpenError, OptionError
@@ -24,11 +24,10 @@ from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import argparse
+    from collections.abc import Iterator
 
     Coming = Iterator[list[tuple[float, Any]]]
-
-_TITLE = "message-passing tail"
 
 _EPILOG = """\
 examples:
@@ -53,22 +52,7 @@ _LONELY = 3.0
 """Seconds after which we say that nobody is there."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when the node has ended, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(joined(words))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Show live messages: of a ZeroMQ publisher, or of a running node.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "endpoint",
         metavar="ENDPOINT",
@@ -102,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     publisher.add_argument("--bind", action="store_true", help="bind, for publishers that connect")
     publisher.add_argument("--subscribe", action="append", metavar="PREFIX", help="only what begins so")
     add_security(parser)
-    return parser
 
 
 def _count(text: str) -> int:
@@ -134,7 +117,7 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     except KeyboardInterrupt:
         let_go(sys.stdout)
-    tell(f"{_TITLE}: {writer.shown} shown, {source.missed or 'none'} missed{source.remark()}\n")
+    COMMAND.tell(f"{writer.shown} shown, {source.missed or 'none'} missed{source.remark()}")
     return 1 if source.ended else 0
 
 
@@ -239,7 +222,7 @@ class _Publisher:
         for option in ("at", "token"):
             if getattr(given, option):
                 raise OpenError(f"--{option} is for a running node, not for a publisher: see --help")
-        see_endpoint(given.endpoint, binds=given.bind)
+        require_endpoint(given.endpoint, binds=given.bind)
         connect, bind = ((), (given.endpoint,)) if given.bind else ((given.endpoint,), ())
         prefixes = tuple(one.encode("utf-8", "surrogateescape") for one in given.subscribe or [""])
         settings = SocketSettings(
@@ -264,13 +247,13 @@ class _Publisher:
             batch = self._receiver.receive(_BATCH)
             yield self._looked_at(batch)
             for text in self._receiver.notices.take():
-                tell(f"{_TITLE}: {text}\n")
+                COMMAND.tell(text)
             if not batch:
                 ready.poll(_PAUSE * 1000)
             if time.monotonic() > lonely:
                 lonely = float("inf")
                 if not self._receiver.met():
-                    tell(f"{_TITLE}: nobody publishes at {self._endpoint} yet: it goes on trying\n")
+                    COMMAND.tell(f"nobody publishes at {self._endpoint} yet: it goes on trying")
 
     def _looked_at(self, batch: list[bytes]) -> list[tuple[float, Any]]:
         now = time.time()
@@ -294,4 +277,14 @@ class _Publisher:
 
 def _tell_missed(count: int) -> None:
     if sys.stdout.isatty() and sys.stderr.isatty():
-        tell(f"{_TITLE}: {count} missed: they came too fast to be shown\n")
+        COMMAND.tell(f"{count} missed: they came too fast to be shown")
+
+
+COMMAND = Command(
+    name="tail",
+    description="Show live messages: of a ZeroMQ publisher, or of a running node.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)

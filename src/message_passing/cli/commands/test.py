@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.checking import Files, look_at_file
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.config_tests.compare import problems
 from message_passing.cli.config_tests.runner import run_case
-from message_passing.cli.run.arguments import print_out
+from message_passing.cli.terminal import print_out
 from message_passing.config.forms import TESTS
 from message_passing.escaping import escape_control
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
 
     from message_passing.cli.checking import Looked
-
-_TITLE = "message-passing test"
 
 _EPILOG = """\
 A file's cases are its list `tests`. Each has `input`, a list of messages, and what is expected of them:
@@ -43,25 +40,12 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0 all cases hold, 1 one does not, 2 the file or its cases are wrong.
-    """
-    return run_command(_TITLE, lambda: _run(words))
-
-
-def _run(words: Sequence[str]) -> int:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Run the cases that config files carry on their chains.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="+", help="a config file with `tests`")
     parser.add_argument("--json", action="store_true", help="a list of file, line, name, ok and problems")
-    given = parser.parse_args(words)
+
+
+def _run(given: argparse.Namespace) -> int:
     looked = {name: look_at_file(name) for name in given.file}
     wrong = {name: _wrong(name, one) for name, one in looked.items()}
     results = [result for name, one in looked.items() if not wrong[name] for result in _results(name, one)]
@@ -79,7 +63,7 @@ def _run(words: Sequence[str]) -> int:
 def _wrong(name: str, one: Looked) -> list[str]:
     """Why a file's cases cannot be run."""
     if one.right and not one.cases:
-        return [f"{name}: it has no cases: they are the list `{TESTS}`, see {_TITLE} --help"]
+        return [f"{name}: it has no cases: they are the list `{TESTS}`, see {COMMAND.title} --help"]
     return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
 
 
@@ -107,3 +91,12 @@ def _as_text(results: list[dict[str, Any]]) -> list[str]:
     if results:
         lines.append(f"{len(results)} case{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
     return lines
+
+
+COMMAND = Command(
+    name="test",
+    description="Run the cases that config files carry on their chains.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

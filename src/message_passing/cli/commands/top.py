@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -13,16 +12,16 @@ import termios
 import tty
 from typing import TYPE_CHECKING, Any, cast
 
-from message_passing.cli.command import CommandParser, run_command
+from message_passing.cli.command import Command
 from message_passing.cli.poller import Watching
-from message_passing.cli.run.arguments import print_out
-from message_passing.cli.run.daemon import let_go, tell
+from message_passing.cli.terminal import let_go, print_out
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
 from message_passing.paths import load_own
 from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from message_passing.cli.poller import Heard
 
-_TITLE = "message-passing top"
 _ORDERS = ("lost", "silent", "received", "name")
 
 _EPILOG = """\
@@ -45,22 +43,7 @@ answered, 1 not all did, 2 your mistake.
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        The exit status: 0, 1 when a node did not answer `--once`, or 2 for a mistake of the user's.
-    """
-    return run_command(_TITLE, lambda: _run(_parser().parse_args(words)))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=_TITLE,
-        description="Show running nodes: rates, queues, losses, senders, what is slow, the last error.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "targets",
         nargs="*",
@@ -72,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sort", choices=_ORDERS, default="lost", help="senders by this (default lost)")
     parser.add_argument("--once", action="store_true", help="one picture, without colours, and end")
     parser.add_argument("--json", action="store_true", help="the states as JSON lines")
-    return parser
 
 
 def _interval(text: str) -> float:
@@ -120,7 +102,7 @@ def _json(watching: Watching, *, once: bool) -> int:
 
 def _status(heard: Sequence[Heard]) -> int:
     if not heard:
-        tell(f"{_TITLE}: no node of this user is running with --control\n")
+        COMMAND.tell("no node of this user is running with --control")
     return 1 if not heard or any(one.gone for one in heard) else 0
 
 
@@ -235,3 +217,12 @@ def _keys() -> Iterator[_Keyboard]:
         signal.set_wakeup_fd(woken)
         os.close(hear)
         os.close(say)
+
+
+COMMAND = Command(
+    name="top",
+    description="Show running nodes: rates, queues, losses, senders, what is slow, the last error.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+)

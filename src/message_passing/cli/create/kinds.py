@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.commands.describe import look_up_all, own_options
+from message_passing.codecs._packed import Unpacker
 from message_passing.errors import ComponentError, Fault
+from message_passing.flow import Encoder
 from message_passing.registry import PACKAGES
 
 if TYPE_CHECKING:
@@ -42,10 +45,11 @@ def choose(words: Sequence[str]) -> list[Chosen]:
     """The components that the words name, in the order of a chain.
 
     Of all ways to read the words so that their kinds come in that order, the one with the fewest inputs and
-    outputs beyond one is taken, then the one that lacks neither.
+    outputs beyond one is taken, then one through which messages can go, then the one that lacks neither.
 
     Raises:
-        ComponentError: a name leads nowhere, can be used from Python only, or the words are in no such order.
+        ComponentError: a name leads nowhere or can be used from Python only, the words are in no such order, or two
+            components would use what only one can.
     """
     faults: list[Fault] = []
     candidates: list[list[Chosen]] = []
@@ -64,6 +68,8 @@ def choose(words: Sequence[str]) -> list[Chosen]:
         )
         raise ComponentError(f"name them in the order of a chain, {', '.join(_KINDS)} ({kinds})")
     wrong = [Fault(text) for one in best if (text := _python_only(one.cls))]
+    exclusive = Counter(one.cls.exclusive for one in best if one.cls.exclusive)
+    wrong += [Fault(f"only one component can use {what}") for what, count in exclusive.items() if count > 1]
     if wrong:
         raise ComponentError(*wrong)
     return best
@@ -90,10 +96,22 @@ def _in_order(candidates: Sequence[Sequence[Chosen]], lowest: int) -> Iterator[l
                 yield [one, *rest]
 
 
-def _cost(reading: list[Chosen]) -> tuple[int, int, int, int, list[int]]:
+def _cost(reading: list[Chosen]) -> tuple[int, int, int, int, int, list[int]]:
     kinds = Counter(one.kind for one in reading)
     beyond = max(0, kinds["input"] - 1) + max(0, kinds["output"] - 1)
     lacking = (not kinds["input"]) + (not kinds["output"])
     twice = len(reading) - len({(one.kind, one.word) for one in reading})
     codecs_of_nothing = sum(one.word == "Null" and one.kind != "filter" for one in reading)
-    return beyond, lacking, twice, codecs_of_nothing, [_KINDS.index(one.kind) for one in reading]
+    order = [_KINDS.index(one.kind) for one in reading]
+    return beyond, _impossible(reading), lacking, twice, codecs_of_nothing, order
+
+
+def _impossible(reading: list[Chosen]) -> int:
+    """How many codecs would get what they cannot take: unpacking comes before decoding, and packing last."""
+    decoders = [
+        issubclass(one.cls, Unpacker) for one in reading if one.kind == "decoder" and one.word != "Null"
+    ]
+    encoders = [one.cls.readable for one in reading if issubclass(one.cls, Encoder) and one.word != "Null"]
+    return sum(not before and after for before, after in itertools.pairwise(decoders)) + sum(
+        not before and after for before, after in itertools.pairwise(encoders)
+    )

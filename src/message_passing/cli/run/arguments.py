@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from message_passing.cli.run.daemon import let_go
-from message_passing.errors import ConfigError, Fault, OpenError, did_you_mean
-from message_passing.escaping import escape_json
+from message_passing.cli.terminal import print_out
+from message_passing.errors import ConfigError, Fault, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -181,29 +179,3 @@ class _Print(argparse.Action):
     ) -> NoReturn:
         print_out(self.printer(values if isinstance(values, str) else ""))
         parser.exit(0)
-
-
-def print_out(text: str, *, safe: bool = False) -> None:
-    """Write to standard output; nothing happens when nobody reads it. Letters that it has not are spelt out.
-
-    Args:
-        text: lines; what in them a terminal would obey or not show is written as JSON's escapes.
-        safe: there are orders of our own in it, such as colours, and all else was escaped before.
-
-    Raises:
-        OpenError: it cannot be written.
-    """
-    if not safe:
-        text = escape_json(text)
-    try:
-        try:
-            sys.stdout.write(text)
-        except UnicodeEncodeError as error:
-            sys.stdout.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        let_go(sys.stdout)
-    except (OSError, AttributeError) as error:
-        let_go(sys.stdout)
-        reason = error.strerror if isinstance(error, OSError) else "it is closed"
-        raise OpenError(f"standard output cannot be written: {reason}") from error

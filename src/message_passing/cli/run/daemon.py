@@ -11,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import select
-import sys
 from dataclasses import dataclass
-from typing import NoReturn, TextIO, cast
+from typing import NoReturn
 
+from message_passing.cli.terminal import tell
 from message_passing.errors import ComponentError, Fault, OpenError, needs_extra
-from message_passing.escaping import escape_lines
 
 
 class Daemon:
@@ -62,39 +60,6 @@ def _end_as_told(hear: int) -> NoReturn:
             told += part
     tell(told[1:].decode("utf-8", "replace") if told else "the process in the background has ended\n")
     os._exit(told[0] if told else 1)
-
-
-TELLING = 1.0
-"""Seconds that telling something waits for a reader of standard error who takes nothing."""
-
-
-def tell(text: str) -> None:
-    """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        if _has_room(sys.stderr):
-            sys.stderr.write(escape_lines(text))
-            sys.stderr.flush()
-
-
-def _has_room(stream: TextIO) -> bool:
-    """Whether it takes something within `TELLING`: a pipe that is full would keep a process from ending."""
-    poll = select.poll()
-    try:
-        poll.register(stream.fileno(), select.POLLOUT)
-    except (OSError, ValueError):
-        return True  # it is none of the system's
-    return bool(poll.poll(1000 * TELLING))
-
-
-def let_go(stream: TextIO | None) -> None:
-    """What could not be written shall not be tried again when the process ends: that changes its status."""
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        try:
-            cast("TextIO", stream).flush()
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, cast("TextIO", stream).fileno())
-            os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
-from message_passing.cli.run.daemon import tell
 from message_passing.cli.run.systemd import notify
+from message_passing.cli.terminal import tell
 from message_passing.clock import iso_now
 from message_passing.errors import UserError
 from message_passing.escaping import one_line

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.progress import ChainProgress
-from message_passing.cli.run.daemon import tell
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
+from message_passing.cli.terminal import tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, open_all, with_parts

@@ -1,37 +1,23 @@
 // What a message says: its level, text and sender in any of the field sets that the log handler can send.
 
-const NAMES = {
-  level: ["level", "log.level", "@fields.level", "SeverityText", "levelname", "severity"],
-  text: ["message", "@message", "Body", "text", "msg", "event", "exception"],
-  from: ["sender", "service", "service.name", "@fields.sender", "@fields.service", "Attributes.sender", "component", "logger", "@source_host"],
-};
+import { LEVELS, NAMES } from "./vocabulary.js";
 
-const TRACES = [
-  ["exception", "traceback"],
-  ["error.stack_trace"],
-  ["error", "stack_trace"],
-  ["@fields", "exception", "traceback"],
-  ["Attributes", "exception.stacktrace"],
-  ["exc_text"],
-  ["exc_info"],
-  ["traceback"],
-  ["stack_trace"],
-  ["stack"],
-  ["@fields", "stack"],
-  ["exception"],
-];
-
-const LEVELS = { TRACE: 5, DEBUG: 10, INFO: 20, NOTICE: 25, WARN: 30, WARNING: 30, ERROR: 40, ERR: 40, CRITICAL: 50, FATAL: 50, ALERT: 60, EMERGENCY: 70, EMERG: 70 };
+const TEXTS = [...NAMES.message, "text", "msg", "exception"];
+const SENDERS = ["sender", "service", "service.name", "@fields.sender", "@fields.service", "Attributes.sender", "component", "logger", "@source_host"];
+const TRACES = [...NAMES.traceback, "exc_text", "exc_info", "traceback", "stack_trace", "stack", "@fields.stack", "exception"];
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const own = (value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined);
 
-/** The value at a dotted path; a key with dots in it is found as such, as the node does. */
+/** The value at a dotted path, by the rule of the node's `dotted.value_at`: `a.b.c` is found in {"a.b": {"c": 1}} too. */
 export function at(message, path) {
   const whole = own(message, path);
   if (whole !== undefined) return whole;
-  const dot = path.indexOf(".");
-  return dot < 0 ? undefined : at(own(message, path.slice(0, dot)), path.slice(dot + 1));
+  for (let dot = path.indexOf("."); dot >= 0; dot = path.indexOf(".", dot + 1)) {
+    const found = at(own(message, path.slice(0, dot)), path.slice(dot + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function first(message, names) {
@@ -53,16 +39,16 @@ export function level(message) {
 /** One line for the list: what it says, else all of it. */
 export function text(message) {
   if (!isObject(message)) return typeof message === "string" ? message : JSON.stringify(message);
-  return first(message, NAMES.text) || JSON.stringify(message).slice(0, 1000);
+  return first(message, TEXTS) || JSON.stringify(message).slice(0, 1000);
 }
 
 /** Who sent it, as far as the message says so. */
-export const from = (message) => first(message, NAMES.from);
+export const from = (message) => first(message, SENDERS);
 
 /** Its traceback, or "". */
 export function traceback(message) {
   for (const path of TRACES) {
-    const found = path.reduce(own, message);
+    const found = at(message, path);
     const lines = Array.isArray(found) ? found.map(String).join("\n") : found;
     if (typeof lines === "string" && lines.includes("\n")) return lines;
   }

@@ -1,0 +1,70 @@
+"""Lines on standard output and standard error, in which nothing gives a terminal an order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from typing import TextIO, cast
+
+from message_passing.errors import OpenError
+from message_passing.escaping import escape_json, escape_lines
+
+TELLING = 1.0
+"""Seconds that telling something waits for a reader of standard error who takes nothing."""
+
+
+def tell(text: str) -> None:
+    """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        if _has_room(sys.stderr):
+            sys.stderr.write(escape_lines(text))
+            sys.stderr.flush()
+
+
+def _has_room(stream: TextIO) -> bool:
+    """Whether it takes something within `TELLING`: a pipe that is full would keep a process from ending."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True  # it is none of the system's
+    return bool(poll.poll(1000 * TELLING))
+
+
+def let_go(stream: TextIO | None) -> None:
+    """What could not be written shall not be tried again when the process ends: that changes its status."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        try:
+            cast("TextIO", stream).flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, cast("TextIO", stream).fileno())
+            os.close(nowhere)
+
+
+def print_out(text: str, *, safe: bool = False) -> None:
+    """Write to standard output; nothing happens when nobody reads it. Letters that it has not are spelt out.
+
+    Args:
+        text: lines; what in them a terminal would obey or not show is written as JSON's escapes.
+        safe: there are orders of our own in it, such as colours, and all else was escaped before.
+
+    Raises:
+        OpenError: it cannot be written.
+    """
+    if not safe:
+        text = escape_json(text)
+    try:
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError as error:
+            sys.stdout.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go(sys.stdout)
+    except (OSError, AttributeError) as error:
+        let_go(sys.stdout)
+        reason = error.strerror if isinstance(error, OSError) else "it is closed"
+        raise OpenError(f"standard output cannot be written: {reason}") from error

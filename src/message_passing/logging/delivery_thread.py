@@ -1,0 +1,183 @@
+"""The thread that empties a handler's queue: when it works, when it leaves that to others, when it sleeps."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from message_passing.clock import monotonic, wall
+from message_passing.logging import pace
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from message_passing.logging.entry import Entry
+    from message_passing.logging.taken import Taken
+
+
+class Work(Protocol):
+    """As much of a shipper as this needs."""
+
+    queue: deque[Entry | Taken]
+    since: float
+    due: float
+    crowded: float
+
+    def needs(self, thread: DeliveryThread) -> bool:
+        """Whether this thread is to go on."""
+
+    def is_orphaned(self) -> bool:
+        """Whether nobody has the handler any more, who could close it."""
+
+    def work(self, most: int) -> tuple[bool, int] | None:
+        """Deliver so many records, in our turn; whether anything moved, and how many wait for a receiver."""
+
+    def taken(self) -> int:
+        """How many records anybody has taken off the queue."""
+
+    def tell(self, *, last: bool = False) -> None:
+        """Write on stderr what there is to say."""
+
+    def release(self) -> None:
+        """Close the socket of an opening that is over."""
+
+    def close(self) -> None:
+        """Send what is left, and end."""
+
+
+class DeliveryThread:
+    """The thread of one opening of a handler."""
+
+    def __init__(self, work: Work) -> None:
+        """Prepare it."""
+        self._work = work
+        self._bell = (
+            threading.Lock()
+        )  # released by who rings; it need not be rung before the thread has begun
+        self._seen = monotonic() + pace.PATIENCE
+        self._hurries_until = 0.0
+        self._looked = 0.0
+        self._left, self._taken = 0, work.taken()  # records in the queue, and taken from it, at the last look
+        self._thread = threading.Thread(target=self._run, name="message-passing-log", daemon=True)
+
+    # For callers
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            RuntimeError: the interpreter is ending, or the system gives no more threads.
+        """
+        self._seen = monotonic() + pace.PATIENCE
+        self._thread.start()
+
+    def shows_itself(self) -> bool:
+        """Whether it has, not long ago: then callers leave everything to it."""
+        return monotonic() <= self._seen
+
+    def wake(self) -> bool:
+        """Wake it, if nobody has yet."""
+        if not self._bell.locked():
+            return False
+        self._seen = monotonic() + pace.PATIENCE  # so long it may take to wake
+        self.ring()
+        return True
+
+    def ring(self) -> None:
+        """Have it look at once."""
+        try:
+            self._bell.release()
+        except RuntimeError:  # somebody else has rung
+            return
+
+    def hurry(self, *, begins: bool) -> None:
+        """Have it deliver all that there is: somebody waits for that, and says so when he begins and at each look."""
+        hurries, self._hurries_until = self._hurries(), monotonic() + pace.HURRY
+        if begins or not hurries:
+            self.ring()
+
+    def end(self, seconds: float) -> bool:
+        """Wait until it has ended, since `needs` says so; whether it has."""
+        self.ring()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def is_alive(self) -> bool:
+        """Whether it has started, and not ended."""
+        return self._thread.is_alive()
+
+    def is_current(self) -> bool:
+        """Whether it is the one that asks."""
+        return self._thread is threading.current_thread()
+
+    # The thread itself
+
+    def _run(self) -> None:
+        work, idle = self._work, 0
+        self._bell.acquire(blocking=False)
+        work.release()  # who closed may have been interrupted
+        while work.needs(self):
+            if work.is_orphaned():
+                work.close()
+                break
+            moved, waiting = False, 0
+            self._show()
+            hurries = self._hurries()
+            try:
+                if not hurries and self._in_burst():
+                    moved = True
+                    self._look()
+                else:
+                    moved, waiting = self._empty(pace.ALL if hurries else pace.BITE)
+                self._left, self._taken = len(work.queue), work.taken()
+                work.tell()
+            except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
+                waiting = 1
+            idle = 0 if moved or waiting or hurries else idle + 1
+            if idle > pace.IDLE_TICKS:
+                self._sleep()
+                idle = 0
+            else:  # not time.sleep, which tests replace
+                slow = waiting and not moved and not hurries
+                self._bell.acquire(timeout=pace.SLOW_TICK if slow else pace.TICK)
+        work.release()
+        work.tell(last=True)
+
+    def _show(self) -> None:
+        """Say that it is at work: callers need not be for a while."""
+        now = wall()
+        self._work.since, self._work.due = now - pace.OLD, now + pace.PATIENCE
+        self._seen = monotonic() + pace.PATIENCE
+
+    def _hurries(self) -> bool:
+        return monotonic() < self._hurries_until
+
+    def _in_burst(self) -> bool:
+        """Whether callers log so much that they need no turns of ours; when it gets crowded, they help."""
+        grown = len(self._work.queue) - self._left
+        helped = self._work.taken() != self._taken
+        return helped or (grown > pace.BURST and self._left + grown <= self._work.crowded)
+
+    def _look(self) -> None:
+        """Hear what peers do, which callers do not: a short turn, since they would have to wait for a long one."""
+        if monotonic() - self._looked > pace.HEAR:
+            self._work.work(0)
+            self._looked = monotonic()
+
+    def _empty(self, bite: int) -> tuple[bool, int]:
+        """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
+        moved, waiting, queued = False, 0, len(self._work.queue)
+        while True:  # in bites, so that a caller that wants to help need not wait for its turn long
+            self._show()
+            if done := self._work.work(bite):
+                moved, waiting = done[0] or moved, done[1]
+            self._looked = monotonic()
+            left = len(self._work.queue)
+            if not left or left > queued or not self._work.needs(self):
+                return moved, waiting
+
+    def _sleep(self) -> None:
+        work = self._work
+        work.due = 0.0  # the next record rings
+        if not (work.queue or self._hurries() or work.is_orphaned() or not work.needs(self)):
+            self._bell.acquire(timeout=pace.PEERS)

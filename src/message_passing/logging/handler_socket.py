@@ -1,0 +1,204 @@
+"""The socket of a handler: opened when it is needed, again after it was closed under us, and closed in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.clock import monotonic
+from message_passing.errors import OpenError
+from message_passing.logging.pipe import Pipe
+from message_passing.zeromq.sending import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.settings import SocketSettings
+
+_PIPE = 256
+"""Records in ZeroMQ's own queue at most: those can be neither chosen from nor counted any more. A flood of records
+goes as fast with 256 as with 5000, and half as fast with 64."""
+
+_RETRY = 1.0
+"""Seconds until a socket that could not be opened is tried again."""
+
+
+class HandlerSocket:
+    """One socket after another.
+
+    Attributes:
+        sender: the one that is open.
+        sent: records handed to ZeroMQ.
+        wake: called, from another thread, when there is something to do though there is no record.
+        quiet: only send, neither hear nor open or close anything: for who may be interrupted by a signal handler that
+            raises, while somebody else does the rest soon. pyzmq loses what it has received then.
+    """
+
+    def __init__(self, settings: SocketSettings, notices: Notices, most: int, *, forked: bool) -> None:
+        """Prepare it: nothing is opened yet.
+
+        Args:
+            settings: what to open.
+            notices: where to say why there is no socket.
+            most: bytes that may wait in ZeroMQ's queue; 0 for no bound.
+            forked: whether this is a child that has inherited the handler.
+        """
+        self.sender: Sender | None = None
+        self.sent = 0
+        self.wake: Callable[[], object] = lambda: None
+        self.quiet = False
+        self._settings = settings
+        self._notices = notices
+        self._most = most
+        self._forked = forked
+        self._messages = min(settings.hwm or _PIPE, _PIPE)
+        self._pipe = Pipe(self._messages, most)
+        self._open_after = 0.0
+        self._said = ""
+        self._leaving: list[tuple[Sender, float]] = []  # sockets to be closed, and until when they may send
+        self._closing = False
+        self._late: list[str] = []  # what a socket had to say when it was closed
+        self._possibly_lost: Counter[str] = Counter()
+        self._pause = threading.Lock()
+        self._pause.acquire()
+
+    def notices(self, *, last: bool = False) -> list[str]:
+        """What is to be said to a person, once: who refuses us, whom we refused.
+
+        Args:
+            last: nobody will ask again.
+        """
+        found, self._late = self._late, []
+        for sender in (self.sender, *(leaving for leaving, _ in self._leaving)):
+            found += (
+                [f"log handler: {text}" for text in sender.notices.take(all_counts=last)] if sender else []
+            )
+        return found
+
+    def possibly_lost(self) -> dict[str, int]:
+        """Records besides those that are counted that may be lost, at most, by reason: see `Sender.possible`."""
+        found = self._possibly_lost.copy()
+        for sender in (self.sender, *(leaving for leaving, _ in list(self._leaving))):
+            if sender:
+                found.update(sender.possible)
+        return dict(found)
+
+    def tend(self) -> None:
+        """Look at the peers, if it is time."""
+        if self.sender and not self.quiet:
+            with contextlib.suppress(Exception):  # as in `offer`, which finds out
+                self.sender.tend()
+
+    def is_open(self) -> bool:
+        """Whether there is a socket: one is opened, if that can be done."""
+        if self.quiet:
+            return self.sender is not None and self.sender.intact
+        if self.sender and not self.sender.intact:
+            self.abandon()
+            self._say("somebody has closed the descriptors of the socket; another one is opened")
+        if self._leaving or self._closing:  # the one before may have the address still
+            return False
+        if self.sender is None and monotonic() >= self._open_after:
+            sender = Sender(replace(self._settings, hwm=self._messages), clock=monotonic, watched=False)
+            sender.outgoing.changed = self.wake
+            try:
+                sender.open()
+            except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
+                self._open_after = monotonic() + _RETRY
+                hint = "a forked process cannot bind what its parent has: have receivers bind; "
+                self._say(
+                    f"{error} ({hint if self._forked and self._settings.bind else ''}tried again every second)"
+                )
+            else:
+                self._pipe = Pipe(self._messages, self._most)
+                self.sender, self._said = sender, ""
+        return self.sender is not None
+
+    def _say(self, text: str) -> None:
+        """Say why there is no socket: once, and again when it is for another reason."""
+        if text != self._said:
+            self._said = text
+            self._notices.say(text, f"log records are not delivered: {text}")
+
+    def offer(self, records: list[bytes]) -> int:
+        """Send as many of these as go; how many, from the first on, went."""
+        if not self.sender:
+            return 0
+        # Its counter is read without a call, in which a signal handler might raise: what was sent must be known.
+        sender, counter = self.sender, self.sender.outgoing
+        before = counter.sent
+        try:
+            room = self._pipe.room_for(records, sender.descriptors)
+            sender.offer(records if room == len(records) else records[:room], quiet=self.quiet)
+        except Exception:  # noqa: BLE001 - somebody has closed the socket, or ended its context: another one is opened
+            if not self.quiet:
+                self._give_up()
+        finally:
+            self.sent += counter.sent - before
+            self._pipe.sent(records, counter.sent - before)
+        return counter.sent - before
+
+    def _give_up(self) -> None:
+        sender, self.sender = self.sender, None
+        self._open_after = monotonic() + _RETRY
+        if sender:
+            self._close(sender, 0)
+
+    def _close(self, sender: Sender, milliseconds: int) -> None:
+        with contextlib.suppress(Exception):
+            sender.close_socket(milliseconds)
+        self._possibly_lost.update(sender.possible)
+
+    def is_listened_to(self) -> bool:
+        """Whether it is worth while to encode or collect anything to be offered."""
+        try:
+            return self.sender is not None and self.sender.ready(quiet=self.quiet)
+        except Exception:  # noqa: BLE001 - as in `offer`
+            if not self.quiet:
+                self._give_up()
+            return False
+
+    def leave(self, deadline: float) -> None:
+        """Be done with the socket, which may send until then, by `clock.monotonic`: call `release`."""
+        if self.sender:
+            self._leaving.append((self.sender, deadline))
+            self.sender = None
+
+    def release(self) -> None:
+        """Close the socket that was left, in any thread.
+
+        This waits until ZeroMQ has sent its part, or for that deadline; and for as long as ZeroMQ's thread
+        looks up a name, for which there is no bound.
+        """
+        while self._leaving:
+            self._closing = True
+            try:
+                sender, deadline = self._leaving.pop()
+                self._close(sender, max(0, int((deadline - monotonic()) * 1000)))
+                self._late += [f"log handler: {text}" for text in sender.notices.take(all_counts=True)]
+            except IndexError:  # another thread does it
+                return
+            finally:
+                self._closing = False
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long at most for room to send, or for somebody to listen."""
+        try:
+            if self.sender:
+                self.sender.poll(max(1, int(seconds * 1000)))
+                return
+        except Exception:  # noqa: BLE001 - as in `offer`
+            self._give_up()
+        self._pause.acquire(timeout=seconds)  # not time.sleep, which tests replace
+
+    def abandon(self) -> None:
+        """Leave the socket alone: in a forked child it is the parent's."""
+        if self.sender:
+            self.sender.abandon()
+            self.sender = None

@@ -1,0 +1,48 @@
+"""Who sends: a lock that is not lost when a signal handler raises.
+
+Python runs signal handlers between any two steps of the main thread. One that raises right after `acquire` has
+returned would leave a plain lock that nobody knows to be theirs, and that nobody will release. A reentrant lock knows
+its owner: releasing it fails where it is not ours, so that one may always try. It is taken within the `try` whose
+`finally` releases it, and there is no step between the two at which a signal handler could raise and the lock stay
+taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class SignalSafeLock:
+    """Runs functions, one at a time; one that is run never runs another, nor does a signal handler within it."""
+
+    def __init__(self) -> None:
+        """Nobody has it."""
+        self._lock: Any = threading.RLock()
+
+    def run(self, work: Callable[[], T], wait: float = 0.0) -> T | None:
+        """Run a function while nobody else runs one.
+
+        Args:
+            work: the function; it does not return None.
+            wait: seconds that this may wait for its turn; -1 for as long as it takes.
+
+        Returns:
+            What it has returned; None if somebody else had the lock for so long, or this very thread has it.
+        """
+        lock = self._lock
+        if lock._is_owned():  # noqa: SLF001 - `threading.Condition` asks it, too
+            return None
+        try:
+            return work() if lock.acquire(timeout=wait) else None
+        finally:
+            # No call before this one, not even to ask whose lock it is: a signal handler could raise there.
+            try:  # noqa: SIM105
+                lock.release()
+            except RuntimeError:  # it is somebody else's
+                pass

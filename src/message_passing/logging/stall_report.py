@@ -1,0 +1,64 @@
+"""Why nothing leaves though records wait: said once, when nothing has for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from message_passing.clock import monotonic
+
+if TYPE_CHECKING:
+    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.sending import Sender
+
+UNDELIVERED = 5.0
+"""Seconds in which nothing of what waits has left, after which it is said why."""
+
+
+class StallReport:
+    """What stands in the way, as it was last seen, since when, and as it was last said."""
+
+    def __init__(self, notices: Notices) -> None:
+        """Nothing does.
+
+        Args:
+            notices: where to say it.
+        """
+        self._notices = notices
+        self._moved_at, self._moved = (
+            monotonic(),
+            0,
+        )  # when, and how many had been sent when that was last found
+        self._obstacle = self._said = ""
+        self._obstacle_since = self._look_after = 0.0
+        self._waited = False  # whether anything did when this last looked
+
+    def look(self, sender: Sender | None, sent: int, waiting: int, *, last: bool = False) -> None:
+        """Say why nothing leaves, once, if nothing has for a while though records wait. Whose turn it is may call it.
+
+        A reason must have stood for that while, unless there is none that stands: a peer may be about to come.
+
+        Args:
+            sender: the socket; None where there is none, of which something else is said.
+            sent: records handed to ZeroMQ so far.
+            waiting: records that wait.
+            last: what waits is to be lost now.
+        """
+        now = monotonic()
+        if sent != self._moved or not self._waited or not sender:
+            self._moved_at, self._moved, self._obstacle, self._said = now, sent, "", ""
+        self._waited = waiting > 0
+        if not waiting or not sender or (now < self._look_after and not last):
+            return
+        self._look_after = now + UNDELIVERED / 20
+        try:
+            obstacle = sender.outgoing.obstacle()
+        except Exception:  # noqa: BLE001 - somebody has closed the socket: whoever sends finds out
+            return
+        if obstacle != self._obstacle:
+            self._obstacle, self._obstacle_since = obstacle, now
+        unsteady = not self._said and now - self._moved_at >= 2 * UNDELIVERED
+        due = last or unsteady or now - self._obstacle_since >= UNDELIVERED
+        if due and obstacle and obstacle != self._said:
+            self._said = obstacle
+            more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
+            self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")

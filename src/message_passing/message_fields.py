@@ -1,0 +1,75 @@
+"""What messages call their level, time, text and the like in the field sets that are known, and the levels' numbers.
+
+The one table for whoever shows messages or chooses among them: the console, its page, `tail` and `send`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from message_passing.dotted import value_at
+from message_passing.errors import Fault, OptionError, did_you_mean
+
+LEVELS = {
+    "TRACE": 5,
+    **logging.getLevelNamesMapping(),
+    "NOTICE": 25,
+    "ERR": 40,
+    "ALERT": 60,
+    "EMERGENCY": 70,
+    "EMERG": 70,
+}
+"""Python's, and those of Log::Dispatch and syslog that Python has not."""
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "time": ("time", "@timestamp", "Timestamp", "epochtime"),
+    "level": ("level", "log.level", "SeverityText", "@fields.level", "levelname", "severity"),
+    "logger": ("logger", "log.logger", "logger_name", "InstrumentationScope.Name", "@fields.logger", "name"),
+    "message": ("message", "@message", "Body", "event"),
+    "host": ("host", "host.name", "hostname", "@source_host", "Resource.host.name"),
+    "service": ("service", "service.name", "Resource.service.name"),
+    "traceback": (
+        "exception.traceback",
+        "error.stack_trace",
+        "Attributes.exception.stacktrace",
+        "@fields.exception.traceback",
+    ),
+}
+"""By our plain form's names what the forms `ecs`, `otel`, `logstash` and other programs call the same."""
+
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+
+
+def level_number(text: str) -> int:
+    """The number of a level given by its name or number.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    if (number := LEVELS.get(text.upper())) is None:
+        hint = did_you_mean(text[:50], LEVELS)
+        raise OptionError(Fault(f"there is no level {text[:50]!r}{hint}", "level"))
+    return number
+
+
+def level_of(message: Any) -> float | None:
+    """The number of a message's level; None if it says none that is known."""
+    for path in ("level_number", *NAMES["level"]):
+        found = value_at(message, path)
+        if isinstance(found, str):
+            found = LEVELS.get(found.upper())
+        if isinstance(found, (int, float)):
+            return found
+    return None
+
+
+def field(message: Any, name: str) -> Any:
+    """What a message says of itself under a name of ours, or under another field set's name for it."""
+    for path in NAMES.get(name, (name,)):
+        if (value := value_at(message, path)) is not None:
+            return value
+    return None
