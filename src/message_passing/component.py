@@ -26,7 +26,7 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
-from message_passing.options import Declaring, option
+from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ UNSENT = "unsent at close"
 _reporting = threading.local()
 
 
-class Component(Declaring):
+class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
