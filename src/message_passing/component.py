@@ -26,7 +26,7 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import UNSENT, Metrics, Snapshot
-from message_passing.options import Declaring, option
+from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _reporting = threading.local()
 
 
-class Component(Declaring):
+class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
+_NEL, _LINE, _PARAGRAPH = SEPARATORS
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode_lines
 _decoder = msgspec.json.Decoder()
@@ -147,7 +148,7 @@ def _sound(lines: Lines) -> Lines | None:
             return None
         if not lines.block.isascii():
             text = b"".join([line for line in lines if not line.isascii()]).decode()
-            if any(separator in text for separator in SEPARATORS):
+            if _NEL in text or _LINE in text or _PARAGRAPH in text:
                 return lines
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
