@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+UNSENT = "unsent at close"
+"""Why messages are lost that a component still had when it was closed."""
+
+
 class Snapshot(TypedDict):
     """One component's counters, as plain numbers (messages)."""
 
