@@ -60,11 +60,13 @@ def as_block(
 
 
 def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
-    if isinstance(lines, Block) or (isinstance(lines, Lines) and lines.checked):
+    if isinstance(lines, Lines) and lines.checked:
+        return False
+    if isinstance(lines, Block):
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
-    glance = len(block) <= _AT_A_GLANCE and is_unbroken(b"".join(lines))
-    return not glance and has_breaks(block, carried(lines))
+    few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
+    return not (few and is_unbroken(lines)) and has_breaks(block, carried(lines))
 
 
 def as_safe_block(

@@ -250,18 +250,18 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
         _open_outputs.discard(self)
-        for holder in self._holders:
-            holder.stop()
-        with self._lock:
-            self._close_senders()
+        self._close_senders()
 
     def _close_senders(self) -> None:
-        for sender in self._senders:
-            sender.close()
-            self.tell(sender.notices, at_end=True)
-            self._possibly_lost.update(sender.possible)
-            self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
-        self._senders, self._holders = [], []
+        since = self.stop_request.begin_closing()
+        while self._senders:
+            self._holders[0].stop()  # those of the others send meanwhile
+            with self._lock:
+                sender, _ = self._senders.pop(0), self._holders.pop(0)
+                sender.close(since)
+                self.tell(sender.notices, at_end=True)
+                self._possibly_lost.update(sender.possible)
+                self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
 
     def start_again_in_child(self) -> None:
         """After a fork: sockets, threads, locks and what was held belong to the parent."""
