@@ -49,7 +49,6 @@ class _Field:
     python_only: bool
     alone: str | None
     secret: bool
-    kw_only: bool
     limits: dict[str, Any]
 
 
@@ -108,7 +107,7 @@ def option(
     python_only: bool = False,
     alone: str | None = None,
     secret: bool = False,
-    kw_only: bool = True,
+    kw_only: bool = True,  # noqa: ARG001 - type checkers read it, where the option is declared
     **limits: Any,
 ) -> Any:
     """Declare an option in a component's class body.
@@ -123,12 +122,12 @@ def option(
         kw_only: whether a constructor takes it by its name alone.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
-    return _Field(default, default_factory, description, python_only, alone, secret, kw_only, limits)
+    return _Field(default, default_factory, description, python_only, alone, secret, limits)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
 class Declared:
-    """A class that declares options which several others share."""
+    """A class that declares options: of those derived from it, type checkers know them. Every component is one."""
 
 
 def declared(cls: type) -> Mapping[str, Option]:
@@ -141,18 +140,6 @@ def declared(cls: type) -> Mapping[str, Option]:
             if not name.startswith("_") and "ClassVar" not in str(annotation):
                 found[name] = _read(name, _evaluated(annotation, base), getattr(cls, name, REQUIRED))
     return _declared.setdefault(cls, types.MappingProxyType(found))
-
-
-def signature_of(cls: type) -> inspect.Signature:
-    """A constructor's signature, as people and tools read it, of the options that `cls` and its bases declare."""
-    kinds = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    found = []
-    for name, one in declared(cls).items():
-        field_ = getattr(cls, name, None)
-        positional = isinstance(field_, _Field) and not field_.kw_only
-        default = inspect.Parameter.empty if one.required else one.make_default()
-        found.append(inspect.Parameter(name, kinds[positional], default=default, annotation=one.type))
-    return inspect.Signature(sorted(found, key=lambda one: one.kind), return_annotation=None)
 
 
 def accepted(cls: type) -> Mapping[str, Option]:
@@ -272,8 +259,3 @@ def _evaluated(annotation: Any, cls: type) -> Any:
 
 def _all_of(names: list[str]) -> str:
     return f" (it has {', '.join(names)})" if names else " (it has none)"
-
-
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
-class Declaring:
-    """Tells type checkers how options are declared: of the class that says so itself, they take none."""

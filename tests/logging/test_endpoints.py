@@ -74,6 +74,18 @@ def test_one_that_is_away_costs_the_others_nothing() -> None:
         wait_for(lambda: len(arrivals.records) == 100)
 
 
+def test_what_calls_emit_reaches_them_all() -> None:
+    """As a subclass's own `emit` does, past `handle`."""
+    with Arrivals() as one, Arrivals() as two:
+        handler = ZeroMQHandler([one.endpoint, two.endpoint])
+        try:
+            handler.emit(logging.makeLogRecord({"msg": "x"}))
+            for there in (one, two):
+                there.wait_for(lambda record: record["message"] == "x")
+        finally:
+            handler.close()
+
+
 def test_pushed_records_are_dealt_out() -> None:
     """Every record to one of them, by one socket."""
     context = zmq.Context()

@@ -234,3 +234,12 @@ def test_a_timeout_below_zero_is_none() -> None:
     with logger_with(free_endpoint(), linger=0, report_interval=0) as (log, handler):
         log.error("x")
         assert not handler.flush(timeout=-1)
+
+
+def test_within_what_is_being_sent_it_gives_up_at_once() -> None:
+    """As a signal handler does in the middle of that: nothing could go on before it returns."""
+    with logger_with(free_endpoint(), linger=0, report_interval=0) as (log, handler):
+        log.error("x")
+        begun = time.monotonic()
+        assert handler._shipper._turn.run(lambda: [handler.flush(30)], wait=10) == [False]
+        assert time.monotonic() - begun < 10

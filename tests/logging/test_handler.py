@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 SOMEWHERE = "tcp://127.0.0.1:5558"
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "no endpoint": ({}, "exactly one of connect and socket_bind is needed"),
+    "no endpoint": ({}, "one of connect and socket_bind is needed"),
     "two endpoints": (
         {"connect": SOMEWHERE, "socket_bind": SOMEWHERE},
-        "exactly one of connect and socket_bind",
+        "connect and socket_bind exclude each other",
     ),
     "malformed": ({"connect": "logs.example:5558"}, "logs.example:5558"),
     "policy": ({"connect": SOMEWHERE, "policy": "drop_oldst"}, "did you mean 'drop_oldest'?"),
@@ -137,6 +137,12 @@ def test_context_variables() -> None:
     unset: ContextVar[str] = ContextVar("unset")
     request.set("r1")
     assert one(lambda logger: logger.info("x"), context=[request, unset])["context"] == {"request": "r1"}
+
+
+def test_a_context_variables_default_is_its_value() -> None:
+    """As for everybody who asks for it."""
+    request: ContextVar[str] = ContextVar("request", default="-")
+    assert one(lambda logger: logger.info("x"), context=[request])["context"] == {"request": "-"}
 
 
 def test_the_task_that_logs() -> None:

@@ -22,18 +22,17 @@ from message_passing.logging.entry import (
     context_of,
     entry_of,
     has_more,
-    salvaged,
     shortened,
     too_large,
     weight_of,
 )
 from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
-from message_passing.logging.settings import HandlerDeclaration, HandlerOptions
+from message_passing.logging.salvage import salvaged
+from message_passing.logging.settings import HandlerDeclaration, HandlerOptions, signature_of_declaration
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
 from message_passing.objects import safe
-from message_passing.options import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 
 class Queued:
     """The way of records to one receiver: what is taken of each is put into a queue."""
+
+    _copies: Sequence[Queued] = ()  # the ways to other receivers, which get each record too
 
     def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
         """Prepare it; nothing is opened before the first record."""
@@ -67,21 +68,28 @@ class Queued:
         weakref.finalize(handler, self._shipper.orphan).atexit = False
         return self._shipper
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: C901 - every call in here is paid by each log call
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
+        item: Entry | Taken | None = None
         try:
+            for copy in self._copies:
+                copy.emit(record)
             surroundings = None
             if "opentelemetry.trace" in (modules := sys.modules) or (
                 (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
             ):
                 surroundings = around(record)
-            item: Entry | Taken | None = None if self._rest else taken(record, surroundings)
+            if not self._rest:
+                item = taken(record, surroundings)
             if item is None and (item := self._whole(record, surroundings)) is None:
                 return
             calm = shipper.since < record.created < shipper.due
         except BaseException as error:  # noqa: BLE001 - what is no Exception goes on its way from there
-            if (item := self._salvaged(record, error)) is None:
+            # All may have been taken of it, and its time be none: nothing is lost by that.
+            if item is None or not isinstance(error, Exception):
+                item = self._salvaged(record, error)
+            if item is None:
                 return
             calm = False
         queue = shipper.queue
@@ -118,8 +126,10 @@ class Queued:
         """
         try:
             if isinstance(error, Exception):
-                entry = salvaged(record)
+                entry = salvaged(record, self._largest)
                 entry.message = cut(entry.message, self._largest)
+                if too_large(entry, self._largest):
+                    entry = shortened(entry, self._largest)
                 if self._shipper.admit(entry, weight_of(entry)):
                     return entry
                 self._refuse(record, None)
@@ -175,8 +185,6 @@ class QueueingHandler(Queued, logging.Handler):
             if isinstance(passed, logging.LogRecord):  # since Python 3.12 a filter may give another record
                 record = passed
         self.emit(record)
-        for copy in self._copies:
-            copy.emit(record)
         return True
 
     def stats(self) -> dict[str, Any]:
@@ -237,7 +245,7 @@ class ZeroMQHandler(HandlerDeclaration, QueueingHandler):  # type: ignore[misc] 
     The options are declared in `settings.HandlerDeclaration`, and described in the guide to logging.
     """
 
-    __signature__ = signature_of(HandlerDeclaration)
+    __signature__ = signature_of_declaration()
 
 
 def _level_of(record: Any) -> str:

@@ -13,7 +13,7 @@ SLOW_TICK = 0.05
 HURRY = 0.02
 """Seconds in which the thread keeps looking at each tick after somebody who waits in `flush` has shown himself."""
 
-FIRST_LOOK = 0.0005
+FIRST_LOOK = 0.0001
 """Seconds until who waits in `flush` looks for the first time; each further time doubles, up to a tick."""
 
 AT_WORK = 1.0

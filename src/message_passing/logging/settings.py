@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
@@ -161,6 +162,20 @@ class HandlerOptions(HandlerDeclaration):
         if found:
             found.check()  # now, while somebody is there to be told: the socket is opened by the first record
         return found
+
+
+def signature_of_declaration() -> Signature:
+    """The handler's constructor, as people and tools see it: `connect` may be given without its name."""
+    found = [
+        Parameter(
+            name,
+            Parameter.POSITIONAL_OR_KEYWORD if name == "connect" else Parameter.KEYWORD_ONLY,
+            default=one.make_default(),
+            annotation=one.type,
+        )
+        for name, one in declared(HandlerDeclaration).items()
+    ]
+    return Signature(found)
 
 
 def _choice_mistakes(given: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ from message_passing.logging import lifetime, pace
 from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
 from message_passing.logging.delivery_thread import DeliveryThread
-from message_passing.logging.encoders import own
+from message_passing.logging.encoders import own, senders
 from message_passing.logging.eviction import Eviction
 from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
@@ -314,8 +314,10 @@ class Shipper:
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, and wait until it has left; whether it has: see `ZeroMQHandler.flush`."""
-        if self._within == threading.get_ident():
-            return False  # what is being sent waits for this very call
+        if self._turn.mine():
+            return (
+                False  # a user's function, or a signal handler: what is being sent waits for this very call
+            )
         flush = Flush(monotonic() + timeout, self._lost())
         patience = flush.over + self._settings.linger / 1000 + pace.GRACE
         pause, resting = 0.0, threading.Lock()
@@ -432,6 +434,7 @@ class Shipper:
         if self._delivery:
             self._delivery.socket.abandon()
         self._forked = True
+        senders.clear()
         self._begin()
         if self._closed:
             self.limit = -1

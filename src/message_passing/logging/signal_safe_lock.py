@@ -25,6 +25,10 @@ class SignalSafeLock:
         """Nobody has it."""
         self._lock: Any = threading.RLock()
 
+    def mine(self) -> bool:
+        """Whether this very thread runs a function, in the middle of which this is."""
+        return bool(self._lock._is_owned())  # noqa: SLF001 - `threading.Condition` asks it, too
+
     def run(self, work: Callable[[], T], wait: float = 0.0) -> T | None:
         """Run a function while nobody else runs one.
 
@@ -36,7 +40,7 @@ class SignalSafeLock:
             What it has returned; None if somebody else had the lock for so long, or this very thread has it.
         """
         lock = self._lock
-        if lock._is_owned():  # noqa: SLF001 - `threading.Condition` asks it, too
+        if lock._is_owned():  # noqa: SLF001 - as above
             return None
         try:
             return work() if lock.acquire(timeout=wait) else None
