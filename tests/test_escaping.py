@@ -104,10 +104,10 @@ def test_a_line_is_one_for_every_reader(texts: list[str]) -> None:
 def test_what_is_seen_at_a_glance_is_not_broken(texts: list[str]) -> None:
     """The quick look at messages that are joined misses no break in any, and sees none where one alone has none."""
     lines = [text.encode() for text in texts]
-    if is_unbroken(b"".join(lines)):
+    if is_unbroken(lines):
         assert not has_breaks(b"".join(line + b"\n" for line in lines), len(lines))
     assert all(
-        is_unbroken(line) == (len(f"{text}x".splitlines()) == 1)
+        is_unbroken([line]) == (len(f"{text}x".splitlines()) == 1)
         for line, text in zip(lines, texts, strict=True)
     )
 

@@ -10,7 +10,7 @@ from message_passing import graph
 from message_passing.errors import OpenError
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
-from message_passing.flow import Filter
+from message_passing.flow import Filter, Output
 from message_passing.options import option
 from support import Kept
 
@@ -135,3 +135,37 @@ def test_an_error_chain_that_is_no_component_is_left_alone() -> None:
 
     head = NullFilter(output_to=Kept(), error=Anything())
     assert len(graph.in_order([head], errors=True)) == 2
+
+
+def test_where_messages_end_is_closed_after_all_that_pass_them_on() -> None:
+    """An end that waits at its close has everything; an error chain is open until all that may report is closed."""
+    closed: list[str] = []
+
+    class Named(Filter):
+        """Notes that it was closed."""
+
+        label_: str = option(default="", description="Its name.")
+
+        def on_close(self) -> None:
+            """Note it."""
+            closed.append(self.label_)
+
+    class End(Output):
+        """Notes that it was closed."""
+
+        label_: str = option(default="", description="Its name.")
+
+        def write(self, message: Any) -> None:
+            """Nothing."""
+
+        def on_close(self) -> None:
+            """Note it."""
+            closed.append(self.label_)
+
+    shared = End(label_="shared end")
+    errors = Named(label_="error encoder", output_to=shared)
+    branches = [End(label_="end"), Named(label_="late", output_to=shared), End(label_="end")]
+    head = TFilter(output_to=branches, error=errors)
+    graph.open_all([head], errors=True)
+    graph.close_all([head], errors=True)
+    assert closed == ["late", "end", "end", "error encoder", "shared end"]

@@ -12,12 +12,12 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping", "failures", "graph",
-    "onward", "lines", "wiring", "pacing", "delivery", "component", "summaries", "output", "flow", "paths", "dotted",
-    "message_fields", "scalars", "objects", "jsonable", "busy", "identity", "resolving", "secure_files",
-    "codecs", "filters", "zeromq", "inputs", "outputs", "logging",
-    "registry", "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner", "switch",
-    "workers", "console", "cli", "testing", "__main__",
+    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping",
+    "failures", "graph", "onward", "lines", "wiring", "pacing", "delivery", "shares", "component", "summaries",
+    "encoded", "output", "flow", "paths", "dotted", "message_fields", "scalars", "objects", "jsonable", "busy",
+    "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "network", "inputs", "outputs",
+    "logging", "registry", "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner",
+    "switch", "workers", "console", "cli", "testing", "__main__",
 ]  # fmt: skip
 """A module imports only from rows before its own, or from its own package."""
 

@@ -13,6 +13,7 @@ import pytest
 from message_passing import pacing
 from message_passing.errors import OutputClosedError
 from message_passing.flow import Filter, Output
+from message_passing.graph import in_order
 from message_passing.pacing import NOT_STARTED, next_size
 from message_passing.stopping import StopRequest
 from message_passing.testing import wait_for
@@ -176,6 +177,24 @@ def test_after_a_stop_what_is_quick_has_its_end(kind: Any, monkeypatch: pytest.M
     assert time.monotonic() - began < 1.5
     assert 400 < slow.metrics.dropped[NOT_STARTED] < 500
     assert accounted_for(slow)
+
+
+@pytest.mark.parametrize("kinds", [[Sleepy] * 3, [SleepyMany] * 3, [Sleepy, SleepyMany, SleepyOutput]])
+def test_several_slow_ones_in_a_row_have_one_allowance(kinds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop takes no longer for each of them."""
+    monkeypatch.setattr(pacing, "WORK_AFTER_STOP", 0.6)
+    first, second, third = kinds
+    end = third() if third is SleepyOutput else third(output_to=Kept())
+    chain = first(output_to=second(output_to=end))
+    stop = StopRequest()
+    for one in (components := in_order([chain])):
+        one.stop_request = stop
+    stop.ask()
+    began = time.monotonic()
+    chain.consume_many([0.01] * 300)
+    assert time.monotonic() - began < 1.5
+    assert sum(one.metrics.dropped[NOT_STARTED] for one in components) > 200
+    assert all(map(accounted_for, components))
 
 
 @pytest.mark.parametrize("kind", [Sleepy, SleepyMany])

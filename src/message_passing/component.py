@@ -26,7 +26,7 @@ from message_passing.failures import (
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
 from message_passing.metrics import Metrics, Snapshot
-from message_passing.options import Declaring, option
+from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ UNSENT = "unsent at close"
 _reporting = threading.local()
 
 
-class Component(Declaring):
+class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
@@ -278,6 +278,10 @@ class Component(Declaring):
     def take_back(self, count: int, reason: str) -> None:
         """What was counted as lost for this reason has come after all."""
         self.metrics.dropped[reason] -= count
+
+    def _show(self, messages: Sequence[Any]) -> None:
+        for see in self.observers:
+            see(messages)
 
     def _weigh(self, lost: Collection[Any]) -> int:
         """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""

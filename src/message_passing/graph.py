@@ -105,8 +105,16 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
 
 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
-    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`."""
-    for component in in_order(heads, errors=errors):
+    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`.
+
+    Where messages end is closed after all that pass them on: what waits there for receivers has all that is still to
+    come. What reports go through comes last.
+    """
+    heads = list(heads)
+    own = {id(one) for one in in_order(heads)}
+    order = in_order(heads, errors=errors)
+    reports = {id(one) for one in in_order([one for one in order if id(one) not in own])}
+    for component in sorted(order, key=lambda one: 2 if id(one) in reports else not one.outputs()):
         try:
             component.close_one()
         except Exception as error:  # noqa: BLE001 - the rest must still be closed

@@ -46,7 +46,7 @@ class Lines(Batch[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
 
     Attributes:
-        checked: each line is a JSON text, and there is no carriage return in any.
+        checked: each line is a JSON text, and no reader takes anything within it for the end of a line.
     """
 
     __slots__ = ("block", "checked")

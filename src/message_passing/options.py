@@ -124,7 +124,7 @@ def option(
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
 class Declared:
-    """A class that declares options which several others share."""
+    """A class that declares options: of those derived from it, type checkers know them. Every component is one."""
 
 
 def declared(cls: type) -> Mapping[str, Option]:
@@ -282,8 +282,3 @@ def _limit_texts(meta: msgspec.Meta) -> list[str]:
     if meta.min_length:
         texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
     return texts
-
-
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
-class Declaring:
-    """Tells type checkers how options are declared: of the class that says so itself, they take none."""

@@ -32,7 +32,7 @@ SLOW = 0.25
 """Seconds for a message. Where it takes as long, none is begun after a stop."""
 
 WORK_AFTER_STOP = 3.0
-"""Seconds of work that each component which goes message by message still does after a stop."""
+"""Seconds of work that components which go message by message still do after a stop, all of them together."""
 
 NOT_STARTED = "not started at stop"
 """Why messages are dropped that a component had been given and had not begun with when it had to end."""
@@ -100,7 +100,7 @@ class Pace:
             before, left = left, left - stride if not stop.asked else length_hint(rest)
             now = monotonic()
             if stop.asked or now - began >= QUICK * stride:
-                self.spend(began, now, before - left)
+                self._work(began, now, before - left)
                 stride = 1
             elif stride < STRIDE:
                 stride *= 2
@@ -140,7 +140,7 @@ class Pace:
             before, left = left, left - stride if not stop.asked else length_hint(rest)
             now = monotonic()
             if stop.asked or now - began >= QUICK * stride:
-                self.spend(began, now, before - left)
+                self._work(began, now, before - left)
                 stride = 1
             elif stride < STRIDE:
                 stride *= 2
@@ -177,11 +177,20 @@ class Pace:
             kept = filter_many(piece)
             now = monotonic()
             self.most = next_size(self.most, size, now - began)
-            self.spend(began, now, size)
+            self._work(began, now, size)
             settled = component.metrics.failed + component.metrics.passed - before
             hand_on(kept, size - settled, messages)
             if not messages:
                 return
+
+    def _work(self, began: float, ended: float, done: int) -> None:
+        """The component's own work, besides: all that are run together have one allowance."""
+        stop = self._component.stop_request
+        if stop.asked:
+            self.spend(began, ended, done)
+            stop.worked += ended - max(began, min(ended, stop.asked_at))
+            if stop.worked >= WORK_AFTER_STOP:
+                self.work_left = 0.0
 
     def spend(self, began: float, ended: float, done: int) -> None:
         """So many messages took from `began` to `ended`. Nothing is spent until a stop is asked for."""

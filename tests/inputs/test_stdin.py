@@ -316,7 +316,7 @@ def test_a_node_that_is_stopped_within_a_file_sends_no_half_line(tmp_path: Path)
     words = [*OURS, "--input", "STDIN", *part("output", "ZeroMQ", **options)]
     with path.open("rb") as file, subprocess.Popen(words, stdin=file, stderr=subprocess.PIPE) as sender:
         try:
-            wait_for(lambda: os.lseek(file.fileno(), 0, os.SEEK_CUR))
+            wait_for(lambda: os.lseek(file.fileno(), 0, os.SEEK_CUR), timeout=20)
             sender.terminate()
             said = sender.communicate(timeout=10)[1]
         finally:

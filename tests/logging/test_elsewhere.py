@@ -66,6 +66,75 @@ def test_a_traceback_of_which_the_text_alone_is_left() -> None:
     assert received(relayed(exc_text="Traceback of it"))["exception"] == {"traceback": "Traceback of it"}
 
 
+@pytest.mark.parametrize(
+    ("exc_info", "text"),
+    [
+        (True, None),
+        ((None, None, None), None),
+        (["ValueError", "no price", None], "ValueError, no price"),
+        (("ValueError", "no price", None), "ValueError, no price"),
+        (ValueError, "<class 'ValueError'>"),
+        ("ValueError: no price", "'ValueError: no price'"),
+        ({"type": "ValueError"}, "{'type': 'ValueError'}"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("exc_text", [None, "Traceback of it", "\n"])
+def test_what_stands_in_an_exceptions_place_and_is_none(
+    exc_info: Any, text: str | None, exc_text: str | None
+) -> None:
+    """A traceback's text goes before it; else it is sent as a text, as a record in JSON has it."""
+    found = received(relayed(exc_info=exc_info, exc_text=exc_text))
+    wanted = (exc_text or "").strip() or text
+    assert found.get("exception") == (wanted and {"traceback": wanted})
+
+
+@pytest.mark.parametrize(
+    "missing", ["created", "name", "levelno", "thread", "processName", "exc_text", "msg"]
+)
+def test_a_record_that_lacks_an_attribute_lacks_no_other(missing: str) -> None:
+    """Another program's records have those that it gave them; and nothing is made up but the time."""
+    record = relayed(exc_text="Traceback of it", user=7)
+    del record.__dict__[missing]
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint) as (_, handler):
+        handler.handle(record)
+        wait_for(lambda: arrivals.records)
+        (found,) = arrivals.records
+    whole = {
+        "logger": "there",
+        "message": "said there",
+        "level": "ERROR",
+        "thread_id": 5,
+        "thread": "pool-1",
+        "process": "Worker-7",
+        "process_id": 4711,
+        "extra": {"user": 7},
+        "exception": {"traceback": "Traceback of it"},
+    }
+    without = {
+        "name": {"logger": None},
+        "levelno": {},
+        "thread": {"thread_id": None},
+        "processName": {"process": None},
+        "exc_text": {"exception": None},
+        "msg": {"message": found["message"]},
+    }
+    wanted = whole | without.get(missing, {})
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert found["format_error"].startswith("not all of the record could be taken")
+
+
+@pytest.mark.parametrize("created", ["1000.5", None, [], {}], ids=str)
+def test_a_record_whose_time_is_none_lacks_nothing_else(created: Any) -> None:
+    """It is sent with the time of now, and is counted once, with its bytes."""
+    record = relayed(exc_text="Traceback of it", user=7)
+    record.created = created
+    found = received(record)
+    assert found["extra"] == {"user": 7}
+    assert found["time"] > "2026"
+    assert "format_error" not in found
+
+
 def test_a_record_relayed_within_a_task_is_not_of_that_task() -> None:
     """Nor of the span that is active there."""
 

@@ -68,6 +68,15 @@ def test_what_is_shortened_fits(limit: int, extra: dict[str, Any], message: str)
     json.loads(msgspec.json.encode(cut))
 
 
+@pytest.mark.parametrize("limit", [1, 8, 50])
+def test_however_small_the_limit_nothing_is_made_up(limit: int) -> None:
+    """A part that there is not is none, and a number stays one."""
+    cut = module.shortened(made(message="x" * 100, extra={"a": 1, "b": "y" * 100}), limit)
+    assert (cut.args, cut.exception, cut.stack, cut.context) == (None, None, None, None)
+    assert cut.extra
+    assert cut.extra["a"] == 1
+
+
 def test_small_extras_outlive_a_large_one() -> None:
     """Those before it whole, and the large one's beginning."""
     extra = {"small": 1, "large": "y" * 10_000, "after": 2}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import logging.handlers
+import queue
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,13 +51,6 @@ class UnspeakableError(Exception):
         raise RuntimeError("no text")
 
 
-def cyclic() -> dict[str, Any]:
-    """JSON has nothing for it."""
-    found: dict[str, Any] = {}
-    found["self"] = found
-    return found
-
-
 FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "KeyError": (raising(KeyError("user")), "KeyError: 'user' (test_fields_function.py:"),
     "a text that raises": (
@@ -70,7 +66,6 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a list": (returning(["x"]), "must return a dict, not list"),
     "a text": (returning("x"), "must return a dict, not str"),
     "bytes": (returning(b"{}"), "must return a dict, not bytes"),
-    "itself": (returning(cyclic()), "could not be encoded"),
 }
 
 
@@ -118,6 +113,34 @@ def test_any_mapping_will_do(made: Callable[[dict[str, Any]], Any]) -> None:
         arrivals.wait_for(lambda record: record["message"] == "x")
 
 
+class UnreadableError(Exception):
+    """Raised by a value."""
+
+
+class Unreadable:
+    """Neither JSON nor a text."""
+
+    def __repr__(self) -> str:
+        raise UnreadableError
+
+
+def test_values_that_json_has_nothing_for_cost_no_others() -> None:
+    """They are sent as they are in `extra`: as their text, cut, or marked."""
+
+    def fields(found: dict[str, Any]) -> dict[str, Any]:
+        found["itself"], found["object"], found["unreadable"] = found, object(), [Unreadable()]
+        return found
+
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, fields=fields) as (logger, handler):
+        logger.error("x")
+        (record,) = arrivals.wait_for(lambda record: record["message"] == "x")
+        assert record["object"].startswith("<object object at")
+        assert record["unreadable"] == ["<Unreadable whose text cannot be had: UnreadableError>"]
+        assert record["itself"]["itself"]["message"] == "x"
+        handler.flush(1)
+        assert handler.stats() == {"sent": 1, "queued": 0, "dropped": {}, "failed": 0}
+
+
 def test_the_notice_of_losses_does_not_depend_on_it() -> None:
     """An overflow is reported to the receiver, though the function knows no record without its own key."""
     with Arrivals() as arrivals:
@@ -158,6 +181,39 @@ def test_one_that_logs_does_not_feed_itself() -> None:
         found = [record.get("short") or record["message"] for record in arrivals.records]
         assert found == ["a", "in a", "as an entry", "b", "in b", "as an entry"]
         assert arrivals.records[1].keys() > {"sender", "sequence", "service"}
+
+
+@pytest.mark.parametrize("way", ["a queue", "another handler", "a queue and another handler"])
+def test_one_that_logs_feeds_itself_by_no_way_round(way: str) -> None:
+    """Its records come by another thread then, and have its own thread's number still."""
+    asked = []
+
+    def fields(found: dict[str, Any]) -> dict[str, Any]:
+        asked.append(found["message"])
+        logger.warning("in it")
+        return {**found, "asked": True}
+
+    logger = logging.Logger("tested")  # noqa: LOG001 - nobody else's
+    with Arrivals() as arrivals, ExitStack() as stack:
+        count = 2 if "another" in way else 1
+        handlers: list[Any] = [
+            stack.enter_context(logger_with(arrivals.endpoint, fields=fields))[1] for _ in range(count)
+        ]
+        if "queue" in way:
+            records: queue.Queue[Any] = queue.Queue()
+            listener = logging.handlers.QueueListener(records, *handlers)
+            listener.start()
+            stack.callback(listener.stop)
+            logger.addHandler(logging.handlers.QueueHandler(records))
+        else:
+            for one in handlers:
+                logger.addHandler(one)
+        logger.error("x")
+        wait_for(lambda: len(arrivals.records) == count * (count + 1))
+        assert all(handler.flush(2) for handler in handlers)
+        assert asked == ["x"] * count
+        plain = [record for record in arrivals.records if "asked" not in record]
+        assert [record["message"] for record in plain] == ["in it"] * count * count
 
 
 def test_one_that_logs_fills_no_more_than_the_queue() -> None:

@@ -72,3 +72,47 @@ def test_other_fields() -> None:
             assert output.messages[0]["host_"] == {"a": 1}
     with pytest.raises(OptionError, match="did you mean 'logstash'"):
         MessagePassingHandler(Kept(), fields="logstahs")  # type: ignore[arg-type]
+
+
+def test_an_output_that_logs_is_not_given_that(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be given records without end; it is reported as logging does, once for each."""
+
+    class Talkative(Kept):
+        """Logs what it does."""
+
+        def write_many(self, messages: list[Any]) -> None:
+            super().write_many(messages)
+            logger.error("in the output")
+
+    output = Talkative()
+    logger = logger_to(output)
+    for number in range(3):
+        logger.error("%d", number)
+    assert [message["message"] for message in output.messages] == ["0", "1", "2"]
+    assert capsys.readouterr().err.count("the output has logged this") == 3
+
+
+def test_a_function_for_the_fields_that_logs() -> None:
+    """What it logs itself has the default fields."""
+    output = Kept()
+
+    def fields(found: dict[str, Any]) -> dict[str, Any]:
+        logger.error("in it")
+        return {"short": found["message"]}
+
+    logger = logging.Logger("forwarded")  # noqa: LOG001 - nobody else's
+    logger.addHandler(MessagePassingHandler(output, fields=fields))
+    logger.error("x")
+    assert [message.get("short") or message["message"] for message in output.messages] == ["in it", "x"]
+
+
+def test_a_function_for_the_fields_must_return_a_mapping(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is given to the output otherwise."""
+    output, wrong = Kept(), [None, "x", ["x"]]
+    logger = logging.Logger("forwarded")  # noqa: LOG001 - nobody else's
+    for value in wrong:
+        logger.handlers = [MessagePassingHandler(output, fields=lambda _, value=value: value)]  # type: ignore[misc]
+        logger.error("x")
+    assert output.messages == []
+    errors = capsys.readouterr().err
+    assert errors.count("\nTypeError: the function for the fields must return a dict, not ") == 3

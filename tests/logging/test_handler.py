@@ -139,6 +139,12 @@ def test_context_variables() -> None:
     assert one(lambda logger: logger.info("x"), context=[request, unset])["context"] == {"request": "r1"}
 
 
+def test_a_context_variables_default_is_its_value() -> None:
+    """As for everybody who asks for it."""
+    request: ContextVar[str] = ContextVar("request", default="-")
+    assert one(lambda logger: logger.info("x"), context=[request])["context"] == {"request": "-"}
+
+
 def test_the_task_that_logs() -> None:
     """Its name, though records of Python 3.11 have none; without a task there is none."""
 

@@ -185,6 +185,20 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
     assert done.stderr.count(": 1 unsent at close") == 3
 
 
+def test_closing_again_and_again_reports_the_reason_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Until something is sent: what was lost is told each time."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with logger_with(endpoint, linger=20) as (log, handler):
+        for _ in range(4):
+            log.error("x")
+            handler.close()
+    lines = untimed(capsys.readouterr().err).splitlines()
+    assert sum("not delivered" in line for line in lines) == 1
+    assert [line.endswith(f": {count} unsent at close") for count, line in enumerate(lines[1:], 1)] == [
+        True
+    ] * 4
+
+
 @contextmanager
 def answering(text: bytes) -> Iterator[str]:
     """Whoever connects is answered so, and the connection ended; an endpoint."""
@@ -262,5 +276,5 @@ def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None
         unknown,
         "no answer",
         "what listens there has not answered as ZeroMQ does",
-        "what listens there ends the connection, or is not ZeroMQ 4 or later",
+        "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit",
     ]

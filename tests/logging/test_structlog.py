@@ -64,6 +64,24 @@ def test_a_level_of_ones_own(log: Any, output: TestOutput) -> None:
     assert (record["level"], record["level_number"]) == ("NOTICE", 25)
 
 
+def test_a_level_that_was_added_to_logging(log: Any, output: TestOutput, monkeypatch: Any) -> None:
+    """Its name is enough."""
+    monkeypatch.setattr(logging, "_levelToName", {**logging._levelToName, 23: "NOTICE"})
+    monkeypatch.setattr(logging, "_nameToLevel", {**logging._nameToLevel, "NOTICE": 23})
+    log.info("said", level="notice")
+    (record,) = output.messages
+    assert (record["level"], record["level_number"]) == ("NOTICE", 23)
+
+
+@pytest.mark.parametrize("level", ["gold", "", "Level 3", "x" * 2000])
+def test_a_text_that_names_no_level_is_a_field(log: Any, output: TestOutput, level: str) -> None:
+    """The application may mean something else by it."""
+    log.warning("said", level=level)
+    (record,) = output.messages
+    assert (record["level"], record["level_number"]) == ("WARNING", 30)
+    assert record["extra"] == {"level": level}
+
+
 @pytest.mark.parametrize("odd", [{"level": 5}, {"level_number": "high"}, {"level": object()}])
 def test_a_level_that_is_none_is_not_believed(log: Any, output: TestOutput, odd: dict[str, Any]) -> None:
     """The method's is taken."""

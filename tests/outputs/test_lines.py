@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.codecs._text import checked, checked_block
 from message_passing.outputs import _lines
 from message_passing.outputs._lines import as_block, unfinished, write_all
 from message_passing.outputs.null import NullOutput
@@ -58,6 +59,20 @@ def test_a_large_block_and_a_small_one_are_written_alike(messages: list[bytes], 
         small = as_block(NullOutput(), messages, end)
         patch.setattr(_lines, "_AT_A_GLANCE", -1)
         assert as_block(NullOutput(), messages, end) == small
+
+
+TEXTS = st.lists(st.sampled_from(["a", "\u00e9", "\u2019", "\u2028", "\u2029", "\x85", "\u0445"]), max_size=3)
+
+
+@given(st.lists(TEXTS.map("".join).map(lambda text: f'{{"a":"{text}"}}'.encode()), min_size=1, max_size=4))
+def test_lines_that_a_decoder_has_checked_are_written_as_others_are(messages: list[bytes]) -> None:
+    """What is not looked at again has no line break in it."""
+    written, _ = as_block(NullOutput(), messages)
+    assert len(written.decode().splitlines()) == len(messages)
+    for lines in (checked(messages), checked_block(b"".join(line + b"\n" for line in messages))):
+        assert lines is not None
+        assert lines == messages
+        assert as_block(NullOutput(), lines)[0] == written
 
 
 def test_waits_for_a_full_pipe() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import threading
@@ -37,6 +38,15 @@ class Unstoppable(ListInput):
     """Its source goes on whether it reads or not."""
 
     can_wait = False
+
+
+class Unending(ListInput):
+    """Has nothing more to read, and waits for more."""
+
+    async def run(self) -> None:
+        """Emit, and stay."""
+        await super().run()
+        await asyncio.Event().wait()
 
 
 class Worker:
@@ -440,3 +450,51 @@ def test_a_worker_that_is_slow_is_no_news(
         assert "who is connected takes nothing" in errors.messages[0]["exception"]
         assert worker.take(1500) == given
     assert len(errors.messages) == 1
+
+
+def _time_to_close(head: Input) -> float:
+    """A chain that is stopped once it stands, and how long the rest takes."""
+    server = Server([head])
+    open_all([head], errors=True)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_for(lambda: server.running and head.metrics.received)
+    server.stop()
+    thread.join(15)
+    began = time.monotonic()
+    close_all([head], errors=True)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("kind", ["PUSH", "PUB"])
+def test_a_stop_waits_for_all_receivers_at_the_same_time(kind: Any) -> None:
+    """Six that are away cost what one does, whether they are branches or endpoints, and all is counted."""
+    away = [f"tcp://127.0.0.1:{free_port()}" for _ in range(12)]
+    options: dict[str, Any] = {"socket_type": kind, "linger": 700}
+    branches = [ZeroMQOutput(connect=one, **options) for one in away[:6]]
+    outputs = [*branches, ZeroMQOutput(connect=away[6:], **options)]
+    head = Unending(messages=jobs(10), output_to=TFilter(output_to=outputs, copy=False))
+    assert _time_to_close(head) < 3
+    assert all(one.metrics.dropped == {"unsent at close": 10} for one in branches)
+    assert all(map(accounted_for, branches))
+
+
+def test_a_receiver_that_comes_while_another_is_waited_for_gets_everything(address: str) -> None:
+    """What waits in one output is sent as soon as it can be, though an earlier one is being closed."""
+    gone = push(f"tcp://127.0.0.1:{free_port()}", linger=2000)
+    out = push(address, linger=2000)
+    head = Unending(messages=jobs(10), output_to=TFilter(output_to=[out, gone], copy=False))
+    arrived: list[bytes] = []
+
+    def come_late() -> None:
+        wait_for(lambda: gone._closed)
+        assert not out._closed
+        with closing(Worker(address)) as worker:
+            arrived.extend(worker.take(10))
+
+    thread = threading.Thread(target=come_late)
+    thread.start()
+    assert _time_to_close(head) < 4
+    thread.join(15)
+    assert arrived == jobs(10)
+    assert out.metrics.dropped == {}

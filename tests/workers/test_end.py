@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +141,38 @@ def test_a_signal_lets_what_was_taken_through(folder: Path, number: int, to: str
         assert nobody_left(workers, folder)
     messages = [json.loads(line) for line in lines(folder / "out")]
     assert sorted(message["n"] for message in messages[1:]) == list(range(500))
+
+
+def test_a_stop_with_a_slow_filter_and_a_pipe_that_stands_still(folder: Path) -> None:
+    """Its bounds add up to less than what the shipped unit gives it, and what is left is counted."""
+    text = "x" * 1000
+    (folder / "in").write_text("".join(f'{{"n":{n},"text":"{text}"}}\n' for n in range(3000)))
+    words = [*STDIN_TO_STDOUT, "--workers", "2", "--filter", "+mine:Slow"]
+    reader, writer = os.pipe()
+    with (
+        (folder / "in").open("rb") as given,
+        subprocess.Popen(
+            [*OURS, *words], stdin=given, stdout=writer, stderr=subprocess.PIPE, cwd=folder
+        ) as process,
+    ):
+        os.close(writer)
+        try:
+            wait_for(lambda: _waiting(reader) > 60_000, timeout=20)
+            began = time.monotonic()
+            process.terminate()
+            said = process.communicate(timeout=15)[1]
+            took = time.monotonic() - began
+        finally:
+            process.kill()
+            os.close(reader)
+    assert (process.returncode, took < 9) == (0, True), (took, said)
+    assert b"not started at stop" in said
+    assert b"not written at close" in said
+
+
+def _waiting(reader: int) -> int:
+    """Bytes that a pipe has."""
+    return int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_second_signal_leaves_at_once_and_nobody_behind(folder: Path) -> None:

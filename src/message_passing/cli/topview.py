@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.progress import size, span
+from message_passing.console.verdict import SLOW
 from message_passing.errors import needs_extra
 from message_passing.escaping import escape_control
 
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5
 _NAMED = 30
-_MOST_ROWS, _MOST_REASONS = 200, 8
-"""Components, or workers, of one node that are shown, and reasons for losses of one component."""
+_MOST_ROWS, _MOST_FINDINGS = 200, 10
+"""Components, or workers, of one node that are shown, and sentences about what needs attention."""
+
+_STYLES = {"bad": _BAD, "warn": _WARN, "note": ""}
 
 _LONGEST = 1000
 """Characters of a text of a node's that are looked at: a line is cut where the terminal ends."""
-
-_SLOW = 0.5
-"""The share of the chain's time above which a component is named as what takes it."""
 
 
 def frame(
@@ -94,14 +94,9 @@ def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
     yield _components(main[:_MOST_ROWS])
     if len(main) > _MOST_ROWS:
         yield _line((f" and {len(main) - _MOST_ROWS} more components", _DIM))
-    yield from _losses(state["components"][:_MOST_ROWS])
-    yield from _slowest(main)
     yield from _workers(state["workers"])
     yield from _senders(state["senders"], seen.senders, order, now)
-    yield from _last_error(state["errors"], now)
-    for one in state["components"][:_MOST_ROWS]:
-        for note in one["notes"][:1]:
-            yield _line((f" {_inert(one['id'])}: ", _WARN), (_inert(note), ""))
+    yield from _verdict(state.get("verdict", ()))
 
 
 def _inert(text: str) -> str:
@@ -142,7 +137,7 @@ def _components(components: Sequence[Any]) -> Table:
             count(one["in_rate"]),
             count(one["out_rate"]),
             _queue(one),
-            "" if one["busy"] is None else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= _SLOW else ""),
+            "" if one["busy"] is None else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= SLOW else ""),
             _nonzero(one["filtered"], ""),
             _nonzero(dropped, _BAD if losing else _WARN),
             _nonzero(failed, _BAD if losing else _WARN),
@@ -163,28 +158,13 @@ def _queue(component: Any) -> Text:
     return Text(f"{count(held)}/{count(capacity)} {share:4.0%}", style)
 
 
-def _losses(components: Sequence[Any]) -> Iterator[Text]:
-    for one in components:
-        if one["dropped"]:
-            ranked = sorted(one["dropped"].items(), key=_most)
-            reasons = ", ".join(f"{_inert(reason)} {number}" for reason, number in ranked[:_MOST_REASONS])
-            if len(ranked) > _MOST_REASONS:
-                reasons += f" and {len(ranked) - _MOST_REASONS} more reasons"
-            rate = f" ({count(one['lost_rate'])}/s now)" if one["lost_rate"] else ""
-            yield _line((f" dropped by {_inert(one['id'])}: ", _WARN), (f"{reasons}{rate}", ""))
-
-
-def _most(pair: tuple[str, int]) -> tuple[int, str]:
-    return -pair[1], pair[0]
-
-
-def _slowest(components: Sequence[Any]) -> Iterator[Text]:
-    known = [one for one in components if one["busy"] is not None]
-    worst = max(known, key=lambda one: one["busy"], default=None)
-    if worst is not None and worst["busy"] >= _SLOW:
-        whose = "the workers'" if worst["in_workers"] else "the chain's"
-        told = f"{_inert(worst['id'])} takes {worst['busy']:.0%} of {whose} time"
-        yield _line((" slowest: ", _WARN), (told, ""))
+def _verdict(findings: Sequence[Any]) -> Iterator[Text]:
+    """What needs attention, as the node says it."""
+    for one in findings[:_MOST_FINDINGS]:
+        if one["weight"] != "good":
+            yield _line((" ", ""), (_inert(one["text"]), _STYLES[one["weight"]]))
+    if len(findings) > _MOST_FINDINGS:
+        yield _line((f" and {len(findings) - _MOST_FINDINGS} more, as the page shows", _DIM))
 
 
 def _workers(workers: Sequence[Any]) -> Iterator[Text]:
@@ -221,16 +201,6 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
         table.add_row(Text(_inert(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
     if table.row_count:
         yield table
-
-
-def _last_error(errors: Any, now: float) -> Iterator[Text]:
-    last = errors["last"]
-    if last is not None:
-        ago = span(max(0, now - last["time"]))
-        yield _line(
-            (f" last of {errors['count']} errors, {ago} ago: ", _WARN),
-            (f"{_inert(str(last['component']))}: {_inert(str(last['error']))}", ""),
-        )
 
 
 def _line(*parts: tuple[str, str]) -> Text:

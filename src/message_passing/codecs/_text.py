@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.errors import DecodingError, EncodingError
+from message_passing.escaping import SEPARATORS
 from message_passing.flow import Encoder
 from message_passing.jsonable import as_plain, tidy
 from message_passing.lines import Lines
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
+_NEL, _LINE, _PARAGRAPH = SEPARATORS
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode_lines
 _decoder = msgspec.json.Decoder()
@@ -145,7 +147,9 @@ def _sound(lines: Lines) -> Lines | None:
         if not _look_like_objects(lines) or len(_check(lines.block)) != len(lines):
             return None
         if not lines.block.isascii():
-            b"".join([line for line in lines if not line.isascii()]).decode()
+            text = b"".join([line for line in lines if not line.isascii()]).decode()
+            if _NEL in text or _LINE in text or _PARAGRAPH in text:
+                return lines
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     lines.checked = True

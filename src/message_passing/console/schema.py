@@ -5,7 +5,7 @@ A node may be broken, hostile, or no node at all. What is not named here is left
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
@@ -52,6 +52,7 @@ class ComponentState(TypedDict):
     possibly_lost: NotRequired[dict[str, Count]]
     endpoints: list[str]
     notes: list[str]
+    condition: NotRequired[str]
 
 
 class Failure(TypedDict):
@@ -97,6 +98,14 @@ class Worker(TypedDict):
     pid: NotRequired[Count | None]
 
 
+class Finding(TypedDict):
+    """A sentence about what needs attention."""
+
+    weight: Literal["bad", "warn", "note", "good"]
+    text: str
+    where: str
+
+
 class State(TypedDict):
     """`GET /state`."""
 
@@ -116,6 +125,8 @@ class State(TypedDict):
     workers: list[Worker]
     errors: Failures
     console: NotRequired[dict[str, Any]]
+    slowest: NotRequired[str | None]
+    verdict: NotRequired[list[Finding]]
 
 
 class SenderState(TypedDict):

@@ -6,6 +6,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from message_passing.console.verdict import condition, slowest, verdict
 from message_passing.errors import PeerError
 from message_passing.version import __version__
 
@@ -28,7 +29,7 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
     """
     shares = watcher.shares()
     last = watcher.reports.last(1)
-    return {
+    found: dict[str, Any] = {
         "title": title,
         "version": __version__,
         "host": socket.gethostname(),
@@ -46,12 +47,14 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
         "console": watcher.log.described(),
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
     }
+    slow = slowest(found["components"])
+    return {**found, "slowest": slow["id"] if slow else None, "verdict": verdict(found)}
 
 
 def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> dict[str, Any]:
     facts = place.component.facts()
     step, took = watcher.history.rates(place.id), watcher.history.took
-    return {
+    found = {
         "id": place.id,
         "label": place.component.label,
         "kind": "workers" if place.component in watcher.layout.pools else place.component.kind,
@@ -70,6 +73,7 @@ def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> d
         "endpoints": facts.get("endpoints", ()),
         "notes": _notes(watcher, place.component.label),
     }
+    return {**found, "condition": condition(found)}
 
 
 def _notes(watcher: Watcher, label: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from message_passing.clock import monotonic, wall
 from message_passing.logging import pace
+from message_passing.logging.encoders import senders
 
 if TYPE_CHECKING:
     from collections import deque
@@ -117,6 +118,13 @@ class DeliveryThread:
     # The thread itself
 
     def _run(self) -> None:
+        senders.add(threading.get_ident())
+        try:
+            self._deliver()
+        finally:
+            senders.discard(threading.get_ident())
+
+    def _deliver(self) -> None:
         work, idle = self._work, 0
         self._bell.acquire(blocking=False)
         work.release()  # who closed may have been interrupted

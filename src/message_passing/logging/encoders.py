@@ -33,6 +33,20 @@ def own(item: Entry | Taken) -> Own:
     return Own(*(getattr(entry, name) for name in Entry.__struct_fields__))
 
 
+senders: set[int | None] = set()
+"""Threads that send records, of all handlers of this process, by their numbers."""
+
+
+def _is_own(item: Entry | Taken, process_id: int) -> bool:
+    """Whether a function for the fields has logged it: this handler's, or what the thread of any handler runs.
+
+    By a queue, or by way of another handler whose function logs as well, such a record comes to us in another thread.
+    """
+    if isinstance(item, tuple):
+        return item[4][6] in senders and item[4][9] == process_id
+    return isinstance(item, Own) or (item.thread_id in senders and item.process_id == process_id)
+
+
 class Lender(Protocol):
     """As much of a shipper as this needs."""
 
@@ -62,7 +76,19 @@ def encoders(options: HandlerOptions, shipper: Lender) -> Encoders:
         return Encoders(encode, encode)
     guarded = item_encoder(_guarded(fields, shipper), origin, options.largest)
     plain = item_encoder("default", origin, options.largest)
-    return Encoders(lambda item: (plain if isinstance(item[0], Own) else guarded)(item), plain)
+    process_id = os.getpid()
+    return Encoders(lambda item: (plain if _is_own(item[0], process_id) else guarded)(item), plain)
+
+
+def mapping(made: Any) -> Mapping[str, Any]:
+    """What a function for the fields has made.
+
+    Raises:
+        TypeError: that is no mapping.
+    """
+    if not isinstance(made, Mapping):
+        raise TypeError(f"the function for the fields must return a dict, not {type(made).__name__}")
+    return made
 
 
 def _guarded(function: Callable[..., Any], shipper: Lender) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -70,10 +96,7 @@ def _guarded(function: Callable[..., Any], shipper: Lender) -> Callable[[dict[st
 
     def fields(found: dict[str, Any]) -> dict[str, Any]:
         with shipper.lent():
-            made = function(found)
-            if not isinstance(made, Mapping):
-                text = f"the function for the fields must return a dict, not {type(made).__name__}"
-                raise TypeError(text)
+            made = mapping(function(found))
             return made if type(made) is dict else dict(made)
 
     return fields

@@ -7,6 +7,7 @@ holds, and what is made of it is bounded: see `jsonable.Sample`.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from message_passing.logging.event_dict import (
     message_of,
     rendered,
 )
-from message_passing.logging.exceptions import described_exception
+from message_passing.logging.exceptions import described_exception, text_of_none
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
@@ -113,23 +114,6 @@ def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
     return put_right(entry)
 
 
-def salvaged(record: Any) -> Entry:
-    """What can be had of a record that is none: one with attributes missing, or whose attributes raise."""
-
-    def attribute(name: str) -> Any:
-        try:
-            return getattr(record, name)
-        except Exception:  # noqa: BLE001 - the next attribute may be there
-            return None
-
-    names = ("created", "levelname", "levelno", "name", "msg", "pathname", "lineno", "funcName")
-    time, level, number, logger, message, file, line, function = map(attribute, names)
-    entry = Entry(time, level, number, logger, message, file, line, function, None, None)
-    entry.message = safe(str, entry.message)
-    entry.format_error = "not all of the record could be taken"
-    return put_right(entry)
-
-
 def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
         if is_event_dict(record.msg) and not record.args:
@@ -180,8 +164,12 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
     exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
     if exc_info:
         entry.exception = described_exception(exc_info, largest)
-    elif text := record.exc_text or exception:
-        entry.exception = {"traceback": cut(safe_text(text), largest)}
+    if entry.exception is None:
+        # loguru leaves an empty line where it has put the traceback into the message.
+        text = record.exc_text if not (type(record.exc_text) is str and record.exc_text.isspace()) else None
+        text = text or exception or (exc_info and text_of_none(exc_info, largest))
+        if text:
+            entry.exception = {"traceback": cut(safe_text(text), largest)}
     if text := record.stack_info or stack:
         entry.stack = cut(safe_text(text), largest)
     # Of a million extras no more are looked at than are taken.
@@ -206,10 +194,12 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
 
 
 def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> dict[str, Any]:
-    """The values of these context variables, of those that have one."""
-    missing = object()
-    found = [(variable.name, variable.get(missing)) for variable in variables]
-    return taken_pairs([(name, value) for name, value in found if value is not missing], largest)
+    """The values of these context variables, of those that have one, be it their default."""
+    found = []
+    for variable in variables:
+        with contextlib.suppress(LookupError):
+            found.append((variable.name, variable.get()))
+    return taken_pairs(found, largest)
 
 
 def arguments_of(record: logging.LogRecord, largest: int = LARGEST) -> Any:
@@ -267,12 +257,12 @@ def shortened(entry: Entry, limit: int) -> Entry:
 
 def _within(value: Any, limit: int) -> Any:
     """A value cut to about `limit` characters: the texts in it, and as many of its items as there is room for."""
-    if _size(value) <= limit:
+    if _size(value) <= limit or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
         kept, left = {}, limit
         for name, item in value.items():
-            kept[cut(name, 200)] = _within(item, max(left, 100))
+            kept[cut(name, min(200, max(limit, 30)))] = _within(item, max(left, 100))
             left -= len(name) + min(_size(item), max(left, 100))
             if left < 0:
                 break
@@ -290,7 +280,7 @@ def _size(value: Any) -> int:
         return sum(map(_size, value))
     if isinstance(value, msgspec.Raw):
         return len(bytes(value))
-    return len(value) if isinstance(value, str) else 8
+    return len(value) if isinstance(value, str) else 0 if value is None else 8
 
 
 def weight_of(entry: Entry) -> int:

@@ -68,6 +68,18 @@ def described_exception(
     return described
 
 
+def text_of_none(exc_info: Any, largest: int) -> str | None:
+    """The text of what stands in an exception's place and is none, as in a record that was JSON; None for nothing."""
+    if exc_info is True or (type(exc_info) is tuple and not any(one is not None for one in exc_info)):
+        return None  # there was none when it was logged
+    if type(exc_info) is list or type(exc_info) is tuple:
+        parts = [
+            one if type(one) is str else safe(_brief.repr, one) for one in exc_info[:3] if one is not None
+        ]
+        return cut(", ".join(parts), largest) or None
+    return cut(safe(_brief.repr, exc_info), largest)
+
+
 def _is_small(error: BaseException, room: int) -> bool:
     """Whether `traceback` may be given it, which goes through all of it: causes, members, notes and arguments.
 

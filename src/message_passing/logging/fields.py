@@ -18,8 +18,8 @@ from typing import Any, Literal
 import msgspec
 
 from message_passing.clock import iso_time
-from message_passing.jsonable import as_plain, tidy
-from message_passing.logging.attributes import free
+from message_passing.jsonable import Sample, as_plain, tidy
+from message_passing.logging.attributes import LARGEST, free
 from message_passing.logging.entry import Entry
 
 Fields = Literal["default", "ecs", "log_dispatch", "logstash", "logstash0", "otel"]
@@ -59,7 +59,15 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
     if isinstance(fields, str):
         convert = conversion(fields, origin)
         return lambda entry: as_json(convert(as_dict(entry, origin)))
-    return lambda entry: as_json(fields(unpacked(as_dict(entry, origin))))
+
+    def encode(entry: Entry) -> bytes:
+        made = fields(unpacked(as_dict(entry, origin)))
+        try:
+            return as_json(made)
+        except Exception:  # noqa: BLE001 - one value that JSON has nothing for does not cost all others
+            return as_json(Sample(LARGEST).of(made))
+
+    return encode
 
 
 def conversion(fields: Fields, origin: Origin) -> Callable[[dict[str, Any]], Mapping[str, Any]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
 from message_passing.delivery import outside
 from message_passing.errors import Fault, OptionError, did_you_mean
 from message_passing.logging.ambient import around
+from message_passing.logging.encoders import mapping
 from message_passing.logging.entry import add_around, add_rest, entry_of, has_more
 from message_passing.logging.fields import Fields, Origin, as_dict, conversion, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class MessagePassingHandler(logging.Handler):
@@ -54,6 +56,7 @@ class MessagePassingHandler(logging.Handler):
             text = f"fields is one of {', '.join(known)}, or a function, not {fields!r}"
             raise OptionError(Fault(f"MessagePassingHandler: {text}{did_you_mean(str(fields), known)}"))
         self._fields = fields
+        self._within = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record on; a failure of the output's own is its error chain's business."""
@@ -62,9 +65,34 @@ class MessagePassingHandler(logging.Handler):
             if has_more(record):
                 add_rest(record, entry)
             add_around(entry, around(record))
-            origin = Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
-            convert = self._fields if callable(self._fields) else conversion(self._fields, origin)
             with outside():  # whoever logs may be within another chain's delivery
-                self.output.consume(unpacked(convert(unpacked(as_dict(entry, origin)))))
+                self._hand_on(as_dict(entry, origin := self._origin()), origin)
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)
+
+    def _origin(self) -> Origin:
+        return Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
+
+    def _hand_on(self, default: dict[str, Any], origin: Origin) -> None:
+        """Give it to the output. Whoever is called may log: nobody is asked about his own records, for ever."""
+        if self._within == "output":
+            raise RecursionError(
+                "the output has logged this while it was given a record: it is not given that"
+            )
+        found = unpacked(default)
+        if callable(self._fields):
+            if not self._within:
+                with self._while("function"):
+                    found = mapping(self._fields(found))
+        else:
+            found = conversion(self._fields, origin)(found)
+        with self._while("output"):
+            self.output.consume(unpacked(found))
+
+    @contextmanager
+    def _while(self, runs: str) -> Iterator[None]:
+        before, self._within = self._within, runs  # one thread at a time has the handler's lock
+        try:
+            yield
+        finally:
+            self._within = before

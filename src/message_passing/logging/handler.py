@@ -22,13 +22,13 @@ from message_passing.logging.entry import (
     context_of,
     entry_of,
     has_more,
-    salvaged,
     shortened,
     too_large,
     weight_of,
 )
 from message_passing.logging.flushing import seconds
 from message_passing.logging.lifetime import reference_to
+from message_passing.logging.salvage import salvaged
 from message_passing.logging.settings import HandlerDeclaration, HandlerOptions, signature_of_declaration
 from message_passing.logging.shipper import Shipper
 from message_passing.logging.taken import taken
@@ -68,9 +68,10 @@ class Queued:
         weakref.finalize(handler, self._shipper.orphan).atexit = False
         return self._shipper
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: C901 - every call in here is paid by each log call
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
+        item: Entry | Taken | None = None
         try:
             for copy in self._copies:
                 copy.emit(record)
@@ -79,12 +80,16 @@ class Queued:
                 (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
             ):
                 surroundings = around(record)
-            item: Entry | Taken | None = None if self._rest else taken(record, surroundings)
+            if not self._rest:
+                item = taken(record, surroundings)
             if item is None and (item := self._whole(record, surroundings)) is None:
                 return
             calm = shipper.since < record.created < shipper.due
         except BaseException as error:  # noqa: BLE001 - what is no Exception goes on its way from there
-            if (item := self._salvaged(record, error)) is None:
+            # All may have been taken of it, and its time be none: nothing is lost by that.
+            if item is None or not isinstance(error, Exception):
+                item = self._salvaged(record, error)
+            if item is None:
                 return
             calm = False
         queue = shipper.queue
@@ -121,8 +126,10 @@ class Queued:
         """
         try:
             if isinstance(error, Exception):
-                entry = salvaged(record)
+                entry = salvaged(record, self._largest)
                 entry.message = cut(entry.message, self._largest)
+                if too_large(entry, self._largest):
+                    entry = shortened(entry, self._largest)
                 if self._shipper.admit(entry, weight_of(entry)):
                     return entry
                 self._refuse(record, None)

@@ -32,7 +32,7 @@ from message_passing.logging import lifetime, pace
 from message_passing.logging.backlog import share
 from message_passing.logging.delivery import Delivery
 from message_passing.logging.delivery_thread import DeliveryThread
-from message_passing.logging.encoders import own
+from message_passing.logging.encoders import own, senders
 from message_passing.logging.eviction import Eviction
 from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
@@ -435,6 +435,7 @@ class Shipper:
         if self._delivery:
             self._delivery.socket.abandon()
         self._forked = True
+        senders.clear()
         self._begin()
         if self._closed:
             self.limit = -1

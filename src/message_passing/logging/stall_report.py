@@ -44,8 +44,10 @@ class StallReport:
             last: what waits is to be lost now.
         """
         now = monotonic()
+        if sent != self._moved:
+            self._said = ""
         if sent != self._moved or not self._waited or not sender:
-            self._moved_at, self._moved, self._obstacle, self._said = now, sent, "", ""
+            self._moved_at, self._moved, self._obstacle = now, sent, ""
         self._waited = waiting > 0
         if not waiting or not sender or (now < self._look_after and not last):
             return

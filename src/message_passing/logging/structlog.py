@@ -159,13 +159,19 @@ def _level(rest: dict[str, Any], method: str) -> tuple[str, int]:
     """
     said, number = rest.get("level"), rest.get("level_number")
     name = method
-    if type(said) is str:
+    if type(said) is str and (type(number) is int or _is_level(said.lower(), method)):
         name = rest.pop("level").lower()
     if type(rest.get("level_number")) is int:
         del rest["level_number"]
     if type(number) is not int:
-        number = _LEVELS.get(name) or _LEVELS.get(method, logging.INFO)
+        registered = logging.getLevelNamesMapping().get(name.upper())
+        number = _LEVELS.get(name) or registered or _LEVELS.get(method, logging.INFO)
     return logging.getLevelName(number) if name in _LEVELS else name.upper(), number
+
+
+def _is_level(name: str, method: str) -> bool:
+    """Whether a text names a level: another one is the application's own, as of a customer whose level is gold."""
+    return name in _LEVELS or name == method or name.upper() in logging.getLevelNamesMapping()
 
 
 def _exception(rest: dict[str, Any], method: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from message_passing.delivery import NO_HOLD, Hold
-from message_passing.errors import EncodingError
+from message_passing.encoded import all_as_bytes
 from message_passing.escaping import escape_breaks, has_breaks, has_separators, is_unbroken
 from message_passing.lines import Block, Frame, Indented, Lines, carried
 from message_passing.options import option
@@ -24,42 +24,6 @@ NEWLINE = b"\n"
 
 _AT_A_GLANCE = 1 << 20
 """Bytes of a block up to which its messages are joined once more to be looked at: it takes as much memory again."""
-
-
-def as_bytes(message: Any) -> bytes:
-    """Bytes as they are, text as UTF-8.
-
-    Raises:
-        EncodingError: it is neither, so an encoder is missing.
-    """
-    if isinstance(message, str):
-        return message.encode("utf-8", "backslashreplace")
-    if isinstance(message, bytes):
-        return message
-    if isinstance(message, (bytearray, memoryview)):
-        return bytes(message)
-    raise EncodingError(
-        f"an object of type {type(message).__name__} cannot be written as it is: "
-        "put an encoder before this output (JSON is the usual one)"
-    )
-
-
-def all_as_bytes(component: Component, messages: Sequence[Any]) -> Sequence[bytes]:
-    """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
-    if isinstance(messages, (Lines, Block)) or {*map(type, messages)} == {bytes}:
-        return messages
-    taken: list[bytes] = []
-    refused: list[Any] = []
-    reason: EncodingError | None = None
-    for message in messages:
-        try:
-            taken.append(as_bytes(message))
-        except EncodingError as error:
-            reason = reason or error
-            refused.append(message)
-    if reason:
-        component.fail(reason, refused)
-    return taken
 
 
 def escape_option() -> Any:
@@ -96,11 +60,13 @@ def as_block(
 
 
 def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
-    if isinstance(lines, Block) or (isinstance(lines, Lines) and lines.checked):
+    if isinstance(lines, Lines) and lines.checked:
+        return False
+    if isinstance(lines, Block):
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
-    glance = len(block) <= _AT_A_GLANCE and is_unbroken(b"".join(lines))
-    return not glance and has_breaks(block, carried(lines))
+    few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
+    return not (few and is_unbroken(lines)) and has_breaks(block, carried(lines))
 
 
 def as_safe_block(

@@ -6,11 +6,11 @@ import errno
 from types import MappingProxyType
 from typing import Any
 
+from message_passing.encoded import as_bytes
 from message_passing.errors import EncodingError, MessageError
 from message_passing.flow import Output
 from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
 from message_passing.options import option
-from message_passing.outputs._lines import as_bytes
 
 
 class SocketUDPOutput(Output):

@@ -14,12 +14,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
+from message_passing.encoded import all_as_bytes
 from message_passing.errors import Fault, OpenError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.output import running_loop
-from message_passing.outputs._lines import all_as_bytes
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.holding import Holder
 from message_passing.zeromq.last_wait import until_taken
@@ -250,18 +250,18 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
         _open_outputs.discard(self)
-        for holder in self._holders:
-            holder.stop()
-        with self._lock:
-            self._close_senders()
+        self._close_senders()
 
     def _close_senders(self) -> None:
-        for sender in self._senders:
-            sender.close()
-            self.tell(sender.notices, at_end=True)
-            self._possibly_lost.update(sender.possible)
-            self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
-        self._senders, self._holders = [], []
+        since = self.stop_request.begin_closing()
+        while self._senders:
+            self._holders[0].stop()  # those of the others send meanwhile
+            with self._lock:
+                sender, _ = self._senders.pop(0), self._holders.pop(0)
+                sender.close(since)
+                self.tell(sender.notices, at_end=True)
+                self._possibly_lost.update(sender.possible)
+                self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
 
     def start_again_in_child(self) -> None:
         """After a fork: sockets, threads, locks and what was held belong to the parent."""

@@ -13,8 +13,8 @@ from message_passing.errors import OutputClosedError
 from message_passing.flow import Filter
 from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
+from message_passing.shares import Shares
 from message_passing.workers.counters import DIED
-from message_passing.workers.shares import Shares
 from message_passing.workers.staff import Staff
 from message_passing.workers.wire import ENDED, FAILED, READY, Said, WorkerError, portable
 from message_passing.workers.worker import Results

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from message_passing.shares import Shares
 from message_passing.workers.lookout import ASK, STOP
-from message_passing.workers.shares import Shares
 from message_passing.workers.wire import packed
 from message_passing.workers.worker import SIGNALS
 

@@ -22,7 +22,9 @@ EVENTS = _DELAYED | _RETRIED
 """What a monitor must report for this besides what else is asked of it."""
 
 _UNKNOWN = "the host name cannot be resolved"
-_BROKEN_OFF = "what listens there ends the connection, or is not ZeroMQ 4 or later"
+_BROKEN_OFF = (
+    "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
+)
 
 
 class Attempts:

@@ -54,6 +54,7 @@ UNLIMITED = 1 << 62
 BATCH = 1000
 """Messages that a next batch may have: a sender with patience has room for as many, or waits."""
 
+_LEAST = 0.1  # seconds that closing has in any case, as far as `linger` allows them
 _LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
 _HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
 _TICK = 5  # milliseconds between two tries to send to an XPUB whose pipe is full: it never says when there is room
@@ -275,14 +276,21 @@ class Sender:
             crowded = listening and self._held.waiting
             self.outgoing.socket.poll(min(milliseconds, _TICK) if crowded else milliseconds, zmq.POLLIN)
 
-    def close(self) -> None:
+    def close(self, since: float | None = None) -> None:
         """Send what waits, waiting for a first listener and for the pipes to empty no longer than is set.
 
         Takes at most the longer of `subscribe_delay` and `linger`, and then at most `linger` more.
+
+        Args:
+            since: the moment from which that counts, where it is not now: what waits has been looked after since.
+                A tenth of a second is left in any case.
         """
         if not self.outgoing.is_open:
             return
-        deadline = self._clock() + max(self._delay, self._settings.linger / 1000)
+        linger, now = self._settings.linger / 1000, self._clock()
+        deadline = (now if since is None else since) + max(self._delay, linger)
+        last = deadline + linger
+        deadline = max(deadline, now + min(_LEAST, max(self._delay, linger)))
         self.service()
         while self._held and (left := deadline - self._clock()) > 0:
             self.poll(max(1, int(min(left, 0.05) * 1000)))
@@ -294,7 +302,7 @@ class Sender:
             self._drop(held.clear(held.unclaimed), reason)
         if held.waiting:
             self._drop(held.clear(held.waiting), UNSENT)
-        self.close_socket(self._settings.linger)
+        self.close_socket(int(1000 * min(linger, max(_LEAST, last - self._clock()))))
 
     def close_socket(self, linger: int) -> None:
         """Close the socket; what was sent and has not left may take `linger` milliseconds, which this waits."""

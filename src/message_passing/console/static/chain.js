@@ -2,7 +2,7 @@
 
 import { byId, el, keep, say } from "./dom.js";
 import { Drawing } from "./drawing.js";
-import { losses, slowest } from "./verdict.js";
+import { losses } from "./counters.js";
 import { count, nameOf, rate, visible } from "./words.js";
 
 export class ChainSection {
@@ -27,7 +27,7 @@ export class ChainSection {
 
   show(state) {
     this.state = state;
-    const slow = slowest(state.components);
+    const slow = state.slowest;
     const errors = state.components.filter((one) => one.errors);
     this.main.show(state.components.filter((one) => !one.errors), this.chosen, slow);
     byId("error-chain").hidden = !errors.length;

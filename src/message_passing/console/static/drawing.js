@@ -2,7 +2,7 @@
 
 import { el, keep, say, svg } from "./dom.js";
 import { layout } from "./layout.js";
-import { condition, fill, losses } from "./verdict.js";
+import { fill, losses } from "./counters.js";
 import { brief, count, nameOf, oneLine, percent, rate } from "./words.js";
 
 const LAYER = 120; // pixels that a layer needs at least, and the gap to the next one: as in chain.css
@@ -29,7 +29,7 @@ export class Drawing {
     const byId = new Map(this.found.columns.flat().map((one) => [one.id, one.component]));
     keep(this.grid, this.known, [...byId.keys()], (id) => (byId.get(id) ? this.card(id) : gap()));
     for (const [id, component] of byId) {
-      if (component) update(this.known.get(id), component, id === chosen, slow?.id === id);
+      if (component) update(this.known.get(id), component, id === chosen, slow === id);
     }
     this.place();
   }
@@ -73,7 +73,7 @@ export class Drawing {
       const state = edge.rate ? "" : " still";
       const width = edge.rate ? 1.5 + (3 * Math.log1p(edge.rate)) / Math.log1p(most) : 1.5;
       labels.push(label(edge, middle, down));
-      return svg("path", { class: `edge ${condition(edge.to)}${state}`, d, "stroke-width": width.toFixed(1) });
+      return svg("path", { class: `edge ${edge.to.condition}${state}`, d, "stroke-width": width.toFixed(1) });
     });
     const heads = edges.map((edge) => arrow(this.known.get(edge.to.id), down, edge));
     this.edges.replaceChildren(...lines, ...heads, ...labels);
@@ -84,7 +84,7 @@ const gap = () => el("div", { class: "gap", "aria-hidden": "true" });
 
 function update(card, one, chosen, slow) {
   const [head, rates, held, busy, flag, unseen] = card.children;
-  const state = condition(one);
+  const state = one.condition;
   card.className = `card ${state}${chosen ? " chosen" : ""}`;
   const [name, kind] = head.children;
   say(name, nameOf(one));
@@ -142,5 +142,5 @@ function arrow(element, down, edge) {
   const x = down ? element.offsetLeft + element.offsetWidth / 2 : element.offsetLeft;
   const y = down ? element.offsetTop : element.offsetTop + element.offsetHeight / 2;
   const d = down ? `M${x},${y}l-5,-8h10z` : `M${x},${y}l-8,-5v10z`;
-  return svg("path", { class: `arrow ${condition(edge.to)}${edge.rate ? "" : " still"}`, d });
+  return svg("path", { class: `arrow ${edge.to.condition}${edge.rate ? "" : " still"}`, d });
 }

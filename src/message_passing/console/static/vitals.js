@@ -1,7 +1,7 @@
 // The figures at the top: what comes in, goes out and is lost, and how the process is; and what needs attention.
 
 import { byId, el, keep, say } from "./dom.js";
-import { losses, verdict } from "./verdict.js";
+import { losses } from "./counters.js";
 import { bytes, count, duration, percent, rate, visible } from "./words.js";
 
 const SIGNS = { bad: "\u25b2", warn: "\u25c6", note: "\u2022", good: "\u2713" };
@@ -38,7 +38,7 @@ export function showVitals(state, go) {
   keep(byId("figures"), known, [...values.keys()], (name) => el("div", {}, el("dt", {}, name), el("dd")));
   for (const [name, value] of values) say(known.get(name).lastElementChild, value);
 
-  const found = verdict(state);
+  const found = state.verdict;
   const more = found.length - MOST;
   const sentences = new Map(found.slice(0, MOST).map((one, i) => [`${i}`, one]));
   keep(byId("verdict"), items, [...sentences.keys()], () => sentence(go));
@@ -49,7 +49,7 @@ export function showVitals(state, go) {
     button.dataset.where = one.where;
     say(item.firstElementChild, SIGNS[one.weight]);
     say(button.firstElementChild, WORDS[one.weight]);
-    say(button.lastElementChild, one.text);
+    say(button.lastElementChild, visible(one.text));
   }
   byId("verdict-more").hidden = more <= 0;
   say(byId("verdict-more"), `And ${count(Math.max(0, more))} more: see the components.`);

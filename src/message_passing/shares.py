@@ -1,4 +1,4 @@
-"""Whose the messages are that wait for a worker, or that one has: how many of which delivery, in their order."""
+"""Whose the messages are that wait in a queue: how many of which delivery, in their order."""
 
 from __future__ import annotations
 

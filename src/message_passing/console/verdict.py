@@ -1,0 +1,163 @@
+"""What an operator should know first of a node, in sentences, from its state: for the page and for `top` alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+FULL = 0.5
+"""The share of a component's room from which it counts as filling up; it is full from 0.95 on."""
+
+_FULL_UP = 0.95
+SLOW = 0.5
+"""The share of the chain's time from which a component is called slow."""
+
+_LATE = 0.2
+"""Seconds from which the chain's answer is worth telling."""
+
+_MOST, _LONGEST, _NAME = 100, 400, 80
+"""Sentences of one verdict, and characters of each and of the names in it. They are strangers' texts: who shows them
+sees to what a terminal or page would take for something else."""
+
+_WEIGHTS = ("bad", "warn", "note")
+
+Finding = dict[str, str]
+"""`weight`, one of `bad`, `warn`, `note` and `good`; `text`, a sentence; `where`, a component's id or a section."""
+
+
+def condition(component: Mapping[str, Any]) -> str:
+    """How a component is.
+
+    Returns:
+        `bad` while it is losing messages, `warn` when it fills up, `lost` when it has lost some, or an empty text.
+    """
+    if component["lost_rate"] > 0:
+        return "bad"
+    if _fill(component) >= FULL:
+        return "warn"
+    return "lost" if _losses(component)[0] else ""
+
+
+def slowest(components: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The component that takes most of the time, if that is a lot."""
+    timed = [one for one in components if one["busy"] is not None]
+    most = max(timed, key=lambda one: float(one["busy"]), default=None)
+    return most if most and most["busy"] >= SLOW else None
+
+
+def verdict(state: Mapping[str, Any]) -> list[Finding]:
+    """The sentences, the worst first; one that says that all is well if there are no others.
+
+    Args:
+        state: as `GET /state` gives it.
+    """
+    found = [
+        {"weight": weight, "text": text[:_LONGEST], "where": where} for weight, text, where in _found(state)
+    ]
+    found.sort(key=lambda one: _WEIGHTS.index(one["weight"]))
+    if not found:
+        text = "All is well: nothing was lost, nothing waits."
+        return [{"weight": "good", "text": text, "where": "chain"}]
+    return found[:_MOST]
+
+
+def _found(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if state["stopping"]:
+        yield "warn", "The node is stopping.", "chain"
+    elif not state["ready"]:
+        yield "warn", "The node is not ready yet.", "chain"
+    for one in state["components"]:
+        yield from _of_component(one)
+    yield from _of_senders(state["senders"])
+    if state["lag"] is None:
+        yield "warn", "The chain has not answered within the last second: it is busy.", "chain"
+    elif state["lag"] > _LATE:
+        yield "warn", f"The chain took {state['lag'] * 1000:.0f} ms to answer.", "chain"
+    if slow := slowest(state["components"]):
+        whose = "the workers'" if slow["in_workers"] else "the chain's"
+        text = f"{slow['id'][:_NAME]} is the slowest part: it takes {_percent(slow['busy'])} of {whose} time."
+        yield "warn", text, slow["id"]
+    for worker in state["workers"]:
+        if not worker["ready"]:
+            yield "warn", f"Worker {worker['number']} is not ready.", "chain"
+    yield from _of_errors(state)
+
+
+def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    name, where = one["id"][:_NAME], one["id"]
+    lost, why = _losses(one)
+    if one["lost_rate"] > 0:
+        yield "bad", f"{name} is losing {_rate(one['lost_rate'])}; so far {why}.", where
+    elif lost:
+        yield "warn", f"{name} has lost {_messages(lost)}: {why}. None in the last second.", where
+    if (full := _fill(one)) >= FULL:
+        how = "is full" if full >= _FULL_UP else "is filling up"
+        held = f"it holds {one['held']:,} of {one['capacity']:,} messages"
+        yield "bad" if full >= _FULL_UP else "warn", f"{name} {how}: {held}.", where
+    for note in one["notes"]:
+        yield "note", f"{name}: {note}", where
+
+
+def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
+    if not senders:
+        return
+    if lost := senders["lost"]:
+        yield (
+            "warn",
+            f"{_messages(lost)} did not arrive from their senders: see who, in the table.",
+            "senders",
+        )
+    if silent := senders.get("silent", 0):
+        verb = "is" if silent == 1 else "are"
+        yield "note", f"{silent:,} of {senders['senders']:,} senders {verb} silent.", "senders"
+
+
+def _of_errors(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if last := state["errors"]["last"]:
+        count = state["errors"]["count"]
+        errors = "1 error" if count == 1 else f"{count:,} errors"
+        ago = _duration(state["time"] - last["time"])
+        text = f"{errors}; the last {ago} ago, in {last['component']}: {str(last['error'])[:200]}"
+        yield "warn", text, "errors"
+
+
+def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
+    """How many messages it has lost, and why: `3 queue full, 1 failed`."""
+    reasons: Sequence[tuple[str, int]] = [*component["dropped"].items(), ("failed", component["failed"])]
+    told = [f"{count:,} {reason}" for reason, count in reasons if count]
+    return sum(count for _, count in reasons), ", ".join(told)
+
+
+def _fill(component: Mapping[str, Any]) -> float:
+    """How full it is, from 0 to 1; 0 where nothing bounds what it holds."""
+    return min(1.0, component["held"] / component["capacity"]) if component["capacity"] else 0.0
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'}"
+
+
+def _rate(number: float) -> str:
+    """Messages a second: `0.4/s`, `12/s`, `1,234/s`."""
+    if number < 0.05:
+        return "<0.1/s"
+    return f"{number:.1f}/s".replace(".0/", "/") if number < 10 else f"{number:,.0f}/s"
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def _duration(seconds: float) -> str:
+    """`42 s`, `3 min`, `2 h 5 min`, `3 days`."""
+    whole = max(0, round(seconds))
+    minutes, hours = whole // 60, whole // 3600
+    if whole < 100:
+        return f"{whole} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{hours // 24} days"

@@ -1,0 +1,1 @@
+"""What outputs share that send batches to a peer over the network."""

@@ -1,0 +1,220 @@
+"""The base of outputs that send batches to a peer: an author says how a batch is sent, and gets all the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import monotonic
+from message_passing.delivery import Outcome
+from message_passing.encoded import all_as_bytes
+from message_passing.errors import MessageError, PeerError
+from message_passing.flow import Output
+from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.buffer import Batch, Buffer
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FULL = "buffer full"
+
+_PATIENCE = 1.0
+"""Seconds that inputs which lose what they do not read (`Input.can_wait`) wait for room."""
+
+_NEXT = 1000
+"""Messages that a next batch of an input may have: `drain` waits for room for as many."""
+
+
+class NetworkOutput(Output):
+    """Sends messages in batches, several at a time, and tries again what a peer did not take.
+
+    Define `async send(messages)`: it sends a batch of bytes to the peer and returns when the peer has it. It raises
+
+    - `RetryLater`, an `OSError` or `TimeoutError`: the batch is sent again, later and later, up to `attempts` and
+      `give_up_after`; then it fails, which is a loss;
+    - a `MessageError`: the peer will never take it; it fails and is REJECTED.
+
+    What waits is bounded in messages and bytes. Within a chain, inputs wait while there is no room; those that lose
+    messages by waiting do so for a second. What does not fit is dropped and counted (`buffer full`). At the end, what
+    waits is sent for as long as something is taken within `flush_timeout`; what is left is counted (`unsent at
+    close`).
+    """
+
+    confirms = "acknowledged by the peer"
+    weighs = True
+
+    buffer_messages: int = option(default=10_000, ge=1, description="The most messages that wait to be sent.")
+    buffer_bytes: int = option(default=64 << 20, ge=1, description="The most bytes of them.")
+    batch_messages: int = option(default=1000, ge=1, description="The most messages of a batch.")
+    batch_bytes: int = option(
+        default=1 << 20, ge=1, description="The most bytes of a batch; a larger message travels alone."
+    )
+    batch_age: float = option(
+        default=0.1,
+        ge=0,
+        description="How many seconds a message waits for others at most, to travel together.",
+    )
+    in_flight: int = option(
+        default=4, ge=1, description="How many batches may be on their way. 1 keeps their order."
+    )
+    timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
+    retry_first: float = option(
+        default=0.5, gt=0, description="About how many seconds after a failure to try again."
+    )
+    retry_longest: float = option(
+        default=30.0, gt=0, description="What that grows to, doubling at each failure."
+    )
+    attempts: int = option(
+        default=0, ge=0, description="How often a batch is tried before it fails; 0: no limit."
+    )
+    give_up_after: float = option(
+        default=0.0, ge=0, description="Seconds after which a batch that is not taken fails; 0: no limit."
+    )
+    flush_timeout: float = option(
+        default=10.0, ge=0, description="Seconds in which nothing is taken until the end waits no more."
+    )
+
+    async def send(self, messages: list[bytes]) -> None:
+        """Send a batch, and return when the peer has it.
+
+        Raises:
+            RetryLater: not now. So do `OSError` and `TimeoutError`.
+            MessageError: never.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define send")
+
+    def on_init(self) -> None:
+        """Nothing waits."""
+        super().on_init()
+        self._buffer = Buffer(self.buffer_messages, self.buffer_bytes)
+        self._sending: dict[asyncio.Task[None], Batch] = {}
+        self._changed = asyncio.Event()
+        self._flushing = False
+        self._moved_at = 0.0
+        self._obstacle = ""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Queue a batch."""
+        taken = all_as_bytes(self, messages)
+        count = self._buffer.add(taken, self.hold(), monotonic())
+        self._changed.set()
+        if count < len(taken):
+            self.drop(taken[count:], FULL)
+
+    def held(self) -> int:
+        """What waits or is on its way."""
+        return self._buffer.carried() + sum(batch.count for batch in self._sending.values())
+
+    def facts(self) -> Mapping[str, Any]:
+        """How it fares with its peer."""
+        return {
+            **super().facts(),
+            "capacity": self.buffer_messages,
+            "in_flight": len(self._sending),
+            "state": f"trying again: {self._obstacle}" if self._obstacle else "sending",
+        }
+
+    async def drain(self) -> None:
+        """Wait until there is room for a next batch."""
+        few = min(_NEXT, self.buffer_messages)
+        until = math.inf if self.sources_wait else monotonic() + _PATIENCE
+        while self._buffer and not self._buffer.has_room(few, self.buffer_bytes // 4):
+            left = until - monotonic()
+            if left <= 0 or self.stop_request.asked:
+                return
+            await self._change(min(left, 1.0))
+
+    async def background(self) -> None:
+        """Send what waits."""
+        try:
+            while True:
+                while len(self._sending) < self.in_flight and self._is_due():
+                    batch = self._buffer.take(self.batch_messages, self.batch_bytes)
+                    task = asyncio.create_task(self._send(batch), name=f"{self.label} batch")
+                    self._sending[task] = batch
+                    task.add_done_callback(self._sent)
+                await self._change(self._seconds_until_due())
+        finally:
+            sending = [*self._sending]
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    async def flush(self) -> None:
+        """Send all that waits, as long as something is taken now and then."""
+        self._flushing, self._moved_at = True, monotonic()
+        self._changed.set()
+        while self.held() and (left := self._moved_at + self.flush_timeout - monotonic()) > 0:
+            await self._change(min(left, 1.0))
+
+    async def _change(self, seconds: float) -> None:
+        """Wait for something to happen, so long at most. Several may wait."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _is_due(self) -> bool:
+        waiting = self._buffer
+        if not waiting:
+            return False
+        full = len(waiting) >= self.batch_messages or waiting.size >= self.batch_bytes
+        return full or self._flushing or monotonic() - waiting.oldest >= self.batch_age
+
+    def _seconds_until_due(self) -> float:
+        if not self._buffer or len(self._sending) >= self.in_flight:
+            return 60.0
+        return max(0.0, self._buffer.oldest + self.batch_age - monotonic())
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # otherwise it is what is left at the end, and still held
+            del self._sending[task]
+        self._changed.set()
+
+    async def _send(self, batch: Batch) -> None:
+        began, attempt = monotonic(), 0
+        while True:
+            attempt += 1
+            try:
+                async with asyncio.timeout(self.timeout):
+                    await self.send(batch.messages)
+            except (RetryLater, OSError) as error:
+                reason = self._reason(error)
+                pause = pause_after(
+                    attempt, self.retry_first, self.retry_longest, at_least=getattr(error, "after", 0.0)
+                )
+                late = self.give_up_after and monotonic() + pause - began > self.give_up_after
+                if late or attempt == self.attempts:
+                    times = "attempt" if attempt == 1 else "attempts"
+                    self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"))
+                    return
+                self._meets(reason)
+                await asyncio.sleep(pause)
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                self._give_up(batch, error)
+                return
+            else:
+                self._obstacle, self._moved_at = "", monotonic()
+                batch.shares.settle_all(Outcome.DELIVERED)
+                return
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError) and not str(error):
+            return f"no answer within {self.timeout:g} s"
+        return str(error) or type(error).__name__
+
+    def _meets(self, reason: str) -> None:
+        """A batch was not taken. That is reported once, until another one is."""
+        if not self._obstacle:
+            self.report(PeerError(f"not taken, and tried again: {reason}"))
+        self._obstacle = reason
+
+    def _give_up(self, batch: Batch, error: Exception) -> None:
+        with batch.shares.resumed():
+            self.fail(error, batch.messages)
+        self._moved_at = monotonic()
+        batch.shares.settle_all(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
