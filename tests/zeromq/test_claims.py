@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -314,28 +314,20 @@ def _wants(one: Sender, prefix: bytes, socket: zmq.Socket[bytes] | None = None) 
     return prefixes is not None and prefix in prefixes._all
 
 
-@pytest.mark.parametrize("stays", [True, False])
-def test_who_speaks_zmtp_2_ends_no_subscription(bound: Sender, port: int, stays: bool) -> None:
-    """Of such a peer ZeroMQ does not tell which connection a cancellation came from."""
+def test_who_speaks_zmtp_2_ends_no_subscription(bound: Sender, port: int) -> None:
+    """Of such a peer ZeroMQ would not tell which connection a cancellation came from: it is not let in."""
     with ExitStack() as stack:
         honest = subscriber(stack, port, b"")
         bound.send_many([b"1"])
         assert taken(bound, honest, 1) == [b"1"]
         for turn in range(3):
-            with dial(port) as old:
+            with dial(port) as old, suppress(ConnectionResetError, BrokenPipeError):
                 old.sendall(b"\xff" + bytes(8) + b"\x7f\x01\x02" + frame(b"") + frame(b"\x00"))
-                old.sendall(frame(b"\x01old%d" % turn) if stays else b"")
-                if stays:
-                    wait_for(partial(_wants, bound, b"old%d" % turn))
-                else:
-                    assert old.recv(100)
-            wait_for(
-                lambda: (
-                    bound.outgoing.peers
-                    and bound.outgoing.peers.now() == len(bound.outgoing.peers.connections) == 1
-                )
-            )
+                old.sendall(frame(b"\x01old%d" % turn) + frame(b"\x00"))
+                while old.recv(100):
+                    pass
             settled(bound)
+            assert not _wants(bound, b"old%d" % turn)
             bound.send_many([b"2"])
             assert taken(bound, honest, 1) == [b"2"]
         honest.close()
