@@ -12,7 +12,7 @@ import message_passing
 
 ROOT = Path(message_passing.__file__).parent
 
-PAGE = ROOT.parent.parent / "docs" / "architecture.md"
+PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 
 ROWS = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
 """A module imports only from rows of the page before its own, or from its own package."""

@@ -1,4 +1,4 @@
-"""Logs and events from many processes, over ZeroMQ, to wherever they are wanted.
+"""Ship logs and events over ZeroMQ without ever blocking your application.
 
     Input -> Decoder -> Filter -> Encoder -> Output
 

@@ -25,16 +25,13 @@ from message_passing.failures import (
 )
 from message_passing.graph import close_all, open_all
 from message_passing.lines import carried
-from message_passing.metrics import Metrics, Snapshot
+from message_passing.metrics import UNSENT, Metrics, Snapshot
 from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
-
-UNSENT = "unsent at close"
-"""Why messages are lost that a component still had when it was closed."""
 
 _reporting = threading.local()
 
@@ -75,7 +72,8 @@ class Component(Declared):
         default=DATA_LIMIT,
         ge=0,
         le=MOST_DATA,
-        description="How much of a failed message its report shows: bytes, or characters of what is no bytes.",
+        description="How much of a failed message its report shows: in bytes, or in characters if it is "
+        "not bytes.",
     )
 
     def __init__(self, **given: Any) -> None:

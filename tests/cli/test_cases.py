@@ -92,7 +92,7 @@ def test_a_case_that_holds_opens_nothing(folder: Path) -> None:
         "output = [{ level = 'error' }]\nerrors = ['malformed JSON']\nfiltered = 1\n"
     )
     done = finished("test", "a.toml", cwd=folder)
-    assert done == (0, b"ok      a.toml:16: errors pass\n1 case, none failed\n", "")
+    assert done == (0, b"ok      a.toml:16: errors pass\n1 test, none failed\n", "")
     assert [path.name for path in folder.iterdir()] == ["a.toml"]
 
 
@@ -111,7 +111,7 @@ def test_the_difference_is_shown(folder: Path, capsys: pytest.CaptureFixture[str
         + lines[5].partition("malformed JSON: ")[2],
         "        filtered: 1, not 2",
         "ok      a.json:1: errors pass",
-        "2 cases, 1 failed",
+        "2 tests, 1 failed",
     ]
 
 
@@ -188,7 +188,7 @@ def test_a_chain_of_any_shape(folder: Path, capsys: pytest.CaptureFixture[str]) 
         {"name": "one output of two", "at": "one", "input": [{}], "output": {"screen": []}},
     ]
     status, lines = outcome(capsys, folder, {**NAMED, "tests": cases})
-    assert (status, lines[-1]) == (0, "4 cases, none failed")
+    assert (status, lines[-1]) == (0, "4 tests, none failed")
 
 
 def test_workers_are_not_started(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +228,7 @@ def test_the_chain_runs_with_its_cases_in_the_file(folder: Path) -> None:
         ([{**CASE, "output": {"ouptut": []}}], "there is no output 'ouptut' that these messages come to"),
         ([{**CASE, "output": {"output": 5}}], "tests.0.output.output: must be a list of messages, not 5"),
         ([CASE, CASE], "tests.1.name: there is a case named 'errors pass' already"),
-        ([], "it has no cases: they are the list `tests`, see message-passing test --help"),
+        ([], "it has no tests: they are the list `tests`, see message-passing test --help"),
     ],
 )
 def test_wrong_cases(folder: Path, capsys: pytest.CaptureFixture[str], tests: Any, line: str) -> None:

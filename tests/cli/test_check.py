@@ -76,7 +76,7 @@ def test_a_wrong_value_of_the_flat_form(
     (folder / name).write_text(text)
     assert told(capsys, name) == (
         2,
-        [f"{name}:{line}ZeroMQ input: option 'linger' must be int >= 0, not -1"],
+        [f"{name}:{line}ZeroMQ input: option 'linger' must be int >= 0 <= 2147483647, not -1"],
     )
 
 
@@ -144,7 +144,7 @@ def test_what_lacks_is_placed_at_its_table(folder: Path, capsys: pytest.CaptureF
 def test_several_files_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Right ones are named too, and one that is wrong makes the status."""
     (folder / "right.yaml").write_text("input: STDIN\noutput: STDOUT\n")
-    assert told(capsys, "right.yaml") == (0, ["right.yaml: no mistakes"])
+    assert told(capsys, "right.yaml") == (0, ["right.yaml: no errors"])
     status, lines = told(capsys, "unknown.toml", "right.yaml", "absent.json")
     assert status == 2
     assert [line.partition(":")[0] for line in lines] == ["unknown.toml"] * 2 + ["right.yaml", "absent.json"]
@@ -183,7 +183,7 @@ def test_the_words_of_a_command(folder: Path, capsys: pytest.CaptureFixture[str]
     words = ["--input", "ZeroMQ", "--input_options", "sokcet_bind=tcp://*:5558", "--output", "STDOUT"]
     option = "--input_options.sokcet_bind: ZeroMQ input has no option 'sokcet_bind'"
     assert told(capsys, *words) == (2, [f"{option} (did you mean 'socket_bind'?)"])
-    assert told(capsys, "--input", "STDIN", "--output", "STDOUT") == (0, ["no mistakes"])
+    assert told(capsys, "--input", "STDIN", "--output", "STDOUT") == (0, ["no errors"])
     assert command.COMMAND.main(["--json", "--configfile", "unknown.toml", "--filter", "Nul"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert [(one["file"], one["line"], one["where"]) for one in found] == [
@@ -227,7 +227,7 @@ def test_nothing_is_opened(folder: Path) -> None:
             )
         )
         done = finished("check", "a.json", cwd=folder)
-    assert (done.status, done.out, done.err) == (0, b"a.json: no mistakes\n", "")
+    assert (done.status, done.out, done.err) == (0, b"a.json: no errors\n", "")
     assert not (folder / "made.log").exists()
 
 

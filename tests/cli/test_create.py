@@ -203,7 +203,7 @@ def test_from_create_to_a_running_chain(form: str, tmp_path: Path) -> None:
     assert made.status == 0
     (tmp_path / f"a.{form}").write_bytes(made.out)
     checked = finished("check", f"a.{form}", cwd=tmp_path)
-    assert (checked.status, checked.out.decode()) == (0, f"a.{form}: no mistakes\n")
+    assert (checked.status, checked.out.decode()) == (0, f"a.{form}: no errors\n")
     given = b'{"level":"ERROR"}\n{"level":"INFO"}\n'
     done = finished("--configfile", f"a.{form}", given=given, cwd=tmp_path)
     assert done == (0, b'{"level":"ERROR"}\n', "")

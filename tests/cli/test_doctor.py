@@ -189,7 +189,7 @@ def test_an_http_server_is_recognized(examined: Any) -> None:
         found = examined(f"tcp://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
         thread.join()
-    assert found.last[:3] == ("greeting", False, "it is no ZeroMQ: an HTTP server answers there")
+    assert found.last[:3] == ("greeting", False, "it is not ZeroMQ: an HTTP server answers there")
 
 
 @pytest.mark.parametrize(

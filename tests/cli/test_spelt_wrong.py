@@ -63,9 +63,9 @@ def test_the_command_takes_it(tmp_path: Path) -> None:
     """`output: Null` runs, and `check` finds nothing wrong."""
     (tmp_path / "c.yaml").write_text("input: STDIN\ndecoder: [Null]\nencoder: Null\noutput: Null\n")
     assert finished("--configfile", "c.yaml", given=b"x\n", cwd=tmp_path) == (0, b"", "")
-    assert finished("check", "c.yaml", cwd=tmp_path).out == b"c.yaml: no mistakes\n"
+    assert finished("check", "c.yaml", cwd=tmp_path).out == b"c.yaml: no errors\n"
     (tmp_path / "n.yaml").write_text(NAMED)
-    assert finished("check", "n.yaml", cwd=tmp_path).out == b"n.yaml: no mistakes\n"
+    assert finished("check", "n.yaml", cwd=tmp_path).out == b"n.yaml: no errors\n"
 
 
 @pytest.mark.parametrize(

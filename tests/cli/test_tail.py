@@ -235,7 +235,7 @@ def test_with_keys(tmp_path: Path) -> None:
         node(*part("input", "STDIN"), *part("output", "ZeroMQ", **options)) as source,
         tailing(tmp_path, f"tcp://127.0.0.1:{port}", *words, "--format", "{message}", "--count", "1") as one,
     ):
-        wait_for(lambda: "the receiver or sender there refuses us" in one.told(), timeout=20)
+        wait_for(lambda: "the peer rejected us" in one.told(), timeout=20)
         assert f"keys allow NAME '{public['client']}'" in one.told()
         keys.COMMAND.main(["allow", "client", public["client"], "--folder", str(tmp_path / "allowed")])
         source.write(b'{"message":"secret"}\n')

@@ -63,10 +63,10 @@ def test_it_says_what_piles_up_and_what_is_lost(browser: Browser, tmp_path: Path
         expect(page.locator("#verdict")).to_contain_text("All is well")
         site.send(*[{"level": "ERROR", "message": "alarm"}] * 8)
         alarms = card(look, "alarms")
-        expect(alarms.locator(".held")).to_have_text("holds 8 of 10")
+        expect(alarms.locator(".held")).to_have_text("buffered 8 of 10")
         expect(alarms.locator(".flag")).to_have_text("\u25c6 filling up")
         expect(page.locator("#verdict .warn")).to_contain_text(
-            ["alarms is filling up: it holds 8 of 10 messages."]
+            ["alarms is filling up: 8 of 10 messages are buffered."]
         )
         site.send(*[{"level": "ERROR", "message": "alarm"}] * 9)
         expect(alarms.locator(".flag")).to_contain_text("lost 7")
@@ -104,7 +104,7 @@ def test_senders_are_sorted_by_what_is_asked(browser: Browser, tmp_path: Path) -
         expect(names).to_have_text(["web-2", "db-1", "web-1"])
         expect(page.locator("#sender-table tbody tr").first).to_contain_text("\u25b2 3 (60 %)")
         for button, column, order, expected in [
-            ("Silent for", "Silent for", "descending", ["web-1", "web-2", "db-1"]),
+            ("Idle for", "Idle for", "descending", ["web-1", "web-2", "db-1"]),
             ("Received", "Received", "descending", ["web-1", "db-1", "web-2"]),
             ("Sender", "Sender", "ascending", ["db-1", "web-1", "web-2"]),
             ("Lost", "Lost", "descending", ["web-2", "db-1", "web-1"]),
@@ -132,7 +132,7 @@ def test_history_shows_the_last_hour(look: Look, site: Site) -> None:
         re.compile(r"In: now .*/s, at most [1-9]\d\d.*/s at \d\d:\d\d:\d\d")
     )
     assert "L" in (chart.locator("path.line.in").get_attribute("d") or "")
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     expect(page.locator("#history-table tbody tr").first).to_contain_text("/s")
     page.locator("#history-range").select_option("300")
     page.locator("#history-of").select_option("decoder")
@@ -199,7 +199,7 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
             look.settled()
             site.send({"message": "afterwards"})
             expect(page.locator("#messages > li").first).to_contain_text("afterwards")
-            expect(page.locator("#messages .divider")).to_have_text("The node was started again")
+            expect(page.locator("#messages .divider")).to_have_text("The node was restarted")
 
 
 def test_the_workers_and_the_slow_part_in_them(browser: Browser) -> None:
@@ -210,13 +210,15 @@ def test_the_workers_and_the_slow_part_in_them(browser: Browser) -> None:
         with looking(browser, url) as look:
             page = look.open(url)
             lines = page.locator("#worker-list li")
-            expect(lines).to_have_text([re.compile(rf"^Worker {n}: process \d+, 0 in hand$") for n in (1, 2)])
+            expect(lines).to_have_text(
+                [re.compile(rf"^Worker {n}: process \d+, 0 in flight$") for n in (1, 2)]
+            )
             one.node.write(b'{"seconds":60}\n' * 8)
             expect(page.locator("#verdict")).to_contain_text(
-                re.compile(r"filter is the slowest part: it takes \d+\W% of the workers' time"),
+                re.compile(r"filter is the slowest component: it takes \d+\W% of the workers' time"),
                 timeout=20_000,
             )
-            expect(lines).to_have_text([re.compile(r", [1-4] in hand$")] * 2)
+            expect(lines).to_have_text([re.compile(r", [1-4] in flight$")] * 2)
             offered = page.locator("#at option")
             assert [one.split()[0] for one in offered.all_text_contents()][:3] == [
                 "input",

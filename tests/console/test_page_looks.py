@@ -128,7 +128,7 @@ def test_everything_is_reached_with_the_keyboard(look: Look, site: Site) -> None
     expect(page.locator("#sender-table tbody tr").nth(2)).to_be_visible()
     expect(page.locator("#error-list li").first).to_be_visible()
     page.keyboard.press("p")
-    expect(page.locator("#pause")).to_have_text("Go on")
+    expect(page.locator("#pause")).to_have_text("Resume")
     there = page.evaluate(NUMBER)
     reached = walk(page)
     left_out = [
@@ -179,7 +179,7 @@ def test_on_a_phone_nothing_sticks_out(browser: Browser, site: Site, width: int)
         page.get_by_role("button", name="split", exact=True).tap()
         expect(page.locator("#details")).to_be_visible()
         expect(page.locator("#sender-table tbody tr").first).to_be_visible()
-        page.get_by_text("The same as a table").tap()
+        page.get_by_text("Show as a table").tap()
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.evaluate("visualViewport.scale") == 1
         tops = [
@@ -207,7 +207,7 @@ def test_it_is_accessible(browser: Browser, site: Site, theme: Literal["light", 
             {"level": "ERROR", "message": "once more", "sender": "billing:2007:18f3a2", "sequence": 151}
         )
         page.get_by_role("button", name="alarms", exact=True).click()
-        page.get_by_text("The same as a table").click()
+        page.get_by_text("Show as a table").click()
         expect(page.locator("#details")).to_be_visible()
         results = Axe().run(page)
         assert results.response["violations"] == [], results.generate_report()

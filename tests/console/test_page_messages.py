@@ -151,10 +151,10 @@ def test_pause_keeps_what_is_shown_and_counts(look: Look, site: Site) -> None:
     expect(page.locator("#messages")).to_contain_text("one")
     page.get_by_role("button", name="Pause").click()
     site.send({"message": "two"}, {"message": "three"})
-    expect(page.locator("#tail-words")).to_contain_text("Paused. 2 messages came meanwhile.")
+    expect(page.locator("#tail-words")).to_contain_text("Paused. 2 messages arrived meanwhile.")
     assert rows(page) == ["one"]
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.locator("#messages > li")).to_have_count(3)
     assert rows(page) == ["three", "two", "one"]
 
@@ -165,7 +165,7 @@ def test_it_holds_still_while_somebody_reads(look: Look, site: Site) -> None:
     site.send({"message": "to be read"})
     page.locator("#messages summary").click()
     site.send({"message": "later"})
-    expect(page.locator("#tail-words")).to_contain_text("Held while you read. 1 message came meanwhile.")
+    expect(page.locator("#tail-words")).to_contain_text("Held while you read. 1 message arrived meanwhile.")
     assert rows(page) == ["to be read"]
     page.locator("#messages summary").click()
     page.locator("#search").focus()

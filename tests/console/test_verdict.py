@@ -32,7 +32,9 @@ def sentences(one: dict[str, Any]) -> list[str]:
 
 def test_all_is_well() -> None:
     """That is a sentence, too."""
-    assert sentences(state(component())) == ["good: All is well: nothing was lost, nothing waits."]
+    assert sentences(state(component())) == [
+        "good: All is well: nothing was lost, and no queue is filling up."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,13 +46,13 @@ def test_all_is_well() -> None:
             "bad",
             "bad: one is losing <0.1/s; so far 1,200 queue full.",
         ),
-        ({"held": 5, "capacity": 10}, "warn", "warn: one is filling up: it holds 5 of 10 messages."),
-        ({"held": 11, "capacity": 10}, "warn", "bad: one is full: it holds 11 of 10 messages."),
-        ({"busy": 0.5}, "", "warn: one is the slowest part: it takes 50 % of the chain's time."),
+        ({"held": 5, "capacity": 10}, "warn", "warn: one is filling up: 5 of 10 messages are buffered."),
+        ({"held": 11, "capacity": 10}, "warn", "bad: one is full: 11 of 10 messages are buffered."),
+        ({"busy": 0.5}, "", "warn: one is the slowest component: it takes 50 % of the chain's time."),
         (
             {"busy": 0.9, "in_workers": True},
             "",
-            "warn: one is the slowest part: it takes 90 % of the workers' time.",
+            "warn: one is the slowest component: it takes 90 % of the workers' time.",
         ),
         ({"notes": ["a key was refused"]}, "", "note: one: a key was refused"),
     ],
@@ -67,14 +69,14 @@ def test_a_component(more: dict[str, Any], how: str, text: str) -> None:
     [
         ({"stopping": True}, "warn: The node is stopping."),
         ({"ready": False}, "warn: The node is not ready yet."),
-        ({"lag": None}, "warn: The chain has not answered within the last second: it is busy."),
-        ({"lag": 0.25}, "warn: The chain took 250 ms to answer."),
+        ({"lag": None}, "warn: The chain has not responded for a second: it is blocked."),
+        ({"lag": 0.25}, "warn: The event loop is delayed by 250 ms."),
         ({"workers": [{"number": 2, "ready": False}]}, "warn: Worker 2 is not ready."),
         (
             {"senders": {"lost": 4, "senders": 2}},
             "warn: 4 messages did not arrive from their senders: see who, in the table.",
         ),
-        ({"senders": {"lost": 0, "silent": 2, "senders": 3}}, "note: 2 of 3 senders are silent."),
+        ({"senders": {"lost": 0, "silent": 2, "senders": 3}}, "note: 2 of 3 senders are idle."),
         (
             {"errors": {"count": 2, "last": {"time": 0.0, "component": "one", "error": "KeyError"}}},
             "warn: 2 errors; the last 16 min ago, in one: KeyError",

@@ -126,7 +126,10 @@ def test_who_is_refused_is_let_in_once_allowed_without_a_restart(ring: Ring, ser
     with node(*ring.client()) as client:
         client.write(b'{"n":1}\n')
         said = Said(client)
-        said.wait(f"refuses us: to allow it there: message-passing keys allow NAME '{ring.public('client')}'")
+        said.wait(
+            "the peer rejected us: it does not know our key; on that host, run: "
+            f"message-passing keys allow NAME '{ring.public('client')}'"
+        )
         assert ring.arrived() == []
         ring.allow("client")
         wait_for(lambda: ring.arrived() == [{"n": 1}], 20)

@@ -257,7 +257,7 @@ def test_plain_names_and_passwords(tmp_path: Path) -> None:
         right.consume(b'{"n":1}')
         wrong.consume(b'{"n":2}')
         run_until(head, lambda: kept.messages == [b'{"n":1,"by":"anna"}'] and "is wrong" in reports(errors))
-        wait_for(lambda: "refuses us: the name or password is wrong" in reports(told))
+        wait_for(lambda: "rejected us: the name or password is wrong" in reports(told))
         assert wrong.held() == 1
 
 

@@ -91,7 +91,7 @@ class Command:
         """Run it.
 
         Returns:
-            The exit status: 2 for a mistake of the user's, which has then been told; 130 when interrupted.
+            The exit status: 2 for a user's error, which has then been reported; 130 when interrupted.
         """
         given = argparse.Namespace(command_line=words)
         try:

@@ -235,14 +235,14 @@ def _not_connected(place: str, error: OSError, timeout: float) -> Step:
 
 def _of_greeting(greeting: Greeting, ours: str) -> Iterator[Step]:
     if not greeting.version:
-        advice = "another program has this port: give the receiver's, or another one to it"
-        yield Step("greeting", f"it is no ZeroMQ: {greeting.other}", advice)
+        advice = "another program uses this port: choose another, or stop that program"
+        yield Step("greeting", f"it is not ZeroMQ: {greeting.other}", advice)
         return
     yield Step("greeting", f"ZeroMQ answers, with ZMTP {greeting.version} and mechanism {greeting.mechanism}")
     yield Step("mechanism", *_of_mechanism(greeting, ours))
     if greeting.error and greeting.mechanism == ours:
-        advice = "our address is not among those that may connect: see `allow` and `deny` on the other side"
-        yield Step("handshake", f"it refuses us: {greeting.error}", advice)
+        advice = "our address is not allowed to connect: see `allow` and `deny` on the other side"
+        yield Step("handshake", f"it rejected us: {greeting.error}", advice)
 
 
 def _of_mechanism(greeting: Greeting, ours: str) -> tuple[str, str]:

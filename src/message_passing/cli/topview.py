@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from message_passing.cli.poller import Heard
+    from message_passing.cli.poller import NodeStatus
 
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5
@@ -35,7 +35,7 @@ _LONGEST = 1000
 
 
 def frame(
-    nodes: Sequence[Heard],
+    nodes: Sequence[NodeStatus],
     *,
     order: str = "lost",
     paused: bool = False,
@@ -80,7 +80,7 @@ def _title(nodes: int, order: str, *, paused: bool, keys: bool, now: float) -> T
     return text
 
 
-def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
+def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     state = seen.state
     if seen.gone:
         when = f" for {span(now - seen.since)}" if seen.since else ""
@@ -182,7 +182,7 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
     if totals is None:
         return
     lost = totals["lost"]
-    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} silent, ", ""))
+    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} idle, ", ""))
     everything = totals["received"] + lost
     share = f" ({lost / everything:.1%})" if lost and everything else ""
     text.append(f"{lost} lost{share}", _BAD if lost else _GOOD)
@@ -190,11 +190,11 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
         text.append(f", perhaps {perhaps} more", _WARN)
     if ambiguous := totals.get("ambiguous"):
         text.append(f", an estimate: {ambiguous} ambiguous", _WARN)
-    text.append(f", {totals['duplicated']} twice, {totals['late']} late, {totals['restarted']} restarts")
+    text.append(f", {totals['duplicated']} duplicates, {totals['late']} late, {totals['restarted']} restarts")
     yield text
     table = Table(box=None, padding=(0, 1), header_style=_DIM)
     table.add_column(f"by {order}", overflow="ellipsis", no_wrap=True, max_width=40)
-    for name in ("lost", "received", "silent for"):
+    for name in ("lost", "received", "idle for"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in answer["senders"][:_MOST_ROWS] if answer else ():
         row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))

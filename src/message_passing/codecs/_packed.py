@@ -83,8 +83,8 @@ def max_size_option() -> Any:
     """The option `max_size` of a decompressing decoder."""
     return option(
         default=MAX_SIZE,
-        description="The most bytes that a message may unpack to; a larger one fails. It guards the memory "
-        "against a small message that unpacks to a huge one.",
+        description="The most bytes that a message may decompress to; a larger one fails. It protects the"
+        " memory against decompression bombs.",
         ge=1,
     )
 

@@ -78,7 +78,7 @@ class JSONEncoder(TextEncoder):
 
     pretty: bool = option(
         default=False,
-        description="Break and indent the text over several lines, which it keeps in every output.",
+        description="Break and indent the text over several lines, which every output keeps.",
     )
 
     def takes_text(self) -> bool:

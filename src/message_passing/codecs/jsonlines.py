@@ -142,7 +142,7 @@ class JSONLinesEncoder(TextEncoder):
 
     size: int = option(
         default=65536,
-        description="The most bytes that messages are put together to. One that is larger travels alone.",
+        description="The most bytes of a frame. A larger message gets a frame of its own.",
         ge=1,
     )
 

@@ -127,7 +127,7 @@ def _of_browser(path: str, headers: Mapping[bytes, bytes], token: bytes) -> str:
     """
     host = headers.get(b"host", b"").decode("latin-1")
     if not token and not _is_at_home(host):
-        return "it must be asked for by its address, or need a token (--http_token)"
+        return "host not allowed: use the `--http` address, or set `--http_token`"
     followed = path == "/" and headers.get(b"sec-fetch-mode") == b"navigate"
     if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none") and not followed:
         return "a page of another site asks for it"

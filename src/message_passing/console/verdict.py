@@ -58,7 +58,7 @@ def verdict(state: Mapping[str, Any]) -> list[Finding]:
     ]
     found.sort(key=lambda one: _WEIGHTS.index(one["weight"]))
     if not found:
-        text = "All is well: nothing was lost, nothing waits."
+        text = "All is well: nothing was lost, and no queue is filling up."
         return [{"weight": "good", "text": text, "where": "chain"}]
     return found[:_MOST]
 
@@ -72,12 +72,12 @@ def _found(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield from _of_component(one)
     yield from _of_senders(state["senders"])
     if state["lag"] is None:
-        yield "warn", "The chain has not answered within the last second: it is busy.", "chain"
+        yield "warn", "The chain has not responded for a second: it is blocked.", "chain"
     elif state["lag"] > _LATE:
-        yield "warn", f"The chain took {state['lag'] * 1000:.0f} ms to answer.", "chain"
+        yield "warn", f"The event loop is delayed by {state['lag'] * 1000:.0f} ms.", "chain"
     if slow := slowest(state["components"]):
         whose = "the workers'" if slow["in_workers"] else "the chain's"
-        text = f"{slow['id'][:_NAME]} is the slowest part: it takes {_percent(slow['busy'])} of {whose} time."
+        text = f"{slow['id'][:_NAME]} is the slowest component: it takes {_percent(slow['busy'])} of {whose} time."
         yield "warn", text, slow["id"]
     for worker in state["workers"]:
         if not worker["ready"]:
@@ -94,7 +94,7 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "warn", f"{name} has lost {_messages(lost)}: {why}. None in the last second.", where
     if (full := _fill(one)) >= FULL:
         how = "is full" if full >= _FULL_UP else "is filling up"
-        held = f"it holds {one['held']:,} of {one['capacity']:,} messages"
+        held = f"{one['held']:,} of {one['capacity']:,} messages are buffered"
         yield "bad" if full >= _FULL_UP else "warn", f"{name} {how}: {held}.", where
     for note in one["notes"]:
         yield "note", f"{name}: {note}", where
@@ -111,7 +111,7 @@ def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, s
         )
     if silent := senders.get("silent", 0):
         verb = "is" if silent == 1 else "are"
-        yield "note", f"{silent:,} of {senders['senders']:,} senders {verb} silent.", "senders"
+        yield "note", f"{silent:,} of {senders['senders']:,} senders {verb} idle.", "senders"
 
 
 def _of_errors(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -67,7 +67,7 @@ class FollowFilter(Filter):
     senders: int = option(default=100_000, description="For how many senders it keeps books.", ge=1)
     max_bytes: int = option(
         default=128 * 1024 * 1024,
-        description="Bytes that the books of all senders together may take: names, runs and remembered gaps.",
+        description="The most bytes of all per-sender statistics together: names, runs and remembered gaps.",
         ge=65536,
     )
     silent_after: float = option(
@@ -77,8 +77,8 @@ class FollowFilter(Filter):
     key_field: str = option(
         default="",
         min_length=1,
-        description="Field with the name of the key that a message was sent with, which the ZeroMQ input's option of "
-        "the same name sets: each key has senders of its own.",
+        description="Field with the name of the sender's key, set by the ZeroMQ input's option of the "
+        "same name: senders are then distinguished by key and name.",
     )
 
     def on_init(self) -> None:

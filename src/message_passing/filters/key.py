@@ -34,8 +34,8 @@ class KeyFilter(Filter):
     match: str | int | float | bool = option(description="The value that passes, or the regular expression.")
     match_type: Literal["eq", "regex"] = option(
         default="eq",
-        description="`eq`: the value is exactly `match`. `regex`: `match`, a regular expression as Perl reads it, is "
-        "found anywhere in it; what Python has nothing for is refused.",
+        description="`eq`: the value is exactly `match`. `regex`: `match`, a Perl regular expression, is "
+        "found anywhere in it; what Python does not support is rejected.",
     )
 
     def on_init(self) -> None:

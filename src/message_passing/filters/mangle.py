@@ -29,7 +29,7 @@ class MangleFilter(Filter):
     example = MappingProxyType({"filter_function": "+copy:copy"})
 
     filter_function: str | Callable[[Any], Any] = option(
-        description="The function, or from text its path: `+package.module:function`."
+        description="The function, or in text its path: `+package.module:function`."
     )
 
     def on_init(self) -> None:

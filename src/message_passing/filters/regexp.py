@@ -49,21 +49,21 @@ class RegexpFilter(Filter):
     )
     regexfile: str = option(
         default="/etc/message-passing/regexfile",
-        description="Path of the regexfile. It is read once, when the chain starts.",
+        description="Path of the regexfile, which is read once, when the chain starts.",
         min_length=1,
     )
     capture: list[str] = option(
         default_factory=lambda: [":all"],
-        description="Names of the fields to take. `:all` stands for all; `:none` forgets those before it.",
+        description="Names of the fields to take. `:all` stands for all; `:none` discards those before it.",
     )
     mutate: dict[str, Literal["number", "string", "bool"]] = option(
         default_factory=dict,
-        description="What to make of a field's text. `number`: a number, or null when it is none. `bool`: "
-        "false for an empty text, a zero, `false`, `no` and `off`. `string`: what it is anyway.",
+        description="How to convert a field's text. `number`: a number, or null if it is not one. `bool`:"
+        " false for an empty text, a zero, `false`, `no` and `off`. `string`: unchanged.",
     )
     fromto: dict[str, str | None] = option(
         default_factory=lambda: {"@message": "@fields"},
-        description="The key with the line, and the key for its fields; null: into the message itself.",
+        description="The key of the line, and the key for its fields; null: into the message itself.",
     )
 
     def on_init(self) -> None:

@@ -34,7 +34,7 @@ class StampFilter(Filter):
 
     sender: str = option(
         default="",
-        description="The sender's name. Default: host, process and start, which no other process shares.",
+        description="The sender's name. Default: host, process and start time, unique to this process.",
     )
 
     def on_init(self) -> None:

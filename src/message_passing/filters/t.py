@@ -43,18 +43,18 @@ class TFilter(Filter):
 
     output_to: Any = option(
         default=None,
-        description="Where messages go: a list of components or anything with `consume`. One alone is fine.",
+        description="Where messages go: a component or a list of them, or anything with `consume`.",
         python_only=True,
     )
     copy: bool = option(
         default=True,
         description="Give each branch its own copy of every dict and list. False shares them, which is "
-        "faster, and right when no branch changes a message.",
+        "faster, and safe if no branch modifies a message.",
     )
     patience: float = option(
         default=5.0,
         ge=0,
-        description="How many seconds a branch in which nothing moves may hold up the others, 0 for not at all.",
+        description="How many seconds a branch without progress may hold up the others; 0 for not at all.",
     )
 
     def on_init(self) -> None:

@@ -51,12 +51,12 @@ class ToLogstashFilter(Filter):
     add_tags: list[str] = option(default_factory=list, description="Tags that every message gets besides.")
     fractions: bool = option(
         default=False,
-        description="Write microseconds and the zone in `@timestamp`: `2012-01-01T00:00:00.250000Z`.",
+        description="Write microseconds and the time zone in `@timestamp`: `2012-01-01T00:00:00.250000Z`.",
     )
     hostname: str | None = option(
         default=None,
-        description="The host that lines of text come from. Default: this machine's full name, or its address "
-        "where it has none but `localhost`.",
+        description="The host of lines of text. Default: this machine's full name, or its address if it "
+        "has only `localhost`.",
     )
     clock: Callable[[], float] = option(
         default=time.time, description="What tells the time of lines of text, in seconds since 1970."

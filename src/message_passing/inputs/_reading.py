@@ -83,15 +83,15 @@ class LineInput(Input):
 
     max_line: int = option(
         default=16 * 1024 * 1024,
-        description="The most bytes of a line. A longer one is left out to its end and counted as failed; the report "
-        "has its beginning. So a line without an end does not fill the memory.",
+        description="The most bytes of a line. A longer one is skipped to its end and counted as failed; "
+        "the report has its beginning. So an endless line does not fill the memory.",
         ge=1,
     )
     encoding: str = option(
         default="",
         min_length=1,
-        description="The encoding of the text: `utf-16`, `latin-1`, `cp1252` and what else Python knows. Default: "
-        "what a byte-order mark at its beginning says, and UTF-8 where there is none.",
+        description="The encoding of the text: `utf-16`, `latin-1`, `cp1252` or any other that Python "
+        "knows. Default: as given by a byte-order mark at its beginning, UTF-8 without one.",
     )
 
     def on_init(self) -> None:

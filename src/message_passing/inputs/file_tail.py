@@ -54,14 +54,16 @@ class FileTailInput(LineInput):
     example = MappingProxyType({"filename": "/var/log/syslog"})
 
     filename: str = option(
-        description="Path of the file to follow: one file, no pattern. It need not exist yet.", min_length=1
+        description="Path of the file to follow: one file, not a pattern. It need not exist yet.",
+        min_length=1,
     )
     raw: bool = option(default=False, description="Messages are the lines themselves, as bytes.")
     start: Literal["end", "beginning"] = option(
         default="end",
-        description="Where to start in a file that is there already. One that appears later is read whole.",
+        description="Where to start in a file that already exists. One that appears later is read from "
+        "the beginning.",
     )
-    interval: float = option(default=0.25, description="Seconds between two looks at a quiet file.", gt=0)
+    interval: float = option(default=0.25, description="Polling interval for new data, in seconds.", gt=0)
 
     def on_init(self) -> None:
         """No file yet.

@@ -69,7 +69,7 @@ class SocketUDPInput(Input):
     port: int = option(description="Port to bind to; 0 lets the system choose one.", ge=0, le=65535)
     receive_buffer: int = option(
         default=0,
-        description="Bytes of datagrams that the system keeps for us; 0 for its default.",
+        description="The system's receive buffer, in bytes; 0 for its default.",
         ge=0,
         le=1 << 30,
     )

@@ -52,8 +52,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
     )
     subscribe: list[str] = option(
         default_factory=lambda: [""],
-        description="Prefixes of the messages that a SUB socket wants, compared with the message's first "
-        "bytes. The default, an empty one, wants all.",
+        description="Prefixes that a SUB socket subscribes to, compared with the message's first bytes. "
+        "The default, an empty one, subscribes to everything.",
     )
     multipart: Literal["last", "each"] = option(
         default="last", description="What of a message of several frames is the message."
@@ -62,16 +62,17 @@ class ZeroMQInput(ZeroMQComponent, Input):
     key_field: str = option(
         default="",
         min_length=1,
-        description="Field that is set in each message to the name of the key that it was sent with (with `allow` or "
-        "PLAIN: the address, or user). Messages must then be JSON objects when they arrive. It costs some speed.",
+        description="Field that is set in each message to the name of the sender's key (with `allow` or "
+        "PLAIN: the address, or user). Messages must then arrive as JSON objects. It costs "
+        "some speed.",
     )
 
     queue_bytes: int = option(
         default=256 << 20,
         ge=0,
-        description="The most bytes of memory that messages which have arrived, whole or in part, may take here. "
-        "When much waits, senders are paused; whose message without an end takes too much is disconnected. Linux "
-        "only. 0 for no limit but `socket_hwm`.",
+        description="The most bytes of memory that received messages, complete or incomplete, may take "
+        "here. When it fills up, senders are paused; a peer whose incomplete message takes "
+        "too much is disconnected. Linux only. 0: no limit but `socket_hwm`.",
     )
 
     def on_init(self) -> None:

@@ -54,18 +54,18 @@ class HandlerDeclaration(ConnectionOptions):
         default=10_000,
         ge=0,
         le=LARGEST_INT,
-        description="How many records may wait. 0 for no limit but `queue_bytes`.",
+        description="How many records may be buffered. 0: no limit but `queue_bytes`.",
     )
     queue_bytes: int = option(
         default=QUEUE_BYTES,
         ge=0,
-        description="The most bytes of records that wait, here and in ZeroMQ. 0 for no limit but memory.",
+        description="The most bytes of buffered records, here and in ZeroMQ. 0: no limit but memory.",
     )
     linger: int = option(
         default=1000,
         ge=0,
         le=LARGEST_INT,
-        description="How long `close` and the interpreter's end may take to send them, in milliseconds.",
+        description="How long `close` and the interpreter's exit may take to send them, in milliseconds.",
     )
     maxmsgsize: int = option(
         default=Limits().maxmsgsize,
@@ -87,16 +87,18 @@ class HandlerDeclaration(ConnectionOptions):
     )
     identity: bool = option(
         default=True,
-        description="Send `sender` and `sequence`, by which a receiver can tell what is missing.",
+        description="Send `sender` and `sequence`, by which a receiver detects losses.",
     )
     largest: int = option(
         default=LARGEST,
         ge=1,
-        description="Characters of a message, and of all else that a record brings; what is longer is cut.",
+        description="The most characters of a message, and of the rest of a record; longer ones are "
+        "truncated.",
     )
     report_interval: Annotated[float, msgspec.Meta(ge=0)] | None = option(
         default=None,
-        description="Seconds between two lines on stderr about new losses. None for one at the end, 0 for none.",
+        description="Seconds between two lines on stderr about new losses. None: one line at exit, 0: no "
+        "lines.",
     )
     level: int | str = option(default=logging.NOTSET, description="As for every handler.")
 

@@ -64,7 +64,11 @@ class NetworkOutput(Output):
         default=0.5, gt=0, description="About how many seconds after a failure to try again."
     )
     retry_longest: float = option(
-        default=30.0, gt=0, description="What that grows to, doubling at each failure."
+        default=30.0,
+        gt=0,
+        description="Maximum reconnect delay (exponential back-off), in milliseconds,"
+        " less up to a quarter at random. 0: no back-off, so that a "
+        "returning peer is found soon, however long it was away.",
     )
     attempts: int = option(
         default=0, ge=0, description="How often a batch is tried before it fails; 0: no limit."

@@ -30,8 +30,8 @@ def escape_option() -> Any:
     """The option `escape` of an output that writes lines."""
     return option(
         default=True,
-        description="Write what would break a line within a message as an escape (`\\n`). False writes messages "
-        "exactly as they are, as the original does: one with a line break in it is several lines then.",
+        description="Escape line breaks within a message (`\\n`). False writes messages exactly as they "
+        "are, as the original does: one with a line break spans several lines.",
     )
 
 

@@ -19,7 +19,7 @@ class TestOutput(Output):
 
     cb: Callable[[Any], object] | None = option(
         default=None,
-        description="Called with each message before it is kept; what it raises on is not kept.",
+        description="Called with each message before it is kept; a message on which it raises is not kept.",
         python_only=True,
     )
 

@@ -65,22 +65,24 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     socket_type: Literal["PUB", "PUSH"] = option(
         default="PUB",
-        description="PUB copies to all subscribers; PUSH deals to workers in turn.",
+        description="PUB sends every message to all subscribers; PUSH distributes messages round-robin to"
+        " workers.",
     )
     subscribe_delay: float = option(
         default=0.2,
         ge=0,
-        description="How long a binding PUB holds messages that nobody has subscribed to, in seconds from its "
-        "opening on; and how long closing waits for a subscriber, or `linger` if that is longer. Nothing but closing "
-        "waits for it.",
+        description="How long a binding PUB buffers messages without a subscriber, in seconds after it "
+        "was opened; and how long closing waits for a subscriber, or `linger` if that is "
+        "longer. Nothing but closing waits for it.",
     )
 
     when_full: Literal["default", "block", "drop_newest", "drop_oldest"] = option(
         default="default",
-        description="When receivers have no room. `block`: the chain waits, and reads no more meanwhile; a program "
-        "without a chain never waits. `drop_newest`, `drop_oldest` (of what is queued here, not in ZeroMQ): a chain "
-        "waits for a second in which nothing moves, then messages are dropped and counted. `default`: `block` for "
-        "PUSH after inputs that can wait (STDIN, FileTail, PULL), `drop_newest` for PUB and after SUB and UDP.",
+        description="What to do when receivers have no room. `block`: the chain waits, and reads no more "
+        "meanwhile; a program without a chain never waits. `drop_newest`, `drop_oldest` (of "
+        "what is queued here, not in ZeroMQ): a chain waits for a second without progress, "
+        "then messages are dropped and counted. `default`: `block` for PUSH after inputs that"
+        " can wait (STDIN, FileTail, PULL), `drop_newest` for PUB and after SUB and UDP.",
     )
 
     def on_init(self) -> None:

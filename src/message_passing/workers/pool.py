@@ -8,10 +8,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from message_passing.component import UNSENT
 from message_passing.delivery import Outcome, outside
 from message_passing.errors import OutputClosedError
 from message_passing.flow import Filter
+from message_passing.metrics import UNSENT
 from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares

@@ -33,8 +33,8 @@ class ZeroMQComponent(ConnectionOptions, Component):
 
     socket_builder: Callable[..., Any] | None = option(
         default=None,
-        description="Called with this component and a `zmq.Context`; returns the socket, bound or connected "
-        "and with its options set. The other options are then its business.",
+        description="Called with this component and a `zmq.Context`; returns the socket, bound or "
+        "connected and with its options set. The other options are then up to it.",
     )
 
     def on_init(self) -> None:

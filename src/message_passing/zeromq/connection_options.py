@@ -32,8 +32,9 @@ class ConnectionOptions(Declared):
 
     connect: str | list[str] = option(
         default_factory=list,
-        description="Endpoint to connect to, or a list: `tcp://192.168.0.1:5222`, `ipc:///run/logs.sock`, "
-        "`inproc://name`. Either this or `socket_bind`; it does not matter which way the messages flow.",
+        description="Endpoint to connect to, or a list: `tcp://192.168.0.1:5222`, `ipc:///run/logs.sock`,"
+        " `inproc://name`. Either this or `socket_bind`, independent of the direction of "
+        "messages.",
     )
     socket_bind: str | list[str] = option(
         default_factory=list,
@@ -44,51 +45,53 @@ class ConnectionOptions(Declared):
         default=10000,
         ge=0,
         le=LARGEST_INT,
-        description="High-water mark: how many messages are queued for each peer before more are dropped. "
-        "0 for no limit but memory.",
+        description="High-water mark: how many messages are queued for each peer before more are dropped."
+        " 0: no limit but memory.",
     )
     linger: int = option(
         default=1000,
         ge=0,
         le=LARGEST_INT,
-        description="How long closing may take to send what is queued, in milliseconds. 0 discards it.",
+        description="How long closing may take to send the queue, in milliseconds. 0 discards it.",
     )
     curve_secret_key: str = option(
         secret=True,
         default="",
         min_length=1,
-        description="Our secret key, for encryption: a file that `message-passing keys new NAME` made, the key "
-        "itself, or `env:NAME` for either in an environment variable.",
+        description="This side's secret key, for encryption: a file made by `message-passing keys new "
+        "NAME`, the key itself, or `env:NAME` for an environment variable with either.",
     )
     curve_server_key: str = option(
         secret=True,
         default="",
         min_length=1,
-        description="The public key of the other side, which is the server then, in the same forms: everything "
-        "is encrypted, and nothing is sent to anybody else.",
+        description="The public key of the other side, which is then the server, in the same formats: "
+        "everything is encrypted, and nothing is sent to anybody else.",
     )
     curve_allowed_keys: str = option(
         default="",
         min_length=1,
-        description="Folder with the public keys of those who may connect to us, who are the server then: see "
-        "`message-passing keys allow`. It is read at each connection. `*` allows everybody who has our public key.",
+        description="Directory with the public keys of authorized peers; this side is then the server: "
+        "see `message-passing keys allow`. It is read at each connection. `*` authorizes "
+        "everyone who has the server's public key.",
     )
     allow: list[str] = option(
         default_factory=list,
         min_length=1,
-        description="Addresses and networks from which peers may connect: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`, "
-        "`fe80::1%eth0`. IPv4 addresses may be written as IPv6 has them: `::ffff:10.0.0.0/104`. Not given: all.",
+        description="Addresses and networks from which peers may connect: `10.0.0.7`, `10.0.0.0/8`, "
+        "`fd00::/8`, `fe80::1%eth0`. IPv4 addresses may be written in IPv6 notation: "
+        "`::ffff:10.0.0.0/104`. Default: all.",
     )
     deny: list[str] = option(
         default_factory=list,
         min_length=1,
-        description="Addresses and networks from which they may not, allowed or not.",
+        description="Addresses and networks from which peers may not connect, even if allowed otherwise.",
     )
     plain_username: str = option(
         default="",
         min_length=1,
-        description="Name for PLAIN, which sends it and the password as they are, for all to read on the way: "
-        "only where CURVE cannot be.",
+        description="User name for PLAIN, which sends it and the password unencrypted: only where CURVE "
+        "is not possible.",
     )
     plain_password: str = option(
         secret=True, default="", min_length=1, description="The password, or `env:NAME`."
@@ -96,55 +99,59 @@ class ConnectionOptions(Declared):
     plain_passwords: str = option(
         default="",
         min_length=1,
-        description="File with a `name:password` on each line: those who may connect with PLAIN.",
+        description="Password file, with `name:password` on each line: users who may connect with PLAIN.",
     )
     maxmsgsize: int = option(
         default=Limits().maxmsgsize,
         ge=-1,
         le=LARGEST_FRAME,
-        description="The most bytes of a message; -1 for no limit. A larger one is dropped, counted as `too big` and "
-        "reported: by an input, to which its sender stays connected, and by an output, which does not send it. To "
-        "an output, which only sends, a peer may send frames of 4096 bytes at most.",
+        description="The most bytes of a message; -1 for no limit. A larger one is dropped, counted as "
+        "`too big` and reported: by an input, whose sender stays connected, and by an output,"
+        " which does not send it. An output, which only sends, accepts frames of at most 4096"
+        " bytes from peers.",
     )
     handshake_ivl: int = option(
         default=Limits().handshake_ivl,
         ge=0,
         le=LARGEST_INT,
-        description="How long a peer that connects may take to say who it is, in milliseconds; 0 for ever.",
+        description="Handshake timeout, in milliseconds; 0 for no timeout.",
     )
     heartbeat_ivl: int = option(
         default=Limits().heartbeat_ivl,
         ge=0,
         le=LARGEST_INT,
-        description="How often the machine of a peer that says nothing is asked whether it is still there, in "
-        "milliseconds, of which TCP takes whole seconds; 0 for never.",
+        description="TCP keepalive: how long a connection is idle before its peer's host is probed, and "
+        "between two probes, in milliseconds, rounded to seconds; 0 for never.",
     )
     heartbeat_timeout: int = option(
         default=Limits().heartbeat_timeout,
         ge=1,
         le=LARGEST_INT,
-        description="How long it may take to answer before the connection is given up, in milliseconds.",
+        description="How long the probes may stay unanswered before the connection is given up, in "
+        "milliseconds.",
     )
     tcp_maxrt: int = option(
         default=Limits().tcp_maxrt,
         ge=0,
         le=LARGEST_INT,
-        description="How long what was sent to a peer may stay unanswered before the connection is given up, in "
-        "milliseconds; 0 for as long as the system tries. A peer that takes nothing for so long is given up as well.",
+        description="TCP retransmission timeout: how long data may stay unacknowledged before the "
+        "connection is given up, in milliseconds; 0 for the system's default. A peer that "
+        "does not read for so long is given up as well.",
     )
     reconnect_ivl: int = option(
         default=Limits().reconnect_ivl,
         ge=1,
         le=LARGEST_INT,
-        description="How soon to try to connect again, in milliseconds; a random time up to as long is added, so "
-        "that not all come at once.",
+        description="Reconnect delay, in milliseconds; a random delay of up to the same length is added, "
+        "so that peers do not all reconnect at once.",
     )
     reconnect_ivl_max: int = option(
         default=Limits().reconnect_ivl_max,
         ge=0,
         le=LARGEST_INT,
-        description="What that grows to, doubling at each failure, in milliseconds (less by a random part, up to a "
-        "quarter). 0 for not growing: who comes back is then soon found, however long he was away.",
+        description="Maximum reconnect delay (exponential back-off), in milliseconds, less up to a "
+        "quarter at random. 0: no back-off, so that a returning peer is found soon, however "
+        "long it was away.",
     )
 
 

@@ -208,7 +208,7 @@ class Peers:
         """What went wrong with one that we connect to."""
         security = self._security
         if event.number == _REFUSED:
-            return f"the receiver or sender there refuses us{f': {security.allowing()}' if security else ''}"
+            return f"the peer rejected us{f': {security.allowing()}' if security else ''}"
         if event.number == _MISUNDERSTOOD and event.value != _UNDECIPHERED:
             if security and security.mechanism != "NULL":
                 return f"what listens there does not use {security.mechanism}, and nothing is sent without it"

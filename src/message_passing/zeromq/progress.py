@@ -11,6 +11,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from message_passing.lines import Frame, carried
+from message_passing.metrics import UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import SocketSettings
 
 SLOW_SUBSCRIBER = "slow subscriber"
-UNSENT = "unsent at close"
 
 _LITTLE = 4096
 """Bytes that the system always has room for: as long as no more are on their way, ZeroMQ can write. (None at all

@@ -110,14 +110,10 @@ class SocketSecurity:
         """How the other side allows us, for who is refused."""
         if self.mechanism == "CURVE" and self.curve_secret_key:
             key = public_of(self._secret()).decode()
-            return f"to allow it there: message-passing keys allow NAME '{key}'"
+            return f"it does not know our key; on that host, run: message-passing keys allow NAME '{key}'"
         if self.mechanism == "CURVE":
-            return "it wants a key that it knows (option curve_secret_key)"
-        return (
-            "the name or password is wrong"
-            if self.mechanism == "PLAIN"
-            else "our address is not allowed there"
-        )
+            return "it requires a key that it knows (option curve_secret_key)"
+        return "the name or password is wrong" if self.mechanism == "PLAIN" else "our address is not allowed"
 
 
 def security_of(label: str, **given: Any) -> SocketSecurity | None:

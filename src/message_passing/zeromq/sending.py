@@ -23,9 +23,10 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.lines import carried
+from message_passing.metrics import UNSENT
 from message_passing.zeromq.held import Held
 from message_passing.zeromq.outgoing import Outgoing
-from message_passing.zeromq.progress import SLOW_SUBSCRIBER, UNSENT
+from message_passing.zeromq.progress import SLOW_SUBSCRIBER
 
 if TYPE_CHECKING:
     from collections import deque

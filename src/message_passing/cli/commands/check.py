@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import argparse
 
     from message_passing.cli.chain_probe import Trial
-    from message_passing.cli.checking import Looked
+    from message_passing.cli.checking import CheckResult
 
 _EPILOG = """\
-Nothing is opened, and no host is looked up, unless --connect asks for that. Classes named by a +path are
-imported. With --connect each endpoint to connect to is connected to, each to bind is bound and let go again,
-and each file to write is looked at. A server that runs has its own addresses in use.
+Nothing is opened, and no host is looked up, except with --connect. Classes named by a +path are imported.
+With --connect, it connects to endpoints, binds and releases those to bind, and checks output files. The
+addresses of a running server are reported as in use.
 
-exit status: 0 all is right, 1 --connect found something wrong, 2 there are mistakes
+exit status: 0 valid, 1 --connect found a problem, 2 there are errors
 
 examples:
   message-passing check app.toml
@@ -41,7 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    looked: dict[str, Looked] = {}
+    looked: dict[str, CheckResult] = {}
     if any(word.startswith("-") for word in given.chain):
         looked[""] = look_at_words(given.chain)
     elif given.chain:
@@ -58,21 +58,21 @@ def _run(given: argparse.Namespace) -> int:
     return 0 if all(trial.right for tried in trials.values() for trial in tried) else 1
 
 
-def _components(one: Looked) -> list[Any]:
+def _components(one: CheckResult) -> list[Any]:
     return with_parts(in_order(one.chain.heads, errors=True)) if one.chain else []
 
 
-def _as_text(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+def _as_text(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
     lines: list[str] = []
     for name, one in looked.items():
         lines += map(str, one.mistakes)
         lines += [f"{name}: {trial}" if name else str(trial) for trial in trials[name]]
         if one.right:
-            lines.append(f"{name}: no mistakes" if name else "no mistakes")
+            lines.append(f"{name}: no errors" if name else "no errors")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _as_json(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+def _as_json(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
     found = [mistake.as_object() for one in looked.values() for mistake in one.mistakes]
     for name, tried in trials.items():
         unplaced = {"file": name or None, "line": None, "column": None}
@@ -86,7 +86,7 @@ def _as_json(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
 
 COMMAND = Command(
     name="check",
-    description="Tell all mistakes of config files at once, each with its file, line and column.",
+    description="Report all errors in config files at once, each with its file, line and column.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -21,7 +21,7 @@ are filled in with an example, the others are commented out: take the # away and
 A name that stands for several kinds of component is read so that the chain is in order; KIND:NAME says which.
 What no chain can do without is added: STDIN, a JSON decoder and encoder, STDOUT, a T before several outputs.
 
-exit status: 0, or 2 for a component that there is not
+exit status: 0, or 2 for an unknown component
 
 examples:
   message-passing create ZeroMQ Key File > app.toml
@@ -38,7 +38,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace) -> int:
     tables = laid_out(choose(given.name))
     made_by = f"Made by `{COMMAND.title} {shlex.join(given.command_line)}`."
-    use = "Run it with `message-passing --configfile FILE`; `message-passing check FILE` tells its mistakes."
+    use = "Run it with `message-passing --configfile FILE`; `message-passing check FILE` reports its errors."
     head = "".join(f"{line}\n" for line in textwrap.wrap(f"{made_by} {use}", 98, break_on_hyphens=False))
     print_out(textwrap.indent(head, "# ") + "\n" + FORMATS[given.format](tables))
     return 0
@@ -46,7 +46,7 @@ def _run(given: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="create",
-    description="Print a config file, with comments, for a chain of the components that are named.",
+    description="Print a commented config file for a chain of the given components.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.cli.canary import Sightings
+from message_passing.cli.canary import CanaryTracker
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
@@ -36,7 +36,7 @@ examples:
   message-passing doctor tcp://127.0.0.1:5558 --node 4711       see it come out of the aggregator as well
 
 A node on this machine that was started with --control is found by itself. The canary is a message of level INFO
-that says what it is. exit status: 0 all is well, 1 a step failed, 2 your mistake.
+that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
 """
 
 _OURS = {"SUB": "PUB", "XSUB": "PUB", "PULL": "PUSH", "PUB": "SUB", "XPUB": "SUB"}
@@ -49,10 +49,10 @@ _SETTLE = 0.3
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
     parser.add_argument(
-        "--socket-type", choices=("PUB", "PUSH"), help="what sends it (default: whatever fits)"
+        "--socket-type", choices=("PUB", "PUSH"), help="the sender's socket type (default: whichever fits)"
     )
     parser.add_argument(
-        "--node", metavar="TARGET", help="the receiver: its process id, control socket or http://..."
+        "--node", metavar="TARGET", help="the receiver: its process ID, control socket or http://..."
     )
     parser.add_argument("--token", default="", help="its --http_token, or env:NAME")
     parser.add_argument("--no-canary", action="store_true", help="send no message")
@@ -102,7 +102,7 @@ class Diagnosis:
         self._security = security
         self._probe = EndpointProbe(given.endpoint, given.timeout)
         self._handing: Handing | None = None
-        self._sightings: Sightings | None = None
+        self._sightings: CanaryTracker | None = None
 
     def steps(self) -> Iterator[Step]:
         """All that can be looked at; what follows a step that failed cannot.
@@ -124,7 +124,7 @@ class Diagnosis:
         given = self._given
         if given.node:
             token = from_environment(given.token) if given.token else None
-            self._sightings = Sightings.of(Node(given.node, token), given.endpoint)
+            self._sightings = CanaryTracker.of(Node(given.node, token), given.endpoint)
 
     def _close(self) -> None:
         if self._handing:
@@ -213,7 +213,7 @@ class Diagnosis:
         given, handing = self._given, self._handing
         if handing is None or self._kind == "SUB":
             return
-        sightings = self._sightings or (Sightings.found(given.endpoint) if self._probe.local else None)
+        sightings = self._sightings or (CanaryTracker.found(given.endpoint) if self._probe.local else None)
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)
@@ -257,7 +257,7 @@ def _of_types(theirs: str, wanted: str | None) -> Step:
 
 COMMAND = Command(
     name="doctor",
-    description="Find out, step by step, whether a log that is sent to an endpoint arrives, and if not why.",
+    description="Find out, step by step, whether a log sent to an endpoint arrives, and if not, why.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

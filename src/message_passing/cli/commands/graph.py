@@ -24,7 +24,7 @@ _FORMATS: dict[str, Callable[[Graph], str]] = {"text": as_lines, "mermaid": as_m
 _EPILOG = """\
 Dashed arrows, and the circles of the text, are the ways of messages that could not be handled. Nothing is opened.
 
-exit status: 0, or 2 when the chain has mistakes, which are told as `message-passing check` tells them
+exit status: 0, or 2 when the chain has errors, which are reported as by `message-passing check`
 
 examples:
   message-passing graph app.toml
@@ -61,7 +61,7 @@ def _can_be_shown(text: str) -> bool:
 
 COMMAND = Command(
     name="graph",
-    description="Draw the chain of a config file, or of the words that would run one.",
+    description="Draw the chain of a config file, or of command-line options.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -59,25 +59,29 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     keys, allowed = _folder("keys"), _folder("allowed")
 
-    new = commands.add_parser("new", help="make a pair of keys, in two files")
-    new.add_argument("name", metavar="NAME", help="whose: the name of a host or a program")
+    new = commands.add_parser("new", help="generate a key pair, in two files")
+    new.add_argument("name", metavar="NAME", help="its owner: the name of a host or a program")
     new.add_argument("--folder", type=Path, default=keys, help=f"where to (default {keys})")
     new.set_defaults(run=_new)
 
-    allow = commands.add_parser("allow", help="allow a client's public key on a server")
-    allow.add_argument("name", metavar="NAME", help="what to call it here")
-    allow.add_argument("key", metavar="KEY", help="the public key, as `keys new` shows it, or its .key file")
+    allow = commands.add_parser("allow", help="authorize a client's public key on a server")
+    allow.add_argument("name", metavar="NAME", help="its name on this server")
+    allow.add_argument(
+        "key", metavar="KEY", help="the public key, as printed by `keys new`, or its .key file"
+    )
     allow.set_defaults(run=_allow)
 
-    listing = commands.add_parser("list", help="list the allowed keys")
+    listing = commands.add_parser("list", help="list the authorized keys")
     listing.add_argument("--json", action="store_true", help="as a JSON object: names and keys")
     listing.set_defaults(run=_list)
 
-    revoke = commands.add_parser("revoke", help="allow a key no longer; who uses it is disconnected")
-    revoke.add_argument("name", metavar="NAME", help="as `keys list` shows it")
+    revoke = commands.add_parser("revoke", help="revoke a key; its peers are disconnected")
+    revoke.add_argument("name", metavar="NAME", help="as printed by `keys list`")
     revoke.set_defaults(run=_revoke)
     for command in (allow, listing, revoke):
-        command.add_argument("--folder", type=Path, default=allowed, help=f"the folder (default {allowed})")
+        command.add_argument(
+            "--folder", type=Path, default=allowed, help=f"the directory (default {allowed})"
+        )
 
 
 def _folder(name: str) -> Path:
@@ -143,7 +147,8 @@ def _revoke(given: argparse.Namespace) -> str:
 
 COMMAND = Command(
     name="keys",
-    description="Keys for encryption, and whose are allowed on a server. A running server obeys at once.",
+    description="Manage encryption keys, and which keys a server authorizes. A running server applies "
+    "changes at once.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -6,8 +6,8 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from message_passing.cli.catalogue import WIDTH, summary
 from message_passing.cli.command import Command
-from message_passing.cli.commands.describe import WIDTH, summary
 from message_passing.cli.terminal import print_out
 from message_passing.errors import ComponentError, did_you_mean
 from message_passing.registry import PACKAGES, find, names
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Plug-ins that are installed are listed too. What needs a package that is not installed says how to install it.
 
-exit status: 0, or 2 for a kind that there is not
+exit status: 0, or 2 for an unknown kind
 
 examples:
   message-passing list
@@ -77,7 +77,7 @@ def _text(kind: str, group: list[dict[str, Any]]) -> str:
 
 COMMAND = Command(
     name="list",
-    description="List the components, each with a line about it.",
+    description="List the components, each with a one-line description.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

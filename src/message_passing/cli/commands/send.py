@@ -34,8 +34,8 @@ examples:
   make 2>&1 | message-passing send --connect tcp://logs:5558 --tag build
   message-passing send --connect tcp://logs:5558 --json '{"message":"paid","order":12}'
 
-exit status: 0 all were taken by a peer, 1 not all were (how many, and why, is said), 2 your mistake.
-Who takes a message confirms nothing: it has left for him. `message-passing doctor` tells more.
+exit status: 0 all were sent, 1 not all were (it says how many, and why), 2 usage error.
+Receivers do not acknowledge: "sent" means handed to the network. `message-passing doctor` finds out more.
 """
 
 
@@ -43,12 +43,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="the message")
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--connect", metavar="ENDPOINT", help="the receiver: tcp://host:port")
-    side.add_argument("--bind", metavar="ENDPOINT", help="wait for receivers there instead")
+    side.add_argument("--bind", metavar="ENDPOINT", help="listen for receivers there instead")
     parser.add_argument(
         "--socket-type",
         choices=("PUB", "PUSH"),
         default="PUB",
-        help="PUSH for receivers with PULL (default PUB)",
+        help="PUSH for PULL receivers (default PUB)",
     )
     parser.add_argument(
         "--level", default="INFO", help="level of the messages: a name or number (default INFO)"
@@ -61,23 +61,21 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="a field of `extra`; may be repeated",
     )
     parser.add_argument(
-        "--json", action="store_true", help="the messages are JSON objects; fields that they lack are added"
+        "--json", action="store_true", help="the messages are JSON objects; missing fields are added"
     )
-    parser.add_argument(
-        "--tag", "-t", default="", help="name of the program that says so (default: your user's)"
-    )
+    parser.add_argument("--tag", "-t", default="", help="name of the source (default: your user name)")
     parser.add_argument(
         "--timeout",
         type=_seconds,
         default=5.0,
         metavar="SECONDS",
-        help="how long a message may wait (default 5)",
+        help="how long to wait for a receiver (default 5)",
     )
     parser.add_argument(
         "--linger",
         type=_seconds,
         metavar="SECONDS",
-        help="how long sending may take at the end (default: --timeout)",
+        help="how long to flush at the end (default: --timeout)",
     )
     add_security(parser)
 
@@ -252,7 +250,7 @@ def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
 
 COMMAND = Command(
     name="send",
-    description="Send messages over ZeroMQ: the words as one, or else each line of standard input as one.",
+    description="Send messages over ZeroMQ: the arguments as one message, or each line of standard input.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

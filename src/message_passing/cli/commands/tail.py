@@ -56,35 +56,39 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "endpoint",
         metavar="ENDPOINT",
-        help="tcp://host:port, or a node: its process id, control socket, or http://host:port",
+        help="tcp://host:port, or a node: its process ID, control socket, or http://host:port",
     )
-    parser.add_argument("--level", default="", help="at least this one: a name or number")
+    parser.add_argument("--level", default="", help="this level or above: a name or number")
     parser.add_argument(
         "--field",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="only with this field; may be repeated",
+        help="only messages with this field; may be repeated",
     )
-    parser.add_argument("--search", default="", metavar="TEXT", help="only with this text in it, in any case")
+    parser.add_argument(
+        "--search", default="", metavar="TEXT", help="only messages with this text, ignoring case"
+    )
     parser.add_argument(
         "--follow-sender",
         default="",
         metavar="NAME",
-        help="only of this sender: HOST, HOST:PID or all of its name",
+        help="only from this sender: HOST, HOST:PID or its full name",
     )
     parser.add_argument("--format", default=TEMPLATE, help="fields in braces (default '%(default)s')")
-    parser.add_argument("--json", action="store_true", help="one JSON text a line, as it came")
+    parser.add_argument("--json", action="store_true", help="one JSON text per line, as received")
     parser.add_argument("--color", "--colour", choices=("auto", "always", "never"), default="auto")
-    parser.add_argument("--count", type=_count, default=0, metavar="N", help="end after so many")
+    parser.add_argument("--count", type=_count, default=0, metavar="N", help="exit after this many")
     node = parser.add_argument_group("of a node")
     node.add_argument(
-        "--at", metavar="COMPONENT", help="what this component is given (default: the first output)"
+        "--at", metavar="COMPONENT", help="what this component receives (default: the first output)"
     )
     node.add_argument("--token", default="", help="its --http_token, or env:NAME")
     publisher = parser.add_argument_group("of a publisher")
     publisher.add_argument("--bind", action="store_true", help="bind, for publishers that connect")
-    publisher.add_argument("--subscribe", action="append", metavar="PREFIX", help="only what begins so")
+    publisher.add_argument(
+        "--subscribe", action="append", metavar="PREFIX", help="only messages with this prefix"
+    )
     add_security(parser)
 
 
@@ -282,7 +286,7 @@ def _tell_missed(count: int) -> None:
 
 COMMAND = Command(
     name="tail",
-    description="Show live messages: of a ZeroMQ publisher, or of a running node.",
+    description="Show live messages from a ZeroMQ publisher or a running node.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -1,4 +1,4 @@
-"""The command itself: its words, and how it tells what came of the cases."""
+"""The command itself: its words, and how it reports the results of the tests."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from message_passing.escaping import escape_control
 if TYPE_CHECKING:
     import argparse
 
-    from message_passing.cli.checking import Looked
+    from message_passing.cli.checking import CheckResult
 
 _EPILOG = """\
-A file's cases are its list `tests`. Each has `input`, a list of messages, and what is expected of them:
+A file's tests are its list `tests`. Each has `input`, a list of messages, and the expected results:
 
   [[tests]]
   name = "errors pass"
   input = ['{"level":"error"}', { level = "info" }, "no JSON"]
-  output = [{ level = "error" }]      # exactly these; a text is compared as it is, an object as JSON
-  errors = ["malformed JSON"]         # each in one of the reports, and no other report
-  filtered = 1                        # how many messages filters remove
-  at = "decoder"                      # the component they are given to; default: the only input
+  output = [{ level = "error" }]      # exactly these; text is compared literally, objects as JSON
+  errors = ["malformed JSON"]         # each in one of the reports, and no others
+  filtered = 1                        # the number of messages that filters remove
+  at = "decoder"                      # the component that receives them; default: the only input
 
 With several outputs, `output` is a table of lists by their names. Inputs and outputs are replaced, so nothing
-that they would open is opened; all other components are real, and new for each case.
+that they would open is opened; all other components are real, and created anew for each test.
 
-exit status: 0 all cases hold, 1 one does not, 2 the file or its cases are wrong
+exit status: 0 all tests pass, 1 a test fails, 2 the file or its tests are invalid
 
 examples:
   message-passing test app.toml
@@ -60,14 +60,14 @@ def _run(given: argparse.Namespace) -> int:
     return 0 if all(result["ok"] for result in results) else 1
 
 
-def _wrong(name: str, one: Looked) -> list[str]:
+def _wrong(name: str, one: CheckResult) -> list[str]:
     """Why a file's cases cannot be run."""
     if one.right and not one.cases:
-        return [f"{name}: it has no cases: they are the list `{TESTS}`, see {COMMAND.title} --help"]
+        return [f"{name}: it has no tests: they are the list `{TESTS}`, see {COMMAND.title} --help"]
     return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
 
 
-def _results(name: str, one: Looked) -> list[dict[str, Any]]:
+def _results(name: str, one: CheckResult) -> list[dict[str, Any]]:
     index = Files().index(name)
     found = []
     for case in one.cases:
@@ -89,13 +89,13 @@ def _as_text(results: list[dict[str, Any]]) -> list[str]:
     failed = sum(not one["ok"] for one in results)
     lines = [*map(escape_control, lines)]
     if results:
-        lines.append(f"{len(results)} case{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
+        lines.append(f"{len(results)} test{'' if len(results) == 1 else 's'}, {failed or 'none'} failed")
     return lines
 
 
 COMMAND = Command(
     name="test",
-    description="Run the cases that config files carry on their chains.",
+    description="Run the tests in config files on their chains.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from message_passing.cli.poller import Heard
+    from message_passing.cli.poller import NodeStatus
 
 _ORDERS = ("lost", "silent", "received", "name")
 
@@ -35,11 +35,11 @@ _EPILOG = """\
 examples:
   message-passing top                              all nodes of yours with --control
   message-passing top 4711 http://logs:9090 --token env:TOKEN
-  message-passing top --once                       one picture, for a pipe or a mail
+  message-passing top --once                       a snapshot, for a pipe or an email
   message-passing top --json | jq .components[].in_rate
 
-keys: q quits, s sorts senders by loss, silence, number or name, p pauses. exit status of --once: 0 all nodes
-answered, 1 not all did, 2 your mistake.
+keys: q quits, s sorts senders by losses, idle time, number or name, p pauses. exit status of --once: 0 all
+nodes responded, 1 not all did, 2 usage error.
 """
 
 
@@ -48,12 +48,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="process id, control socket, or http://host:port (default: all nodes of yours on this machine)",
+        help="process ID, control socket, or http://host:port (default: all your nodes on this machine)",
     )
     parser.add_argument("--token", default="", help="their --http_token, or env:NAME")
     parser.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS", help="default 1")
-    parser.add_argument("--sort", choices=_ORDERS, default="lost", help="senders by this (default lost)")
-    parser.add_argument("--once", action="store_true", help="one picture, without colours, and end")
+    parser.add_argument("--sort", choices=_ORDERS, default="lost", help="sort senders by this (default lost)")
+    parser.add_argument("--once", action="store_true", help="print a snapshot, without colours, and exit")
     parser.add_argument("--json", action="store_true", help="the states as JSON lines")
 
 
@@ -100,7 +100,7 @@ def _json(watching: Watching, *, once: bool) -> int:
         watching.wait_for_more()
 
 
-def _status(heard: Sequence[Heard]) -> int:
+def _status(heard: Sequence[NodeStatus]) -> int:
     if not heard:
         COMMAND.tell("no node of this user is running with --control")
     return 1 if not heard or any(one.gone for one in heard) else 0
@@ -113,7 +113,7 @@ def _once(watching: Watching) -> int:
     return _status(heard)
 
 
-def _picture(console: Console, heard: Sequence[Heard], order: str, *, keys: bool) -> str:
+def _picture(console: Console, heard: Sequence[NodeStatus], order: str, *, keys: bool) -> str:
     with console.capture() as captured:
         console.print(_frame()(heard, order=order, keys=keys))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
@@ -140,7 +140,7 @@ def _live(watching: Watching) -> int:
         OpenError: there is no terminal.
     """
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        raise OpenError("this is no terminal: use --once for one picture, or --json")
+        raise OpenError("stdout is not a terminal: use --once for a snapshot, or --json")
     console = _console(plain=False)
     from rich.live import Live  # noqa: PLC0415 - as its console
 
@@ -156,7 +156,7 @@ class _Screen:
         self._live, self._watching, self._keyboard = live, watching, keyboard
         self._frame = _frame()
         self._paused = False
-        self._shown: Sequence[Heard] = ()
+        self._shown: Sequence[NodeStatus] = ()
 
     def run(self) -> None:
         """Draw, when there is something new, until q."""

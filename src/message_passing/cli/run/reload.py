@@ -74,7 +74,7 @@ class Reload:
         notify("READY=1")
 
     def _stay(self, *reasons: str) -> None:
-        for reason in (*reasons, "the configuration stays what it was"):
+        for reason in (*reasons, "keeping the previous configuration"):
             self._tell(reason)
 
     def _take_changes(self) -> None:

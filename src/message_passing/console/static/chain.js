@@ -43,7 +43,7 @@ export class ChainSection {
     for (const [number, one] of byNumber) {
       const item = this.workers.get(number);
       item.className = one.ready ? "" : "warn";
-      const state = one.ready ? `${count(one.outstanding)} in hand` : "\u25c6 not ready";
+      const state = one.ready ? `${count(one.outstanding)} in flight` : "\u25c6 not ready";
       say(item, `Worker ${number}: process ${one.pid ?? "none"}, ${state}`);
     }
   }
@@ -55,12 +55,12 @@ export class ChainSection {
     const [lost, why] = losses(one);
     say(byId("details-title"), nameOf(one));
     const rows = [
-      ["What it is", one.label === one.id ? one.kind : `${visible(one.label)} (${one.kind})`],
+      ["Type", one.label === one.id ? one.kind : `${visible(one.label)} (${one.kind})`],
       ["Received", `${count(one.received)}, now ${rate(one.in_rate)}`],
       ["Passed on", `${count(one.passed)}, now ${rate(one.out_rate)}`],
-      ["Filtered out", `${count(one.filtered)}, as asked: no loss`],
+      ["Filtered out", `${count(one.filtered)}, not a loss`],
       ["Lost", lost ? `${count(lost)} (${why}), now ${rate(one.lost_rate)}` : "0"],
-      ["Holds", one.capacity ? `${count(one.held)} of ${count(one.capacity)}` : count(one.held)],
+      ["Buffered", one.capacity ? `${count(one.held)} of ${count(one.capacity)}` : count(one.held)],
       ["Endpoints", one.endpoints.map(visible).join(", ")],
       ["Notes", one.notes.map(visible).join("\n")],
     ].filter(([, text]) => text);

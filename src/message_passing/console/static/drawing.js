@@ -93,7 +93,7 @@ function update(card, one, chosen, slow) {
   say(rates.firstElementChild, one.kind === "input" ? "" : `in ${rate(one.in_rate)}`);
   say(rates.lastElementChild, one.kind === "output" ? "" : `out ${rate(one.out_rate)}`);
   const full = fill(one);
-  meter(held, full, full !== null ? `holds ${count(one.held)} of ${brief(one.capacity)}` : one.held ? `holds ${count(one.held)}` : "");
+  meter(held, full, full !== null ? `buffered ${count(one.held)} of ${brief(one.capacity)}` : one.held ? `buffered ${count(one.held)}` : "");
   meter(busy, one.busy ?? null, one.busy === null || one.busy === undefined ? "" : `busy ${percent(one.busy)}${slow ? " (slowest)" : ""}`);
   busy.classList.toggle("warn", slow);
   const [lost] = losses(one);
@@ -101,7 +101,7 @@ function update(card, one, chosen, slow) {
   const sum = lost ? `${words ? ", " : ""}lost ${count(lost)}` : "";
   flag.hidden = !state;
   say(flag, state ? `${SIGNS[state]} ${words}${sum}` : "");
-  say(unseen, one.outputs.length ? `Hands messages to ${one.outputs.map((id) => oneLine(id, 80)).join(", ")}.` : "");
+  say(unseen, one.outputs.length ? `Sends messages to ${one.outputs.map((id) => oneLine(id, 80)).join(", ")}.` : "");
 }
 
 function meter(element, share, text) {

@@ -96,7 +96,7 @@ export class History {
 
   /** The picture in words. */
   words(lines) {
-    if (!this.steps.length) return "Nothing is known yet.";
+    if (!this.steps.length) return "No data yet.";
     const parts = lines.map((line) => {
       const top = this.steps.reduce((best, step) => (step.values[line] > best.values[line] ? step : best));
       const last = this.steps.at(-1);

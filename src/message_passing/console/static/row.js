@@ -35,9 +35,9 @@ function opened(message, choose) {
     { class: "opened" },
     trace ? el("h3", {}, "Traceback") : null,
     trace ? long(trace) : null,
-    fields.length ? el("h3", {}, "Fields: choose one to see only messages with the same") : null,
+    fields.length ? el("h3", {}, "Fields: click one to filter by its value") : null,
     fields.length ? el("ul", { class: "fields" }, ...fields.map((pair) => field(pair, choose))) : null,
-    el("h3", {}, typeof message === "string" ? "Text: no JSON object" : "JSON"),
+    el("h3", {}, typeof message === "string" ? "Text: not a JSON object" : "JSON"),
     long(whole),
     copyButton(whole),
   );

@@ -68,13 +68,13 @@ export class Senders {
     byId("sender-some").hidden = none;
     if (none) return;
     const forgotten = totals.forgotten ? `, ${count(totals.forgotten)} forgotten` : "";
-    const unstamped = totals.unstamped ? ` ${messages(totals.unstamped)} had no stamp, so nobody knows what is missing there.` : "";
+    const unstamped = totals.unstamped ? ` ${messages(totals.unstamped)} had no stamp, so their losses are unknown.` : "";
     const perhaps = totals.perhaps_lost ? ` (perhaps ${count(totals.perhaps_lost)} more)` : "";
-    const ambiguous = totals.ambiguous ? ` ${messages(totals.ambiguous)} had a number that had come before, as duplicates or after a restart: these senders\u2019 numbers are an estimate.` : "";
+    const ambiguous = totals.ambiguous ? ` ${messages(totals.ambiguous)} repeated an earlier number, as duplicates or after a restart: these senders\u2019 numbers are an estimate.` : "";
     const shown = senders.length < matching ? `The first ${count(senders.length)} of ${count(matching)}` : `${count(matching)}`;
     say(
       byId("sender-words"),
-      `${shown} senders; of all: ${count(totals.received)} received, ${count(totals.lost)} lost on the way${perhaps}, ${count(totals.silent)} silent${forgotten}.${unstamped}${ambiguous}`,
+      `${shown} senders; of all: ${count(totals.received)} received, ${count(totals.lost)} lost in transit${perhaps}, ${count(totals.silent)} idle${forgotten}.${unstamped}${ambiguous}`,
     );
     const body = byId("sender-table").tBodies[0];
     while (body.rows.length > senders.length) body.lastElementChild.remove();

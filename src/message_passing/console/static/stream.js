@@ -48,7 +48,7 @@ export class Stream {
         first = false;
         this.take(value, size);
       });
-      if (stopper === this.stopper) this.on.trouble("The stream has ended; trying again.");
+      if (stopper === this.stopper) this.on.trouble("The stream has ended; reconnecting.");
     } catch (error) {
       if (stopper !== this.stopper) return;
       if (error instanceof Refused) {
@@ -56,7 +56,7 @@ export class Stream {
         return; // the same question would be refused again
       }
       if (error instanceof TokenWanted) return; // it is followed again when there is one
-      this.on.trouble(error instanceof Busy ? `The node says: ${error.message}.` : "No messages come: the node is gone. Trying again.");
+      this.on.trouble(error instanceof Busy ? `The node says: ${error.message}.` : "No messages: the node is gone. Reconnecting.");
     }
     if (stopper === this.stopper) this.timer = setTimeout(() => this.open(new AbortController()), 1000);
   }

@@ -47,9 +47,9 @@ export class Tail {
     this.follow();
   }
 
-  /** The node was started again: say so between its messages, and go on. */
+  /** The node was restarted: say so between its messages, and go on. */
   restarted() {
-    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node was started again")], [0]);
+    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node was restarted")], [0]);
     this.stream.follow(this.filters.query());
   }
 
@@ -86,7 +86,7 @@ export class Tail {
   mark() {
     const still = this.paused || this.reading;
     this.button.setAttribute("aria-pressed", String(still));
-    say(this.button, still ? "Go on" : "Pause");
+    say(this.button, still ? "Resume" : "Pause");
     this.list.classList.toggle("still", still);
     if (!still) this.meanwhile = 0;
     this.words();
@@ -144,7 +144,7 @@ export class Tail {
     const wanted = this.filters.words();
     let text;
     if (this.paused || this.reading) {
-      text = `${this.paused ? "Paused" : "Held while you read"}. ${messages(this.meanwhile)} came meanwhile.`;
+      text = `${this.paused ? "Paused" : "Held while you read"}. ${messages(this.meanwhile)} arrived meanwhile.`;
     } else if (unsent >= 1) {
       text = `Shows ${count(shown)} of about ${count(shown + unsent)} messages a second: at most ${LIMIT}. Not shown so far: ${count(this.unsent)}.`;
     } else {

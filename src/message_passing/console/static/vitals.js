@@ -24,7 +24,7 @@ function figures(state) {
     ["Held", count(sum(main, "held"))],
     ["Processor", percent(cpu)],
     ["Memory", bytes(memory)],
-    ["Lag", state.lag === null ? "over 1 s" : `${Math.round(state.lag * 1000)} ms`],
+    ["Loop delay", state.lag === null ? "over 1 s" : `${Math.round(state.lag * 1000)} ms`],
     ["Threads", count(threads)],
     ["Up for", duration(state.time - state.started)],
   ];
