@@ -27,6 +27,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/completion.py --check
+	$(BIN)/python scripts/architecture.py --check
 
 bench: $(VENV)/test
 	sh scripts/debian-peers.sh libzmq3-dev rsyslog rsyslog-czmq

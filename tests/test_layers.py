@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,10 @@ import message_passing
 
 ROOT = Path(message_passing.__file__).parent
 
-ROWS = [
-    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "option_types", "options", "stopping",
-    "failures", "graph", "onward", "lines", "wiring", "pacing", "delivery", "shares", "component", "summaries",
-    "encoded", "output", "flow", "paths", "dotted", "message_fields", "scalars", "objects", "jsonable", "busy",
-    "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "network", "inputs", "outputs",
-    "logging", "registry", "declaration", "chain", "chain_group", "config", "event_loop", "living", "runner",
-    "switch", "workers", "console", "cli", "testing", "__main__",
-]  # fmt: skip
-"""A module imports only from rows before its own, or from its own package."""
+PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
+
+ROWS = re.findall(r"^\| `(\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+"""A module imports only from rows of the page before its own, or from its own package."""
 
 LATE = {
     # Every application that logs imports the handler; keys, networks and their file names cost 15 ms more.

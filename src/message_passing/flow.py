@@ -1,4 +1,4 @@
-"""The contract: what an input, a filter and an output are.
+"""What inputs, filters, decoders and encoders are: with `output`, what one inherits from to write a component.
 
 An output has `consume`. An input has `output_to`. A filter is both. Messages travel in batches through
 `consume_many`; `consume` is a convenience for one message. Both belong to the base class, which counts, and a class

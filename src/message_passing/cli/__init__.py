@@ -1,1 +1,1 @@
-"""The commands, one in each module."""
+"""The command `message-passing`: running a chain, its other commands, and what commands of one's own are made of."""

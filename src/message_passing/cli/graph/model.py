@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from message_passing.workers.dealing import Dealer
+from message_passing.workers.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,7 @@ class _Drawing:
         self._numbers: dict[int, int] = {}
         self._names = {id(one): name for name, one in chain.components.items()}
         made = list(chain.components.values())
-        self._pool = next((one for one in made if isinstance(one, Dealer)), None)
+        self._pool = next((one for one in made if isinstance(one, Pool)), None)
         made = [one for one in made if one is not self._pool]
         self.graph.heads = self._visit_all(chain.heads)
         heads = {id(one.error): one.error for one in made if hasattr(one.error, "outputs")}
@@ -123,7 +123,7 @@ class _Drawing:
 
     def _instead(self, target: Component) -> Component:
         """The first of those that run in workers, where these stand in the chain."""
-        if not isinstance(target, Dealer):
+        if not isinstance(target, Pool):
             return target
         first: Component = next(iter(target.members.values()))
         return first
