@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.commands.describe import default_text
+from message_passing.cli.catalogue import default_text
 from message_passing.logging.settings import HandlerDeclaration
 from message_passing.options import declared
 from message_passing.registry import find, names

@@ -12,7 +12,7 @@ import message_passing
 ROOT = Path(message_passing.__file__).parent
 
 ROWS = [
-    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "options", "stopping",
+    "version", "clock", "abbreviation", "escaping", "errors", "metrics", "option_types", "options", "stopping",
     "failures", "graph", "onward", "lines", "wiring", "pacing", "delivery", "shares", "component", "summaries",
     "encoded", "output", "flow", "paths", "dotted", "message_fields", "scalars", "objects", "jsonable", "busy",
     "identity", "resolving", "secure_files", "codecs", "filters", "zeromq", "network", "inputs", "outputs",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.chain import message_chain
+from message_passing.delivery import Outcome
 from message_passing.errors import OutputClosedError
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.null import NullFilter
@@ -220,6 +221,28 @@ def test_those_that_leave_flush_in_order_and_are_closed() -> None:
     assert output.log == ["open", "background", "flush", "ended", "close"]
     assert not failures
     assert not any(one.is_open for one in (keeps, middle, output))
+
+
+def test_what_one_that_leaves_had_kept_is_settled_when_it_has_passed_it_on() -> None:
+    """A delay that a reload takes out of the chain hands on, and its delivery learns what became of that."""
+    found: list[Any] = []
+    output = Batching()
+    delay = DelayFilter(delay_for=60, output_to=output)
+
+    class Source(Input):
+        pass
+
+    async def run() -> None:
+        backgrounds = Backgrounds(lambda *_: None)
+        Source(output_to=delay).deliver([1, 2], found.append)
+        backgrounds.retire(delay)
+        backgrounds.retire(output)
+        assert not found
+        await backgrounds.left()
+
+    open_all([delay])
+    asyncio.run(run())
+    assert (found, output.sent) == ([Outcome.DELIVERED], [1, 2])
 
 
 def test_one_that_leaves_and_hangs_is_closed_at_the_end() -> None:

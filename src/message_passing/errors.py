@@ -153,7 +153,7 @@ class EncodingError(MessageError):
 
 
 class PeerError(MessagePassingError):
-    """A ZeroMQ peer was refused, or refuses us, or is not understood; the socket goes on without it."""
+    """A peer was refused, or refuses us, takes nothing, or is not understood; we go on without it."""
 
 
 class OutputClosedError(MessagePassingError):

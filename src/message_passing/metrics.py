@@ -17,6 +17,10 @@ UNSENT = "unsent at close"
 """Why messages are lost that were still buffered when a component was closed."""
 
 
+UNSENT = "unsent at close"
+"""Why messages are lost that a component still had when it was closed."""
+
+
 class Snapshot(TypedDict):
     """One component's counters, as plain numbers (messages)."""
 

@@ -19,15 +19,18 @@ from __future__ import annotations
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Annotated, Any, Literal, Union, dataclass_transform, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, dataclass_transform, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from message_passing.errors import Fault, OptionError, did_you_mean, shown
+from message_passing.option_types import LIMITS, members, type_text_of, wants_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 REQUIRED: Any = msgspec.NODEFAULT
 """The default of an option that has none: it must be given."""
@@ -87,13 +90,13 @@ class Option:
         if get_origin(self.type) is not Annotated:
             return {}
         return {
-            name: value for name in _LIMITS if (value := getattr(get_args(self.type)[1], name)) is not None
+            name: value for name in LIMITS if (value := getattr(get_args(self.type)[1], name)) is not None
         }
 
     @property
     def type_text(self) -> str:
         """The type in words: `int >= 0`, `'SUB' or 'PULL'`, `list of str`."""
-        return _type_text(self.type)
+        return type_text_of(self.type)
 
 
 def option(
@@ -152,6 +155,20 @@ def accepted(cls: type) -> Mapping[str, Option]:
 def check(
     known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
 ) -> dict[str, Any]:
+    """What `checked` gives where nothing is wrong.
+
+    Raises:
+        OptionError: with all faults.
+    """
+    values, faults = checked(known, given, label=label, from_text=from_text)
+    if faults:
+        raise OptionError(*faults)
+    return values
+
+
+def checked(
+    known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
+) -> tuple[dict[str, Any], list[Fault]]:
     """Check `given` against what is declared and fill in the defaults.
 
     Args:
@@ -161,10 +178,8 @@ def check(
         from_text: the values come from a file or command line, where `python_only` options are refused.
 
     Returns:
-        Every declared option's value; faults are placed at the option's name if `from_text`.
-
-    Raises:
-        OptionError: with one fault for each option that is unknown, missing or wrong.
+        Every declared option's value, of a wrong one its default; and a fault for each that is unknown, missing or
+        wrong, placed at its name if `from_text`.
     """
     faults: list[Fault] = []
     values: dict[str, Any] = {}
@@ -177,8 +192,6 @@ def check(
         if name not in given:
             if one.required:
                 faults.append(Fault(f"{label} needs the option {name!r} ({one.type_text})"))
-            else:
-                values[name] = one.make_default()
         elif from_text and one.python_only:
             faults.append(Fault(f"{label}: option {name!r} can only be given from Python", name))
         else:
@@ -189,9 +202,9 @@ def check(
                 found = f"of type {type(value).__name__}" if one.secret and value else shown(value)
                 text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, value)}"
                 faults.append(Fault(text, name if from_text else ""))
-    if faults:
-        raise OptionError(*faults)
-    return values
+        if name not in values and not one.required:
+            values[name] = one.make_default()
+    return values, faults
 
 
 def _nearest(one: Option, value: Any) -> str:
@@ -207,8 +220,8 @@ def convert(one: Option, value: Any) -> Any:
     Raises:
         msgspec.ValidationError: it is not, and cannot sensibly be read as, that type.
     """
-    if _wants_callable(one.type):
-        takes = _members(one.type)
+    if wants_callable(one.type):
+        takes = members(one.type)
         if (
             callable(value)
             or (isinstance(value, str) and str in takes)
@@ -222,7 +235,7 @@ def convert(one: Option, value: Any) -> Any:
 
 
 def _read(name: str, hint: Any, default: Any) -> Option:
-    python_only = _wants_callable(hint) and str not in _members(hint)  # text can name a callable
+    python_only = wants_callable(hint) and str not in members(hint)  # text can name a callable
     if not isinstance(default, _Field):
         return Option(name, hint, "", python_only, default)
     annotated = Annotated[hint, msgspec.Meta(**default.limits)] if default.limits else hint
@@ -244,41 +257,5 @@ def _evaluated(annotation: Any, cls: type) -> Any:
     return eval(annotation, vars(sys.modules[cls.__module__]))  # noqa: S307 - the class's own source text
 
 
-def _wants_callable(hint: Any) -> bool:
-    return any(member is Callable or get_origin(member) is Callable for member in _members(hint))
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    """What a union is made of; anything else is made of itself."""
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-
-
 def _all_of(names: list[str]) -> str:
     return f" (it has {', '.join(names)})" if names else " (it has none)"
-
-
-_LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
-_LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "pattern": "matching {}"}
-
-
-def _type_text(hint: Any) -> str:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return " ".join([_type_text(args[0]), *_limit_texts(args[1])])
-    if origin in (Union, types.UnionType, Literal):
-        texts = map(repr, args) if origin is Literal else map(_type_text, args)
-        return " or ".join(text for text in texts if text != "NoneType")
-    if origin in (list, tuple):
-        return f"list of {_type_text(args[0])}"
-    if origin is dict:
-        return f"mapping of {_type_text(args[0])} to {_type_text(args[1])}"
-    if _wants_callable(hint):
-        return "callable"
-    return "any object" if hint is Any else str(getattr(hint, "__name__", hint))
-
-
-def _limit_texts(meta: msgspec.Meta) -> list[str]:
-    texts = [form.format(v) for k, form in _LIMIT_TEXT.items() if (v := getattr(meta, k)) is not None]
-    if meta.min_length:
-        texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
-    return texts

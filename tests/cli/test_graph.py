@@ -50,7 +50,7 @@ KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 SECRETIVE = {
     "input": "ZeroMQ",
     "input_options": {
-        "connect": ['tcp://"<&>:1', "tcp://b#`:2"],
+        "connect": ['ipc:///tmp/"<&>', "ipc:///tmp/b#`"],
         "curve_server_key": KEY,
         "curve_secret_key": KEY,
     },

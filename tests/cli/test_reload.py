@@ -63,7 +63,7 @@ class Scene:
     def more_arrive(self, name: str) -> None:
         """Wait until the file has grown."""
         before = len(self.numbers(name))
-        wait_for(lambda: len(self.numbers(name)) > before + 20)
+        wait_for(lambda: len(self.numbers(name)) > before + 20, timeout=20)
 
     def _arrived(self) -> int:
         files = [

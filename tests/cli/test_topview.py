@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from message_passing.cli.poller import Heard
+from message_passing.cli.poller import NodeStatus
 from message_passing.cli.topview import count, frame
 from message_passing.console.verdict import verdict
 
@@ -64,7 +64,7 @@ def state(*components: Any, **more: Any) -> dict[str, Any]:
     return {**found, "verdict": verdict(found)}
 
 
-def drawn(*nodes: Heard, width: int = 80, colours: bool = False, **more: Any) -> str:
+def drawn(*nodes: NodeStatus, width: int = 80, colours: bool = False, **more: Any) -> str:
     """The picture as text."""
     out = io.StringIO()
     console = Console(
@@ -99,7 +99,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
     senders = [
         {"name": f"web-{number}:1:ab", "lost": 5, "received": 100, "seen": NOW - 3} for number in range(5)
     ]
-    node = Heard(
+    node = NodeStatus(
         "123",
         state(
             component("input", kind="input", notes=["a key was refused"]),
@@ -154,7 +154,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
 
 def test_what_is_bad_is_red_and_what_fills_is_yellow() -> None:
     """Colours only add to what is written."""
-    node = Heard(
+    node = NodeStatus(
         "1",
         state(
             component("a", held=85, capacity=100),
@@ -176,9 +176,9 @@ def test_what_is_bad_is_red_and_what_fills_is_yellow() -> None:
 def test_nodes_that_are_gone_asked_or_not_there() -> None:
     """Each is shown as what it is."""
     text = drawn(
-        Heard("4711", state(), gone="there is no process with this id", since=NOW - 30),
-        Heard("/run/x.sock", gone="refused"),
-        Heard("4712"),
+        NodeStatus("4711", state(), gone="there is no process with this id", since=NOW - 30),
+        NodeStatus("/run/x.sock", gone="refused"),
+        NodeStatus("4712"),
     )
     assert "3 nodes" in text
     assert line(text, "4711") == "4711  gone for 30 s: there is no process with this id"
@@ -190,13 +190,13 @@ def test_nodes_that_are_gone_asked_or_not_there() -> None:
 @pytest.mark.parametrize(("more", "told"), [({"stopping": True}, "ending"), ({"ready": False}, "not ready")])
 def test_a_node_that_is_not_ready(more: dict[str, Any], told: str) -> None:
     """It ends, or has not begun."""
-    assert f"  {told}  " in drawn(Heard("1", state(**more)))
+    assert f"  {told}  " in drawn(NodeStatus("1", state(**more)))
 
 
 def test_what_a_node_says_is_no_order_to_the_terminal() -> None:
     """Names of senders and errors come from strangers, also as rich's own markup."""
     hostile = "\x1b[2J[bold]\n\x07"
-    node = Heard(
+    node = NodeStatus(
         "1",
         state(
             component("input", dropped={hostile: 1}, notes=[hostile]),
@@ -224,7 +224,7 @@ def test_what_a_node_says_is_no_order_to_the_terminal() -> None:
 def test_it_fits_whatever_the_width(width: int) -> None:
     """Lines are cut and never wrapped, so that nothing scrolls."""
     long = component("a_component_with_quite_a_long_name_indeed", dropped={"for a reason that is long": 10})
-    text = drawn(Heard("1", state(long)), width=width)
+    text = drawn(NodeStatus("1", state(long)), width=width)
     assert max(map(len, text.splitlines())) <= width
 
 

@@ -41,7 +41,7 @@ def _takes(component: Any, endpoint: str) -> bool:
     return False
 
 
-class Sightings:
+class CanaryTracker:
     """What one node sees at its input, and at its output."""
 
     def __init__(self, node: Node, state: Any, source: Any) -> None:

@@ -67,7 +67,7 @@ class Mistake:
 
 
 @dataclass(slots=True)
-class Looked:
+class CheckResult:
     """What a look at one file or one command's words has found.
 
     Attributes:
@@ -88,17 +88,17 @@ class Looked:
         return self.chain is not None
 
 
-def look_at_file(name: str) -> Looked:
+def look_at_file(name: str) -> CheckResult:
     """What is wrong with a config file."""
     return _look([f"--configfile={name}"], name)
 
 
-def look_at_words(words: Sequence[str]) -> Looked:
+def look_at_words(words: Sequence[str]) -> CheckResult:
     """What is wrong with the words of a command, and with the config file among them."""
     return _look(words, None)
 
 
-def _look(words: Sequence[str], name: str | None) -> Looked:
+def _look(words: Sequence[str], name: str | None) -> CheckResult:
     faults: list[Fault] = []
     unused: list[UnusedComponentWarning] = []
     cases: list[Case] = []
@@ -124,7 +124,7 @@ def _look(words: Sequence[str], name: str | None) -> Looked:
     for text in cautions(in_order(chain.heads, errors=True)) if chain else ():
         found.append(places.mistake(Fault(text), name, warning=True))
     found.sort(key=lambda one: (one.line or 0, one.column or 0))
-    return Looked(found, right, script, cases) if right else Looked(found, None)
+    return CheckResult(found, right, script, cases) if right else CheckResult(found, None)
 
 
 def _cases(file: str, script: MessagePassing | None) -> tuple[list[Case], list[Fault]]:

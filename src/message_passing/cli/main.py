@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
-from message_passing.cli.commands.describe import describe
+from message_passing.cli.catalogue import describe
 from message_passing.cli.completion import completion
 from message_passing.cli.run.service import EXIT_USER_ERROR
 from message_passing.cli.script import CLIComponent, Script

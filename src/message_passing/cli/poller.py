@@ -29,7 +29,7 @@ _FORGOTTEN = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class NodeStatus:
     """What is known of one node.
 
     Attributes:
@@ -103,11 +103,11 @@ class Watching:
             os.close(self.wake)
             os.close(self._say)
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[NodeStatus]:
         """What is known now, in the order of their names."""
         return [watch.heard for watch in list(self._watches.values())]
 
-    def all_heard(self, times: int) -> list[Heard]:
+    def all_heard(self, times: int) -> list[NodeStatus]:
         """What is known, once each node has been asked so often."""
         self._looked_round.wait()
         with self._news:
@@ -170,7 +170,7 @@ class _Watch:
     """One node, and what it said last."""
 
     def __init__(self, node: Node) -> None:
-        self.heard = Heard(node.target)
+        self.heard = NodeStatus(node.target)
         self.soon = threading.Event()
         self.forgotten = False
         self._node = node
@@ -188,7 +188,7 @@ class _Watch:
         except Exception as error:  # noqa: BLE001 - one node's fault must neither end this thread nor hold up the others
             self._lose(f"{type(error).__name__}: {error}")
         else:
-            self.heard = Heard(before.target, state, senders, "", time.time(), before.times + 1)
+            self.heard = NodeStatus(before.target, state, senders, "", time.time(), before.times + 1)
 
     def _lose(self, why: str) -> None:
         self.heard = replace(self.heard, gone=why, times=self.heard.times + 1)

@@ -107,22 +107,16 @@ class Script:
             given.faults.append(Fault(text, given.places[name]))
             given.told.add(name)
             del own[name]
-        try:
-            return option_rules.check(known, own, label=self.title(), from_text=True)
-        except UserError as error:
-            wrong = {fault.where for fault in error.faults}
-            for fault in error.faults:
-                if fault.where:  # otherwise it is one that is missing
-                    text = fault.text.removeprefix(prefix)
-                    given.faults.append(Fault(text, given.places[fault.where]))
+        values, faults = option_rules.checked(known, own, label=self.title(), from_text=True)
+        for fault in faults:
+            if fault.where:  # otherwise it is one that is missing
+                given.faults.append(Fault(fault.text.removeprefix(prefix), given.places[fault.where]))
         for name, one in known.items():
             if one.required and not {name} & (own.keys() | given.told):
                 given.faults.append(Fault(f"--{name} is required ({one.type_text})"))
-        right = {name: value for name, value in own.items() if name not in wrong}
-        try:
-            return option_rules.check(known, right, label=self.title(), from_text=True)
-        except UserError as error:
-            raise UserError(*given.faults) from error
+        if values.keys() != known.keys():
+            raise UserError(*given.faults)
+        return values
 
     def build_chain(self) -> Chain | Sequence[Chain | Input]:
         """The chain to run, or several, or inputs of chains connected by hand. Every command defines it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from message_passing.cli.poller import Heard
+    from message_passing.cli.poller import NodeStatus
 
 _BAD, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 _FULL, _FILLING = 0.8, 0.5
@@ -35,7 +35,7 @@ _LONGEST = 1000
 
 
 def frame(
-    nodes: Sequence[Heard],
+    nodes: Sequence[NodeStatus],
     *,
     order: str = "lost",
     paused: bool = False,
@@ -80,7 +80,7 @@ def _title(nodes: int, order: str, *, paused: bool, keys: bool, now: float) -> T
     return text
 
 
-def _node(seen: Heard, order: str, now: float) -> Iterator[RenderableType]:
+def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     state = seen.state
     if seen.gone:
         when = f" for {span(now - seen.since)}" if seen.since else ""

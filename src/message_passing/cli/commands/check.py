@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from message_passing.cli.chain_probe import Trial
-    from message_passing.cli.checking import Looked
+    from message_passing.cli.checking import CheckResult
 
 _EPILOG = """\
 Nothing is opened, and no host is looked up, except with --connect. Classes named by a +path are imported.
@@ -41,7 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    looked: dict[str, Looked] = {}
+    looked: dict[str, CheckResult] = {}
     if any(word.startswith("-") for word in given.chain):
         looked[""] = look_at_words(given.chain)
     elif given.chain:
@@ -58,11 +58,11 @@ def _run(given: argparse.Namespace) -> int:
     return 0 if all(trial.right for tried in trials.values() for trial in tried) else 1
 
 
-def _components(one: Looked) -> list[Any]:
+def _components(one: CheckResult) -> list[Any]:
     return with_parts(in_order(one.chain.heads, errors=True)) if one.chain else []
 
 
-def _as_text(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+def _as_text(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
     lines: list[str] = []
     for name, one in looked.items():
         lines += map(str, one.mistakes)
@@ -72,7 +72,7 @@ def _as_text(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _as_json(looked: dict[str, Looked], trials: dict[str, list[Trial]]) -> str:
+def _as_json(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
     found = [mistake.as_object() for one in looked.values() for mistake in one.mistakes]
     for name, tried in trials.items():
         unplaced = {"file": name or None, "line": None, "column": None}

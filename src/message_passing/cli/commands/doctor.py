@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.cli.canary import Sightings
+from message_passing.cli.canary import CanaryTracker
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
@@ -102,7 +102,7 @@ class Diagnosis:
         self._security = security
         self._probe = EndpointProbe(given.endpoint, given.timeout)
         self._handing: Handing | None = None
-        self._sightings: Sightings | None = None
+        self._sightings: CanaryTracker | None = None
 
     def steps(self) -> Iterator[Step]:
         """All that can be looked at; what follows a step that failed cannot.
@@ -124,7 +124,7 @@ class Diagnosis:
         given = self._given
         if given.node:
             token = from_environment(given.token) if given.token else None
-            self._sightings = Sightings.of(Node(given.node, token), given.endpoint)
+            self._sightings = CanaryTracker.of(Node(given.node, token), given.endpoint)
 
     def _close(self) -> None:
         if self._handing:
@@ -213,7 +213,7 @@ class Diagnosis:
         given, handing = self._given, self._handing
         if handing is None or self._kind == "SUB":
             return
-        sightings = self._sightings or (Sightings.found(given.endpoint) if self._probe.local else None)
+        sightings = self._sightings or (CanaryTracker.found(given.endpoint) if self._probe.local else None)
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)

@@ -6,8 +6,8 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from message_passing.cli.catalogue import WIDTH, summary
 from message_passing.cli.command import Command
-from message_passing.cli.commands.describe import WIDTH, summary
 from message_passing.cli.terminal import print_out
 from message_passing.errors import ComponentError, did_you_mean
 from message_passing.registry import PACKAGES, find, names

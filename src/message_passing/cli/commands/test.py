@@ -16,7 +16,7 @@ from message_passing.escaping import escape_control
 if TYPE_CHECKING:
     import argparse
 
-    from message_passing.cli.checking import Looked
+    from message_passing.cli.checking import CheckResult
 
 _EPILOG = """\
 A file's tests are its list `tests`. Each has `input`, a list of messages, and the expected results:
@@ -60,14 +60,14 @@ def _run(given: argparse.Namespace) -> int:
     return 0 if all(result["ok"] for result in results) else 1
 
 
-def _wrong(name: str, one: Looked) -> list[str]:
+def _wrong(name: str, one: CheckResult) -> list[str]:
     """Why a file's cases cannot be run."""
     if one.right and not one.cases:
         return [f"{name}: it has no tests: they are the list `{TESTS}`, see {COMMAND.title} --help"]
     return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
 
 
-def _results(name: str, one: Looked) -> list[dict[str, Any]]:
+def _results(name: str, one: CheckResult) -> list[dict[str, Any]]:
     index = Files().index(name)
     found = []
     for case in one.cases:

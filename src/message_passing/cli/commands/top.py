@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from message_passing.cli.poller import Heard
+    from message_passing.cli.poller import NodeStatus
 
 _ORDERS = ("lost", "silent", "received", "name")
 
@@ -100,7 +100,7 @@ def _json(watching: Watching, *, once: bool) -> int:
         watching.wait_for_more()
 
 
-def _status(heard: Sequence[Heard]) -> int:
+def _status(heard: Sequence[NodeStatus]) -> int:
     if not heard:
         COMMAND.tell("no node of this user is running with --control")
     return 1 if not heard or any(one.gone for one in heard) else 0
@@ -113,7 +113,7 @@ def _once(watching: Watching) -> int:
     return _status(heard)
 
 
-def _picture(console: Console, heard: Sequence[Heard], order: str, *, keys: bool) -> str:
+def _picture(console: Console, heard: Sequence[NodeStatus], order: str, *, keys: bool) -> str:
     with console.capture() as captured:
         console.print(_frame()(heard, order=order, keys=keys))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
@@ -156,7 +156,7 @@ class _Screen:
         self._live, self._watching, self._keyboard = live, watching, keyboard
         self._frame = _frame()
         self._paused = False
-        self._shown: Sequence[Heard] = ()
+        self._shown: Sequence[NodeStatus] = ()
 
     def run(self) -> None:
         """Draw, when there is something new, until q."""

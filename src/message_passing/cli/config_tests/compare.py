@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.cli.config_tests.runner import Happened
+    from message_passing.cli.config_tests.runner import CaseResult
     from message_passing.cli.config_tests.spec import Case
 
 
-def problems(case: Case, happened: Happened) -> list[str]:
+def problems(case: Case, happened: CaseResult) -> list[str]:
     """What is not as it should be, in lines; none when the case holds."""
     found = [happened.failure] if happened.failure else []
     for name, expected in (case.output or {}).items():
@@ -27,7 +27,7 @@ def problems(case: Case, happened: Happened) -> list[str]:
     return found
 
 
-def _errors(case: Case, happened: Happened) -> Iterator[str]:
+def _errors(case: Case, happened: CaseResult) -> Iterator[str]:
     texts = ["\n".join(map(str, report.values())) for report in happened.errors]
     for text in case.errors:
         if not any(text in one for one in texts):

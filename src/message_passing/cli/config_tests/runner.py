@@ -66,7 +66,7 @@ def staged(script: MessagePassing) -> Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class CaseResult:
     """What came of a case's messages.
 
     Attributes:
@@ -82,7 +82,7 @@ class Happened:
     failure: str
 
 
-def run_case(script: MessagePassing, case: Case) -> Happened:
+def run_case(script: MessagePassing, case: Case) -> CaseResult:
     """Give a new chain the messages of a case."""
     chain = staged(script)
     made = chain.components
@@ -103,7 +103,7 @@ def run_case(script: MessagePassing, case: Case) -> Happened:
     finally:
         close_all([head])
     outputs = {name: one for name, one in reached_from(case.at, made).items() if isinstance(one, TestOutput)}
-    return Happened(
+    return CaseResult(
         output={name: one.messages for name, one in outputs.items()},
         errors=reports.messages,
         filtered=sum(one.metrics.filtered for one in in_order([head])),

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from message_passing.cli.commands.describe import look_up_all, own_options
+from message_passing.cli.catalogue import look_up_all, own_options
 from message_passing.codecs._packed import Unpacker
 from message_passing.errors import ComponentError, Fault
 from message_passing.flow import Encoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.commands.describe import own_options
+from message_passing.cli.catalogue import own_options
 from message_passing.cli.create.kinds import Chosen
 from message_passing.codecs._packed import Unpacker
 from message_passing.config.forms import DEFAULTS

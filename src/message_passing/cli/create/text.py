@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.cli.commands.describe import default_text, summary
+from message_passing.cli.catalogue import default_text, summary
 from message_passing.cli.create.layout import spelt_options
 from message_passing.options import convert
 

@@ -1,0 +1,49 @@
+"""The types that options are declared with: what they are made of, and what they are called in messages."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+if TYPE_CHECKING:
+    import msgspec
+
+LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
+"""The bounds that an option may have, as `msgspec.Meta` calls them."""
+
+_LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "pattern": "matching {}"}
+
+
+def wants_callable(hint: Any) -> bool:
+    """Whether it is a function, or may be one."""
+    return any(member is Callable or get_origin(member) is Callable for member in members(hint))
+
+
+def members(hint: Any) -> tuple[Any, ...]:
+    """What a union is made of; anything else is made of itself."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def type_text_of(hint: Any) -> str:
+    """It in words: `int >= 0`, `'SUB' or 'PULL'`, `list of str`."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join([type_text_of(args[0]), *_limit_texts(args[1])])
+    if origin in (Union, types.UnionType, Literal):
+        texts = map(repr, args) if origin is Literal else map(type_text_of, args)
+        return " or ".join(text for text in texts if text != "NoneType")
+    if origin in (list, tuple):
+        return f"list of {type_text_of(args[0])}"
+    if origin is dict:
+        return f"mapping of {type_text_of(args[0])} to {type_text_of(args[1])}"
+    if wants_callable(hint):
+        return "callable"
+    return "any object" if hint is Any else str(getattr(hint, "__name__", hint))
+
+
+def _limit_texts(meta: msgspec.Meta) -> list[str]:
+    texts = [form.format(v) for k, form in _LIMIT_TEXT.items() if (v := getattr(meta, k)) is not None]
+    if meta.min_length:
+        texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
+    return texts
