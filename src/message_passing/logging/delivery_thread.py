@@ -47,7 +47,11 @@ class Work(Protocol):
 
 
 class DeliveryThread:
-    """The thread of one opening of a handler."""
+    """The thread of one opening of a handler.
+
+    Attributes:
+        seen: until when it is at work for certain, by `clock.monotonic`: then callers leave everything to it.
+    """
 
     def __init__(self, work: Work) -> None:
         """Prepare it."""
@@ -55,7 +59,7 @@ class DeliveryThread:
         self._bell = (
             threading.Lock()
         )  # released by who rings; it need not be rung before the thread has begun
-        self._seen = monotonic() + pace.PATIENCE
+        self.seen = monotonic() + pace.PATIENCE
         self._hurries_until = 0.0
         self._looked = 0.0
         self._left, self._taken = 0, work.taken()  # records in the queue, and taken from it, at the last look
@@ -69,18 +73,18 @@ class DeliveryThread:
         Raises:
             RuntimeError: the interpreter is ending, or the system gives no more threads.
         """
-        self._seen = monotonic() + pace.PATIENCE
+        self.seen = monotonic() + pace.PATIENCE
         self._thread.start()
 
     def shows_itself(self) -> bool:
-        """Whether it has, not long ago: then callers leave everything to it."""
-        return monotonic() <= self._seen
+        """Whether it has, not long ago: see `seen`."""
+        return monotonic() <= self.seen
 
     def wake(self) -> bool:
         """Wake it, if nobody has yet."""
         if not self._bell.locked():
             return False
-        self._seen = monotonic() + pace.PATIENCE  # so long it may take to wake
+        self.seen = monotonic() + pace.PATIENCE  # so long it may take to wake
         self.ring()
         return True
 
@@ -155,7 +159,7 @@ class DeliveryThread:
         """Say that it is at work: callers need not be for a while."""
         now = wall()
         self._work.since, self._work.due = now - pace.OLD, now + pace.PATIENCE
-        self._seen = monotonic() + pace.PATIENCE
+        self.seen = monotonic() + pace.PATIENCE
 
     def _hurries(self) -> bool:
         return monotonic() < self._hurries_until

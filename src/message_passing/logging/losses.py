@@ -82,7 +82,10 @@ class Losses:
 
     def add(self, reason: str, level: str) -> None:
         """Count a lost record."""
-        next(self._counter(reason, level))
+        if self._since and (count := self._counts.get((reason, level))) is not None:  # nearly all of them
+            next(count)
+        else:
+            next(self._counter(reason, level))
 
     def counters(self, reason: str, level: str) -> tuple[Iterator[int], Iterator[int]]:
         """What to call `next` of for each lost record that had not been given a sequence number."""

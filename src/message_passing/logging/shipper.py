@@ -216,7 +216,8 @@ class Shipper:
         if self._ended and threading.current_thread() is not threading.main_thread():
             reason = CLOSED
         self._losses.refuse(reason, level)
-        if not self._closed and not self._thread_works():
+        thread = self._thread
+        if not self._closed and (thread is None or monotonic() > thread.seen):  # it does nothing
             self.attend()
 
     def fail(self) -> None:
