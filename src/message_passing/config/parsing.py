@@ -143,8 +143,7 @@ def read_text(name: str) -> str:
         ConfigError: it cannot be read.
     """
     try:
-        # some editors begin a file with a byte order mark
-        return Path(name).read_text(encoding="utf-8-sig")
+        return Path(name).read_text(encoding="utf-8-sig")  # some editors write a byte-order mark
     except OSError as error:
         raise ConfigError(_unread(name, str(error.strerror))) from error
     except UnicodeDecodeError as error:
@@ -199,14 +198,12 @@ def _of_toml(problem: str, text: str) -> Fault:
     what, _, place = problem.rpartition(" (at ")
     numbers = [int(number) for number in re.findall(r"\d+", place)]
     last = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-    return Fault(
-        f"malformed TOML: {what or problem}", mark=(numbers[0], numbers[1]) if len(numbers) == 2 else last
-    )
+    mark = (numbers[0], numbers[1]) if len(numbers) == 2 else last
+    return Fault(f"malformed TOML: {what or problem}", mark=mark)
 
 
 def _yaml(text: str) -> Any:
-    value, _ = yaml_document(text)
-    return value
+    return yaml_document(text)[0]
 
 
 def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> tuple[Any, Any]:
