@@ -63,7 +63,7 @@ def test_wrong_options_are_told_all_at_once() -> None:
         Greeting(**wrong)
     assert [str(fault) for fault in caught.value.faults] == [
         "Greeting filter has no option 'wrod' (did you mean 'word'?)",
-        "Greeting filter: option 'word' must be str not empty, not ''",
+        "Greeting filter: option 'word' must be non-empty str, not ''",
         "Greeting filter: option 'times' must be int >= 1, not 0",
     ]
 

@@ -83,7 +83,7 @@ def test_faults_of_the_flat_form() -> None:
         "--filter_options: must be an object of options, not [5]",
         "--output: must be a component's name, not 5",
         "--filter: there is no filter 'Nul' (did you mean 'Null'?)",
-        "--error_options: File output needs the option 'filename' (str not empty)",
+        "--error_options: File output needs the option 'filename' (non-empty str)",
     ]
 
 

@@ -75,7 +75,7 @@ def test_an_option_without_default_is_required() -> None:
     """And says what type it wants when it is missing."""
     assert options.declared(Needy)["address"].required
     assert faults({}, cls=Needy) == [
-        "Sample filter needs the option 'address' (str not empty matching ^tcp://)"
+        "Sample filter needs the option 'address' (non-empty str matching ^tcp://)"
     ]
 
 
@@ -123,9 +123,9 @@ def test_what_a_shell_can_write_is_read(name: str, text: Any, value: Any) -> Non
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("count", -1, "int >= 0 <= 10"),
-        ("count", 11, "int >= 0 <= 10"),
-        ("count", "many", "int >= 0 <= 10"),
+        ("count", -1, "int from 0 to 10"),
+        ("count", 11, "int from 0 to 10"),
+        ("count", "many", "int from 0 to 10"),
         ("ratio", 0, "float > 0"),
         ("mode", "slow", "'fast' or 'safe'"),
         ("names", "x", "list of str"),

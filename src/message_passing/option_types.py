@@ -26,10 +26,10 @@ def members(hint: Any) -> tuple[Any, ...]:
 
 
 def type_text_of(hint: Any) -> str:
-    """It in words: `int >= 0`, `'SUB' or 'PULL'`, `list of str`."""
+    """It in words: `int >= 0`, `int from 1 to 9`, `non-empty str`, `'SUB' or 'PULL'`, `list of str`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return " ".join([type_text_of(args[0]), *_limit_texts(args[1])])
+        return _limited(type_text_of(args[0]), args[1])
     if origin in (Union, types.UnionType, Literal):
         texts = map(repr, args) if origin is Literal else map(type_text_of, args)
         return " or ".join(text for text in texts if text != "NoneType")
@@ -42,8 +42,10 @@ def type_text_of(hint: Any) -> str:
     return "any object" if hint is Any else str(getattr(hint, "__name__", hint))
 
 
-def _limit_texts(meta: msgspec.Meta) -> list[str]:
-    texts = [form.format(v) for k, form in _LIMIT_TEXT.items() if (v := getattr(meta, k)) is not None]
+def _limited(text: str, meta: msgspec.Meta) -> str:
+    limits = {name: limit for name in _LIMIT_TEXT if (limit := getattr(meta, name)) is not None}
+    if {"ge", "le"} <= limits.keys():
+        text += f" from {limits.pop('ge')} to {limits.pop('le')}"
     if meta.min_length:
-        texts.insert(0, "not empty" if meta.min_length == 1 else f"of {meta.min_length} or more")
-    return texts
+        text = f"non-empty {text}" if meta.min_length == 1 else f"{text} of {meta.min_length} or more"
+    return " ".join([text, *(_LIMIT_TEXT[name].format(limit) for name, limit in limits.items())])

@@ -145,7 +145,7 @@ def test_an_empty_value_of_what_protects_is_an_error(
         ("--configfile", str(null)),
     ):
         assert MessagePassing.main(["--input", "STDIN", "--output", "STDOUT", *more]) == 2
-        assert f"option '{name}' must be str not empty, not " in capsys.readouterr().err
+        assert f"option '{name}' must be non-empty str, not " in capsys.readouterr().err
 
 
 _ZEROMQ = {"socket_bind": "tcp://127.0.0.1:*"}
@@ -187,7 +187,7 @@ def test_an_empty_name_of_the_config_file_is_an_error(
 ) -> None:
     """What it would have said of users, keys and addresses must not be left out in silence."""
     assert MessagePassing.main(["--input", "STDIN", "--output", "STDOUT", *words]) == 2
-    assert "option 'configfile' must be str not empty, not ''" in capsys.readouterr().err
+    assert "option 'configfile' must be non-empty str, not ''" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--curve-secret-key", "--curve-server-key", "--plain-username"])

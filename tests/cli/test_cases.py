@@ -41,7 +41,7 @@ CASE: dict[str, Any] = {
 NAMED: dict[str, Any] = {
     "inputs": {
         "one": {"class": "STDIN", "output_to": "decoder"},
-        "two": {"class": "STDIN", "output_to": "all"},
+        "two": {"class": "ZeroMQ", "options": {"connect": "tcp://127.0.0.1:9"}, "output_to": "all"},
     },
     "decoders": {"decoder": {"class": "JSON", "output_to": "split"}},
     "filters": {

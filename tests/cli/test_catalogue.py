@@ -99,7 +99,7 @@ def test_bounds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     (about,) = as_json(capsys, describe.COMMAND.main, "input:Socket::UDP")
     bounds = {one["name"]: one["bounds"] for one in about["options"]}
     assert bounds["port"] == {"ge": 0, "le": 65535}
-    assert "port: int >= 0 <= 65535" in printed(capsys, describe.COMMAND.main, "Socket::UDP")
+    assert "port: int from 0 to 65535" in printed(capsys, describe.COMMAND.main, "Socket::UDP")
 
 
 def test_a_name_of_several_kinds(capsys: pytest.CaptureFixture[str]) -> None:

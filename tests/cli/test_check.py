@@ -76,7 +76,7 @@ def test_a_wrong_value_of_the_flat_form(
     (folder / name).write_text(text)
     assert told(capsys, name) == (
         2,
-        [f"{name}:{line}ZeroMQ input: option 'linger' must be int >= 0 <= 2147483647, not -1"],
+        [f"{name}:{line}ZeroMQ input: option 'linger' must be int from 0 to 2147483647, not -1"],
     )
 
 

@@ -201,7 +201,7 @@ def test_a_limit_has_bounds() -> None:
     """A report cannot be asked to take all memory."""
     done = finished(*STDIN_TO_STDOUT, "--report-limit", "1000000000")
     assert (done.status, done.out) == (2, b"")
-    assert "--report_limit: option 'report_limit' must be int >= 0 <= 16777216" in done.err
+    assert "--report_limit: option 'report_limit' must be int from 0 to 16777216" in done.err
 
 
 def test_lines_about_losses_say_when() -> None:

@@ -152,7 +152,7 @@ def test_a_signal_that_comes_twice_at_once_is_one(tmp_path: Path) -> None:
         start_new_session=True,
     )
     assert process.stdin
-    process.stdin.write(b'{"n":1}\n{"n":2}')
+    process.stdin.write(b'{"n":1}\n{"n":2}\n')
     process.stdin.flush()
     wait_for(lambda: lines(tmp_path / "out"))
     process.send_signal(signal.SIGTERM)  # it does with this what it does when the time is over

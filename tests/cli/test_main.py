@@ -187,7 +187,7 @@ def test_the_commands_own_options_in_a_file(tmp_path: Path) -> None:
     """They are checked there as on the command line, in either form of the file."""
     for values, other in (
         ({**FLAT, "daemonize": 5, "io_priority": "high"}, "io_priority: option 'io_priority' must be "),
-        ({**NAMED, "daemonize": "x", "user": 5}, "user: option 'user' must be str not empty, not 5"),
+        ({**NAMED, "daemonize": "x", "user": 5}, "user: option 'user' must be non-empty str, not 5"),
     ):
         name = write(tmp_path, "json", values)
         done = finished("--configfile", name, cwd=tmp_path)

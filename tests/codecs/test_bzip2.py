@@ -43,7 +43,7 @@ def test_the_level_is_written_into_the_stream() -> None:
     """The option has an effect, and its bounds are checked."""
     assert Bzip2Encoder(level=9).filter(b"hello")[5:9] == b"BZh9"
     assert encode(b"hello")[5:9] == b"BZh6", "memBzip's own"
-    with pytest.raises(OptionError, match="'level' must be int >= 1 <= 9, not 10"):
+    with pytest.raises(OptionError, match="'level' must be int from 1 to 9, not 10"):
         Bzip2Encoder(level=10)
 
 

@@ -123,7 +123,7 @@ def test_key_and_match_are_required() -> None:
     with pytest.raises(OptionError) as caught:
         KeyFilter(**given_options)
     assert [fault.text for fault in caught.value.faults] == [
-        "Key filter: option 'key' must be str not empty, not ''",
+        "Key filter: option 'key' must be non-empty str, not ''",
         "Key filter needs the option 'match' (str or int or float or bool)",
     ]
 

@@ -204,5 +204,5 @@ def test_a_name_is_needed() -> None:
     """A File output without a file name, or with an empty one, is refused."""
     with pytest.raises(OptionError, match="needs the option 'filename'"):
         FileOutput()  # type: ignore[call-arg]
-    with pytest.raises(OptionError, match="not empty"):
+    with pytest.raises(OptionError, match="non-empty"):
         FileOutput(filename="")

@@ -201,7 +201,7 @@ def test_an_empty_value_of_what_protects_is_an_error(name: str) -> None:
     """A variable that was not set, most likely: it must not open a door. In Python, a config file, and a shell."""
     empty: Any = [] if name in ("allow", "deny") else ""
     there: dict[str, Any] = {"socket_bind": "tcp://127.0.0.1:9"}
-    text = f"option '{name}' must be (str|list of str) not empty, not "
+    text = f"option '{name}' must be non-empty (str|list of str), not "
     for value in (empty, None):
         with pytest.raises(OptionError, match=text):
             ZeroMQInput(**{**there, name: value})
@@ -216,7 +216,9 @@ def test_an_empty_value_of_what_protects_is_an_error(name: str) -> None:
 @pytest.mark.parametrize("name", PROTECTS[:3])
 def test_an_empty_argument_of_the_handler_is_an_error(name: str, value: Any) -> None:
     """As `os.environ.get` gives it for a variable that is not set."""
-    with pytest.raises(OptionError, match=f"ZeroMQHandler: option '{name}' is empty"):
+    with pytest.raises(
+        OptionError, match=f"ZeroMQHandler: option '{name}' must be non-empty str, not {value!r}"
+    ):
         ZeroMQHandler("tcp://127.0.0.1:9", **{name: value})
 
 

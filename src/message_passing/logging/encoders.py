@@ -43,8 +43,13 @@ def _is_own(item: Entry | Taken, process_id: int) -> bool:
     By a queue, or by way of another handler whose function logs as well, such a record comes to us in another thread.
     """
     if isinstance(item, tuple):
-        return item[4][6] in senders and item[4][9] == process_id
-    return isinstance(item, Own) or (item.thread_id in senders and item.process_id == process_id)
+        thread, process = item[4][6], item[4][9]
+    elif isinstance(item, Own):
+        return True
+    else:
+        thread, process = item.thread_id, item.process_id
+    # Of these types exactly: what a record says of itself may be anything, and its methods may raise.
+    return type(thread) is type(process) is int and thread in senders and process == process_id
 
 
 class Lender(Protocol):

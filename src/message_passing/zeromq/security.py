@@ -147,7 +147,7 @@ def _wrong_with(name: str, value: object) -> str:
     if name in ("allow", "deny"):
         return ""
     if not isinstance(value, str):  # the value is not shown, nor below: it may be a secret
-        return f"option {name!r} must be str not empty, not of type {type(value).__name__}"
+        return f"option {name!r} must be non-empty str, not of type {type(value).__name__}"
     if "\0" in value:
         return f"option {name!r} has a null character in it, which no path, key, name or password may have"
     return ""
