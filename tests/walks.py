@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ import zmq
 
 from message_passing.cli.commands import top
 from message_passing.cli.main import MessagePassing
-from message_passing.cli.poller import Watching
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.console.serving import Console
 from message_passing.filters.null import NullFilter
@@ -202,14 +202,15 @@ def batch_through_workers(trace: Trace, folder: Path) -> None:
 def request_of_top(trace: Trace, folder: Path) -> None:
     """What `top` asks a node, both in this process: the answer has the mark."""
     path, head = str(folder / "control"), NullInput(output_to=NullOutput())
+    on_term = signal.getsignal(signal.SIGTERM)
     with trace.everywhere(), _run(head) as server:
         console = Console(title=MARK, control=path).start(server, {"in": head})
         try:
             trace.is_on = True
-            with Watching([path], None, 1.0, "lost") as watching:
-                top._picture(top._console(plain=True), watching.all_heard(times=1), "lost", keys=False)
+            assert top.COMMAND.main(["--once", "--interval", "0.1", path]) == 0
         finally:
             trace.is_on = False
+            signal.signal(signal.SIGTERM, on_term)
             console.close()
 
 

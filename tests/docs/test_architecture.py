@@ -46,6 +46,16 @@ def test_the_contract_can_be_read_in_order() -> None:
     assert sorted(listed) == sorted(re.findall(r"^\| `(\w+)` \|", section("Contract"), re.MULTILINE))
 
 
+def test_what_the_page_names_is_there() -> None:
+    """Every module by its path, and every room of the command."""
+    package = ROOT / "src" / "message_passing"
+    paths = re.findall(r"`([\w/]+\.py)`", PAGE)
+    assert [path for path in paths if not (package / path).exists() and not (ROOT / path).exists()] == []
+    lines = re.findall(r"^- (`.+?):", section("The rooms of the command"), re.MULTILINE)
+    rooms = [room for line in lines for room in re.findall(r"`(\w+)`", line)]
+    assert set(rooms) == {name.split(".")[1] for name in MODULES if name.startswith("cli.")}
+
+
 @pytest.mark.parametrize("title", walks.WALKS)
 def test_a_walk_leads_where_the_page_says(title: str, tmp_path: Path) -> None:
     """The modules that are handed what travels are those of the table, and the functions that it names are called."""

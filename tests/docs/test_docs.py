@@ -55,7 +55,9 @@ def test_every_block_is_well_formed(block: Block) -> None:
     elif block.language == "console":
         assert block.text.startswith("$ ")
     else:
-        assert block.language in ("sh", "text", "ini"), f"{block.place}: {block.language or 'no'} language"
+        assert block.language in ("sh", "text", "ini", "mermaid"), (
+            f"{block.place}: {block.language or 'no'} language"
+        )
 
 
 @pytest.mark.parametrize("scene", SCENES)

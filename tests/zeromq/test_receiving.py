@@ -45,15 +45,6 @@ def sender(socket_type: int, address: str) -> Iterator[zmq.Socket[bytes]]:
         context.term()
 
 
-def can_be_bound(address: str) -> bool:
-    """Whether nobody is bound there, any more."""
-    try:
-        with receiver("PULL", bind=(address,)):
-            return True
-    except OpenError:
-        return False
-
-
 def endpoint() -> str:
     """A free one."""
     return f"tcp://127.0.0.1:{free_port()}"

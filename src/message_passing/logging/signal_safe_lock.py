@@ -1,4 +1,4 @@
-"""Who sends: a lock that is not lost when a signal handler raises.
+"""A lock that is not lost when a signal handler raises: whoever sends has it.
 
 Python runs signal handlers between any two steps of the main thread. One that raises right after `acquire` has
 returned would leave a plain lock that nobody knows to be theirs, and that nobody will release. A reentrant lock knows

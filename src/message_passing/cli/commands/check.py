@@ -1,4 +1,4 @@
-"""The command itself: its words, and how it tells what was found."""
+"""The command `message-passing check`: all that is wrong with config files, each with its file, line and column."""
 
 from __future__ import annotations
 

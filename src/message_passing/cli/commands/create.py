@@ -1,4 +1,4 @@
-"""The command itself: its words, and the head of the file."""
+"""The command `message-passing create`: its words, and the head of the file that it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command itself."""
+"""The command `message-passing graph`: its words, and where the picture goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command itself: its words, and how it reports the results of the tests."""
+"""The command `message-passing test`: its words, and how it reports the results of the tests."""
 
 from __future__ import annotations
 

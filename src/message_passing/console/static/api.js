@@ -41,7 +41,7 @@ export function useToken(text) {
 export const hasToken = () => token !== "";
 
 /** The query with what is given; lists become several, empty ones none. */
-export function withQuery(path, query = {}) {
+function withQuery(path, query = {}) {
   const words = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     for (const one of Array.isArray(value) ? value : [value]) {
