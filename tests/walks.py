@@ -37,6 +37,7 @@ MARK = "marked-7c2e"
 """What is looked for in what functions are given and return."""
 
 _PACKAGE = "message_passing."
+_ENOUGH = 100
 _NESTED = ("<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>", "<module>")
 
 
@@ -116,19 +117,22 @@ def _holds(file: Path, data: bytes) -> bool:
 
 
 def _messages_to(endpoint: str, file: Path, trace: Trace) -> None:
-    """Send one message that is not looked at, as it may do what is done once, and some that are.
+    """Send one message that is not looked at, as it may do what is done once, and then some that are.
 
-    More than one, because not each is asked whose it is.
+    Until `_ENOUGH` of them have met nothing new: not each is asked whose it is, for one.
     """
     message = f'{{"text":"{MARK}"}}'.encode()
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
+    expected, same = b"", -1
     try:
         socket.connect(endpoint)
-        for number in range(1, 6):
-            trace.is_on = number > 1
+        while same < _ENOUGH:
+            known = len(trace.handed)
             socket.send(message)
-            expected = (message + b"\n") * number
+            expected += message + b"\n"
             wait_for(functools.partial(_holds, file, expected))
+            same = 0 if len(trace.handed) > known or not trace.is_on else same + 1
+            trace.is_on = True
     finally:
         trace.is_on = False
         socket.close(0)
