@@ -28,7 +28,7 @@ from speed.machine import compile_all, touch_memory
 from speed.measures import TICKS, Stage
 from speed.series import Plan
 
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
 
@@ -45,7 +45,7 @@ class Page:
 
     def __init__(self, port: int) -> None:
         self.answers = self.messages = 0
-        self._node = Node(f"http://127.0.0.1:{port}")
+        self._node = NodeClient(f"http://127.0.0.1:{port}")
         self._closed = threading.Event()
         self._threads = [threading.Thread(target=self._poll), threading.Thread(target=self._tail)]
         for thread in self._threads:
@@ -129,7 +129,7 @@ class Flow:
         os.sched_setaffinity(self.pid, {0})
 
     def __enter__(self) -> Self:
-        wait_for(Node(f"http://127.0.0.1:{self.port}").alive, 20)
+        wait_for(NodeClient(f"http://127.0.0.1:{self.port}").alive, 20)
         return self
 
     def __exit__(self, *_: object) -> None:

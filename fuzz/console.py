@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from message_passing.console.access_log import AccessLog, quiet
-from message_passing.console.app import Answers
 from message_passing.console.bounded_server import BoundedServer
-from message_passing.console.connections import Connection, Listener
+from message_passing.console.connections import HttpConnection, Listener
 from message_passing.console.governor import Governor, Lane
 from message_passing.console.guard import Guard
-from message_passing.console.watcher import Watcher
+from message_passing.console.routes import Routes
+from message_passing.console.watcher import ServerWatcher
 from message_passing.filters.follow import FollowFilter
 from message_passing.inputs.null import NullInput
 from message_passing.outputs.null import NullOutput
@@ -89,10 +89,10 @@ class Victim:
         self._log = AccessLog("fuzz", write=lambda _: None)
         quiet(self._log)
         head = NullInput(output_to=FollowFilter(output_to=NullOutput()), error=NullOutput())
-        self._watcher = Watcher(_Idle([head]), None, self._log)
+        self._watcher = ServerWatcher(_Idle([head]), None, self._log)
         self._watcher.governor = Governor(1000.0)
         self._listener = Listener(Lane.REQUEST, self._watcher.governor, self._log)
-        app = Guard(Answers(self._watcher, "fuzz").app(), self._listener)
+        app = Guard(Routes(self._watcher, "fuzz").app(), self._listener)
         self._server = BoundedServer(self._listener, app)
         self._server.config.load()
 
@@ -102,7 +102,7 @@ class Victim:
 
     async def _survives(self, data: bytes) -> None:
         transport = _Transport()
-        connection = Connection(self._listener, self._server)
+        connection = HttpConnection(self._listener, self._server)
         connection.connection_made(transport)
         for part in data.split(_BETWEEN):
             if part and not transport.is_closing():

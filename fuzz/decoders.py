@@ -14,7 +14,7 @@ from message_passing.codecs.gzip import GzipDecoder
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.codecs.zstd import ZstdDecoder
-from message_passing.failures import BURST, ReportLimit
+from message_passing.failures import REPORT_BURST, ReportLimit
 from message_passing.filters.null import NullFilter
 from message_passing.flow import Decoder, Output
 
@@ -45,7 +45,7 @@ class Kept(Output):
 
 def _unlimited() -> ReportLimit:
     """Every failure is reported: the clock goes fast enough."""
-    return ReportLimit(itertools.count(step=BURST).__next__)
+    return ReportLimit(itertools.count(step=REPORT_BURST).__next__)
 
 
 def through(decoder: Decoder, batches: list[list[Any]]) -> tuple[list[Any], list[Any]]:

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.client import Node as RunningNode
+from message_passing.console.client import NodeClient as RunningNode
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.abbreviation import abbreviate, abbreviate_bytes, abbreviate_text
+from message_passing.abbreviation import abbreviate_bytes, abbreviate_text, bounded_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +31,13 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_a_small_value_is_written_as_python_does(value: Any) -> None:
     """Nothing is lost of what is not cut."""
-    assert abbreviate(value, 100_000) == repr(value)
+    assert bounded_repr(value, 100_000) == repr(value)
 
 
 @given(VALUES, st.integers(1, 50))
 def test_a_larger_one_is_cut(value: Any, limit: int) -> None:
     """It begins as Python writes it, and says that it was cut."""
-    text = abbreviate(value, limit)
+    text = bounded_repr(value, limit)
     assert len(text) <= limit + 3
     assert text == repr(value) or text.endswith("...")
 
@@ -64,10 +64,10 @@ def test_the_attributes_of_other_objects() -> None:
     class Point(msgspec.Struct):
         x: int
 
-    assert abbreviate(Hostile(), 1000).endswith("Hostile size=3>")
-    assert abbreviate(Order(7), 1000).endswith("Order number=7>")
-    assert abbreviate(Point(5), 1000).endswith("Point x=5>")
-    assert abbreviate(object(), 1000) == "<object>"
+    assert bounded_repr(Hostile(), 1000).endswith("Hostile size=3>")
+    assert bounded_repr(Order(7), 1000).endswith("Order number=7>")
+    assert bounded_repr(Point(5), 1000).endswith("Point x=5>")
+    assert bounded_repr(object(), 1000) == "<object>"
 
 
 def entangled() -> Any:
@@ -121,7 +121,7 @@ def test_a_large_value_costs_nothing(name: str) -> None:
     spent = []
     for _ in range(3):
         began = time.process_time()
-        text = abbreviate(value, 1000)
+        text = bounded_repr(value, 1000)
         spent.append(time.process_time() - began)
     assert len(text) <= 1003
     assert min(spent) < 0.02

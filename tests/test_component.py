@@ -10,7 +10,7 @@ import pytest
 from message_passing import options
 from message_passing.component import Component
 from message_passing.errors import OptionError
-from message_passing.failures import BURST
+from message_passing.failures import REPORT_BURST
 from message_passing.flow import Filter, Output
 from message_passing.options import option
 from support import Kept
@@ -181,16 +181,18 @@ def test_a_flood_of_failures_is_counted_and_not_all_reported() -> None:
     """The rest is told with the next report, or at the end: every failed message is in exactly one number."""
     errors = Kept()
     failing = Failing(error=errors)
-    count = 20 * BURST
+    count = 20 * REPORT_BURST
     failing.consume_many(["a"] * count)
-    assert BURST <= len(errors.messages) < count / 2
+    assert REPORT_BURST <= len(errors.messages) < count / 2
     failing.report(ValueError("it is about something else"))
     assert "suppressed" not in errors.messages[-1], (
         "a flood of messages takes nothing from what is said otherwise"
     )
     failing.close()
     last = errors.messages[-1]
-    assert last["exception"].startswith(f"{last['suppressed']} more failed: at most {BURST} reports at once")
+    assert last["exception"].startswith(
+        f"{last['suppressed']} more failed: at most {REPORT_BURST} reports at once"
+    )
     told = sum("packed_data" in report for report in errors.messages)
     assert failing.metrics.failed == count == told + sum(r.get("suppressed", 0) for r in errors.messages)
     failing.close()

@@ -11,7 +11,7 @@ import message_passing
 from message_passing.codecs.jsonlines import JSONLinesEncoder
 from message_passing.errors import MessageError
 from message_passing.flow import Input, Output
-from message_passing.lines import Frame
+from message_passing.lines import MultiMessage
 from message_passing.metrics import Metrics
 from support import Kept, accounted_for
 
@@ -108,9 +108,9 @@ def test_what_an_input_loses_it_has_received() -> None:
     reads = Reads(error=Kept(), output_to=Kept())
     reads.emit([1])
     reads.drop(2, "socket full")
-    reads.drop([b"a", Frame(b"a\nb\nc", 3)], "socket full")
+    reads.drop([b"a", MultiMessage(b"a\nb\nc", 3)], "socket full")
     reads.fail(MessageError("bad"), [b"x", b"y"])
-    reads.fail(MessageError("bad"), [Frame(b"a\nb", 2)])
+    reads.fail(MessageError("bad"), [MultiMessage(b"a\nb", 2)])
     assert reads.snapshot()["dropped"] == {"socket full": 6}
     assert (reads.metrics.received, reads.metrics.failed) == (11, 4)
     assert accounted_for(reads)

@@ -22,7 +22,7 @@ from message_passing.filters.key import KeyFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter, Input, Output
-from message_passing.logging.forward import MessagePassingHandler
+from message_passing.logging.chain_handler import MessagePassingHandler
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.stdout import StdoutOutput
 from message_passing.outputs.zeromq import ZeroMQOutput

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from message_passing.codecs.json import JSONEncoder
 from message_passing.errors import DecodingError, EncodingError, MessageError, MessagePassingError
 from message_passing.failures import (
-    BURST,
     DATA_LIMIT,
     LAST_RESORT,
     PER_SECOND,
+    REPORT_BURST,
     ReportLimit,
     last_resort,
     report,
@@ -292,12 +292,12 @@ def test_reports_are_limited_in_rate() -> None:
     """Some at once, then so many a second; what was not reported is counted until it is told."""
     now = [100.0]
     limit = ReportLimit(lambda: now[0])
-    assert sum(limit.admits(1) for _ in range(10 * BURST)) == BURST
-    assert limit.take_suppressed() == 9 * BURST
+    assert sum(limit.admits(1) for _ in range(10 * REPORT_BURST)) == REPORT_BURST
+    assert limit.take_suppressed() == 9 * REPORT_BURST
     assert limit.take_suppressed() == 0
     now[0] += 1
-    assert sum(limit.admits(3) for _ in range(BURST)) == PER_SECOND
-    assert limit.take_suppressed() == 3 * (BURST - PER_SECOND)
+    assert sum(limit.admits(3) for _ in range(REPORT_BURST)) == PER_SECOND
+    assert limit.take_suppressed() == 3 * (REPORT_BURST - PER_SECOND)
     now[0] += 10_000
-    assert sum(limit.admits(0) for _ in range(BURST + 7)) == BURST
+    assert sum(limit.admits(0) for _ in range(REPORT_BURST + 7)) == REPORT_BURST
     assert limit.take_suppressed() == 7

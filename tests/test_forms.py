@@ -90,7 +90,7 @@ def test_faults_of_the_flat_form() -> None:
 def test_what_has_been_told_is_not_told_again() -> None:
     """A part whose name or options could not be read still has its other faults looked for."""
     flat = parts({"input": "STDIN", "filter": "Nul"})
-    flat["output"] = Part("output", None, {}, "--output", "--output_options", told=True)
+    flat["output"] = Part("output", None, {}, "--output", "--output_options", already_reported=True)
     flat["filter"] = Part("filter", "Nul", None, "--filter", "--filter_options")
     assert faults(flat_chain(flat)) == ["--filter: there is no filter 'Nul' (did you mean 'Null'?)"]
 

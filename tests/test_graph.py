@@ -51,7 +51,7 @@ def test_each_comes_before_whatever_it_hands_messages_to() -> None:
     end = Kept()
     left, right = NullFilter(output_to=end), NullFilter(output_to=end)
     head = TFilter(output_to=[left, right])
-    order = graph.in_order([head, left])
+    order = graph.topological_order([head, left])
     assert sorted(map(id, order)) == sorted(map(id, [head, left, right, end]))
     assert id(order[0]) == id(head)
     assert id(order[-1]) == id(end)
@@ -62,7 +62,7 @@ def test_a_loop_is_an_error() -> None:
     first = NullFilter()
     first.connect_to(NullFilter(output_to=first))
     with pytest.raises(ValueError, match="Null filter leads back to itself"):
-        graph.in_order([first])
+        graph.topological_order([first])
 
 
 def test_the_far_end_is_opened_first_and_closed_last() -> None:
@@ -110,8 +110,8 @@ def test_error_chains_come_after_all_that_may_report() -> None:
     second = NullFilter(output_to=last)
     first = NullFilter(output_to=end, error=second)
     head = NullFilter(output_to=NullFilter(output_to=end, error=first), error=first)
-    assert len(graph.in_order([head])) == 3
-    order = graph.in_order([head], errors=True)
+    assert len(graph.topological_order([head])) == 3
+    order = graph.topological_order([head], errors=True)
     assert list(map(id, order)) == list(map(id, [head, head.outputs()[0], first, end, second, last]))
 
 
@@ -121,7 +121,7 @@ def test_an_error_chain_may_lead_back_to_whatever_reports_to_it() -> None:
     encoder = NullFilter(output_to=end)
     end.error = encoder
     encoder.error = encoder
-    assert list(map(id, graph.in_order([encoder], errors=True))) == list(map(id, [encoder, end]))
+    assert list(map(id, graph.topological_order([encoder], errors=True))) == list(map(id, [encoder, end]))
 
 
 def test_an_error_chain_that_is_no_component_is_left_alone() -> None:
@@ -134,7 +134,7 @@ def test_an_error_chain_that_is_no_component_is_left_alone() -> None:
             """Take a report."""
 
     head = NullFilter(output_to=Kept(), error=Anything())
-    assert len(graph.in_order([head], errors=True)) == 2
+    assert len(graph.topological_order([head], errors=True)) == 2
 
 
 def test_where_messages_end_is_closed_after_all_that_pass_them_on() -> None:

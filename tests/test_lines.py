@@ -9,7 +9,7 @@ import pytest
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.filters.null import NullFilter
 from message_passing.flow import Output
-from message_passing.lines import Block, Lines
+from message_passing.lines import LineBatch, LineBlock
 
 
 class Batches(Output):
@@ -31,7 +31,7 @@ class Batches(Output):
 )
 def test_block(messages: list[bytes], block: bytes) -> None:
     """The block holds every message, each followed by a newline, and the list the messages themselves."""
-    lines = Lines(messages)
+    lines = LineBatch(messages)
     assert lines == messages
     assert lines.block == block
 
@@ -43,13 +43,13 @@ def test_checked_text_arrives_as_a_block() -> None:
     decoder.consume_many([b'{"a":1}', '{"b":"ä"}'.encode()])
     decoder.close()
     (batch,) = output.got
-    assert isinstance(batch, Lines)
+    assert isinstance(batch, LineBatch)
     assert batch.block == '{"a":1}\n{"b":"ä"}\n'.encode()
 
 
 def test_a_block_is_a_batch_as_well() -> None:
     """It has a length, its messages can be asked for one by one, in slices and in turn."""
-    batch = Block(b"a\n\nb\n", 3)
+    batch = LineBlock(b"a\n\nb\n", 3)
     assert len(batch) == 3
     assert (batch[0], batch[1:], list(batch)) == (b"a", [b"", b"b"], [b"a", b"", b"b"])
 
@@ -64,7 +64,7 @@ def test_what_is_encoded_for_a_file_is_one_block() -> None:
         def write_many(self, messages: list[Any]) -> None:
             super().write_many(messages)
 
-    for cls, kind in ((Blocks, Block), (Batches, list), (Own, list)):
+    for cls, kind in ((Blocks, LineBlock), (Batches, list), (Own, list)):
         output = cls()
         encoder = JSONEncoder(output_to=output)
         encoder.consume_many([{"a": 1}, {"b": "ä"}])

@@ -13,7 +13,7 @@ import pytest
 from message_passing import pacing
 from message_passing.errors import OutputClosedError
 from message_passing.flow import Filter, Output
-from message_passing.graph import in_order
+from message_passing.graph import topological_order
 from message_passing.pacing import NOT_STARTED, next_size
 from message_passing.stopping import StopRequest
 from message_passing.testing import wait_for
@@ -187,7 +187,7 @@ def test_several_slow_ones_in_a_row_have_one_allowance(kinds: Any, monkeypatch: 
     end = third() if third is SleepyOutput else third(output_to=Kept())
     chain = first(output_to=second(output_to=end))
     stop = StopRequest()
-    for one in (components := in_order([chain])):
+    for one in (components := topological_order([chain])):
         one.stop_request = stop
     stop.ask()
     began = time.monotonic()

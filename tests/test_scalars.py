@@ -22,7 +22,7 @@ import pytest
 from django.utils.functional import lazystr
 
 from message_passing.codecs.json import JSONEncoder
-from message_passing.jsonable import ITEMS, tidy
+from message_passing.jsonable import ITEMS, sanitize
 from message_passing.logging.entry import plain
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def test_a_value_is_what_it_is_made_of(name: str) -> None:
 )
 def test_a_key_is_what_it_is_made_of(key: Any, text: str) -> None:
     """The same text in the codec and in a log record."""
-    assert list(tidy({key: 1})) == [text]
+    assert list(sanitize({key: 1})) == [text]
     assert json.loads(encode({key: 1})) == {text: 1}
     assert json.loads(msgspec.json.encode(plain({key: 1}))) == {text: 1}
 

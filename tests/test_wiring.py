@@ -15,7 +15,7 @@ from message_passing.filters.delay import DelayFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter
-from message_passing.lines import SHARED, Lines
+from message_passing.lines import SHARED, LineBatch
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.testing import ContractError, check_component
@@ -108,11 +108,11 @@ def test_it_is_decided_anew_when_a_chain_changes() -> None:
 
 def test_a_class_that_says_it_again_is_believed() -> None:
     """One that handles messages in its own way, and does not look all the same."""
-    again = type("Again", (Looks,), {"looks": False})
-    assert said(again, "looks") is False
-    assert said(Looks, "looks") is None
-    assert said(type("On", (again,), {"name": "On"}), "looks") is False
-    assert said(type("Own", (again,), {"filter_many": NullFilter.filter_many}), "looks") is None
+    again = type("Again", (Looks,), {"transparent": True})
+    assert said(again, "transparent") is True
+    assert said(Looks, "transparent") is None
+    assert said(type("On", (again,), {"name": "On"}), "transparent") is True
+    assert said(type("Own", (again,), {"filter_many": NullFilter.filter_many}), "transparent") is None
     assert {"filter", "write_many"} <= HANDLING
 
 
@@ -122,7 +122,7 @@ def test_a_class_that_says_it_again_is_believed() -> None:
 class Cuts(Filter):
     """Takes away all but the first."""
 
-    looks = False
+    transparent = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """In place."""
@@ -181,7 +181,7 @@ def test_what_a_filter_takes_away_in_place_is_counted() -> None:
 )
 def test_no_way_to_change_a_batch_is_left(change: Callable[[Any], object]) -> None:
     """Every method of a list that changes it is refused."""
-    batch = Lines([b"{}", b"[]"])
+    batch = LineBatch([b"{}", b"[]"])
     with pytest.raises(TypeError, match="is not changed"):
         change(batch)
     assert batch == [b"{}", b"[]"]
@@ -189,7 +189,7 @@ def test_no_way_to_change_a_batch_is_left(change: Callable[[Any], object]) -> No
 
 def test_a_copy_of_a_batch_is_a_list() -> None:
     """Whichever way it is copied, it may be changed."""
-    batch = Lines([b"{}"])
+    batch = LineBatch([b"{}"])
     pickled = pickle.loads(pickle.dumps(batch))  # noqa: S301 - our own
     for copied in (copy.copy(batch), copy.deepcopy(batch), pickled, batch[:], [*batch]):
         assert type(copied) is list

@@ -15,7 +15,7 @@ import zmq
 from message_passing.cli.commands import top
 from message_passing.cli.main import MessagePassing
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
-from message_passing.console.serving import Console
+from message_passing.console.http_server import ConsoleServer
 from message_passing.filters.null import NullFilter
 from message_passing.graph import close_all, open_all
 from message_passing.inputs.null import NullInput
@@ -208,7 +208,7 @@ def request_of_top(trace: Trace, folder: Path) -> None:
     path, head = str(folder / "control"), NullInput(output_to=NullOutput())
     on_term = signal.getsignal(signal.SIGTERM)
     with trace.everywhere(), _run(head) as server:
-        console = Console(title=MARK, control=path).start(server, {"in": head})
+        console = ConsoleServer(title=MARK, control=path).start(server, {"in": head})
         try:
             trace.is_on = True
             assert top.COMMAND.main(["--once", "--interval", "0.1", path]) == 0

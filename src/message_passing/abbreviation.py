@@ -31,7 +31,7 @@ _BRACKETS: tuple[tuple[type[Any], str, str], ...] = (
 )
 
 
-def abbreviate(value: Any, limit: int) -> str:
+def bounded_repr(value: Any, limit: int) -> str:
     """The value as Python writes it, in about `limit` characters at most; `...` where it was cut.
 
     Args:

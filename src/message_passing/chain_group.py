@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.chain import Chain
 from message_passing.errors import ChainError, UserError, collecting
 from message_passing.flow import Input
-from message_passing.graph import in_order
+from message_passing.graph import topological_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +72,7 @@ class ChainGroup(Chain):
                     self._add(part.components.items())
                 else:
                     self.heads.append(part)
-                    self._add((one.label, one) for one in in_order([part], errors=True))
+                    self._add((one.label, one) for one in topological_order([part], errors=True))
         if faults:
             raise UserError(*faults)
         self._built = True

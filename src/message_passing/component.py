@@ -14,17 +14,17 @@ from message_passing import options
 from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
 from message_passing.errors import MessageError, MessagePassingError
 from message_passing.failures import (
-    BURST,
     DATA_LIMIT,
     LAST_RESORT,
     MOST_DATA,
     PER_SECOND,
+    REPORT_BURST,
     ReportLimit,
     last_resort,
     report,
 )
 from message_passing.graph import close_all, open_all
-from message_passing.lines import carried
+from message_passing.lines import message_count
 from message_passing.metrics import UNSENT, Metrics, Snapshot
 from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
@@ -111,7 +111,7 @@ class Component(Declared):
     def preflight(self) -> None:
         """Look for what opening would not show. Asked by the command only; may take time.
 
-        What is no mistake, as a host whose name is not known yet, is for `cautions` to tell.
+        What is no mistake, as a host whose name is not known yet, is for `warnings` to tell.
 
         Raises:
             OpenError: with what was found.
@@ -155,11 +155,11 @@ class Component(Declared):
         """The components it hands messages to."""
         return ()
 
-    def cautions(self) -> Sequence[str]:
+    def warnings(self) -> Sequence[str]:
         """What whoever starts it should know, though it is no mistake: a sentence each, told once."""
         return ()
 
-    def remarks(self) -> Sequence[str]:
+    def summary(self) -> Sequence[str]:
         """What the command tells at the end, besides what this component lost itself: a line each."""
         return ()
 
@@ -167,7 +167,7 @@ class Component(Declared):
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
         return {}
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """What an operator may see of it besides its counters: `endpoints`, `capacity` (messages it may hold)."""
         return {}
 
@@ -283,7 +283,7 @@ class Component(Declared):
 
     def _weigh(self, lost: Collection[Any]) -> int:
         """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
-        count = carried(lost)
+        count = message_count(lost)
         if not self.weighs:
             self.metrics.received += count - len(lost)
         return count
@@ -291,8 +291,8 @@ class Component(Declared):
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
 
-        A component makes `failures.BURST` reports at once and `failures.PER_SECOND` after that; of what it does not
-        report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
+        A component makes `failures.REPORT_BURST` reports at once and `failures.PER_SECOND` after that; of what it
+        does not report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
         """
         count = len(messages) if count is None else count
         limit = self._limits[bool(messages)]
@@ -311,7 +311,10 @@ class Component(Declared):
     def _report_suppressed(self) -> None:
         for limit in self._limits:
             if count := limit.take_suppressed():
-                text = f"{count} more failed: at most {BURST} reports at once and {PER_SECOND:g} a second are made"
+                text = (
+                    f"{count} more failed: "
+                    f"at most {REPORT_BURST} reports at once and {PER_SECOND:g} a second are made"
+                )
                 self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import Fault, deeper, did_you_mean
+from message_passing.errors import Fault, child_location, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Declaration:
 
     def part(self, *keys: str | int) -> str:
         """Its place, where a file's is that of one of its keys."""
-        return deeper(self.place, self.place, *keys)
+        return child_location(self.place, self.place, *keys)
 
     def target_places(self) -> list[tuple[str, str]]:
         """The names it refers to, and where."""
@@ -106,7 +106,7 @@ def _loops(declared: Mapping[str, Declaration]) -> list[Fault]:
     def visit(name: str, path: list[str]) -> None:
         if name in path:
             loop = [*path[path.index(name) :], name]
-            place = deeper(declared[path[-1]].place, "", "output_to")
+            place = child_location(declared[path[-1]].place, "", "output_to")
             faults.append(Fault(f"loop in the chain: {' -> '.join(loop)}", place))
         elif name in declared and name not in finished:
             for target in declared[name].output_to:

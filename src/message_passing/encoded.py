@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import EncodingError
-from message_passing.lines import Block, Lines
+from message_passing.lines import LineBatch, LineBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def as_bytes(message: Any) -> bytes:
 
 def all_as_bytes(component: Component, messages: Sequence[Any]) -> Sequence[bytes]:
     """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
-    if isinstance(messages, (Lines, Block)) or {*map(type, messages)} == {bytes}:
+    if isinstance(messages, (LineBatch, LineBlock)) or {*map(type, messages)} == {bytes}:
         return messages
     taken: list[bytes] = []
     refused: list[Any] = []

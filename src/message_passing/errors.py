@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Place(str):
+class SourceLocation(str):
     """Where in a file something was written: as messages say it, and the keys that lead there.
 
     Attributes:
@@ -51,9 +51,11 @@ class Place(str):
         return place
 
 
-def deeper(place: str, said: str, *keys: str | int) -> str:
+def child_location(place: str, said: str, *keys: str | int) -> str:
     """What is found further in by `keys`, if `place` is in a file; messages call it `said`."""
-    return Place(said, place.file, (*place.keys, *keys)) if isinstance(place, Place) else said
+    return (
+        SourceLocation(said, place.file, (*place.keys, *keys)) if isinstance(place, SourceLocation) else said
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ class Fault:
         """The same fault, seen from outside: `place` is put before its place."""
         if not self.where:
             return Fault(self.text, place, self.mark)
-        keys = self.where.keys if isinstance(self.where, Place) else (str(self.where),)
-        return Fault(self.text, deeper(place, f"{place}{separator}{self.where}", *keys), self.mark)
+        keys = self.where.keys if isinstance(self.where, SourceLocation) else (str(self.where),)
+        return Fault(self.text, child_location(place, f"{place}{separator}{self.where}", *keys), self.mark)
 
 
 class MessagePassingError(Exception):
@@ -237,7 +239,7 @@ _repr = reprlib.Repr()
 _repr.maxlevel, _repr.maxstring, _repr.maxother = 3, 200, 200
 
 
-def shown(value: object) -> str:
+def abbreviate(value: object) -> str:
     """A wrong value as a message shows it: its beginning, however large, deep or entangled it is.
 
     YAML's aliases make a value of a few hundred bytes whose text has millions of characters.

@@ -15,11 +15,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.abbreviation import (
-    abbreviate,
     abbreviate_bytes,
     abbreviate_json,
     abbreviate_text,
     beginning,
+    bounded_repr,
     class_name,
 )
 from message_passing.clock import iso_now
@@ -39,7 +39,7 @@ MOST_DATA = 16 * 1024 * 1024
 _NAME_LIMIT = 256
 """Characters of a report's other texts."""
 
-BURST = 100
+REPORT_BURST = 100
 """Reports that a component may make at once; then `PER_SECOND`. Twice: of messages, and of everything else."""
 
 PER_SECOND = 10.0
@@ -61,13 +61,13 @@ class ReportLimit:
         """
         self.suppressed = 0
         self._clock = clock
-        self._tokens = float(BURST)
+        self._tokens = float(REPORT_BURST)
         self._filled = clock()
 
     def admits(self, messages: int) -> bool:
         """Whether a report of so many messages may be made now; if not, they are counted as suppressed."""
         now = self._clock()
-        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
+        self._tokens = min(REPORT_BURST, self._tokens + (now - self._filled) * PER_SECOND)
         self._filled = now
         if self._tokens < 1:
             self.suppressed += messages or 1
@@ -147,7 +147,7 @@ def _data_of(message: Any, limit: int) -> dict[str, Any]:
     if written := abbreviate_json(message, limit):
         text, truncated = escape_json(written[0]), written[1]
     else:
-        text = abbreviate(message, limit)
+        text = bounded_repr(message, limit)
         truncated = len(text) > limit
     return {"stringified_data": text, "truncated": True} if truncated else {"stringified_data": text}
 
@@ -189,7 +189,7 @@ def _one_line_of(described: Any) -> str:
     try:
         return json.dumps(described, default=str)
     except Exception:  # noqa: BLE001 - it holds itself, or has keys that JSON does not know
-        return json.dumps({"stringified_data": abbreviate(described, DATA_LIMIT)})
+        return json.dumps({"stringified_data": bounded_repr(described, DATA_LIMIT)})
 
 
 class LastResort:
@@ -210,13 +210,13 @@ def _text_of(error: BaseException) -> str:
     """What it says, without making of it what would be cut off anyway."""
     args, own = error.args, type(error).__str__
     if own is KeyError.__str__ and len(args) == 1:
-        return abbreviate(args[0], DATA_LIMIT)
+        return bounded_repr(args[0], DATA_LIMIT)
     if own is BaseException.__str__ or (own is KeyError.__str__):
         if len(args) == 1 and isinstance(args[0], str):
             return abbreviate_text(args[0], DATA_LIMIT)
-        return abbreviate(args[0] if len(args) == 1 else args, DATA_LIMIT) if args else ""
+        return bounded_repr(args[0] if len(args) == 1 else args, DATA_LIMIT) if args else ""
     if own is OSError.__str__ and error.filename is not None:  # type: ignore[attr-defined]
-        name = abbreviate(error.filename, DATA_LIMIT)  # type: ignore[attr-defined]
+        name = bounded_repr(error.filename, DATA_LIMIT)  # type: ignore[attr-defined]
         return f"[Errno {error.errno}] {error.strerror}: {name}"  # type: ignore[attr-defined]
     try:
         return abbreviate_text(str(error), DATA_LIMIT)

@@ -25,13 +25,22 @@ from message_passing.delivery import AMBIENT, Delivery, Outcome, outside
 from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.onward import Onward, unwrapped
 from message_passing.options import option
-from message_passing.output import Output, Stranger, Unconnected, running_loop, says_each
+from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, running_loop, says_each
 from message_passing.wiring import Wiring, wiring_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["Decoder", "Encoder", "Filter", "Input", "Output", "Source", "Stranger", "Unconnected"]
+__all__ = [
+    "ConsumerAdapter",
+    "Decoder",
+    "Encoder",
+    "Filter",
+    "Input",
+    "Output",
+    "Source",
+    "UnconnectedOutput",
+]
 
 
 class Source(Component):
@@ -60,9 +69,9 @@ class Source(Component):
         if isinstance(target, Output):
             return target
         if target is None:
-            return Unconnected()
+            return UnconnectedOutput()
         if callable(getattr(target, "consume", None)):
-            return Stranger(target=target)
+            return ConsumerAdapter(target=target)
         if isinstance(target, (list, tuple)):
             text = "can output to one component only: put a T filter between to reach several"
         else:
@@ -186,8 +195,8 @@ class Filter(Source, Output):
 
     kind = "filter"
 
-    looks: ClassVar[bool] = True
-    """Whether it looks at what is in a message. Where nothing does, a decoder may leave it undone: see `wiring`."""
+    transparent: ClassVar[bool] = False
+    """Whether it passes messages on without inspecting them, so that none need be decoded for it: see `wiring`."""
 
     hooks = "filter(message) or filter_many(messages)"
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]

@@ -35,7 +35,7 @@ class Node(Protocol):
 N = TypeVar("N", bound=Node)
 
 
-def in_order(heads: Iterable[N], *, errors: bool = False) -> list[N]:
+def topological_order(heads: Iterable[N], *, errors: bool = False) -> list[N]:
     """Everything that can be reached from `heads`, each before whatever it hands messages to.
 
     Args:
@@ -47,18 +47,18 @@ def in_order(heads: Iterable[N], *, errors: bool = False) -> list[N]:
         ValueError: the components form a loop.
     """
     heads = list(heads)
-    order = _in_order(heads)
+    order = _topological_order(heads)
     while errors:
         known = {id(head) for head in heads}
         found = {id(one.error): one.error for one in order if hasattr(one.error, "outputs")}
         if found.keys() <= known:
             break
         heads = [*(head for key, head in found.items() if key not in known), *heads]
-        order = _in_order(heads)
+        order = _topological_order(heads)
     return order
 
 
-def _in_order(heads: Iterable[N]) -> list[N]:
+def _topological_order(heads: Iterable[N]) -> list[N]:
     order: list[N] = []
     state: dict[int, bool] = {}  # True once finished, False while its outputs are being visited
 
@@ -90,13 +90,13 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
     Args:
         heads: where to begin.
         only: leave out those for which this is false.
-        errors: their error chains too, see `in_order`.
+        errors: their error chains too, see `topological_order`.
 
     Raises:
         OpenError: with the faults of all that could not be opened.
     """
     faults: list[Fault] = []
-    for component in reversed(in_order(heads, errors=errors)):
+    for component in reversed(topological_order(heads, errors=errors)):
         if only(component):
             with collecting(faults, component.label):
                 component.open()
@@ -105,15 +105,15 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
 
 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
-    """Close everything reachable from `heads`, in the order that messages flow; `errors` as in `in_order`.
+    """Close everything reachable from `heads`, in the order that messages flow; `errors`: see `topological_order`.
 
     Where messages end is closed after all that pass them on: what waits there for receivers has all that is still to
     come. What reports go through comes last.
     """
     heads = list(heads)
-    own = {id(one) for one in in_order(heads)}
-    order = in_order(heads, errors=errors)
-    reports = {id(one) for one in in_order([one for one in order if id(one) not in own])}
+    own = {id(one) for one in topological_order(heads)}
+    order = topological_order(heads, errors=errors)
+    reports = {id(one) for one in topological_order([one for one in order if id(one) not in own])}
     for component in sorted(order, key=lambda one: 2 if id(one) in reports else not one.outputs()):
         try:
             component.close_one()

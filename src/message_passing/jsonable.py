@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.clock import monotonic
-from message_passing.objects import converter, described, distinct, fields_of, pairs_of, safe
+from message_passing.objects import converter, describe_object, distinct, fields_of, pairs_of, safe
 from message_passing.scalars import (
     NATIVE,
     NOT_SCALAR,
@@ -52,7 +52,7 @@ _LISTED = (Sequence, AbstractSet, ValuesView)
 _EXACT = frozenset({str, int, float, bool, type(None)})
 
 
-def as_plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """An object that JSON does not know, in terms of what it knows.
 
     Raises:
@@ -82,7 +82,7 @@ def as_plain(value: Any) -> Any:
     raise NotImplementedError(f"an object of type {kind.__name__} has no JSON form")
 
 
-def tidy(value: Any) -> Any:
+def sanitize(value: Any) -> Any:
     """What msgspec would write of `value`, with keys, surrogates and numbers that it refuses made plain.
 
     Raises:
@@ -96,18 +96,18 @@ def tidy(value: Any) -> Any:
     if kind in NATIVE:
         return value if kind in _EXACT else _as_text(value)
     if issubclass(kind, dict):
-        return {_key(key): tidy(item) for key, item in value.items()}
+        return {_key(key): sanitize(item) for key, item in value.items()}
     if issubclass(kind, (list, tuple, set, frozenset)):
-        return [tidy(item) for item in value]
+        return [sanitize(item) for item in value]
     if (found := scalar(value)) is not NOT_SCALAR:
-        return tidy(found if type(found) in _EXACT or issubclass(kind, enum.Enum) else _as_text(found))
+        return sanitize(found if type(found) in _EXACT or issubclass(kind, enum.Enum) else _as_text(found))
     try:
-        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=as_plain)
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=to_jsonable)
     except NotImplementedError as error:
         raise TypeError(str(error)) from error
     except TypeError:  # a key within it is none that msgspec writes
-        plain = as_plain(value) if (fields := fields_of(value)) is None else dict(fields)
-    return tidy(plain)
+        plain = to_jsonable(value) if (fields := fields_of(value)) is None else dict(fields)
+    return sanitize(plain)
 
 
 def _as_text(value: Any) -> str:
@@ -118,8 +118,8 @@ def _as_text(value: Any) -> str:
 
 def _key(key: Any) -> str:
     if (found := scalar(key)) is NOT_SCALAR:
-        return str(tidy(str(key)))
-    plain = tidy(found)
+        return str(sanitize(str(key)))
+    plain = sanitize(found)
     return json.dumps(plain) if plain is None or type(plain) is bool else str(plain)
 
 
@@ -247,7 +247,7 @@ class Sample:
             return self.pairs(pairs_of(value), len(value), depth)
         if issubclass(kind, _LISTED):
             return self._list(value, len(value), depth)
-        return self.text(described(value))
+        return self.text(describe_object(value))
 
     def _list(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
         taken, trouble = self._taken(items)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-T = TypeVar("T")
+_Item = TypeVar("_Item")
 
 SHARED = "a batch belongs to all who get it and is not changed: return, or emit, a list of your own"
 
 
-def _refused(self: Batch[Any], *_given: Any, **_named: Any) -> NoReturn:
+def _refused(self: ImmutableBatch[Any], *_given: Any, **_named: Any) -> NoReturn:
     self.refuse()
 
 
-class Batch(list[T]):
+class ImmutableBatch(list[_Item]):
     """A batch that cannot be changed by those who get it, as none may be: others have it too. A copy is a list."""
 
     __slots__ = ()
@@ -36,13 +36,13 @@ class Batch(list[T]):
         """
         raise TypeError(SHARED)
 
-    def __reduce__(self) -> tuple[type, tuple[list[T]]]:
+    def __reduce__(self) -> tuple[type, tuple[list[_Item]]]:
         return list, ([*self],)
 
     __reduce_ex__ = lambda self, _protocol: self.__reduce__()  # noqa: E731
 
 
-class Lines(Batch[bytes]):
+class LineBatch(ImmutableBatch[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
 
     Attributes:
@@ -69,7 +69,7 @@ class Lines(Batch[bytes]):
         return lines
 
 
-class Block(Sequence[bytes]):
+class LineBlock(Sequence[bytes]):
     """A batch of messages, each a JSON text without a line break in it, as the block that they make together.
 
     It is for who writes the block (`Output.takes_blocks`), and is taken apart only if somebody asks for a message.
@@ -98,7 +98,7 @@ class Block(Sequence[bytes]):
         return self._lines[index]
 
 
-class Frame(bytes):
+class MultiMessage(bytes):
     """One message that carries several: what is lost with it is that many.
 
     Attributes:
@@ -118,25 +118,25 @@ class Indented(bytes):
     """One message that was broken over several lines on purpose: text for a person to read."""
 
 
-def carried(messages: Collection[Any]) -> int:
+def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting what each frame carries."""
-    if Frame not in {*map(type, messages)}:
+    if MultiMessage not in {*map(type, messages)}:
         return len(messages)
-    return sum(message.lines if isinstance(message, Frame) else 1 for message in messages)
+    return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
     """Those that come after the first `count` of what these messages carry."""
-    if Frame not in {*map(type, messages)}:
+    if MultiMessage not in {*map(type, messages)}:
         return messages[count:]
     index = 0
     while count > 0 and index < len(messages):
-        count -= carried([messages[index]])
+        count -= message_count([messages[index]])
         index += 1
     return messages[index:]
 
 
-def frames_of(lines: Lines, size: int) -> Iterator[Frame]:
+def frames_of(lines: LineBatch, size: int) -> Iterator[MultiMessage]:
     """A batch in as few frames as there is need for, in order.
 
     Args:
@@ -148,5 +148,5 @@ def frames_of(lines: Lines, size: int) -> Iterator[Frame]:
     while first < end:
         stop = block.rfind(b"\n", start, start + size + 1) + 1 or block.index(b"\n", start) + 1
         count = end - first if stop == len(block) else block.count(b"\n", start, stop)
-        yield Frame(block[start : stop - 1], count)
+        yield MultiMessage(block[start : stop - 1], count)
         start, first = stop, first + count

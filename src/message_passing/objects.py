@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from message_passing.abbreviation import abbreviate
+from message_passing.abbreviation import bounded_repr
 from message_passing.scalars import has, is_a
 
 if TYPE_CHECKING:
@@ -113,13 +113,15 @@ def distinct(names: list[str]) -> list[str]:
     return list(found)
 
 
-def described(value: Any) -> str:
+def describe_object(value: Any) -> str:
     """What is said of an object that is none of the things that JSON has."""
     kind: Any = type(value)
     if kind.__repr__ is BaseException.__repr__:
-        return f"{kind.__name__}{abbreviate(BaseException.__dict__['args'].__get__(value), _REPR)}"
+        return f"{kind.__name__}{bounded_repr(BaseException.__dict__['args'].__get__(value), _REPR)}"
     if is_a(kind, "functools", "partial"):
-        return f"functools.partial({abbreviate((safe(repr, value.func), value.args, value.keywords), _REPR)})"
+        return (
+            f"functools.partial({bounded_repr((safe(repr, value.func), value.args, value.keywords), _REPR)})"
+        )
     if kind.__repr__ is object.__repr__ and kind.__str__ is not object.__str__:
         return safe(str, value)
     return safe(repr, value)

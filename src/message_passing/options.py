@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from message_passing.errors import Fault, OptionError, did_you_mean, shown
+from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean
 from message_passing.option_types import LIMITS, members, type_text_of, wants_callable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Field:
     default_factory: Callable[[], Any] | None
     description: str
     python_only: bool
-    alone: str | None
+    flag_value: str | None
     secret: bool
     limits: dict[str, Any]
 
@@ -62,7 +62,7 @@ class Option:
         description: one or more sentences for the user.
         python_only: takes an object that no file or command line can spell.
         default: what it is when not given; `REQUIRED` if it must be given.
-        alone: what it is when a command line gives it without a value; None where it needs one.
+        flag_value: what it is when a command line gives it without a value; None where it needs one.
         secret: whether its value may be one, which no message shows.
     """
 
@@ -72,7 +72,7 @@ class Option:
     python_only: bool
     default: Any
     _factory: Callable[[], Any] | None = field(default=None, repr=False)
-    alone: str | None = None
+    flag_value: str | None = None
     secret: bool = False
 
     @property
@@ -105,7 +105,7 @@ def option(
     default_factory: Callable[[], Any] | None = None,
     description: str,
     python_only: bool = False,
-    alone: str | None = None,
+    flag_value: str | None = None,
     secret: bool = False,
     kw_only: bool = True,  # noqa: ARG001 - type checkers read it, where the option is declared
     **limits: Any,
@@ -117,12 +117,12 @@ def option(
         default_factory: makes the default, for lists and dicts.
         description: what it does, its unit, and what special values mean.
         python_only: it takes a function or object, so only Python code can give it.
-        alone: its value when a command line names it without one.
+        flag_value: its value when a command line names it without one.
         secret: its value may be one: no message shows it.
         kw_only: whether a constructor takes it by its name alone.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
-    return _Field(default, default_factory, description, python_only, alone, secret, limits)
+    return _Field(default, default_factory, description, python_only, flag_value, secret, limits)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
@@ -199,7 +199,7 @@ def checked(
                 values[name] = convert(one, given[name])
             except (msgspec.ValidationError, UnicodeError, RecursionError):
                 value = given[name]
-                found = f"of type {type(value).__name__}" if one.secret and value else shown(value)
+                found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)
                 text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, value)}"
                 faults.append(Fault(text, name if from_text else ""))
         if name not in values and not one.required:
@@ -246,7 +246,7 @@ def _read(name: str, hint: Any, default: Any) -> Option:
         default.python_only or python_only,
         default.default,
         default.default_factory,
-        default.alone,
+        default.flag_value,
         default.secret,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.component import Component
 from message_passing.errors import OutputClosedError
-from message_passing.lines import beyond, carried
+from message_passing.lines import beyond, message_count
 from message_passing.options import option
 from message_passing.pacing import Pace
 
@@ -116,7 +116,7 @@ class Output(Component):
         """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
         if self.observers:
             self._show(messages)
-        self.metrics.received += carried(messages) if self.weighs else len(messages)
+        self.metrics.received += message_count(messages) if self.weighs else len(messages)
         if self._closed:
             self.drop(messages, "closed")
             return
@@ -143,7 +143,7 @@ class Output(Component):
         return counted
 
 
-class Unconnected(Output):
+class UnconnectedOutput(Output):
     """Stands where no `output_to` was given: what arrives is counted as dropped."""
 
     def write_many(self, messages: list[Any]) -> None:
@@ -151,7 +151,7 @@ class Unconnected(Output):
         self.drop(messages, "no output_to")
 
 
-class Stranger(Output):
+class ConsumerAdapter(Output):
     """An output that is simply an object with a `consume` method."""
 
     target: Any = option(description="The object.", python_only=True)

@@ -17,7 +17,7 @@ from message_passing.identity import telling
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-PATIENCE = 1.0
+LOOKUP_TIMEOUT = 1.0
 """Seconds that a start waits for names; after that they are waited for while it runs."""
 
 _FIRST_RETRY, _LAST_RETRY = 0.5, 30.0
@@ -152,7 +152,9 @@ class Attempt(Generic[T]):
             delay = min(2 * delay, _LAST_RETRY)
 
 
-def attempt(make: Callable[[], T], discard: Callable[[T], object], patience: float = PATIENCE) -> Attempt[T]:
+def attempt(
+    make: Callable[[], T], discard: Callable[[T], object], patience: float = LOOKUP_TIMEOUT
+) -> Attempt[T]:
     """Try something that needs a name, and wait for a moment whether that succeeds.
 
     Raises:
@@ -168,7 +170,7 @@ def attempt(make: Callable[[], T], discard: Callable[[T], object], patience: flo
 _own: tuple[int, Attempt[str]] | None = None
 
 
-def full_host_name(patience: float = PATIENCE / 2) -> tuple[str, bool]:
+def full_host_name(patience: float = LOOKUP_TIMEOUT / 2) -> tuple[str, bool]:
     """This machine's full name, asked for once in a process; and whether it is: otherwise its short one.
 
     Where either says nothing, as `localhost`, it is the machine's address.

@@ -20,10 +20,10 @@ from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
 from message_passing.event_loop import rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
-from message_passing.graph import close_all, in_order, open_all
+from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
 from message_passing.stopping import StopRequest
-from message_passing.summaries import cautions
+from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -70,7 +70,7 @@ class Server:
     @property
     def components(self) -> list[Component]:
         """Everything in the chains, in the order that messages flow; then their error chains."""
-        return in_order(self.heads, errors=True)
+        return topological_order(self.heads, errors=True)
 
     def run(
         self, *, on_ready: Callable[[], object] = lambda: None, on_end: Callable[[], object] = lambda: None
@@ -152,7 +152,7 @@ class Server:
         for head in sorted(
             self.heads, key=lambda one: not one.can_wait
         ):  # those that cannot wait have the last word
-            for component in in_order([head]):
+            for component in topological_order([head]):
                 if isinstance(component, Output):
                     component.waited_for = True
                     component.sources_wait = head.can_wait
@@ -279,7 +279,7 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
-    for text in cautions(server.components):
+    for text in collect_warnings(server.components):
         sys.stderr.write(f"message-passing: warning: {text}\n")
     with obey_signals(server):
         try:

@@ -26,7 +26,7 @@ FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _trusted = {0}
 """Users whose files may decide something, beside the one who we are."""
 
-_KINDS = (
+_FILE_KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -48,7 +48,7 @@ def is_trusted(uid: int) -> bool:
 
 def kind_of(mode: int) -> str:
     """What a mode says that something is, when it is no regular file: `a named pipe`."""
-    return next((text for test, text in _KINDS if test(mode)), "no regular file")
+    return next((text for test, text in _FILE_KINDS if test(mode)), "no regular file")
 
 
 def user_name(uid: int) -> str:
@@ -277,7 +277,7 @@ def signature(found: os.stat_result) -> tuple[int, ...]:
     )
 
 
-_TICK = 2.0
+_TIME_RESOLUTION = 2.0
 """Seconds within which two changes of a file may bear the same time, on whatever file system."""
 
 
@@ -289,7 +289,7 @@ def is_settled(found: os.stat_result, now: float) -> bool:
         now: the time, in seconds since the epoch. A file changed after that (a clock was set back, or is another
             machine's) is not settled.
     """
-    return now - found.st_ctime > _TICK
+    return now - found.st_ctime > _TIME_RESOLUTION
 
 
 SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)

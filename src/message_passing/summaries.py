@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 
-def cautions(components: Sequence[Component]) -> list[str]:
+def collect_warnings(components: Sequence[Component]) -> list[str]:
     """What whoever starts these components should know, each thing once."""
-    return list(dict.fromkeys(one_line(text) for component in components for text in component.cautions()))
+    return list(dict.fromkeys(one_line(text) for component in components for text in component.warnings()))
 
 
 def losses(components: Sequence[Component]) -> list[str]:
@@ -29,5 +29,5 @@ def losses(components: Sequence[Component]) -> list[str]:
         if total:
             one = total.rpartition(" ")[2] == "1"
             lines.append(f"{component.label} lost {total} message{'' if one else 's'}: {why}")
-        lines += [f"{component.label}: {remark}" for remark in component.remarks()]
+        lines += [f"{component.label}: {remark}" for remark in component.summary()]
     return [*map(one_line, lines)]

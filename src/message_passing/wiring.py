@@ -3,8 +3,8 @@
 Between a decoder and an encoder of the same text, what nobody looks into need not be decoded: the text is checked,
 and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
-What a class says of itself (`looks`, `takes_text`, `takes_blocks`) holds for itself, and for its subclasses unless
-they handle messages in a way of their own: these have to say it again.
+What a class says of itself (`transparent`, `takes_text`, `takes_blocks`) holds for itself, and for its subclasses
+unless they handle messages in a way of their own: these have to say it again.
 """
 
 from __future__ import annotations
@@ -62,4 +62,4 @@ def _becomes_text(output: Any) -> bool:
     takes_text = said(type(output), "takes_text")
     if takes_text:
         return bool(takes_text(output))
-    return said(type(output), "looks") is False and all(map(_becomes_text, output.outputs()))
+    return said(type(output), "transparent") is True and all(map(_becomes_text, output.outputs()))

@@ -87,7 +87,7 @@ def test_a_missing_value_is_told_and_the_rest_is_read() -> None:
         "--input needs a value",
     ]
     assert given.values == {"pid_file": "x"}
-    assert given.told == {"input", "input_options"}
+    assert given.already_reported == {"input", "input_options"}
 
 
 def test_a_flag_may_have_a_value() -> None:

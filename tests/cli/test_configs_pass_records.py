@@ -11,10 +11,10 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.cli.config_tests.runner import Given, staged
+from message_passing.cli.config_tests.runner import CaseInput, staged
+from message_passing.cli.create.config_text import FORMATS
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out, needed
-from message_passing.cli.create.text import FORMATS
 from message_passing.cli.main import MessagePassing
 from message_passing.graph import close_all, open_all
 from message_passing.logging import MessagePassingHandler
@@ -52,7 +52,7 @@ def came_out(config: Path, given: list[bytes]) -> dict[str, list[Any]]:
     """What arrives at each output of a chain, whose ends are replaced, once its inputs have given these."""
     chain = staged(MessagePassing.read(["--configfile", str(config)]))
     for head in chain.heads:
-        assert isinstance(head, Given)
+        assert isinstance(head, CaseInput)
         head.messages = list(given)
     try:
         open_all(chain.heads)

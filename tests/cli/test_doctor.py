@@ -15,7 +15,7 @@ import zmq
 from commands import finished
 from message_passing.cli.commands import doctor, keys
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
+from message_passing.zeromq.keys import PUBLIC, SECRET, read_key_file
 from nodes import lines, node, part, wait_for_control, wait_for_port
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ class Ring:
 
     def public(self, name: str) -> str:
         """A public key."""
-        return read_file(str(self.folder / f"{name}{PUBLIC}"))["public-key"]
+        return read_key_file(str(self.folder / f"{name}{PUBLIC}"))["public-key"]
 
     def words(self, server: str = "server") -> tuple[str, ...]:
         """What the client gives."""

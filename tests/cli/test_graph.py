@@ -11,7 +11,7 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.cli.checking import look_at_file
+from message_passing.cli.checking import check_file
 from message_passing.cli.commands import graph as command
 from message_passing.cli.graph.model import Graph, graph_of
 from message_passing.cli.graph.svg import as_svg
@@ -63,7 +63,7 @@ def graph(folder: Path, values: dict[str, Any]) -> Graph:
     """What is drawn of a config file."""
     path = folder / "a.json"
     path.write_text(json.dumps(values))
-    looked = look_at_file(str(path))
+    looked = check_file(str(path))
     assert looked.chain, list(map(str, looked.mistakes))
     return graph_of(looked.chain)
 
@@ -212,7 +212,7 @@ def test_arrows_lead_to_the_right(tmp_path: Path) -> None:
 def test_the_picture_in_the_guide_is_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is what the guide says that it is: `message-passing graph --format svg examples/config/named.toml`."""
     monkeypatch.chdir(ROOT)
-    looked = look_at_file("examples/config/named.toml")
+    looked = check_file("examples/config/named.toml")
     assert looked.chain
     assert (ROOT / "docs" / "graph.svg").read_text(encoding="utf-8") == as_svg(graph_of(looked.chain))
 
@@ -228,7 +228,7 @@ def test_letters_that_xml_does_not_have(tmp_path: Path) -> None:
     """A file's name may hold any."""
     values = {"input": "STDIN", "output": "File", "output_options": {"filename": "a\x01]]>\ufffe\ud800b"}}
     (tmp_path / "a.json").write_text(json.dumps(values))
-    looked = look_at_file(str(tmp_path / "a.json"))
+    looked = check_file(str(tmp_path / "a.json"))
     assert looked.chain
     ET.fromstring(as_svg(graph_of(looked.chain)).encode())  # noqa: S314 - our own text
 

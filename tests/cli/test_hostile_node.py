@@ -14,8 +14,8 @@ import pytest
 
 from commands import finished
 from message_passing.cli.commands import doctor, tail, top
-from message_passing.console.client import Node
-from message_passing.console.stream import MOST_BYTES
+from message_passing.console.client import NodeClient
+from message_passing.console.stream import LARGEST_ANSWER
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:
@@ -206,13 +206,13 @@ WRONG: dict[str, tuple[Callable[[socket.socket], None], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_a_node_must_not_answer_is_told_in_a_sentence(name: str) -> None:
-    """By `Node.get`, which all three use: bounded in bytes and seconds, whatever it is."""
+    """By `NodeClient.get`, which all three use: bounded in bytes and seconds, whatever it is."""
     answer, words = WRONG[name]
     with hostile(answer) as target:
         began = time.monotonic()
         tracemalloc.start()
         with pytest.raises(OpenError) as caught:
-            Node(target, timeout=1.0).get("/state")
+            NodeClient(target, timeout=1.0).get("/state")
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert time.monotonic() - began < 4
@@ -220,7 +220,7 @@ def test_what_a_node_must_not_answer_is_told_in_a_sentence(name: str) -> None:
     assert words in told
     assert told.isprintable()
     assert len(told) < 700
-    assert most < 8 * MOST_BYTES
+    assert most < 8 * LARGEST_ANSWER
 
 
 SOME = (
@@ -326,7 +326,10 @@ def test_a_tail_of_a_line_that_does_not_end(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_stream_of_a_line_that_drips() -> None:
     """In seconds: a part of a line gives no more time for the rest of it."""
-    with hostile(drip(LINES + b'{"time":1')) as target, Node(target, timeout=0.5).stream("/tail") as stream:
+    with (
+        hostile(drip(LINES + b'{"time":1')) as target,
+        NodeClient(target, timeout=0.5).stream("/tail") as stream,
+    ):
         assert next(stream) == {"alive": True}
         began = time.monotonic()
         with pytest.raises(OpenError, match="not whole within"):

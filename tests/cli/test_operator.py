@@ -11,7 +11,7 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.console.folder import control_path
+from message_passing.console.runtime_dir import control_path
 from message_passing.testing import free_port, wait_for
 from nodes import node, part, wait_for_control, wait_for_port
 

@@ -19,7 +19,7 @@ from message_passing.config.positions.yaml_scanner import index_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.config.positions.index import Entry, Index
+    from message_passing.config.positions.index import Index, IndexEntry
 
 bare = st.text(alphabet="abAB01_-", min_size=1, max_size=4)
 any_key = bare | st.text(alphabet="a.=#[]{}\"'\\ ,é\n\t\U0001f600", max_size=5)
@@ -38,7 +38,7 @@ trees = st.recursive(
 )
 
 
-def paths(value: Any, entry: Entry) -> Iterator[tuple[Any, Entry]]:
+def paths(value: Any, entry: IndexEntry) -> Iterator[tuple[Any, IndexEntry]]:
     """Every key and number of a value, with the entry that the index has of it; none is lacking or too many."""
     inner: Any = {}
     if isinstance(value, dict):
@@ -51,7 +51,7 @@ def paths(value: Any, entry: Entry) -> Iterator[tuple[Any, Entry]]:
         yield from paths(item, entry.within[key])
 
 
-def text_at(text: str, entry: Entry) -> str:
+def text_at(text: str, entry: IndexEntry) -> str:
     """What stands at a place."""
     return text.split("\n")[entry.line - 1][entry.column - 1 :]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import finished
-from message_passing.cli.progress import PERIOD, ProgressLine, sentence, size, span
+from message_passing.cli.progress import DRAWING_INTERVAL, ProgressLine, sentence, size, span
 from message_passing.testing import wait_for
 from nodes import lines, part
 from terminal import in_terminal, terminal
@@ -138,7 +138,7 @@ def test_it_is_drawn_five_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch
         for step in range(100):
             now[0] = step / 100
             line.show(step, 200)
-        assert screen.getvalue().count("%") == round(1 / PERIOD)
+        assert screen.getvalue().count("%") == round(1 / DRAWING_INTERVAL)
     monkeypatch.setenv("TERM", "dumb")
     assert not ProgressLine().wanted
     monkeypatch.setattr(sys, "stderr", io.StringIO())

@@ -11,7 +11,7 @@ import zmq
 from commands import finished
 from message_passing.cli.commands import keys, send
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
+from message_passing.zeromq.keys import PUBLIC, SECRET, read_key_file
 from nodes import lines, node, part, wait_for_port
 from terminal import in_terminal
 
@@ -185,7 +185,7 @@ def test_a_key_that_is_refused_is_told_and_an_allowed_one_gets_through(tmp_path:
     for name in ("server", "client"):
         assert keys.COMMAND.main(["new", name, "--folder", str(tmp_path)]) == 0
     public = {
-        name: read_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
+        name: read_key_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
     }
     (tmp_path / "allowed").mkdir()
     one = Aggregator(tmp_path)

@@ -14,7 +14,7 @@ import zmq
 from commands import finished
 from message_passing.cli.commands import keys, tail
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
+from message_passing.zeromq.keys import PUBLIC, SECRET, read_key_file
 from nodes import OURS, Node, node, part, wait_for_control, wait_for_port
 from terminal import terminal
 
@@ -220,7 +220,7 @@ def test_with_keys(tmp_path: Path) -> None:
     for name in ("server", "client"):
         assert keys.COMMAND.main(["new", name, "--folder", str(tmp_path)]) == 0
     public = {
-        name: read_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
+        name: read_key_file(str(tmp_path / f"{name}{PUBLIC}"))["public-key"] for name in ("server", "client")
     }
     (tmp_path / "allowed").mkdir()
     port = free_port()

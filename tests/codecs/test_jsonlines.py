@@ -16,7 +16,7 @@ from message_passing.codecs.zstd import ZstdDecoder, ZstdEncoder
 from message_passing.errors import OutputClosedError
 from message_passing.filters.null import NullFilter
 from message_passing.flow import Output
-from message_passing.lines import Frame, Lines
+from message_passing.lines import LineBatch, MultiMessage
 from message_passing.outputs.file import FileOutput
 from message_passing.summaries import losses
 from support import Kept, accounted_for
@@ -198,7 +198,7 @@ def test_lines_of_a_checked_batch_are_not_joined_again() -> None:
     """A batch that a JSON decoder checked is cut into frames as the block that it is."""
     kept = Kept()
     encoder = JSONLinesEncoder(size=16, output_to=kept)
-    encoder.consume_many(Lines([b'{"a":1}', b'{"b":2}', b'{"c":3}']))
+    encoder.consume_many(LineBatch([b'{"a":1}', b'{"b":2}', b'{"c":3}']))
     encoder.close()
     assert kept.messages == [b'{"a":1}\n{"b":2}', b'{"c":3}']
     assert [frame.lines for frame in kept.messages] == [2, 1]
@@ -212,7 +212,7 @@ def test_compressed_frames_carry_as_many() -> None:
     encoder.consume_many(messages)
     encoder.close()
     (frame,) = kept.messages
-    assert isinstance(frame, Frame)
+    assert isinstance(frame, MultiMessage)
     assert frame.lines == 100
     assert len(frame) < 1000
     found = Kept()
@@ -229,13 +229,13 @@ def test_size_is_checked(size: Any) -> None:
         JSONLinesEncoder(size=size)
 
 
-def framed(count: int) -> Frame:
+def framed(count: int) -> MultiMessage:
     """So many messages in one."""
     kept = Kept()
     with JSONLinesEncoder(output_to=kept) as encoder:
         encoder.consume_many([{"number": number} for number in range(count)])
     (frame,) = kept.messages
-    assert isinstance(frame, Frame)
+    assert isinstance(frame, MultiMessage)
     return frame
 
 
@@ -258,13 +258,13 @@ def test_a_frame_for_the_decoder_json_is_told_as_what_it_carries() -> None:
     decoder = JSONDecoder(output_to=Kept(), error=Kept())
     decoder.consume_many([framed(100) + b"\n", bytes(framed(20)), b"{", b'{"pretty":\n1'])
     decoder.close()
-    assert decoder.remarks() == [
+    assert decoder.summary() == [
         "2 that failed had several lines, 120 in all: messages that carry several are for the decoder JSONLines"
     ]
     sound = JSONDecoder(output_to=Kept(), error=Kept())
     sound.consume_many([b"{", b'{"a":1}', b'{"a":\n{}}'])
     sound.close()
-    assert sound.remarks() == []
+    assert sound.summary() == []
 
 
 class Refusing(Output):

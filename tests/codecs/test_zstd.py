@@ -132,12 +132,12 @@ def test_how_many_messages_were_in_what_is_damaged_is_not_invented() -> None:
         decoder = ZstdDecoder(error=Kept(), output_to=JSONLinesDecoder(output_to=Kept()))
         decoder.consume_many([damaged] * count)
         decoder.close()
-        assert decoder.remarks() == [f"each message may carry several: an unknown number was in {which}"]
+        assert decoder.summary() == [f"each message may carry several: an unknown number was in {which}"]
     single = ZstdDecoder(error=Kept(), output_to=JSONDecoder(output_to=Kept()))
     single.consume_many([damaged])
     single.close()
-    assert single.remarks() == []
+    assert single.summary() == []
     sound = ZstdDecoder(error=Kept(), output_to=JSONLinesDecoder(output_to=Kept()))
     sound.consume_many([encode(b"{}\n{}")])
     sound.close()
-    assert sound.remarks() == []
+    assert sound.summary() == []

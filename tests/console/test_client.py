@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from message_passing.console import folder as folders
-from message_passing.console.client import Node, discover
+from message_passing.console import runtime_dir as folders
+from message_passing.console.client import NodeClient, discover
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def complaint(ask: Callable[[], object]) -> str:
 def test_what_is_asked_arrives_and_what_is_answered_comes_back(tmp_path: Path, *, local: bool) -> None:
     """A list is asked several times, None not at all, and a token goes along."""
     with answering(tmp_path / "one.sock" if local else None) as target:
-        path, token = Node(target, "wonder").get("/asked", field=["a=1", "b=2"], limit=None, level="INFO")
+        path, token = NodeClient(target, "wonder").get(
+            "/asked", field=["a=1", "b=2"], limit=None, level="INFO"
+        )
         assert path == "/asked?field=a%3D1&field=b%3D2&level=INFO"
         assert token == "Bearer wonder"
 
@@ -110,7 +112,7 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(tmp_path: Path, *
 def test_a_stream_is_read_as_it_comes_and_ended_from_elsewhere() -> None:
     """Lines come although the answer has no end, and `close` wakes who waits for the next one."""
     with answering() as target:
-        node = Node(target)
+        node = NodeClient(target)
         with node.stream("/endless") as stream:
             assert next(stream) == {"missed": 1}
             assert next(stream) == {"alive": True}
@@ -122,7 +124,7 @@ def test_a_stream_is_read_as_it_comes_and_ended_from_elsewhere() -> None:
 
 def test_a_stream_that_falls_silent_is_told() -> None:
     """A node says something every second, so one that does not hangs."""
-    with answering() as target, Node(target, timeout=0.2).stream("/endless") as stream:
+    with answering() as target, NodeClient(target, timeout=0.2).stream("/endless") as stream:
         assert [next(stream), next(stream)]
         assert "it has said nothing for 0.2 seconds" in complaint(lambda: next(stream))
 
@@ -130,21 +132,21 @@ def test_a_stream_that_falls_silent_is_told() -> None:
 def test_a_token_is_asked_for_or_wrong() -> None:
     """These are two mistakes."""
     with answering() as target:
-        assert "it wants a token (--http_token)" in complaint(lambda: Node(target).get("/secret"))
-        assert "this token is not" in complaint(lambda: Node(target, "x").get("/secret"))
+        assert "it wants a token (--http_token)" in complaint(lambda: NodeClient(target).get("/secret"))
+        assert "this token is not" in complaint(lambda: NodeClient(target, "x").get("/secret"))
 
 
 def test_its_own_words_are_passed_on() -> None:
     """A node says itself what is wrong with a question."""
     with answering() as target:
-        assert complaint(lambda: Node(target).get("/wrong")) == f"{target}: there is no such thing"
+        assert complaint(lambda: NodeClient(target).get("/wrong")) == f"{target}: there is no such thing"
 
 
 @pytest.mark.parametrize("path", ["/", "/state"])
 def test_another_http_server_is_known_as_such(path: str) -> None:
     """It answers, and even with JSON, but is no node; what it calls itself is said."""
     with answering() as target:
-        said = complaint(lambda: Node(target).get(path))
+        said = complaint(lambda: NodeClient(target).get(path))
         assert "an HTTP server answers there ('BaseHTTP/" in said
         assert said.endswith("but it is no message-passing node")
 
@@ -155,7 +157,7 @@ def test_what_speaks_no_http_is_known_as_such() -> None:
         thread = threading.Thread(target=lambda: _greet(server))
         thread.start()
         target = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert "does not speak HTTP" in complaint(lambda: Node(target).get("/state"))
+        assert "does not speak HTTP" in complaint(lambda: NodeClient(target).get("/state"))
         thread.join()
 
 
@@ -170,18 +172,24 @@ def test_nobody_is_there() -> None:
     """A port where nothing listens, a host of no name, a port where nobody answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert "no answer within 0.1 seconds" in complaint(lambda: Node(target, timeout=0.1).get("/state"))
-    assert "refused: nothing listens on this port" in complaint(lambda: Node(target).get("/state"))
-    assert "host name is unknown" in complaint(lambda: Node("http://no.such.invalid:9090").get("/state"))
+        assert "no answer within 0.1 seconds" in complaint(
+            lambda: NodeClient(target, timeout=0.1).get("/state")
+        )
+    assert "refused: nothing listens on this port" in complaint(lambda: NodeClient(target).get("/state"))
+    assert "host name is unknown" in complaint(
+        lambda: NodeClient("http://no.such.invalid:9090").get("/state")
+    )
 
 
 def test_a_socket_that_is_not_there_or_was_left_behind(tmp_path: Path) -> None:
     """Each says what it is."""
-    assert "there is no such control socket" in complaint(lambda: Node(str(tmp_path / "x")).get("/state"))
+    assert "there is no such control socket" in complaint(
+        lambda: NodeClient(str(tmp_path / "x")).get("/state")
+    )
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "left.sock"))
-    assert "has ended" in complaint(lambda: Node(str(tmp_path / "left.sock")).get("/state"))
-    assert "it is no control socket" in complaint(lambda: Node("/" + "x" * 200).get("/state"))
+    assert "has ended" in complaint(lambda: NodeClient(str(tmp_path / "left.sock")).get("/state"))
+    assert "it is no control socket" in complaint(lambda: NodeClient("/" + "x" * 200).get("/state"))
 
 
 def test_a_process_without_a_control_socket_is_not_one_that_is_not_there(
@@ -189,15 +197,17 @@ def test_a_process_without_a_control_socket_is_not_one_that_is_not_there(
 ) -> None:
     """The one was started without `--control`."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert "this process has no control socket at" in complaint(lambda: Node(str(os.getpid())).get("/state"))
-    assert "there is no process with this id" in complaint(lambda: Node("999999999999").get("/state"))
+    assert "this process has no control socket at" in complaint(
+        lambda: NodeClient(str(os.getpid())).get("/state")
+    )
+    assert "there is no process with this id" in complaint(lambda: NodeClient("999999999999").get("/state"))
 
 
 @pytest.mark.parametrize("target", ["tcp://host:5558", "ftp://host:1", "http://host", "http://u:p@host:1"])
 def test_what_names_no_node_is_refused(target: str) -> None:
     """And what names one is said."""
     assert "a process id, the path of a control socket, or http://host:port" in complaint(
-        lambda: Node(target)
+        lambda: NodeClient(target)
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from message_passing.console.governor import BURST, Bucket, Governor, Lane, thread_cost
-from message_passing.console.layout import Layout
-from message_passing.console.process import ThreadMeter
-from message_passing.console.senders import Books
+from message_passing.console.process_stats import ThreadMeter
+from message_passing.console.senders import SenderRanking
+from message_passing.console.topology import Topology
 from message_passing.filters.follow import FollowFilter
 from message_passing.inputs.null import NullInput
 from message_passing.outputs.null import NullOutput
@@ -145,7 +145,7 @@ def test_the_books_of_many_senders_are_added_up_and_sorted_now_and_then() -> Non
     follow.filter_many(many)
     follow.filter_many([{"sender": "web-00007", "sequence": 5}])
     spent: list[float] = []
-    books = Books(Layout([NullInput(output_to=follow)]), spent.append)
+    books = SenderRanking(Topology([NullInput(output_to=follow)]), spent.append)
     began = time.monotonic()
     while time.monotonic() - began < 1:
         for order in ("lost", "silent", "received", "name"):

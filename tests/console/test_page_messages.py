@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.console.connections import WATCHERS
 from message_passing.dotted import value_at
 from message_passing.message_fields import LEVELS
@@ -251,9 +251,9 @@ def test_one_who_comes_when_as_many_as_may_are_there_is_told_and_has_a_turn(
     browser: Browser, site: Site
 ) -> None:
     """Not that the node is gone; and when another one leaves, messages come."""
-    wait_for(lambda: Node(site.url).get("/state")["console"]["watchers"] == 0)  # another test's
+    wait_for(lambda: NodeClient(site.url).get("/state")["console"]["watchers"] == 0)  # another test's
     with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(Node(site.url).stream("/tail")) for _ in range(WATCHERS)]
+        streams = [stack.enter_context(NodeClient(site.url).stream("/tail")) for _ in range(WATCHERS)]
         for stream in streams:
             assert next(stream) == {"alive": True}
         with looking(browser, site.url, unanswered=True) as look:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_a_script_of_another_site_gets_nothing(
 ) -> None:
     """From another port of the same address, and from another name; and its link to the page still works."""
     (tmp_path / "index.html").write_text(PAGE.replace("URL", site.url))
-    node = Node(site.url)
+    node = NodeClient(site.url)
 
     def refused() -> int:
         return int(node.get("/state")["console"]["refused"].get("from another site", 0))

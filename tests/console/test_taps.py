@@ -7,10 +7,10 @@ from typing import Any
 
 from message_passing.codecs.json import JSONEncoder
 from message_passing.console.governor import Bucket
-from message_passing.console.taps import WAITING_BYTES, Door, Doors, Tap
+from message_passing.console.taps import WAITING_BYTES, Tap, TapPoint, TapRegistry
 from message_passing.filters.null import NullFilter
 from message_passing.inputs.null import NullInput
-from message_passing.lines import Block, Frame
+from message_passing.lines import LineBlock, MultiMessage
 from support import Kept
 
 
@@ -19,9 +19,9 @@ def texts(tap: Tap) -> list[bytes]:
     return [text for _, batch in tap.take() for text in batch]
 
 
-def at_door(*taps: Tap, seconds: float = 10.0) -> Door:
+def at_door(*taps: Tap, seconds: float = 10.0) -> TapPoint:
     """A door at which these watchers stand, with so much time."""
-    door = Door(Bucket(0.0001, seconds))
+    door = TapPoint(Bucket(0.0001, seconds))
     for tap in taps:
         door.add(tap)
     return door
@@ -29,15 +29,15 @@ def at_door(*taps: Tap, seconds: float = 10.0) -> Door:
 
 def test_a_tap_sees_what_the_component_is_given_and_leaves_no_trace() -> None:
     """Objects as the JSON that they were when they went by; and the component is as it was when nobody looks."""
-    doors, tap, kept = Doors(), Tap(lambda: None), Kept()
+    registry, tap, kept = TapRegistry(), Tap(lambda: None), Kept()
     message: dict[str, Any] = {"a": 1}
-    doors.add(kept, tap)
+    registry.add(kept, tap)
     kept.consume(message)
     message["a"] = 2
     kept.consume_many(["text", b"bytes"])
     assert texts(tap) == [b'{"a":1}', b"text", b"bytes"]
     assert kept.snapshot()["received"] == 3
-    doors.remove(kept, tap)
+    registry.remove(kept, tap)
     kept.consume("unseen")
     assert (texts(tap), kept.messages[-1]) == ([], "unseen")
     assert not {"consume", "consume_many"} & kept.__dict__.keys()
@@ -46,37 +46,37 @@ def test_a_tap_sees_what_the_component_is_given_and_leaves_no_trace() -> None:
 
 def test_two_watchers_at_one_door() -> None:
     """Who comes later, and who leaves first, makes no difference to the other."""
-    doors, first, second, kept = Doors(), Tap(lambda: None), Tap(lambda: None), Kept()
-    doors.add(kept, first)
-    doors.add(kept, second)
+    registry, first, second, kept = TapRegistry(), Tap(lambda: None), Tap(lambda: None), Kept()
+    registry.add(kept, first)
+    registry.add(kept, second)
     kept.consume("1")
-    doors.remove(kept, first)
+    registry.remove(kept, first)
     kept.consume("2")
-    doors.remove(kept, second)
-    doors.remove(kept, second)
+    registry.remove(kept, second)
+    registry.remove(kept, second)
     kept.consume("3")
     assert (texts(first), texts(second), kept.messages) == ([b"1"], [b"1", b"2"], ["1", "2", "3"])
 
 
 def test_an_input_and_a_filter_are_watched_too() -> None:
     """Of an input it is what it hands on."""
-    doors, tap, other, kept = Doors(), Tap(lambda: None), Tap(lambda: None), Kept()
+    registry, tap, other, kept = TapRegistry(), Tap(lambda: None), Tap(lambda: None), Kept()
     between = NullFilter(output_to=kept)
     head = NullInput(output_to=between)
-    doors.add(head, tap)
-    doors.add(between, other)
+    registry.add(head, tap)
+    registry.add(between, other)
     head.emit([b"1"])
     assert (texts(tap), texts(other), kept.messages) == ([b"1"], [b"1"], [b"1"])
-    doors.remove(head, tap)
-    doors.remove(between, other)
+    registry.remove(head, tap)
+    registry.remove(between, other)
 
 
 def test_frames_and_blocks_are_shown_line_by_line() -> None:
     """As the messages that they carry."""
     tap = Tap(lambda: None)
     door = at_door(tap)
-    door.see([Frame(b"1\n2", 2)])
-    door.see(Block(b"3\n4\n", 2))
+    door.see([MultiMessage(b"1\n2", 2)])
+    door.see(LineBlock(b"3\n4\n", 2))
     assert (door.count, tap.missed) == (4, 0)
     assert texts(tap) == [b"1", b"2", b"3", b"4"]
 
@@ -153,21 +153,21 @@ def test_the_watcher_is_woken_once() -> None:
 
 def test_what_has_no_json_form_is_named() -> None:
     """A watcher gets a text; the chain, which may well know what to do with it, gets the object."""
-    doors, tap, kept = Doors(), Tap(lambda: None), Kept()
-    doors.add(kept, tap)
+    registry, tap, kept = TapRegistry(), Tap(lambda: None), Kept()
+    registry.add(kept, tap)
     loop: list[Any] = []
     loop.append(loop)
     kept.consume(loop)
-    doors.remove(kept, tap)
+    registry.remove(kept, tap)
     assert texts(tap)[0].startswith(b"list that cannot be shown: ")
     assert kept.messages == [loop]
 
 
 def test_an_encoder_that_was_watched_encodes_as_before() -> None:
     """Its own shortcuts for batches are not taken away."""
-    doors, tap, kept = Doors(), Tap(lambda: None), Kept()
+    registry, tap, kept = TapRegistry(), Tap(lambda: None), Kept()
     encoder = JSONEncoder(output_to=kept)
-    doors.add(encoder, tap)
+    registry.add(encoder, tap)
     encoder.consume_many([{"a": 1}, {"a": 2}])
-    doors.remove(encoder, tap)
+    registry.remove(encoder, tap)
     assert (kept.messages, texts(tap)) == ([b'{"a":1}', b'{"a":2}'],) * 2

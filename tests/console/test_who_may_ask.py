@@ -12,7 +12,7 @@ import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from console.watched import Watched, watched
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.console.guard import _is_at_home
 from message_passing.console.listening import http_address, is_loopback
 from message_passing.errors import OptionError
@@ -28,7 +28,7 @@ def test_the_control_socket_is_its_owners(tmp_path: Path) -> None:
         wait_for(path.exists)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        one = Node(str(path))
+        one = NodeClient(str(path))
         wait_for(lambda: one.get("/state")["ready"])
         assert one.get("/state")["pid"] == running.process.pid
         assert running.stop()[0] == 0
@@ -56,7 +56,7 @@ def test_a_socket_that_was_left_behind_is_taken_over_and_a_live_one_is_not(tmp_p
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     with node(*STDIN_TO_STDOUT, "--control", str(path)):
-        one = Node(str(path))
+        one = NodeClient(str(path))
         wait_for(one.alive)
         second = finished(*STDIN_TO_STDOUT, "--control", str(path))
         assert (second.status, second.told) == (

@@ -10,7 +10,7 @@ import pytest
 
 from books import Life, balanced
 from faulty import FAULT_SECONDS, local, receiving, resident, sending, soon, told_missing
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.testing import free_port
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ PATIENCE = 2.0
 """Seconds that an answer may take, on a busy machine."""
 
 
-def pour(sender: Sending, seconds: float, control: Node) -> None:
+def pour(sender: Sending, seconds: float, control: NodeClient) -> None:
     """Send as fast as it goes for so long; all the while, the receiver answers."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -52,7 +52,7 @@ def test_a_flood_beyond_capacity(kind: str, tmp_path: Path) -> None:
     """A receiver of a thousand messages a second is sent all that goes: what is too much is dropped and counted."""
     port, old, new = free_port(), tmp_path / "old", tmp_path / "arrived"
     (tmp_path / "mine.py").write_text(MINE)
-    life, control = Life(new), Node(str(tmp_path / "control"))
+    life, control = Life(new), NodeClient(str(tmp_path / "control"))
     words = ("--filter", "+mine:Slow", "--control", str(tmp_path / "control"))
     with (
         receiving(life, *words, socket_bind=local(port), socket_hwm=1000, cwd=tmp_path) as receiver,

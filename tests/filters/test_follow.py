@@ -159,13 +159,13 @@ def test_remarks() -> None:
     """What is told at the end names the senders that lost most."""
     follow = FollowFilter(output_to=Kept())
     follow.consume_many(sent("a", 1, 2))
-    assert follow.remarks() == []
+    assert follow.summary() == []
     follow.consume_many(sent("a", 4))
-    assert follow.remarks() == ["1 message did not arrive here: 1 of a"]
+    assert follow.summary() == ["1 message did not arrive here: 1 of a"]
     for name in "bcde":
         follow.consume_many(sent(name, 1, 7))
     follow.close()
-    (remark,) = follow.remarks()
+    (remark,) = follow.summary()
     assert remark == "21 messages did not arrive here: 5 of e, 5 of d, 5 of c and 2 more senders"
 
 
@@ -175,14 +175,14 @@ def test_remarks_with_doubts() -> None:
     name = "\x1b[31m\n\x9b\u202e" + UNIQUE
     follow.consume_many(sent(name, *range(1, 4002, 2), 2, 4))
     follow.close()
-    (remark,) = follow.remarks()
+    (remark,) = follow.summary()
     assert remark.startswith("1998 to 2000 messages did not arrive here: 1998 of ")
     assert UNIQUE in remark
     assert remark.isprintable()
     long = FollowFilter(output_to=Kept())
     long.consume_many(sent("x" * NAME, 1, 3))
     long.close()
-    assert len(long.remarks()[0]) < 300
+    assert len(long.summary()[0]) < 300
 
 
 def stamped(*lives: int) -> list[list[dict[str, Any]]]:
@@ -465,7 +465,7 @@ def test_a_stranger_with_another_key_cannot_spoil_the_books() -> None:
     event = kept.messages[-1]
     assert event["lost_by_key"] == {"stranger": {"a": 998}, "web": {"a": 1}}
     assert "lost_by_sender" not in event
-    assert follow.remarks() == [
+    assert follow.summary() == [
         "1 message did not arrive here: 1 of a with the key web",
         (
             "1 message repeated an earlier number (a duplicate, or a restart without sender_run), "

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from message_passing.errors import OpenError, OptionError
-from message_passing.inputs._reading import BATCH
+from message_passing.inputs._reading import READ_BATCH
 from message_passing.inputs.file_tail import FileTailInput
 from message_passing.testing import TestOutput, capture, running, wait_for
 from support import Kept
@@ -201,7 +201,7 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
     with running(component):
         wait_for(lambda: len(kept.messages) == len(lines))
     assert kept.messages == lines
-    assert max(map(len, kept.batches)) == BATCH
+    assert max(map(len, kept.batches)) == READ_BATCH
 
 
 def test_options() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message_passing import Output
-from message_passing.inputs._reading import BATCH, LineInput
+from message_passing.inputs._reading import READ_BATCH, LineInput
 from message_passing.testing import TestOutput, capture, free_port, wait_for
 from nodes import OURS, lines, node, part
 from support import untimed
@@ -116,15 +116,15 @@ def test_lines_do_not_depend_on_the_chunks(chunks: list[bytes]) -> None:
 def test_batches_are_bounded() -> None:
     """A chunk of many lines is passed on in full batches and a rest."""
     sizes = Sizes()
-    asyncio.run(Chunks(chunks=[b"x\n" * (2 * BATCH + 5)], output_to=sizes).run())
-    assert sizes.sizes == [BATCH, BATCH, 5]
+    asyncio.run(Chunks(chunks=[b"x\n" * (2 * READ_BATCH + 5)], output_to=sizes).run())
+    assert sizes.sizes == [READ_BATCH, READ_BATCH, 5]
 
 
 def test_cancelled_while_downstream_is_full() -> None:
     """What was read and waits for room is emitted when the input is stopped, the partial line too."""
     sizes = Sizes()
     sizes.stuck = True
-    component = Chunks(chunks=[b"x\n" * (2 * BATCH) + b"partial"], output_to=sizes)
+    component = Chunks(chunks=[b"x\n" * (2 * READ_BATCH) + b"partial"], output_to=sizes)
 
     async def stop_early() -> None:
         task = asyncio.create_task(component.run())
@@ -133,11 +133,11 @@ def test_cancelled_while_downstream_is_full() -> None:
         await asyncio.wait([task])
 
     asyncio.run(stop_early())
-    assert sizes.sizes == [BATCH]
+    assert sizes.sizes == [READ_BATCH]
     component.stopped()
-    assert sizes.sizes == [BATCH, BATCH, 1]
+    assert sizes.sizes == [READ_BATCH, READ_BATCH, 1]
     component.stopped()
-    assert sum(sizes.sizes) == 2 * BATCH + 1
+    assert sum(sizes.sizes) == 2 * READ_BATCH + 1
 
 
 def test_inputs_take_turns() -> None:
@@ -151,7 +151,7 @@ def test_inputs_take_turns() -> None:
             order.append(self.tag)
 
     async def both() -> None:
-        flood = [b"x\n" * (4 * BATCH)]
+        flood = [b"x\n" * (4 * READ_BATCH)]
         one = Chunks(chunks=flood, output_to=Named(tag="a"))
         two = Chunks(chunks=flood, output_to=Named(tag="b"))
         await asyncio.gather(one.run(), two.run())

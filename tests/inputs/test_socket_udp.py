@@ -19,7 +19,7 @@ import pytest
 from message_passing import Output
 from message_passing.errors import OpenError, OptionError
 from message_passing.inputs import socket_udp
-from message_passing.inputs._reading import BATCH
+from message_passing.inputs._reading import READ_BATCH
 from message_passing.inputs.socket_udp import SocketUDPInput
 from message_passing.testing import TestOutput, capture, running, wait_for
 
@@ -94,7 +94,7 @@ def test_what_is_left_unread_is_counted(batches: int, monkeypatch: pytest.Monkey
         send(component.address, *[b"x"] * 2500)
         component.stopped()
     counted = component.snapshot()
-    left = max(0, 2500 - batches * BATCH)
+    left = max(0, 2500 - batches * READ_BATCH)
     assert counted["dropped"] == ({"unread at close": left} if left else {})
     assert arrived.message_count == counted["passed"] == 2500 - left
     assert counted["received"] == 2500
@@ -206,7 +206,7 @@ def test_batches_are_bounded_and_back_pressure_waits() -> None:
         gate = Gate()
         component = SocketUDPInput(port=0, receive_buffer=4_000_000, output_to=gate)
         with component:
-            send(component.address, *[b"x"] * (BATCH + 200))
+            send(component.address, *[b"x"] * (READ_BATCH + 200))
             task = asyncio.create_task(component.run())
             await asyncio.wait([task], timeout=0.05)  # it stands at the gate
             at_the_gate = list(gate.sizes)
@@ -218,8 +218,8 @@ def test_batches_are_bounded_and_back_pressure_waits() -> None:
         return gate.sizes
 
     sizes = asyncio.run(flood())
-    assert sizes[0] <= BATCH
-    assert sum(sizes) <= BATCH + 200
+    assert sizes[0] <= READ_BATCH
+    assert sum(sizes) <= READ_BATCH + 200
 
 
 def test_address_in_use() -> None:

@@ -64,7 +64,7 @@ def test_what_is_shortened_fits(limit: int, extra: dict[str, Any], message: str)
     assert cut.truncated
     assert len(cut.message) <= limit + 40
     assert cut.message[:limit] == message[:limit]
-    assert not module.too_large(cut, 2 * limit)
+    assert not module.is_too_large(cut, 2 * limit)
     json.loads(msgspec.json.encode(cut))
 
 

@@ -10,7 +10,7 @@ import pytest
 from arrivals import Arrivals
 from logs import held, logger_with, run, silent
 from message_passing.logging.backlog import Policy
-from message_passing.logging.taken import level_of
+from message_passing.logging.snapshot import level_of_item
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_while_the_thread_is_held_up(policy: Policy, kind: str) -> None:
     ):
         logger.info("first")
         arrivals.wait_for(lambda record: record["message"] == "first")
-        with held(handler._shipper._turn):
+        with held(handler._shipper._delivery_lock):
             for number in range(100):
                 logger.log(LEVELS[number % 5], "%d", number, **more)
         wait_for(lambda: handler.stats()["sent"] == 21)
@@ -70,7 +70,7 @@ def test_severe_ones_after_severe_ones() -> None:
         logger.info("first")
         arrivals.wait_for(lambda record: record["message"] == "first")
         for start in (0, 100):
-            with held(handler._shipper._turn):
+            with held(handler._shipper._delivery_lock):
                 for number in range(start, start + 10):
                     logger.debug("%d", number)
                 for number in range(start + 10, start + 30):
@@ -99,14 +99,14 @@ def test_many_threads_at_once(policy: Policy) -> None:
             for number in range(1000):
                 logger.log(level, "%d", number)
 
-        with held(handler._shipper._turn):
+        with held(handler._shipper._delivery_lock):
             threads = [threading.Thread(target=work, args=(level,)) for level in (10, 20, 30, 40)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             assert accounted(handler) == 4001
-            levels = {level_of(item)[0] for item in handler._shipper.queue}
+            levels = {level_of_item(item)[0] for item in handler._shipper.queue}
             assert policy == "drop_oldest" or levels == {40}
             assert len(handler._shipper.queue) <= 54  # a caller looks at the length, and then appends
         handler.close()
@@ -131,7 +131,7 @@ def test_a_signal_handler_that_raises_in_the_middle_of_it() -> None:
         def hold():
             busy.set()
             return over.wait()
-        threading.Thread(target=lambda: handler._shipper._turn.run(hold, wait=5)).start()
+        threading.Thread(target=lambda: handler._shipper._delivery_lock.run(hold, wait=5)).start()
         busy.wait()
         interruptions, number = 0, 1
         def log_all():

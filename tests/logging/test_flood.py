@@ -9,7 +9,7 @@ import pytest
 from logs import receiver, run, silent
 from message_passing.logging import ZeroMQHandler
 from message_passing.logging.delivery_thread import DeliveryThread
-from message_passing.logging.pace import TICK
+from message_passing.logging.tuning import TICK
 from message_passing.testing import wait_for
 
 if TYPE_CHECKING:

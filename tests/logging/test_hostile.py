@@ -27,7 +27,7 @@ from logs import free_endpoint, logger_with, run, silent
 from message_passing.codecs.json import JSONEncoder
 from message_passing.errors import EncodingError
 from message_passing.jsonable import DEPTH, ITEMS
-from message_passing.logging.attributes import LARGEST
+from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.backlog import Policy
 from message_passing.logging.entry import plain
 from message_passing.logging.exceptions import described_exception
@@ -188,7 +188,7 @@ def test_any_record_is_dropped_and_told_of(policy: Policy, fields: Any) -> None:
                 handler.flush()
         stats = handler.stats()
         assert stats["sent"] + stats["queued"] + sum(stats["dropped"].values()) == len(given)
-        delivery = handler._shipper._delivery
+        delivery = handler._shipper._transmitter
         assert delivery is not None
         assert b"records were dropped" in delivery._encode_notice((handler._shipper._losses.notice(), None))
         handler.close()
@@ -729,8 +729,8 @@ def test_an_exception_without_end_is_bounded(name: str) -> None:
         "more" in found["traceback"] or "too long" in found["traceback"] or "no causes" in found["traceback"]
     )
     assert "g" in found["traceback"] or "Error: " in found["traceback"]
-    assert len(found["traceback"]) < LARGEST + 100
-    assert len(found["message"]) < LARGEST + 100
+    assert len(found["traceback"]) < LARGEST_RECORD + 100
+    assert len(found["message"]) < LARGEST_RECORD + 100
     assert used < 0.05
     if name == "members with causes":
         _unchain(error.exceptions[1])  # type: ignore[attr-defined]

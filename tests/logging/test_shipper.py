@@ -45,7 +45,7 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
         logger.info("first")
         wait_for(lambda: len(arrivals.records) == 1)
         shipper = handler._shipper
-        with held(shipper._turn):
+        with held(shipper._delivery_lock):
             begun = time.monotonic()
             shipper.attend()
             shipper.help()
@@ -63,8 +63,8 @@ def test_two_threads_may_close_at_once() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert handler._shipper._delivery
-        assert handler._shipper._delivery.socket.sender is None
+        assert handler._shipper._transmitter
+        assert handler._shipper._transmitter.socket.sender is None
         assert handler.stats()["dropped"] == {"unsent at close": 1}
 
 

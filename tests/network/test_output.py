@@ -189,7 +189,7 @@ def test_a_server_that_goes_away_and_comes_back(peer: Peer) -> None:
     output, again = http(peer.url), list[Peer]()
 
     def until() -> bool:
-        if output.facts()["state"] != "sending" and not again:
+        if output.info()["state"] != "sending" and not again:
             again.append(Peer(port))
         return bool(again) and len(again[0].lines) == 3
 
@@ -197,7 +197,7 @@ def test_a_server_that_goes_away_and_comes_back(peer: Peer) -> None:
         assert deliver(output, [b"1"], [b"2", b"3"], until=until) == [DELIVERED, DELIVERED]
     finally:
         again[0].close()
-    assert output.facts()["state"] == "sending"
+    assert output.info()["state"] == "sending"
 
 
 def test_what_the_server_refuses_is_rejected(peer: Peer) -> None:

@@ -111,7 +111,7 @@ def test_nothing_waits_in_the_loop(kind: str, monkeypatch: pytest.MonkeyPatch, *
 
 def test_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not wait for room is dropped beyond the bound, and counted, and so is what closing cannot write."""
-    monkeypatch.setattr(_descriptor, "QUEUE_BYTES", 300_000)
+    monkeypatch.setattr(_descriptor, "WAITING_LINES_BYTES", 300_000)
     monkeypatch.setattr(_descriptor, "AT_CLOSE", 0.05)
     with ends("pipe") as (_, writer):
         output = writing(writer, StderrOutput)

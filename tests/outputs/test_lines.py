@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.codecs._text import checked, checked_block
+from message_passing.codecs._text import checked_block, checked_lines
 from message_passing.outputs import _lines
 from message_passing.outputs._lines import as_block, unfinished, write_all
 from message_passing.outputs.null import NullOutput
@@ -69,7 +69,7 @@ def test_lines_that_a_decoder_has_checked_are_written_as_others_are(messages: li
     """What is not looked at again has no line break in it."""
     written, _ = as_block(NullOutput(), messages)
     assert len(written.decode().splitlines()) == len(messages)
-    for lines in (checked(messages), checked_block(b"".join(line + b"\n" for line in messages))):
+    for lines in (checked_lines(messages), checked_block(b"".join(line + b"\n" for line in messages))):
         assert lines is not None
         assert lines == messages
         assert as_block(NullOutput(), lines)[0] == written

@@ -18,7 +18,7 @@ from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.null import NullDecoder
 from message_passing.filters.null import NullFilter
 from message_passing.inputs.stdin import StdinInput
-from message_passing.lines import Lines
+from message_passing.lines import LineBatch
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.stdout import StdoutOutput
@@ -184,7 +184,7 @@ def test_indented_text_keeps_its_lines(tmp_path: Path) -> None:
 def test_a_batch_that_says_it_is_lines(tmp_path: Path) -> None:
     """What a component of somebody's hands on as lines is looked at as well."""
     with FileOutput(filename=str(tmp_path / "out")) as out:
-        out.consume_many(Lines([b"a\nb", b"c"]))
+        out.consume_many(LineBatch([b"a\nb", b"c"]))
     assert (tmp_path / "out").read_bytes() == b"a\\nb\nc\n"
 
 

@@ -420,7 +420,7 @@ def test_that_nobody_takes_anything_is_said_once(
     address: str, side: str, kind: Any, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Why a chain stands still, or drops, without waiting for its end."""
-    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.3)
+    monkeypatch.setattr("message_passing.zeromq.flusher.NOBODY_THERE", 0.3)
     errors = Kept()
     options: dict[str, Any] = {side: address, "socket_type": kind, "socket_hwm": 10, "linger": 0}
     out = ZeroMQOutput(**options, error=errors)
@@ -437,8 +437,8 @@ def test_a_worker_that_is_slow_is_no_news(
     address: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is connected has a minute; one that stands still for longer is told of."""
-    monkeypatch.setattr("message_passing.zeromq.holding.NOBODY_THERE", 0.1)
-    monkeypatch.setattr("message_passing.zeromq.holding.SLOW", 1.5)
+    monkeypatch.setattr("message_passing.zeromq.flusher.NOBODY_THERE", 0.1)
+    monkeypatch.setattr("message_passing.zeromq.flusher.SLOW_AFTER", 1.5)
     errors = Kept()
     given = jobs(1500)
     out = push(address, error=errors)

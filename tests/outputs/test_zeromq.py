@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import zmq
 
-from message_passing.console.watcher import Watcher
+from message_passing.console.watcher import ServerWatcher
 from message_passing.errors import OpenError
 from message_passing.inputs.zeromq import ZeroMQInput
-from message_passing.lines import Frame
+from message_passing.lines import MultiMessage
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.runner import Server
 from message_passing.testing import ListInput, free_port, running, wait_for
@@ -104,8 +104,8 @@ def test_what_has_passed_is_counted_by_one_rule() -> None:
     out = ZeroMQOutput(connect=[here, there])
     source = ListInput(output_to=out)
     with aggregator(here) as one, aggregator(there) as other, source, out:
-        watcher = Watcher(Server([source]))
-        out.consume_many([b"first", Frame(b"second\nthird\n", 2)])
+        watcher = ServerWatcher(Server([source]))
+        out.consume_many([b"first", MultiMessage(b"second\nthird\n", 2)])
         wait_for(lambda: len(one.messages) == len(other.messages) == 2)
         out.drop([b"fourth"], "a reason")
         watcher._refresh()

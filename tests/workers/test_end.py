@@ -86,13 +86,13 @@ def test_a_worker_that_is_not_ready_at_the_end_is_no_trouble() -> None:
     errors = Kept()
     pool = Pool(count=1, parts=[part], members={"part": NullFilter()}, output_to=Kept(), error=errors)
     with pool:
-        staff = pool._staff
-        (first,) = staff.living
+        supervisor = pool._supervisor
+        (first,) = supervisor.living
         first.kill()
-        assert staff.collect() == [first]
-        assert staff.replace(at_once=True) == []
-        (second,) = staff.living
-        wait_for(lambda: staff._gather.poll(0), timeout=20)  # it is ready, and nobody has heard it
+        assert supervisor.collect() == [first]
+        assert supervisor.replace(at_once=True) == []
+        (second,) = supervisor.living
+        wait_for(lambda: supervisor._gather.poll(0), timeout=20)  # it is ready, and nobody has heard it
         assert not second.ready
     assert second.has_ended()
     assert errors.messages == []

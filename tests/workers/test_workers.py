@@ -15,8 +15,8 @@ from commands import STDIN_TO_STDOUT, finished
 from message_passing import run_message_server
 from message_passing.cli.main import MessagePassing
 from message_passing.testing import free_port, wait_for
-from message_passing.workers.form import PooledChain
 from message_passing.workers.pool import Pool
+from message_passing.workers.pooled_chain import PooledChain
 from nodes import lines, node, part, wait_for_port
 from support import TIME
 

@@ -13,7 +13,7 @@ import pytest
 
 from message_passing.cli.commands import keys
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.keys import PUBLIC, SECRET, read_file
+from message_passing.zeromq.keys import PUBLIC, SECRET, read_key_file
 from nodes import Node, lines, node, part, wait_for_port
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Ring:
 
     def public(self, name: str) -> str:
         """Somebody's public key itself."""
-        return read_file(str(self.keys / f"{name}{PUBLIC}"))["public-key"]
+        return read_key_file(str(self.keys / f"{name}{PUBLIC}"))["public-key"]
 
     def allow(self, name: str) -> None:
         """As the command does it."""

@@ -117,7 +117,7 @@ def test_an_input_connects_again_to_who_sent_a_frame_without_an_end() -> None:
     head.report = lambda error, *_, **__: reported.append(str(error))  # type: ignore[method-assign]
     with head:
         run_until_both(head, kept, port)
-        assert head.facts()["disconnected"] == {FRAME_TOO_BIG: 1}
+        assert head.info()["disconnected"] == {FRAME_TOO_BIG: 1}
     assert kept.messages == [b"before", b"after"]
     assert len([text for text in reported if "connecting again" in text]) == 1
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import threading
 
-from message_passing.lines import Frame, carried
+from message_passing.lines import MultiMessage, message_count
 from message_passing.zeromq.held import Held
 
 
 def some(chance: random.Random, most: int = 20) -> list[bytes]:
     """Messages, some of which are frames of several."""
     return [
-        Frame(b"x" * chance.randrange(9), chance.randrange(1, 5)) if chance.random() < 0.3 else b"line"
+        MultiMessage(b"x" * chance.randrange(9), chance.randrange(1, 5)) if chance.random() < 0.3 else b"line"
         for _ in range(chance.randrange(most))
     ]
 
@@ -37,7 +37,7 @@ def test_the_count_agrees_with_what_is_there() -> None:
     held = Held()
     for _ in range(3000):
         change(held, chance)
-        assert held.carried() == carried([*held.waiting, *held.unclaimed])
+        assert held.carried() == message_count([*held.waiting, *held.unclaimed])
 
 
 def test_it_is_asked_while_another_thread_sends() -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from message_passing.zeromq.connections import Connections, Traffic
 from message_passing.zeromq.descriptors import Connection
-from message_passing.zeromq.intake_limiter import TICK, TOO_MUCH, UNFINISHED, IntakeLimiter
-from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.intake_limiter import MEMORY_INTERVAL, TOO_MUCH, UNFINISHED, IntakeLimiter
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ class Scene:
         self.limiter = IntakeLimiter(
             cast("Connections", peers),
             self.ask,
-            Notices(),
+            ThrottledWarnings(),
             bound=BOUND,
             maxmsgsize=maxmsgsize,
             memory=self.memory,
@@ -95,7 +95,7 @@ class Scene:
     def ticks(self, count: int = 1) -> None:
         """Time passes."""
         for _ in range(count):
-            self.now += TICK
+            self.now += MEMORY_INTERVAL
             self.limiter.tick()
 
     def left(self) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from message_passing.errors import OpenError
-from message_passing.zeromq.access import Rules
+from message_passing.zeromq.access_control import AccessControl
 from message_passing.zeromq.passwords import FIRST_DELAY, LONGEST_DELAY, Delays, Passwords
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_passwords(path: Path) -> None:
 def test_who_is_removed_or_gets_another_password_is_revoked(path: Path) -> None:
     """Told once, with the addresses from which he came."""
     passwords = Passwords(str(path))
-    rules = Rules(passwords=passwords)
+    rules = AccessControl(passwords=passwords)
     assert rules.decide("10.0.0.1", "PLAIN", PAIR).user == "anna"
     assert rules.decide("10.0.0.2", "PLAIN", [b"bert", b"secret"]).user == "bert"
     assert rules.revoked() == set()

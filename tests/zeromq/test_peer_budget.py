@@ -215,8 +215,8 @@ def test_an_output_tells_how_many_it_disconnected(port: int, monkeypatch: pytest
                         connection.sendall(frame(b"\x01" + bytes(1000)) * 50)
                     except OSError:
                         break
-        wait_for(lambda: out.remarks() == ["2 connections ended that sent too much to it"])
-    assert out.remarks() == ["2 connections ended that sent too much to it"]
+        wait_for(lambda: out.summary() == ["2 connections ended that sent too much to it"])
+    assert out.summary() == ["2 connections ended that sent too much to it"]
     assert len(told) == 2  # the first at once, the second when it ends
 
 
@@ -337,9 +337,9 @@ if kind == "handler":
     handler = ZeroMQHandler(socket_bind=endpoint, linger=0)
     logging.getLogger().addHandler(handler)
     logging.warning("one")
-    while not (handler._shipper._delivery and handler._shipper._delivery.socket.sender):
+    while not (handler._shipper._transmitter and handler._shipper._transmitter.socket.sender):
         time.sleep(0.01)
-    sender = handler._shipper._delivery.socket.sender
+    sender = handler._shipper._transmitter.socket.sender
 else:
     if kind == "child" and (child := os.fork()):
         os.waitpid(child, 0)

@@ -118,7 +118,7 @@ def test_a_publisher_that_comes_while_nobody_receives_hears_the_subscription() -
 
 
 def test_a_signal_that_the_keeper_took_is_handed_on() -> None:
-    """Messages that became ready while the keeper called into the socket wake the receiving side."""
+    """Messages that became ready while the monitor thread called into the socket wake the receiving side."""
     address = endpoint()
     woken = threading.Event()
     with receiver("SUB", bind=(address,)) as one:
@@ -169,7 +169,7 @@ def test_nobody_new_is_let_in_after_the_end_has_begun() -> None:
     """Who comes meanwhile waits, and its messages stay with it."""
     address = endpoint()
     with receiver("PULL", bind=(address,)) as one:
-        wait_for(lambda: one._keeper and one._keeper._peers.connections.listeners)
+        wait_for(lambda: one._monitor_thread and one._monitor_thread._peers.connections.listeners)
         one.finish(everybody=True)
         with sender(zmq.PUSH, address) as late:
             late.send(b"late")

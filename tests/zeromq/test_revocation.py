@@ -21,11 +21,11 @@ from message_passing.cli.commands import keys
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, secret_key, write_pair, write_public
-from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.revocation import begin_disconnecting
 from message_passing.zeromq.security import security_of
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +68,7 @@ def fixture_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ring:
 @pytest.fixture(name="sooner")
 def fixture_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of where, and not of when: it is looked ten times as often who is revoked."""
-    monkeypatch.setattr("message_passing.zeromq.zap._GLANCE", 0.05)
+    monkeypatch.setattr("message_passing.zeromq.zap._REVOCATION_INTERVAL", 0.05)
     monkeypatch.setattr("message_passing.zeromq.allowed_keys.FRESH", 0.03)
     monkeypatch.setattr("message_passing.zeromq.passwords._FRESH", 0.03)
 
@@ -120,7 +120,7 @@ class Scene:
     """A server that nobody serves: no thread calls into its socket, as in a chain that stands still."""
 
     def __init__(self, ring: Ring, **settings: Any) -> None:
-        self.ring, self.notices = ring, Notices()
+        self.ring, self.notices = ring, ThrottledWarnings()
         security = security_of("", **settings.pop("security", ring.curve()))
         self.opened = OpenSocket(SocketSettings(linger=0, security=security, **settings), self.notices)
         self.context: zmq.Context[Any] = zmq.Context()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from message_passing.zeromq.access import Rules
-from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.access_control import AccessControl
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import OpenSocket
-from message_passing.zeromq.zap import Doorkeeper
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
+from message_passing.zeromq.zap import ZapHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +83,12 @@ def test_a_context_without_room_for_a_socket() -> None:
     assert done.stdout == "no socket can be made: Too many open files\n"
 
 
-def test_a_doorkeeper_without_room_for_its_sockets() -> None:
+def test_a_zap_handler_without_room_for_its_sockets() -> None:
     """Those that it has made are closed, so that the context can be ended."""
     context: zmq.Context[Any] = zmq.Context()
     context.max_sockets = 2
     with pytest.raises(zmq.ZMQError, match="Too many open files"):
-        Doorkeeper(context, Rules(), Notices(), lambda: ((), ()))
+        ZapHandler(context, AccessControl(), ThrottledWarnings(), lambda: ((), ()))
     ending = threading.Thread(target=context.term, daemon=True)
     ending.start()
     ending.join(10)

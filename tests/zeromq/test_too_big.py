@@ -89,7 +89,7 @@ def test_one_message_is_dropped_and_the_connection_stays(
         assert head.metrics.dropped == {"too big": 1}
         assert set(kept.messages) == {FIRST, AFTER}
         assert accounted_for(head)
-        assert not head.facts().get("disconnected")
+        assert not head.info().get("disconnected")
     assert [text for text in reported if "more bytes than maxmsgsize" in text and "(1000)" in text]
 
 
@@ -127,7 +127,7 @@ def test_what_takes_more_than_all_memory_costs_its_sender_the_connection_for_a_m
     reported = errors_of(head)
     with head, sender("PULL", endpoint, binds=True) as other:
         after(head, kept, other, [bytes(200 * MIB)])
-        assert sum(head.facts()["disconnected"].values()) >= 1
+        assert sum(head.info()["disconnected"].values()) >= 1
     assert [text for text in reported if text.startswith("disconnected a peer")]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import zmq
 
-from message_passing.lines import Frame
+from message_passing.lines import MultiMessage
 from message_passing.logging import ZeroMQHandler
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
@@ -186,7 +186,7 @@ def test_a_frame_weighs_what_it_carries(endpoint: str, peers: ExitStack) -> None
     sender = Sender(SocketSettings("PUSH", connect=(endpoint,), linger=0, hwm=1000), subscribe_delay=0)
     sender.open()
     wait_for(lambda: serviced(sender).outgoing.somebody() is True)
-    sender.send_many([Frame(b"x" * 100_000, 50)] * 200)
+    sender.send_many([MultiMessage(b"x" * 100_000, 50)] * 200)
     sender.close()
     arrived = 0
     while receiver.socket.poll(300):
@@ -240,8 +240,8 @@ def test_a_handler_whose_receiver_has_gone(
     logger.addHandler(handler)
     logger.info("first")
     assert receiver.take(1)
-    assert handler._shipper._delivery
-    sender = handler._shipper._delivery.socket.sender
+    assert handler._shipper._transmitter
+    sender = handler._shipper._transmitter.socket.sender
     assert sender
     wait_for(lambda: not sender.outgoing.progress.unsettled(sender.sent))
     receiver.close()

@@ -1,4 +1,4 @@
-"""The doorkeeper: it goes on whatever it is asked, and keeps nobody waiting for another's fault."""
+"""The ZAP handler: it goes on whatever it is asked, and keeps nobody waiting for another's fault."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import zmq
 
 from message_passing.testing import wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, write_pair, write_public
-from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.passwords import FIRST_DELAY
 from message_passing.zeromq.security import security_of
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """A socket with a doorkeeper, and its clients."""
+    """A socket with a ZAP handler, and its clients."""
 
     def __init__(self, **options: Any) -> None:
-        self.notices = Notices()
+        self.notices = ThrottledWarnings()
         security = security_of("", **options)
         settings = SocketSettings("PULL", bind=("tcp://127.0.0.1:*",), linger=0, security=security)
         self.opened = OpenSocket(settings, self.notices)
         self.opened.attach()
-        self.keeper: Any = self.opened._doorkeeper
+        self.handler: Any = self.opened._zap_handler
         self._context: zmq.Context[Any] = zmq.Context()
         self._clients: list[zmq.Socket[bytes]] = []
 
@@ -100,13 +100,13 @@ def test_a_wrong_password_waits_and_a_right_one_does_not(passwords: str) -> None
             assert made.refused_after(b"anna", b"guess") >= delay * 0.9
         for number in range(3):
             made.dial(b"anna", b"guess %d" % number)
-        wait_for(lambda: len(made.keeper._later) == 3)
+        wait_for(lambda: len(made.handler._later) == 3)
         began = time.monotonic()
         made.dial(b"anna", b"one")
         assert made.opened.socket.poll(5000)
         assert time.monotonic() - began < FIRST_DELAY
         made.dial(b"anna", b"guess again")
-        wait_for(lambda: len(made.keeper._later) == 4)
+        wait_for(lambda: len(made.handler._later) == 4)
         assert made.refused_after(b"anna", b"one") < FIRST_DELAY
         said = made.notices.take(all_counts=True)
     assert said[0] == "refused a client at 127.0.0.1: its name or password is wrong"
@@ -119,7 +119,7 @@ def test_it_ends_while_answers_wait(passwords: str) -> None:
     with server(plain_passwords=passwords) as made:
         for _ in range(4):
             made.dial(b"anna", b"guess")
-        wait_for(lambda: len(made.keeper._later) == 4)
+        wait_for(lambda: len(made.handler._later) == 4)
         began = time.monotonic()
     assert time.monotonic() - began < 1
 
@@ -163,7 +163,7 @@ def test_files_that_allow_nobody_are_said_at_once(tmp_path: Path) -> None:
             return len(said) >= 2
 
         wait_for(both)
-        assert made.keeper._thread.is_alive()
+        assert made.handler._thread.is_alive()
     assert any("can be written by others" in text for text in said)
     assert any(r"'b\udcff.key'" in text for text in said)
 

@@ -14,7 +14,7 @@ from message_passing.escaping import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.console.client import Node
+    from message_passing.console.client import NodeClient
     from message_passing.console.stream import Stream
 
 _EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not bound
@@ -22,10 +22,10 @@ _EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not 
 _BEGUN_WITHIN = 3.0
 """Seconds within which a node has said the first thing: once a second it does."""
 
-_LONGEST, _MOST_REASONS = 500, 8
+_LONGEST_TITLE, _MOST_REASONS = 500, 8
 """Characters of what a node says of itself that are shown, and reasons for its losses."""
 
-_COUNTED_WITHIN, _GLANCE = 2.0, 0.1
+_COUNTED_WITHIN, _POLL_INTERVAL = 2.0, 0.1
 """Seconds within which a node counts anew, and between two looks."""
 
 
@@ -44,7 +44,7 @@ def _takes(component: Any, endpoint: str) -> bool:
 class CanaryTracker:
     """What one node sees at its input, and at its output."""
 
-    def __init__(self, node: Node, state: Any, source: Any) -> None:
+    def __init__(self, node: NodeClient, state: Any, source: Any) -> None:
         """Take note of how it is before.
 
         Args:
@@ -61,7 +61,7 @@ class CanaryTracker:
         self._threads: list[threading.Thread] = []
 
     @classmethod
-    def of(cls, node: Node, endpoint: str) -> Self:
+    def of(cls, node: NodeClient, endpoint: str) -> Self:
         """Those of a node that is said to listen at an endpoint.
 
         Raises:
@@ -73,7 +73,7 @@ class CanaryTracker:
         fitting = [one for one in inputs if _takes(one, endpoint)] or (inputs if len(inputs) == 1 else [])
         if not fitting:
             has = ", ".join(where for one in inputs for where in one["endpoints"]) or "no ZeroMQ input"
-            told = one_line(has, _LONGEST)
+            told = one_line(has, _LONGEST_TITLE)
             raise OpenError(f"the node {node} does not listen at {endpoint}: it has {told}")
         return cls(node, state, fitting[0])
 
@@ -111,7 +111,9 @@ class CanaryTracker:
             timeout: how long it may take, in seconds.
             expected: whether a canary was sent.
         """
-        title, label = (one_line(text, _LONGEST) for text in (self._before["title"], self._source["label"]))
+        title, label = (
+            one_line(text, _LONGEST_TITLE) for text in (self._before["title"], self._source["label"])
+        )
         yield Step("node", f"{title}, process {self._before['pid']}, listens there as its {label}")
         if expected:
             yield self._arrival(timeout)
@@ -148,7 +150,7 @@ class CanaryTracker:
             fresh = not self._came or source["received"] > self._source["received"]
             if fresh or time.monotonic() > deadline:
                 return state, source
-            time.sleep(_GLANCE)
+            time.sleep(_POLL_INTERVAL)
 
     def _counted(self) -> Step:
         state, source = self._now()
@@ -165,7 +167,7 @@ class CanaryTracker:
             lost += f" and {len(reasons) - _MOST_REASONS} more reasons"
         parts = [f"it has received {source['received']} in all", lost or "dropped none", f"{failed} failed"]
         if (last := state["errors"]["last"]) is not None:
-            found = one_line(f"{last['component']}: {last['error']}", _LONGEST)
+            found = one_line(f"{last['component']}: {last['error']}", _LONGEST_TITLE)
             parts.append(f"its last error: {found}")
         return Step("counted", "; ".join(parts))
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from message_passing.cli.endpoint_probe import dial, shake_hands
 from message_passing.errors import OpenError, UserError
-from message_passing.inputs._udp import shown, udp_socket
+from message_passing.inputs._udp import format_address, udp_socket
 from message_passing.inputs.socket_udp import SocketUDPInput
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.socket_udp import SocketUDPOutput
+from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.endpoints import unknown_hosts
-from message_passing.zeromq.handing import Handing
 from message_passing.zeromq.sockets import OpenSocket
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
             yield _of(f"{one.label} {one.filename}", partial(_try_file, one.filename))
         elif isinstance(one, (SocketUDPInput, SocketUDPOutput)):
             binds = isinstance(one, SocketUDPInput)
-            where = shown(one.hostname, one.port)
+            where = format_address(one.hostname, one.port)
             yield _of(f"{one.label} {where}", partial(_try_udp, one.hostname, one.port, binds=binds))
         elif isinstance(one, ZeroMQComponent) and not one.socket_builder:
             settings = one.settings(str(getattr(one, "socket_type", "PUB")))
@@ -147,16 +147,16 @@ def _look_at_ipc(endpoint: str, path: Path) -> str:
 
 
 def _try_connect(settings: SocketSettings, endpoint: str, timeout: float) -> str:
-    handing = Handing(settings)
+    blocking = BlockingSender(settings)
     try:
-        if shake_hands(handing, timeout):
+        if shake_hands(blocking, timeout):
             mechanism = settings.security.mechanism if settings.security else "NULL"
             return f"connected, and the handshake is done ({mechanism})"
     finally:
-        handing.close(0)
-    if handing.told:
-        raise OpenError(*(text.removeprefix(f"{endpoint}: ") for text in handing.told))
-    if handing.connected:
+        blocking.close(0)
+    if blocking.told:
+        raise OpenError(*(text.removeprefix(f"{endpoint}: ") for text in blocking.told))
+    if blocking.connected:
         raise OpenError(
             f"something listens there, but the handshake was not done within {timeout:g} s: it is no ZeroMQ, "
             "or its socket type does not fit"

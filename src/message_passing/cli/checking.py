@@ -13,10 +13,10 @@ from message_passing.config.positions.index import Index
 from message_passing.config.positions.json_scanner import index_json
 from message_passing.config.positions.toml_scanner import index_toml
 from message_passing.config.positions.yaml_scanner import index_yaml
-from message_passing.errors import Fault, Place, UserError, collecting
+from message_passing.errors import Fault, SourceLocation, UserError, collecting
 from message_passing.escaping import one_line
-from message_passing.graph import in_order
-from message_passing.summaries import cautions
+from message_passing.graph import topological_order
+from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _SCANNERS = {"json": index_json, "toml": index_toml, "yaml": index_yaml}
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class Diagnostic:
     """One thing that is wrong, or that whoever starts the chain should know.
 
     Attributes:
@@ -77,7 +77,7 @@ class CheckResult:
         cases: those of the file, where nothing is wrong.
     """
 
-    mistakes: list[Mistake]
+    mistakes: list[Diagnostic]
     chain: Chain | None
     script: MessagePassing | None = None
     cases: list[Case] = field(default_factory=list)
@@ -88,12 +88,12 @@ class CheckResult:
         return self.chain is not None
 
 
-def look_at_file(name: str) -> CheckResult:
+def check_file(name: str) -> CheckResult:
     """What is wrong with a config file."""
     return _look([f"--configfile={name}"], name)
 
 
-def look_at_words(words: Sequence[str]) -> CheckResult:
+def check_words(words: Sequence[str]) -> CheckResult:
     """What is wrong with the words of a command, and with the config file among them."""
     return _look(words, None)
 
@@ -121,7 +121,7 @@ def _look(words: Sequence[str], name: str | None) -> CheckResult:
     found += places.repeated(file) if file else []
     right = chain if chain and not found else None
     found += [places.mistake(Fault(str(one), one.place), name, warning=True) for one in unused]
-    for text in cautions(in_order(chain.heads, errors=True)) if chain else ():
+    for text in collect_warnings(topological_order(chain.heads, errors=True)) if chain else ():
         found.append(places.mistake(Fault(text), name, warning=True))
     found.sort(key=lambda one: (one.line or 0, one.column or 0))
     return CheckResult(found, right, script, cases) if right else CheckResult(found, None)
@@ -151,24 +151,24 @@ class Files:
                 self._indexes[name] = Index()
         return self._indexes[name]
 
-    def mistake(self, fault: Fault, default: str | None, *, warning: bool = False) -> Mistake:
+    def mistake(self, fault: Fault, default: str | None, *, warning: bool = False) -> Diagnostic:
         """A fault with its position; `default` is the file of those that tell none."""
         place = fault.where
-        if not isinstance(place, Place):
-            return Mistake(default, None, None, str(place), fault.marked, warning)
+        if not isinstance(place, SourceLocation):
+            return Diagnostic(default, None, None, str(place), fault.marked, warning)
         where = ".".join(map(str, place.keys))
         if fault.mark and not place.keys:
             line, column = fault.mark
-            return Mistake(place.file, line or 1, column, where, fault.text, warning)
+            return Diagnostic(place.file, line or 1, column, where, fault.text, warning)
         entry = self.index(place.file).find(place.keys)
         if not entry:
-            return Mistake(place.file, None, None, where, fault.marked, warning)
-        return Mistake(place.file, entry.line, entry.column, where, fault.marked, warning)
+            return Diagnostic(place.file, None, None, where, fault.marked, warning)
+        return Diagnostic(place.file, entry.line, entry.column, where, fault.marked, warning)
 
-    def repeated(self, name: str) -> list[Mistake]:
+    def repeated(self, name: str) -> list[Diagnostic]:
         """Keys of which only the last one counts, which nobody means."""
         return [
-            Mistake(
+            Diagnostic(
                 name,
                 entry.line,
                 entry.column,

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
-from message_passing.zeromq.greeting import greet
+from message_passing.zeromq.zmtp_probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.zeromq.greeting import Greeting
-    from message_passing.zeromq.handing import Handing
+    from message_passing.zeromq.blocking_sender import BlockingSender
     from message_passing.zeromq.security import SocketSecurity
+    from message_passing.zeromq.zmtp_probe import Greeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class EndpointProbe:
         for family, address in self._addresses:
             place = f"{address[0]} port {address[1]}" if family != socket.AF_UNIX else self.endpoint
             try:
-                self.greeting = greet(address, family, self._timeout)
+                self.greeting = probe(address, family, self._timeout)
             except OSError as error:
                 failure = error
             else:
@@ -165,25 +165,25 @@ def dial(endpoint: str, timeout: float) -> None:
         socket.create_connection((host.strip("[]"), port), timeout).close()
 
 
-def shake_hands(handing: Handing, timeout: float, settle: float = 0.0) -> bool:
+def shake_hands(blocking: BlockingSender, timeout: float, settle: float = 0.0) -> bool:
     """Wait until a peer has let us in.
 
     Args:
-        handing: a socket that connects.
+        blocking: a socket that connects.
         timeout: seconds that this may take.
         settle: seconds for which it must keep us.
 
     Returns:
-        Whether it did; why not, is said by `handing`.
+        Whether it did; why not, is said by `blocking`.
     """
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline and not handing.failed:
-        handing.wait(deadline - time.monotonic())
-        if handing.peers():
+    while time.monotonic() < deadline and not blocking.failed:
+        blocking.wait(deadline - time.monotonic())
+        if blocking.peers():
             settled = time.monotonic() + settle
-            while handing.peers() and time.monotonic() < settled:
-                handing.wait(settled - time.monotonic())
-            return handing.peers() > 0
+            while blocking.peers() and time.monotonic() < settled:
+                blocking.wait(settled - time.monotonic())
+            return blocking.peers() > 0
     return False
 
 

@@ -23,7 +23,7 @@ _COLOURS = ((50, "1;31"), (40, "31"), (30, "33"), (25, "36"), (20, "32"), (-(1 <
 _DIM, _PLAIN = "2", "\x1b[0m"
 
 
-def inert_json(message: Any) -> str:
+def escape_control_json(message: Any) -> str:
     """One line of JSON in which a terminal has nothing to obey: such characters are escaped as JSON does."""
     try:
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
@@ -69,7 +69,7 @@ class Template:
 
     def _place(self, name: str, width: int) -> Callable[[Any, Any], str]:
         def place(message: Any, when: Any) -> str:
-            text = escape_control(_text(message, name, when)).ljust(width)
+            text = escape_control(_field_text(message, name, when)).ljust(width)
             if not self._coloured or name not in ("level", "time"):
                 return text
             code = _DIM if name == "time" else _colour_of(message)
@@ -92,19 +92,19 @@ class Template:
         return "\n".join(lines)
 
 
-def _text(message: Any, name: str, when: float | None) -> str:
+def _field_text(message: Any, name: str, when: float | None) -> str:
     if name == "json":
-        return inert_json(message)
+        return escape_control_json(message)
     if not isinstance(message, dict):
         if name == "message":
-            return message if isinstance(message, str) else inert_json(message)
+            return message if isinstance(message, str) else escape_control_json(message)
         return _moment(when) if name == "time" else ""
     value = field(message, name)
     if name == "time" and (value is None or isinstance(value, int | float)):
         return _moment(when if value is None else value)
     if value is None:
-        return inert_json(message) if name == "message" else ""
-    return value if isinstance(value, str) else inert_json(value)
+        return escape_control_json(message) if name == "message" else ""
+    return value if isinstance(value, str) else escape_control_json(value)
 
 
 def _moment(when: float | None) -> str:
@@ -113,7 +113,7 @@ def _moment(when: float | None) -> str:
     try:
         return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     except (OverflowError, ValueError, OSError):
-        return inert_json(when)
+        return escape_control_json(when)
 
 
 def _colour_of(message: Any) -> str:

@@ -23,12 +23,12 @@ from message_passing.config.forms import (
     named_chain,
 )
 from message_passing.config.parsing import load_file
-from message_passing.errors import Fault, Place, UserError, deeper, did_you_mean, shown
+from message_passing.errors import Fault, SourceLocation, UserError, abbreviate, child_location, did_you_mean
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.registry import find, names
-from message_passing.workers.form import PooledChain
+from message_passing.workers.pooled_chain import PooledChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,13 +76,13 @@ class MessagePassing(Script):
             from_file = load_file(name)
         except UserError as error:
             given.faults += error.faults
-            given.told.update(FLAT_KEYS)  # whatever is missing may well be in the file
+            given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
             return given
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
         from_file = _without_those_of_others(from_file, given, name)
         for key, value in from_file.items():
             if key not in given.values and key != TESTS:
-                given.values[key], given.places[key] = value, Place(f"{name}: {key}", name, (key,))
+                given.values[key], given.places[key] = value, SourceLocation(f"{name}: {key}", name, (key,))
         return given
 
     def changed(self) -> Self | None:
@@ -109,9 +109,9 @@ class MessagePassing(Script):
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
-            written = [place for place in flat if isinstance(place, Place)]
+            written = [place for place in flat if isinstance(place, SourceLocation)]
             file = self.configfile
-            chain.add_faults(Fault(text, Place(file, file, written[0].keys if written else ())))
+            chain.add_faults(Fault(text, SourceLocation(file, file, written[0].keys if written else ())))
         if self.workers:
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
             chain.add_faults(Fault(text, self.given.places["workers"]))
@@ -185,17 +185,20 @@ def _without_those_of_others(values: Mapping[str, Any], given: Given, source: st
         if isinstance(options, dict) and (strange := [name for name in options if name not in known]):
             left[key] = {name: value for name, value in options.items() if name in known}
             names = ", ".join(map(repr, strange))
-            text = f"--{part} says {ours}, which has no {names}: what {source} says of {shown(theirs)} is left out"
-            given.cautions.append(text)
+            text = (
+                f"--{part} says {ours}, which has no {names}: "
+                f"what {source} says of {abbreviate(theirs)} is left out"
+            )
+            given.warnings.append(text)
     return {**values, **left}
 
 
 def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:
     known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log", TESTS]
     known.remove("configfile")
-    file = Place(source, source)
+    file = SourceLocation(source, source)
     return [
-        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", deeper(file, source, key))
+        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", child_location(file, source, key))
         for key in values
         if key not in known
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Maker:
+class MessageFactory:
     """Makes messages of text, or of objects: with the log handler's fields."""
 
     def __init__(self, level: str, fields: Sequence[str], tag: str, *, as_objects: bool = False) -> None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from message_passing.console.client import Node, discover
+from message_passing.console.client import NodeClient, discover
 from message_passing.errors import OpenError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class NodeStatus:
     times: int = 0
 
 
-class Watching:
+class Poller:
     """Several nodes.
 
     Attributes:
@@ -79,7 +79,7 @@ class Watching:
         self._finds = not targets
         self._looked_round = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._given = [Node(target, token, timeout=max(2.0, interval)) for target in targets]
+        self._given = [NodeClient(target, token, timeout=max(2.0, interval)) for target in targets]
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -103,23 +103,23 @@ class Watching:
             os.close(self.wake)
             os.close(self._say)
 
-    def heard(self) -> list[NodeStatus]:
+    def statuses(self) -> list[NodeStatus]:
         """What is known now, in the order of their names."""
-        return [watch.heard for watch in list(self._watches.values())]
+        return [watch.status for watch in list(self._watches.values())]
 
-    def all_heard(self, times: int) -> list[NodeStatus]:
+    def all_statuses(self, times: int) -> list[NodeStatus]:
         """What is known, once each node has been asked so often."""
         self._looked_round.wait()
         with self._news:
-            self._news.wait_for(lambda: all(one.times >= times or one.gone for one in self.heard()))
-        return self.heard()
+            self._news.wait_for(lambda: all(one.times >= times or one.gone for one in self.statuses()))
+        return self.statuses()
 
     def wait_for_more(self) -> None:
         """Wait for the next answers of all nodes."""
-        before = {one.target: one.times for one in self.heard()}
+        before = {one.target: one.times for one in self.statuses()}
         with self._news:
             self._news.wait_for(
-                lambda: all(one.times > before.get(one.target, 0) for one in self.heard()),
+                lambda: all(one.times > before.get(one.target, 0) for one in self.statuses()),
                 timeout=self._interval,
             )
         if not before:
@@ -131,7 +131,7 @@ class Watching:
         for watch in list(self._watches.values()):
             watch.soon.set()
 
-    def _add(self, node: Node) -> None:
+    def _add(self, node: NodeClient) -> None:
         watch = _Watch(node)
         self._watches[node.target] = watch
         self._start(lambda: self._ask_again_and_again(watch))
@@ -158,9 +158,9 @@ class Watching:
                 self._news.notify_all()
             with contextlib.suppress(BlockingIOError):  # whoever reads it knows already
                 os.write(self._say, b".")
-            if self._finds and watch.heard.gone and time.time() - watch.heard.since > _FORGOTTEN:
+            if self._finds and watch.status.gone and time.time() - watch.status.since > _FORGOTTEN:
                 watch.forgotten = True
-                del self._watches[watch.heard.target]
+                del self._watches[watch.status.target]
                 return
             watch.soon.wait(self._interval)
             watch.soon.clear()
@@ -169,15 +169,15 @@ class Watching:
 class _Watch:
     """One node, and what it said last."""
 
-    def __init__(self, node: Node) -> None:
-        self.heard = NodeStatus(node.target)
+    def __init__(self, node: NodeClient) -> None:
+        self.status = NodeStatus(node.target)
         self.soon = threading.Event()
         self.forgotten = False
         self._node = node
 
     def ask(self, order: str) -> None:
         """Ask it."""
-        before = self.heard
+        before = self.status
         try:
             state = self._node.get("/state")
             senders = None
@@ -188,7 +188,7 @@ class _Watch:
         except Exception as error:  # noqa: BLE001 - one node's fault must neither end this thread nor hold up the others
             self._lose(f"{type(error).__name__}: {error}")
         else:
-            self.heard = NodeStatus(before.target, state, senders, "", time.time(), before.times + 1)
+            self.status = NodeStatus(before.target, state, senders, "", time.time(), before.times + 1)
 
     def _lose(self, why: str) -> None:
-        self.heard = replace(self.heard, gone=why, times=self.heard.times + 1)
+        self.status = replace(self.status, gone=why, times=self.status.times + 1)

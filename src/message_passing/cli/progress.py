@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from message_passing.graph import in_order
+from message_passing.graph import topological_order
 from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.stdout import StdoutOutput
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from message_passing.component import Component
     from message_passing.runner import Server
 
-PERIOD = 0.2
+DRAWING_INTERVAL = 0.2
 """Seconds between two drawings."""
 
 _SETTLED = 1.0
@@ -90,7 +90,7 @@ class ProgressLine:
         """
         self.wanted = on_terminal(sys.stderr)
         self._clock = clock
-        self._drawn_at = -PERIOD
+        self._drawn_at = -DRAWING_INTERVAL
         self._first: tuple[float, int] | None = None
         self._stream = sys.stderr
         self._visible = False
@@ -110,7 +110,7 @@ class ProgressLine:
     def show(self, done: int, total: int) -> None:
         """Draw it, unless it was drawn just now."""
         now = self._clock()
-        if not self.wanted or now - self._drawn_at < PERIOD or not _in_front(self._stream):
+        if not self.wanted or now - self._drawn_at < DRAWING_INTERVAL or not _in_front(self._stream):
             return
         self._drawn_at = now
         self._first = self._first or (now, done)
@@ -152,7 +152,7 @@ class ChainProgress:
         """
         self._server = server
         self._line = ProgressLine()
-        self._line.wanted = self._line.wanted and not any(map(_disturbed, in_order(server.heads)))
+        self._line.wanted = self._line.wanted and not any(map(_disturbed, topological_order(server.heads)))
         self._timer: asyncio.TimerHandle | None = None
         self._looks = 0
 
@@ -170,7 +170,7 @@ class ChainProgress:
             self._line.__exit__()
 
     def _look(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(PERIOD, self._look)
+        self._timer = asyncio.get_running_loop().call_later(DRAWING_INTERVAL, self._look)
         found = [one for head in self._server.heads if (one := head.progress())]
         self._looks = self._looks + 1 if found else 0
         if self._looks > _LONG:

@@ -37,18 +37,18 @@ from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepar
 from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
-from message_passing.graph import in_order
+from message_passing.graph import topological_order
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
-from message_passing.summaries import cautions
+from message_passing.summaries import collect_warnings
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.cli.run.arguments import Given
-    from message_passing.console.serving import Console
+    from message_passing.console.http_server import ConsoleServer
     from message_passing.flow import Input
 
 __all__ = ["CLIComponent", "Script"]
@@ -71,7 +71,7 @@ class Script:
     control: str = option(
         default="",
         min_length=1,
-        alone="default",
+        flag_value="default",
         description="Unix socket to serve `top`, `tail` and `doctor` on.",
     )
     http: str = option(
@@ -105,14 +105,14 @@ class Script:
             # All of these are names, paths, addresses and secrets: the system takes none with it, or cuts it there.
             text = f"option {name!r} has a null character in it, which no name, path or address has"
             given.faults.append(Fault(text, given.places[name]))
-            given.told.add(name)
+            given.already_reported.add(name)
             del own[name]
         values, faults = option_rules.checked(known, own, label=self.title(), from_text=True)
         for fault in faults:
             if fault.where:  # otherwise it is one that is missing
                 given.faults.append(Fault(fault.text.removeprefix(prefix), given.places[fault.where]))
         for name, one in known.items():
-            if one.required and not {name} & (own.keys() | given.told):
+            if one.required and not {name} & (own.keys() | given.already_reported):
                 given.faults.append(Fault(f"--{name} is required ({one.type_text})"))
         if values.keys() != known.keys():
             raise UserError(*given.faults)
@@ -144,7 +144,7 @@ class Script:
             lines.append(f"  --{flag} NAME".ljust(24) + f"The {choice.kind} ({default}).")
             lines.append(f"  --{flag}_options OPT".ljust(24) + "Its options: JSON, @file or key=value.")
         for name, one in option_rules.declared(cls).items():
-            value = "" if one.type is bool else " VALUE" if one.alone is None else " [VALUE]"
+            value = "" if one.type is bool else " VALUE" if one.flag_value is None else " [VALUE]"
             lines.append(f"  --{name}{value}".ljust(24) + one.description)
         return "\n".join([*lines, ""])
 
@@ -216,12 +216,12 @@ class Script:
         if self.io_priority:
             with collecting(faults):
                 set_io_priority(self.io_priority)
-        for component in in_order(chain.heads, errors=True):
+        for component in topological_order(chain.heads, errors=True):
             with collecting(faults, component.label):
                 component.preflight()
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
-        for text in [*self.given.cautions, *cautions(in_order(chain.heads, errors=True))]:
+        for text in [*self.given.warnings, *collect_warnings(topological_order(chain.heads, errors=True))]:
             tell(f"{self.title()}: warning: {text}\n")
         return Prepared(self, chain, identity, console)
 
@@ -244,7 +244,7 @@ class Script:
             raise UserError(*faults)
         return again
 
-    def make_console(self) -> Console | None:
+    def make_console(self) -> ConsoleServer | None:
         """What answers whoever watches, checked and not started; None when nobody asked for it.
 
         Raises:
@@ -253,7 +253,7 @@ class Script:
         if not self.control and not self.http:
             return None
         # Imported when it is asked for: it brings a web server with it.
-        make = cast("type[Console]", load_own("message_passing.console.serving:Console"))
+        make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
         return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:

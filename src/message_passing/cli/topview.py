@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.progress import size, span
-from message_passing.console.verdict import SLOW
+from message_passing.console.verdict import SLOW_SHARE
 from message_passing.errors import needs_extra
 from message_passing.escaping import escape_control
 
@@ -30,7 +30,7 @@ _MOST_ROWS, _MOST_FINDINGS = 200, 10
 
 _STYLES = {"bad": _BAD, "warn": _WARN, "note": ""}
 
-_LONGEST = 1000
+_LONGEST_TEXT = 1000
 """Characters of a text of a node's that are looked at: a line is cut where the terminal ends."""
 
 
@@ -84,7 +84,7 @@ def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     state = seen.state
     if seen.gone:
         when = f" for {span(now - seen.since)}" if seen.since else ""
-        yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (_inert(seen.gone), ""))
+        yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (_escaped(seen.gone), ""))
         return
     if state is None:
         yield _line((_short(seen.target), _HEAD), ("  is asked", _DIM))
@@ -99,8 +99,8 @@ def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     yield from _verdict(state.get("verdict", ()))
 
 
-def _inert(text: str) -> str:
-    return escape_control(text[:_LONGEST])
+def _escaped(text: str) -> str:
+    return escape_control(text[:_LONGEST_TEXT])
 
 
 def _short(target: str) -> str:
@@ -111,7 +111,7 @@ def _short(target: str) -> str:
 
 def _heading(state: Any, now: float) -> Text:
     process = state["process"]
-    text = _line((f"{_inert(state['host'])} {state['pid']}", _HEAD))
+    text = _line((f"{_escaped(state['host'])} {state['pid']}", _HEAD))
     ready = "ending" if state["stopping"] else "ready" if state["ready"] else "not ready"
     text.append(f"  {ready}", _GOOD if ready == "ready" else _WARN)
     if state["lag"] is None:
@@ -120,7 +120,7 @@ def _heading(state: Any, now: float) -> Text:
         text.append(f"  lag {state['lag'] * 1000:.0f} ms", _WARN if state["lag"] > 0.2 else "")
     text.append(f"  cpu {process['cpu']:.0%}  mem {size(process['memory'])}")
     age = span(max(0, now - state["started"]))
-    text.append(f"  {_inert(state['title'])} {_inert(state['version'])}, up {age}", _DIM)
+    text.append(f"  {_escaped(state['title'])} {_escaped(state['version'])}, up {age}", _DIM)
     return text
 
 
@@ -133,11 +133,13 @@ def _components(components: Sequence[Any]) -> Table:
         dropped, failed = sum(one["dropped"].values()), one["failed"]
         losing = one["lost_rate"] > 0
         table.add_row(
-            Text(_inert(one["id"]), style=_DIM if one["errors"] else ""),
+            Text(_escaped(one["id"]), style=_DIM if one["errors"] else ""),
             count(one["in_rate"]),
             count(one["out_rate"]),
             _queue(one),
-            "" if one["busy"] is None else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= SLOW else ""),
+            ""
+            if one["busy"] is None
+            else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= SLOW_SHARE else ""),
             _nonzero(one["filtered"], ""),
             _nonzero(dropped, _BAD if losing else _WARN),
             _nonzero(failed, _BAD if losing else _WARN),
@@ -162,7 +164,7 @@ def _verdict(findings: Sequence[Any]) -> Iterator[Text]:
     """What needs attention, as the node says it."""
     for one in findings[:_MOST_FINDINGS]:
         if one["weight"] != "good":
-            yield _line((" ", ""), (_inert(one["text"]), _STYLES[one["weight"]]))
+            yield _line((" ", ""), (_escaped(one["text"]), _STYLES[one["weight"]]))
     if len(findings) > _MOST_FINDINGS:
         yield _line((f" and {len(findings) - _MOST_FINDINGS} more, as the page shows", _DIM))
 
@@ -198,7 +200,7 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
         table.add_column(name, justify="right", no_wrap=True)
     for one in answer["senders"][:_MOST_ROWS] if answer else ():
         row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))
-        table.add_row(Text(_inert(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
+        table.add_row(Text(_escaped(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
     if table.row_count:
         yield table
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.errors import DecodingError, EncodingError
 from message_passing.flow import Decoder
-from message_passing.lines import Frame
+from message_passing.lines import MultiMessage
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Unpacking(Protocol):
 class Unpacker(Decoder):
     """A decoder of messages that may carry several: what is lost with one that fails is not known."""
 
-    def remarks(self) -> list[str]:
+    def summary(self) -> list[str]:
         """That it is not, if what comes next takes several from each."""
         failed = self.metrics.failed
         if not failed or not _taken_apart(self.outputs()):
@@ -104,7 +104,7 @@ def to_pack(message: Any, codec: str) -> bytes:
 
 def carrying(message: Any, packed: bytes) -> bytes:
     """What was made of a message: a frame of as many lines, if it was one."""
-    return Frame(packed, message.lines) if isinstance(message, Frame) else packed
+    return MultiMessage(packed, message.lines) if isinstance(message, MultiMessage) else packed
 
 
 def to_unpack(message: Any, codec: str) -> bytes:
@@ -118,7 +118,7 @@ def to_unpack(message: Any, codec: str) -> bytes:
     raise DecodingError(f"{codec} takes bytes, not {type(message).__name__}")
 
 
-def unpacked(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size: int) -> bytes:
+def unpack(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size: int) -> bytes:
     """What a message was packed from.
 
     Args:
@@ -144,7 +144,7 @@ def unpacked(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size
                 raise DecodingError(f"malformed {form.name}: {error}") from error
             room -= len(part)
             if room < 0:
-                raise too_large(max_size)
+                raise too_large_error(max_size)
             parts.append(part)
             place += len(piece)
             size *= 2
@@ -156,6 +156,6 @@ def unpacked(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size
     raise DecodingError(f"a message may be of {MOST_MEMBERS} {form.name} {form.member}s, and it is of more")
 
 
-def too_large(max_size: int) -> DecodingError:
+def too_large_error(max_size: int) -> DecodingError:
     """What is said of a message that unpacks to more than `max_size` bytes."""
     return DecodingError(f"it unpacks to more than {max_size} bytes (max_size)")

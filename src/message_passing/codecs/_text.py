@@ -11,8 +11,8 @@ import msgspec
 from message_passing.errors import DecodingError, EncodingError
 from message_passing.escaping import SEPARATORS
 from message_passing.flow import Encoder
-from message_passing.jsonable import as_plain, tidy
-from message_passing.lines import Lines
+from message_passing.jsonable import sanitize, to_jsonable
+from message_passing.lines import LineBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ decode_one = _decoder.decode
 _NULL = "JSON null is not a message: it would be taken for one that was dropped"
 
 
-def decoded(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
+def decode_text(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
     """The value of one JSON text.
 
     Raises:
@@ -101,16 +101,16 @@ def _hint(error: Exception, text: Any) -> str:
     return ""
 
 
-def checked(messages: list[Any]) -> Lines | None:
+def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
-    return _sound(Lines(messages))
+    return _sound(LineBatch(messages))
 
 
-def checked_block(block: bytes) -> Lines | None:
+def checked_block(block: bytes) -> LineBatch | None:
     """The lines of a block that ends with a newline, if each is one well-formed JSON object in UTF-8."""
-    return _sound(Lines.of_block(block))
+    return _sound(LineBatch.of_block(block))
 
 
 def decoded_block(block: bytes) -> list[Any] | None:
@@ -138,7 +138,7 @@ def _look_like_objects(lines: list[bytes]) -> bool:
         return False
 
 
-def _sound(lines: Lines) -> Lines | None:
+def _sound(lines: LineBatch) -> LineBatch | None:
     try:
         # One check of all lines together costs half of one for each. It does not look at the text in strings, so
         # what is not ASCII is decoded.
@@ -162,7 +162,7 @@ class TextEncoder(Encoder):
     def on_init(self) -> None:
         """One encoder for all messages."""
         super().on_init()
-        self._encoder = msgspec.json.Encoder(enc_hook=as_plain)
+        self._encoder = msgspec.json.Encoder(enc_hook=to_jsonable)
 
     def takes_text(self) -> bool:
         """Whether checked text is worth the same to it as the object."""
@@ -184,7 +184,7 @@ class TextEncoder(Encoder):
 
 def _carefully(message: Any) -> bytes:
     try:
-        return json.dumps(tidy(message), ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(sanitize(message), ensure_ascii=False, separators=(",", ":")).encode()
     except RecursionError as error:
         raise EncodingError("nested too deeply, or holds itself") from error
     except (TypeError, ValueError) as error:

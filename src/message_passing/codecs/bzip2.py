@@ -45,8 +45,8 @@ class Bzip2Decoder(_packed.Unpacker):
             _, stated = _HEAD.unpack_from(data)
             data = data[_HEAD.size :]
             if stated > self.max_size:
-                raise _packed.too_large(self.max_size)
-        unpacked = _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
+                raise _packed.too_large_error(self.max_size)
+        unpacked = _packed.unpack(data, _FORMAT, self._begin, self.max_size)
         if stated is not None and stated != len(unpacked):
             raise DecodingError(f"malformed bzip2: it unpacks to {len(unpacked)} bytes and says {stated}")
         return unpacked

@@ -31,7 +31,7 @@ class GzipDecoder(_packed.Unpacker):
                 `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Gzip")
-        return _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
+        return _packed.unpack(data, _FORMAT, self._begin, self.max_size)
 
     def _begin(self) -> _packed.Unpacking:
         return zlib.decompressobj(_GZIP)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.codecs._text import TextEncoder, checked, decode_one, decoded
+from message_passing.codecs._text import TextEncoder, checked_lines, decode_one, decode_text
 from message_passing.flow import Decoder
-from message_passing.lines import Block, Indented, Lines
+from message_passing.lines import Indented, LineBatch, LineBlock
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ class JSONDecoder(Decoder):
         self._frames = self._lines = 0
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
-        """Count those that look as if they carried several messages: see `remarks`."""
+        """Count those that look as if they carried several messages: see `summary`."""
         for message in messages:
             if isinstance(message, bytes) and b"}\n{" in message:
                 self._frames += 1
                 self._lines += message.rstrip(b"\n").count(b"\n") + 1
         super().fail(error, messages, count)
 
-    def remarks(self) -> list[str]:
+    def summary(self) -> list[str]:
         """How many messages were lost with those that carry several, which are JSONLines' to take apart."""
         if not self._frames:
             return []
@@ -47,11 +47,11 @@ class JSONDecoder(Decoder):
         Raises:
             DecodingError: it is not JSON, not UTF-8, or nested too deeply.
         """
-        return decoded(message) if isinstance(message, (bytes, bytearray, memoryview, str)) else message
+        return decode_text(message) if isinstance(message, (bytes, bytearray, memoryview, str)) else message
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
-        if self.wiring.text and (lines := checked(messages)):
+        if self.wiring.text and (lines := checked_lines(messages)):
             return lines
         try:
             found = [*map(decode_one, messages)]
@@ -98,13 +98,13 @@ class JSONEncoder(TextEncoder):
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Encode a batch of dicts at full speed; when it is anything else, go one by one."""
-        if type(messages) is Lines or (types := {*map(type, messages)}) == {bytes}:
+        if type(messages) is LineBatch or (types := {*map(type, messages)}) == {bytes}:
             return messages
         if self.pretty or types != {dict}:
             return super().filter_many(messages)
         try:
             if self.wiring.blocks:
-                return Block(self._encoder.encode_lines(messages), len(messages))  # type: ignore[return-value]
+                return LineBlock(self._encoder.encode_lines(messages), len(messages))  # type: ignore[return-value]
             return [*map(self._encoder.encode, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)

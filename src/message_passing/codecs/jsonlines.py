@@ -18,13 +18,13 @@ from message_passing.codecs._text import (
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
-from message_passing.lines import Frame, Lines, carried, frames_of
+from message_passing.lines import LineBatch, MultiMessage, frames_of, message_count
 from message_passing.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BYTES = {bytes, Frame}
+_BYTES = {bytes, MultiMessage}
 _TEXTS = (bytes, bytearray, memoryview, str)
 
 _PIECE = 1 << 18
@@ -154,21 +154,21 @@ class JSONLinesEncoder(TextEncoder):
         """Hand on what the batch is put together to. They are counted as the messages that they carry."""
         frames = self.filtered(messages)
         if frames:
-            self.hand_to(self._next, frames, carried(frames))
+            self.hand_to(self._next, frames, message_count(frames))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """A batch as few messages."""
         return [*frames_of(self._lines(messages), self.size)]
 
-    def _lines(self, messages: list[Any]) -> Lines:
-        if isinstance(messages, Lines):
+    def _lines(self, messages: list[Any]) -> LineBatch:
+        if isinstance(messages, LineBatch):
             return messages
         types = {*map(type, messages)}
         if types == {bytes} and not [message for message in messages if NEWLINE in message]:
-            return Lines(messages)
+            return LineBatch(messages)
         if types == {dict}:
             try:
-                return Lines.of_block(self._encoder.encode_lines(messages))
+                return LineBatch.of_block(self._encoder.encode_lines(messages))
             except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
                 pass  # which message it was is found by the careful road
         texts = []
@@ -177,7 +177,7 @@ class JSONLinesEncoder(TextEncoder):
                 texts.append(_on_one_line(self.text_of(message)))
             except MessageError as error:
                 self.fail(error, [message])
-        return Lines(texts)
+        return LineBatch(texts)
 
 
 def _joined(frames: list[bytes]) -> bytes:

@@ -36,7 +36,7 @@ class ZstdDecoder(_packed.Unpacker):
                 `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Zstd")
-        return _packed.unpacked(data, _FORMAT, self._begin, self.max_size)
+        return _packed.unpack(data, _FORMAT, self._begin, self.max_size)
 
     def _begin(self) -> _packed.Unpacking:
         return zstd.ZstdDecompressor()

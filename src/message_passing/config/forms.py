@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, Any
 from message_passing.chain import Chain
 from message_passing.config.parsing import options_from_text
 from message_passing.declaration import Declaration
-from message_passing.errors import ConfigError, Fault, Place, collecting, deeper, did_you_mean, shown
+from message_passing.errors import (
+    ConfigError,
+    Fault,
+    SourceLocation,
+    abbreviate,
+    child_location,
+    collecting,
+    did_you_mean,
+)
 from message_passing.registry import PACKAGES, names
 
 if TYPE_CHECKING:
@@ -78,7 +86,7 @@ class Part:
             could not be read, which has been told.
         place: where its name was written, or should be: `--input`.
         options_place: where its options were.
-        told: what is wrong with its name has been told already, so its absence is no news.
+        already_reported: what is wrong with its name has been told already, so its absence is no news.
         then: the next one, where several are stacked.
     """
 
@@ -87,7 +95,7 @@ class Part:
     options: Any
     place: str
     options_place: str
-    told: bool = False
+    already_reported: bool = False
     then: Part | None = None
 
     def stack(self) -> list[Part]:
@@ -104,13 +112,13 @@ class Part:
     def _declare_one(self, chain: Chain, name: str, output_to: str | Sequence[str]) -> None:
         faults: list[Fault] = []
         component = self.component
-        if component is None and isinstance(self.place, Place):
+        if component is None and isinstance(self.place, SourceLocation):
             faults.append(Fault(f"must be a component's name, not null: {_NULL}", self.place))
-        elif component is None and not self.told:
+        elif component is None and not self.already_reported:
             known = ", ".join(names(self.kind))
             faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
         elif component is not None and not isinstance(component, str):
-            faults.append(Fault(f"must be a component's name, not {shown(component)}", self.place))
+            faults.append(Fault(f"must be a component's name, not {abbreviate(component)}", self.place))
             component = None
         options = None
         with collecting(faults, self.options_place):
@@ -140,7 +148,7 @@ class Part:
         words = [self.options] if isinstance(self.options, str) else self.options
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return options_from_text(words)
-        raise ConfigError(f"must be an object of options, not {shown(self.options)}")
+        raise ConfigError(f"must be an object of options, not {abbreviate(self.options)}")
 
 
 def flat_chain(parts: Mapping[str, Part], chain: Chain | None = None) -> Chain:
@@ -166,21 +174,21 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
         chain: where to declare them; a new one when it is not given.
     """
     chain = chain or Chain()
-    file = Place(source, source)
+    file = SourceLocation(source, source)
     faults: list[Fault] = []
     for key, kind in NAMED_KEYS.items():
         tables = values.get(key, {})
         if not isinstance(tables, Mapping):
-            place = deeper(file, f"{source}: {key}", key)
+            place = child_location(file, f"{source}: {key}", key)
             faults.append(Fault("must be a table of components by their names", place))
             continue
         for name, table in tables.items():
-            place = deeper(file, f"{source}: {key}.{name}", key, name)
+            place = child_location(file, f"{source}: {key}.{name}", key, name)
             wrong = _table_faults(table, place)
             faults += wrong
             chain.declare(_declaration(kind, name, table, place, right=not wrong))
     head = values.get("error_log")
-    place = deeper(file, f"{source}: error_log", "error_log")
+    place = child_location(file, f"{source}: error_log", "error_log")
     if isinstance(head, str):
         chain.use_errors(head, place)
     elif head is not None:
@@ -197,20 +205,22 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
         if key not in _COMPONENT_KEYS:
             hint = did_you_mean(key, _COMPONENT_KEYS) or f" (it has {', '.join(_COMPONENT_KEYS)})"
             text = f"there is no key {key!r} here{hint}; options go into `options`"
-            faults.append(Fault(text, deeper(place, place, key)))
+            faults.append(Fault(text, child_location(place, place, key)))
     if "class" in table and table["class"] is None:
         text = f"needs a class: a component's name, not null: {_NULL}"
-        faults.append(Fault(text, deeper(place, place, "class")))
+        faults.append(Fault(text, child_location(place, place, "class")))
     elif not isinstance(table.get("class"), str):
-        faults.append(Fault("needs a class: a component's name", deeper(place, place, "class")))
+        faults.append(Fault("needs a class: a component's name", child_location(place, place, "class")))
     if not isinstance(_options_of(table), Mapping):
-        faults.append(Fault("must be a table of options", deeper(place, f"{place}.options", "options")))
+        faults.append(
+            Fault("must be a table of options", child_location(place, f"{place}.options", "options"))
+        )
     targets = table.get("output_to", [])
     if not isinstance(targets, (str, list)) or not all(isinstance(target, str) for target in targets):
         text = "must be a name or a list of names"
-        faults.append(Fault(text, deeper(place, f"{place}.output_to", "output_to")))
+        faults.append(Fault(text, child_location(place, f"{place}.output_to", "output_to")))
     if not isinstance(table.get("error", ""), str):
-        faults.append(Fault("must be a name", deeper(place, f"{place}.error", "error")))
+        faults.append(Fault("must be a name", child_location(place, f"{place}.error", "error")))
     return faults
 
 
@@ -234,6 +244,6 @@ def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -
         output_to=tuple(target for target in targets if isinstance(target, str)),
         error=error if isinstance(error, str) else None,
         place=place,
-        options_place=deeper(place, f"{place}.options", "options"),
+        options_place=child_location(place, f"{place}.options", "options"),
         from_text=True,
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import ConfigError, Fault, Place, UserError, needs_extra, shown
+from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -125,7 +125,7 @@ def _quoting(text: str) -> str:
     if "'" in text:
         return f"JSON takes double quotes, not single ones, which are for the shell: {_EXAMPLE}"
     if _BARE.match(text.lstrip()):
-        arrived = f"the shell has removed the quotes, what arrived is {shown(text)}"
+        arrived = f"the shell has removed the quotes, what arrived is {abbreviate(text)}"
         return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
     return ""
 
@@ -133,7 +133,7 @@ def _quoting(text: str) -> str:
 def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    raise ConfigError(Fault(f"must be an object of options, not {shown(value)}", place))
+    raise ConfigError(Fault(f"must be an object of options, not {abbreviate(value)}", place))
 
 
 def read_text(name: str) -> str:
@@ -153,7 +153,7 @@ def read_text(name: str) -> str:
 
 
 def _unread(name: str, why: str) -> Fault:
-    return Fault(f"cannot be read: {why}", Place(name, name))
+    return Fault(f"cannot be read: {why}", SourceLocation(name, name))
 
 
 def format_of(name: str) -> str:
@@ -164,7 +164,9 @@ def format_of(name: str) -> str:
     """
     known = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}.get(Path(name).suffix.lower())
     if known is None:
-        raise ConfigError(Fault("its name must end in .json, .toml, .yaml or .yml", Place(name, name)))
+        raise ConfigError(
+            Fault("its name must end in .json, .toml, .yaml or .yml", SourceLocation(name, name))
+        )
     return known
 
 
@@ -179,7 +181,7 @@ def load_file(name: str) -> Mapping[str, Any]:
     try:
         return _as_mapping(parse(text), "")
     except UserError as error:
-        raise error.under(Place(name, name)) from error
+        raise error.under(SourceLocation(name, name)) from error
 
 
 def _toml(text: str) -> Any:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PERIOD = 60.0
+LOG_PERIOD = 60.0
 """Seconds within which something of one kind is told once."""
 
-_KINDS = 50
+_MOST_KINDS = 50
 """Kinds of which it is remembered when they were told. They come from the code; this is a bound in any case."""
 
-_LONGEST = 300
+_LONGEST_LINE = 300
 """Characters of a line."""
 
 
@@ -86,15 +86,15 @@ class AccessLog:
     def say(self, kind: str, text: str) -> None:
         """Write a line, unless one of its kind was written just now."""
         now = self._clock()
-        if kind not in self._told and len(self._told) >= _KINDS:
+        if kind not in self._told and len(self._told) >= _MOST_KINDS:
             kind = "others"
-        if now - self._told.get(kind, -PERIOD) < PERIOD:
+        if now - self._told.get(kind, -LOG_PERIOD) < LOG_PERIOD:
             self._untold[kind] += 1
             return
         self._told[kind] = now
         more = self._untold.pop(kind, 0)
         count = f" (and {more} times since it was last reported)" if more else ""
-        line = ascii(text)[1:-1].replace("\\'", "'")[:_LONGEST]
+        line = ascii(text)[1:-1].replace("\\'", "'")[:_LONGEST_LINE]
         self._write(f"{self._title}: console: {line}{count}\n")
 
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.connections import CONNECTIONS, HEAD_TIMEOUT, MOST_HEAD, Connection
+from message_passing.console.connections import CONNECTIONS, HEAD_TIMEOUT, MOST_HEAD, HttpConnection
 from message_passing.console.governor import Lane
 from message_passing.errors import needs_extra
 
@@ -120,7 +120,7 @@ class BoundedServer(uvicorn.Server):
             else:
                 accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
                 await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: Connection(self._listener, self), accepted
+                    lambda: HttpConnection(self._listener, self), accepted
                 )
                 return
         accepted.close()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from message_passing.console.bounded_socket import BoundedSocket, TooLargeError
-from message_passing.console.folder import SUFFIX, control_path, folder, is_ours
-from message_passing.console.schema import decoded
-from message_passing.console.stream import MOST_BYTES, QUOTED, Stream
+from message_passing.console.runtime_dir import SUFFIX, control_path, folder, is_ours
+from message_passing.console.schema import decode_answer
+from message_passing.console.stream import LARGEST_ANSWER, QUOTED, Stream
 from message_passing.errors import OpenError
 from message_passing.escaping import one_line
 
@@ -32,7 +32,7 @@ _HTTP = re.compile(r"http://(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^/:@\[\]]+):(?P<port
 _EXAMPLE = "a process id, the path of a control socket, or http://host:port"
 
 
-class Node:
+class NodeClient:
     """One running node."""
 
     def __init__(self, target: str, token: str | None = None, *, timeout: float = TIMEOUT) -> None:
@@ -98,7 +98,7 @@ class Node:
             stream = Stream(self.target, path, bounded, self._timeout)
             connection.request("GET", f"{path}?{words}" if words else path, headers=headers)
             stream.response = connection.getresponse()
-            bounded.most = MOST_BYTES
+            bounded.most = LARGEST_ANSWER
         except BaseException as error:
             connection.close()
             if bounded:
@@ -141,7 +141,7 @@ class Node:
             told = "this token is not its --http_token" if self._token else "it wants a token (--http_token)"
             return OpenError(f"{self.target}: {told}")
         with contextlib.suppress(ValueError):
-            answer = decoded("", stream.read())
+            answer = decode_answer("", stream.read())
             if isinstance(answer, dict) and isinstance(text := answer.get("error"), str):
                 return OpenError(f"{self.target}: {one_line(text, QUOTED)}")
         return stream.stranger()
@@ -201,7 +201,7 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def discover(*, timeout: float = 1.0) -> list[Node]:
+def discover(*, timeout: float = 1.0) -> list[NodeClient]:
     """All nodes of this user with a control socket in the usual folder.
 
     Args:
@@ -210,4 +210,4 @@ def discover(*, timeout: float = 1.0) -> list[Node]:
     if not is_ours(folder()):
         return []
     pids = sorted(int(one.stem) for one in folder().glob(f"*{SUFFIX}") if one.stem.isdigit())
-    return [node for node in (Node(str(pid), timeout=timeout) for pid in pids) if node.alive()]
+    return [node for node in (NodeClient(str(pid), timeout=timeout) for pid in pids) if node.alive()]

@@ -71,7 +71,7 @@ class Listener:
         """
         self.lane, self.governor, self.log = lane, governor, log
         self.requests = 0
-        self.watchers: list[Connection] = []
+        self.watchers: list[HttpConnection] = []
         self._checks, self._second = 0, 0
 
     def checks_left(self) -> int:
@@ -99,7 +99,7 @@ class Listener:
         return True
 
     @contextlib.contextmanager
-    def watching(self, connection: Connection) -> Any:
+    def watching(self, connection: HttpConnection) -> Any:
         """Within the block, this is the connection of a live tail."""
         self.watchers.append(connection)
         self.log.watchers += 1
@@ -111,7 +111,7 @@ class Listener:
                 self.watchers.remove(connection)
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """One connection.
 
     Attributes:

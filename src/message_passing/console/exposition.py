@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from message_passing.console.watcher import Watcher
+    from message_passing.console.watcher import ServerWatcher
 
 _COUNTERS = {
     "received": "Messages that were given to the component, or taken from outside by an input.",
@@ -38,7 +38,7 @@ _SENDERS = {
 class _Collector:
     """Asks a watcher at each scrape."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: ServerWatcher) -> None:
         self._watcher = watcher
 
     def collect(self) -> Iterator[Metric]:
@@ -105,7 +105,7 @@ class _Collector:
             for reason, count in place.component.possibly_lost().items():
                 possibly.add_metric([*values, reason], count)
             held.add_metric(values, snapshot["held"])
-            if (most := place.component.facts().get("capacity")) is not None:
+            if (most := place.component.info().get("capacity")) is not None:
                 capacity.add_metric(values, most)
         yield from families.values()
         yield from (dropped, possibly, held, capacity)
@@ -143,7 +143,7 @@ class _Collector:
 class Exposition:
     """A node's `/metrics`."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: ServerWatcher) -> None:
         """Prepare it."""
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(watcher))

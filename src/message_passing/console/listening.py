@@ -10,7 +10,7 @@ import socket
 import stat
 from pathlib import Path
 
-from message_passing.console.folder import control_path, ensure_folder
+from message_passing.console.runtime_dir import control_path, ensure_folder
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.resolving import addresses_of, wrong_host
 from message_passing.zeromq.endpoints import in_brackets

@@ -14,7 +14,7 @@ with needs_extra("console"):
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST = 32
+MOST_PARAMETERS = 32
 """Parameters of one request."""
 
 LONGEST = 256
@@ -40,12 +40,12 @@ class Query:
         self._values: dict[str, list[str]] = {}
         try:
             pairs = urllib.parse.parse_qsl(
-                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST
+                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
             )
         except UnicodeDecodeError as error:
             raise HTTPException(400, "the parameters are not UTF-8") from error
         except ValueError as error:
-            raise HTTPException(400, f"at most {MOST} parameters") from error
+            raise HTTPException(400, f"at most {MOST_PARAMETERS} parameters") from error
         for name, value in pairs:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"

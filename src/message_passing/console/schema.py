@@ -89,7 +89,7 @@ class SenderTotals(TypedDict):
     estimated: NotRequired[Count]
 
 
-class Worker(TypedDict):
+class WorkerState(TypedDict):
     """One worker's process."""
 
     ready: bool
@@ -98,7 +98,7 @@ class Worker(TypedDict):
     pid: NotRequired[Count | None]
 
 
-class Finding(TypedDict):
+class FindingState(TypedDict):
     """A sentence about what needs attention."""
 
     weight: Literal["bad", "warn", "note", "good"]
@@ -122,11 +122,11 @@ class State(TypedDict):
     shown_at: str | None
     components: list[ComponentState]
     senders: SenderTotals | None
-    workers: list[Worker]
+    workers: list[WorkerState]
     errors: Failures
     console: NotRequired[dict[str, Any]]
     slowest: NotRequired[str | None]
-    verdict: NotRequired[list[Finding]]
+    verdict: NotRequired[list[FindingState]]
 
 
 class SenderState(TypedDict):
@@ -171,7 +171,7 @@ _ANSWERS: dict[str, msgspec.json.Decoder[Any]] = {
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
-def decoded(path: str, data: bytes) -> Any:
+def decode_answer(path: str, data: bytes) -> Any:
     """What a node answers at a path.
 
     Raises:

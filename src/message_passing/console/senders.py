@@ -1,7 +1,7 @@
 """What the chain's `Follow` filters know of those who send.
 
-Adding up and sorting the books of many senders takes long: it is done again only when there is time for it (`SHARE`),
-and everybody who asks meanwhile is given what there is.
+Adding up and sorting the books of many senders takes long: it is done again only when there is time for it
+(`RANKING_SHARE`), and everybody who asks meanwhile is given what there is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from message_passing.console.governor import Bucket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.console.layout import Layout
+    from message_passing.console.topology import Topology
 
 Order = Literal["lost", "silent", "received", "name"]
 _Result = TypeVar("_Result")
@@ -27,10 +27,10 @@ _Ranked = tuple[Any, float, Any]
 _VALUES: dict[Order, str] = {"lost": "lost", "silent": "seen", "received": "received", "name": "seen"}
 _METHODS = ("totals", "silent", "values", "book")
 
-SHARE, BURST = 0.01, 0.05
+RANKING_SHARE, RANKING_BURST = 0.01, 0.05
 """The share of one core that adding up and sorting may take, and the seconds that they may take at once."""
 
-MOST = 1000
+MOST_SENDERS = 1000
 """Senders of one answer; `offset` asks for those after them."""
 
 LONGEST_NAME = 1000
@@ -60,10 +60,10 @@ class _Kept(Generic[_Result]):
         return self._result
 
 
-class Books:
+class SenderRanking:
     """The books of all senders in some chains."""
 
-    def __init__(self, layout: Layout, spent: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(self, layout: Topology, spent: Callable[[float], object] = lambda _: None) -> None:
         """Find those that keep them: components with `totals`, `silent`, `values` and `book`.
 
         Args:
@@ -76,7 +76,7 @@ class Books:
             if all(callable(getattr(place.component, name, None)) for name in _METHODS)
         ]
         self._spent = spent
-        self._bucket = Bucket(SHARE, BURST)
+        self._bucket = Bucket(RANKING_SHARE, RANKING_BURST)
         self._totals = _Kept(self._add_up)
         self._ranked: dict[Order, _Kept[list[_Ranked]]] = {
             order: _Kept(partial(self._rank, order)) for order in get_args(Order)

@@ -13,14 +13,14 @@ from message_passing.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_passing.console.layout import Place
-    from message_passing.console.watcher import Watcher
+    from message_passing.console.topology import ComponentView
+    from message_passing.console.watcher import ServerWatcher
 
 _NOTES = 3
 """How many of the last things that were to be said about peers are shown."""
 
 
-def state(watcher: Watcher, title: str) -> dict[str, Any]:
+def state(watcher: ServerWatcher, title: str) -> dict[str, Any]:
     """Everything but the single senders, messages and failures.
 
     Args:
@@ -51,8 +51,8 @@ def state(watcher: Watcher, title: str) -> dict[str, Any]:
     return {**found, "slowest": slow["id"] if slow else None, "verdict": verdict(found)}
 
 
-def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> dict[str, Any]:
-    facts = place.component.facts()
+def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str, float]) -> dict[str, Any]:
+    info = place.component.info()
     step, took = watcher.history.rates(place.id), watcher.history.took
     found = {
         "id": place.id,
@@ -62,21 +62,21 @@ def _component(watcher: Watcher, place: Place, shares: Mapping[str, float]) -> d
         "in_workers": place.in_workers,
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
-        "capacity": facts.get("capacity"),
-        "disconnected": facts.get("disconnected", {}),
-        "pauses": facts.get("pauses", 0),
+        "capacity": info.get("capacity"),
+        "disconnected": info.get("disconnected", {}),
+        "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,
         "out_rate": step.passed / took,
         "lost_rate": step.lost / took,
         "busy": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
-        "endpoints": facts.get("endpoints", ()),
+        "endpoints": info.get("endpoints", ()),
         "notes": _notes(watcher, place.component.label),
     }
     return {**found, "condition": condition(found)}
 
 
-def _notes(watcher: Watcher, label: str) -> list[str]:
+def _notes(watcher: ServerWatcher, label: str) -> list[str]:
     """What was said last about a component's peers: refused keys and the like."""
     prefix = f"{PeerError.__name__}: "
     found: dict[str, None] = {}

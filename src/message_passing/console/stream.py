@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from message_passing.console.bounded_socket import TooLargeError
-from message_passing.console.schema import decoded
+from message_passing.console.schema import decode_answer
 from message_passing.errors import OpenError
 from message_passing.escaping import one_line
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from message_passing.console.bounded_socket import BoundedSocket
 
-MOST_BYTES = 4 * 1024 * 1024
+LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer, and of a line in a stream."""
 
 QUOTED = 300
@@ -92,7 +92,7 @@ class Stream:
             return None
         *lines, self._rest = (self._rest + data).split(b"\n")
         if lines:  # a part of one gives no more time for the rest of it
-            self._connection.allow(self._timeout, MOST_BYTES)
+            self._connection.allow(self._timeout, LARGEST_ANSWER)
         return [self._decoded(line) for line in lines]
 
     def _read(self) -> bytes:
@@ -107,16 +107,14 @@ class Stream:
                 )
             raise OpenError(f"{self._target}: {text}") from error
         except TooLargeError as error:
-            text = (
-                f"its answer has more than {MOST_BYTES >> 20} MiB: it is broken, or no message-passing node"
-            )
+            text = f"its answer has more than {LARGEST_ANSWER >> 20} MiB: it is broken, or no message-passing node"
             raise OpenError(f"{self._target}: {text}") from error
         except (OSError, ValueError, http.client.HTTPException):
             return b""  # it has ended, or we have closed the connection
 
     def _decoded(self, data: bytes) -> Any:
         try:
-            return decoded(self._path, data)
+            return decode_answer(self._path, data)
         except ValueError as error:
             if not data.lstrip().startswith(b"{"):
                 raise self.stranger() from error

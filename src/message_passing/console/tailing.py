@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from message_passing.console.message_filter import decode_for_display
 from message_passing.console.taps import WAITING, Tap
-from message_passing.console.wanted import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from message_passing.console.wanted import Wanted
+    from message_passing.console.message_filter import MessageFilter
 
 LOOKED_AT = 10
 """How many messages are looked at for each that may be sent, where there is a limit: watching stays cheap."""
 
-_AT_ONCE, _BYTES_AT_ONCE = 100, 64 * 1024
+_MESSAGES_AT_ONCE, _BYTES_AT_ONCE = 100, 64 * 1024
 """Messages, and bytes of them, that are looked at before others have their turn."""
 
 _SECOND = 1.0
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 class Tail:
     """One watcher's stream."""
 
-    def __init__(self, wanted: Wanted, limit: int, admit: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, wanted: MessageFilter, limit: int, admit: Callable[[], Awaitable[None]]) -> None:
         """Prepare it, in the event loop that is to send it.
 
         Args:
@@ -45,7 +45,7 @@ class Tail:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody watches any more
                 loop.call_soon_threadsafe(self._came.set)
 
-        self._wanted, self._limit, self._admit = wanted, limit, admit
+        self._filter, self._limit, self._admit = wanted, limit, admit
         self._looks = limit if wanted.everything else limit * LOOKED_AT
         self.tap = Tap(wake, min(self._looks, WAITING) if limit else WAITING)
         self._sent = self._looked = self._told = 0
@@ -88,13 +88,13 @@ class Tail:
     def _found(self) -> bytes:
         """Lines for what has come and is wanted, as far as there is room in this second."""
         lines: list[bytes] = []
-        most = _AT_ONCE
+        most = _MESSAGES_AT_ONCE
         if self._limit:
             most = min(most, self._limit - self._sent, self._looks - self._looked)
         for when, batch in self.tap.take(most, _BYTES_AT_ONCE):
             for raw in batch:
                 self._looked += 1
-                if line := self._line_of(when, *shown(raw)):
+                if line := self._line_of(when, *decode_for_display(raw)):
                     self._sent += 1
                     lines.append(line)
         return b"".join(lines)
@@ -102,12 +102,12 @@ class Tail:
     def _line_of(self, when: float, message: Any, text: str) -> bytes:
         """The line for a message; empty when it is not wanted."""
         try:
-            return _line({"time": when, "message": message}) if self._wanted.takes(message, text) else b""
+            return _line({"time": when, "message": message}) if self._filter.matches(message, text) else b""
         except (
             RecursionError,
             ValueError,
         ):  # it could just be decoded, and is nested too deeply for all else
-            return _line({"time": when, "message": text}) if self._wanted.takes(text, text) else b""
+            return _line({"time": when, "message": text}) if self._filter.matches(text, text) else b""
 
     def _take_missed(self) -> int:
         before, self._told = self._told, max(self._told, self.tap.missed)

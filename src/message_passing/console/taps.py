@@ -1,7 +1,7 @@
 """Looking at what a running component is given, without changing the chain, and without holding it up.
 
 A door is among a component's observers while somebody watches; nothing is there before and after. What
-the chain's thread may spend there is bounded (`SHARE`), and so is what waits for a watcher: the rest is a number
+the chain's thread may spend there is bounded (`TAP_SHARE`), and so is what waits for a watcher: the rest is a number
 only, and whoever watches learns how many messages he has not seen.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.codecs.json import JSONEncoder
 from message_passing.console.governor import IDLE, SPARE, Bucket
 from message_passing.errors import EncodingError
-from message_passing.lines import Frame, carried
+from message_passing.lines import MultiMessage, message_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -28,10 +28,10 @@ WAITING = 200_000
 WAITING_BYTES = 4 * 1024 * 1024
 """And how many bytes, with `_EACH` for each message besides its text."""
 
-SHARE = 0.01
+TAP_SHARE = 0.01
 """The share of its time that the chain's thread may spend at all doors together."""
 
-BURST = 0.05
+TAP_BURST = 0.05
 """Seconds that it may spend there at once, after a while in which it did not."""
 
 _EACH = 64
@@ -65,7 +65,7 @@ class Tap:
         self._bytes_came = self._bytes_taken = 0
         self._batches: deque[tuple[float, Sequence[bytes]]] = deque()
         self._offset = 0  # in the first of them
-        self._door: Door | None = None
+        self._door: TapPoint | None = None
         self._from, self._until = 0, -1
 
     @property
@@ -91,7 +91,7 @@ class Tap:
         seen = self._until if self._until >= 0 else self._door.count
         return max(0, seen - self._from - self._came)
 
-    def stand(self, door: Door | None) -> None:
+    def stand(self, door: TapPoint | None) -> None:
         """From now on at this door; at None: no longer there. In the chain's thread."""
         if door is not None:
             self._door, self._from = door, door.count
@@ -150,7 +150,7 @@ def _within(texts: Sequence[bytes], size: int, at_least: int = 0) -> tuple[Seque
     return texts, taken
 
 
-class Door:
+class TapPoint:
     """Where some watchers stand. All but `hungry` belongs to the chain's thread.
 
     Attributes:
@@ -183,7 +183,9 @@ class Door:
         if self.hungry and time.perf_counter() >= self._again:
             self._show(messages)
         # Not before they are kept: what is counted and not kept is missed.
-        self.count += carried(messages) if type(messages) is list and _frames(messages) else len(messages)
+        self.count += (
+            message_count(messages) if type(messages) is list and _frames(messages) else len(messages)
+        )
 
     def _show(self, messages: Sequence[Any]) -> None:
         began = time.perf_counter()
@@ -205,12 +207,12 @@ class Door:
 
 
 def _frames(messages: list[Any]) -> bool:
-    return bool(messages) and type(messages[0]) is Frame
+    return bool(messages) and type(messages[0]) is MultiMessage
 
 
 def _texts(messages: Iterable[Any]) -> Iterator[bytes]:
     for message in messages:
-        if isinstance(message, Frame):
+        if isinstance(message, MultiMessage):
             yield from map(_short, message.split(b"\n"))
             continue
         try:
@@ -229,13 +231,13 @@ def _short(text: bytes) -> bytes:
     return text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES]
 
 
-class Doors:
+class TapRegistry:
     """The doors of a chain at which somebody stands. To be used in the chain's thread, or while it does not run."""
 
     def __init__(self) -> None:
         """Nobody stands anywhere."""
-        self._doors: dict[int, Door] = {}
-        self._bucket = Bucket(SHARE, BURST, time.perf_counter)
+        self._doors: dict[int, TapPoint] = {}
+        self._bucket = Bucket(TAP_SHARE, TAP_BURST, time.perf_counter)
 
     def spare(self, busy: float) -> None:
         """Take more of the chain's time where it is not missed. From any thread.
@@ -243,13 +245,13 @@ class Doors:
         Args:
             busy: the share of a core that the chain takes, or would if it had it.
         """
-        self._bucket.refill(SHARE + SPARE * max(0.0, IDLE - busy) / 2)
+        self._bucket.refill(TAP_SHARE + SPARE * max(0.0, IDLE - busy) / 2)
 
     def add(self, component: Component, tap: Tap) -> None:
         """Show `tap` what `component` is given from now on; of an input, what it hands on."""
         door = self._doors.get(id(component))
         if door is None:
-            door = self._doors[id(component)] = Door(self._bucket, self._doors)
+            door = self._doors[id(component)] = TapPoint(self._bucket, self._doors)
             component.observers += (door.see,)
         door.add(tap)
 

@@ -11,7 +11,7 @@ FULL = 0.5
 """The share of a component's room from which it counts as filling up; it is full from 0.95 on."""
 
 _FULL_UP = 0.95
-SLOW = 0.5
+SLOW_SHARE = 0.5
 """The share of the chain's time from which a component is called slow."""
 
 _LATE = 0.2
@@ -44,7 +44,7 @@ def slowest(components: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None
     """The component that takes most of the time, if that is a lot."""
     timed = [one for one in components if one["busy"] is not None]
     most = max(timed, key=lambda one: float(one["busy"]), default=None)
-    return most if most and most["busy"] >= SLOW else None
+    return most if most and most["busy"] >= SLOW_SHARE else None
 
 
 def verdict(state: Mapping[str, Any]) -> list[Finding]:

@@ -14,15 +14,15 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from message_passing import busy
+from message_passing import profiler
 from message_passing.console.access_log import AccessLog
 from message_passing.console.governor import Governor
 from message_passing.console.history import History, counted
-from message_passing.console.layout import Layout
-from message_passing.console.process import Meter, ThreadMeter
-from message_passing.console.reports import Reports
-from message_passing.console.senders import Books
-from message_passing.console.taps import Doors
+from message_passing.console.process_stats import Meter, ThreadMeter
+from message_passing.console.recent_errors import RecentErrors
+from message_passing.console.senders import SenderRanking
+from message_passing.console.taps import TapRegistry
+from message_passing.console.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 STEP = 1.0
 """Seconds between two looks at the counters."""
 
-PATIENCE = 1.0
+BUSY_AFTER = 1.0
 """Seconds that the chain may take to answer before it is called busy."""
 
-_AT_ONCE = 0.1
+_AWAITED_INTERVAL = 0.1
 """And how many when somebody waits for the answer."""
 
 _FRESH = 0.1
@@ -48,7 +48,7 @@ _WATCHED = 10.0
 """Seconds after a question during which somebody is taken to watch."""
 
 
-class Watcher:
+class ServerWatcher:
     """Watches one server.
 
     Attributes:
@@ -82,13 +82,13 @@ class Watcher:
         self.started = time.time()
         self.pid = os.getpid()
         self.history = History()
-        self.reports = Reports()
+        self.reports = RecentErrors()
         self.meter = Meter()
-        self.busy = busy.Busy()
+        self.profiler = profiler.SamplingProfiler()
         self.lag: float | None = 0.0
         self.ended = asyncio.Event()
         self.snapshots: dict[str, Snapshot] = {}
-        self._doors = Doors()
+        self._taps = TapRegistry()
         self._asked = -_WATCHED
         self._refreshed = -_FRESH
         self._refreshing = asyncio.Lock()
@@ -99,8 +99,8 @@ class Watcher:
 
     def relayout(self, names: Mapping[str, Component] | None = None) -> None:
         """The chains are others now. In the chain's thread, or while it does not run."""
-        self.layout = Layout(self.server.heads, names)
-        self.books = Books(self.layout, self.governor.forgive)
+        self.layout = Topology(self.server.heads, names)
+        self.books = SenderRanking(self.layout, self.governor.forgive)
         self.reports.listen(self.layout.error_heads, self.layout.reporters)
         self._names = {id(place.component): place.id for place in self.layout.places}
         self.snapshots = self._snapshots()
@@ -126,7 +126,7 @@ class Watcher:
 
     def shares(self) -> Mapping[str, float]:
         """Each component's share of the chain's time, or of the workers' where it runs in those; as far as known."""
-        here, there = self.busy.shares(), self.layout.shares()
+        here, there = self.profiler.shares(), self.layout.shares()
         places = self.layout.places
         found = {} if here is None else {place.id: here[place.id] for place in places if not place.in_workers}
         return found | there
@@ -136,21 +136,21 @@ class Watcher:
         async with self._refreshing:
             if time.monotonic() - self._refreshed < _FRESH:
                 return
-            if await self._in_chain(self._refresh, _AT_ONCE) is None:
+            if await self._in_chain(self._refresh, _AWAITED_INTERVAL) is None:
                 self.snapshots = self._as_they_are()
             self._refreshed = time.monotonic()
 
     async def _count(self) -> None:
         while True:
             began = time.monotonic()
-            self.lag = await self._in_chain(self._refresh, PATIENCE)
+            self.lag = await self._in_chain(self._refresh, BUSY_AFTER)
             if self.lag is None:
                 self.snapshots = self._as_they_are()
             self._step()
-            self.busy.fade()
+            self.profiler.decay()
             busy_chain = self._chain_meter.busy(self._native)
             self.governor.spare(busy_chain)
-            self._doors.spare(busy_chain)
+            self._taps.spare(busy_chain)
             await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
 
     def _step(self) -> None:
@@ -159,10 +159,10 @@ class Watcher:
     async def _look(self) -> None:
         while True:
             if self.watched:
-                self.busy.look(self._thread, self._names)
-                await asyncio.sleep(busy.INTERVAL)
+                self.profiler.sample(self._thread, self._names)
+                await asyncio.sleep(profiler.INTERVAL)
             else:
-                self.busy.forget()
+                self.profiler.forget()
                 await asyncio.sleep(STEP / 2)
 
     async def _in_chain(self, ask: Callable[[], object], patience: float) -> float | None:
@@ -205,11 +205,11 @@ class Watcher:
     @contextlib.asynccontextmanager
     async def tapped(self, component: Component, tap: Tap) -> AsyncIterator[None]:
         """Within the block, `tap` sees what `component` is given."""
-        self.server.call(lambda: self._doors.add(component, tap))
+        self.server.call(lambda: self._taps.add(component, tap))
         try:
             yield
         finally:
-            self.server.call(lambda: self._doors.remove(component, tap))
+            self.server.call(lambda: self._taps.remove(component, tap))
 
     def leave(self) -> None:
         """Nobody is told of failures any more."""

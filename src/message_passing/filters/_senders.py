@@ -13,11 +13,11 @@ from message_passing.filters._sequences import (
     HIGHEST,
     RUNS,
     Runs,
-    Sender,
-    described,
+    SenderStats,
+    describe_sender,
     every_run,
     lost_of_name,
-    release,
+    release_runs,
     sums_of_name,
 )
 from message_passing.identity import is_run_id
@@ -42,7 +42,7 @@ _SHARE = 20
 """One in so many is forgotten at a time."""
 
 
-class Books:
+class LossAccounting:
     """What is known of all senders.
 
     Attributes:
@@ -58,7 +58,7 @@ class Books:
             max_bytes: what these may take.
             key_field: the field with the key's name; "" for none.
         """
-        self.senders: dict[Any, Sender] = {}
+        self.senders: dict[Any, SenderStats] = {}
         self.unstamped = 0
         self._most, self._max_bytes, self._key_field = senders, max_bytes, key_field
         self._forgotten: Counter[str] = Counter()
@@ -76,11 +76,11 @@ class Books:
         if len(self.senders) >= self._most:
             self._forget()
         whose = (key, name) if self._key_field else name
-        sender = self.senders[whose] = Sender(name, _run_of(message), now)
+        sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
         self._grow(whose, self._size(whose, sender))
         self._enter(sender, number)
 
-    def take(self, whose: Any, sender: Sender, message: Any, now: float) -> None:
+    def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
         number, run = _whole(message["sequence"]), _run_of(message)
         if number is None:
@@ -94,7 +94,7 @@ class Books:
         sender.seen = now
         self._enter(sender, number)
 
-    def _other_run(self, whose: Any, sender: Sender, run: str | None, now: float) -> Sender | None:
+    def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
         before = len(runs.known)
         found = runs.find(run, now)
@@ -105,7 +105,7 @@ class Books:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: Sender, number: int) -> None:
+    def _enter(self, sender: SenderStats, number: int) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
         gaps = sender.gaps
         sender.take(number)
@@ -123,7 +123,7 @@ class Books:
             if not self._of_key[whose[0]]:
                 del self._of_key[whose[0]]
 
-    def _size(self, whose: Any, sender: Sender) -> int:
+    def _size(self, whose: Any, sender: SenderStats) -> int:
         """The bytes of a name and its runs, without the gaps."""
         names = map(sys.getsizeof, (whose, *whose) if self._key_field else (whose,))
         return sum(names) + RUN_BYTES * len(every_run(sender))
@@ -142,7 +142,7 @@ class Books:
         A share of all at a time, since finding them means looking at all. With keys, those of the key whose senders
         take most: however many senders somebody makes up with one key, those of another stay if they take less.
         """
-        items: Iterable[tuple[Any, Sender]] = self.senders.items()
+        items: Iterable[tuple[Any, SenderStats]] = self.senders.items()
         if self._key_field:
             most = max(self._of_key, key=self._of_key.__getitem__)
             items = (pair for pair in items if pair[0][0] == most)
@@ -155,7 +155,7 @@ class Books:
                 self._forgotten["estimated"] += counters["lost"]
             self._grow(whose, -self._size(whose, sender))
             self._gaps -= sum(run.gaps for run in every_run(sender))
-            release(sender)
+            release_runs(sender)
             del self.senders[whose]
 
     def totals(self) -> dict[str, int]:
@@ -172,7 +172,7 @@ class Books:
 
     def by_sender(self) -> dict[Any, dict[str, Any]]:
         """As `FollowFilter.by_sender` gives it."""
-        return {whose: described(sender) for whose, sender in list(self.senders.items())}
+        return {whose: describe_sender(sender) for whose, sender in list(self.senders.items())}
 
     def values(self, name: str) -> list[tuple[Any, float]]:
         """As `FollowFilter.values` gives it."""
@@ -186,7 +186,7 @@ class Books:
     def book(self, whose: Any) -> dict[str, Any] | None:
         """As `FollowFilter.book` gives it."""
         sender = self.senders.get(whose)
-        return described(sender) if sender else None
+        return describe_sender(sender) if sender else None
 
     def losers(self) -> list[tuple[int, Any]]:
         """Who lost how many."""

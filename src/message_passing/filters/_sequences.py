@@ -37,7 +37,7 @@ _NEVER: Any = object()
 """Is equal to no number."""
 
 
-class Sender:
+class SenderStats:
     """The books of one run of one sender.
 
     Attributes:
@@ -219,7 +219,7 @@ class Runs:
 
     __slots__ = ("_latest", "_name", "forgotten", "known", "since")
 
-    def __init__(self, name: str, first: Sender) -> None:
+    def __init__(self, name: str, first: SenderStats) -> None:
         first.compare_run()
         first.runs = self
         self._name = name
@@ -228,7 +228,7 @@ class Runs:
         self.forgotten: Counter[str] = Counter()
         self.since = first.met
 
-    def find(self, run: str | None, now: float) -> Sender | None:
+    def find(self, run: str | None, now: float) -> SenderStats | None:
         """The books of a run; None when it may be one that is forgotten."""
         found = self.known.get(run)
         if found is None:
@@ -237,13 +237,13 @@ class Runs:
                 self.forgotten["ambiguous"] += 1
                 return None
             listened = run is not None and begun(run) > self.since
-            found = self.known[run] = Sender(self._name, run, now, listened=listened)
+            found = self.known[run] = SenderStats(self._name, run, now, listened=listened)
             found.runs = self
             found.compare_run()
             self.forgotten["restarted"] += 1
         return found
 
-    def forget_one(self) -> Sender:
+    def forget_one(self) -> SenderStats:
         """Forget the run that was silent longest, which is returned."""
         oldest = min(self.known.values(), key=lambda one: one.seen)
         self.forgotten.update(sums(oldest))
@@ -253,24 +253,24 @@ class Runs:
         return oldest
 
 
-def sums(sender: Sender) -> dict[str, int]:
+def sums(sender: SenderStats) -> dict[str, int]:
     """A run's counters."""
     return {counter: getattr(sender, counter) for counter in COUNTERS}
 
 
-def every_run(sender: Sender) -> list[Sender]:
+def every_run(sender: SenderStats) -> list[SenderStats]:
     """The books of all remembered runs of a sender's name."""
     return [sender] if sender.runs is None else [*sender.runs.known.values()]
 
 
-def release(sender: Sender) -> None:
+def release_runs(sender: SenderStats) -> None:
     """Free the memory of all runs of a name at once: they and what holds them together refer to each other."""
     if sender.runs is not None:
         sender.runs.known.clear()
         sender.runs = None
 
 
-def sums_of_name(sender: Sender) -> dict[str, int]:
+def sums_of_name(sender: SenderStats) -> dict[str, int]:
     """The counters of all runs that a sender's name has had."""
     if sender.runs is None:
         return sums(sender)
@@ -280,11 +280,11 @@ def sums_of_name(sender: Sender) -> dict[str, int]:
     return {counter: found[counter] for counter in COUNTERS}
 
 
-def lost_of_name(sender: Sender) -> int:
+def lost_of_name(sender: SenderStats) -> int:
     """Of these, how many are lost."""
     return sender.lost if sender.runs is None else sums_of_name(sender)["lost"]
 
 
-def described(sender: Sender) -> dict[str, Any]:
+def describe_sender(sender: SenderStats) -> dict[str, Any]:
     """The books of a name as plain numbers."""
     return {**sums_of_name(sender), "highest": sender.highest, "seen": sender.seen}

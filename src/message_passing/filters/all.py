@@ -11,7 +11,7 @@ class AllFilter(Filter):
     """Filters all messages out: none is passed on. For tests, and for closing off a branch."""
 
     name = "All"
-    looks = False
+    transparent = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:  # noqa: ARG002 - none of them matters
         """Nothing."""

@@ -25,7 +25,7 @@ class DelayFilter(Filter):
     """
 
     name = "Delay"
-    looks = False
+    transparent = True
     example = MappingProxyType({"delay_for": 0.5})
 
     delay_for: float = option(description="Seconds to hold each message.", ge=0)

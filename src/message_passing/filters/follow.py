@@ -11,7 +11,7 @@ from typing import Any
 
 from message_passing.errors import OutputClosedError
 from message_passing.escaping import one_line
-from message_passing.filters._senders import RUN, Books
+from message_passing.filters._senders import RUN, LossAccounting
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -84,7 +84,7 @@ class FollowFilter(Filter):
     def on_init(self) -> None:
         """Nobody has sent anything yet."""
         super().on_init()
-        self._books = Books(self.senders, self.max_bytes, self.key_field)
+        self._books = LossAccounting(self.senders, self.max_bytes, self.key_field)
         self._timer: asyncio.TimerHandle | None = None
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
@@ -187,7 +187,7 @@ class FollowFilter(Filter):
             **named,
         }
 
-    def remarks(self) -> list[str]:
+    def summary(self) -> list[str]:
         """What is told at the end: how much was lost on its way here, whose it was, and of whom it is not known."""
         totals, unsure = self.totals(), self._books.ambiguous()
         told = []

@@ -45,7 +45,7 @@ class KeyFilter(Filter):
             OptionError: `match` is no regular expression.
         """
         super().on_init()
-        wanted: str = _text(self.match)
+        wanted: str = _match_text(self.match)
         self._matches: Callable[[str], object]
         if self.match_type == "eq":
             self._matches = wanted.__eq__
@@ -58,11 +58,11 @@ class KeyFilter(Filter):
 
     def filter(self, message: Any) -> Any:
         """The message when its key matches."""
-        text = _text(value_at(message, self.key))
+        text = _match_text(value_at(message, self.key))
         return message if text is not None and self._matches(text) else None
 
 
-def _text(value: Any) -> Any:
+def _match_text(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):

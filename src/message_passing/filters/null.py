@@ -11,7 +11,7 @@ class NullFilter(Filter):
     """Passes every message on, unchanged: the filter of a chain that needs none."""
 
     name = "Null"
-    looks = False
+    transparent = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """The batch as it is."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.errors import MessageError, MessagePassingError, OutputClosedError
 from message_passing.flow import Filter
-from message_passing.graph import in_order
+from message_passing.graph import topological_order
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from message_passing.flow import Output
 
 
-_GLANCE = 0.1
+_PROGRESS_INTERVAL = 0.1
 """Seconds between two looks whether something moves again in a branch that was left behind."""
 
 
@@ -38,7 +38,7 @@ class TFilter(Filter):
     """
 
     name = "T"
-    looks = False
+    transparent = True
     example = MappingProxyType({"copy": False})
 
     output_to: Any = option(
@@ -95,7 +95,7 @@ class TFilter(Filter):
         # Another T in it may wait for each of its own branches first.
         limit = self._longest.get(branch)
         if limit is None:
-            inner = [one for one in in_order([branch]) if isinstance(one, TFilter)]
+            inner = [one for one in topological_order([branch]) if isinstance(one, TFilter)]
             limit = self._longest[branch] = self.patience + sum(one.longest_wait for one in inner)
         before: dict[Output, int] = {}
         seconds = limit / 2  # twice: what had moved before the first look does not count
@@ -106,7 +106,7 @@ class TFilter(Filter):
             ):
                 self._leave(branch, held[branch])
                 return
-            before, seconds = held, limit / 2 or _GLANCE
+            before, seconds = held, limit / 2 or _PROGRESS_INTERVAL
 
     async def _goes_on(self, branch: Output, held: dict[Output, int], before: dict[Output, int]) -> bool:
         """Whether a branch in which nothing moves holds up any other: one that takes messages, or has begun to."""
@@ -130,7 +130,7 @@ class TFilter(Filter):
 
     async def _moves_again(self, branch: Output) -> bool:
         before, looked = self._stopped[branch]
-        if (now := monotonic()) - looked < _GLANCE:
+        if (now := monotonic()) - looked < _PROGRESS_INTERVAL:
             return False
         held = _held(branch)
         if held >= before and not await _has_room(branch, 0):
@@ -190,12 +190,12 @@ class TFilter(Filter):
 
 def _held(branch: Output) -> int:
     """How many messages wait in a branch."""
-    return sum(one.held() for one in in_order([branch]))
+    return sum(one.held() for one in topological_order([branch]))
 
 
 def _stands(branch: Output) -> bool:
     """Whether all that a branch does with messages is to drop them."""
-    ends = [one for one in in_order([branch]) if not one.outputs()]
+    ends = [one for one in topological_order([branch]) if not one.outputs()]
     return all(one.standing and one.held() for one in ends)
 
 
@@ -213,7 +213,7 @@ async def _has_room(branch: Output, seconds: float) -> bool:
 
 
 def _wait_for(branch: Output, *, wanted: bool) -> None:
-    for one in in_order([branch]):
+    for one in topological_order([branch]):
         one.waited_for = wanted
 
 

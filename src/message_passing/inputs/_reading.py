@@ -18,7 +18,7 @@ from message_passing.options import option
 if TYPE_CHECKING:
     from asyncio import Future
 
-BATCH = 1000
+READ_BATCH = 1000
 """The most messages that travel together."""
 
 CHUNK = 1 << 18
@@ -205,8 +205,8 @@ class LineInput(Input):
                 self._text.begin()
 
     def _emit_batch(self) -> None:
-        batch = self._lines[self._emitted : self._emitted + BATCH]
-        self._emitted += BATCH
+        batch = self._lines[self._emitted : self._emitted + READ_BATCH]
+        self._emitted += READ_BATCH
         if self._emitted >= len(self._lines):
             self._lines = []
             self._emitted = 0

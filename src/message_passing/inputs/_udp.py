@@ -7,7 +7,14 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import Fault, OpenError, OptionError
-from message_passing.resolving import PATIENCE, Attempt, UnknownHostError, addresses_of, attempt, wrong_host
+from message_passing.resolving import (
+    LOOKUP_TIMEOUT,
+    Attempt,
+    UnknownHostError,
+    addresses_of,
+    attempt,
+    wrong_host,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +53,7 @@ def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
     if bind and isinstance(last, PermissionError):
         hint = " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
     reason = last.strerror if last else "it has no address"
-    raise OpenError(f"cannot {verb} UDP {shown(hostname, port)}: {reason}{hint}") from last
+    raise OpenError(f"cannot {verb} UDP {format_address(hostname, port)}: {reason}{hint}") from last
 
 
 def check_host(label: str, hostname: str) -> None:
@@ -59,7 +66,7 @@ def check_host(label: str, hostname: str) -> None:
         raise OptionError(Fault(f"{label}: option 'hostname': {wrong}", "hostname"))
 
 
-def shown(hostname: str, port: int) -> str:
+def format_address(hostname: str, port: int) -> str:
     """The address as a person writes it."""
     return f"[{hostname}]:{port}" if ":" in hostname else f"{hostname}:{port}"
 
@@ -68,7 +75,7 @@ def _resolve(hostname: str, port: int, *, bind: bool) -> Sequence[tuple[int, Any
     try:
         return addresses_of(hostname, port, socket.SOCK_DGRAM, socket.AI_PASSIVE if bind else 0)
     except OpenError as error:
-        raise type(error)(f"UDP {shown(hostname, port)}: {error}") from error
+        raise type(error)(f"UDP {format_address(hostname, port)}: {error}") from error
 
 
 def udp_attempt(hostname: str, port: int, *, bind: bool) -> Attempt[socket.socket]:
@@ -89,5 +96,5 @@ def not_known_yet(trying: Attempt[socket.socket], hostname: str, port: int, mean
         port: its port.
         meanwhile: what happens until it is known.
     """
-    slow = f"UDP {shown(hostname, port)}: the host {hostname!r} was not found within {PATIENCE:g} s"
+    slow = f"UDP {format_address(hostname, port)}: the host {hostname!r} was not found within {LOOKUP_TIMEOUT:g} s"
     return UnknownHostError(f"{trying.trouble or slow}; it is looked up again, and {meanwhile}")

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from message_passing.errors import OpenError
 from message_passing.flow import Input
-from message_passing.inputs._reading import BATCH, readable
-from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
+from message_passing.inputs._reading import READ_BATCH, readable
+from message_passing.inputs._udp import check_host, format_address, not_known_yet, udp_attempt
 from message_passing.options import option
 
 _LARGEST = 65536
@@ -126,7 +126,7 @@ class SocketUDPInput(Input):
     def _socket(self) -> socket.socket:
         if self._bound is None:
             raise OpenError(
-                f"UDP {shown(self.hostname, self.port)}: the host {self.hostname!r} is not known yet"
+                f"UDP {format_address(self.hostname, self.port)}: the host {self.hostname!r} is not known yet"
             )
         return self._bound
 
@@ -158,14 +158,14 @@ class SocketUDPInput(Input):
         for _ in range(_LAST_BATCHES):
             batch = self._receive()
             self.emit(batch)
-            if len(batch) < BATCH:
+            if len(batch) < READ_BATCH:
                 break
 
     def _receive(self) -> list[bytes]:
         batch: list[bytes] = []
         receive = self._socket.recv
         try:
-            while len(batch) < BATCH:
+            while len(batch) < READ_BATCH:
                 batch.append(receive(_LARGEST))
         except BlockingIOError:
             pass
@@ -216,6 +216,6 @@ class SocketUDPInput(Input):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
         got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux tells the double
         if got < wanted:
-            where = shown(self.hostname, self.port)
+            where = format_address(self.hostname, self.port)
             limited = f"receive_buffer is {got} bytes, not {wanted}: net.core.rmem_max allows no more"
             self.report(OpenError(f"UDP {where}: {limited}"))

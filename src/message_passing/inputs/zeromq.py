@@ -24,7 +24,7 @@ _BATCH_BYTES = 160 * 1024
 blocks of a batch that is decoded and encoded would together be more than the C library keeps when they are freed
 (half a MiB): it then asks the system for every page anew, which was a sixth of the time."""
 
-_GLANCE = 0.01
+_SENDERS_INTERVAL = 0.01
 """Seconds between two looks, at the end, whether the senders have ended."""
 
 _COUNTING = 1.0
@@ -153,7 +153,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if batch:
             self.emit(batch)
         else:
-            self._receiver.wait(_GLANCE)
+            self._receiver.wait(_SENDERS_INTERVAL)
         return bool(batch)
 
     def _count_left(self) -> None:
@@ -180,16 +180,16 @@ class ZeroMQInput(ZeroMQComponent, Input):
             text = "dropped a message of more bytes than maxmsgsize, in all its frames"
             self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
-        found = dict(super().facts())
+        found = dict(super().info())
         if disconnected := self._receiver.disconnected():
             found["disconnected"] = disconnected
         if pauses := self._receiver.pauses():
             found["pauses"] = pauses
         return found
 
-    def remarks(self) -> list[str]:
+    def summary(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""
         told = [
             f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"

@@ -6,7 +6,7 @@ from message_passing.logging import ZeroMQHandler
 logging.getLogger().addHandler(ZeroMQHandler(connect="tcp://logs.example:5558"))
 """
 
-from message_passing.logging.forward import MessagePassingHandler
+from message_passing.logging.chain_handler import MessagePassingHandler
 from message_passing.logging.handler import ZeroMQHandler
 
 __all__ = ["MessagePassingHandler", "ZeroMQHandler"]

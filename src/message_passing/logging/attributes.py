@@ -16,7 +16,7 @@ from message_passing.objects import safe
 if TYPE_CHECKING:
     from collections.abc import Container
 
-LARGEST = 256 * 1024
+LARGEST_RECORD = 256 * 1024
 """Characters of a message, and of all else that a record brings, unless said otherwise."""
 
 _NAME = 1000

@@ -19,7 +19,7 @@ Item = tuple[int, str, bytes]
 _OVERHEAD = 200
 """Bytes that an item takes besides its text."""
 
-LEVELS = 100
+HIGHEST_LEVEL = 100
 """The highest level number that a policy tells from higher ones; the lowest is 0."""
 
 
@@ -28,7 +28,7 @@ def share(most: int, divisor: int) -> int:
     return max(1, most // divisor) if most else 0
 
 
-def weight_of(item: Item) -> int:
+def weight_of_item(item: Item) -> int:
     """The bytes that an item takes here."""
     return len(item[2]) + _OVERHEAD
 
@@ -87,7 +87,7 @@ Numbered = tuple[int, int, Item]
 
 
 def _size(items: deque[Numbered]) -> int:
-    return items[-1][1] - items[0][1] + weight_of(items[0][2]) if items else 0
+    return items[-1][1] - items[0][1] + weight_of_item(items[0][2]) if items else 0
 
 
 def _numbered(items: Sequence[Item], queue: deque[Numbered], number: int) -> list[Numbered]:
@@ -133,7 +133,7 @@ class InOrder:
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        count, size, weight = len(self), _size(self._items), weight_of(item)
+        count, size, weight = len(self), _size(self._items), weight_of_item(item)
         if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
             end = self._items[-1][1] + weight if self._items else weight
             self._items += ((self._number, end, item),)
@@ -201,7 +201,7 @@ class BySeverity:
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        count, size, weight, rank = len(self), self.size, weight_of(item), _rank(item)
+        count, size, weight, rank = len(self), self.size, weight_of_item(item), _rank(item)
         if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
             level = self._levels.setdefault(rank, deque())
             end = level[-1][1] + weight if level else weight
@@ -255,7 +255,7 @@ class BySeverity:
 
 def _rank(item: Item) -> int:
     """The level that it counts as here: there is a queue for each, so there must not be too many."""
-    return max(0, min(item[0], LEVELS))
+    return max(0, min(item[0], HIGHEST_LEVEL))
 
 
 def make_backlog(policy: Policy, limit: int, most: int = 0) -> InOrder | BySeverity:

@@ -6,20 +6,20 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from message_passing.clock import monotonic, wall
-from message_passing.logging import pace
+from message_passing.logging import tuning
 from message_passing.logging.encoders import senders
 
 if TYPE_CHECKING:
     from collections import deque
 
     from message_passing.logging.entry import Entry
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
 
 
 class Work(Protocol):
     """As much of a shipper as this needs."""
 
-    queue: deque[Entry | Taken]
+    queue: deque[Entry | Snapshotted]
     since: float
     due: float
     crowded: float
@@ -59,7 +59,7 @@ class DeliveryThread:
         self._bell = (
             threading.Lock()
         )  # released by who rings; it need not be rung before the thread has begun
-        self.seen = monotonic() + pace.PATIENCE
+        self.seen = monotonic() + tuning.THREAD_PATIENCE
         self._hurries_until = 0.0
         self._looked = 0.0
         self._left, self._taken = 0, work.taken()  # records in the queue, and taken from it, at the last look
@@ -73,7 +73,7 @@ class DeliveryThread:
         Raises:
             RuntimeError: the interpreter is ending, or the system gives no more threads.
         """
-        self.seen = monotonic() + pace.PATIENCE
+        self.seen = monotonic() + tuning.THREAD_PATIENCE
         self._thread.start()
 
     def shows_itself(self) -> bool:
@@ -84,7 +84,7 @@ class DeliveryThread:
         """Wake it, if nobody has yet."""
         if not self._bell.locked():
             return False
-        self.seen = monotonic() + pace.PATIENCE  # so long it may take to wake
+        self.seen = monotonic() + tuning.THREAD_PATIENCE  # so long it may take to wake
         self.ring()
         return True
 
@@ -97,7 +97,7 @@ class DeliveryThread:
 
     def hurry(self, *, begins: bool) -> None:
         """Have it deliver all that there is: somebody waits for that, and says so when he begins and at each look."""
-        hurries, self._hurries_until = self._hurries(), monotonic() + pace.HURRY
+        hurries, self._hurries_until = self._hurries(), monotonic() + tuning.HURRY
         if begins or not hurries:
             self.ring()
 
@@ -140,26 +140,26 @@ class DeliveryThread:
                     moved = True
                     self._look()
                 else:
-                    moved, waiting = self._empty(pace.ALL if hurries else pace.BITE)
+                    moved, waiting = self._empty(tuning.ALL if hurries else tuning.BITE)
                 self._left, self._taken = len(work.queue), work.taken()
                 work.tell()
             except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
                 waiting = 1
             idle = 0 if moved or waiting or hurries else idle + 1
-            if idle > pace.IDLE_TICKS:
+            if idle > tuning.IDLE_TICKS:
                 self._sleep()
                 idle = 0
             else:  # not time.sleep, which tests replace
                 slow = waiting and not moved and not hurries
-                self._bell.acquire(timeout=pace.SLOW_TICK if slow else pace.TICK)
+                self._bell.acquire(timeout=tuning.SLOW_TICK if slow else tuning.TICK)
         work.release()
         work.tell(last=True)
 
     def _show(self) -> None:
         """Say that it is at work: callers need not be for a while."""
         now = wall()
-        self._work.since, self._work.due = now - pace.OLD, now + pace.PATIENCE
-        self.seen = monotonic() + pace.PATIENCE
+        self._work.since, self._work.due = now - tuning.OLD, now + tuning.THREAD_PATIENCE
+        self.seen = monotonic() + tuning.THREAD_PATIENCE
 
     def _hurries(self) -> bool:
         return monotonic() < self._hurries_until
@@ -168,11 +168,11 @@ class DeliveryThread:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help."""
         grown = len(self._work.queue) - self._left
         helped = self._work.taken() != self._taken
-        return helped or (grown > pace.BURST and self._left + grown <= self._work.crowded)
+        return helped or (grown > tuning.BURST_RECORDS and self._left + grown <= self._work.crowded)
 
     def _look(self) -> None:
         """Hear what peers do, which callers do not: a short turn, since they would have to wait for a long one."""
-        if monotonic() - self._looked > pace.HEAR:
+        if monotonic() - self._looked > tuning.HEAR:
             self._work.work(0)
             self._looked = monotonic()
 
@@ -192,4 +192,4 @@ class DeliveryThread:
         work = self._work
         work.due = 0.0  # the next record rings
         if not (work.queue or self._hurries() or work.is_orphaned() or not work.needs(self)):
-            self._bell.acquire(timeout=pace.PEERS)
+            self._bell.acquire(timeout=tuning.PEERS)

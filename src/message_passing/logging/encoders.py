@@ -8,28 +8,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from message_passing.identity import program_name, sender_name
-from message_passing.logging.attributes import LARGEST
+from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.entry import Entry
+from message_passing.logging.fast_encoder import item_encoder
 from message_passing.logging.fields import Origin
-from message_passing.logging.quick import item_encoder
-from message_passing.logging.taken import completed
+from message_passing.logging.snapshot import completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from message_passing.logging.quick import Item
+    from message_passing.logging.fast_encoder import NumberedRecord
     from message_passing.logging.settings import HandlerOptions
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
 
 
 class Own(Entry):
     """A record that the function for the fields has logged: were it given that, it would feed itself for ever."""
 
 
-def own(item: Entry | Taken) -> Own:
+def own(item: Entry | Snapshotted) -> Own:
     """What was taken of a record, marked as the function's own."""
-    entry = completed(item, None, LARGEST) if isinstance(item, tuple) else item
+    entry = completed(item, None, LARGEST_RECORD) if isinstance(item, tuple) else item
     return Own(*(getattr(entry, name) for name in Entry.__struct_fields__))
 
 
@@ -37,7 +37,7 @@ senders: set[int | None] = set()
 """Threads that send records, of all handlers of this process, by their numbers."""
 
 
-def _is_own(item: Entry | Taken, process_id: int) -> bool:
+def _is_own(item: Entry | Snapshotted, process_id: int) -> bool:
     """Whether a function for the fields has logged it: this handler's, or what the thread of any handler runs.
 
     By a queue, or by way of another handler whose function logs as well, such a record comes to us in another thread.
@@ -65,8 +65,8 @@ class Encoders(NamedTuple):
     A function of the user's has no part in those: what it cannot deal with must not keep its losses secret.
     """
 
-    record: Callable[[Item], bytes]
-    notice: Callable[[Item], bytes]
+    record: Callable[[NumberedRecord], bytes]
+    notice: Callable[[NumberedRecord], bytes]
 
 
 def encoders(options: HandlerOptions, shipper: Lender) -> Encoders:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.jsonable import ITEMS, Sample, cut, tidy
+from message_passing.jsonable import ITEMS, Sample, cut, sanitize
 from message_passing.logging.ambient import Around, ids_of
 from message_passing.logging.attributes import (
-    LARGEST,
+    LARGEST_RECORD,
     PLAIN,
     STANDARD,
     level_of_record,
@@ -117,7 +117,7 @@ def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
 def _add_text(record: logging.LogRecord, entry: Entry) -> None:
     try:
         if is_event_dict(record.msg) and not record.args:
-            entry.message = message_of(record.msg, LARGEST)
+            entry.message = message_of(record.msg, LARGEST_RECORD)
         else:
             entry.message = safe_text(record.getMessage())
     except Exception as error:  # noqa: BLE001 - the caller's arguments are wrong, which is no reason to fail
@@ -148,7 +148,7 @@ def add_around(entry: Entry, surroundings: Around | None) -> None:
         entry.trace_id, entry.span_id = ids_of(surroundings)
 
 
-def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) -> None:
+def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST_RECORD) -> None:
     """Add what only some records have: an exception, a stack, extras.
 
     Args:
@@ -193,7 +193,7 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST) ->
             entry.extra["..."] = f"({more} items more)"
 
 
-def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> dict[str, Any]:
+def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST_RECORD) -> dict[str, Any]:
     """The values of these context variables, of those that have one, be it their default."""
     found = []
     for variable in variables:
@@ -202,7 +202,7 @@ def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST) -> 
     return taken_pairs(found, largest)
 
 
-def arguments_of(record: logging.LogRecord, largest: int = LARGEST) -> Any:
+def arguments_of(record: logging.LogRecord, largest: int = LARGEST_RECORD) -> Any:
     """A record's arguments, as plain values."""
     if isinstance(record.args, dict):
         return taken_pairs(list(islice(record.args.items(), ITEMS)), largest)
@@ -218,7 +218,7 @@ def taken_pairs(pairs: Sequence[tuple[Any, Any]], largest: int) -> dict[str, Any
     return {name_of(name): _unchanging(sample.of(value)) for name, value in pairs}
 
 
-def plain(value: Any, largest: int = LARGEST) -> Any:
+def plain(value: Any, largest: int = LARGEST_RECORD) -> Any:
     """A value as it is if it cannot change, and otherwise its JSON as it is now; its repr if it has none."""
     return _unchanging(Sample(largest).of(value))
 
@@ -230,14 +230,14 @@ def _unchanging(sample: Any) -> Any:
     try:
         return msgspec.Raw(msgspec.json.encode(sample))
     except UnicodeEncodeError:  # half a surrogate pair
-        return msgspec.Raw(msgspec.json.encode(tidy(sample)))
+        return msgspec.Raw(msgspec.json.encode(sanitize(sample)))
 
 
 _RICH = ("exception", "stack", "extra", "context", "args")
 """The parts of an entry, besides its message, whose size an application decides."""
 
 
-def too_large(entry: Entry, limit: int) -> bool:
+def is_too_large(entry: Entry, limit: int) -> bool:
     """Whether what comes with the message is more than `limit` characters."""
     return sum(_size(getattr(entry, name)) for name in _RICH) + len(entry.template or "") > limit
 
@@ -247,7 +247,7 @@ def shortened(entry: Entry, limit: int) -> Entry:
     entry.truncated = True
     entry.message = cut(entry.message, limit)
     entry.template = entry.template and cut(entry.template, limit)
-    if not too_large(entry, limit):
+    if not is_too_large(entry, limit):
         return entry
     entry.template = entry.template and cut(entry.template, limit // 8)
     for name in _RICH:
@@ -283,7 +283,7 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, str) else 0 if value is None else 8
 
 
-def weight_of(entry: Entry) -> int:
+def weight_of_entry(entry: Entry) -> int:
     """The bytes of memory that an entry takes, nearly: its texts, and what they are in."""
     rich = sum(_size(getattr(entry, name)) for name in _RICH)
     return 1000 + sys.getsizeof(entry.message) + sys.getsizeof(entry.template) + rich

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
-from message_passing.jsonable import ITEMS, Sample, cut, tidy
+from message_passing.jsonable import ITEMS, Sample, cut, sanitize
 from message_passing.logging.attributes import free
 from message_passing.scalars import scalar
 
@@ -42,7 +42,7 @@ def message_of(event: dict[Any, Any], largest: int) -> str:
     if (key := _text_key(event)) is not None:
         return str(scalar(dict.__getitem__(event, key)))
     sample = Sample(largest).pairs(dict.items(event), dict.__len__(event))
-    return cut(msgspec.json.encode(tidy(sample)).decode(), largest)
+    return cut(msgspec.json.encode(sanitize(sample)).decode(), largest)
 
 
 def _text_key(event: dict[Any, Any]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.logging.taken import level_of
+from message_passing.logging.snapshot import level_of_item
 from message_passing.zeromq.sending import QUEUE_FULL
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
 
-Place = tuple[int, "Entry | Taken"]
+Place = tuple[int, "Entry | Snapshotted"]
 """Where a record is in the queue, and which."""
 
 
 class Eviction:
     """Takes the oldest record out of a queue, or the newest of the least severe."""
 
-    def __init__(self, policy: Policy, queue: deque[Entry | Taken], losses: Losses, load: Load) -> None:
+    def __init__(self, policy: Policy, queue: deque[Entry | Snapshotted], losses: Losses, load: Load) -> None:
         """Prepare it.
 
         Args:
@@ -46,7 +46,7 @@ class Eviction:
         self._least = 0  # the lowest level that was found then
         self._places: list[Place] = []  # of records of that level, the newest last
 
-    def make_room(self, item: Entry | Taken, taken: int) -> bool:
+    def make_room(self, item: Entry | Snapshotted, taken: int) -> bool:
         """Take out a record, if there is one that this one may displace; whether there was.
 
         Args:
@@ -57,7 +57,7 @@ class Eviction:
             return False
         if not self._severity:
             return self._evict(0, self._queue[0])
-        rank = level_of(item)[0]
+        rank = level_of_item(item)[0]
         if self._taken != taken or (not self._places and rank > self._least):
             self._look_through(taken)
         if rank <= self._least:
@@ -69,13 +69,13 @@ class Eviction:
 
     def _look_through(self, taken: int) -> None:
         items = list(self._queue)
-        ranks = [level_of(item)[0] for item in items]
+        ranks = [level_of_item(item)[0] for item in items]
         self._least = least = min(ranks)
         self._places = [(place, items[place]) for place, rank in enumerate(ranks) if rank == least]
         self._taken = taken
 
-    def _evict(self, place: int, item: Entry | Taken) -> bool:
-        count, unnumbered = self._losses.counters(QUEUE_FULL, level_of(item)[1])
+    def _evict(self, place: int, item: Entry | Snapshotted) -> bool:
+        count, unnumbered = self._losses.counters(QUEUE_FULL, level_of_item(item)[1])
         weight = 0 if isinstance(item, tuple) else item.weight
         queue = self._queue
         try:

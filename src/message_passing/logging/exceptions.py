@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.jsonable import cut
-from message_passing.logging.attributes import LARGEST, name_of
+from message_passing.logging.attributes import LARGEST_RECORD, name_of
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _ARGUMENTS_SHOWN = tuple(
 
 def described_exception(
     exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None] | Any,
-    largest: int = LARGEST,
+    largest: int = LARGEST_RECORD,
 ) -> dict[str, Any] | None:
     """An exception's type, message and traceback, and the same of what caused it."""
     error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
@@ -57,7 +57,7 @@ def described_exception(
         causes.append(cause)
         cause = _cause_of(cause)
     try:
-        whole = len(causes) <= _NESTED and _is_small(error, max(largest, LARGEST))
+        whole = len(causes) <= _NESTED and _is_small(error, max(largest, LARGEST_RECORD))
         lines = traceback.format_exception(error) if whole else _nearest_part(error)
         trace = cut("".join(lines), largest)
     except Exception as trouble:  # noqa: BLE001 - a __str__ or __notes__ that raises
@@ -154,7 +154,7 @@ def _message_of(error: BaseException, largest: int) -> str:
     args = _args_of(error)
     if type(error).__str__ is BaseException.__str__ and len(args) == 1 and type(args[0]) is str:
         return str(args[0])  # as long as it may be: it is no copy
-    if _room_after(_shown_of(error), max(largest, LARGEST)) >= 0:
+    if _room_after(_shown_of(error), max(largest, LARGEST_RECORD)) >= 0:
         return safe(str, error)
     return f"{safe(_brief.repr, args)} (the arguments are too long and were cut)"
 

@@ -18,14 +18,14 @@ from typing import Any, Literal
 import msgspec
 
 from message_passing.clock import iso_time
-from message_passing.jsonable import Sample, as_plain, tidy
-from message_passing.logging.attributes import LARGEST, free
+from message_passing.jsonable import Sample, sanitize, to_jsonable
+from message_passing.logging.attributes import LARGEST_RECORD, free
 from message_passing.logging.entry import Entry
 
 Fields = Literal["default", "ecs", "log_dispatch", "logstash", "logstash0", "otel"]
 Encode = Callable[[Entry], bytes]
 
-_encode = msgspec.json.Encoder(enc_hook=as_plain, decimal_format="number").encode
+_encode = msgspec.json.Encoder(enc_hook=to_jsonable, decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
         return lambda entry: as_json(convert(as_dict(entry, origin)))
 
     def encode(entry: Entry) -> bytes:
-        made = fields(unpacked(as_dict(entry, origin)))
+        made = fields(as_objects(as_dict(entry, origin)))
         try:
             return as_json(made)
         except Exception:  # noqa: BLE001 - one value that JSON has nothing for does not cost all others
-            return as_json(Sample(LARGEST).of(made))
+            return as_json(Sample(LARGEST_RECORD).of(made))
 
     return encode
 
@@ -84,16 +84,16 @@ def as_json(fields: Any) -> bytes:
     try:
         return _encode(fields)
     except (UnicodeEncodeError, TypeError, RecursionError):  # half a surrogate pair; keys of odd types
-        return _encode(tidy(unpacked(fields)))
+        return _encode(sanitize(as_objects(fields)))
 
 
-def unpacked(value: Any) -> Any:
+def as_objects(value: Any) -> Any:
     """A record's parts as objects: they were encoded when the record was made, since they may change."""
     if isinstance(value, msgspec.Raw):
         return msgspec.json.decode(value)
     if isinstance(value, Mapping):
-        return {name: unpacked(item) for name, item in value.items()}
-    return [unpacked(item) for item in value] if isinstance(value, list) else value
+        return {name: as_objects(item) for name, item in value.items()}
+    return [as_objects(item) for item in value] if isinstance(value, list) else value
 
 
 _ALWAYS = frozenset({"logger", "file", "function"})

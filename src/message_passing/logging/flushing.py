@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import OptionError, shown
+from message_passing.errors import OptionError, abbreviate
 
 if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
@@ -22,7 +22,7 @@ def seconds(timeout: Any) -> float:
     """
     known = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not known or timeout != timeout:  # noqa: PLR0124 - NaN is no number
-        raise OptionError(f"flush: timeout must be a number of seconds, not {shown(timeout)}")
+        raise OptionError(f"flush: timeout must be a number of seconds, not {abbreviate(timeout)}")
     return float(max(0, min(timeout, _LONGEST)))
 
 

@@ -22,16 +22,16 @@ from message_passing.logging.entry import (
     context_of,
     entry_of,
     has_more,
+    is_too_large,
     shortened,
-    too_large,
-    weight_of,
+    weight_of_entry,
 )
 from message_passing.logging.flushing import seconds
-from message_passing.logging.lifetime import reference_to
+from message_passing.logging.process_hooks import reference_to
 from message_passing.logging.salvage import salvaged
 from message_passing.logging.settings import HandlerDeclaration, HandlerOptions, signature_of_declaration
 from message_passing.logging.shipper import Shipper
-from message_passing.logging.taken import taken
+from message_passing.logging.snapshot import snapshot
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
 
     from message_passing.logging.ambient import Around
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
     from message_passing.zeromq.settings import SocketSettings
 
 
-class Queued:
+class ReceiverQueue:
     """The way of records to one receiver: what is taken of each is put into a queue."""
 
-    _copies: Sequence[Queued] = ()  # the ways to other receivers, which get each record too
+    _copies: Sequence[ReceiverQueue] = ()  # the ways to other receivers, which get each record too
 
     def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
         """Prepare it; nothing is opened before the first record."""
@@ -71,7 +71,7 @@ class Queued:
     def emit(self, record: logging.LogRecord) -> None:  # noqa: C901 - every call in here is paid by each log call
         """Take a record: an append, and no more, for nearly all of them."""
         shipper = self._shipper
-        item: Entry | Taken | None = None
+        item: Entry | Snapshotted | None = None
         try:
             for copy in self._copies:
                 copy.emit(record)
@@ -81,7 +81,7 @@ class Queued:
             ):
                 surroundings = around(record)
             if not self._rest:
-                item = taken(record, surroundings)
+                item = snapshot(record, surroundings)
             if item is None and (item := self._whole(record, surroundings)) is None:
                 return
             calm = shipper.since < record.created < shipper.due
@@ -111,9 +111,9 @@ class Queued:
             add_rest(record, entry, self._largest)
             for add in self._rest:
                 add(record, entry)
-        if len(entry.message) > self._largest or too_large(entry, self._largest):
+        if len(entry.message) > self._largest or is_too_large(entry, self._largest):
             entry = shortened(entry, self._largest)
-        if self._shipper.admit(entry, weight_of(entry)):
+        if self._shipper.admit(entry, weight_of_entry(entry)):
             return entry
         self._refuse(record, None)
         return None
@@ -128,9 +128,9 @@ class Queued:
             if isinstance(error, Exception):
                 entry = salvaged(record, self._largest)
                 entry.message = cut(entry.message, self._largest)
-                if too_large(entry, self._largest):
+                if is_too_large(entry, self._largest):
                     entry = shortened(entry, self._largest)
-                if self._shipper.admit(entry, weight_of(entry)):
+                if self._shipper.admit(entry, weight_of_entry(entry)):
                     return entry
                 self._refuse(record, None)
                 return None
@@ -141,7 +141,7 @@ class Queued:
             raise error
         return None
 
-    def _refuse(self, record: logging.LogRecord, item: Entry | Taken | None) -> None:
+    def _refuse(self, record: logging.LogRecord, item: Entry | Snapshotted | None) -> None:
         if item is not None and (self._shipper.limit < 0 or self._shipper.eviction.possible):
             with contextlib.suppress(Exception):  # it is counted
                 if self._shipper.append(item):
@@ -150,7 +150,7 @@ class Queued:
         self._shipper.refuse(_level_of(record), weight=weight)
 
 
-class QueueingHandler(Queued, logging.Handler):
+class QueueingHandler(ReceiverQueue, logging.Handler):
     """All of `ZeroMQHandler` but the declaration of its options, from which type checkers read its constructor."""
 
     def __init__(self, connect: Any = ..., **given: Any) -> None:
@@ -168,8 +168,8 @@ class QueueingHandler(Queued, logging.Handler):
         first, *others = options.sockets()
         logging.Handler.__init__(self, options.level)
         vars(self).update({name: value for name, value in vars(options).items() if name != "level"})
-        Queued.__init__(self, first, options)
-        self._copies = [Queued(one, options) for one in others]
+        ReceiverQueue.__init__(self, first, options)
+        self._copies = [ReceiverQueue(one, options) for one in others]
         self._shippers = [one.opens_for(self) for one in (self, *self._copies)]
 
     def createLock(self) -> None:  # noqa: N802 - logging's name

@@ -18,8 +18,8 @@ from message_passing.zeromq.sending import Sender
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.settings import SocketSettings
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _PIPE = 256
 """Records in ZeroMQ's own queue at most: those can be neither chosen from nor counted any more. A flood of records
@@ -40,7 +40,9 @@ class HandlerSocket:
             raises, while somebody else does the rest soon. pyzmq loses what it has received then.
     """
 
-    def __init__(self, settings: SocketSettings, notices: Notices, most: int, *, forked: bool) -> None:
+    def __init__(
+        self, settings: SocketSettings, notices: ThrottledWarnings, most: int, *, forked: bool
+    ) -> None:
         """Prepare it: nothing is opened yet.
 
         Args:

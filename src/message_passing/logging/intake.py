@@ -10,7 +10,7 @@ from itertools import count, islice, repeat
 from typing import TYPE_CHECKING
 
 from message_passing.jsonable import cut
-from message_passing.logging.taken import level_of
+from message_passing.logging.snapshot import level_of_item
 from message_passing.objects import safe
 from message_passing.zeromq.sending import TOO_BIG
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from message_passing.logging.entry import Entry
+    from message_passing.logging.fast_encoder import NumberedRecord
     from message_passing.logging.losses import Losses
-    from message_passing.logging.quick import Item
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
 
 NOT_ENCODED = "could not be encoded"
 
-PATIENCE = 5
+MOST_INTERRUPTIONS = 5
 """How often something that is no `Exception` is raised over one record, each time at once, until that is lost."""
 
-_LONGEST = 500
+_LONGEST_ERROR = 500
 """Characters of an error that are said."""
 
 
@@ -61,7 +61,7 @@ class Intake:
 
     def __init__(
         self,
-        encode: Callable[[Item], bytes],
+        encode: Callable[[NumberedRecord], bytes],
         losses: Losses,
         load: Load,
         *,
@@ -80,7 +80,7 @@ class Intake:
             say: told why a record could not be encoded: a kind of error, and a sentence.
         """
         self.taken = 0
-        self.items: list[Item] = []
+        self.items: list[NumberedRecord] = []
         self.texts: list[bytes] = []
         self._encode = encode
         self._losses = losses
@@ -91,7 +91,7 @@ class Intake:
         self._skipped = 0  # numbers of records that were lost before they got one
         self._say = say
 
-    def take(self, queue: deque[Entry | Taken], most: int) -> None:
+    def take(self, queue: deque[Entry | Snapshotted], most: int) -> None:
         """Move records from the queue to `items`, up to so many there, and their texts to `texts`."""
         self._skip()
         records = map(deque.popleft, repeat(queue, min(len(queue), most - len(self.items))))
@@ -117,7 +117,7 @@ class Intake:
         items, texts = self.items, self.texts
         for place in reversed(range(len(texts))):
             if (size := len(texts[place])) > self._largest:
-                level = level_of(items[place][0])[1]
+                level = level_of_item(items[place][0])[1]
                 del items[place], texts[place]
                 self._losses.add(TOO_BIG, level)
                 self._say(
@@ -132,7 +132,7 @@ class Intake:
         runs.
         """
         items, texts = self.items, self.texts
-        again = PATIENCE - 1 if threading.current_thread() is threading.main_thread() else 0
+        again = MOST_INTERRUPTIONS - 1 if threading.current_thread() is threading.main_thread() else 0
         for _ in range(again):
             try:
                 texts.append(self._encode(items[len(texts)]))
@@ -150,7 +150,7 @@ class Intake:
             deque(islice(self._numbers, lost - self._skipped), maxlen=0)
         self._skipped = lost
 
-    def _unload(self, queue: deque[Entry | Taken]) -> None:
+    def _unload(self, queue: deque[Entry | Snapshotted]) -> None:
         for what, _ in self.items:
             if not isinstance(what, tuple) and what.weight:
                 self._load.taken += what.weight
@@ -159,7 +159,7 @@ class Intake:
             self._load.taken = self._load.put
 
     def _lose(self, place: int, error: BaseException) -> None:
-        level = level_of(self.items[place][0])[1]
+        level = level_of_item(self.items[place][0])[1]
         del self.items[place]
         self._losses.add(NOT_ENCODED, level)
         if logging.raiseExceptions:  # as logging's own handlers do
@@ -173,4 +173,4 @@ def _described(error: BaseException) -> str:
     while trace:
         place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - as in `handler`
         trace = trace.tb_next
-    return f"{cut(safe(str, error), _LONGEST)} ({place})"
+    return f"{cut(safe(str, error), _LONGEST_ERROR)} ({place})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.logging.backlog import make_backlog, share
-from message_passing.logging.taken import level_of
+from message_passing.logging.snapshot import level_of_item
 from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ class KeptRecords:
         added = backlog.added
         try:
             backlog.extend(
-                [(*level_of(what), text) for (what, _), text in zip(intake.items, intake.texts, strict=True)]
+                [
+                    (*level_of_item(what), text)
+                    for (what, _), text in zip(intake.items, intake.texts, strict=True)
+                ]
             )
         finally:  # without a call, in which a signal handler might raise
             done = backlog.added - added
@@ -62,7 +65,7 @@ class KeptRecords:
             (what, _), text = intake.items[0], intake.texts[0]
             added = backlog.added
             try:
-                gone = backlog.add((*level_of(what), text))
+                gone = backlog.add((*level_of_item(what), text))
             finally:
                 if backlog.added > added:
                     del intake.items[0], intake.texts[0]

@@ -18,7 +18,7 @@ from message_passing.logging.entry import Entry
 from message_passing.logging.stderr import say
 from message_passing.metrics import lost_words
 
-_KINDS = 200
+_MOST_LOSSES = 200
 """Different losses (a reason and a level's name) that are told apart; any more are of the level `other`."""
 
 CLOSED = "closed"
@@ -96,7 +96,7 @@ class Losses:
             self._since = wall()
         key = reason, level if len(level) <= _LEVEL else level[:_LEVEL]
         if (count := self._counts.get(key)) is None:
-            if len(self._counts) >= _KINDS:
+            if len(self._counts) >= _MOST_LOSSES:
                 key = reason, "other"
             count = self._counts.setdefault(key, itertools.count())
         return count

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from message_passing.logging.attributes import LARGEST
+from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.entry import Entry, add_rest, entry_of, put_right
 from message_passing.objects import safe
 
 
-def salvaged(record: Any, largest: int = LARGEST) -> Entry:
+def salvaged(record: Any, largest: int = LARGEST_RECORD) -> Entry:
     """What can be had of a record that is none: one with attributes missing, or whose attributes raise."""
     try:
         whole = logging.LogRecord("", 0, "", 0, None, None, None)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
-from message_passing.errors import Fault, OptionError, did_you_mean, shown
-from message_passing.logging.attributes import LARGEST
+from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean
+from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.backlog import Policy  # noqa: TC001 - the declaration is read at run time
 from message_passing.logging.fields import Fields
 from message_passing.options import check, declared, option
@@ -90,7 +90,7 @@ class HandlerDeclaration(ConnectionOptions):
         description="Send `sender` and `sequence`, by which a receiver detects losses.",
     )
     largest: int = option(
-        default=LARGEST,
+        default=LARGEST_RECORD,
         ge=1,
         description="The most characters of a message, and of the rest of a record; longer ones are "
         "truncated.",
@@ -128,7 +128,7 @@ class HandlerOptions(HandlerDeclaration):
         found = _variables(self.context)
         if found is None:
             text = "option 'context' must be a list of contextvars.ContextVar"
-            texts.append(f"{LABEL}: {text}, not {shown(given['context'])}")
+            texts.append(f"{LABEL}: {text}, not {abbreviate(given['context'])}")
         if texts:
             raise OptionError(*map(Fault, texts))
         vars(self).update(context=found, level=_level(self.level))
@@ -190,7 +190,7 @@ def _choice_mistakes(given: Mapping[str, Any]) -> list[str]:
         choices["level"] = level, tuple(logging.getLevelNamesMapping())
     return [
         f"option {name!r} must be {'a function or ' * (name == 'fields')}one of {', '.join(known)}, "
-        f"not {shown(value)}{did_you_mean(str(value), known)}"
+        f"not {abbreviate(value)}{did_you_mean(str(value), known)}"
         for name, (value, known) in choices.items()
         if not (isinstance(value, str) and value in known)
     ]

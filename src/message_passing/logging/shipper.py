@@ -16,7 +16,8 @@ A forked child starts anew: its queue, counters, thread and socket are its own.
 The next record opens everything again. Each opening has a thread of its own, which ends when it is not `_thread` any
 more.
 
-Who works has the `_turn`: the thread, a caller that helps, `close`, and `flush` and `stats` for as long as they look.
+Who works has the `_delivery_lock`: the thread, a caller that helps, `close`, and `flush` and `stats` for as long as
+they look.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
-from message_passing.logging import lifetime, pace
+from message_passing.logging import process_hooks, tuning
 from message_passing.logging.backlog import share
-from message_passing.logging.delivery import Delivery
 from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.logging.encoders import own, senders
 from message_passing.logging.eviction import Eviction
@@ -38,8 +38,9 @@ from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
 from message_passing.logging.losses import CLOSED, Losses, Report
 from message_passing.logging.signal_safe_lock import SignalSafeLock
+from message_passing.logging.snapshot import WEIGHT, level_of_item
 from message_passing.logging.stderr import say
-from message_passing.logging.taken import WEIGHT, level_of
+from message_passing.logging.transmitter import Transmitter
 from message_passing.zeromq.sending import QUEUE_FULL, UNSENT
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from message_passing.logging.backlog import Policy
     from message_passing.logging.encoders import Encoders
     from message_passing.logging.entry import Entry
-    from message_passing.logging.taken import Taken
+    from message_passing.logging.snapshot import Snapshotted
     from message_passing.zeromq.settings import SocketSettings
 
 
@@ -87,22 +88,22 @@ class Shipper:
         self._ended_by = 0.0  # when records that are logged after the end are not sent any more
         self.owner: weakref.ref[logging.Handler] | None = None
         self._begin()
-        lifetime.register(self)
+        process_hooks.register(self)
 
     def _begin(self) -> None:
-        self.queue: deque[Entry | Taken] = deque()
+        self.queue: deque[Entry | Snapshotted] = deque()
         bounds = self._settings.hwm, share(self._queue_bytes, WEIGHT)
         self._most: float = min((bound for bound in bounds if bound), default=float("inf"))
         self.limit = self._most  # a negative one sends all records to `append`
         self.since = self.due = 0.0
-        self.crowded = min(pace.HELP_ABOVE, self._most * 0.8, self._most - 2)
+        self.crowded = min(tuning.HELP_ABOVE, self._most * 0.8, self._most - 2)
         self._load = Load()
         self._load_limit: float = share(self._queue_bytes * 3, 4) or float("inf")
         self._report = Report(self._report_interval)
         self._losses = Losses()
         self.eviction = Eviction(self._policy, self.queue, self._losses, self._load)
-        self._delivery: Delivery | None = None
-        self._turn = SignalSafeLock()
+        self._transmitter: Transmitter | None = None
+        self._delivery_lock = SignalSafeLock()
         self._within: int | None = None
         self._cancel_at_end: Callable[[], object] | None = None
         self._thread: DeliveryThread | None = None
@@ -114,7 +115,7 @@ class Shipper:
         """See to it that the queue is emptied: called for a record whose time is not between `since` and `due`."""
         try:
             thread = self._thread
-            if thread is None or self._delivery is None:
+            if thread is None or self._transmitter is None:
                 self._start()
                 if self._thread is None:
                     self.help()
@@ -126,10 +127,10 @@ class Shipper:
         except Exception:  # noqa: BLE001, S110 - the record is in the queue, and the next one comes here again
             pass
 
-    def help(self, most: int = pace.HELP) -> None:
+    def help(self, most: int = tuning.HELP_RECORDS) -> None:
         """Do a share of the thread's work, so many records, unless somebody is at it."""
         with contextlib.suppress(Exception):  # a log call does not fail for other records
-            self._turn.run(lambda: self._pump(most, quiet=self._left_to_thread()))
+            self._delivery_lock.run(lambda: self._pump(most, quiet=self._left_to_thread()))
 
     def _left_to_thread(self) -> bool:
         """Whether this is the main thread, where a signal handler may raise, and ours is at work."""
@@ -142,17 +143,17 @@ class Shipper:
         """Whether there is room in the queue for the bytes of a long record: a share of the work is done for it."""
         entry.weight = weight
         if self._no_room(weight):
-            self.help(pace.HELP_LONG)
+            self.help(tuning.HELP_LONG)
             if self._no_room(weight):
                 return False
         self._load.put += weight
         return True
 
     def _no_room(self, weight: int) -> bool:
-        kept = self._delivery.bytes_waiting if self._delivery else 0
+        kept = self._transmitter.bytes_waiting if self._transmitter else 0
         return self._load.waiting + kept + weight > self._load_limit
 
-    def append(self, item: Entry | Taken) -> bool:
+    def append(self, item: Entry | Snapshotted) -> bool:
         """Take a record that the hot path does not, since the queue is full or closed; whether that can be done."""
         if self._within == threading.get_ident():
             if room := len(self.queue) < self._most:
@@ -175,7 +176,7 @@ class Shipper:
             self.attend()
         return True
 
-    def _make_room(self, item: Entry | Taken) -> bool:
+    def _make_room(self, item: Entry | Snapshotted) -> bool:
         """Whether there is room, since others were taken off the queue, or one gave way as `policy` says."""
         self.help()
         return len(self.queue) < self._most or self.eviction.make_room(item, self.taken())
@@ -194,9 +195,9 @@ class Shipper:
         self._closed = False
         self.limit = self._most
         if self.owner:
-            lifetime.have_logging_close(self.owner)
-        if self._delivery:
-            self._cancel_at_end = lifetime.close_at_process_end(self)
+            process_hooks.have_logging_close(self.owner)
+        if self._transmitter:
+            self._cancel_at_end = process_hooks.close_at_process_end(self)
         return True
 
     @contextlib.contextmanager
@@ -229,7 +230,7 @@ class Shipper:
 
         Where no thread can be had callers and `close` do it all, and it is tried again now and then.
         """
-        thread = self._turn.run(self._make)
+        thread = self._delivery_lock.run(self._make)
         if isinstance(thread, DeliveryThread):  # not in our turn: the thread's first step is to have it
             try:
                 thread.start()
@@ -238,8 +239,8 @@ class Shipper:
 
     def _make(self) -> DeliveryThread | bool:
         """In our turn: what is missing is there then; the thread, if it is to be started."""
-        if self._delivery is None:
-            self._delivery = Delivery(
+        if self._transmitter is None:
+            self._transmitter = Transmitter(
                 self._settings,
                 self._policy,
                 self._make_encoders(self),
@@ -249,12 +250,12 @@ class Shipper:
                 numbered=self._numbered,
                 forked=self._forked,
             )
-            self._delivery.socket.wake = self._wake
-            self._cancel_at_end = lifetime.close_at_process_end(self)
+            self._transmitter.socket.wake = self._wake
+            self._cancel_at_end = process_hooks.close_at_process_end(self)
         now = monotonic()
         if now < self._thread_after or self._ended or (self._thread and self._thread.is_alive()):
             return False
-        self._thread_after = now + pace.THREAD_RETRY
+        self._thread_after = now + tuning.THREAD_RETRY
         self._thread = DeliveryThread(self)
         return self._thread
 
@@ -274,53 +275,53 @@ class Shipper:
 
     def work(self, most: int) -> tuple[bool, int] | None:
         """Deliver so many records, in our turn; whether anything moved, and how many wait for a receiver."""
-        return self._turn.run(lambda: self._deliver(most), wait=-1)
+        return self._delivery_lock.run(lambda: self._deliver(most), wait=-1)
 
     def _deliver(self, most: int) -> tuple[bool, int]:
         moved = self._pump(most)
-        if self._delivery is None:
+        if self._transmitter is None:
             return moved, 0
-        self._delivery.look_whether_stuck()
-        return moved, self._delivery.waiting
+        self._transmitter.look_whether_stuck()
+        return moved, self._transmitter.waiting
 
     def taken(self) -> int:
         """How many records anybody has taken off the queue."""
-        return self._delivery.taken if self._delivery else 0
+        return self._transmitter.taken if self._transmitter else 0
 
     def tell(self, *, last: bool = False) -> None:
         """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
-        for text in self._delivery.notices(last=last) if self._delivery else ():
+        for text in self._transmitter.notices(last=last) if self._transmitter else ():
             if self._report_interval != 0:
                 say(text)
         self._report.tell(self._losses, self._possibly_lost(), last=last)
 
     def release(self) -> None:
         """Close the socket of an opening that is over: the thread's part where there is one, as it may take long."""
-        if self._delivery:
-            self._delivery.socket.release()
+        if self._transmitter:
+            self._transmitter.socket.release()
 
     def _possibly_lost(self) -> dict[str, int]:
-        return self._delivery.socket.possibly_lost() if self._delivery else {}
+        return self._transmitter.socket.possibly_lost() if self._transmitter else {}
 
     def _lost(self) -> int:
         return self._losses.dropped.total() + self._losses.failed
 
     def _pump(self, most: int, *, quiet: bool = False) -> bool:
         """Deliver what is in the queue, in our turn; whether anything moved."""
-        if self._delivery is None or self._closed:
+        if self._transmitter is None or self._closed:
             return False
-        return self._delivery.deliver(self.queue, most, quiet=quiet)
+        return self._transmitter.deliver(self.queue, most, quiet=quiet)
 
     # The end
 
     def flush(self, timeout: float) -> bool:
         """Send what waits, and wait until it has left; whether it has: see `ZeroMQHandler.flush`."""
-        if self._turn.mine():
+        if self._delivery_lock.mine():
             return (
                 False  # a user's function, or a signal handler: what is being sent waits for this very call
             )
         flush = Flush(monotonic() + timeout, self._lost())
-        patience = flush.over + self._settings.linger / 1000 + pace.GRACE
+        patience = flush.over + self._settings.linger / 1000 + tuning.GRACE
         pause, resting = 0.0, threading.Lock()
         resting.acquire()
         while True:
@@ -328,17 +329,19 @@ class Shipper:
                 self._thread.hurry(begins=not pause)
             else:
                 with contextlib.suppress(Exception):  # the records are where they were
-                    self._turn.run(lambda: self._pump(pace.ALL), wait=max(0.0, patience - monotonic()))
-            left = self._turn.run(lambda: self._judge(flush), wait=max(0.0, patience - monotonic()))
+                    self._delivery_lock.run(
+                        lambda: self._pump(tuning.ALL), wait=max(0.0, patience - monotonic())
+                    )
+            left = self._delivery_lock.run(lambda: self._judge(flush), wait=max(0.0, patience - monotonic()))
             now = monotonic()
             if left or now >= patience or (flush.tried and now >= flush.over):
                 return bool(left) and self._lost() == flush.lost
-            pause = min(2 * pause or pace.FIRST_LOOK, pace.TICK)
+            pause = min(2 * pause or tuning.FIRST_LOOK, tuning.TICK)
             resting.acquire(timeout=pause)  # not time.sleep, which tests replace
 
     def _judge(self, flush: Flush) -> bool:
         """Whether all has left, in our turn."""
-        delivery = self._delivery
+        delivery = self._transmitter
         if delivery is None or self._closed:
             flush.tried = True
             return not self.queue and (delivery is None or delivery.has_left(flush))
@@ -362,8 +365,8 @@ class Shipper:
         if self._ended_by:
             deadline = min(deadline, self._ended_by)
         thread, cancel = self._thread, self._cancel_at_end
-        late = self._turn.run(
-            lambda: self._finish(deadline), wait=self._settings.linger / 1000 + pace.AT_WORK
+        late = self._delivery_lock.run(
+            lambda: self._finish(deadline), wait=self._settings.linger / 1000 + tuning.AT_WORK
         )
         if late is None:
             # A signal handler interrupted the very thread that sends, or a function of the user's does not return.
@@ -374,43 +377,43 @@ class Shipper:
             return
         if cancel:
             cancel()
-        lifetime.forget_orphan(self)
+        process_hooks.forget_orphan(self)
         if late and self.queue and self._reopen():  # other threads have logged meanwhile
             self.attend()
         if thread is None or not thread.is_alive() or thread.is_current():
             self.release()
             self.tell(last=True)
-        elif not thread.end(max(0.0, deadline - monotonic()) + pace.GRACE):
+        elif not thread.end(max(0.0, deadline - monotonic()) + tuning.GRACE):
             self.tell(last=True)
 
     def _finish(self, deadline: float) -> bool:
         """Send what is left and close; whether what is in the queue now was logged meanwhile, and is to be sent."""
         late = False
-        self._ended = lifetime.is_ending()
+        self._ended = process_hooks.is_ending()
         if self._ended:
             self.limit = -1
-        if self._delivery and (self.queue or not self._closed):  # another thread may have closed meanwhile
+        if self._transmitter and (self.queue or not self._closed):  # another thread may have closed meanwhile
             with contextlib.suppress(Exception):
-                self._delivery.finish(self.queue, deadline)
+                self._transmitter.finish(self.queue, deadline)
                 late = not self._ended
         self._cancel_at_end = None
         self.limit = -1  # before the other: who sees that sets it to another value
         self._closed = True
         while self.queue and not late:  # it could not begin at all, or there is nobody who would send it
-            self._losses.refuse(UNSENT, level_of(self.queue.popleft())[1])
+            self._losses.refuse(UNSENT, level_of_item(self.queue.popleft())[1])
         return late
 
     def prepare_for_exit(self) -> None:
         """Have logging close the handler, unless nothing is left to do."""
         if self.owner and (self.queue or not self._closed):
-            lifetime.have_logging_close(self.owner)
+            process_hooks.have_logging_close(self.owner)
 
     def orphan(self) -> None:
         """The handler is gone without `close`: the thread closes, since who collects garbage must not wait."""
         if self._closed and not self.queue:
             return
         if self._thread and self._thread.is_alive():
-            lifetime.keep_orphan(self)
+            process_hooks.keep_orphan(self)
             self._thread.ring()
         else:
             self.close()
@@ -418,10 +421,10 @@ class Shipper:
     def stats(self) -> dict[str, Any]:
         """Counters, in records: see `ZeroMQHandler.stats`."""
         # Where somebody sends all the time, a record that is on its way may be missing.
-        return self._turn.run(self._stats, wait=0.1) or self._stats()
+        return self._delivery_lock.run(self._stats, wait=0.1) or self._stats()
 
     def _stats(self) -> dict[str, Any]:
-        delivery = self._delivery
+        delivery = self._transmitter
         return {
             "sent": delivery.sent if delivery else 0,
             "queued": len(self.queue) + (delivery.waiting if delivery else 0),
@@ -432,8 +435,8 @@ class Shipper:
 
     def start_again_in_child(self) -> None:
         """After a fork: what was queued is the parent's to send."""
-        if self._delivery:
-            self._delivery.socket.abandon()
+        if self._transmitter:
+            self._transmitter.socket.abandon()
         self._forked = True
         senders.clear()
         self._begin()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
+_Value = TypeVar("_Value")
 
 
 class SignalSafeLock:
@@ -29,7 +29,7 @@ class SignalSafeLock:
         """Whether this very thread runs a function, in the middle of which this is."""
         return bool(self._lock._is_owned())  # noqa: SLF001 - `threading.Condition` asks it, too
 
-    def run(self, work: Callable[[], T], wait: float = 0.0) -> T | None:
+    def run(self, work: Callable[[], _Value], wait: float = 0.0) -> _Value | None:
         """Run a function while nobody else runs one.
 
         Args:

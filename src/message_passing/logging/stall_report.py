@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from message_passing.clock import monotonic
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sending import Sender
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 UNDELIVERED = 5.0
 """Seconds in which nothing of what waits has left, after which it is said why."""
@@ -17,7 +17,7 @@ UNDELIVERED = 5.0
 class StallReport:
     """What stands in the way, as it was last seen, since when, and as it was last said."""
 
-    def __init__(self, notices: Notices) -> None:
+    def __init__(self, notices: ThrottledWarnings) -> None:
         """Nothing does.
 
         Args:

@@ -9,7 +9,7 @@ import sys
 from message_passing.clock import iso_time, wall
 from message_passing.escaping import one_line
 
-_LONGEST = 2000
+_LONGEST_OUTPUT = 2000
 """Bytes of a line. A pipe that can be written to takes PIPE_BUF, which is 512 or more (pipe(7): 4096), at once."""
 
 _PREFIX = "message-passing: "
@@ -37,7 +37,7 @@ def say(text: str) -> bool:
             return True
         if not _takes(descriptor):
             return False
-        octets = line.encode("utf-8", "backslashreplace")[: _LONGEST - 1] + b"\n"
+        octets = line.encode("utf-8", "backslashreplace")[: _LONGEST_OUTPUT - 1] + b"\n"
         return os.write(descriptor, octets) > 0
     except Exception:  # noqa: BLE001 - it is closed, or full
         return True

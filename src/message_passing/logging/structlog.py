@@ -140,8 +140,8 @@ def _record_of(name: str | None, method: str, event: Mapping[str, Any]) -> loggi
         frame.f_code.co_name if frame else None,
     )
     record.levelname = said
-    record.exc_text = _text(rest, "exception")
-    record.stack_info = _text(rest, "stack") or _stack(rest, frame)
+    record.exc_text = _processed_text(rest, "exception")
+    record.stack_info = _processed_text(rest, "stack") or _stack(rest, frame)
     if _CALLING_THREAD and (thread := _CALLING_THREAD.get(None)):
         record.thread, record.threadName = thread
     for key, (attribute, kind) in _ATTRIBUTES.items():
@@ -183,7 +183,7 @@ def _exception(rest: dict[str, Any], method: str) -> Any:
     return found
 
 
-def _text(rest: dict[str, Any], key: str) -> str | None:
+def _processed_text(rest: dict[str, Any], key: str) -> str | None:
     """The text that a processor has made; what is none stays in the event, as a field."""
     return rest.pop(key) if type(rest.get(key)) is str else None
 
@@ -196,7 +196,7 @@ def _stack(rest: dict[str, Any], frame: FrameType | None) -> str | None:
             lines = traceback.format_list(traceback.extract_stack(frame, _FRAMES))
             return "".join(["Stack (most recent call last):\n", *lines]).rstrip("\n")
         return None
-    return _text(rest, "stack_info")
+    return _processed_text(rest, "stack_info")
 
 
 def _caller() -> FrameType | None:

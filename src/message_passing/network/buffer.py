@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from message_passing.lines import carried
+from message_passing.lines import message_count
 from message_passing.shares import Shares
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Buffer:
             self.size += len(message)
             count += 1
         if count:
-            self._carried += carried(messages[:count])
+            self._carried += message_count(messages[:count])
             self._shares.add(count, hold)
         return count
 
@@ -93,6 +93,6 @@ class Buffer:
             batch.messages.append(message)
         self.size -= size
         self._shares.move(len(batch.messages), batch.shares)
-        batch.count = carried(batch.messages)
+        batch.count = message_count(batch.messages)
         self._carried -= batch.count
         return batch

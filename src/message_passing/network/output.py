@@ -18,7 +18,7 @@ from message_passing.options import option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FULL = "buffer full"
+BUFFER_FULL = "buffer full"
 
 _PATIENCE = 1.0
 """Seconds that inputs which lose what they do not read (`Input.can_wait`) wait for room."""
@@ -105,16 +105,16 @@ class NetworkOutput(Output):
         count = self._buffer.add(taken, self.hold(), monotonic())
         self._changed.set()
         if count < len(taken):
-            self.drop(taken[count:], FULL)
+            self.drop(taken[count:], BUFFER_FULL)
 
     def held(self) -> int:
         """What waits or is on its way."""
         return self._buffer.carried() + sum(batch.count for batch in self._sending.values())
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """How it fares with its peer."""
         return {
-            **super().facts(),
+            **super().info(),
             "capacity": self.buffer_messages,
             "in_flight": len(self._sending),
             "state": f"trying again: {self._obstacle}" if self._obstacle else "sending",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_AT_ONCE = select.PIPE_BUF
+_PIPE_ROOM = select.PIPE_BUF
 """So many bytes a pipe takes without waiting when poll(2) says that it takes any (pipe(7))."""
 
 
@@ -93,7 +93,7 @@ class Channel:
     def _write_what_fits(self, data: memoryview) -> int:
         if not self.has_room(0):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return os.write(self.given, data[:_AT_ONCE])
+        return os.write(self.given, data[:_PIPE_ROOM])
 
     def has_room(self, seconds: float) -> bool:
         """Wait until it takes something, or an error would be told, for so long at most."""

@@ -19,7 +19,7 @@ from message_passing.outputs._lines import Queued, as_block, escape_option, writ
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-QUEUE_BYTES = 16 << 20
+WAITING_LINES_BYTES = 16 << 20
 """Bytes of lines that wait for a reader, of sources that do not wait themselves; a batch alone may be more."""
 
 ROOM_BYTES = 64 << 10
@@ -34,7 +34,7 @@ WITHOUT_READER = 5.0
 NOBODY_READS, NOT_WRITTEN = "nobody reads", "not written at close"
 """Why lines are dropped: the queue was full, or closing could wait no longer."""
 
-_PATIENCE = 0.01
+_WRITE_PATIENCE = 0.01
 """Seconds that a write itself waits for room: whoever reads takes some within that, and the loop is not needed."""
 
 _LOOK = 0.1
@@ -104,7 +104,7 @@ class DescriptorOutput(Output):
         if channel is None:
             return False
         if channel.may_stand and self._is_in_loop():
-            return self._write(channel, queued, _PATIENCE)
+            return self._write(channel, queued, _WRITE_PATIENCE)
         queued.done, error = write_all(channel.given, queued.data)
         return self._settle(queued, error)
 
@@ -191,7 +191,7 @@ class DescriptorOutput(Output):
         return sum(len(queued.data) - queued.done for queued in self._queue)
 
     def _enqueue(self, queued: Queued) -> None:
-        if self._queue and self._waiting() + len(queued.data) > QUEUE_BYTES:
+        if self._queue and self._waiting() + len(queued.data) > WAITING_LINES_BYTES:
             self.drop(queued.lines, NOBODY_READS)
             return
         queued.hold = self.hold()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.delivery import NO_HOLD, Hold
 from message_passing.encoded import all_as_bytes
 from message_passing.escaping import escape_breaks, has_breaks, has_separators, is_unbroken
-from message_passing.lines import Block, Frame, Indented, Lines, carried
+from message_passing.lines import Indented, LineBatch, LineBlock, MultiMessage, message_count
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 
-NEWLINE = b"\n"
+LINE_END = b"\n"
 
 _AT_A_GLANCE = 1 << 20
 """Bytes of a block up to which its messages are joined once more to be looked at: it takes as much memory again."""
@@ -36,7 +36,7 @@ def escape_option() -> Any:
 
 
 def as_block(
-    component: Component, messages: Sequence[Any], end: bytes = NEWLINE, *, escape: bool = True
+    component: Component, messages: Sequence[Any], end: bytes = LINE_END, *, escape: bool = True
 ) -> tuple[bytes, Sequence[bytes]]:
     """A batch as one block, each message followed by `end`, and the messages that are in it.
 
@@ -48,7 +48,7 @@ def as_block(
             messages stays as many lines, and what was indented on purpose keeps its own.
     """
     lines: Sequence[bytes]
-    if isinstance(messages, (Lines, Block)) and end == NEWLINE:
+    if isinstance(messages, (LineBatch, LineBlock)) and end == LINE_END:
         lines, block = messages, messages.block
     else:
         lines = all_as_bytes(component, messages)
@@ -60,13 +60,13 @@ def as_block(
 
 
 def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
-    if isinstance(lines, Lines) and lines.checked:
+    if isinstance(lines, LineBatch) and lines.checked:
         return False
-    if isinstance(lines, Block):
+    if isinstance(lines, LineBlock):
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
     few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
-    return not (few and is_unbroken(lines)) and has_breaks(block, carried(lines))
+    return not (few and is_unbroken(lines)) and has_breaks(block, message_count(lines))
 
 
 def as_safe_block(
@@ -79,9 +79,9 @@ def as_safe_block(
 
 def _one_line(message: bytes) -> bytes:
     own = isinstance(message, Indented) or (
-        isinstance(message, Frame) and message.count(NEWLINE) == message.lines - 1
+        isinstance(message, MultiMessage) and message.count(LINE_END) == message.lines - 1
     )
-    if not has_breaks(message + NEWLINE, message.count(NEWLINE) + 1 if own else 1):
+    if not has_breaks(message + LINE_END, message.count(LINE_END) + 1 if own else 1):
         return message
     return escape_breaks(message, newlines=not own)
 

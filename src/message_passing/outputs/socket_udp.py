@@ -9,7 +9,7 @@ from typing import Any
 from message_passing.encoded import as_bytes
 from message_passing.errors import EncodingError, MessageError
 from message_passing.flow import Output
-from message_passing.inputs._udp import check_host, not_known_yet, shown, udp_attempt
+from message_passing.inputs._udp import check_host, format_address, not_known_yet, udp_attempt
 from message_passing.options import option
 
 
@@ -95,4 +95,4 @@ class SocketUDPOutput(Output):
     def _reason(self, error: OSError) -> str:
         if error.errno == errno.EMSGSIZE:
             return "too large for one UDP datagram"
-        return f"cannot send to UDP {shown(self.hostname, self.port)}: {error.strerror}"
+        return f"cannot send to UDP {format_address(self.hostname, self.port)}: {error.strerror}"

@@ -21,19 +21,19 @@ from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.zeromq.component import ZeroMQComponent
-from message_passing.zeromq.holding import Holder
+from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.last_wait import until_taken
-from message_passing.zeromq.sending import BATCH, TOO_BIG, UNLIMITED, Sender
+from message_passing.zeromq.sending import SEND_BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from message_passing.metrics import Snapshot
 
-_PATIENCE = 1.0
+_SEND_PATIENCE = 1.0
 """Seconds that a chain which does not wait for ever waits for a receiver that takes nothing, before it drops."""
 
-_SHORTEST, _LONGEST = 0.001, 0.02
+_SHORTEST, _LONGEST_PAUSE = 0.001, 0.02
 """Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
 
 _open_outputs: set[ZeroMQOutput] = set()
@@ -90,7 +90,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         super().on_init()
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
-        self._holders: list[Holder] = []
+        self._flushers: list[Flusher] = []
         self._parents = False
         self._copies = False  # each message is sent several times
         self._ended: Counter[str] = Counter()  # what senders that are closed have counted
@@ -114,10 +114,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             except OpenError as error:
                 faults += error.faults
             else:
-                holder = Holder(sender, self._lock)
-                sender.outgoing.changed = holder.changed
+                flusher = Flusher(sender, self._lock)
+                sender.outgoing.changed = flusher.changed
                 self._senders.append(sender)
-                self._holders.append(holder)
+                self._flushers.append(flusher)
         if faults:
             self._close_senders()
             raise OpenError(*faults)
@@ -139,11 +139,11 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._flows is None:
             self._flows = running_loop() is not None
         overflow = self._overflow()
-        for sender, holder in zip(self._senders, self._holders, strict=True):
+        for sender, flusher in zip(self._senders, self._flushers, strict=True):
             sender.overflow = overflow
             sender.send_many(taken)
             if sender.held:
-                holder.look_after()
+                flusher.look_after()
                 sender.hold(self.hold())
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
@@ -170,7 +170,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """
         if self.waited_for and self._blocks():
             return UNLIMITED
-        return BATCH if self._flows or self.when_full == "drop_oldest" else 0
+        return SEND_BATCH if self._flows or self.when_full == "drop_oldest" else 0
 
     def _blocks(self) -> bool:
         """Whether a chain waits for as long as it takes."""
@@ -187,7 +187,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
         if self._blocks():
             return math.inf
-        return began if self.standing and moved == began else moved + _PATIENCE
+        return began if self.standing and moved == began else moved + _SEND_PATIENCE
 
     async def _wait_for(self, sender: Sender) -> None:
         began = moved_at = monotonic()
@@ -208,7 +208,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 self.standing = True
                 return
             await asyncio.sleep(pause)
-            pause = min(_LONGEST, 1.1 * pause)
+            pause = min(_LONGEST_PAUSE, 1.1 * pause)
 
     async def flush(self) -> None:
         """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
@@ -226,7 +226,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             found.update(sender.possible)
         return found
 
-    def remarks(self) -> list[str]:
+    def summary(self) -> list[str]:
         """How many peers were disconnected, and how often nobody could connect."""
         cut = self._ended["cut"] + sum(sender.outgoing.cut for sender in self._senders)
         shut = self._ended["shut"] + sum(sender.outgoing.shut for sender in self._senders)
@@ -238,9 +238,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             )
         return found
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """Where it sends to, and how many messages it may hold for that."""
-        return {**super().facts(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
+        return {**super().info(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
@@ -257,9 +257,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def _close_senders(self) -> None:
         since = self.stop_request.begin_closing()
         while self._senders:
-            self._holders[0].stop()  # those of the others send meanwhile
+            self._flushers[0].stop()  # those of the others send meanwhile
             with self._lock:
-                sender, _ = self._senders.pop(0), self._holders.pop(0)
+                sender, _ = self._senders.pop(0), self._flushers.pop(0)
                 sender.close(since)
                 self.tell(sender.notices, at_end=True)
                 self._possibly_lost.update(sender.possible)
@@ -268,10 +268,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def start_again_in_child(self) -> None:
         """After a fork: sockets, threads, locks and what was held belong to the parent."""
         self._lock = threading.RLock()
-        for sender, holder in zip(self._senders, self._holders, strict=True):
-            holder.abandon()
+        for sender, flusher in zip(self._senders, self._flushers, strict=True):
+            flusher.abandon()
             sender.abandon()
-        self._senders, self._holders = [], []
+        self._senders, self._flushers = [], []
         self.metrics = Metrics()
         self._holds.clear()
         self._possibly_lost.clear()

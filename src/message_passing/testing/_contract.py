@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from message_passing import options
 from message_passing.errors import OpenError, OptionError, OutputClosedError
 from message_passing.flow import Input, Output, Source
-from message_passing.lines import Batch, carried
+from message_passing.lines import ImmutableBatch, message_count
 from message_passing.outputs.test import TestOutput
 from message_passing.testing._settling import deliver
 
@@ -213,7 +213,7 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         counted = component.snapshot()
         failed[way] = counted["failed"]
         yield from _adds_up(counted, way)
-        if arrived and counted["passed"] != (count := carried(arrived.messages)):
+        if arrived and counted["passed"] != (count := message_count(arrived.messages)):
             yield f"it passed {count} messages on, counted {counted['passed']}: use emit"
         reported = sum(report.get("count", 1) for report in errors.messages)
         if reported < counted["failed"]:
@@ -263,7 +263,7 @@ def _settles(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
     yield from _adds_up(component.snapshot(), "deliver")
 
 
-class _Watched(Batch[Any]):
+class _Watched(ImmutableBatch[Any]):
     """A batch that notes whether somebody would change it; so does a slice of it."""
 
     def __init__(self, messages: Iterable[Any], changes: list[str]) -> None:

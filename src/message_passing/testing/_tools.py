@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from message_passing.flow import Input
-from message_passing.graph import in_order
-from message_passing.inputs._reading import BATCH
+from message_passing.graph import topological_order
+from message_passing.inputs._reading import READ_BATCH
 from message_passing.living import Backgrounds
 from message_passing.options import option
 from message_passing.outputs.test import TestOutput
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from message_passing.component import Component
     from message_passing.flow import Source
 
-T = TypeVar("T")
+_Found = TypeVar("_Found")
 
 _LOWEST_PORT = 10_000
 """Below it are most of those that well-known services have."""
@@ -39,8 +39,8 @@ class ListInput(Input):
 
     async def run(self) -> None:
         """Emit them."""
-        for start in range(0, len(self.messages), BATCH):
-            self.emit(self.messages[start : start + BATCH])
+        for start in range(0, len(self.messages), READ_BATCH):
+            self.emit(self.messages[start : start + READ_BATCH])
             await self.drain()
             await asyncio.sleep(0)
 
@@ -73,7 +73,7 @@ async def _live(component: Input) -> None:
         failures.append(error)
         task.cancel()
 
-    components = in_order([component], errors=True)
+    components = topological_order([component], errors=True)
     backgrounds = Backgrounds(failed)
     backgrounds.begin(components)
     try:
@@ -119,7 +119,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None
         loop.run_until_complete(asyncio.wait([task]))
 
 
-def wait_for(condition: Callable[[], T], timeout: float = 5.0) -> T:
+def wait_for(condition: Callable[[], _Found], timeout: float = 5.0) -> _Found:
     """Ask again and again until `condition()` is true, and give what it was.
 
     Raises:

@@ -17,8 +17,17 @@ from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
 from message_passing.workers.counters import DIED, added, as_metrics
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
-from message_passing.workers.staff import Staff, why_not_ready
-from message_passing.workers.wire import END, ENDED, FAILED, READY, REOPEN, Said, WorkerError, portable
+from message_passing.workers.supervisor import Supervisor, why_not_ready
+from message_passing.workers.wire import (
+    END,
+    ENDED,
+    FAILED,
+    READY,
+    REOPEN,
+    WorkerError,
+    WorkerMessage,
+    portable,
+)
 from message_passing.workers.worker import Results
 
 if TYPE_CHECKING:
@@ -36,7 +45,7 @@ END_PATIENCE = 5.0
 _WAITING = 2000
 """Messages that may wait here for a worker: two batches. Whoever brings more waits meanwhile."""
 
-_GLANCE = 0.1
+_WORKERS_INTERVAL = 0.1
 """Seconds between two looks at whether every worker is still there."""
 
 
@@ -58,7 +67,9 @@ class Pool(Filter):
         super().on_init()
         self.label = "worker pool"
         self._members: Mapping[str, Component] = {**self.members, "output": Results()}
-        self._staff = Staff(self.count, self.parts, lambda: list(sys.path), background=self.detached)
+        self._supervisor = Supervisor(
+            self.count, self.parts, lambda: list(sys.path), background=self.detached
+        )
         self._pending: deque[Any] = deque()
         self._shares = Shares()  # whose these are
         self._trouble: Exception | None = None  # of what is downstream
@@ -83,25 +94,25 @@ class Pool(Filter):
             OpenError: one cannot be started.
             WorkerError: a component has failed in it.
         """
-        self._staff.open()
-        while any(not one.ready for one in self._staff.living) and not self.stop_request.asked:
-            self._hear_all(50)
-            if dead := self._staff.collect():
-                self._hear_all()
-                self._staff.close()
+        self._supervisor.open()
+        while any(not one.ready for one in self._supervisor.living) and not self.stop_request.asked:
+            self._receive_all(50)
+            if dead := self._supervisor.collect():
+                self._receive_all()
+                self._supervisor.close()
                 raise why_not_ready(dead[0])
 
     def reopen(self) -> None:
         """Pass it on to the workers."""
-        for worker in self._staff.ready:
+        for worker in self._supervisor.ready:
             worker.order(REOPEN)
 
     def held(self) -> int:
         """Messages that wait here, or that a worker has."""
-        return len(self._pending) + self._dealt()
+        return len(self._pending) + self._in_flight()
 
-    def _dealt(self) -> int:
-        return sum(one.outstanding for one in self._staff.living)
+    def _in_flight(self) -> int:
+        return sum(one.outstanding for one in self._supervisor.living)
 
     def write_many(self, messages: list[Any]) -> None:
         """Deal a batch. When far too many wait already, whoever brings more works for them here.
@@ -110,7 +121,7 @@ class Pool(Filter):
             OutputClosedError: there is no reader of what comes out.
         """
         self._raise_trouble()
-        if self._staff.hopeless:
+        if self._supervisor.hopeless:
             self.drop(messages, NO_WORKER)
             return
         if self._no_more:
@@ -118,7 +129,7 @@ class Pool(Filter):
             return
         self._pending.extend(messages)
         self._shares.add(len(messages), self.hold())
-        self._deal()
+        self._dispatch()
         while len(self._pending) > _WAITING:
             self._work_here(10)
 
@@ -144,28 +155,28 @@ class Pool(Filter):
         self._leave_loop()
         self._ending = True
         self._moved = time.monotonic()
-        while self._pending or self._dealt():
+        while self._pending or self._in_flight():
             self._work_here(50, restart_at_once=True)
             self._give_up_if_late(self._moved)
         self._end_workers()
-        self._staff.close()
+        self._supervisor.close()
 
     def _end_workers(self) -> None:
-        for worker in self._staff.living:
+        for worker in self._supervisor.living:
             if worker.ready:
                 worker.order(END)
             else:
                 worker.kill()
                 worker.ended = True  # though it may have said just now that it is ready
         began = time.monotonic()
-        while self._staff.living:
-            self._hear_all(20)
-            for worker in self._staff.collect():
-                self._hear_all()
+        while self._supervisor.living:
+            self._receive_all(20)
+            for worker in self._supervisor.collect():
+                self._receive_all()
                 if worker.ready and not worker.ended:
                     self.report(WorkerError(f"{worker} {worker.why()} while it ended"))
             self._give_up_if_late(began)
-        self._hear_all(20)
+        self._receive_all(20)
 
     # Beside the chain
 
@@ -181,7 +192,7 @@ class Pool(Filter):
             self._changed.clear()
             await self._changed.wait()
         self._raise_trouble()
-        raise WorkerError(self._staff.hopeless)
+        raise WorkerError(self._supervisor.hopeless)
 
     async def flush(self) -> None:
         """Wait until all that was dealt has come back, and has been handed on.
@@ -190,11 +201,11 @@ class Pool(Filter):
             OutputClosedError: there is no reader of what comes out.
         """
         self._ending = True
-        await self._while_there(lambda: bool(self._pending or self._dealt()))
+        await self._while_there(lambda: bool(self._pending or self._in_flight()))
         await super().drain()
 
     def _is_hopeless(self) -> bool:
-        return bool(self._staff.hopeless) and not self._ending
+        return bool(self._supervisor.hopeless) and not self._ending
 
     def _enter_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -202,13 +213,13 @@ class Pool(Filter):
             return
         self._loop = loop
         self._readable, self._changed = asyncio.Event(), asyncio.Event()
-        loop.add_reader(self._staff.file_descriptor, self._readable.set)
+        loop.add_reader(self._supervisor.file_descriptor, self._readable.set)
         self._task = loop.create_task(self._gather())
-        self._timer = loop.call_later(_GLANCE, self._look)
+        self._timer = loop.call_later(_WORKERS_INTERVAL, self._look)
 
     def counters(self) -> dict[str, Snapshot]:
         """The counters of each part by its name, summed over all workers that there are and were."""
-        return dict.fromkeys(self._members, added(())) | self._staff.counters()
+        return dict.fromkeys(self._members, added(())) | self._supervisor.counters()
 
     def counted(self) -> list[Component]:
         """The parts as components, with these sums as their counters."""
@@ -218,12 +229,12 @@ class Pool(Filter):
 
     def look(self) -> None:
         """Ask the workers where their time goes."""
-        for worker in self._staff.ready:
+        for worker in self._supervisor.ready:
             worker.look()
 
     def shares(self) -> Mapping[Component, float]:
         """Of the time of all workers that have told."""
-        told = [one.busy for one in self._staff.living if one.busy]
+        told = [one.busy for one in self._supervisor.living if one.busy]
         return {
             component: sum(each.get(name, 0.0) for each in told) / len(told)
             for name, component in self._members.items()
@@ -232,11 +243,11 @@ class Pool(Filter):
 
     def described_workers(self) -> list[dict[str, Any]]:
         """Each process that there is."""
-        return [one.described() for one in self._staff.living]
+        return [one.described() for one in self._supervisor.living]
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """How many messages may wait here or be with the workers."""
-        return {"capacity": _WAITING + len(self._staff.living) * WINDOW * LARGEST_BATCH}
+        return {"capacity": _WAITING + len(self._supervisor.living) * WINDOW * LARGEST_BATCH}
 
     def changed(self) -> None:
         """Wake whoever waits in `drain`."""
@@ -247,7 +258,7 @@ class Pool(Filter):
         try:
             while True:
                 self._readable.clear()
-                if not self._hear_one():
+                if not self._receive_one():
                     await self._readable.wait()
                     continue
                 self._changed.set()
@@ -266,18 +277,18 @@ class Pool(Filter):
         self._changed.set()
         self._readable.set()  # ZeroMQ's descriptor tells of a change once, to whoever asks first
         if self._loop:
-            self._timer = self._loop.call_later(_GLANCE, self._look)
+            self._timer = self._loop.call_later(_WORKERS_INTERVAL, self._look)
 
     def _leave_loop(self) -> None:
         loop, self._loop = self._loop, None
         if loop and not loop.is_closed():
             self._timer.cancel()
             self._task.cancel()
-            loop.remove_reader(self._staff.file_descriptor)
+            loop.remove_reader(self._supervisor.file_descriptor)
 
     def _work_here(self, milliseconds: int, *, restart_at_once: bool = False) -> None:
         """What the loop does otherwise."""
-        self._hear_all(milliseconds)
+        self._receive_all(milliseconds)
         self._look_after(restart_at_once=restart_at_once)
         self._obey_stop()
         if self.stop_request.asked:
@@ -286,18 +297,18 @@ class Pool(Filter):
 
     # What waits, and what workers say
 
-    def _hear_all(self, milliseconds: int = 0) -> None:
-        while self._hear_one(milliseconds):
+    def _receive_all(self, milliseconds: int = 0) -> None:
+        while self._receive_one(milliseconds):
             milliseconds = 0
 
-    def _hear_one(self, milliseconds: int = 0) -> bool:
-        heard = self._staff.receive(milliseconds)
+    def _receive_one(self, milliseconds: int = 0) -> bool:
+        heard = self._supervisor.receive(milliseconds)
         if heard:
             with outside():  # whoever brings messages now, what is heard is of others
-                self._hear(*heard)
+                self._handle(*heard)
         return heard is not None
 
-    def _hear(self, worker: Worker | None, said: Said) -> None:
+    def _handle(self, worker: Worker | None, said: WorkerMessage) -> None:
         self._moved = time.monotonic()
         for described in said.reports:
             self._say(described)
@@ -305,7 +316,7 @@ class Pool(Filter):
             if said.done or said.back:
                 self._count_done(worker, said)
             if said.state == READY and not worker.dead:
-                self._staff.arrived(worker)
+                self._supervisor.arrived(worker)
             elif said.state == FAILED:
                 worker.failure = said
             elif said.state == ENDED:
@@ -319,20 +330,20 @@ class Pool(Filter):
                 self._in_trouble(error)
         for count, outcome in said.settled:
             shares.settle(count, Outcome(outcome))
-        self._deal()
+        self._dispatch()
 
-    def _count_done(self, worker: Worker, said: Said) -> None:
+    def _count_done(self, worker: Worker, said: WorkerMessage) -> None:
         worker.is_done(said)
         self.hand_to(self._next, [], said.done)
         if worker.dead:  # its death was known before its last words
             self.take_back(said.done + said.back, DIED)
         if said.back:
             self.drop(said.back, NOT_STARTED)
-            self._end_dealing()
+            self._end_dispatch()
 
-    def _deal(self) -> None:
+    def _dispatch(self) -> None:
         while self._pending and not self._trouble:
-            ready = self._staff.ready
+            ready = self._supervisor.ready
             room = [(one, one.room(len(self._pending), len(ready))) for one in ready]
             chosen = next(((one, size) for one, size in room if size), None)
             if not chosen:
@@ -372,37 +383,37 @@ class Pool(Filter):
             return
         now = time.monotonic()
         self._told_at = self._told_at or now
-        for worker in self._staff.living:
+        for worker in self._supervisor.living:
             worker.stop()
         if now - self._told_at >= WORK_AFTER_STOP and self._pending:
-            self._end_dealing()
+            self._end_dispatch()
 
-    def _end_dealing(self) -> None:
+    def _end_dispatch(self) -> None:
         self._no_more = True
         self._drop_pending(NOT_STARTED)
 
     def _look_after(self, *, restart_at_once: bool = False) -> None:
-        for worker in self._staff.collect():
+        for worker in self._supervisor.collect():
             self._lose(worker.outstanding, DIED, worker.shares)
             text = f"{worker} {worker.why()}, with {self._messages_of(worker)} in hand"
-            if not self._staff.hopeless:
-                text += f"; it is started again in {self._staff.next_start(worker.number):g} s"
+            if not self._supervisor.hopeless:
+                text += f"; it is started again in {self._supervisor.next_start(worker.number):g} s"
             self.report(WorkerError(text))
         if self._pending or not self._ending:
-            for error in self._staff.replace(at_once=restart_at_once):
+            for error in self._supervisor.replace(at_once=restart_at_once):
                 self.report(error)
-        if self._staff.hopeless and self._pending:
+        if self._supervisor.hopeless and self._pending:
             self._drop_pending(NO_WORKER)
 
     def _give_up_if_late(self, since: float) -> None:
         """Kill workers that have returned nothing for too long, when all that is left to do is to end."""
         if time.monotonic() - max(since, self._moved) < END_PATIENCE:
             return
-        for worker in self._staff.living:
+        for worker in self._supervisor.living:
             worker.kill()
             text = f"{worker} had returned nothing for {END_PATIENCE:g} s and was killed"
             self.report(WorkerError(f"{text}, with {self._messages_of(worker)} in hand"))
-        for worker in self._staff.collect():
+        for worker in self._supervisor.collect():
             self._lose(worker.outstanding, DIED, worker.shares)
         self._drop_pending(UNSENT)
 

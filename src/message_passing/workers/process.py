@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.shares import Shares
-from message_passing.workers.lookout import ASK, STOP
-from message_passing.workers.wire import packed
+from message_passing.workers.watchdog import ASK, STOP
+from message_passing.workers.wire import pickled
 from message_passing.workers.worker import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from message_passing.metrics import Snapshot
-    from message_passing.workers.wire import Job, Said
+    from message_passing.workers.wire import WorkerMessage, WorkerSpec
 
 WINDOW = 2
 """Batches that a worker may have: one that it works on, and one so that it need not wait for the next."""
@@ -54,7 +54,7 @@ class Worker:
         since: when it was started, or became ready.
     """
 
-    def __init__(self, number: int, job: Job, context: zmq.Context[Any], *, background: bool) -> None:
+    def __init__(self, number: int, job: WorkerSpec, context: zmq.Context[Any], *, background: bool) -> None:
         """Start it.
 
         Raises:
@@ -62,7 +62,7 @@ class Worker:
         """
         self.number = number
         self.ready = self.ended = self.dead = False
-        self.failure: Said | None = None
+        self.failure: WorkerMessage | None = None
         self.counters: dict[str, Snapshot] = {}
         self.busy: Mapping[str, float] = {}
         self.since = time.monotonic()
@@ -75,7 +75,7 @@ class Worker:
         self._size = _FIRST_BATCH
         self._stopped = False
         self._process = _start(number, background=background)
-        data = packed(job)
+        data = pickled(job)
         pipe = self._process.stdin
         assert pipe  # noqa: S101 - it was asked for
         with contextlib.suppress(OSError):  # it has ended already, which is found out
@@ -121,7 +121,7 @@ class Worker:
     def order(self, word: Any) -> None:
         """Send it a word, which it obeys after what it has been dealt."""
         if self._socket:
-            self._socket.send(packed(word))
+            self._socket.send(pickled(word))
 
     def look(self) -> None:
         """Have it look, for a while, where its time goes."""
@@ -138,7 +138,7 @@ class Worker:
             if self._process.stdin:
                 os.write(self._process.stdin.fileno(), what)
 
-    def is_done(self, said: Said) -> None:
+    def is_done(self, said: WorkerMessage) -> None:
         """It is done with a batch, or with a part of one that takes long."""
         self._sent[0] -= said.done + said.back
         if self._sent[0] <= 0:

@@ -1,9 +1,9 @@
 """What the parent and its workers say to each other, and how that becomes bytes.
 
     parent --PUSH--> worker     a batch of messages, or one of the words END and REOPEN
-    worker --PUSH--> parent     `Said`
-    parent --pipe--> worker     the `Job`, once; then a byte each second while somebody watches, and one when somebody
-                                has asked for the end; that it ends means that the parent is gone
+    worker --PUSH--> parent     `WorkerMessage`
+    parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while somebody watches, and one when
+                                somebody has asked for the end; that it ends means that the parent is gone
 
 It is pickled, so that a message is on the other side what it was on this: a tuple, a date, an object of the
 user's. Both sides are one program of one user, and the sockets are in a folder that nobody else may enter.
@@ -34,7 +34,7 @@ class WorkerError(MessagePassingError):
     """A worker has died, or workers cannot be started."""
 
 
-class Job(NamedTuple):
+class WorkerSpec(NamedTuple):
     """What a worker is to be.
 
     Attributes:
@@ -62,7 +62,7 @@ class Job(NamedTuple):
         return f"ipc://{self.folder}/results"
 
 
-class Said(NamedTuple):
+class WorkerMessage(NamedTuple):
     """What a worker says.
 
     Attributes:
@@ -112,7 +112,7 @@ def _bytes_again(cls: type[bytes], data: bytes, attributes: dict[str, Any]) -> b
     return made
 
 
-def packed(what: Any) -> bytes:
+def pickled(what: Any) -> bytes:
     """As bytes.
 
     Raises:
@@ -123,7 +123,7 @@ def packed(what: Any) -> bytes:
     return buffer.getvalue()
 
 
-def unpacked(data: bytes) -> Any:
+def unpickled(data: bytes) -> Any:
     """What it was."""
     return pickle.loads(data)  # noqa: S301 - from ourselves: see the module's text
 
@@ -133,7 +133,7 @@ def portable(component: Component, messages: Sequence[Any]) -> list[Any]:
     kept: list[Any] = []
     for message in messages:
         try:
-            unpacked(packed(message))
+            unpickled(pickled(message))
         except Exception as error:  # noqa: BLE001 - whatever its class raises
             reason = f"{type(error).__name__}: {error}"
             text = f"an object of type {type(message).__name__} cannot go to another process: {reason}"

@@ -30,18 +30,18 @@ from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
 from message_passing.paths import allow_local
 from message_passing.runner import Server
-from message_passing.workers.lookout import Lookout
+from message_passing.workers.watchdog import ParentWatchdog
 from message_passing.workers.wire import (
     END,
     ENDED,
     FAILED,
     READY,
     REOPEN,
-    Job,
-    Said,
-    packed,
+    WorkerMessage,
+    WorkerSpec,
+    pickled,
     portable,
-    unpacked,
+    unpickled,
 )
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import OpenSocket
@@ -57,13 +57,13 @@ _LINGER = 5000
 """Milliseconds that a worker's last words may take."""
 
 
-class Line:
+class ResultChannel:
     """The way back to the parent, for any thread."""
 
-    def __init__(self, job: Job) -> None:
-        self._serial = job.serial
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._serial = spec.serial
         self._lock = threading.Lock()
-        self._open = OpenSocket(SocketSettings("PUSH", connect=(job.results,), hwm=0, linger=_LINGER))
+        self._open = OpenSocket(SocketSettings("PUSH", connect=(spec.results,), hwm=0, linger=_LINGER))
         self._open.attach()
 
     def say(self, **what: Any) -> None:
@@ -72,7 +72,7 @@ class Line:
         Raises:
             Exception: it cannot be pickled.
         """
-        data = packed(Said(self._serial, **what))
+        data = pickled(WorkerMessage(self._serial, **what))
         with self._lock:
             self._open.socket.send(data)
 
@@ -84,7 +84,7 @@ class Line:
 class Results(Output):
     """Where a worker's chain ends: what it is given is returned to the parent, with the counters."""
 
-    line: Any = option(default=None, description="The way back.", python_only=True)
+    channel: Any = option(default=None, description="The way back.", python_only=True)
 
     def on_init(self) -> None:
         """Nothing to return yet."""
@@ -110,11 +110,11 @@ class Results(Output):
         results, self._kept, self._given_at = self._kept, [], monotonic()
         settled = self.settled()
         try:
-            self.line.say(results=results, settled=settled, counters=self._counters(), **what)
+            self.channel.say(results=results, settled=settled, counters=self._counters(), **what)
         except Exception:  # noqa: BLE001 - whatever a message's class raises when it is pickled
             results = portable(self, results)
             settled = [(count, max(outcome, Outcome.REJECTED)) for count, outcome in settled]
-            self.line.say(results=results, settled=settled, counters=self._counters(), **what)
+            self.channel.say(results=results, settled=settled, counters=self._counters(), **what)
 
     def _counters(self) -> dict[str, Any]:
         return {name: component.snapshot() for name, component in self.reported.items()}
@@ -123,11 +123,11 @@ class Results(Output):
 class Reports(Output):
     """Where a worker's error chain begins: the parent's has the rest of it."""
 
-    line: Any = option(description="The way back.", python_only=True)
+    channel: Any = option(description="The way back.", python_only=True)
 
     def write_many(self, messages: list[Any]) -> None:
         """Send them at once: the next message may be this process's last."""
-        self.line.say(reports=messages)
+        self.channel.say(reports=messages)
 
 
 class Orders(Input):
@@ -162,7 +162,7 @@ class Orders(Input):
             while True:
                 ready.clear()
                 try:
-                    order = unpacked(self._open.socket.recv(zmq.NOBLOCK))
+                    order = unpickled(self._open.socket.recv(zmq.NOBLOCK))
                 except zmq.Again:
                     await ready.wait()
                     continue
@@ -214,31 +214,31 @@ class Orders(Input):
 
 
 def main() -> NoReturn:
-    """The entry point: the job is on standard input, and its end means the parent's."""
+    """The entry point: the spec is on standard input, and its end means the parent's."""
     for number in SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which a filter's own processes would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     parent = os.getppid()
     lifeline = os.dup(0)
     with open(lifeline, "rb", buffering=0, closefd=False) as pipe:
-        job: Job = _read(pipe)
+        spec: WorkerSpec = _read(pipe)
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
-    lookout = Lookout(parent, lifeline, job.folder)
-    sys.path[:] = job.path
-    allow_local(job.local)
-    line = Line(job)
+    watchdog = ParentWatchdog(parent, lifeline, spec.folder)
+    sys.path[:] = spec.path
+    allow_local(spec.local)
+    channel = ResultChannel(spec)
     status = 1
     try:
-        status = _work(job, line, lookout)
+        status = _work(spec, channel, watchdog)
     except UserError as error:
-        line.say(state=FAILED, faults=error.faults)
+        channel.say(state=FAILED, faults=error.faults)
     except Exception as error:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
         faults = (Fault(f"{type(error).__name__}: {error}"),)
-        line.say(state=FAILED, faults=faults, trace=traceback.format_exc())
-    lookout.end()
-    line.close()
+        channel.say(state=FAILED, faults=faults, trace=traceback.format_exc())
+    watchdog.end()
+    channel.close()
     sys.exit(status)
 
 
@@ -246,39 +246,39 @@ def _ignore(_number: int, _frame: object) -> None:
     """The parent obeys it for us."""
 
 
-def _read(pipe: Any) -> Job:
+def _read(pipe: Any) -> WorkerSpec:
     data = b""
     while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "big"):
         more = pipe.read(8 - len(data) if len(data) < 8 else 8 + int.from_bytes(data[:8], "big") - len(data))
         if not more:
             os._exit(1)  # the parent is gone already
         data += more
-    job: Job = unpacked(data[8:])
-    return job
+    spec: WorkerSpec = unpickled(data[8:])
+    return spec
 
 
-def _work(job: Job, line: Line, lookout: Lookout) -> int:
-    results = Results(line=line)
-    orders = Orders(endpoint=job.orders, results=results)
+def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) -> int:
+    results = Results(channel=channel)
+    orders = Orders(endpoint=spec.orders, results=results)
     chain = Chain()
-    chain.input("input", orders, output_to=job.parts[0].name)
-    for part in job.parts:
+    chain.input("input", orders, output_to=spec.parts[0].name)
+    for part in spec.parts:
         chain.declare(part)
     chain.output("output", results)
-    chain.output("errors", Reports(line=line))
+    chain.output("errors", Reports(channel=channel))
     chain.use_errors("errors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
-    results.reported = {part.name: chain.components[part.name] for part in job.parts} | {"output": results}
+    results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}
     server = Server(heads)
     names = {id(component): name for name, component in results.reported.items()}
-    lookout.begin(names, line.say, server.stop_request.ask)
+    watchdog.begin(names, channel.say, server.stop_request.ask)
     with contextlib.ExitStack() as stack:
         stack.callback(close_all, heads, errors=True)
         open_all(heads, errors=True)
         orders.reopen_all = server.reopen
-        server.run(on_ready=lambda: line.say(state=READY))
+        server.run(on_ready=lambda: channel.say(state=READY))
         results.in_batch = True  # what comes while the chain closes is returned with the last words
     if server.failures:  # the error chain has been told why
         return 1

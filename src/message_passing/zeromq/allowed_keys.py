@@ -12,7 +12,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.escaping import escape_control
 from message_passing.secure_files import SHORTAGE, is_settled, kind_of, read_file, require_safe, signature
-from message_passing.zeromq.keys import LARGEST, PUBLIC, entries, is_key
+from message_passing.zeromq.keys import LARGEST_KEY_FILE, PUBLIC, entries, is_key
 
 ANYBODY = "*"
 """Instead of a folder of allowed keys: every client with a key of its own may connect."""
@@ -198,7 +198,7 @@ class AllowedKeys:
             found = os.lstat(path)
             if known and known.settled and known.state == signature(found):
                 return known
-            data, found = read_file(path, "file of an allowed key", limit=LARGEST, follow=False)
+            data, found = read_file(path, "file of an allowed key", limit=LARGEST_KEY_FILE, follow=False)
             require_safe(path, found, "file of an allowed key")
         except FileNotFoundError:
             return None

@@ -17,13 +17,13 @@ from message_passing.zeromq.connection_options import (
     security_given,
 )
 from message_passing.zeromq.endpoints import hosts_not_known
-from message_passing.zeromq.security import cautions, security_of
+from message_passing.zeromq.security import security_of, security_warnings
 from message_passing.zeromq.settings import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 
 class ZeroMQComponent(ConnectionOptions, Component):
@@ -53,19 +53,19 @@ class ZeroMQComponent(ConnectionOptions, Component):
             raise OptionError(*(Fault(f"{self.label}: {text}") for text in faults))
 
     def preflight(self) -> None:
-        """Ask the resolver for every host to connect to: `cautions` tell of those that are not known yet."""
+        """Ask the resolver for every host to connect to: `security_warnings` tell of those that are not known yet."""
         self._not_known = hosts_not_known(self._connect)
 
-    def cautions(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What to say at the start of a socket that anybody may reach, or that tells passwords; of unknown hosts."""
         told = [f"{self.label}: {text}" for text in self._not_known]
-        return [*cautions(self.label, self._bind, self._security), *told]
+        return [*security_warnings(self.label, self._bind, self._security), *told]
 
-    def facts(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, Any]:
         """Where it connects to, or is bound."""
         return {"endpoints": self._connect or self._bind}
 
-    def tell(self, notices: Notices, *, at_end: bool = False) -> None:
+    def tell(self, notices: ThrottledWarnings, *, at_end: bool = False) -> None:
         """Report what there is to say about peers; at the end also what was to be counted for longer."""
         for text in notices.take(all_counts=at_end):
             self.report(PeerError(text))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
-from message_passing.zeromq.descriptors import INTERNET, Connection, described, end, lent
+from message_passing.zeromq.descriptors import INTERNET, Connection, describe_connection, end, lent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,7 +101,9 @@ class Connections:
         if event.number in _BEGUN:
             self._alive.pop(event.value, None)
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                self._alive[event.value] = described(event.value, accepted=event.number == _BEGUN[0])
+                self._alive[event.value] = describe_connection(
+                    event.value, accepted=event.number == _BEGUN[0]
+                )
         elif event.number == _DISCONNECTED:
             self._alive.pop(event.value, None)
         elif event.number == _LISTENING:

@@ -64,7 +64,7 @@ def plain_address(text: str) -> str:
     return str((found.version == 6 and found.ipv4_mapped) or found)
 
 
-def described(descriptor: int, *, accepted: bool) -> Connection:
+def describe_connection(descriptor: int, *, accepted: bool) -> Connection:
     """What the system says of a connection.
 
     Raises:

@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, did_you_mean
-from message_passing.resolving import PATIENCE, Attempt, addresses_of, wrong_host
+from message_passing.resolving import LOOKUP_TIMEOUT, Attempt, addresses_of, wrong_host
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
 
@@ -93,7 +93,7 @@ def is_public(endpoint: str) -> bool:
         return host not in ("lo", "localhost")
 
 
-def hosts_not_known(endpoints: tuple[str, ...], patience: float = PATIENCE) -> list[str]:
+def hosts_not_known(endpoints: tuple[str, ...], patience: float = LOOKUP_TIMEOUT) -> list[str]:
     """What a start should tell of the hosts among these endpoints to connect to: a sentence for each not known yet.
 
     ZeroMQ itself looks a name up again each time it tries to connect, in silence, so one that comes later is found.

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from message_passing.delivery import NO_HOLD, Hold, Outcome
-from message_passing.lines import carried
+from message_passing.lines import message_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ class Held:
                 size, count = size + len(message), count + 1
             fitting = fitting[:count]
         self._room -= size
-        self._carried += carried(fitting)
+        self._carried += message_count(fitting)
         queue.extend(fitting)
         return messages[len(fitting) :]
 
@@ -105,7 +105,7 @@ class Held:
             gone.append(fitting.popleft())
             size -= len(gone[-1])
         self._room -= size
-        self._carried += carried(fitting) - carried(oldest)
+        self._carried += message_count(fitting) - message_count(oldest)
         queue.extend(fitting)
         return oldest + gone
 
@@ -123,13 +123,13 @@ class Held:
         """Take the oldest that wait out."""
         removed = [self.waiting.popleft() for _ in range(count)]
         self._room += sum(map(len, removed))
-        self._carried -= carried(removed)
+        self._carried -= message_count(removed)
         self._release_if_empty()
 
     def clear(self, queue: deque[bytes]) -> int:
         """Lose what is in one of the queues; how many messages that were, of a frame as many as it carries."""
         self.lose()
-        lost = carried(queue)
+        lost = message_count(queue)
         self._carried -= lost
         self._room += sum(map(len, queue))
         queue.clear()

@@ -22,16 +22,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from message_passing.zeromq.deliveries import Record
-from message_passing.zeromq.memory import release
+from message_passing.zeromq.memory import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.zeromq.connections import Connections
     from message_passing.zeromq.descriptors import Connection
-    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-TICK = 0.05
+MEMORY_INTERVAL = 0.05
 """Seconds between two looks at the memory, while anybody is connected. What comes meanwhile is above the bound."""
 
 _SAMPLING = 1.0
@@ -75,7 +75,7 @@ class IntakeLimiter:
         self,
         connections: Connections,
         ask: Callable[[bool], tuple[bool, dict[int, int]]],
-        notices: Notices,
+        notices: ThrottledWarnings,
         *,
         bound: int,
         maxmsgsize: int,
@@ -113,7 +113,7 @@ class IntakeLimiter:
     @property
     def pace(self) -> int | None:
         """Milliseconds until `tick` should be called again; None for not before a monitor's event."""
-        return int(TICK * 1000) if self._memory and self._busy else None
+        return int(MEMORY_INTERVAL * 1000) if self._memory and self._busy else None
 
     @property
     def _busy(self) -> bool:
@@ -128,7 +128,7 @@ class IntakeLimiter:
             self._treat_new()
         if now < self._next or not self._busy:
             return
-        self._next = now + TICK
+        self._next = now + MEMORY_INTERVAL
         memory = self._memory()
         self._baseline = min(self._baseline, memory)
         growth = memory - self._baseline
@@ -149,7 +149,7 @@ class IntakeLimiter:
     def _sample(self, now: float) -> bool:
         """Read all connections' traffic: whether nothing was left to be received meanwhile."""
         share = _ALARM_SHARE if self._alarm else _SHARE
-        least = TICK if self._alarm else _SAMPLING
+        least = MEMORY_INTERVAL if self._alarm else _SAMPLING
         self._next_sample = now + max(least, len(self._connections) * _COST / share)
         before, self._records = self._records, {}
         reads = {}
@@ -175,7 +175,7 @@ class IntakeLimiter:
             return
         if now - self._released > _CALM:
             self._released = now
-            release()
+            release_memory()
         growth = self._growth()
         suspects = self._suspects(now)
         oversized = [one for one in self._quiet(suspects, now) if self._too_big(one)]
@@ -279,7 +279,7 @@ class IntakeLimiter:
             self._resume()
         self._alarm, self._limit = False, self._bound * _PAUSE
         if absorb:
-            release()
+            release_memory()
             self._baseline += max(0, self._growth())
         self._ask(False)
 

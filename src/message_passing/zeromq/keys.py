@@ -20,7 +20,7 @@ from message_passing.errors import Fault, OpenError, did_you_mean
 
 PUBLIC, SECRET = ".key", ".key_secret"
 
-LARGEST = 4096
+LARGEST_KEY_FILE = 4096
 """Bytes that a key file may have; one that `keys new` makes has 121."""
 
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
@@ -93,7 +93,7 @@ def from_environment(given: str) -> str:
     return text
 
 
-def read_file(path: str, *, guarded: bool = False, secret: bool = False) -> dict[str, str]:
+def read_key_file(path: str, *, guarded: bool = False, secret: bool = False) -> dict[str, str]:
     """The entries of a key file: `public-key`, and `secret-key` in a secret one.
 
     Args:
@@ -105,7 +105,7 @@ def read_file(path: str, *, guarded: bool = False, secret: bool = False) -> dict
         OpenError: it cannot be read, or is not as it must be.
     """
     try:
-        data, found = secure_files.read_file(path, "key file", limit=LARGEST)
+        data, found = secure_files.read_file(path, "key file", limit=LARGEST_KEY_FILE)
         text = data.decode()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
@@ -122,7 +122,7 @@ def entries(text: str) -> dict[str, str]:
 
 
 def _from_file(path: str, entry: str, *, guarded: bool = False) -> bytes:
-    found = read_file(path, guarded=guarded, secret=entry == "secret-key")
+    found = read_key_file(path, guarded=guarded, secret=entry == "secret-key")
     if not is_key(found.get(entry, "")):
         other = " (it holds a public key only: name the file that ends in .key_secret)"
         hint = other if entry == "secret-key" and "public-key" in found else ""

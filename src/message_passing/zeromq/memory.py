@@ -37,7 +37,7 @@ class Memory:
         os.close(self._descriptor)
 
 
-def release() -> None:
+def release_memory() -> None:
     """Give the freed memory that the C library keeps back to the system (malloc_trim(3)), where it can."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.clock import monotonic
-from message_passing.zeromq.direct import gil_holding_send, releasing_send
-from message_passing.zeromq.notices import Notices
-from message_passing.zeromq.peers import Peers, Returning
+from message_passing.zeromq.batch_send import gil_holding_send, releasing_send
+from message_passing.zeromq.peers import Peers, Reconnector
 from message_passing.zeromq.progress import Progress
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.subscriptions import Prefixes, Subscriptions
-from message_passing.zeromq.watcher import Watcher
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
+from message_passing.zeromq.watcher import SenderWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CALM = 0.05
 """Seconds for which a socket that is closed at once is looked at, whether all has left."""
 
-_PATIENCE = 0.2
+_LEAVING_PATIENCE = 0.2
 """Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender can wait: a
 burst fills the queues of all before ZeroMQ's thread has had its turn."""
 
@@ -60,7 +60,7 @@ class Outgoing:
                 `look` must be called now and then, also when nothing is sent.
         """
         self.sent = 0
-        self.notices = Notices()
+        self.notices = ThrottledWarnings()
         self.peers: Peers | None = None
         self.prefixes: Prefixes | None = None
         self.progress = Progress(settings)
@@ -70,10 +70,10 @@ class Outgoing:
         self._plain = not (settings.builder or settings.in_process)
         self._connects = self._plain and bool(settings.connect)
         self._watched = watched or bool(settings.bind)
-        self._returning = Returning(monotonic)
+        self._reconnector = Reconnector(monotonic)
         self._open: OpenSocket | None = None
         self._subscriptions: Subscriptions | None = None
-        self._watcher: Watcher | None = None
+        self._watcher: SenderWatcher | None = None
         self._full_since: float | None = None
         self._cut = self._shut = 0
 
@@ -99,7 +99,7 @@ class Outgoing:
                 self._subscriptions = Subscriptions(self.socket, self.peers, returns=self._connects)
                 self.prefixes = self._subscriptions.prefixes
             if self.peers and self._plain:
-                self._watcher = Watcher(
+                self._watcher = SenderWatcher(
                     self.peers, self, guards=bool(self._settings.bind), alone=self._watched
                 )
             self._open.attach()
@@ -137,7 +137,7 @@ class Outgoing:
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
-            self._returning.look_after(self._open, self.peers)
+            self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
                 self.progress.caught_up(self.sent)
         if self._subscriptions:
@@ -209,7 +209,7 @@ class Outgoing:
             messages: what to send.
             holding: keep the GIL, unless strangers can connect (`direct`).
             patient: what is not sent is offered again, so that one of several subscribers is left behind only after
-                `_PATIENCE`.
+                `_LEAVING_PATIENCE`.
             leaves_behind: whether it is at all; otherwise all wait for it.
             quiet: look at no peers, and leave none behind: a signal handler that raises within pyzmq loses what that
                 has read, and whoever is interrupted leaves this to another thread.
@@ -235,7 +235,7 @@ class Outgoing:
         now = monotonic()
         if self._full_since is None:
             self._full_since = now
-        if now - self._full_since < _PATIENCE:
+        if now - self._full_since < _LEAVING_PATIENCE:
             return True
         self._full_since = None
         return False

@@ -16,7 +16,7 @@ class Message(NamedTuple):
         frames: those that are messages to us; none if it was too big.
         too_big: how many messages were more bytes than they may be.
         descriptor: of the connection that it came through, in digits; empty for inproc.
-        user: who sent it, as the doorkeeper knows it; empty if nobody was asked.
+        user: who sent it, as the ZAP handler knows it; empty if nobody was asked.
         size: bytes of all its frames, at most those that came over the network.
     """
 
@@ -33,7 +33,7 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
     Args:
         socket: where.
         most: bytes that a message to us may have, with the frames that go with it; -1 for no limit.
-        named: the doorkeeper is to be asked who sent it.
+        named: the ZAP handler is to be asked who sent it.
         each: each frame is a message, and all go together. Otherwise a frame that begins a JSON object is a message
             by itself, and the last one is, with the others.
 

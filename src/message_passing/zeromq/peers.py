@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from message_passing.zeromq.connections import Traffic
     from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.monitor import Event
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.sockets import OpenSocket
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 _REFUSED, _MISUNDERSTOOD = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
@@ -63,7 +63,7 @@ class Peers:
         attempts: what became of attempts to connect.
     """
 
-    def __init__(self, opened: OpenSocket, notices: Notices | None = None) -> None:
+    def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
         """Begin: before the socket is bound or connected."""
         connects = bool(opened.settings.connect)
         self.monitor = Monitor(opened, _ALWAYS | (RETRIED | attempts.EVENTS if connects else 0))
@@ -218,7 +218,7 @@ class Peers:
         return ""
 
     def _of_a_client(self, event: Event) -> str:
-        """What went wrong with one that connected to us; whom the rules refuse, the doorkeeper tells."""
+        """What went wrong with one that connected to us; whom the rules refuse, the ZAP handler tells."""
         if event.number != _MISUNDERSTOOD:
             return ""
         mechanism = self._security.mechanism if self._security else "NULL"
@@ -244,7 +244,7 @@ class Peers:
         disown(self.monitor.events)
 
 
-class Returning:
+class Reconnector:
     """When to knock again where we were refused: the key may be allowed by then, or the server be another."""
 
     def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from message_passing.lines import Frame, carried
+from message_passing.lines import MultiMessage, message_count
 from message_passing.metrics import UNSENT
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Progress:
 
     def add(self, messages: Sequence[bytes]) -> None:
         """Note what the frames carry that are among these messages, which were sent."""
-        if Frame in {type(messages[0]), type(messages[-1])}:
-            self._more += carried(messages) - len(messages)
+        if MultiMessage in {type(messages[0]), type(messages[-1])}:
+            self._more += message_count(messages) - len(messages)
 
     def given(self, sent: int) -> int:
         """What was given to ZeroMQ in so many messages, of a frame as many as it carries."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.zeromq.deliveries import Deliveries
-from message_passing.zeromq.keeper import Keeper
 from message_passing.zeromq.memory import Memory
-from message_passing.zeromq.notices import Notices
+from message_passing.zeromq.monitor_thread import MonitorThread
 from message_passing.zeromq.parts import next_message
-from message_passing.zeromq.signed import signed
 from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
+from message_passing.zeromq.user_id import with_user_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ _SETTLED = 0.05
 """Seconds in which libzmq's threads agree that a connection has ended. When the high-water mark is set before, libzmq
 4.3.5 tells it to what is already freed (`pipe_t::send_hwms_to_peer`), and crashes."""
 
-_AT_ONCE = 8 << 20
+_LAST_BYTES = 8 << 20
 """Bytes that are received at the end while the senders go on, to be at a moment when nothing waits."""
 
 
@@ -62,7 +62,7 @@ class Receiver:
             settings: what to open.
             join_frames: a message of several frames (topic and text, as other publishers send) counts as
                 one, its last frame; otherwise each frame is a message, as in the original.
-            key_field: a field of each message to set to its sender's name, as the doorkeeper knows it.
+            key_field: a field of each message to set to its sender's name, as the ZAP handler knows it.
             queue_bytes: bytes of memory that received messages may take here, whole and unfinished; 0 for no bound.
                 If it is None, ZeroMQ ends the connection of who sends a frame that is too big, uncounted.
         """
@@ -81,9 +81,9 @@ class Receiver:
         self._lock = threading.Lock()
         self._deliveries = Deliveries()
         self._open: OpenSocket | None = None
-        self._keeper: Keeper | None = None
+        self._monitor_thread: MonitorThread | None = None
         self._intake: IntakeLimiter | None = None  # is still asked when the socket has been closed
-        self.notices = Notices()
+        self.notices = ThrottledWarnings()
         """What there is to say to a person about peers."""
 
     def open(self) -> None:
@@ -101,7 +101,7 @@ class Receiver:
         try:
             self._open = OpenSocket(settings, self.notices)
             self._socket = self._open.socket
-            self._keeper = Keeper(
+            self._monitor_thread = MonitorThread(
                 self._open,
                 self._lock,
                 self.notices,
@@ -111,7 +111,7 @@ class Receiver:
                 maxmsgsize=self._maxmsgsize,
             )
             memory = None
-            self._intake = self._keeper.intake
+            self._intake = self._monitor_thread.intake
             with self._lock:
                 self._open.attach()
         except BaseException:
@@ -128,8 +128,8 @@ class Receiver:
     def on_ready(self, wake: Callable[[], object]) -> None:
         """`wake` is called, from another thread, when messages or notices are there without a signal."""
         self.notices.wake = wake
-        if self._keeper:
-            self._keeper.wake = wake
+        if self._monitor_thread:
+            self._monitor_thread.wake = wake
 
     def receive(self, limit: int) -> list[bytes]:
         """What is ready, at most `limit` messages; an empty list when nothing is, or all of it was refused."""
@@ -154,7 +154,7 @@ class Receiver:
         )  # a call less for each than a loop over `recv`
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
-                several = self._keeper is None or self._keeper.has_several()
+                several = self._monitor_thread is None or self._monitor_thread.has_several()
                 self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
             for frame in frames:
@@ -211,19 +211,19 @@ class Receiver:
         self.too_big += message.too_big
         if not self._key_field:
             return message.frames
-        found = [(frame, signed(frame, self._key_field, message.user)) for frame in message.frames]
+        found = [(frame, with_user_id(frame, self._key_field, message.user)) for frame in message.frames]
         self.refused += [frame for frame, text in found if text is None]
         return [text for _, text in found if text is not None]
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""
-        return self._keeper is not None and self._keeper.met()
+        return self._monitor_thread is not None and self._monitor_thread.met()
 
     def disconnected(self) -> Mapping[str, int]:
         """How many peers were disconnected because of what they sent, by reason."""
         found = dict(self._intake.disconnected) if self._intake else {}
-        if self._keeper:
-            self._cut_off = self._keeper.cut_off
+        if self._monitor_thread:
+            self._cut_off = self._monitor_thread.cut_off
         if self._cut_off:
             found[FRAME_TOO_BIG] = self._cut_off
         return found
@@ -242,25 +242,25 @@ class Receiver:
         Args:
             seconds: how long it may take.
         """
-        if not self._keeper:
+        if not self._monitor_thread:
             return
-        deadline, room, taken = time.monotonic() + seconds, _AT_ONCE, self._left
+        deadline, room, taken = time.monotonic() + seconds, _LAST_BYTES, self._left
         self._left = []
         while (more := self._or_open_up()) is not None and time.monotonic() < deadline:
             taken += more
             if not more:
                 time.sleep(_SETTLED / 10)
             if room > 0 and (room := room - sum(map(len, more))) <= 0:
-                self._keeper.pause()
+                self._monitor_thread.pause()
         self._left = taken + (more or [])
-        self._keeper.resume()
+        self._monitor_thread.resume()
 
     def _or_open_up(self) -> list[bytes] | None:
         with self._lock:
             batch = self._receive(_MANY)
             if batch or self._left or int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return batch
-            if self._keeper and not self._keeper.calm(
+            if self._monitor_thread and not self._monitor_thread.calm(
                 _SETTLED
             ):  # asked last: whoever ends now is not known of yet
                 return batch
@@ -280,15 +280,15 @@ class Receiver:
         Returns:
             Whether all have been told.
         """
-        return self._keeper is None or self._keeper.finish(everybody=everybody)
+        return self._monitor_thread is None or self._monitor_thread.finish(everybody=everybody)
 
     def finished(self) -> bool:
         """Whether every connection has ended."""
-        return self._keeper is None or self._keeper.finished()
+        return self._monitor_thread is None or self._monitor_thread.finished()
 
     def abort(self) -> int:
         """End the connections that are left: how many bytes they had brought that can no more be received."""
-        return self._keeper.abort() if self._keeper else 0
+        return self._monitor_thread.abort() if self._monitor_thread else 0
 
     def wait(self, seconds: float) -> None:
         """Until there may be something to receive, or for so long."""
@@ -297,10 +297,10 @@ class Receiver:
 
     def close(self) -> None:
         """Close the socket; what it still holds is gone."""
-        if self._keeper:
-            self._cut_off = self._keeper.cut_off
-            self._keeper.stop()
-            self._keeper = None
+        if self._monitor_thread:
+            self._cut_off = self._monitor_thread.cut_off
+            self._monitor_thread.stop()
+            self._monitor_thread = None
         if self._open:
             self._open.close(0)
             self._open = None

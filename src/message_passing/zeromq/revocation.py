@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.zeromq.descriptors import OUT_OF_DESCRIPTORS, described, end, plain_address
+from message_passing.zeromq.descriptors import OUT_OF_DESCRIPTORS, describe_connection, end, plain_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def begin_disconnecting(
     ended = []
     for descriptor in _descriptors():
         try:
-            one = described(descriptor, accepted=False)
+            one = describe_connection(descriptor, accepted=False)
         except OSError:  # it was closed meanwhile, or is no connection
             continue
         at_endpoint = (

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.errors import Fault, OptionError
-from message_passing.zeromq.access import Rules, networks
+from message_passing.zeromq.access_control import AccessControl, networks
 from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.endpoints import is_public
 from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
 from message_passing.zeromq.passwords import Passwords
 from message_passing.zeromq.spare import first_socket
-from message_passing.zeromq.zap import Doorkeeper
+from message_passing.zeromq.zap import ZapHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.access import Network
-    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.access_control import Network
     from message_passing.zeromq.settings import Endpoints
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _DOMAIN = b"message-passing"  # not empty: else ZeroMQ asks nobody where neither CURVE nor PLAIN is used
 
@@ -97,14 +97,14 @@ class SocketSecurity:
         return bool(self.curve_allowed_keys or self.plain_passwords or self.allow or self.deny)
 
     def guard(
-        self, context: zmq.Context[Any], notices: Notices, endpoints: Callable[[], Endpoints]
-    ) -> Doorkeeper | None:
+        self, context: zmq.Context[Any], notices: ThrottledWarnings, endpoints: Callable[[], Endpoints]
+    ) -> ZapHandler | None:
         """Begin to answer who may connect, where that is asked."""
         if not self.asks:
             return None
         keys = AllowedKeys(self.curve_allowed_keys) if self.curve_allowed_keys else None
         passwords = Passwords(self.plain_passwords) if self.plain_passwords else None
-        return Doorkeeper(context, Rules(self.allow, self.deny, keys, passwords), notices, endpoints)
+        return ZapHandler(context, AccessControl(self.allow, self.deny, keys, passwords), notices, endpoints)
 
     def allowing(self) -> str:
         """How the other side allows us, for who is refused."""
@@ -173,7 +173,7 @@ def _contradictions(given: dict[str, Any]) -> list[str]:
     return faults
 
 
-def cautions(label: str, bind: tuple[str, ...], security: SocketSecurity | None) -> list[str]:
+def security_warnings(label: str, bind: tuple[str, ...], security: SocketSecurity | None) -> list[str]:
     """What to say at the start about a socket that anybody may reach, or that tells passwords: sentences."""
     told = []
     if security and security.mechanism == "PLAIN":

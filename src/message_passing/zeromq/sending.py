@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.clock import monotonic
-from message_passing.lines import carried
+from message_passing.lines import message_count
 from message_passing.metrics import UNSENT
 from message_passing.zeromq.held import Held
 from message_passing.zeromq.outgoing import Outgoing
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.delivery import Hold
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.settings import SocketSettings
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 __all__ = ["NO_SUBSCRIBER", "QUEUE_FULL", "SLOW_SUBSCRIBER", "TOO_BIG", "UNSENT", "Sender"]
 
@@ -52,7 +52,7 @@ waited for it try to connect every tenth of a second, or fifth, and without this
 UNLIMITED = 1 << 62
 """No bound in messages: that in bytes remains (`held.HELD_BYTES`)."""
 
-BATCH = 1000
+SEND_BATCH = 1000
 """Messages that a next batch may have: a sender with patience has room for as many, or waits."""
 
 _LEAST = 0.1  # seconds that closing has in any case, as far as `linger` allows them
@@ -126,7 +126,7 @@ class Sender:
         return self.outgoing.progress.given(self.sent)
 
     @property
-    def notices(self) -> Notices:
+    def notices(self) -> ThrottledWarnings:
         """What there is to say to a person about peers."""
         return self.outgoing.notices
 
@@ -250,7 +250,7 @@ class Sender:
             return 0
         if self._somebody():
             return len(self._held.waiting)
-        return len(self._held) if len(self._held) > self._limit - min(self.overflow, BATCH) else 0
+        return len(self._held) if len(self._held) > self._limit - min(self.overflow, SEND_BATCH) else 0
 
     def under_way(self) -> int | None:
         """A number that changes as receivers take something, while they are there, all of them, and have not all.
@@ -362,7 +362,7 @@ class Sender:
         if not messages:
             return
         if self._too_late():
-            self._drop(carried(messages), NO_SUBSCRIBER)
+            self._drop(message_count(messages), NO_SUBSCRIBER)
         else:
             self._hold(self._held.unclaimed, messages, self._most() - len(self._held))
 
@@ -384,7 +384,7 @@ class Sender:
         """Hold what there is room for; of the others the newest are dropped, as ZeroMQ itself does, or the oldest."""
         keep = self._held.keep_newest if self.drop_oldest else self._held.keep
         if refused := keep(queue, messages, most):
-            self._drop(carried(refused), QUEUE_FULL)
+            self._drop(message_count(refused), QUEUE_FULL)
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped[reason] += count

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import zmq
 
-    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
 """Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
@@ -23,7 +23,7 @@ LARGEST_FRAME = (1 << 63) - 1
 """What ZMQ_MAXMSGSIZE can be at most (int64_t)."""
 
 
-class Guard(Protocol):
+class PeerGuard(Protocol):
     """What decides who may connect, in a thread of its own."""
 
     def stop(self) -> None:
@@ -44,8 +44,8 @@ class Security(Protocol):
         """Set the socket's options."""
 
     def guard(
-        self, context: zmq.Context[Any], notices: Notices, endpoints: Callable[[], Endpoints]
-    ) -> Guard | None:
+        self, context: zmq.Context[Any], notices: ThrottledWarnings, endpoints: Callable[[], Endpoints]
+    ) -> PeerGuard | None:
         """Begin to answer who may connect, where that is asked."""
 
     def allowing(self) -> str:

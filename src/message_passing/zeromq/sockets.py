@@ -13,12 +13,12 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
-from message_passing.zeromq.notices import Notices
 from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.settings import Endpoints, Guard, Limits, SocketSettings
+    from message_passing.zeromq.settings import Endpoints, Limits, PeerGuard, SocketSettings
 
 _LOOK_INTERVAL = 0.005
 """Seconds between two looks whether a descriptor's number is another file's."""
@@ -55,7 +55,7 @@ class OpenSocket:
     left (zmq_ctx_term(3)). Only inproc endpoints use the process's shared `zmq.Context.instance()`.
     """
 
-    def __init__(self, settings: SocketSettings, notices: Notices | None = None) -> None:
+    def __init__(self, settings: SocketSettings, notices: ThrottledWarnings | None = None) -> None:
         """Make it.
 
         Args:
@@ -66,8 +66,8 @@ class OpenSocket:
             OpenError: a key cannot be read, or there is no room for one socket more.
         """
         self.settings = settings
-        self._notices = notices or Notices()
-        self._doorkeeper: Guard | None = None
+        self._notices = notices or ThrottledWarnings()
+        self._zap_handler: PeerGuard | None = None
         self._bound: tuple[str, ...] = ()
         self._shared = settings.in_process
         self.context, self.socket = with_room(self._made)
@@ -105,7 +105,7 @@ class OpenSocket:
         if self.settings.builder:
             return
         if self.settings.security:
-            self._doorkeeper = self.settings.security.guard(self.context, self._notices, self._endpoints)
+            self._zap_handler = self.settings.security.guard(self.context, self._notices, self._endpoints)
         faults = []
         sides = ((self._bind, self.settings.bind), (self.socket.connect, self.settings.connect))
         for attach, endpoints in sides:
@@ -212,9 +212,9 @@ class OpenSocket:
         began = monotonic()
         self.socket.close(linger)
         if (
-            self._doorkeeper
+            self._zap_handler
         ):  # until here peers may have been asking to come in, for what was still to be sent
-            self._doorkeeper.stop()
+            self._zap_handler.stop()
         if not self._shared:
             self._terminate(linger / 1000 + _LOOKUP)
         return monotonic() - began < linger / 1000 - _EARLY
@@ -238,8 +238,8 @@ class OpenSocket:
         pyzmq closes nothing that another process made, and warns that it is unclosed: say that it is not ours.
         """
         disown(self.socket)
-        if self._doorkeeper:
-            self._doorkeeper.abandon()
+        if self._zap_handler:
+            self._zap_handler.abandon()
         if not self._shared:
             disown(self.context)
 

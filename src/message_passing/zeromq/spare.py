@@ -23,7 +23,7 @@ from message_passing.errors import OpenError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
+_Made = TypeVar("_Made")
 
 _PIPES = 8
 """Two descriptors each: more than a socket, its monitor, the answers who may connect, and a connection take."""
@@ -40,7 +40,7 @@ _SEMAPHORE = 256
 """Bytes, of which a sem_t takes 32 at most (sem_init(3))."""
 
 
-def with_room(make: Callable[[], T]) -> T:
+def with_room(make: Callable[[], _Made]) -> _Made:
     """Call what makes a context and its socket, if there is room for them.
 
     Raises:
@@ -48,7 +48,7 @@ def with_room(make: Callable[[], T]) -> T:
     """
     spare = _descriptors()
     try:
-        _see_that_threads_are_left()
+        _require_spare_threads()
         _pause(0.0001)  # who has the GIL anew keeps it for a while (sys.getswitchinterval)
     finally:
         for one in spare:
@@ -99,7 +99,7 @@ _semaphores: list[Any] = []
 """Those that a thread may wait for still, whose memory must stay."""
 
 
-def _see_that_threads_are_left() -> None:
+def _require_spare_threads() -> None:
     """Start threads, all at once, and end them again.
 
     They are the system's own, not Python's: those need the GIL, and may be greenlets. Each waits for a semaphore.

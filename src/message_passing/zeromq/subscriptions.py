@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 MOST_PREFIXES = 10_000
 """Different prefixes that the subscribers of one socket may ask for together."""
 
-MOST_BYTES = 1 << 20
+MOST_PREFIX_BYTES = 1 << 20
 """And the bytes of these. ZeroMQ keeps about 50 times that."""
 
-_GLANCE = 50
+_RETURN_INTERVAL = 50
 """Milliseconds between two looks whether somebody has come back."""
 
-_AT_ONCE = 1000
+_SUBSCRIPTIONS_AT_ONCE = 1000
 """Subscriptions that are taken note of at once: who sends them for ever must not keep the sender for ever."""
 
 _TOPICS_COUNT = 116
@@ -132,7 +132,7 @@ class Prefixes:
 
     def too_many(self) -> bool:
         """Whether it is more than any honest subscribers want, and than we keep."""
-        return len(self._all) > MOST_PREFIXES or self.size > MOST_BYTES
+        return len(self._all) > MOST_PREFIXES or self.size > MOST_PREFIX_BYTES
 
     def match(self, message: bytes) -> bool:
         """Whether somebody wants this message."""
@@ -206,7 +206,7 @@ class Subscriptions:
             self._all_heard(nameless)
             return self.prefixes.changes != before
         try:
-            for _ in range(_AT_ONCE):
+            for _ in range(_SUBSCRIPTIONS_AT_ONCE):
                 heard = self._socket.recv(zmq.NOBLOCK, copy=False)
                 anonymous = _anonymous(heard)
                 begins = self.prefixes.note(heard.bytes, anonymous=anonymous)
@@ -265,7 +265,7 @@ class Subscriptions:
         """
         deadline, left = monotonic() + milliseconds / 1000, milliseconds
         while self._peers and sent > self._settled and left > 0 and not self.there():
-            self._socket.poll(min(left, _GLANCE), zmq.POLLIN)
+            self._socket.poll(min(left, _RETURN_INTERVAL), zmq.POLLIN)
             self._peers.look()
             self.hear()
             left = max(0, int((deadline - monotonic()) * 1000))

@@ -21,10 +21,10 @@ from message_passing.zeromq.peers import STOPPED
 
 if TYPE_CHECKING:
     from message_passing.zeromq.descriptors import Connection
-    from message_passing.zeromq.notices import Notices
     from message_passing.zeromq.peers import Peers
     from message_passing.zeromq.progress import Progress
     from message_passing.zeromq.subscriptions import Prefixes
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _AT_ONCE, _OFTEN, _RARELY = 0.002, 0.05, 1.0
 """Seconds between two looks: while peers send, who bring a megabyte in 0.1; while we do; and otherwise.
@@ -46,7 +46,7 @@ class Watched(Protocol):
     """What is to be known of the socket: see `Outgoing`."""
 
     sent: int
-    notices: Notices
+    notices: ThrottledWarnings
     prefixes: Prefixes | None
     progress: Progress
 
@@ -54,7 +54,7 @@ class Watched(Protocol):
         """A peer has come or gone: soon somebody must call into the socket, for ZeroMQ to take note of it."""
 
 
-class Watcher:
+class SenderWatcher:
     """Beside one sending socket.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The doorkeeper of a server's socket: answers ZeroMQ's question whether a peer may connect (ZAP, RFC 27).
+"""The ZAP handler of a server's socket: answers ZeroMQ's question whether a peer may connect (ZAP, RFC 27).
 
 ZeroMQ asks within the socket's context, and the peer waits for the answer, so a thread gives it. pyzmq's own
 answers the same question; this one knows networks, says in the keys' names who it is, reads the folder of keys
@@ -27,26 +27,26 @@ from message_passing.zeromq.sockets import disown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from message_passing.zeromq.access import Rules, Verdict
+    from message_passing.zeromq.access_control import AccessControl, Decision
     from message_passing.zeromq.descriptors import Connection
-    from message_passing.zeromq.notices import Notices
+    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
 _NOBODY = "-"  # a peer that is let in without a name: it came over ipc
 _VERSION, _ADMITTED, _REFUSED = b"1.0", b"200", b"400"
 
-_GLANCE = 0.5
+_REVOCATION_INTERVAL = 0.5
 """Seconds between two looks whether a key or a password was revoked."""
 
 
-class Doorkeeper:
+class ZapHandler:
     """The thread of one context."""
 
     def __init__(
         self,
         context: zmq.Context[Any],
-        rules: Rules,
-        notices: Notices,
+        rules: AccessControl,
+        notices: ThrottledWarnings,
         endpoints: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
     ) -> None:
         """Begin: before the socket is bound, since nobody is let in until somebody answers.
@@ -61,7 +61,7 @@ class Doorkeeper:
             zmq.ZMQError: the context has no room for its sockets.
             OpenError: no thread is to be had.
         """
-        self._rules = rules
+        self._access = rules
         self._notices = notices
         self._endpoints = endpoints
         self._delays = Delays()
@@ -70,9 +70,9 @@ class Doorkeeper:
         self._ending: list[Connection] = []  # with peers that have been said goodbye to, and may not care
         self._asked, self._ended, self._end = _sockets(context, zmq.ROUTER, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
-        self._ended.bind(f"inproc://message-passing.doorkeeper.{id(self)}")
-        self._end.connect(f"inproc://message-passing.doorkeeper.{id(self)}")
-        self._thread = threading.Thread(target=self._run, name="message-passing-doorkeeper", daemon=True)
+        self._ended.bind(f"inproc://message-passing.zap.{id(self)}")
+        self._end.connect(f"inproc://message-passing.zap.{id(self)}")
+        self._thread = threading.Thread(target=self._run, name="message-passing-zap", daemon=True)
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -109,16 +109,16 @@ class Doorkeeper:
                     self._asked.send_multipart(heapq.heappop(self._later)[2])
                 if monotonic() >= glance:
                     self._guarded(self._look)
-                    glance = monotonic() + _GLANCE
+                    glance = monotonic() + _REVOCATION_INTERVAL
         finally:
             self._asked.close(0)
             self._ended.close(0)
 
     def _look(self) -> None:
         """Disconnect who is allowed no longer, and say what is wrong with the files that decide it."""
-        for number, problem in enumerate(self._rules.problems()):
+        for number, problem in enumerate(self._access.problems()):
             self._notices.say(f"a file of who is allowed {number}", problem)
-        revoked = self._rules.revoked()
+        revoked = self._access.revoked()
         for connection in self._ending:
             end(connection)
         self._ending = begin_disconnecting(*self._endpoints(), revoked) if revoked else []
@@ -130,7 +130,7 @@ class Doorkeeper:
             return do()
         except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
             kind = type(error).__name__
-            self._notices.say(f"doorkeeper {kind}", f"cannot see who may connect: {kind}: {error}")
+            self._notices.say(f"ZAP handler {kind}", f"cannot see who may connect: {kind}: {error}")
             return None
 
     def _answer(self, request: list[bytes]) -> None:
@@ -154,20 +154,20 @@ class Doorkeeper:
         address, mechanism, credentials = asked[3].decode(), asked[5].decode(), asked[6:]
         key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" else ""
         if mechanism == "PLAIN" and self._delays.refuses(address):
-            verdict = self._rules.unseen()
+            decision = self._access.unseen()
         else:
-            verdict = self._rules.decide(address, mechanism, credentials, key)
-        if not verdict.reason:
-            return verdict.user or _NOBODY, 0.0
-        self._say(address, verdict)
-        return "", self._delays.after_failure(address) if verdict.kind == "password" else 0.0
+            decision = self._access.decide(address, mechanism, credentials, key)
+        if not decision.reason:
+            return decision.user or _NOBODY, 0.0
+        self._say(address, decision)
+        return "", self._delays.after_failure(address) if decision.kind == "password" else 0.0
 
-    def _say(self, address: str, verdict: Verdict) -> None:
+    def _say(self, address: str, decision: Decision) -> None:
         process = ipc_peer(address)
         number = (process or "").rpartition(":")[2]  # where the system says which process it is
         where = f" at {address}" if process is None else f" (process {number})" if number else ""
-        peer = f"{address} {verdict.who}".strip()
-        self._notices.say(f"refused {verdict.kind}", f"refused a client{where}: {verdict.reason}", peer)
+        peer = f"{address} {decision.who}".strip()
+        self._notices.say(f"refused {decision.kind}", f"refused a client{where}: {decision.reason}", peer)
 
 
 def _sockets(context: zmq.Context[Any], *types: int) -> list[zmq.Socket[bytes]]:

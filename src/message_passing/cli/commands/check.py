@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.chain_probe import try_ends
-from message_passing.cli.checking import look_at_file, look_at_words
+from message_passing.cli.checking import check_file, check_words
 from message_passing.cli.command import Command, positive
 from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
-from message_passing.graph import in_order, with_parts
+from message_passing.graph import topological_order, with_parts
 
 if TYPE_CHECKING:
     import argparse
@@ -43,9 +43,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace) -> int:
     looked: dict[str, CheckResult] = {}
     if any(word.startswith("-") for word in given.chain):
-        looked[""] = look_at_words(given.chain)
+        looked[""] = check_words(given.chain)
     elif given.chain:
-        looked = {name: look_at_file(name) for name in given.chain}
+        looked = {name: check_file(name) for name in given.chain}
     else:
         raise OpenError("which? name config files, or write the options of a chain; see --help")
     trials = {
@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _components(one: CheckResult) -> list[Any]:
-    return with_parts(in_order(one.chain.heads, errors=True)) if one.chain else []
+    return with_parts(topological_order(one.chain.heads, errors=True)) if one.chain else []
 
 
 def _as_text(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:

@@ -7,9 +7,9 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from message_passing.cli.command import Command
+from message_passing.cli.create.config_text import FORMATS
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out
-from message_passing.cli.create.text import FORMATS
 from message_passing.cli.terminal import print_out
 
 if TYPE_CHECKING:

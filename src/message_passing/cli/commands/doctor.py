@@ -14,12 +14,12 @@ from message_passing.cli.canary import CanaryTracker
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
-from message_passing.cli.message_factory import Maker
+from message_passing.cli.message_factory import MessageFactory
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import print_out
-from message_passing.console.client import Node
+from message_passing.console.client import NodeClient
 from message_passing.escaping import escape_control
-from message_passing.zeromq.handing import Handing
+from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.settings import SocketSettings
 
@@ -101,8 +101,8 @@ class Diagnosis:
         self._given = given
         self._security = security
         self._probe = EndpointProbe(given.endpoint, given.timeout)
-        self._handing: Handing | None = None
-        self._sightings: CanaryTracker | None = None
+        self._blocking: BlockingSender | None = None
+        self._canary: CanaryTracker | None = None
 
     def steps(self) -> Iterator[Step]:
         """All that can be looked at; what follows a step that failed cannot.
@@ -124,12 +124,12 @@ class Diagnosis:
         given = self._given
         if given.node:
             token = from_environment(given.token) if given.token else None
-            self._sightings = CanaryTracker.of(Node(given.node, token), given.endpoint)
+            self._canary = CanaryTracker.of(NodeClient(given.node, token), given.endpoint)
 
     def _close(self) -> None:
-        if self._handing:
-            self._handing.close(0)
-            self._handing = None
+        if self._blocking:
+            self._blocking.close(0)
+            self._blocking = None
 
     def _reach(self) -> Iterator[Step]:
         return self._probe.steps(self._security)
@@ -145,20 +145,20 @@ class Diagnosis:
         failed: set[int] = set()
         told: list[str] = []
         for kind in types:
-            handing = Handing(
+            blocking = BlockingSender(
                 SocketSettings(kind, (self._given.endpoint,), security=self._security, subscribe=(b"",))
             )
-            if shake_hands(handing, self._given.timeout, _SETTLE):
-                self._kind, self._handing = kind, handing
+            if shake_hands(blocking, self._given.timeout, _SETTLE):
+                self._kind, self._blocking = kind, blocking
                 yield Step("handshake", f"it has let us in, as a {kind}")
                 if not theirs:
                     fits = {"PUB": "SUB", "PUSH": "PULL", "SUB": "PUB"}[kind]
                     yield _of_types(fits, wanted)
                 return
-            failed |= handing.failed
-            told += handing.told
-            handing.close(0)
-            if zmq.EVENT_HANDSHAKE_FAILED_AUTH in handing.failed:
+            failed |= blocking.failed
+            told += blocking.told
+            blocking.close(0)
+            if zmq.EVENT_HANDSHAKE_FAILED_AUTH in blocking.failed:
                 break
         yield self._refused(failed, told)
 
@@ -186,23 +186,23 @@ class Diagnosis:
         )
 
     def _listen(self) -> Iterator[Step]:
-        handing = self._handing
-        if handing is None or self._kind == "PUSH":
+        blocking = self._blocking
+        if blocking is None or self._kind == "PUSH":
             return
         if self._kind == "SUB":
-            came = handing.receive(self._given.timeout)
+            came = blocking.receive(self._given.timeout)
             text = "a message came from there" if came else "nothing came meanwhile: it may just be quiet"
             yield Step("messages", text, skipped=not came)
             return
         deadline = time.monotonic() + self._given.timeout
-        while not handing.prefixes and (left := deadline - time.monotonic()) > 0:
-            handing.wait(left)
-        if not handing.prefixes:
+        while not blocking.prefixes and (left := deadline - time.monotonic()) > 0:
+            blocking.wait(left)
+        if not blocking.prefixes:
             advice = "nothing that is published reaches it: its `subscribe` must not be empty"
             yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
-        elif not handing.wants(b'{"time"'):
-            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(handing.prefixes)[:5]]
-            more = f" and {len(handing.prefixes) - 5} more" if len(handing.prefixes) > 5 else ""
+        elif not blocking.wants(b'{"time"'):
+            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(blocking.prefixes)[:5]]
+            more = f" and {len(blocking.prefixes) - 5} more" if len(blocking.prefixes) > 5 else ""
             found = ", ".join(shown) + more
             advice = "messages must begin so, or its option `subscribe` must be left away"
             yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
@@ -210,29 +210,29 @@ class Diagnosis:
             yield Step("subscription", "it has subscribed to our messages")
 
     def _send(self) -> Iterator[Step]:
-        given, handing = self._given, self._handing
-        if handing is None or self._kind == "SUB":
+        given, blocking = self._given, self._blocking
+        if blocking is None or self._kind == "SUB":
             return
-        sightings = self._sightings or (CanaryTracker.found(given.endpoint) if self._probe.local else None)
+        canary = self._canary or (CanaryTracker.found(given.endpoint) if self._probe.local else None)
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)
         else:
-            message = Maker("INFO", [f"canary={name}"], "message-passing doctor").of_text(
+            message = MessageFactory("INFO", [f"canary={name}"], "message-passing doctor").of_text(
                 f"{name}: is the log arriving? This message was sent by `message-passing doctor`", "doctor", 0
             )
-            if sightings:
-                sightings.watch(name)
-            sent = handing.hand(message, given.timeout)
-            self._handing = None
-            left = handing.close(given.timeout)
+            if canary:
+                canary.watch(name)
+            sent = blocking.send(message, given.timeout)
+            self._blocking = None
+            left = blocking.close(given.timeout)
             advice = (
                 "the receiver takes nothing: it is stuck or overloaded; look at it with `message-passing top`"
             )
             text = f"{name} has left for it" if sent and left else "a message could not be sent"
             yield Step("canary", text, "" if sent and left else advice)
-        if sightings:
-            yield from sightings.steps(given.timeout, expected=not given.no_canary)
+        if canary:
+            yield from canary.steps(given.timeout, expected=not given.no_canary)
         else:
             told = "no node with --control is known that listens there, so nobody says what became of it"
             yield Step("arrival", f"{told} (--node TARGET names one)", skipped=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.checking import look_at_file, look_at_words
+from message_passing.cli.checking import check_file, check_words
 from message_passing.cli.command import Command
 from message_passing.cli.graph.model import graph_of
 from message_passing.cli.graph.svg import as_svg
@@ -41,7 +41,7 @@ def _run(given: argparse.Namespace) -> int:
     in_words = any(word.startswith("-") for word in given.chain)
     if not in_words and len(given.chain) != 1:
         raise OpenError("name one config file, or write the options of a chain; see --help")
-    looked = look_at_words(given.chain) if in_words else look_at_file(given.chain[0])
+    looked = check_words(given.chain) if in_words else check_file(given.chain[0])
     if not looked.chain:
         tell("".join(f"{mistake}\n" for mistake in looked.mistakes if not mistake.warning))
         return 2

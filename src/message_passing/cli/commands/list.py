@@ -42,7 +42,7 @@ def _run(given: argparse.Namespace) -> int:
         every = [one for group in found.values() for one in group]
         print_out(json.dumps(every, indent=2, ensure_ascii=False) + "\n")
     else:
-        print_out("\n".join(_text(kind, group) for kind, group in found.items()))
+        print_out("\n".join(_kind_text(kind, group) for kind, group in found.items()))
     return 0
 
 
@@ -63,7 +63,7 @@ def _about(kind: str, name: str) -> dict[str, Any]:
     return {"kind": kind, "name": name, "summary": text, "needs": needs or None}
 
 
-def _text(kind: str, group: list[dict[str, Any]]) -> str:
+def _kind_text(kind: str, group: list[dict[str, Any]]) -> str:
     width = max((len(one["name"]) for one in group), default=0) + 2
     lines = [f"{kind}s:"]
     for one in group:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import require_endpoint
-from message_passing.cli.message_factory import Maker
+from message_passing.cli.message_factory import MessageFactory
 from message_passing.cli.progress import ProgressLine
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.errors import OpenError, UserError
-from message_passing.zeromq.handing import Handing
+from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.settings import Limits, SocketSettings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(given: argparse.Namespace) -> int:
-    maker = Maker(given.level, given.field, given.tag, as_objects=given.json)
+    maker = MessageFactory(given.level, given.field, given.tag, as_objects=given.json)
     endpoint = given.connect or given.bind
     require_endpoint(endpoint, binds=bool(given.bind))
     if given.words and not given.json:
@@ -135,7 +135,7 @@ class _Sending:
         connect, bind = ((), (endpoint,)) if given.bind else ((endpoint,), ())
         # Few in ZeroMQ's own queue, so that it is known how many have left.
         settings = SocketSettings(given.socket_type, connect, bind, hwm=_QUEUE, security=security)
-        self._handing = Handing(settings)
+        self._blocking = BlockingSender(settings)
         self._unsent = self._wrong = self._large = 0
         self._more = False  # there was more in standard input, that nobody has counted
 
@@ -144,12 +144,12 @@ class _Sending:
         if len(message) > Limits().maxmsgsize:
             self._large += 1
             return True
-        if self._handing.hand(message, self._given.timeout):
+        if self._blocking.send(message, self._given.timeout):
             return True
         self._unsent += 1
         return False
 
-    def send_lines(self, maker: Maker) -> None:
+    def send_lines(self, maker: MessageFactory) -> None:
         """Send each line of standard input, until one is not taken."""
         with ProgressLine() as progress:
             lines = _lines(progress)
@@ -177,14 +177,14 @@ class _Sending:
 
     def abandon(self) -> None:
         """Close it at once."""
-        self._handing.close(0)
+        self._blocking.close(0)
 
     def end(self) -> int:
         """Let it leave, say what did not; the exit status."""
-        given, handing = self._given, self._handing
+        given, blocking = self._given, self._blocking
         reason = "" if not self._unsent else self._reason()
-        left = handing.close(given.timeout if given.linger is None else given.linger)
-        for text in handing.told if self._unsent else ():
+        left = blocking.close(given.timeout if given.linger is None else given.linger)
+        for text in blocking.told if self._unsent else ():
             COMMAND.tell(text)
         if self._large:
             COMMAND.tell(f"{_messages(self._large)} not sent: larger than {Limits().maxmsgsize} bytes")
@@ -192,24 +192,24 @@ class _Sending:
             more = ", nor what follows in standard input" if self._more else ""
             COMMAND.tell(f"{_messages(self._unsent)} not sent{more}: {reason}")
         if not left:
-            most = min(handing.sent, _QUEUE)
-            told = f"up to {most} of the {_messages(handing.sent, '')} sent may not have arrived"
+            most = min(blocking.sent, _QUEUE)
+            told = f"up to {most} of the {_messages(blocking.sent, '')} sent may not have arrived"
             COMMAND.tell(f"{told}: the receiver takes them too slowly, or has gone")
         if self._unsent or self._large or not left:
             return 1
         return 2 if self._wrong else 0
 
     def _reason(self) -> str:
-        handing, endpoint, seconds = self._handing, self._endpoint, f"{self._given.timeout:g} seconds"
-        if handing.peers():
-            if self._given.socket_type == "PUSH" or handing.prefixes:
-                wanted = self._given.socket_type == "PUSH" or b"" in handing.prefixes
+        blocking, endpoint, seconds = self._blocking, self._endpoint, f"{self._given.timeout:g} seconds"
+        if blocking.peers():
+            if self._given.socket_type == "PUSH" or blocking.prefixes:
+                wanted = self._given.socket_type == "PUSH" or b"" in blocking.prefixes
                 told = "takes them too slowly" if wanted else "has not subscribed to what they begin with"
                 return f"who listens at {endpoint} {told}"
             return f"a receiver is connected at {endpoint}, but had subscribed to nothing within {seconds}"
-        if handing.told:
+        if blocking.told:
             return f"nobody took them within {seconds}"
-        if handing.connected and not handing.ever():
+        if blocking.connected and not blocking.ever():
             kind = "PULL" if self._given.socket_type == "PUB" else "SUB"
             return (
                 f"what is at {endpoint} hangs up on us: it is a {kind}, which --socket-type must fit, "

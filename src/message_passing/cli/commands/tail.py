@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import require_endpoint
-from message_passing.cli.formatting import TEMPLATE, Template, colours, inert_json
+from message_passing.cli.formatting import TEMPLATE, Template, colours, escape_control_json
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import let_go
-from message_passing.console.client import Node
-from message_passing.console.wanted import Wanted, shown
+from message_passing.console.client import NodeClient
+from message_passing.console.message_filter import MessageFilter, decode_for_display
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.filters.follow import FollowFilter
 from message_passing.zeromq.endpoints import TRANSPORTS
@@ -105,7 +105,7 @@ def _count(text: str) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     try:
-        wanted = Wanted.of(given.level, given.field, given.search)
+        wanted = MessageFilter.of(given.level, given.field, given.search)
     except OptionError as error:
         raise OpenError(*(Fault(fault.text, f"--{fault.where}") for fault in error.faults)) from error
     coloured = not given.json and colours(given.color, sys.stdout)
@@ -160,7 +160,7 @@ class _Writer:
         sys.stdout.flush()
 
     def _line(self, message: Any, when: float) -> str:
-        return inert_json(message) if self._given.json else self._template.fill(message, when)
+        return escape_control_json(message) if self._given.json else self._template.fill(message, when)
 
 
 def _is_of(message: Any, sender: str) -> bool:
@@ -184,7 +184,7 @@ class _RunningNode:
                 flag = option.replace("_", "-")
                 raise OpenError(f"--{flag} is for a publisher, tcp://host:port, and not for a running node")
         self._sender = given.follow_sender
-        self._node = Node(given.endpoint, from_environment(given.token) if given.token else None)
+        self._node = NodeClient(given.endpoint, from_environment(given.token) if given.token else None)
         self._stream = self._node.stream(
             "/tail",
             at=given.at,
@@ -222,7 +222,7 @@ class _Publisher:
 
     ended = False
 
-    def __init__(self, given: argparse.Namespace, wanted: Wanted) -> None:
+    def __init__(self, given: argparse.Namespace, wanted: MessageFilter) -> None:
         for option in ("at", "token"):
             if getattr(given, option):
                 raise OpenError(f"--{option} is for a running node, not for a publisher: see --help")
@@ -232,7 +232,7 @@ class _Publisher:
         settings = SocketSettings(
             "SUB", connect, bind, hwm=_QUEUE, subscribe=prefixes, security=security_from(given)
         )
-        self._endpoint, self._sender, self._wanted = given.endpoint, given.follow_sender, wanted
+        self._endpoint, self._sender, self._filter = given.endpoint, given.follow_sender, wanted
         self._books = FollowFilter()
         self._receiver = Receiver(settings)
         self._receiver.open()
@@ -261,12 +261,12 @@ class _Publisher:
 
     def _looked_at(self, batch: list[bytes]) -> list[tuple[float, Any]]:
         now = time.time()
-        found = [shown(raw) for raw in batch]
+        found = [decode_for_display(raw) for raw in batch]
         self._books.filter_many([message for message, _ in found])
         return [
             (now, message)
             for message, text in found
-            if self._wanted.takes(message, text) and (not self._sender or _is_of(message, self._sender))
+            if self._filter.matches(message, text) and (not self._sender or _is_of(message, self._sender))
         ]
 
     def remark(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.checking import Files, look_at_file
+from message_passing.cli.checking import Files, check_file
 from message_passing.cli.command import Command
 from message_passing.cli.config_tests.compare import problems
 from message_passing.cli.config_tests.runner import run_case
@@ -46,7 +46,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    looked = {name: look_at_file(name) for name in given.file}
+    looked = {name: check_file(name) for name in given.file}
     wrong = {name: _wrong(name, one) for name, one in looked.items()}
     results = [result for name, one in looked.items() if not wrong[name] for result in _results(name, one)]
     if given.json:

@@ -13,7 +13,7 @@ import tty
 from typing import TYPE_CHECKING, Any, cast
 
 from message_passing.cli.command import Command
-from message_passing.cli.poller import Watching
+from message_passing.cli.poller import Poller
 from message_passing.cli.terminal import let_go, print_out
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
@@ -71,15 +71,15 @@ def _interval(text: str) -> float:
 
 def _run(given: argparse.Namespace) -> int:
     token = from_environment(given.token) if given.token else None
-    watching = Watching(given.targets, token, given.interval, given.sort)
+    poller = Poller(given.targets, token, given.interval, given.sort)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with watching:
+        with poller:
             if given.json:
-                return _json(watching, once=given.once)
+                return _json(poller, once=given.once)
             if given.once:
-                return _once(watching)
-            return _live(watching)
+                return _once(poller)
+            return _live(poller)
     except BrokenPipeError:
         let_go(sys.stdout)
         return 0
@@ -87,35 +87,35 @@ def _run(given: argparse.Namespace) -> int:
         return 0
 
 
-def _json(watching: Watching, *, once: bool) -> int:
+def _json(poller: Poller, *, once: bool) -> int:
     """A line for each node, again and again."""
     while True:
-        heard = watching.all_heard(times=1)
-        for one in heard:
+        statuses = poller.all_statuses(times=1)
+        for one in statuses:
             state = {"target": one.target, **(one.state if not one.gone else {"error": one.gone})}
             sys.stdout.write(ascii_json(json.dumps(state)) + "\n")
         sys.stdout.flush()
         if once:
-            return _status(heard)
-        watching.wait_for_more()
+            return _status(statuses)
+        poller.wait_for_more()
 
 
-def _status(heard: Sequence[NodeStatus]) -> int:
-    if not heard:
+def _status(statuses: Sequence[NodeStatus]) -> int:
+    if not statuses:
         COMMAND.tell("no node of this user is running with --control")
-    return 1 if not heard or any(one.gone for one in heard) else 0
+    return 1 if not statuses or any(one.gone for one in statuses) else 0
 
 
-def _once(watching: Watching) -> int:
+def _once(poller: Poller) -> int:
     # What a component's share of the time is, a node finds out only while it is asked: the second answer has it.
-    heard = watching.all_heard(times=2)
-    print_out(_picture(_console(plain=True), heard, watching.order, keys=False))
-    return _status(heard)
+    statuses = poller.all_statuses(times=2)
+    print_out(_picture(_console(plain=True), statuses, poller.order, keys=False))
+    return _status(statuses)
 
 
-def _picture(console: Console, heard: Sequence[NodeStatus], order: str, *, keys: bool) -> str:
+def _picture(console: Console, statuses: Sequence[NodeStatus], order: str, *, keys: bool) -> str:
     with console.capture() as captured:
-        console.print(_frame()(heard, order=order, keys=keys))
+        console.print(_frame()(statuses, order=order, keys=keys))
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
@@ -133,7 +133,7 @@ def _frame() -> Callable[..., Any]:
     return cast("Callable[..., Any]", load_own("message_passing.cli.topview:frame"))
 
 
-def _live(watching: Watching) -> int:
+def _live(poller: Poller) -> int:
     """Draw until somebody presses q.
 
     Raises:
@@ -145,15 +145,15 @@ def _live(watching: Watching) -> int:
     from rich.live import Live  # noqa: PLC0415 - as its console
 
     with _keys() as keyboard, Live(console=console, screen=True, auto_refresh=False) as live:
-        _Screen(live, watching, keyboard).run()
+        _Screen(live, poller, keyboard).run()
     return 0
 
 
 class _Screen:
     """The picture, and what keys do with it."""
 
-    def __init__(self, live: Live, watching: Watching, keyboard: _Keyboard) -> None:
-        self._live, self._watching, self._keyboard = live, watching, keyboard
+    def __init__(self, live: Live, poller: Poller, keyboard: _Keyboard) -> None:
+        self._live, self._poller, self._keyboard = live, poller, keyboard
         self._frame = _frame()
         self._paused = False
         self._shown: Sequence[NodeStatus] = ()
@@ -162,17 +162,17 @@ class _Screen:
         """Draw, when there is something new, until q."""
         while True:
             if not self._paused:
-                self._shown = self._watching.heard()
-            picture = self._frame(self._shown, order=self._watching.order, paused=self._paused)
+                self._shown = self._poller.statuses()
+            picture = self._frame(self._shown, order=self._poller.order, paused=self._paused)
             self._live.update(picture, refresh=True)
-            for key in self._keyboard.keys(self._watching.wake):
+            for key in self._keyboard.keys(self._poller.wake):
                 if key in ("q", "Q", "\x04", ""):
                     return
                 if key in ("p", "P", " "):
                     self._paused = not self._paused
                 if key in ("s", "S"):
-                    order = _ORDERS.index(self._watching.order)
-                    self._watching.reorder(_ORDERS[(order + 1) % len(_ORDERS)])
+                    order = _ORDERS.index(self._poller.order)
+                    self._poller.reorder(_ORDERS[(order + 1) % len(_ORDERS)])
 
 
 class _Keyboard:

@@ -1,4 +1,4 @@
-"""Whether what happened is what a case expects, and if not, the difference for a person to read."""
+"""Whether what result is what a case expects, and if not, the difference for a person to read."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from message_passing.cli.config_tests.spec import Case
 
 
-def problems(case: Case, happened: CaseResult) -> list[str]:
+def problems(case: Case, result: CaseResult) -> list[str]:
     """What is not as it should be, in lines; none when the case holds."""
-    found = [happened.failure] if happened.failure else []
+    found = [result.failure] if result.failure else []
     for name, expected in (case.output or {}).items():
-        got = happened.output.get(name, [])
+        got = result.output.get(name, [])
         if not _same(expected, got):
             found.append(f"{name}: expected (-) and got (+):")
             found += [f"  {line}" for line in _difference(expected, got)]
-    found += _errors(case, happened)
-    if case.filtered not in (None, happened.filtered):
-        found.append(f"filtered: {happened.filtered}, not {case.filtered}")
+    found += _errors(case, result)
+    if case.filtered not in (None, result.filtered):
+        found.append(f"filtered: {result.filtered}, not {case.filtered}")
     return found
 
 
-def _errors(case: Case, happened: CaseResult) -> Iterator[str]:
-    texts = ["\n".join(map(str, report.values())) for report in happened.errors]
+def _errors(case: Case, result: CaseResult) -> Iterator[str]:
+    texts = ["\n".join(map(str, report.values())) for report in result.errors]
     for text in case.errors:
         if not any(text in one for one in texts):
             yield f"errors: none that was reported has {text!r}"
-    for report, text in zip(happened.errors, texts, strict=True):
+    for report, text in zip(result.errors, texts, strict=True):
         if not any(expected in text for expected in case.errors):
             yield f"errors: not expected: {report.get('component')}: {report.get('exception')}"
 

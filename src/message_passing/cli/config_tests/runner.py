@@ -13,7 +13,7 @@ from message_passing.cli.config_tests.spec import reached_from
 from message_passing.config.forms import flat_chain, is_named, named_chain
 from message_passing.errors import UserError
 from message_passing.flow import Input, Output
-from message_passing.graph import close_all, in_order, open_all
+from message_passing.graph import close_all, open_all, topological_order
 from message_passing.options import option
 from message_passing.outputs.test import TestOutput
 from message_passing.runner import Server
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from message_passing.declaration import Declaration
 
 
-class Given(Input):
+class CaseInput(Input):
     """Emits the messages of a case, and ends."""
 
     name = "case's"
@@ -42,7 +42,7 @@ class _Staged(Chain):
 
     def declare(self, declaration: Declaration) -> None:
         """Replace what is an end, and note it."""
-        ends: dict[str, type[Input | Output]] = {"input": Given, "output": TestOutput}
+        ends: dict[str, type[Input | Output]] = {"input": CaseInput, "output": TestOutput}
         if end := ends.get(declaration.kind):
             declaration = replace(declaration, component=end(), options={}, from_text=False)
         super().declare(declaration)
@@ -88,7 +88,7 @@ def run_case(script: MessagePassing, case: Case) -> CaseResult:
     made = chain.components
     reports = TestOutput()
     start = made[case.at]
-    head = start if isinstance(start, Given) else Given(output_to=start)
+    head = start if isinstance(start, CaseInput) else CaseInput(output_to=start)
     for one in (*made.values(), head):
         one.error = reports
     head.messages = [_as_given(message, start.kind) for message in case.messages]
@@ -106,7 +106,7 @@ def run_case(script: MessagePassing, case: Case) -> CaseResult:
     return CaseResult(
         output={name: one.messages for name, one in outputs.items()},
         errors=reports.messages,
-        filtered=sum(one.metrics.filtered for one in in_order([head])),
+        filtered=sum(one.metrics.filtered for one in topological_order([head])),
         failure="; ".join(f"{type(error).__name__}: {error}" for error in failures),
     )
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from message_passing.config.forms import TESTS
-from message_passing.errors import Fault, Place, deeper, did_you_mean, shown
-from message_passing.graph import in_order
+from message_passing.errors import Fault, SourceLocation, abbreviate, child_location, did_you_mean
+from message_passing.graph import topological_order
 
 if TYPE_CHECKING:
     from message_passing.component import Component
@@ -60,14 +60,14 @@ def read_cases(
         source: its name.
         components: of its chain, by name; None where that has mistakes itself, so that nobody knows them.
     """
-    place = Place(f"{source}: {TESTS}", source, (TESTS,))
+    place = SourceLocation(f"{source}: {TESTS}", source, (TESTS,))
     tables = values.get(TESTS, [])
     if not isinstance(tables, list):
-        return [], [Fault(f"must be a list of cases, not {shown(tables)}", place)]
+        return [], [Fault(f"must be a list of cases, not {abbreviate(tables)}", place)]
     cases: list[Case] = []
     faults: list[Fault] = []
     for number, table in enumerate(tables):
-        reader = _Reader(table, deeper(place, f"{place}.{number}", number), components)
+        reader = _Reader(table, child_location(place, f"{place}.{number}", number), components)
         cases.append(reader.case(number))
         faults += reader.faults
         if any(one.name == cases[-1].name for one in cases[:-1]):
@@ -77,7 +77,7 @@ def read_cases(
 
 def reached_from(name: str, components: Mapping[str, Component]) -> dict[str, Component]:
     """The outputs that messages given to a component can come to."""
-    after = {id(one) for one in in_order([components[name]])}
+    after = {id(one) for one in topological_order([components[name]])}
     return {key: one for key, one in components.items() if one.kind == "output" and id(one) in after}
 
 
@@ -91,11 +91,13 @@ class _Reader:
         self._components = components or {}
         self._table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         if not isinstance(table, Mapping):
-            self.faults.append(Fault(f"must be a table with {', '.join(_KEYS)}, not {shown(table)}", place))
+            self.faults.append(
+                Fault(f"must be a table with {', '.join(_KEYS)}, not {abbreviate(table)}", place)
+            )
 
     def at(self, key: str) -> str:
         """The place of one of its keys."""
-        return deeper(self._place, f"{self._place}.{key}", key)
+        return child_location(self._place, f"{self._place}.{key}", key)
 
     def _fault(self, key: str, text: str) -> None:
         self.faults.append(Fault(text, self.at(key)))
@@ -104,7 +106,7 @@ class _Reader:
         """The value of a key; what it is when not given, or wrong, which is told."""
         value = self._table.get(key, default)
         if key in self._table and (not isinstance(value, kind) or isinstance(value, bool)):
-            self._fault(key, f"must be {what}, not {shown(value)}")
+            self._fault(key, f"must be {what}, not {abbreviate(value)}")
             return default
         return value
 
@@ -115,7 +117,7 @@ class _Reader:
         start = self._start()
         errors = self._take("errors", list, "a list of texts", [])
         if not all(isinstance(text, str) for text in errors):
-            self._fault("errors", f"must be a list of texts, not {shown(errors)}")
+            self._fault("errors", f"must be a list of texts, not {abbreviate(errors)}")
         filtered = self._take("filtered", int, "a number of messages", None)
         return Case(
             number=number,
@@ -166,15 +168,15 @@ class _Reader:
             self._fault("output", f"must be a table of lists, one for each of the outputs {names}")
             return None
         if not isinstance(expected, Mapping):
-            self._fault("output", f"must be a list of messages, not {shown(expected)}")
+            self._fault("output", f"must be a list of messages, not {abbreviate(expected)}")
             return None
         for name, messages in expected.items():
-            place = deeper(self.at("output"), f"{self.at('output')}.{name}", name)
+            place = child_location(self.at("output"), f"{self.at('output')}.{name}", name)
             if name not in outputs:
                 hint = did_you_mean(name, outputs) or f" (there are {', '.join(outputs)})"
                 self.faults.append(
                     Fault(f"there is no output {name!r} that these messages come to{hint}", place)
                 )
             elif not isinstance(messages, list):
-                self.faults.append(Fault(f"must be a list of messages, not {shown(messages)}", place))
+                self.faults.append(Fault(f"must be a list of messages, not {abbreviate(messages)}", place))
         return dict(expected)

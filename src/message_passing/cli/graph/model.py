@@ -21,7 +21,7 @@ _ENDS = ("input", "output")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """One box.
 
     Attributes:
@@ -61,7 +61,7 @@ class Graph:
         count: in how many.
     """
 
-    nodes: dict[int, Node] = field(default_factory=dict)
+    nodes: dict[int, GraphNode] = field(default_factory=dict)
     heads: list[int] = field(default_factory=list)
     after: dict[int, list[int]] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class _Drawing:
         number = len(self._numbers) + 1
         self._numbers[id(one)] = number
         name = self._names.get(id(one), "")
-        self.graph.nodes[number] = Node(
+        self.graph.nodes[number] = GraphNode(
             number=number,
             label=one.label,
             name="" if name == one.kind else name,

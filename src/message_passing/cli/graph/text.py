@@ -10,7 +10,7 @@ from message_passing.escaping import escape_control
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.cli.graph.model import Graph, Node
+    from message_passing.cli.graph.model import Graph, GraphNode
 
 _PLAIN = str.maketrans({"●": "*", "○": "o", "│": "|", "├": "+", "└": "+", "─": "-", "↑": "^"})
 
@@ -86,7 +86,7 @@ def as_mermaid(graph: Graph) -> str:
     return "\n".join([*lines, ""])
 
 
-def _box(node: Node) -> str:
+def _box(node: GraphNode) -> str:
     text = "<br>".join(_quoted(line) for line in (node.title, node.detail) if line)
     return f'  n{node.number}(["{text}"])' if node.is_end else f'  n{node.number}["{text}"]'
 

@@ -26,17 +26,17 @@ class Given:
         values: by option, only those that were given.
         places: where each was written: `--input_options`, `config.toml: input_options`.
         faults: what is wrong with what was written.
-        told: options that may be missing because of one of these faults.
+        already_reported: options that may be missing because of one of these faults.
         words: the command line.
-        cautions: what is to be said before it runs, though it is no mistake.
+        warnings: what is to be said before it runs, though it is no mistake.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    told: set[str] = field(default_factory=set)
+    already_reported: set[str] = field(default_factory=set)
     words: Sequence[str] = ()
-    cautions: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class _WordError(ConfigError):
@@ -77,7 +77,7 @@ def build_parser(
             # `--daemonize` or, as the original's help has it, `--daemonize 1`
             parser.add_argument(*_spellings(name), dest=name, nargs="?", const=True)
         else:
-            _add(parser, name, alone=one.alone)
+            _add(parser, name, flag_value=one.flag_value)
     return parser
 
 
@@ -100,7 +100,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
         given.places[name] = f"--{name}"
         if _lacks_value(value):
             given.faults.append(Fault(f"--{name} needs a value"))
-            given.told.add(name)
+            given.already_reported.add(name)
             del given.values[name]
     return given
 
@@ -142,10 +142,10 @@ def _add(
     parser: argparse.ArgumentParser,
     name: str,
     action: str | type[argparse.Action] = "store",
-    alone: str | None = None,
+    flag_value: str | None = None,
 ) -> None:
-    """An option with a value; one without it means `alone`, or is noted, and the words after it are still read."""
-    const = _NO_VALUE if alone is None else alone
+    """An option with a value; without one it means `flag_value`, or is noted; the words after it are still read."""
+    const = _NO_VALUE if flag_value is None else flag_value
     parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=const)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from message_passing.config.forms import STACKED, Part
-from message_passing.errors import Fault, deeper
+from message_passing.errors import Fault, child_location
 
 if TYPE_CHECKING:
     from message_passing.cli.run.arguments import Given
@@ -42,10 +42,10 @@ class CLIComponent:
         one = Part(
             kind=self.kind,
             component=given.values.get(self.flag, self.default),
-            options=given.values.get(options, None if options in given.told else {}),
+            options=given.values.get(options, None if options in given.already_reported else {}),
             place=place,
             options_place=given.places.get(options, default_place),
-            told=self.flag in given.told,
+            already_reported=self.flag in given.already_reported,
         )
         return self._stacked(one, given) if isinstance(one.component, list) else one
 
@@ -56,7 +56,7 @@ class CLIComponent:
             text = f"names {count} components: only {', '.join(STACKED)} can be stacked"
             hint = "; for several inputs and outputs use the named form of a config file"
             given.faults.append(Fault(text + (hint if count else ""), whole.place))
-            return replace(whole, component=None, told=True)
+            return replace(whole, component=None, already_reported=True)
         options = whole.options or [{}] * count
         if not isinstance(options, list) or len(options) != count:
             text = f"must be a list of {count}, one for each of {', '.join(map(str, whole.component))}"
@@ -69,8 +69,8 @@ class CLIComponent:
                 whole,
                 component=one,
                 options=options[number],
-                place=deeper(whole.place, f"{whole.place} ({one})", number),
-                options_place=deeper(whole.options_place, f"{whole.options_place} ({one})", number),
+                place=child_location(whole.place, f"{whole.place} ({one})", number),
+                options_place=child_location(whole.options_place, f"{whole.options_place} ({one})", number),
                 then=then,
             )
         assert then  # noqa: S101 - there is at least one

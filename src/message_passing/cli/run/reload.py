@@ -10,8 +10,8 @@ from message_passing.cli.terminal import tell
 from message_passing.clock import iso_now
 from message_passing.errors import UserError
 from message_passing.escaping import one_line
-from message_passing.summaries import cautions
-from message_passing.switch import Switch
+from message_passing.reconfigure import ChainUpdate
+from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from message_passing.runner import Server
 
 
-class Command(Protocol):
+class ReloadableCommand(Protocol):
     """What a reload asks of a command."""
 
     def title(self) -> str:
@@ -45,7 +45,7 @@ class Reload:
     def __init__(
         self,
         server: Server,
-        command: Command,
+        command: ReloadableCommand,
         chain: Chain,
         on_switched: Callable[[Mapping[str, Component]], object],
     ) -> None:
@@ -61,11 +61,11 @@ class Reload:
         self.retired: list[Component] = []
         self._server, self._command, self._on_switched = server, command, on_switched
 
-    def take(self) -> None:
+    def apply(self) -> None:
         """Open files again, and take what has changed. Within the server's loop, so between two batches."""
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            self._take_changes()
+            self._apply_changes()
         except UserError as error:
             self._stay(*map(str, error.faults))
         except Exception as error:  # noqa: BLE001 - a component's own fault must not end the chain that runs
@@ -77,14 +77,14 @@ class Reload:
         for reason in (*reasons, "keeping the previous configuration"):
             self._tell(reason)
 
-    def _take_changes(self) -> None:
+    def _apply_changes(self) -> None:
         command = self._command.changed()
         if command is None:
             return
         after = command.build()
-        change = Switch(self._server, self.chain, after)
+        change = ChainUpdate(self._server, self.chain, after)
         change.check()
-        for text in cautions([after.components[name] for name in (*change.added, *change.replaced)]):
+        for text in collect_warnings([after.components[name] for name in (*change.added, *change.replaced)]):
             self._tell(f"warning: {text}")
         try:
             change.run()
@@ -101,7 +101,7 @@ class Reload:
         tell(f"{self._command.title()}: {iso_now()}: {one_line(text)}\n")
 
 
-def _told(change: Switch) -> str:
+def _told(change: ChainUpdate) -> str:
     parts = (("added", change.added), ("replaced", change.replaced), ("removed", change.removed))
     texts = [f"{what} {', '.join(names)}" for what, names in parts if names]
     return "; ".join(texts) or "only connections have changed"

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from message_passing.chain import Chain
     from message_passing.cli.run.daemon import Daemon, Identity
-    from message_passing.cli.run.reload import Command
+    from message_passing.cli.run.reload import ReloadableCommand
     from message_passing.component import Component
-    from message_passing.console.serving import Console
+    from message_passing.console.http_server import ConsoleServer
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
@@ -42,10 +42,10 @@ class Prepared:
         console: where it can be watched.
     """
 
-    command: Command
+    command: ReloadableCommand
     chain: Chain
     identity: Identity | None = None
-    console: Console | None = None
+    console: ConsoleServer | None = None
 
 
 class Service:
@@ -62,7 +62,7 @@ class Service:
         self._prepared = prepared
         self.server = Server(prepared.chain.heads)
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
-        self.server.on_hangup = lambda: self.server.call(self._reload.take)
+        self.server.on_hangup = lambda: self.server.call(self._reload.apply)
         self._progress = ChainProgress(self.server)
 
     def _switched(self, names: Mapping[str, Component]) -> None:

@@ -14,7 +14,7 @@ Key = str | int
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class IndexEntry:
     """One key, or one item of a list.
 
     Attributes:
@@ -26,7 +26,7 @@ class Entry:
 
     line: int = 1
     column: int = 1
-    within: dict[Key, Entry] = field(default_factory=dict)
+    within: dict[Key, IndexEntry] = field(default_factory=dict)
     explicit: bool = True
 
 
@@ -39,10 +39,10 @@ class Index:
         repeated: keys that their table had already, each with the path of the table: only the last one counts.
     """
 
-    root: Entry = field(default_factory=Entry)
-    repeated: list[tuple[tuple[Key, ...], Key, Entry]] = field(default_factory=list)
+    root: IndexEntry = field(default_factory=IndexEntry)
+    repeated: list[tuple[tuple[Key, ...], Key, IndexEntry]] = field(default_factory=list)
 
-    def find(self, keys: Iterable[Key]) -> Entry | None:
+    def find(self, keys: Iterable[Key]) -> IndexEntry | None:
         """The innermost of these keys that is in the file: what lacks is placed where it should be.
 
         Returns:
@@ -63,7 +63,7 @@ class Places:
     def __init__(self, text: str) -> None:
         self._starts = [0, *(number + 1 for number, letter in enumerate(text) if letter == "\n")]
 
-    def entry(self, offset: int, *, explicit: bool = True) -> Entry:
+    def entry(self, offset: int, *, explicit: bool = True) -> IndexEntry:
         """What begins at `offset`."""
         line = bisect_right(self._starts, offset)
-        return Entry(line, offset - self._starts[line - 1] + 1, explicit=explicit)
+        return IndexEntry(line, offset - self._starts[line - 1] + 1, explicit=explicit)

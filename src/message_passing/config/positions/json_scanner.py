@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from message_passing.config.parsing import strict_json
-from message_passing.config.positions.index import Entry, Index, Key, Places
+from message_passing.config.positions.index import Index, IndexEntry, Key, Places
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 
@@ -17,7 +17,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 class _Open:
     """A list or object whose end has not come yet."""
 
-    entry: Entry
+    entry: IndexEntry
     key: Key
     is_object: bool
     number: int = 0

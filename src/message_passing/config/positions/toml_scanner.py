@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from message_passing.config.positions.index import Entry, Index, Places
+from message_passing.config.positions.index import Index, IndexEntry, Places
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|\#[^\n]*)*")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
@@ -58,7 +58,7 @@ class _Scanner:
         self.at += len(word) if taken else 0
         return taken
 
-    def _header(self, root: Entry, *, many: bool) -> Entry:
+    def _header(self, root: IndexEntry, *, many: bool) -> IndexEntry:
         """`[a.b]` or `[[a.b]]`: the table that follows."""
         self._skip()
         *outer, (name, offset) = self._key()
@@ -74,7 +74,7 @@ class _Scanner:
         entry.within[len(entry.within)] = item
         return item
 
-    def _pair(self, table: Entry) -> None:
+    def _pair(self, table: IndexEntry) -> None:
         """`a.b = value`."""
         *outer, (name, offset) = self._key()
         for part, place in outer:
@@ -84,7 +84,7 @@ class _Scanner:
         self._takes("=")
         self._value(entry)
 
-    def _entry(self, table: Entry, name: str, offset: int, *, explicit: bool) -> Entry:
+    def _entry(self, table: IndexEntry, name: str, offset: int, *, explicit: bool) -> IndexEntry:
         """The key in its table: where it was written for its own sake, or first."""
         found = self._places.entry(offset, explicit=explicit)
         before = table.within.setdefault(name, found)
@@ -104,7 +104,7 @@ class _Scanner:
             self.at = dot.end()
         return parts
 
-    def _value(self, entry: Entry) -> None:
+    def _value(self, entry: IndexEntry) -> None:
         """Pass by a value, with a look into lists and inline tables."""
         self._skip()
         if self._takes("{"):
@@ -126,7 +126,7 @@ class _Scanner:
         return self._takes(bracket) or self.at >= len(self.text)
 
 
-def _last(entry: Entry) -> Entry:
+def _last(entry: IndexEntry) -> IndexEntry:
     """Of an array of tables, its last one, to which headers below it belong."""
     return entry.within.get(len(entry.within) - 1, entry)
 

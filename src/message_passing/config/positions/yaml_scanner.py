@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from message_passing.config.parsing import yaml_document
-from message_passing.config.positions.index import Entry, Index, Key
+from message_passing.config.positions.index import Index, IndexEntry, Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ def index_yaml(text: str) -> Index:
     return index
 
 
-def _walk(document: Any, root: Entry) -> Iterator[tuple[Any, Entry, tuple[Key, ...]]]:
+def _walk(document: Any, root: IndexEntry) -> Iterator[tuple[Any, IndexEntry, tuple[Key, ...]]]:
     """Every list and mapping once, with the entry whose value it is, and the first path to it."""
-    waiting: list[tuple[Any, Entry, tuple[Key, ...]]] = [(document, root, ())]
-    known: dict[int, Entry] = {}
+    waiting: list[tuple[Any, IndexEntry, tuple[Key, ...]]] = [(document, root, ())]
+    known: dict[int, IndexEntry] = {}
     while waiting:
         node, entry, path = waiting.pop()
         if id(node) in known:
@@ -35,7 +35,9 @@ def _walk(document: Any, root: Entry) -> Iterator[tuple[Any, Entry, tuple[Key, .
             known[id(node)] = entry
             yield node, entry, path
             inner = {key: value for key, _, value in _items(node)}
-            waiting += [(value, entry.within.get(key, Entry()), (*path, key)) for key, value in inner.items()]
+            waiting += [
+                (value, entry.within.get(key, IndexEntry()), (*path, key)) for key, value in inner.items()
+            ]
 
 
 def _items(node: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -47,8 +49,8 @@ def _items(node: Any) -> Iterator[tuple[Any, Any, Any]]:
             yield item[0].value, *item
 
 
-def _repeated(document: Any) -> Iterator[tuple[tuple[Key, ...], Key, Entry]]:
-    for node, _, path in _walk(document, Entry()):
+def _repeated(document: Any) -> Iterator[tuple[tuple[Key, ...], Key, IndexEntry]]:
+    for node, _, path in _walk(document, IndexEntry()):
         seen = set()
         for key, mark_of, _ in _items(node):
             if not isinstance(key, (str, int)):
@@ -58,5 +60,5 @@ def _repeated(document: Any) -> Iterator[tuple[tuple[Key, ...], Key, Entry]]:
             seen.add(key)
 
 
-def _entry(node: Any) -> Entry:
-    return Entry(node.start_mark.line + 1, node.start_mark.column + 1)
+def _entry(node: Any) -> IndexEntry:
+    return IndexEntry(node.start_mark.line + 1, node.start_mark.column + 1)

@@ -1,0 +1,100 @@
+"""Which messages a watcher wants to see: by level, by fields, by a text in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.dotted import value_at
+from message_passing.errors import Fault, OptionError
+from message_passing.message_fields import level_number, level_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FIELDS = 16
+"""Fields that may be asked for at a time."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What is wanted of each message; nothing given wants everything.
+
+    Attributes:
+        level: at least this one. A message without a level is not wanted then.
+        fields: path and text of fields that must be equal: `("app.name", "shop")`.
+        search: a text that must be in the message, in upper or lower case.
+    """
+
+    level: int | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    search: str = ""
+
+    @classmethod
+    def of(cls, level: str = "", fields: Iterable[str] = (), search: str = "") -> MessageFilter:
+        """What these words want.
+
+        Args:
+            level: a name or number; empty for any.
+            fields: `path=text`, each.
+            search: any text.
+
+        Raises:
+            OptionError: one of them cannot be understood.
+        """
+        pairs = []
+        for one in fields:
+            path, equals, text = one.partition("=")
+            if not equals or not path:
+                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one[:50]!r}", "field"))
+            pairs.append((path, text))
+        if len(pairs) > FIELDS:
+            raise OptionError(Fault(f"at most {FIELDS} fields may be asked for, not {len(pairs)}", "field"))
+        return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is asked of a message."""
+        return self.level is None and not self.fields and not self.search
+
+    def matches(self, message: Any, text: str) -> bool:
+        """Whether this message is wanted.
+
+        Args:
+            message: as it was decoded: an object, or text.
+            text: the same as text.
+        """
+        if self.search and self.search not in text.casefold():
+            return False
+        if self.level is not None and not _at_least(message, self.level):
+            return False
+        return all(_value_text(value_at(message, path)) == value for path, value in self.fields)
+
+
+def decode_for_display(raw: bytes) -> tuple[Any, str]:
+    """A message as a watcher gets it: the object that it is, or else its text; and its text in any case."""
+    text = raw.decode("utf-8", "backslashreplace")
+    if raw[:1] != b"{":
+        return text, text
+    try:
+        message = _decode(raw)
+        if "\\u" in text:  # escaped letters are found as what they are
+            text = msgspec.json.encode(message).decode()
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return text, text
+    return message, text
+
+
+def _at_least(message: Any, level: int) -> bool:
+    number = level_of(message)
+    return number is not None and number >= level
+
+
+def _value_text(value: Any) -> str | None:
+    if isinstance(value, str) or value is None:
+        return value
+    return msgspec.json.encode(value).decode()

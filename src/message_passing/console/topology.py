@@ -1,0 +1,141 @@
+"""The components of a node as an operator sees them: each with an id, and where its messages go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from message_passing.errors import did_you_mean
+from message_passing.flow import Encoder, Output
+from message_passing.graph import topological_order, with_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from message_passing.component import Component
+    from message_passing.flow import Input
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A component that has others work for it in other processes, and tells how they fare."""
+
+    def counted(self) -> Sequence[Component]:
+        """See `Component.counted`."""
+
+    def look(self) -> None:
+        """Somebody watches: find out, for the next seconds, where the time of those parts goes."""
+
+    def shares(self) -> Mapping[Component, float]:
+        """What was found out: their shares of the time, from 0 to 1; empty when nobody watches."""
+
+    def described_workers(self) -> list[dict[str, Any]]:
+        """The processes in which they run: `number`, `pid`, `ready`, `outstanding` messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentView:
+    """One component in its chain.
+
+    Attributes:
+        id: its name in the chain, or its label; no two are the same.
+        component: itself, or what stands for it where it runs in workers.
+        outputs: the ids of those to whom it hands messages.
+        errors: it belongs to an error chain only.
+        in_workers: it runs there.
+    """
+
+    id: str
+    component: Component
+    outputs: tuple[str, ...]
+    errors: bool
+    in_workers: bool
+
+
+class Topology:
+    """All components of some chains, in the order that messages flow, error chains last."""
+
+    def __init__(self, heads: Sequence[Input], names: Mapping[str, Component] | None = None) -> None:
+        """Find them.
+
+        Args:
+            heads: the inputs.
+            names: what the components are called in the chain, as far as they have names.
+        """
+        everything = topological_order(heads, errors=True)
+        main = {id(one) for one in with_parts(topological_order(heads))}
+        self._all = with_parts(everything)
+        self.pools = tuple(one for one in everything if isinstance(one, Elsewhere))
+        parts = {id(part) for pool in self.pools for part in pool.counted()}
+        ids = _ids(self._all, {id(component): name for name, component in (names or {}).items()})
+        self.places = tuple(
+            ComponentView(
+                id=ids[id(one)],
+                component=one,
+                outputs=tuple(ids[id(to)] for to in _outputs(one) if id(to) in ids),
+                errors=id(one) not in main,
+                in_workers=id(one) in parts,
+            )
+            for one in self._all
+        )
+        begin = {id(one.error): one.error for one in everything if isinstance(one.error, Output)}
+        self.error_heads = tuple(one for key, one in begin.items() if key not in main)
+        """Where error chains begin, but for those that messages come to as well."""
+        watched = set(map(id, self.error_heads))
+        self.reporters = tuple(one for one in everything if id(one.error) not in watched)
+        """Those whose reports go elsewhere."""
+
+    def refresh(self, *, watched: bool) -> None:
+        """Ask those that run elsewhere for their counters, and where their time goes. In the chain's thread."""
+        for pool in self.pools:
+            pool.counted()
+            if watched:
+                pool.look()
+
+    def shares(self) -> dict[str, float]:
+        """What share of the workers' time each component that runs there takes, as far as known."""
+        found = {id(one): share for pool in self.pools for one, share in pool.shares().items()}
+        return {place.id: found[id(place.component)] for place in self.places if id(place.component) in found}
+
+    def find(self, name: str) -> tuple[ComponentView | None, str]:
+        """The component with this id, or how to put it right: ` (did you mean ...?)`."""
+        known = {place.id: place for place in self.places}
+        return known.get(name), did_you_mean(name, known) or f" (it has {', '.join(known)})"
+
+    def shown_at(self) -> ComponentView | None:
+        """Whose messages are shown when nobody says where: of the first input, where it ends.
+
+        At each fork that is the first way. Before that it is where what can be read is packed or encrypted; what
+        is done in workers can be looked at only before and behind them.
+        """
+        known = {place.id: place for place in self.places}
+        found = place = next(iter(self.places), None)
+        while place:
+            if not place.in_workers:
+                found = place
+            if isinstance(place.component, Encoder) and not place.component.readable:
+                break
+            place = known[place.outputs[0]] if place.outputs else None
+        return found
+
+
+def _outputs(component: Component) -> Sequence[Any]:
+    """Where its messages go next; workers' work is drawn between them and the output."""
+    if parts := component.counted():
+        return parts[:1]
+    return component.outputs()
+
+
+def _ids(components: Sequence[Component], names: Mapping[int, str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    taken = set(names.values())
+    for one in components:
+        name = names.get(id(one), "")
+        if not name:
+            count, name = 1, one.label
+            while name in taken:
+                count += 1
+                name = f"{one.label} {count}"
+        taken.add(name)
+        found[id(one)] = name
+    return found

@@ -1,0 +1,142 @@
+"""From one chain to another while it runs: what has not changed stays as it is, and nothing is lost on the way.
+
+Components whose declaration is the same in both chains stay open, with all that they hold; only what they are
+connected to changes, between two batches. The others are opened before those that they replace are closed, except
+where both want the same address. When one of them cannot be opened, the chain stays what it was.
+
+An input that runs can be neither changed nor removed: whatever is on its way to its socket would be lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from message_passing.errors import Fault, OpenError, UserError, collecting
+from message_passing.flow import Input, Source
+from message_passing.graph import topological_order
+from message_passing.living import close_alone, lives
+
+if TYPE_CHECKING:
+    from message_passing.chain import Chain
+    from message_passing.component import Component
+    from message_passing.runner import Server
+
+
+class ChainUpdate:
+    """One change of a running chain.
+
+    Attributes:
+        added: names that were not there before.
+        replaced: names of components that are others now.
+        removed: names that are there no more.
+        retired: components that were closed, whose counters still stand.
+    """
+
+    def __init__(self, server: Server, before: Chain, after: Chain) -> None:
+        """Compare the chains; nothing is changed yet.
+
+        Args:
+            server: runs `before`.
+            before: as it was built.
+            after: the same, and nothing of it is open.
+        """
+        kept = after.unchanged(before)
+        self.added = sorted(after.components.keys() - before.components.keys())
+        self.removed = sorted(before.components.keys() - after.components.keys())
+        self.replaced = sorted(after.components.keys() - kept - set(self.added))
+        self.retired: list[Component] = []
+        self._server, self._before, self._after = server, before, after
+        self._kept = {name: before.components[name] for name in kept}
+        # In the order that messages flow, error chains last.
+        gone = {id(before.components[name]): name for name in (*self.replaced, *self.removed)}
+        heads: list[Component] = [*before.heads]
+        everything = topological_order(heads, errors=True)
+        self._gone = {gone[id(one)]: one for one in everything if id(one) in gone}
+
+    def check(self) -> None:
+        """Look for what can be known to be wrong before anything is changed. It may take time.
+
+        Raises:
+            UserError: with what was found.
+        """
+        faults = [
+            Fault(f"the input {name!r} cannot change while it runs: what is on its way to it would be lost")
+            for name, component in self._gone.items()
+            if isinstance(component, Input)
+        ]
+        for name in (*self.added, *self.replaced):
+            with collecting(faults, self._after.components[name].label):
+                self._after.components[name].preflight()
+        if faults:
+            raise UserError(*faults)
+
+    def run(self) -> None:
+        """Do it. Within the server's loop, and between two batches.
+
+        Raises:
+            OpenError: what is new cannot be opened; the chain is what it was.
+        """
+        self._connect(self._after, self._kept)
+        try:
+            self._open_new()
+        except Exception:
+            self._go_back()
+            raise
+        self._close_gone(flush=True)
+        self._server.backgrounds.begin(self._server.components)
+        for head in self._server.heads:
+            if not self._server.runs(head):
+                self._server.begin(head)
+
+    def _connect(self, chain: Chain, instead: dict[str, Component]) -> None:
+        chain.connect(instead)
+        self._server.heads = chain.heads
+        for component in topological_order(chain.heads, errors=True):
+            if isinstance(component, Source):
+                component.rewire()
+        self._server.adopt()
+
+    def _open_new(self) -> None:
+        """What cannot be opened at first may want what one that goes has: those are closed then.
+
+        Raises:
+            OpenError: it is not for that.
+        """
+        faults: list[Fault] = []
+        for component in reversed(topological_order(self._after.heads, errors=True)):
+            try:
+                component.open()
+            except OpenError:
+                self._close_gone()
+                with collecting(faults, component.label):
+                    component.open()
+        if faults:
+            raise OpenError(*faults)
+
+    def _close_gone(self, *, flush: bool = False) -> None:
+        """Each hands what it holds to those that come after it, as before.
+
+        Args:
+            flush: there is time for those that can to do that within the loop; otherwise another needs their place.
+        """
+        for component in self._gone.values():
+            if component not in self.retired:
+                self.retired.append(component)
+                if flush and (lives(component) or self._server.backgrounds.are_leaving):
+                    self._server.backgrounds.retire(component)
+                else:
+                    close_alone(component)
+
+    def _go_back(self) -> None:
+        """The chain as it was; what has been closed for the new one is made again."""
+        kept = set(map(id, self._kept.values()))
+        for component in topological_order(self._after.heads, errors=True):
+            if id(component) not in kept:
+                close_alone(component)
+        closed = {name: component for name, component in self._gone.items() if component in self.retired}
+        self._connect(self._before, {name: self._before.make_again(name) for name in closed})
+        for component in reversed(topological_order(self._before.heads, errors=True)):
+            try:
+                component.open()
+            except OpenError as error:  # somebody else has taken its place
+                component.report(error)

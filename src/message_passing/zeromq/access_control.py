@@ -1,0 +1,198 @@
+"""Who may connect: the rules of a server's socket, asked once for each connection.
+
+Rules are looked up when somebody knocks, so that a key that was allowed or revoked is so without a restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
+from typing import TYPE_CHECKING
+
+from message_passing.zeromq.allowed_keys import ANYBODY
+from message_passing.zeromq.descriptors import plain_address
+from message_passing.zeromq.revocation import ANY_ADDRESS, ipc_peer
+
+if TYPE_CHECKING:
+    from message_passing.zeromq.allowed_keys import AllowedKeys
+    from message_passing.zeromq.passwords import Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of somebody who knocks.
+
+    Attributes:
+        user: who it is; empty when refused.
+        reason: why not; empty when admitted.
+        kind: one word for that: `address`, `mechanism`, `key`, `password` or `unseen`.
+        who: whom it concerns, beside the address: its key.
+    """
+
+    user: str = ""
+    reason: str = ""
+    kind: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Addresses that `allow` or `deny` names.
+
+    Attributes:
+        addresses: the network; one of IPv4 addresses within IPv6 (RFC 4291, 2.5.5.2) is IPv4's, which they come as.
+        zone: the link that an address must come over (RFC 4007); empty for any.
+    """
+
+    addresses: IPv4Network | IPv6Network
+    zone: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Network:
+        """Read one: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`, `::ffff:10.0.0.0/104`, `fe80::1%eth0`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        address, slash, mask = text.partition("/")
+        address, percent, zone = address.partition("%")
+        found = ip_interface(f"{address}{slash}{mask}")
+        if percent and not (zone and isinstance(found, IPv6Interface)):
+            raise ValueError(f"{text!r} has no zone after the %, or is no IPv6 address")
+        network: IPv4Network | IPv6Network = found.network
+        if isinstance(found, IPv6Interface) and (mapped := found.ip.ipv4_mapped):
+            bits = network.prefixlen - _MAPPED
+            if bits < 0:
+                raise ValueError(
+                    f"{text!r} is more than all of IPv4: its mask must have at least {_MAPPED} bits"
+                )
+            network = IPv4Network((mapped, bits), strict=False)
+        return cls(network, _zone_name(zone))
+
+    def has(self, address: str) -> bool:
+        """Whether an address, as ZAP or the system writes it, is in it; an empty one is not."""
+        try:
+            found = ip_address(plain_address(address))
+        except ValueError:  # ipc: there is none
+            return False
+        zone = _zone_name(address.strip("[]").partition("%")[2])
+        return found in self.addresses and self.zone in ("", zone)
+
+
+_MAPPED = 96
+"""Bits before an IPv4 address within IPv6."""
+
+
+def _zone_name(text: str) -> str:
+    """The name of a link that may be given as its number."""
+    if text.isdigit():
+        with contextlib.suppress(OSError, OverflowError):
+            return socket.if_indextoname(int(text))
+    return text
+
+
+def networks(given: list[str]) -> tuple[Network, ...]:
+    """Addresses and networks as options name them.
+
+    Raises:
+        ValueError: one is neither; the text says which.
+    """
+    return tuple(map(Network.of, given))
+
+
+def _among(address: str, some: tuple[Network, ...]) -> bool:
+    return any(network.has(address) for network in some)
+
+
+_ADDRESSES = 64
+"""From how many addresses it is remembered that somebody came with one key or password."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessControl:
+    """Who may connect to a socket.
+
+    Attributes:
+        allow: from where; empty for everywhere.
+        deny: from where not, whatever else is allowed.
+        keys: whose CURVE keys.
+        passwords: whose passwords.
+    """
+
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    keys: AllowedKeys | None = None
+    passwords: Passwords | None = None
+    admitted: dict[str, set[str]] = field(default_factory=dict, compare=False)
+
+    def decide(self, address: str, mechanism: str, credentials: list[bytes], key_text: str = "") -> Decision:
+        """Whether somebody may connect.
+
+        Args:
+            address: the IP address, or for ipc what `ipc_peer` takes.
+            mechanism: `NULL`, `PLAIN` or `CURVE`.
+            credentials: what ZAP has for it: name and password, or a public key of 32 bytes.
+            key_text: that key as 40 characters.
+        """
+        if _among(address, self.deny):
+            return Decision(kind="address", reason=f"its address {address} is among those in `deny`")
+        if self.allow and not _among(address, self.allow):
+            shown = (
+                f"{address} is not" if ipc_peer(address) is None else "is none (it came over ipc), and not"
+            )
+            reason = f"its address {shown} among those in `allow`"
+            return Decision(kind="address", reason=reason)
+        if self.keys:
+            if mechanism != "CURVE":
+                return Decision(kind="mechanism", reason="it does not use CURVE")
+            if not (name := self.keys.name_of(key_text)):
+                hint = (
+                    f"to allow it: message-passing keys allow NAME '{key_text}' --folder {self.keys.folder}"
+                )
+                return Decision(
+                    kind="key", reason=f"its key is not among the allowed ones; {hint}", who=f"'{key_text}'"
+                )
+            if self.keys.folder != ANYBODY:  # where nothing can be revoked, there is nothing to remember
+                self._remember(key_text, address)
+            return Decision(user=name)
+        if self.passwords:
+            known = self.passwords.match(*credentials[:2]) if mechanism == "PLAIN" else ""
+            if not known:
+                return Decision(kind="password", reason="its name or password is wrong")
+            self._remember(known, address)
+            return Decision(user=credentials[0].decode("utf-8", "replace"))
+        return Decision(user=address)
+
+    @staticmethod
+    def unseen() -> Decision:
+        """Of somebody whose password is not looked at."""
+        reason = "too many wrong names or passwords came from its address just now"
+        return Decision(kind="unseen", reason=reason)
+
+    def _remember(self, credential: str, address: str) -> None:
+        known = self.admitted.setdefault(credential, set())
+        if len(known) >= _ADDRESSES and address not in known:
+            known.clear()
+            known.add(ANY_ADDRESS)
+        elif ANY_ADDRESS not in known:
+            known.add(address)
+
+    def revoked(self) -> set[str]:
+        """From which addresses clients came whose key or password is allowed no more. Told once.
+
+        `ANY_ADDRESS` among them stands for all.
+        """
+        known = self.keys or self.passwords
+        if not known or not self.admitted:
+            return set()
+        gone = [one for one in self.admitted if not known.allows(one)]
+        return set().union(*[self.admitted.pop(one) for one in gone])
+
+    def problems(self) -> list[str]:
+        """What is wrong with the folder of keys or the file of passwords, as it is now: sentences."""
+        if self.keys and self.keys.folder != ANYBODY:
+            self.keys.all()
+            return self.keys.problems
+        return self.passwords.problems if self.passwords else []

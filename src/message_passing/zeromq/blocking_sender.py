@@ -1,0 +1,149 @@
+"""Sending with patience: for commands that wait until a peer has taken what they send, and say why when none has.
+
+ZeroMQ confirms nothing. What can be known: somebody was connected and had subscribed, and what was sent has left
+this process for him.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.clock import monotonic
+from message_passing.zeromq.peers import Peers, Reconnector
+from message_passing.zeromq.sockets import OpenSocket
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
+
+if TYPE_CHECKING:
+    from message_passing.zeromq.settings import SocketSettings
+
+_PEERS_INTERVAL = 0.05
+"""Seconds between two looks at what peers do, while there is something to send."""
+
+_FAILED = {
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL),
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL),
+}
+
+
+class BlockingSender:
+    """One sending socket, for one thread.
+
+    Attributes:
+        sent: messages given to ZeroMQ.
+        prefixes: what subscribers want; only a PUB hears it.
+        told: what is to be said of peers that refused, or were refused.
+        connected: how often a connection came about, handshaken or not.
+        failed: in which ways handshakes failed: `zmq.EVENT_HANDSHAKE_FAILED_*`.
+    """
+
+    def __init__(self, settings: SocketSettings) -> None:
+        """Open it.
+
+        Args:
+            settings: what to open.
+
+        Raises:
+            OpenError: see `OpenSocket`.
+        """
+        self.sent = 0
+        self.prefixes: set[bytes] = set()
+        self.told: list[str] = []
+        self.connected = 0
+        self.failed: set[int] = set()
+        self._notices = ThrottledWarnings()
+        self._opened = OpenSocket(settings, self._notices)
+        self._peers = Peers(self._opened, self._notices)
+        self._reconnector = Reconnector(monotonic)
+        self._looked = 0.0
+        self._socket = self._opened.socket
+        self._publishes = settings.socket_type == "PUB"
+        self._poller = zmq.Poller()
+        self._poller.register(self._peers.monitor.events, zmq.POLLIN)
+        if self._publishes:
+            self._poller.register(self._socket, zmq.POLLIN)
+        try:
+            self._opened.attach()
+        except BaseException:
+            self.close(0)
+            raise
+
+    def peers(self) -> int:
+        """How many are connected and have shaken hands."""
+        return self._peers.now()
+
+    def ever(self) -> bool:
+        """Whether anybody has."""
+        return bool(self._peers.met)
+
+    def wants(self, message: bytes) -> bool:
+        """Whether somebody is there who takes this message."""
+        if self._publishes:
+            return any(message.startswith(prefix) for prefix in self.prefixes)
+        return self._peers.now() > 0
+
+    def look(self) -> None:
+        """Hear what peers say, without waiting."""
+        self._looked = monotonic()
+        for event in self._peers.look():
+            self.connected += event.number in (zmq.EVENT_CONNECTED, zmq.EVENT_ACCEPTED)
+            self.failed |= {event.number} & _FAILED
+        self._reconnector.look_after(self._opened, self._peers)
+        self.told += [text for text in self._notices.take() if text not in self.told]
+        while self._publishes and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            heard = self._socket.recv(
+                zmq.NOBLOCK
+            )  # 1 and a prefix begin a subscription, 0 and a prefix end it
+            (self.prefixes.add if heard[:1] == b"\x01" else self.prefixes.discard)(heard[1:])
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long at most for peers to do something, and hear it."""
+        self._poller.poll(max(1, int(min(seconds, _PEERS_INTERVAL) * 1000)))
+        self.look()
+
+    def send(self, message: bytes, patience: float) -> bool:
+        """Send a message once somebody is there who wants it and has room.
+
+        Args:
+            message: what to send.
+            patience: seconds that this may take.
+
+        Returns:
+            Whether it was sent.
+        """
+        deadline = monotonic() + patience
+        while True:
+            if monotonic() - self._looked > _PEERS_INTERVAL:
+                self.look()
+            wanted = self.wants(message)
+            if wanted and self._send(message):
+                return True
+            if (left := deadline - monotonic()) <= 0:
+                return False
+            if wanted:
+                self._socket.poll(max(1, int(min(left, _PEERS_INTERVAL) * 1000)), zmq.POLLOUT)
+            else:
+                self.wait(left)
+
+    def receive(self, seconds: float) -> bool:
+        """Wait that long at most for a message, which is thrown away; whether one came. For a SUB."""
+        return bool(self._socket.poll(int(seconds * 1000), zmq.POLLIN))
+
+    def _send(self, message: bytes) -> bool:
+        try:
+            self._socket.send(message, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        self.sent += 1
+        return True
+
+    def close(self, seconds: float) -> bool:
+        """Close it, waiting that long at most for what was sent to leave.
+
+        Returns:
+            Whether all of it has left.
+        """
+        self._peers.close()
+        return self._opened.close(max(0, int(seconds * 1000))) or not self.sent
