@@ -170,7 +170,6 @@ def test_a_bound_address_stays_the_parent_s() -> None:
 
 SCRIPT = """
 import sys
-from message_passing.lines import Frame
 from message_passing.outputs.zeromq import ZeroMQOutput
 ZeroMQOutput(connect=sys.argv[1]).consume("one line, and the script ends")
 """
