@@ -78,9 +78,15 @@ class CanaryTracker:
         return cls(node, state, fitting[0])
 
     @classmethod
-    def found(cls, endpoint: str) -> Self | None:
-        """Those of the node on this machine that listens at an endpoint; None when none is known to."""
-        for node in discover():
+    def found(cls, endpoint: str, timeout: float) -> Self | None:
+        """Those of the node on this machine that listens at an endpoint; None when none is known to.
+
+        Args:
+            endpoint: where it listens.
+            timeout: seconds that a node may take to answer: one that has just been started has yet to import what it
+                answers with.
+        """
+        for node in discover(timeout=timeout):
             try:
                 state = node.get("/state")
             except OpenError:
@@ -94,9 +100,13 @@ class CanaryTracker:
         """Begin to look out for a message with this text in it, behind the input and at the first output."""
         watching = []
         for place in ("", self._source["id"]):
-            stream = self._node.stream("/tail", search=name, at=place or None)
             begun, seen = threading.Event(), threading.Event()
-            self._streams[place], self._seen[place] = stream, seen
+            self._seen[place] = seen
+            try:
+                stream = self._node.stream("/tail", search=name, at=place or None)
+            except OpenError:  # it has ceased to answer: nothing is seen there
+                continue
+            self._streams[place] = stream
             watching.append(begun)
             thread = threading.Thread(target=_look_out, args=(stream, begun, seen), daemon=True)
             self._threads.append(thread)

@@ -213,7 +213,9 @@ class Diagnosis:
         given, blocking = self._given, self._blocking
         if blocking is None or self._kind == "SUB":
             return
-        canary = self._canary or (CanaryTracker.found(given.endpoint) if self._probe.local else None)
+        canary = self._canary or (
+            CanaryTracker.found(given.endpoint, given.timeout) if self._probe.local else None
+        )
         name = f"canary-{secrets.token_hex(6)}"
         if given.no_canary:
             yield Step("canary", "none was sent", skipped=True)
