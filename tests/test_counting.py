@@ -17,7 +17,7 @@ from support import Kept, accounted_for
 
 ROOT = Path(message_passing.__file__).parent
 
-DOORS = {"component", "output", "flow", "metrics"}
+DOORS = {"component", "output", "flow", "source", "metrics"}
 """The modules that count."""
 
 COUNTERS = set(Metrics.__slots__)

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.codecs.json import JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.errors import OptionError, OutputClosedError
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter, Input, Output
+from message_passing.outputs.socket_udp import SocketUDPOutput
+from message_passing.outputs.zeromq import ZeroMQOutput
 from support import Kept, accounted_for
 
 
@@ -351,3 +354,24 @@ def test_opening_on_demand_that_fails_fails_the_batch() -> None:
     shut.consume(2)
     assert shut.messages == [2]
     assert errors.messages[0]["exception"] == "not yet"
+
+
+class Acknowledges(Input):
+    """Delivers, and what is settled is gone."""
+
+    acknowledges = True
+
+
+@pytest.mark.parametrize("between", [lambda one: one, lambda one: JSONEncoder(output_to=one)])
+def test_an_input_that_acknowledges_what_may_be_lost_is_warned_of(between: Any) -> None:
+    """Of every end that confirms before anybody has it, whatever stands between; of no other input or end."""
+    udp = SocketUDPOutput(hostname="127.0.0.1", port=9)
+    zmq = ZeroMQOutput(connect="tcp://127.0.0.1:9")
+    head = Acknowledges(output_to=TFilter(output_to=[between(udp), Kept(), between(zmq)]))
+    assert sorted(head.warnings()) == [
+        f"the Acknowledges input acknowledges what the {name} output has handed to the network: "
+        "what is lost after that is not sent again"
+        for name in ("Socket::UDP", "ZeroMQ")
+    ]
+    assert Acknowledges(output_to=between(Kept())).warnings() == []
+    assert type("Emits", (Input,), {})(output_to=between(udp)).warnings() == []

@@ -14,12 +14,12 @@ from message_passing.codecs.null import NullEncoder
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
-from message_passing.flow import Filter
+from message_passing.flow import Filter, Output
 from message_passing.lines import SHARED, LineBatch
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.testing import ContractError, check_component
-from message_passing.wiring import HANDLING, Wiring, said, wiring_of
+from message_passing.wiring import HANDLING, Wiring, leaves_encoding, said, wiring_of
 from support import Kept, accounted_for
 
 if TYPE_CHECKING:
@@ -201,3 +201,54 @@ def test_the_contract_catches_a_filter_that_changes_its_batch(cls: Any) -> None:
     """Both ways, with what to do instead."""
     with pytest.raises(ContractError, match="changes the batch that it is given: return a list of its own"):
         check_component(cls)
+
+
+# Objects beside their text
+
+
+class ByLevel(Output):
+    """Keeps what it is given by the field `level`."""
+
+    takes_objects = True
+
+    def on_init(self) -> None:
+        """Nothing yet."""
+        self.found: dict[Any, list[bytes]] = {}
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Encode each level's together."""
+        for level in {one.get("level") for one in messages}:
+            texts = self.encoded([one for one in messages if one.get("level") == level])
+            self.found.setdefault(level, []).extend(texts)
+
+
+def test_an_error_chain_may_end_in_one_that_takes_objects() -> None:
+    """A report is an object like any other."""
+    output = ByLevel()
+    errors = JSONEncoder(output_to=output)
+    with errors, JSONDecoder(output_to=Kept(), error=errors) as head:
+        head.consume_many([b"bad", b"{}", b"worse"])
+    (reports,) = output.found.values()
+    assert [b"malformed JSON" in one for one in reports] == [True, True]
+    assert accounted_for(output)
+    assert (errors.snapshot()["passed"], output.snapshot()["passed"]) == (2, 2)
+
+
+def test_a_subclass_that_writes_in_its_own_way_takes_objects_if_it_says_so() -> None:
+    """As with all that a class says of itself: otherwise it would get what it does not expect."""
+    own = type("Own", (ByLevel,), {"write_many": ByLevel.write_many})
+    again = type("Again", (own,), {"takes_objects": True})
+    for cls, leaves in ((ByLevel, True), (own, False), (again, True)):
+        head = JSONEncoder(output_to=NullEncoder(output_to=cls()))
+        assert leaves_encoding(head) is leaves
+        assert leaves_encoding(JSONDecoder(output_to=head)) is False
+        assert wiring_of(JSONDecoder(output_to=JSONEncoder(output_to=cls()))).text is not leaves
+
+
+def test_what_is_not_encodable_without_an_encoder_fails() -> None:
+    """Where none stands before it, bytes and text pass, and a batch that raises fails once."""
+    output = ByLevel(error=Kept())
+    output.consume_many([{"level": 1}, {"level": 2}])
+    output.consume_many([{"level": 1}, 7])
+    assert (output.found, output.metrics.failed) == ({1: [], 2: []}, 4)
+    assert accounted_for(output)

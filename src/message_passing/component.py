@@ -245,12 +245,16 @@ class Component(Declared):
             messages: what has failed.
             count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
+        self.report(error, messages, self.count_failed(error, messages, count))
+
+    def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
+        """What `fail` does, without the report: somebody else makes it. How many they are."""
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
         if fate := AMBIENT.fate:
             fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
-        self.report(error, messages, count)
+        return count
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.

@@ -16,20 +16,19 @@ The most derived definition wins: a subclass that defines only `filter` of a cla
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from message_passing.component import Component
-from message_passing.delivery import AMBIENT, Delivery, Outcome, outside
-from message_passing.errors import Fault, OptionError, OutputClosedError
-from message_passing.onward import Onward, unwrapped
-from message_passing.options import option
-from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, running_loop, says_each
-from message_passing.wiring import Wiring, wiring_of
+from message_passing.delivery import AMBIENT, outside
+from message_passing.errors import OutputClosedError
+from message_passing.graph import topological_order
+from message_passing.lines import beyond
+from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, says_each
+from message_passing.source import Source
+from message_passing.wiring import leaves_encoding, misses_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 __all__ = [
     "ConsumerAdapter",
@@ -41,106 +40,6 @@ __all__ = [
     "Source",
     "UnconnectedOutput",
 ]
-
-
-class Source(Component):
-    """What hands messages on: it has `output_to`."""
-
-    output_to: Any = option(
-        default=None,
-        description="Where messages go: a component, or anything with `consume`.",
-        python_only=True,
-    )
-    _onward = Onward(None, None)
-    wiring = Wiring()  # without an annotation, which would make an option of it
-
-    def on_init(self) -> None:
-        """Find out what `output_to` is.
-
-        Raises:
-            OptionError: it is not something with `consume`.
-        """
-        self._next = self.as_output(self.output_to)
-        self.output_to = self._onward = Onward(self, unwrapped(self.output_to))
-
-    def as_output(self, target: Any) -> Output:
-        """`target` as an output: itself, or wrapped when it is a stranger with a `consume` method."""
-        target = unwrapped(target)
-        if isinstance(target, Output):
-            return target
-        if target is None:
-            return UnconnectedOutput()
-        if callable(getattr(target, "consume", None)):
-            return ConsumerAdapter(target=target)
-        if isinstance(target, (list, tuple)):
-            text = "can output to one component only: put a T filter between to reach several"
-        else:
-            text = f"output_to must have a `consume` method, not {target!r}"
-        raise OptionError(Fault(f"{self.label}: {text}", "output_to"))
-
-    def connect_to(self, target: Any) -> None:
-        """Set `output_to` after construction, as a declared chain does."""
-        self.output_to = target
-        Source.on_init(self)
-
-    def outputs(self) -> Sequence[Output]:
-        """The one component it hands messages to."""
-        return (self._next,)
-
-    def open(self) -> None:
-        """See `Component.open`. What those that come next allow is found out before."""
-        if not self._opened:
-            self.rewire()
-        super().open()
-
-    def rewire(self) -> None:
-        """Find out what those that come next allow: `wiring`."""
-        self.wiring = wiring_of(self)
-        self.on_rewire()
-
-    def on_rewire(self) -> None:
-        """It hands messages to others now: find out what there is to be known of them."""
-
-    def emit(self, messages: list[Any]) -> None:
-        """Hand a batch on: counted, never waits."""
-        if messages:
-            self.metrics.passed += len(messages)
-            self._next.consume_many(messages)
-
-    def deliver(self, messages: list[Any], on_settled: Callable[[Outcome], object]) -> None:
-        """Hand a batch on, and learn what became of it, once nobody keeps any of it any more.
-
-        That may be before this returns. It is called in the event loop in which this is, if it is in one.
-
-        Args:
-            messages: the batch.
-            on_settled: called once, with the worst outcome of any message. It must not block.
-
-        Raises:
-            OutputClosedError: nobody reads an output any more.
-        """
-        with Delivery(on_settled, self, running_loop()):
-            self.emit(messages)
-
-    def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:
-        """Hand a batch to one of `outputs()`, or count it as another number: never waits.
-
-        Args:
-            output: to whom.
-            messages: the batch.
-            count: as how many messages that counts as passed, where it is not as many.
-
-        Raises:
-            OutputClosedError: nobody reads that output any more.
-        """
-        self.metrics.passed += len(messages) if count is None else count
-        if messages:
-            output.consume_many(messages)
-
-    async def drain(self) -> None:
-        """Wait until what is downstream has room again."""
-        for output in self.outputs():
-            await output.drain()
 
 
 class Input(Source):
@@ -173,6 +72,18 @@ class Input(Source):
         """See `Component.drop`. What an input loses it has not emitted: it is received with that."""
         self.metrics.received += lost if isinstance(lost, int) else len(lost)
         super().drop(lost, reason)
+
+    acknowledges: ClassVar[bool] = False
+    """Whether it delivers, and what is DELIVERED is gone where it came from: it is not sent or read again."""
+
+    def warnings(self) -> Sequence[str]:
+        """Which outputs say DELIVERED before anybody has a message that this acknowledges."""
+        given = [*super().warnings()]
+        for end in topological_order([self]) if self.acknowledges else ():
+            if isinstance(end, Output) and end.confirms_early:
+                text = f"the {self.label} acknowledges what the {end.label} has {end.confirms}"
+                given.append(f"{text}: what is lost after that is not sent again")
+        return given
 
     async def run(self) -> None:
         """Emit batches, `await self.drain()` after each, and return when the source has ended.
@@ -273,3 +184,75 @@ class Encoder(Filter):
 
     kind = "encoder"
     readable: ClassVar[bool] = True
+    encodes_batches: ClassVar[bool] = False
+    """Whether an output may encode with it: it says what it makes of messages, and not only where that goes."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Find out which way the class says what it does."""
+        super().__init_subclass__(**kwargs)
+        doing = {"filter", "filter_many", "write", "write_many"}
+        definer = next(base for base in cls.__mro__ if not doing.isdisjoint(base.__dict__))
+        cls.encodes_batches = definer is not Filter and not {"filter", "filter_many"}.isdisjoint(
+            definer.__dict__
+        )
+
+    def __init__(self, **given: Any) -> None:
+        """See `Component`."""
+        self._encodes_for: Output | None = None
+        super().__init__(**given)
+
+    def rewire(self) -> None:
+        """See `Source.rewire`."""
+        super().rewire()
+        self._instead = self._leave if leaves_encoding(self) else None
+
+    def warnings(self) -> Sequence[str]:
+        """That an output cannot see the fields which it needs."""
+        given = [*super().warnings()]
+        if found := misses_objects(self):
+            text = f"{found} needs fields of its messages, and gets what the {self.label} makes of them"
+            if self.encodes_batches:
+                given.append(f"{text}: no other component may stand between the two")
+            else:
+                given.append(f"{text}, which defines neither filter nor filter_many")
+        return given
+
+    def _leave(self, messages: list[Any]) -> None:
+        """Hand objects on to the output that encodes them."""
+        output = self._next
+        before, output.encoders = output.encoders, (*self.encoders, self)
+        try:
+            self.emit(messages)
+        finally:
+            output.encoders = before
+
+    def encode_for(self, output: Output, messages: list[Any]) -> list[Any]:
+        """What it makes of a batch that this has handed on as it was.
+
+        Args:
+            output: counts what fails. The report of it is this encoder's, and goes where its reports go.
+            messages: some of the batch.
+        """
+        lost = output.metrics.lost()
+        before, self._encodes_for = self._encodes_for, output
+        try:
+            return self.filtered(messages)
+        except Exception as error:  # noqa: BLE001 - any failure has one route
+            self.fail(error, beyond(messages, output.metrics.lost() - lost))
+            return []
+        finally:
+            self._encodes_for = before
+
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """See `Component.fail`. What an output encodes with this is failed by the output."""
+        if output := self._encodes_for:
+            self.report(error, messages, output.count_failed(error, messages, count))
+        else:
+            super().fail(error, messages, count)
+
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """See `Component.drop`. What an output encodes with this is dropped by the output."""
+        if output := self._encodes_for:
+            output.drop(lost, reason)
+        else:
+            super().drop(lost, reason)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from message_passing.component import Component
+from message_passing.encoded import all_as_bytes
 from message_passing.errors import OutputClosedError
 from message_passing.lines import beyond, message_count
 from message_passing.options import option
 from message_passing.pacing import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from message_passing.metrics import Snapshot
 
 
@@ -40,6 +43,13 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+class Encodes(Protocol):
+    """An encoder, for an output that encodes with it."""
+
+    def encode_for(self, output: Output, messages: list[Any]) -> list[Any]:
+        """What it makes of a batch."""
+
+
 class Output(Component):
     """Takes messages. Define `write(message)`, or `write_many(messages)` to take them a batch at a time."""
 
@@ -47,6 +57,10 @@ class Output(Component):
 
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it: see `wiring`."""
+
+    takes_objects: ClassVar[bool] = False
+    """Whether it needs fields of its messages, and so objects: those that the encoder right before it was given.
+    `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
 
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False
@@ -86,16 +100,23 @@ class Output(Component):
             )
             raise TypeError(f"{text} a class defines: {cls.hooks}")
         cls._writes_each = says_each(cls, Output, "write", "write_many")
+        if cls.takes_objects:  # it is given each object of what an encoder puts into one frame
+            cls.weighs = True
 
     _most = inf  # messages that a function for batches is given at once
 
     def __init__(self, **given: Any) -> None:
         """See `Component`."""
         self._pace = Pace(self, self._most)
+        self.encoders: tuple[Encodes, ...] = ()  # those that have left the batch which comes now to this
+        self._instead: Callable[[list[Any]], None] | None = None  # takes batches, in place of `write_many`
         super().__init__(**given)
 
     confirms: ClassVar[str] = "handled"
     """What it means that a message is DELIVERED, from this output: `written`, `handed to the network`."""
+
+    confirms_early: ClassVar[bool] = False
+    """Whether that is before anybody has it, so that a message may still be lost and nobody learns of it."""
 
     def write(self, message: Any) -> None:
         """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
@@ -104,6 +125,22 @@ class Output(Component):
     def write_many(self, messages: list[Any]) -> None:
         """Take a batch. Whatever it raises fails the whole batch."""
         self._pace.write_each(self.write, messages)
+
+    def encoded(self, messages: Sequence[Any]) -> Sequence[bytes]:
+        """What is written of some of the messages that `write_many` got: for an output that `takes_objects`.
+
+        What cannot be encoded is counted as failed here, and reported by the encoder. Without an encoder before this,
+        messages are bytes or text already, and anything else fails.
+
+        Args:
+            messages: some of those that belong together. An encoder may make fewer of them: a frame, or none.
+        """
+        found: list[Any] = [*messages]
+        for encoder in self.encoders:
+            count, lost = message_count(found), self.metrics.lost()
+            found = encoder.encode_for(self, found)
+            self.metrics.filtered += max(0, count - (self.metrics.lost() - lost) - message_count(found))
+        return all_as_bytes(self, found)
 
     async def drain(self) -> None:
         """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
@@ -124,7 +161,9 @@ class Output(Component):
         try:
             if not self._opened:
                 self.open()
-            if self._writes_each:
+            if self._instead:
+                self._instead(messages)
+            elif self._writes_each:
                 self._pace.write_each(self.write, messages)
             else:
                 self.write_many(messages)
@@ -139,7 +178,8 @@ class Output(Component):
         """The counters now; passed is what was neither lost nor is still held."""
         counted = super().snapshot(held=held)
         if type(self).outputs is Component.outputs:
-            counted["passed"] = counted["received"] - self.metrics.lost() - counted["held"]
+            gone = self.metrics.lost() + self.metrics.filtered
+            counted["passed"] = counted["received"] - gone - counted["held"]
         return counted
 
 

@@ -3,8 +3,11 @@
 Between a decoder and an encoder of the same text, what nobody looks into need not be decoded: the text is checked,
 and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
-What a class says of itself (`transparent`, `takes_text`, `takes_blocks`) holds for itself, and for its subclasses
-unless they handle messages in a way of their own: these have to say it again.
+An output that needs a field of its messages says `takes_objects`: the encoders right before it hand objects on, and
+the output encodes them, with these (`Output.encoded`).
+
+What a class says of itself (`transparent`, `takes_text`, `takes_blocks`, `takes_objects`) holds for itself, and for
+its subclasses unless they handle messages in a way of their own: these have to say it again.
 """
 
 from __future__ import annotations
@@ -48,6 +51,26 @@ def wiring_of(component: Wired) -> Wiring:
     )
 
 
+def leaves_encoding(component: Any) -> bool:
+    """Whether an encoder hands objects on: it leads to one output that takes them, or to an encoder like that."""
+    if not getattr(component, "encodes_batches", False):
+        return False
+    following, *others = component.outputs()
+    return not others and (said(type(following), "takes_objects") is True or leaves_encoding(following))
+
+
+def misses_objects(component: Any) -> str:
+    """What an output is called that would take objects, and gets what this encoder makes; empty if there is none."""
+    if leaves_encoding(component):
+        return ""
+    for output in component.outputs():
+        if said(type(output), "takes_objects") is True:
+            return str(output.label)
+        if found := misses_objects(output):
+            return found
+    return ""
+
+
 def said(cls: type, name: str) -> Any:
     """What a class says of itself, as far as that holds; None otherwise."""
     for base in cls.__mro__:
@@ -61,5 +84,5 @@ def said(cls: type, name: str) -> Any:
 def _becomes_text(output: Any) -> bool:
     takes_text = said(type(output), "takes_text")
     if takes_text:
-        return bool(takes_text(output))
+        return bool(takes_text(output)) and not leaves_encoding(output)
     return said(type(output), "transparent") is True and all(map(_becomes_text, output.outputs()))

@@ -136,6 +136,34 @@ def test_each_message_arrives_once_whatever_is_changed(tmp_path: Path) -> None:
     assert [line for line in one.said if "lost" in line] == []
 
 
+def test_an_output_that_takes_objects_comes_and_goes(tmp_path: Path) -> None:
+    """The encoder that stays hands on objects while that output stands behind it, and makes text again after."""
+    (tmp_path / "mine.py").write_text(
+        "from message_passing import Output\n"
+        "class ByParity(Output):\n"
+        "    takes_objects = True\n"
+        "    def write_many(self, messages):\n"
+        "        for name, rest in (('even', 0), ('odd', 1)):\n"
+        "            with open(name, 'ab') as file:\n"
+        "                for line in self.encoded([m for m in messages if m['n'] % 2 == rest]):\n"
+        "                    file.write(line + b'\\n')\n"
+    )
+    with scene(tmp_path) as one:
+        parity = {**config(one.port), "output": "+mine:ByParity", "output_options": {}}
+        one.reload(parity, says=TAKEN + "replaced output")
+        one.more_arrive("odd")
+        one.reload({**parity, "encoder": "JSON", "encoder_options": {"pretty": False}}, says=TAKEN)
+        one.more_arrive("even")
+        one.reload({**config(one.port, "b"), "filter": "All", "output": "+mine:None"}, says=STAYS)
+        one.more_arrive("odd")
+        one.reload(config(one.port, "b"), says=TAKEN + "replaced encoder, output")
+        one.more_arrive("b")
+    even, odd = one.numbers("even"), one.numbers("odd")
+    assert {n % 2 for n in even} | {n % 2 + 2 for n in odd} == {0, 3}
+    assert sorted([*one.numbers("a"), *even, *odd, *one.numbers("b")]) == [*range(one.sent)]
+    assert [line for line in one.said if "lost" in line] == []
+
+
 def test_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:
     """Every mistake is told, as at a start, and the chain goes on."""
     with scene(tmp_path) as one:

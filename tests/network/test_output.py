@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,9 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from message_passing.delivery import Outcome
+from commands import finished
+from message_passing.codecs.gzip import GzipEncoder
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesEncoder
+from message_passing.delivery import NO_HOLD, Outcome
 from message_passing.errors import EncodingError
-from message_passing.flow import Input
+from message_passing.filters.t import TFilter
+from message_passing.flow import Encoder, Filter, Input, Output
+from message_passing.graph import topological_order
+from message_passing.network.buffer import Buffer
 from message_passing.network.output import NetworkOutput
 from message_passing.testing import check_component, free_port, run_input
 from support import Kept, accounted_for
@@ -31,12 +39,14 @@ class Peer:
 
     Attributes:
         lines: what it has taken.
+        by_path: the same by where it was sent.
         answers: status codes and headers for the next requests; `hang` never answers, `hang up` closes.
         requests: how many came.
     """
 
     def __init__(self, port: int) -> None:
         self.lines: list[bytes] = []
+        self.by_path: dict[str, list[bytes]] = {}
         self.answers: list[Any] = []
         self.requests = 0
         self.most = self._now = 0
@@ -71,6 +81,7 @@ class Peer:
         status, headers = answer if isinstance(answer, tuple) else (answer, {})
         if status == 200:
             self.lines += body.splitlines()
+            self.by_path.setdefault(handler.path, []).extend(body.splitlines())
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
@@ -120,27 +131,32 @@ def http(url: str, **options: Any) -> NetworkOutput:
     return cast("NetworkOutput", cls(url=url, **{**quick, **options}))
 
 
-def load_class() -> type[NetworkOutput]:
-    """Its class."""
+def load_class(module_name: str = "http_lines", name: str = "HTTPLines") -> type[NetworkOutput]:
+    """Its class, or that of another example."""
     import importlib.util  # noqa: PLC0415
 
-    spec = importlib.util.spec_from_file_location("http_lines", EXAMPLES / "http_lines.py")
+    spec = importlib.util.spec_from_file_location(module_name, EXAMPLES / f"{module_name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return cast("type[NetworkOutput]", module.HTTPLines)
+    return cast("type[NetworkOutput]", getattr(module, name))
 
 
-def deliver(
-    output: NetworkOutput, *batches: list[Any], until: Callable[[], object] | None = None
-) -> list[Outcome]:
+def by_field(url: str, **options: Any) -> NetworkOutput:
+    """The example with a URL that is made of the field `to`."""
+    cls = cast("Any", load_class("http_by_field", "HTTPByField"))
+    quick = {"retry_first": 0.01, "retry_longest": 0.05, "batch_age": 0.0, "timeout": 5.0, "error": Kept()}
+    return cast("NetworkOutput", cls(url=f"{url}/{{}}", field="to", **{**quick, **options}))
+
+
+def deliver(output: Output, *batches: list[Any], until: Callable[[], object] | None = None) -> list[Outcome]:
     """What these settle with, once the chain has ended."""
     source = Delivers(output_to=output, error=Kept())
     source.batches, source.until = batches, until
     source.impatient = until is not None
     run_input(source, timeout=30)
-    assert accounted_for(output)
+    assert all(accounted_for(one) for one in topological_order([source])[1:] if not isinstance(one, TFilter))
     return source.outcomes
 
 
@@ -231,6 +247,18 @@ def test_what_waits_is_bounded_and_what_is_left_is_counted() -> None:
     assert output.snapshot()["dropped"] == {"buffer full": 3, "unsent at close": 2}
 
 
+def test_a_batch_for_which_there_is_no_room_is_settled_at_once() -> None:
+    """It is lost, and nothing of it is held."""
+    output = http(f"http://127.0.0.1:{free_port()}/", buffer_messages=1, flush_timeout=0.0)
+    outcomes = list[tuple[str, Outcome]]()
+    source = Delivers(output_to=output, error=Kept())
+    with source:
+        source.deliver([b"1"], lambda outcome: outcomes.append(("first", outcome)))
+        source.deliver([b"2"], lambda outcome: outcomes.append(("second", outcome)))
+        assert outcomes == [("second", LOST)]
+    assert outcomes == [("second", LOST), ("first", LOST)]
+
+
 def test_inputs_wait_for_room(peer: Peer) -> None:
     """Where somebody drains, nothing is dropped."""
     peer.answers = [503] * 5
@@ -275,3 +303,163 @@ def test_a_fault_of_its_own_loses_that_batch_alone() -> None:
     output = Sends(error=Kept(), batch_messages=1, batch_age=0)
     assert sorted(deliver(output, [b"bug"], [b"bad"], [b"good"])) == [DELIVERED, REJECTED, LOST]
     assert output.got == [b"good"]
+
+
+# Objects beside their text
+
+
+def test_the_example_by_field_is_short_and_keeps_the_contract() -> None:
+    """Under 60 lines as well."""
+    assert len((EXAMPLES / "http_by_field.py").read_text().splitlines()) < 60
+    cls = load_class("http_by_field", "HTTPByField")
+    check_component(cls, url=f"http://127.0.0.1:{free_port()}/{{}}", field="to", flush_timeout=0.1)
+
+
+def test_messages_go_where_a_field_says(peer: Peer) -> None:
+    """In batches of one target each, whoever's they are, though nobody else looks at them between two codecs."""
+    output = by_field(peer.url, batch_age=10.0, flush_timeout=5.0, batch_messages=50)
+    encoder = JSONEncoder(output_to=output, error=Kept())
+    sent = [
+        [b'{"to":"%c","n":%d}' % (b"abc"[n % 3], n) for n in range(part, part + 10)] for part in range(30)
+    ]
+    assert deliver(JSONDecoder(output_to=encoder), *sent) == [DELIVERED] * 30
+    everything = [line for batch in sent for line in batch]
+    for name in "abc":
+        expected = [line for line in everything if b'"to":"%s"' % name.encode() in line]
+        assert sorted(peer.by_path[f"/logs/{name}"]) == sorted(expected)
+    assert peer.requests == 6
+    assert (encoder.snapshot()["passed"], output.snapshot()["passed"]) == (300, 300)
+
+
+def test_what_cannot_be_routed_or_encoded_is_rejected(peer: Peer) -> None:
+    """The output counts both; the encoder reports what it could not encode, in its own error chain."""
+    output, errors = by_field(peer.url), Kept()
+    encoder = JSONEncoder(output_to=output, error=errors)
+    good, bad = {"to": "a", "n": 1}, {"to": "a", "n": object()}
+    found = deliver(encoder, [good], [good, bad], [good, {"n": 1}], [{"to": "../x"}])
+    assert sorted(found) == [DELIVERED, REJECTED, REJECTED, REJECTED]
+    assert peer.by_path == {"/logs/a": [b'{"to":"a","n":1}'] * 3}
+    counted = output.snapshot()
+    assert (counted["received"], counted["passed"], counted["failed"]) == (6, 3, 3)
+    assert encoder.snapshot()["passed"] == 6
+    assert [one["component"] for one in errors.messages] == ["JSON encoder"]
+    assert [one["exception"] for one in cast("Kept", output.error).messages] == [
+        "the field 'to' is no name to post to: 'None'",
+        "the field 'to' is no name to post to: '../x'",
+    ]
+
+
+def test_encoders_that_stand_one_after_the_other(peer: Peer) -> None:
+    """All of them are left to the output; a frame is the messages that it carries, also when it is lost."""
+    output = by_field(peer.url)
+    objects = [{"to": "ab"[n % 2], "n": n} for n in range(10)]
+    lines = JSONLinesEncoder(output_to=output, error=Kept())
+    assert deliver(lines, objects) == [DELIVERED]
+    assert (len(peer.lines), output.snapshot()["passed"]) == (10, 10)
+    peer.answers = [400]
+    output = by_field(peer.url)
+    packed = JSONLinesEncoder(output_to=GzipEncoder(output_to=output, error=Kept()), error=Kept())
+    assert deliver(packed, objects) == [REJECTED]
+    assert (output.metrics.failed, output.snapshot()["passed"]) == (5, 5)
+    assert peer.lines[10].startswith(b"\x1f\x8b")
+
+
+class Fussy(Encoder):
+    """Drops, removes, and raises for a whole batch."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """One batch, whatever it is given."""
+        if any("raise" in one for one in messages):
+            raise EncodingError("no")
+        if lost := [one for one in messages if "drop" in one]:
+            self.drop(lost, "unwanted")
+        return [b"%d" % one["n"] for one in messages if "n" in one]
+
+
+def test_an_encoder_of_ones_own_keeps_its_rights(peer: Peer) -> None:
+    """What it drops, removes or fails as a batch is counted, once, where the output is."""
+    output = by_field(peer.url)
+    encoder = Fussy(output_to=output, error=Kept())
+    batch = [{"to": "a", "n": 1}, {"to": "a", "drop": 1}, {"to": "a"}, {"to": "b", "raise": 1}, {"to": "b"}]
+    assert deliver(encoder, batch) == [LOST]
+    counted = output.snapshot()
+    assert (counted["passed"], counted["filtered"], counted["failed"]) == (1, 1, 2)
+    assert counted["dropped"] == {"unwanted": 1}
+
+
+class Writes(Encoder):
+    """Says where what it makes goes, and nobody knows what that is."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Hand it on."""
+        self.emit([b"x"] * len(messages))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda output: JSONEncoder(output_to=output), ""),
+        (lambda output: TFilter(output_to=[JSONEncoder(output_to=output), Kept()]), ""),
+        (lambda output: JSONEncoder(output_to=GzipEncoder(output_to=output)), ""),
+        (
+            lambda output: JSONEncoder(output_to=TFilter(output_to=[output, Kept()])),
+            "the JSON encoder makes of them: no other component may stand between the two",
+        ),
+        (
+            lambda output: Writes(output_to=output),
+            "the Writes encoder makes of them, which defines neither filter nor filter_many",
+        ),
+    ],
+)
+def test_what_stands_between_is_warned_of(peer: Peer, make: Callable[[Any], Filter], told: str) -> None:
+    """And what then comes to the output is rejected, rather than sent to the wrong place."""
+    output = by_field(peer.url)
+    head = make(output)
+    head.error = Kept()
+    found = [text for one in topological_order([head]) for text in one.warnings()]
+    before = "HTTPByField output needs fields of its messages, and gets what"
+    assert found == ([f"{before} {told}"] if told else [])
+    assert deliver(head, [{"to": "a"}]) == [REJECTED if told else DELIVERED]
+    assert list(peer.by_path) == ([] if told else ["/logs/a"])
+
+
+def test_another_encoder_or_output_takes_the_place(peer: Peer) -> None:
+    """As a reload does it: which encoder an output encodes with is the one that the batch came by."""
+    output = by_field(peer.url)
+    plain, pretty = JSONEncoder(output_to=output), JSONEncoder(output_to=output, pretty=True)
+    head = TFilter(output_to=[plain, pretty], error=Kept())
+    assert deliver(head, [{"to": "a"}]) == [DELIVERED]
+    assert sorted(peer.lines) == sorted([b'{"to":"a"}', b"{", b'   "to": "a"', b"}"])
+    encoder = JSONEncoder(output_to=by_field(peer.url))
+    with encoder:
+        kept = Kept()
+        encoder.connect_to(kept)
+        encoder.rewire()
+        encoder.consume({"to": "a"})
+        assert kept.messages == [b'{"to":"a"}']
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_from_the_command_line(peer: Peer, options: tuple[str, ...]) -> None:
+    """Workers decode and filter; the encoder stays with the output."""
+    chosen = json.dumps({"url": f"{peer.url}/{{}}", "field": "to"})
+    words = ["--input", "STDIN", "--output", "+http_by_field:HTTPByField", "--output_options", chosen]
+    done = finished(*words, *options, given=b'{"to":"a"}\n{"to":"b"}\n{"n":1}\n', cwd=EXAMPLES)
+    assert done.status == 0, done.err
+    assert peer.by_path == {"/logs/a": [b'{"to":"a"}'], "/logs/b": [b'{"to":"b"}']}
+    assert "the field 'to' is no name to post to" in done.err
+    assert "lost 1 message: 1 failed" in done.err
+
+
+def test_targets_share_the_bounds_and_none_starves() -> None:
+    """Many targets with little each, beside one with much: in the order in which their time comes."""
+    buffer = Buffer(100, 1000, 3, 1000)
+    assert buffer.add([b"x"] * 8, NO_HOLD, 0.0, "busy") == 8
+    assert all(buffer.add([b"y"], NO_HOLD, 1.0, n) for n in range(92))
+    assert (buffer.add([b"z"], NO_HOLD, 1.0, "late"), len(buffer), buffer.size) == (0, 100, 100)
+    taken = []
+    while queue := buffer.due(1.0, 2.0):
+        batch = buffer.take(queue)
+        taken.append((batch.target, len(batch.messages)))
+    assert taken == [("busy", 3), ("busy", 3), *[(n, 1) for n in range(92)], ("busy", 2)]
+    assert (len(buffer), buffer.size, buffer.carried, buffer.next_at()) == (0, 0, 0, float("inf"))

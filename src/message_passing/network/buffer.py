@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from message_passing.lines import message_count
 from message_passing.shares import Shares
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from message_passing.delivery import Hold
 
@@ -19,80 +20,146 @@ class Batch:
 
     Attributes:
         messages: what is sent.
+        target: where to: the messages of a batch have the same.
         shares: whose they are.
         count: how many messages these are, of a frame as many as it carries.
     """
 
-    __slots__ = ("count", "messages", "shares")
+    __slots__ = ("count", "messages", "shares", "target")
 
-    def __init__(self) -> None:
+    def __init__(self, target: Hashable = None) -> None:
+        self.target = target
         self.messages: list[bytes] = []
         self.shares = Shares()
         self.count = 0
 
 
-class Buffer:
-    """A queue with two bounds.
+class Queue:
+    """What waits for one target.
 
     Attributes:
         size: bytes that wait.
+        carried: messages that wait, of a frame as many as it carries.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        """Nothing waits.
+    __slots__ = ("_messages", "_shares", "carried", "size", "target")
 
-        Args:
-            most: messages that may wait.
-            most_bytes: bytes that may.
-        """
-        self.size = 0
-        self._most, self._most_bytes = most, most_bytes
+    def __init__(self, target: Hashable) -> None:
+        self.target = target
+        self.size = self.carried = 0
         self._shares = Shares()
-        self._carried = 0
-        self._queue: deque[tuple[bytes, float]] = deque()
+        self._messages: deque[tuple[bytes, float]] = deque()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._messages)
 
     @property
     def oldest(self) -> float:
         """When what waits longest came."""
-        return self._queue[0][1] if self._queue else 0.0
+        return self._messages[0][1]
 
-    def carried(self) -> int:
-        """How many messages wait, of a frame as many as it carries."""
-        return self._carried
-
-    def has_room(self, messages: int, size: int) -> bool:
-        """Whether there is room for so many more, of so many bytes."""
-        return len(self._queue) + messages <= self._most and self.size + size <= self._most_bytes
-
-    def add(self, messages: Sequence[bytes], hold: Hold, now: float) -> int:
-        """Add the first of these, as far as there is room; how many. One alone may be larger than all the room."""
-        count = 0
-        for message in messages:
-            if self._queue and not self.has_room(1, len(message)):
-                break
-            self._queue.append((message, now))
-            self.size += len(message)
-            count += 1
-        if count:
-            self._carried += message_count(messages[:count])
-            self._shares.add(count, hold)
-        return count
+    def add(self, messages: Sequence[bytes], size: int, hold: Hold, now: float) -> None:
+        """Add these, of so many bytes together."""
+        self._messages.extend((message, now) for message in messages)
+        self.size += size
+        self.carried += message_count(messages)
+        self._shares.add(len(messages), hold)
 
     def take(self, most: int, most_bytes: int) -> Batch:
         """The oldest: so many, and of so many bytes, at most; one at least."""
-        batch, size = Batch(), 0
-        while self._queue and len(batch.messages) < most:
-            message = self._queue[0][0]
+        batch, size = Batch(self.target), 0
+        while self._messages and len(batch.messages) < most:
+            message = self._messages[0][0]
             if batch.messages and size + len(message) > most_bytes:
                 break
-            self._queue.popleft()
+            self._messages.popleft()
             size += len(message)
             batch.messages.append(message)
         self.size -= size
         self._shares.move(len(batch.messages), batch.shares)
         batch.count = message_count(batch.messages)
-        self._carried -= batch.count
+        self.carried -= batch.count
         return batch
+
+
+class Buffer:
+    """Queues, one for each target for which something waits, with two bounds on all together.
+
+    Attributes:
+        size: bytes that wait.
+        carried: messages that wait, of a frame as many as it carries.
+    """
+
+    def __init__(self, most: int, most_bytes: int, batch: int, batch_bytes: int) -> None:
+        """Nothing waits.
+
+        Args:
+            most: messages that may wait.
+            most_bytes: bytes that may.
+            batch: messages of a batch.
+            batch_bytes: bytes of one.
+        """
+        self.size = self.carried = self._count = 0
+        self._most, self._most_bytes = most, most_bytes
+        self._batch, self._batch_bytes = batch, batch_bytes
+        # In the order in which they had something first, or were taken from last: what has waited for its time in one
+        # is looked at after those before it, which have theirs within the same time.
+        self._queues: dict[Hashable, Queue] = {}
+        self._full: dict[
+            Hashable, None
+        ] = {}  # those that have a whole batch, in the order in which they had it
+
+    def __len__(self) -> int:
+        return self._count
+
+    def has_room(self, messages: int, size: int) -> bool:
+        """Whether there is room for so many more, of so many bytes."""
+        return self._count + messages <= self._most and self.size + size <= self._most_bytes
+
+    def add(self, messages: Sequence[bytes], hold: Hold, now: float, target: Hashable = None) -> int:
+        """Add the first of these, as far as there is room; how many. One alone may be larger than all the room."""
+        count = size = 0
+        for message in messages:
+            if self._count + count and not self.has_room(count + 1, size + len(message)):
+                break
+            size += len(message)
+            count += 1
+        if count:
+            queue = self._queues.setdefault(target, Queue(target))
+            before = queue.carried
+            queue.add(messages[:count], size, hold, now)
+            self._count += count
+            self.size += size
+            self.carried += queue.carried - before
+            self._note(queue)
+        return count
+
+    def due(self, age: float, now: float) -> Queue | None:
+        """The queue that is taken from next: one with a whole batch, or in which something has waited so long."""
+        for target in self._full:
+            return self._queues[target]
+        for queue in self._queues.values():
+            return queue if now - queue.oldest >= age else None
+        return None
+
+    def next_at(self) -> float:
+        """When what waits at the head of all came; never, if nothing does."""
+        return next((queue.oldest for queue in self._queues.values()), math.inf)
+
+    def take(self, queue: Queue) -> Batch:
+        """A batch of the oldest in a queue: one message at least."""
+        size = queue.size
+        batch = queue.take(self._batch, self._batch_bytes)
+        self._count -= len(batch.messages)
+        self.size -= size - queue.size
+        self.carried -= batch.count
+        del self._queues[queue.target]
+        self._full.pop(queue.target, None)
+        if queue:
+            self._queues[queue.target] = queue
+            self._note(queue)
+        return batch
+
+    def _note(self, queue: Queue) -> None:
+        if len(queue) >= self._batch or queue.size >= self._batch_bytes:
+            self._full[queue.target] = None

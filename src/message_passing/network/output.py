@@ -12,11 +12,11 @@ from message_passing.encoded import all_as_bytes
 from message_passing.errors import MessageError, PeerError
 from message_passing.flow import Output
 from message_passing.network.backoff import RetryLater, pause_after
-from message_passing.network.buffer import Batch, Buffer
+from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
 BUFFER_FULL = "buffer full"
 
@@ -35,6 +35,10 @@ class NetworkOutput(Output):
     - `RetryLater`, an `OSError` or `TimeoutError`: the batch is sent again, later and later, up to `attempts` and
       `give_up_after`; then it fails, which is a loss;
     - a `MessageError`: the peer will never take it; it fails and is REJECTED.
+
+    Where it depends on a message where that goes, say `takes_objects = True`, and define `target_of(message)`, which
+    looks at the object that the encoder before this was given, and `async send_to(target, messages)` in place of
+    `send`: a batch has messages of one target. Targets share the bounds, and `in_flight`.
 
     What waits is bounded in messages and bytes. Within a chain, inputs wait while there is no room; those that lose
     messages by waiting do so for a second. What does not fit is dropped and counted (`buffer full`). At the end, what
@@ -66,9 +70,7 @@ class NetworkOutput(Output):
     retry_longest: float = option(
         default=30.0,
         gt=0,
-        description="Maximum reconnect delay (exponential back-off), in milliseconds,"
-        " less up to a quarter at random. 0: no back-off, so that a "
-        "returning peer is found soon, however long it was away.",
+        description="How many seconds between two attempts at most.",
     )
     attempts: int = option(
         default=0, ge=0, description="How often a batch is tried before it fails; 0: no limit."
@@ -89,10 +91,25 @@ class NetworkOutput(Output):
         """
         raise NotImplementedError(f"{type(self).__name__} must define send")
 
+    async def send_to(self, target: Any, messages: list[bytes]) -> None:  # noqa: ARG002 - for a subclass
+        """Send a batch to one target, as `target_of` has it; `send`, which this calls, is for those with one only."""
+        await self.send(messages)
+
+    def target_of(self, message: Any) -> Hashable:  # noqa: ARG002 - for a subclass
+        """Where a message goes, for a class that `takes_objects`. What it raises fails the message.
+
+        Args:
+            message: an object; bytes or text where what comes is encoded already.
+
+        Raises:
+            MessageError: it does not say.
+        """
+        return None
+
     def on_init(self) -> None:
         """Nothing waits."""
         super().on_init()
-        self._buffer = Buffer(self.buffer_messages, self.buffer_bytes)
+        self._buffer = Buffer(self.buffer_messages, self.buffer_bytes, self.batch_messages, self.batch_bytes)
         self._sending: dict[asyncio.Task[None], Batch] = {}
         self._changed = asyncio.Event()
         self._flushing = False
@@ -100,16 +117,33 @@ class NetworkOutput(Output):
         self._obstacle = ""
 
     def write_many(self, messages: list[Any]) -> None:
-        """Queue a batch."""
-        taken = all_as_bytes(self, messages)
-        count = self._buffer.add(taken, self.hold(), monotonic())
+        """Queue a batch, for each target what goes there."""
+        if not self.takes_objects:
+            self._queue(None, all_as_bytes(self, messages))
+            return
+        by_target: dict[Hashable, list[Any]] = {}
+        for message in messages:
+            try:
+                by_target.setdefault(self.target_of(message), []).append(message)
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                self.fail(error, [message])
+        for target, group in by_target.items():
+            self._queue(target, self.encoded(group))
+
+    def _queue(self, target: Hashable, taken: Sequence[bytes]) -> None:
+        if not taken:
+            return
+        hold = self.hold()
+        count = self._buffer.add(taken, hold, monotonic(), target)
+        if not count:
+            hold.release()
         self._changed.set()
         if count < len(taken):
             self.drop(taken[count:], BUFFER_FULL)
 
     def held(self) -> int:
         """What waits or is on its way."""
-        return self._buffer.carried() + sum(batch.count for batch in self._sending.values())
+        return self._buffer.carried + sum(batch.count for batch in self._sending.values())
 
     def info(self) -> Mapping[str, Any]:
         """How it fares with its peer."""
@@ -134,8 +168,8 @@ class NetworkOutput(Output):
         """Send what waits."""
         try:
             while True:
-                while len(self._sending) < self.in_flight and self._is_due():
-                    batch = self._buffer.take(self.batch_messages, self.batch_bytes)
+                while len(self._sending) < self.in_flight and (queue := self._due()):
+                    batch = self._buffer.take(queue)
                     task = asyncio.create_task(self._send(batch), name=f"{self.label} batch")
                     self._sending[task] = batch
                     task.add_done_callback(self._sent)
@@ -162,17 +196,13 @@ class NetworkOutput(Output):
         except TimeoutError:
             pass
 
-    def _is_due(self) -> bool:
-        waiting = self._buffer
-        if not waiting:
-            return False
-        full = len(waiting) >= self.batch_messages or waiting.size >= self.batch_bytes
-        return full or self._flushing or monotonic() - waiting.oldest >= self.batch_age
+    def _due(self) -> Queue | None:
+        return self._buffer.due(0.0 if self._flushing else self.batch_age, monotonic())
 
     def _seconds_until_due(self) -> float:
         if not self._buffer or len(self._sending) >= self.in_flight:
             return 60.0
-        return max(0.0, self._buffer.oldest + self.batch_age - monotonic())
+        return max(0.0, self._buffer.next_at() + self.batch_age - monotonic())
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():  # otherwise it is what is left at the end, and still held
@@ -185,7 +215,7 @@ class NetworkOutput(Output):
             attempt += 1
             try:
                 async with asyncio.timeout(self.timeout):
-                    await self.send(batch.messages)
+                    await self.send_to(batch.target, batch.messages)
             except (RetryLater, OSError) as error:
                 reason = self._reason(error)
                 pause = pause_after(

@@ -25,6 +25,7 @@ class SocketUDPOutput(Output):
 
     name = "Socket::UDP"
     confirms = "handed to the network"
+    confirms_early = True
     example = MappingProxyType({"hostname": "localhost", "port": 5140})
 
     hostname: str = option(description="Address or host name to send to.", min_length=1)

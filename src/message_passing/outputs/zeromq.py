@@ -61,6 +61,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     name = "ZeroMQ"
     weighs = True
     confirms = "handed to the network"
+    confirms_early = True
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
     socket_type: Literal["PUB", "PUSH"] = option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from message_passing.chain import Chain
 from message_passing.config.forms import FLAT_PARTS, flat_chain
 from message_passing.paths import load_own
+from message_passing.wiring import leaves_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +62,13 @@ class PooledChain(Chain):
         whole.build()
         made = whole.components
         noted = _Noted()
-        for name in _WORKERS_PARTS:
-            self._parts[name].declare(noted, name, output_to=FLAT_PARTS[name][1])
+        # An output that takes objects encodes with its encoder, which stays with it.
+        stays = leaves_encoding(made["encoder"])
+        for name in _WORKERS_PARTS[: 2 if stays else 3]:
+            target = FLAT_PARTS[name][1]
+            self._parts[name].declare(
+                noted, name, output_to="output" if stays and target == "encoder" else target
+            )
         members = {one.name: made[one.name] for one in noted.declarations}
         # Imported when it is asked for, as all components are: without it, the command starts sooner.
         pool_class = cast("type[Pool]", load_own("message_passing.workers.pool:Pool"))
@@ -71,7 +77,7 @@ class PooledChain(Chain):
             parts=[replace(one, report_limit=self.report_limit) for one in noted.declarations],
             members=members,
             detached=self._background,
-            output_to=made["output"],
+            output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )
         for head in whole.heads:
