@@ -19,7 +19,7 @@ demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/test debian-peers
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

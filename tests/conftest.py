@@ -8,7 +8,12 @@ import os
 import shutil
 import subprocess
 
+import hypothesis
 import pytest
+
+# How long an example may take says something of the machine, which is busy with other tests, and nothing of the code.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 ORIGINAL = ("Message::Passing", "Message::Passing::Output::ZeroMQ")
 
