@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def readme(command: str) -> list[str]:
     """The words of a command, which the README must name in its table of questions."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Ask what is wrong")[2]
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Find out what is wrong")[2]
     assert f"`message-passing {command}" in table.partition("\n## ")[0]
     return [command]
 

@@ -123,9 +123,9 @@ def test_its_help_lists_its_options(copy: tuple[str, ...]) -> None:
           --pid_file VALUE      File to write the process id to.
           --user VALUE          User to become, once privileged sockets are open.
           --io_priority VALUE   Input/output scheduling class.
-          --control [VALUE]     Unix socket on which it answers `top`, `tail`, `doctor`.
+          --control [VALUE]     Unix socket to serve `top`, `tail` and `doctor` on.
           --http VALUE          HOST:PORT of a page to watch it, and of its metrics.
-          --http_token VALUE    What whoever asks there must give, or env:NAME.
+          --http_token VALUE    Token that clients of --http must present, or env:NAME.
           --count VALUE         How many targets.
           --label VALUE         What to call it.
     """)

@@ -240,7 +240,9 @@ def test_a_flood_does_not_freeze_it(look: Look, site: Site) -> None:
         count = page.locator("#messages > li").count()
         page.get_by_role("button", name="Pause").click()
         expect(page.locator("#tail-words")).to_contain_text("Paused.", timeout=2000)
-        expect(page.locator("#tail-words")).to_contain_text(re.compile(r"Paused\. \d\d,\d{3} messages came"))
+        expect(page.locator("#tail-words")).to_contain_text(
+            re.compile(r"Paused\. \d\d,\d{3} messages arrived")
+        )
     assert frames > 20
     assert longest < LONGEST_GAP
     assert re.search(r"Not shown so far: [\d,]{5,}", words)
