@@ -177,12 +177,14 @@ def heard(connection: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("said", [b"", b"GET /state HTTP/1.1\r\nHost:"], ids=["nothing", "half a request"])
 def test_connections_that_do_not_ask_give_way(one: Watched, said: bytes) -> None:
-    """Many more than there may be, held open: the others are answered at once, and these are closed in time."""
+    """Many more than there may be, held open: the others are answered soon, and these are closed in time."""
     opened = silent(one, connections.CONNECTIONS + 30, said)
     try:
         began = time.monotonic()
-        assert [one.ask(path)[0] for path in ("/health", "/ready", "/state")] == [200] * 3
-        assert time.monotonic() - began < 3
+        # On a busy machine it may not have looked yet at what these have sent: it does not know that they idle.
+        wait_for(
+            lambda: [one.ask(path)[0] for path in ("/health", "/ready", "/state")] == [200] * 3, timeout=3
+        )
         assert _descriptors(one) < connections.CONNECTIONS + 50
         answers = [
             heard(connection) for connection in opened[-20:]
