@@ -144,6 +144,7 @@ def test_senders_end_in_order_and_what_they_had_sent_is_received(
     mine, theirs = ("bind", "connect") if binds else ("connect", "bind")
     with zmq.Context() as context, context.socket(zmq.PUSH) as other:
         other.linger = 0
+        other.sndhwm = 1  # so that it has room again only when what it was given is on its way
         if not binds:
             other.bind(address)
         settings: dict[str, Any] = {mine: (address,)}
@@ -152,6 +153,7 @@ def test_senders_end_in_order_and_what_they_had_sent_is_received(
                 getattr(other, theirs)(address)
             for number in range(1000):
                 other.send(b"%d" % number)
+            assert other.poll(5000, zmq.POLLOUT)
             wait_for(lambda: one._socket.poll(10))
             one.finish(everybody=True)
             arrived: list[bytes] = []
