@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _reporting = threading.local()
 
+MOST_PROBLEMS = 10
+"""Sentences that `Component.problems` gives at most."""
+
 
 class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
@@ -162,6 +165,13 @@ class Component(Declared):
     def summary(self) -> Sequence[str]:
         """What the command tells at the end, besides what this component lost itself: a line each."""
         return ()
+
+    def problems(self) -> list[str]:
+        """What keeps it from its work at the moment, and what to do: a sentence each, at most `MOST_PROBLEMS`.
+
+        It may be asked from any thread, and waits for nothing.
+        """
+        return []
 
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
