@@ -38,7 +38,7 @@ class ComponentView:
     """One component in its chain.
 
     Attributes:
-        id: its name in the chain, or its label; no two are the same.
+        id: its name; no two are the same.
         component: itself, or what stands for it where it runs in workers.
         outputs: the ids of those to whom it hands messages.
         errors: it belongs to an error chain only.
@@ -132,10 +132,10 @@ def _ids(components: Sequence[Component], names: Mapping[int, str]) -> dict[int,
     for one in components:
         name = names.get(id(one), "")
         if not name:
-            count, name = 1, one.label
+            count, name = 1, one.name
             while name in taken:
                 count += 1
-                name = f"{one.label} {count}"
+                name = f"{one.name} {count}"
         taken.add(name)
         found[id(one)] = name
     return found
