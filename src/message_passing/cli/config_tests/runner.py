@@ -20,7 +20,7 @@ from message_passing.runner import Server
 
 if TYPE_CHECKING:
     from message_passing.cli.config_tests.spec import Case
-    from message_passing.cli.main import MessagePassing
+    from message_passing.cli.run.run_command import MessagePassing
     from message_passing.declaration import Declaration
 
 
