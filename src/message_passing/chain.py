@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from message_passing import options as option_rules
 from message_passing.codecs.json import JSONEncoder
 from message_passing.component import Component
 from message_passing.declaration import Declaration, name_faults
@@ -186,6 +187,10 @@ class Chain:
         faults: list[Fault] = []
         for name, declaration in self.declared.items():
             component = made[name]
+            if "name" not in option_rules.declared(
+                type(component)
+            ):  # a class may have an option of that name
+                component.name = name
             self._limit_reports(declaration, component)
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]

@@ -84,3 +84,8 @@ def begun(run: str) -> float:
 def names_one_run(sender: str) -> bool:
     """Whether a sender's name is of the form that `sender_name` gives: no second run of it has the same."""
     return _OWN_RUN.search(sender, max(0, len(sender) - 50)) is not None
+
+
+def sender_label(sender: str) -> str:
+    """A sender's name as a person reads it: `web-1:4711`, without the run's id of `sender_name`."""
+    return sender.rpartition(":")[0] if names_one_run(sender) else sender

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class UnknownHostError(OpenError):
-    """The resolver knows no such host, or cannot be asked: a name may come."""
+    """The resolver knows no such host, or cannot be asked, or a machine has no such address: that may come."""
 
 
 _IN_NO_HOST = frozenset("*/\\@[]:;,?#%'\"")

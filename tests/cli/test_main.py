@@ -166,7 +166,7 @@ def test_the_named_form(tmp_path: Path, ending: str) -> None:
     assert (done.status, done.out) == (0, b'{"n":2}\n')
     assert done.told == [
         "message-passing: warning: unused encoder 'spare' in the chain: nothing outputs to it",
-        "message-passing: JSON decoder lost 1 message: 1 failed",
+        "message-passing: decoder (JSON) lost 1 message: 1 failed",
     ]
     assert (tmp_path / "first").read_bytes() == b'{"n":1}\n{"n":2}\n'
     assert len((tmp_path / "errors").read_bytes().splitlines()) == 1
