@@ -11,7 +11,8 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.intake_limiter import IntakeLimiter
-from message_passing.zeromq.peers import STOPPED, Peers, Reconnector
+from message_passing.zeromq.peers import STOPPED, Peers
+from message_passing.zeromq.reconnector import Reconnector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
