@@ -176,6 +176,10 @@ class Component(Declared):
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
         return {}
 
+    def take_sender_losses(self) -> Mapping[str, int]:
+        """Messages that did not arrive here, by sender: more, or fewer, since this was asked last. For its run."""
+        return {}
+
     def info(self) -> Mapping[str, Any]:
         """What an operator may see of it besides its counters: `endpoints`, `capacity` (messages it may hold)."""
         return {}
@@ -272,7 +276,8 @@ class Component(Declared):
 
         Args:
             lost: how many; or the messages themselves, of which one that carries several counts as these.
-            reason: why, in a few words that do not change from message to message: each reason is a counter.
+            reason: why, in a few words that do not change from message to message: each reason is a counter. With
+                the word `full`, it says that there was no room (`metrics.says_full`).
         """
         if count := lost if isinstance(lost, int) else self._weigh(lost):
             self.metrics.dropped[reason] += count
@@ -320,6 +325,10 @@ class Component(Declared):
                     limit=self.report_limit,
                 )
             )
+
+    def report_loss(self, described: dict[str, Any]) -> None:
+        """Tell the error chain of messages that were dropped: for its run, which says how often."""
+        self._say(described)
 
     def _report_suppressed(self) -> None:
         for limit in self._limits:

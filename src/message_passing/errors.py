@@ -11,6 +11,7 @@ MessagePassingError
 ├── MessageError            one message that could not be handled; goes to the error chain
 │   ├── DecodingError
 │   └── EncodingError
+├── LossError               messages that were lost: told while it happens, and then life goes on
 ├── PeerError               a peer that was refused, or refuses us: told, and then life goes on
 └── OutputClosedError       whoever read our output has gone (SIGPIPE): the chain ends quietly
 """
@@ -156,6 +157,10 @@ class EncodingError(MessageError):
 
 class PeerError(MessagePassingError):
     """A peer was refused, or refuses us, takes nothing, or is not understood; we go on without it."""
+
+
+class LossError(MessagePassingError):
+    """Messages were lost that no other report tells of: a queue was full, or they did not arrive."""
 
 
 class OutputClosedError(MessagePassingError):

@@ -45,6 +45,7 @@ class ComponentState(TypedDict):
     failed: Count
     held: Signed
     capacity: Count | None
+    full: NotRequired[bool]
     in_rate: Amount
     out_rate: Amount
     lost_rate: Amount

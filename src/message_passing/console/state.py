@@ -63,6 +63,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
         "capacity": info.get("capacity"),
+        "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
         "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,

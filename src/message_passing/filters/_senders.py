@@ -21,6 +21,7 @@ from message_passing.filters._sequences import (
     sums_of_name,
 )
 from message_passing.identity import is_run_id
+from message_passing.message_fields import field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,12 @@ RUN_BYTES = 800
 
 GAP_BYTES = 18
 """What a gap takes: two numbers of 8 bytes, and the room that an array keeps for more."""
+
+OTHERS = "(other senders)"
+"""Who lost what `take_changes` does not tell apart."""
+
+_MOST_CHANGES = 1000
+"""Services and hosts that it does."""
 
 _SHARE = 20
 """One in so many is forgotten at a time."""
@@ -64,6 +71,7 @@ class LossAccounting:
         self._forgotten: Counter[str] = Counter()
         self._bytes = self._gaps = 0  # of all senders
         self._of_key: Counter[str] = Counter()  # the bytes of each key's
+        self._changes: Counter[str] = Counter()
 
     def meet(self, message: Any, now: float) -> None:
         """The first message of a sender, or one without a stamp."""
@@ -78,7 +86,7 @@ class LossAccounting:
         whose = (key, name) if self._key_field else name
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
         self._grow(whose, self._size(whose, sender))
-        self._enter(sender, number)
+        self._enter(sender, number, message)
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
@@ -92,7 +100,7 @@ class LossAccounting:
                 return
             sender = self.senders[whose] = other
         sender.seen = now
-        self._enter(sender, number)
+        self._enter(sender, number, message)
 
     def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
@@ -105,16 +113,24 @@ class LossAccounting:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: SenderStats, number: int) -> None:
+    def _enter(self, sender: SenderStats, number: int, message: Any) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
-        gaps = sender.gaps
+        gaps, lost = sender.gaps, sender.lost
         sender.take(number)
+        if new := sender.lost - lost:
+            known = len(self._changes) < _MOST_CHANGES
+            self._changes[service_at_host(message) if known else OTHERS] += new
         self._gaps += sender.gaps - gaps
         if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
             if self._gaps * GAP_BYTES > self._max_bytes // 4:
                 self._forget_gaps()
             else:
                 self._forget()
+
+    def take_changes(self) -> Counter[str]:
+        """By how much the losses of each have changed since this was asked last, by service and host."""
+        changes, self._changes = self._changes, Counter()
+        return changes
 
     def _grow(self, whose: Any, size: int) -> None:
         self._bytes += size
@@ -202,6 +218,15 @@ class LossAccounting:
         """Of how many nothing has come for so long."""
         since = time.time() - seconds
         return sum(sender.seen < since for sender in list(self.senders.values()))
+
+
+def service_at_host(message: Any) -> str:
+    """Who has sent a message, the same after a restart: `shop@web-1`; where it does not say, its `sender`."""
+    name, service = message["sender"], field(message, "service")
+    if not _names(service) or not service:
+        return str(name)
+    host = field(message, "host")
+    return f"{service}@{host if _names(host) and host else name.partition(':')[0]}"
 
 
 def _whole(number: Any) -> int | None:
