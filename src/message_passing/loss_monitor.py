@@ -31,7 +31,7 @@ LOSS_INTERVAL = 10.0
 FULL_FOR = 10.0
 """Seconds for which a queue that has dropped a message for want of room counts as full."""
 
-FAILED = "failed"
+FAILED_REASON = "failed"
 """The reason of messages that could not be handled: each has a report of its own, or is counted in one."""
 
 NOT_ARRIVED = "did not arrive"
@@ -148,16 +148,16 @@ class _Record:
     def look(self, found: Counter[Loss], now: float) -> bool:
         """Add what it lost since the last look; whether that was anything."""
         component, before = self.component, found.total()
-        dropped = dict(component.metrics.dropped)  # in one step: other threads may count meanwhile
+        counted = component.metrics.snapshot()  # `dropped` in one step: other threads may count meanwhile
+        dropped, failed = counted["dropped"], counted["failed"]
         for reason, count in dropped.items():
             if new := count - self._dropped.get(reason, 0):
                 found[Loss(component.name, reason)] += new
                 self.pending[reason] += new
                 if new > 0 and says_full(reason):
                     self.full_until = now + FULL_FOR
-        failed = component.metrics.failed
         if new := failed - self._failed:
-            found[Loss(component.name, FAILED)] += new
+            found[Loss(component.name, FAILED_REASON)] += new
         self._dropped, self._failed = dropped, failed
         self._look_at_senders(found)
         return found.total() != before
