@@ -40,6 +40,8 @@ class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
+        label: what it is: `ZeroMQ input`.
+        chain_name: the name that it bears in its chain, as the config has it; without one, its `label`.
         observers: called with each batch that it is given (an input: that it emits), while somebody watches.
         report_observers: called with each report that it makes.
     """
@@ -47,10 +49,8 @@ class Component(Declared):
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
 
-    # Without an annotation, which would make an option of it.
-    name = ""
-    """Of a class, the short name as documented: `ZeroMQ`, `Socket::UDP`; its class's name when left empty. Of a
-    component, the name that it bears in its chain, as the config has it; without one, its `label`."""
+    name: ClassVar[str] = ""
+    """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
@@ -84,7 +84,7 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
-        self.name = self.label = self.describe_self()
+        self.chain_name = self.label = self.describe_self()
         for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
             setattr(self, name, value)
         if self.error is None:
@@ -108,9 +108,9 @@ class Component(Declared):
     @property
     def title(self) -> str:
         """How sentences to a person call it: by its name in the chain, and what it is: `archive (File)`."""
-        if self.name.startswith(self.label):
-            return self.name
-        return f"{self.name} ({type(self).name or type(self).__name__})"
+        if self.chain_name.startswith(self.label):
+            return self.chain_name
+        return f"{self.chain_name} ({type(self).name or type(self).__name__})"
 
     # What a class may define
 
@@ -317,7 +317,7 @@ class Component(Declared):
         if limit.admits(count):
             self._say(
                 report(
-                    self.name,
+                    self.chain_name,
                     error,
                     messages,
                     count=count,
@@ -337,7 +337,7 @@ class Component(Declared):
                     f"{count} more failed: "
                     f"at most {REPORT_BURST} reports at once and {PER_SECOND:g} a second are made"
                 )
-                self._say(report(self.name, MessagePassingError(text), (), suppressed=count))
+                self._say(report(self.chain_name, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if getattr(_reporting, "active", False):

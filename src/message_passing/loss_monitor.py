@@ -19,6 +19,7 @@ from message_passing.metrics import lost_words, plural, says_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from message_passing.component import Component
 
@@ -57,6 +58,7 @@ class LossMonitor:
     Attributes:
         reports: whether losses are reported; somebody else does it for a worker.
         keep: given what was lost since the last look; less than nothing where it has come after all.
+        ledger: the file in which that is kept; None where it is not.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -67,6 +69,7 @@ class LossMonitor:
         """
         self.reports = True
         self.keep: Callable[[Mapping[Loss, int]], object] = lambda _: None
+        self.ledger: Path | None = None
         self._clock = clock
         self._records: dict[int, _Record] = {}
 
@@ -152,12 +155,12 @@ class _Record:
         dropped, failed = counted["dropped"], counted["failed"]
         for reason, count in dropped.items():
             if new := count - self._dropped.get(reason, 0):
-                found[Loss(component.name, reason)] += new
+                found[Loss(component.chain_name, reason)] += new
                 self.pending[reason] += new
                 if new > 0 and says_full(reason):
                     self.full_until = now + FULL_FOR
         if new := failed - self._failed:
-            found[Loss(component.name, FAILED_REASON)] += new
+            found[Loss(component.chain_name, FAILED_REASON)] += new
         self._dropped, self._failed = dropped, failed
         self._look_at_senders(found)
         return found.total() != before
@@ -170,7 +173,7 @@ class _Record:
         counted.subtract(-changes)  # of these, some have come after all
         for sender, new in counted.items():
             if new:
-                found[Loss(self.component.name, NOT_ARRIVED, sender)] += new
+                found[Loss(self.component.chain_name, NOT_ARRIVED, sender)] += new
                 self.pending[NOT_ARRIVED] += new
                 self._not_arrived += new
                 self._senders[sender] += new
@@ -193,7 +196,7 @@ class _Record:
         text = f"{plural(count)} lost: {why}{self._whose()}"
         if total > count:
             text += f"; {total} since the start"
-        described = report(self.component.name, LossError(text), ())
+        described = report(self.component.chain_name, LossError(text), ())
         described |= {"count": count, "total": total}
         if self._senders:
             described["senders"] = {

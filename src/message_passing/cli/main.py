@@ -37,7 +37,20 @@ if TYPE_CHECKING:
     from message_passing.cli.command import Command
     from message_passing.cli.run.arguments import Given
 
-COMMANDS = ("keys", "check", "list", "describe", "create", "graph", "test", "doctor", "send", "tail", "top")
+COMMANDS = (
+    "keys",
+    "check",
+    "list",
+    "describe",
+    "create",
+    "graph",
+    "test",
+    "doctor",
+    "send",
+    "tail",
+    "top",
+    "losses",
+)
 """The commands besides running a chain: their first word, and the module of `commands` in which they are."""
 
 

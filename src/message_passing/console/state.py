@@ -72,7 +72,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "busy": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
-        "notes": _notes(watcher, place.component.name),
+        "notes": _notes(watcher, place.component.chain_name),
     }
     return {**found, "condition": condition(found)}
 
