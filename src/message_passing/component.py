@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _reporting = threading.local()
 
+MOST_PROBLEMS = 10
+"""Sentences that `Component.problems` gives at most."""
+
 
 class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
@@ -84,8 +87,31 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
+        self._construct(options.check(options.declared(type(self)), given, label=self.describe_self()))
+
+    @classmethod
+    def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
+        """What the constructor makes; what is wrong with options of a file or command line is placed at their names.
+
+        Args:
+            given: its options.
+            from_text: they come from a file or command line, which cannot give those of Python only.
+
+        Raises:
+            OptionError: with every fault that was found.
+        """
+        if cls.__init__ is not Component.__init__:  # it takes arguments besides the options that are declared
+            options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
+            return cls(**given)
+        made = cls.__new__(cls)
+        known = options.declared(cls)
+        checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
+        made._construct(checked)  # noqa: SLF001 - its own class
+        return made
+
+    def _construct(self, checked: Mapping[str, Any]) -> None:
         self.chain_name = self.label = self.describe_self()
-        for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
+        for name, value in checked.items():
             setattr(self, name, value)
         if self.error is None:
             self.error = LAST_RESORT
@@ -171,6 +197,13 @@ class Component(Declared):
     def summary(self) -> Sequence[str]:
         """What the command tells at the end, besides what this component lost itself: a line each."""
         return ()
+
+    def problems(self) -> list[str]:
+        """What keeps it from its work at the moment, and what to do: a sentence each, at most `MOST_PROBLEMS`.
+
+        It may be asked from any thread, and waits for nothing.
+        """
+        return []
 
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""

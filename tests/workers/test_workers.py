@@ -13,7 +13,7 @@ import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing import run_message_server
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.testing import free_port, wait_for
 from message_passing.workers.pool import Pool
 from message_passing.workers.pooled_chain import PooledChain

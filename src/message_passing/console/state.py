@@ -42,6 +42,7 @@ def state(watcher: ServerWatcher, title: str) -> dict[str, Any]:
         "lag": watcher.lag,
         "shown_at": shown_at.id if (shown_at := watcher.layout.shown_at()) else None,
         "components": [_component(watcher, place, shares) for place in watcher.layout.places],
+        "drawings": watcher.layout.drawings,
         "senders": watcher.books.totals(),
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),

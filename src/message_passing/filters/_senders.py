@@ -20,8 +20,8 @@ from message_passing.filters._sequences import (
     release_runs,
     sums_of_name,
 )
-from message_passing.identity import is_run_id
-from message_passing.message_fields import field
+from message_passing.identity import is_run_id, sender_label
+from message_passing.message_fields import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,8 +85,9 @@ class LossAccounting:
             self._forget()
         whose = (key, name) if self._key_field else name
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
+        sender.origin = origin_of(message)
         self._grow(whose, self._size(whose, sender))
-        self._enter(sender, number, message)
+        self._enter(sender, number, message["sender"])
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
@@ -98,9 +99,10 @@ class LossAccounting:
             other = self._other_run(whose, sender, run, now)
             if other is None:
                 return
+            other.origin = sender.origin
             sender = self.senders[whose] = other
         sender.seen = now
-        self._enter(sender, number, message)
+        self._enter(sender, number, message["sender"])
 
     def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
@@ -113,13 +115,13 @@ class LossAccounting:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: SenderStats, number: int, message: Any) -> None:
+    def _enter(self, sender: SenderStats, number: int, name: str) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
         gaps, lost = sender.gaps, sender.lost
         sender.take(number)
         if new := sender.lost - lost:
             known = len(self._changes) < _MOST_CHANGES
-            self._changes[service_at_host(message) if known else OTHERS] += new
+            self._changes[(sender.origin or sender_label(name)) if known else OTHERS] += new
         self._gaps += sender.gaps - gaps
         if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
             if self._gaps * GAP_BYTES > self._max_bytes // 4:
@@ -141,7 +143,9 @@ class LossAccounting:
 
     def _size(self, whose: Any, sender: SenderStats) -> int:
         """The bytes of a name and its runs, without the gaps."""
-        names = map(sys.getsizeof, (whose, *whose) if self._key_field else (whose,))
+        names = map(
+            sys.getsizeof, (sender.origin, whose, *whose) if self._key_field else (sender.origin, whose)
+        )
         return sum(names) + RUN_BYTES * len(every_run(sender))
 
     def _forget_gaps(self) -> None:
@@ -204,6 +208,12 @@ class LossAccounting:
         sender = self.senders.get(whose)
         return describe_sender(sender) if sender else None
 
+    def label_of(self, whose: Any) -> str:
+        """What a person is told of a sender: `service@host`, else its name without the run's id."""
+        sender = self.senders.get(whose)
+        name = whose[1] if self._key_field else whose
+        return (sender.origin if sender else "") or sender_label(name)
+
     def losers(self) -> list[tuple[int, Any]]:
         """Who lost how many."""
         found = [(lost_of_name(sender), whose) for whose, sender in self.senders.items()]
@@ -218,15 +228,6 @@ class LossAccounting:
         """Of how many nothing has come for so long."""
         since = time.time() - seconds
         return sum(sender.seen < since for sender in list(self.senders.values()))
-
-
-def service_at_host(message: Any) -> str:
-    """Who has sent a message, the same after a restart: `shop@web-1`; where it does not say, its `sender`."""
-    name, service = message["sender"], field(message, "service")
-    if not _names(service) or not service:
-        return str(name)
-    host = field(message, "host")
-    return f"{service}@{host if _names(host) and host else name.partition(':')[0]}"
 
 
 def _whole(number: Any) -> int | None:
