@@ -32,6 +32,7 @@ from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.chain_group import as_chain
 from message_passing.cli.run.arguments import CLIComponent, build_parser, parse
 from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
+from message_passing.cli.run.ledger import LEAST_LEDGER_BYTES, LedgerOptions
 from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service, Validated
 from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
@@ -80,6 +81,18 @@ class Script:
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
+    )
+    state_dir: str = option(
+        default="",
+        min_length=1,
+        description="Directory of the ledger of losses. With --control or --http, one is kept in any case.",
+    )
+    ledger_days: int = option(default=30, ge=1, le=3650, description="Days for which losses are kept.")
+    ledger_bytes: int = option(
+        default=16 * 1024 * 1024,
+        ge=LEAST_LEDGER_BYTES,
+        le=2**40,
+        description="Bytes that the ledger may take: the oldest losses give way.",
     )
 
     def __init__(self, given: Given) -> None:
@@ -232,9 +245,11 @@ class Script:
                 component.preflight()
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
-        for one in found.warnings:
-            tell(f"{self.title()}: warning: {one_line(one.text)}\n")
-        return Prepared(self, chain, identity, found.console)
+        told = [one.text for one in found.warnings]
+        told += collect_warnings(topological_order(chain.heads, errors=True))  # `preflight` may have found more
+        for text in dict.fromkeys(told):
+            tell(f"{self.title()}: warning: {one_line(text)}\n")
+        return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
 
     def changed(self) -> Self | None:
         """The same command as it would be started now; None when that makes no difference.
