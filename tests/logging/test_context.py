@@ -408,6 +408,21 @@ def test_what_a_server_logs_of_a_failure_has_the_context(middleware: Any) -> Non
     assert others == [{}, {}]
 
 
+def test_a_request_within_a_request_gives_the_outer_one_its_context_back() -> None:
+    """Though it fails: what is logged then is of the outer one."""
+
+    async def failing(*_: Any) -> None:
+        raise LookupError("no")
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(LookupError):
+            await ASGIMiddleware(failing)({"type": "http"}, receive, send)
+        await echo(scope, receive, send)
+
+    found, _ = asgi_context(ASGIMiddleware(outer), headers=[(b"x-request-id", b"r1")])
+    assert found["request_id"] == "r1"
+
+
 def test_other_events_of_a_server_are_none_of_ours() -> None:
     """Start and end of the application are not requests."""
     seen: list[Any] = []
@@ -417,6 +432,17 @@ def test_other_events_of_a_server_are_none_of_ours() -> None:
 
     asgi(ASGIMiddleware(app), type="lifespan")
     assert seen == [("lifespan", {})]
+
+
+def test_what_routing_finds_is_seen_outside() -> None:
+    """Instrumentation around this middleware reads it from the scope afterwards."""
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        scope["route"] = "/orders/{number}"
+
+    scope: dict[str, Any] = {"type": "http"}
+    asyncio.run(ASGIMiddleware(app)(scope, None, None))  # type: ignore[arg-type]
+    assert scope["route"] == "/orders/{number}"
 
 
 def test_websockets() -> None:

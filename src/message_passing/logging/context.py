@@ -55,8 +55,8 @@ def context(**fields: Any) -> Iterator[None]:
 def bind(**fields: Any) -> None:
     """Bind fields up to the end of the request, or of the task or the block of `context`, that runs now.
 
-    In a request it does not matter in which of its threads and tasks this is called: dependencies of FastAPI have their
-    own. Elsewhere only this thread or asyncio task has them, up to its own end where there is nothing else to end.
+    In a request it does not matter in which of its threads and tasks this is called; dependencies of FastAPI have
+    their own. Elsewhere only this thread or asyncio task has them, up to its own end if nothing else ends before.
 
     Args:
         fields: names and values, as for `context`.
@@ -104,6 +104,9 @@ class ASGIMiddleware:
         given = [value for name, value in scope.get("headers") or () if name == self._header]
         request_id = _request_id(given[0].decode("latin-1") if self._accept and len(given) == 1 else "")
         header = (self._header, request_id.encode())
+        scope[_KEY] = (
+            request_id  # in the same dict: middlewares outside this one look there for what routing has found
+        )
 
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message.get("type") in ("http.response.start", "websocket.accept"):
@@ -113,14 +116,18 @@ class ASGIMiddleware:
             await send(message)
 
         fields = _of_request(request_id, scope.get("method"), scope.get("path"), scope.get("user"))
-        token = push_fields(fields)
+        around, token = bound.get(), push_fields(fields)
         try:
-            await self.app({**scope, _KEY: request_id}, receive, answer)
+            await self.app(scope, receive, answer)
         except Exception as error:
             carry(error, fields)  # the server logs it outside of here
-            raise
-        finally:
+            if around:
+                pop_fields(token)
+            raise  # a server's task ends now, and its access log is still of this request
+        except BaseException:
             pop_fields(token)
+            raise
+        pop_fields(token)
 
 
 class WSGIMiddleware:
