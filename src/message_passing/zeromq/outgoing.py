@@ -13,8 +13,9 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.batch_send import gil_holding_send, releasing_send
-from message_passing.zeromq.peers import Peers, Reconnector
+from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.progress import Progress
+from message_passing.zeromq.reconnector import Reconnector
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.subscriptions import Prefixes, Subscriptions
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -121,6 +122,11 @@ class Outgoing:
         return self._open.file_descriptor if self._open else -1
 
     @property
+    def waits(self) -> bool:
+        """Whether it will connect again before long, and needs somebody to call `look` then."""
+        return self._reconnector.waits
+
+    @property
     def cut(self) -> int:
         """How many peers were disconnected, since they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
@@ -137,6 +143,8 @@ class Outgoing:
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
+            if self.progress.unsettled(self.sent):  # what ZeroMQ has for that endpoint would be lost
+                self.peers.lookups.unresolved.clear()
             self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
                 self.progress.caught_up(self.sent)
@@ -174,13 +182,22 @@ class Outgoing:
         peers.look()
         if not peers.any():
             if settings.bind:
-                return f"{where}: nobody has connected"
+                absent = ", ".join(self.absent())
+                return (
+                    f"{absent}: this machine has no such address"
+                    if absent
+                    else f"{where}: nobody has connected"
+                )
             return f"{where}: {peers.attempts.obstacle or 'nobody is connected'}"
         if self.prefixes is not None and not self.prefixes:
             return f"{where}: who is connected has subscribed to nothing"
         return (
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
+
+    def absent(self) -> list[str]:
+        """See `OpenSocket.absent`."""
+        return self._open.absent() if self._open else []
 
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""

@@ -26,9 +26,27 @@ if TYPE_CHECKING:
     from message_passing.cli.run.reload import ReloadableCommand
     from message_passing.component import Component
     from message_passing.console.http_server import ConsoleServer
+    from message_passing.errors import Fault
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What was found in a command, before anything is opened.
+
+    Attributes:
+        faults: what is wrong.
+        warnings: what is to be said before it runs, though it is no mistake.
+        chain: built, where nothing is wrong with it.
+        console: what answers whoever watches, if that was asked for and can be made.
+    """
+
+    faults: list[Fault]
+    warnings: list[Fault]
+    chain: Chain | None
+    console: ConsoleServer | None
 
 
 @dataclass(slots=True)
@@ -98,7 +116,7 @@ class Service:
 
     def _status(self) -> int:
         failures = [
-            f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
+            f"{head.title} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
         for text in failures:
             tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
