@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
-from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
+from message_passing.zeromq.endpoints import bound_as, host_name, refusal, wants_ipv6
 from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -121,6 +121,11 @@ class OpenSocket:
         self.socket.bind(endpoint)
         last = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0")
         self._bound += (last.decode("utf-8", "surrogateescape"),)
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it is bound, with the ports that the system has chosen where it was to; or connects to."""
+        bind = self.settings.bind
+        return self.settings.connect or tuple(map(bound_as, bind, self._bound)) or bind
 
     def _endpoints(self) -> Endpoints:
         return self._bound, self.settings.connect

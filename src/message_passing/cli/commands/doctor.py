@@ -22,6 +22,7 @@ from message_passing.escaping import escape_control
 from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.subscriptions import prefixes_text
 
 if TYPE_CHECKING:
     import argparse
@@ -201,9 +202,7 @@ class Diagnosis:
             advice = "nothing that is published reaches it: its `subscribe` must not be empty"
             yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
         elif not blocking.wants(b'{"time"'):
-            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(blocking.prefixes)[:5]]
-            more = f" and {len(blocking.prefixes) - 5} more" if len(blocking.prefixes) > 5 else ""
-            found = ", ".join(shown) + more
+            found = prefixes_text(blocking.prefixes)
             advice = "messages must begin so, or its option `subscribe` must be left away"
             yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
         else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from message_passing.announcer import Announcer, totals
 from message_passing.cli.progress import ChainProgress
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
-from message_passing.cli.terminal import tell
+from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
 from message_passing.graph import close_all, open_all, with_parts
@@ -51,12 +53,13 @@ class Prepared:
 class Service:
     """One chain in one process."""
 
-    def __init__(self, title: str, prepared: Prepared) -> None:
+    def __init__(self, title: str, prepared: Prepared, *, quiet: bool = False) -> None:
         """Take what was prepared.
 
         Args:
             title: what the command is called in messages.
             prepared: what to serve.
+            quiet: say nothing of what is as it should be.
         """
         self._title = title
         self._prepared = prepared
@@ -64,6 +67,10 @@ class Service:
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
         self.server.on_hangup = lambda: self.server.call(self._reload.apply)
         self._progress = ChainProgress(self.server)
+        self._alive = is_watched(sys.stderr) and not quiet
+        self._announcer = Announcer(
+            lambda: self.server.components, self._say, alive=self._alive, notes=not quiet
+        )
 
     def _switched(self, names: Mapping[str, Component]) -> None:
         """The chain is another one now."""
@@ -101,7 +108,7 @@ class Service:
             f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
         for text in failures:
-            tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
+            self._say(one_line(text))
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
@@ -110,12 +117,18 @@ class Service:
             daemon.report(EXIT_OK)
         else:
             self._progress.start()
+        self._announcer.start()
 
     def _ending(self) -> None:
         self._progress.stop()
+        self._announcer.stop()
         notify("STOPPING=1")
 
     def _tell_losses(self) -> None:
         components = [*self._reload.retired, *self.server.components]
-        for line in losses(with_parts(dict.fromkeys(components))):
-            tell(f"{self._title}: {iso_now()}: {line}\n")
+        told = with_parts(dict.fromkeys(components))
+        for line in [*(totals(told) if self._alive else ()), *losses(told)]:
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        tell(f"{self._title}: {iso_now()}: {text}\n")
