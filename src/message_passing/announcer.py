@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
 from message_passing.escaping import one_line
-from message_passing.metrics import lost_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +37,7 @@ class _Voice:
         self.lines: list[float] = []  # when the last ones were
         self.waits = False  # whether somebody was told that it is not connected
         self.waits_for_messages = False
-        self.connected = self.begun = False
+        self.connected = self.begun = self.received = False
 
     def is_due(self, text: str, now: float, *, repeats: bool) -> bool:
         """Whether this is to be said now, which is noted then."""
@@ -124,20 +123,24 @@ class Announcer:
             found.append(f"connected on {where}" if info.get("listens") else f"connected to {where}")
             voice.connected, voice.waits = True, False
             voice.told.clear()
-        if voice.waits_for_messages and component.metrics.received:
-            voice.waits_for_messages = False
-            found.append("the first message has come")
+        if component.metrics.received and not voice.received:
+            voice.received = True
+            if voice.waits_for_messages or (self._alive and where and component.kind == "input"):
+                found.append("the first message has come")
         return found + due
 
 
 def totals(components: Sequence[Component]) -> list[str]:
-    """A line for each component that was given a message: how many came and went on, and how many were lost."""
+    """A line for each input and output, and for each filter that removed something: how many messages there were.
+
+    What was lost, `summaries.losses` tells.
+    """
     lines = []
     for component in components:
         counted = component.snapshot()
-        lost, why = lost_words({**counted["dropped"], "failed": counted["failed"]}, component.possibly_lost())
-        if counted["received"] or counted["passed"] or lost:
-            more = f", lost {lost} ({why})" if lost else ""
-            passed = f"received {counted['received']:,}, passed {counted['passed']:,}"
-            lines.append(one_line(f"{component.label}: {passed}{more}"))
+        filtered = counted["filtered"]
+        if component.kind in ("input", "output") or filtered:
+            parts = [f"received {counted['received']:,}", f"passed {counted['passed']:,}"]
+            parts += [f"filtered {filtered:,}"] if filtered else []
+            lines.append(one_line(f"{component.label}: total: {', '.join(parts)}"))
     return lines

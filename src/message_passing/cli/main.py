@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from message_passing import options as option_rules
@@ -11,7 +12,7 @@ from message_passing.cli.catalogue import describe
 from message_passing.cli.completion import completion
 from message_passing.cli.run.service import EXIT_USER_ERROR
 from message_passing.cli.script import CLIComponent, Script
-from message_passing.cli.terminal import tell
+from message_passing.cli.terminal import is_terminal, tell
 from message_passing.config.forms import (
     DEFAULTS,
     FLAT_KEYS,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 COMMANDS = ("keys", "check", "list", "describe", "create", "graph", "test", "doctor", "send", "tail", "top")
 """The commands besides running a chain: their first word, and the module of `commands` in which they are."""
+
+
+SENTENCES = "Report"
+"""The encoder of errors that are written on a terminal."""
 
 
 class MessagePassing(Script):
@@ -101,11 +106,13 @@ class MessagePassing(Script):
 
     def _chain(self) -> Chain:
         values = self.given.values
+        self._prefer_sentences()
         if not is_named(values):
             if self.workers:
                 return PooledChain(self.chosen, self.workers, background=self.daemonize)
             return flat_chain(self.chosen)
         chain = named_chain(values, self.configfile)
+        chain.default_error_encoder = self.chosen["error_encoder"].component
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
@@ -116,6 +123,16 @@ class MessagePassing(Script):
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
             chain.add_faults(Fault(text, self.given.places["workers"]))
         return chain
+
+    def _prefer_sentences(self) -> None:
+        """On a terminal errors are lines for a person, unless somebody has said what they are to be."""
+        keys = ("error", "error_encoder", "error_options", "error_encoder_options")
+        if (
+            is_terminal(sys.stderr)
+            and not self.daemonize
+            and not any(key in self.given.values for key in keys)
+        ):
+            self.chosen["error_encoder"] = replace(self.chosen["error_encoder"], component=SENTENCES)
 
     @classmethod
     def printers(cls) -> dict[str, Callable[[str], str]]:

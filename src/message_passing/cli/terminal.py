@@ -33,6 +33,14 @@ def _has_room(stream: TextIO) -> bool:
     return bool(poll.poll(1000 * TELLING))
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is a terminal."""
+    try:
+        return cast("TextIO", stream).isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
 def is_watched(stream: TextIO | None) -> bool:
     """Whether it is a terminal, or systemd's journal (JOURNAL_STREAM of systemd.exec(5)): a person reads it."""
     try:

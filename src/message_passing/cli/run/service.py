@@ -15,7 +15,7 @@ from message_passing.cli.run.systemd import notify
 from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
-from message_passing.graph import close_all, open_all, with_parts
+from message_passing.graph import close_all, open_all, topological_order, with_parts
 from message_passing.runner import Server, obey_signals
 from message_passing.secure_files import trust
 from message_passing.summaries import losses
@@ -127,7 +127,8 @@ class Service:
     def _tell_losses(self) -> None:
         components = [*self._reload.retired, *self.server.components]
         told = with_parts(dict.fromkeys(components))
-        for line in [*(totals(told) if self._alive else ()), *losses(told)]:
+        main = topological_order(self.server.heads)
+        for line in [*(totals(main) if self._alive else ()), *losses(told)]:
             self._say(line)
 
     def _say(self, text: str) -> None:
