@@ -42,7 +42,7 @@ COMMANDS = ("keys", "check", "list", "describe", "create", "graph", "test", "doc
 """The commands besides running a chain: their first word, and the module of `commands` in which they are."""
 
 
-SENTENCES = "Report"
+SENTENCES = "+message_passing.codecs._report:ReportEncoder"
 """The encoder of errors that are written on a terminal."""
 
 

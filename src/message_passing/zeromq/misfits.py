@@ -24,6 +24,11 @@ SENDING_TYPES = ("PUB", "XPUB", "PUSH")
 """Those that send."""
 
 
+def plain_type(socket_type: str) -> str:
+    """What a person calls a socket type: a PUB may be an XPUB underneath."""
+    return _PLAIN.get(socket_type, socket_type)
+
+
 def other_end(socket_type: str) -> str:
     """What the other end is called: the `receiver` of one that sends, or the `sender`."""
     return "receiver" if socket_type in SENDING_TYPES else "sender"
@@ -73,5 +78,4 @@ def type_misfit(ours: str, theirs: str) -> str:
     else:
         here, there = FITTING_TYPES[theirs][0], FITTING_TYPES[ours][0]
         advice = f"set socket_type {here} here, or {there} there"
-    shown = _PLAIN.get(theirs, theirs)
-    return f"its socket is a {shown}, but {expected_peer(ours)}: {advice}"
+    return f"its socket is a {plain_type(theirs)}, but {expected_peer(ours)}: {advice}"
