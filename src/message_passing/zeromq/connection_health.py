@@ -245,7 +245,7 @@ class ConnectionHealth:
 
     def _probe(self, link: _Link, now: float) -> None:
         """Ask who it is, in a thread, where a connection comes about and no handshake."""
-        if not link.attempts.reached or not link.is_down(now, _PROBE_AFTER):
+        if link.rejection or not link.attempts.reached or not link.is_down(now, _PROBE_AFTER):
             return
         if link.probed_at is not None and now - link.probed_at < _PROBE_AGAIN:
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from message_passing.escaping import one_line
+
 if TYPE_CHECKING:
     from message_passing.zeromq.zmtp_probe import Greeting
 
@@ -16,6 +18,9 @@ FITTING_TYPES = {
     "PULL": ("PUSH",),
 }
 """For each socket type that carries messages one way, the types at the other end (RFC 29, RFC 30)."""
+
+_SHOWN = 40
+"""Characters that are shown of what a peer says of itself."""
 
 _PLAIN = {"XPUB": "PUB", "XSUB": "SUB"}
 """What a person calls those that are the same on the wire."""
@@ -54,7 +59,7 @@ def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
         return "it speaks ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later"
     if not greeting.version:
         return f"{greeting.other}: another program uses this port: choose another, or stop that program"
-    theirs = greeting.mechanism
+    theirs = one_line(greeting.mechanism, _SHOWN)
     if theirs != mechanism:
         options = (
             "curve_server_key and curve_secret_key" if "CURVE" in (theirs, mechanism) else "plain_username"
@@ -62,7 +67,7 @@ def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
         return f"it uses {theirs}, and this side {mechanism}: set {options} on both sides, or on neither"
     if not greeting.socket_type or greeting.socket_type in FITTING_TYPES[ours]:
         return ""
-    return type_misfit(ours, greeting.socket_type)
+    return type_misfit(ours, one_line(greeting.socket_type, _SHOWN))
 
 
 def type_misfit(ours: str, theirs: str) -> str:
