@@ -104,7 +104,7 @@ class ConnectionHealth:
         self._met = False
         self._stranger, self._stranger_at = "", 0.0  # what is wrong with whom connected last and did not fit
         self._suspect = ""  # who may not fit
-        self._alive_since = math.inf
+        self._busy_since = self._alive_since = math.inf  # with a connection; with one that has handshaken
         self._probing: threading.Thread | None = None
         self._looked = 0.0
         self._problems: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ class ConnectionHealth:
     def pause(self) -> int | None:
         """Milliseconds until `look` is to be called again; None if nothing is awaited."""
         if self._bound:
-            return _PAUSE if not self._met or self._stranger else None
+            return None if self._alive_since < math.inf and not self._stranger else _PAUSE
         return _PAUSE if self._links else None
 
     # What the monitor tells
@@ -191,28 +191,29 @@ class ConnectionHealth:
 
     # What follows from it
 
-    def look(self, *, connections: int) -> None:
+    def look(self, *, connections: int, happened: bool = False) -> None:
         """Find out what is wrong at the moment; to be called now and then.
 
         Args:
             connections: how many there are, handshaken or not.
+            happened: whether there were events; otherwise it looks now and then only.
         """
         now = self._clock()
-        if now - self._looked < _TICK or not (self._links or self._bound):
+        if (now - self._looked < _TICK and not happened) or not (self._links or self._bound):
             return
         self._looked = now
         for link in self._links.values():
             link.look(now)
             self._probe(link, now)
+        self._busy_since = min(self._busy_since, now) if connections else math.inf
+        if self._bound and now - self._busy_since > PROBLEM_AFTER:
+            self._met = True  # ZMTP 2 and older, of whose handshakes nothing is said
         alive = any(one.up_since is not None for one in self._links.values()) or (
             self._met and connections > 0
         )
         self._alive_since = min(self._alive_since, now) if alive else math.inf
         if self._stranger and now - self._stranger_at > _REMEMBERED:
             self._stranger = ""
-        self._met = self._met or (
-            bool(self._bound) and connections > 0 and now - self._opened > PROBLEM_AFTER
-        )
         down = [one for one in self._links.values() if one.is_down(now, PROBLEM_AFTER)]
         found = [f"{one.endpoint}: {text}" for one in down if (text := self._why(one))]
         self._problems = (*found, *([self._stranger] if self._stranger else []))

@@ -130,7 +130,7 @@ class Peers:
                     self._given_up.note(event, shaken=event.value in self._connected)
                 self._note(event)
             self._find_given_up()
-            self.health.look(connections=len(self.connections))
+            self.health.look(connections=len(self.connections), happened=bool(events))
             return events
 
     def traffic(self) -> dict[Connection, Traffic | None]:
