@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from message_passing.component import Component
 
-LOOK_INTERVAL = 0.5
+ANNOUNCE_INTERVAL = 0.5
 """Seconds between two looks."""
 
 REPEATS = (60.0, 600.0)
@@ -87,7 +87,7 @@ class Announcer:
     def start(self) -> None:
         """Begin, in the event loop."""
         self.look()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_INTERVAL, self.start)
+        self._timer = asyncio.get_running_loop().call_later(ANNOUNCE_INTERVAL, self.start)
 
     def stop(self) -> None:
         """Be silent from now on."""
@@ -105,7 +105,7 @@ class Announcer:
             except Exception:  # noqa: BLE001, S112 - what a user's component says of itself does not end the chain
                 continue
             for text in found:
-                self._say(one_line(f"{component.label}: {text}"))
+                self._say(one_line(f"{component.title}: {text}"))
 
     def _found(self, component: Component, voice: _Voice, now: float) -> list[str]:
         problems, notes = component.problems(), component.notes() if self._notes else []
@@ -142,5 +142,5 @@ def totals(components: Sequence[Component]) -> list[str]:
         if component.kind in ("input", "output") or filtered:
             parts = [f"received {counted['received']:,}", f"passed {counted['passed']:,}"]
             parts += [f"filtered {filtered:,}"] if filtered else []
-            lines.append(one_line(f"{component.label}: total: {', '.join(parts)}"))
+            lines.append(one_line(f"{component.title}: total: {', '.join(parts)}"))
     return lines

@@ -43,6 +43,8 @@ class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
+        label: what it is: `ZeroMQ input`.
+        chain_name: the name that it bears in its chain, as the config has it; without one, its `label`.
         observers: called with each batch that it is given (an input: that it emits), while somebody watches.
         report_observers: called with each report that it makes.
     """
@@ -85,8 +87,31 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
-        self.label = self.describe_self()
-        for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
+        self._construct(options.check(options.declared(type(self)), given, label=self.describe_self()))
+
+    @classmethod
+    def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
+        """What the constructor makes; what is wrong with options of a file or command line is placed at their names.
+
+        Args:
+            given: its options.
+            from_text: they come from a file or command line, which cannot give those of Python only.
+
+        Raises:
+            OptionError: with every fault that was found.
+        """
+        if cls.__init__ is not Component.__init__:  # it takes arguments besides the options that are declared
+            options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
+            return cls(**given)
+        made = cls.__new__(cls)
+        known = options.declared(cls)
+        checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
+        made._construct(checked)  # noqa: SLF001 - its own class
+        return made
+
+    def _construct(self, checked: Mapping[str, Any]) -> None:
+        self.chain_name = self.label = self.describe_self()
+        for name, value in checked.items():
             setattr(self, name, value)
         if self.error is None:
             self.error = LAST_RESORT
@@ -105,6 +130,13 @@ class Component(Declared):
     def describe_self(cls) -> str:
         """How messages to a person call it: `ZeroMQ input`."""
         return f"{cls.name or cls.__name__} {cls.kind}"
+
+    @property
+    def title(self) -> str:
+        """How sentences to a person call it: by its name in the chain, and what it is: `archive (File)`."""
+        if self.chain_name.startswith(self.label):
+            return self.chain_name
+        return f"{self.chain_name} ({type(self).name or type(self).__name__})"
 
     # What a class may define
 
@@ -179,6 +211,10 @@ class Component(Declared):
 
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
+        return {}
+
+    def take_sender_losses(self) -> Mapping[str, int]:
+        """Messages that did not arrive here, by sender: more, or fewer, since this was asked last. For its run."""
         return {}
 
     def info(self) -> Mapping[str, Any]:
@@ -261,6 +297,19 @@ class Component(Declared):
         """
         self.report(error, messages, self.count_failed(error, messages, count))
 
+    def dead_letter(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """Count `messages` as failed because of `error`, and report each of them, whole, to the error chain.
+
+        There are as many reports as messages, each with up to `failures.MOST_DATA` bytes, so that they can be sent
+        again from there. A delivery that they belong to is REJECTED: they are in good hands.
+        """
+        for message in messages:
+            count = self._weigh([message])
+            self.metrics.failed += count
+            self._say(report(self.name, error, [message], count=count, limit=MOST_DATA))
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED)
+
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """What `fail` does, without the report: somebody else makes it. How many they are."""
         if count is None:
@@ -277,7 +326,8 @@ class Component(Declared):
 
         Args:
             lost: how many; or the messages themselves, of which one that carries several counts as these.
-            reason: why, in a few words that do not change from message to message: each reason is a counter.
+            reason: why, in a few words that do not change from message to message: each reason is a counter. With
+                the word `full`, it says that there was no room (`metrics.says_full`).
         """
         if count := lost if isinstance(lost, int) else self._weigh(lost):
             self.metrics.dropped[reason] += count
@@ -317,7 +367,7 @@ class Component(Declared):
         if limit.admits(count):
             self._say(
                 report(
-                    self.label,
+                    self.chain_name,
                     error,
                     messages,
                     count=count,
@@ -326,6 +376,10 @@ class Component(Declared):
                 )
             )
 
+    def report_loss(self, described: dict[str, Any]) -> None:
+        """Tell the error chain of messages that were dropped: for its run, which says how often."""
+        self._say(described)
+
     def _report_suppressed(self) -> None:
         for limit in self._limits:
             if count := limit.take_suppressed():
@@ -333,7 +387,7 @@ class Component(Declared):
                     f"{count} more failed: "
                     f"at most {REPORT_BURST} reports at once and {PER_SECOND:g} a second are made"
                 )
-                self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
+                self._say(report(self.chain_name, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if getattr(_reporting, "active", False):

@@ -39,6 +39,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """By our plain form's names what the forms `ecs`, `otel`, `logstash` and other programs call the same."""
 
+_NAME = 100
+"""Characters of a service or host that are kept."""
+
 _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
@@ -73,3 +76,12 @@ def field(message: Any, name: str) -> Any:
         if (value := value_at(message, path)) is not None:
             return value
     return None
+
+
+def origin_of(message: Any) -> str:
+    """Who logged a message, as `service@host` or `service`; an empty text where it names no service."""
+    service, host = field(message, "service"), field(message, "host")
+    if not isinstance(service, str) or not service:
+        return ""
+    parts = (service, host) if isinstance(host, str) and host else (service,)
+    return "@".join(part[:_NAME] for part in parts)

@@ -137,7 +137,7 @@ def test_both_connect_and_then_one_binds(started: Any) -> None:
     sender.wait_for("nobody listens there: start the receiver", "(socket_bind): one side must")
     receiver.wait_for("nobody listens there: start the sender", "(socket_bind): one side must")
     started(*receives(socket_bind=endpoint))
-    sender.wait_for(f"ZeroMQ output: connected to {endpoint}")
+    sender.wait_for(f"output (ZeroMQ): connected to {endpoint}")
     assert len(sender.lines) == 2
 
 
@@ -174,10 +174,12 @@ def test_a_name_that_does_not_resolve_and_a_sender_that_is_silent(started: Any) 
     _, receiver = started(*receives(socket_bind=endpoint))
     wait_for_port(port)
     one, _ = started(*sends(connect=endpoint))
-    lost.wait_for("ZeroMQ output: tcp://no-such-host.invalid:5558: the host name cannot be resolved: see how")
+    lost.wait_for(
+        "output (ZeroMQ): tcp://no-such-host.invalid:5558: the host name cannot be resolved: see how"
+    )
     receiver.wait_for("connected, and no message has come yet")
     one.write(b"{}\n")
-    receiver.wait_for("ZeroMQ input: the first message has come")
+    receiver.wait_for("input (ZeroMQ): the first message has come")
     assert sum("no message has come" in line for line in receiver.lines) == 1
 
 
@@ -245,7 +247,7 @@ def test_a_program_that_ends_at_once_says_why_it_lost_something(started: Any) ->
     with node(*sends(connect=endpoint)) as one:
         one.write(b"{}\n{}\n")
         _, _, err = one.end()
-    assert b"ZeroMQ output lost 2 messages: 2 unsent at close" in err
+    assert b"output (ZeroMQ) lost 2 messages: 2 unsent at close" in err
     assert b"not sent: " + endpoint.encode() + b": its socket is a PULL, but a PUB sends to a SUB" in err
 
 

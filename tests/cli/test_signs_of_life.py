@@ -26,20 +26,20 @@ def sender(endpoint: str) -> tuple[str, ...]:
 def test_on_a_terminal_it_says_where_it_listens_what_came_and_how_much() -> None:
     """With the port that port 0 became; a connection, the first message, and totals at the end."""
     with terminal(*RECEIVER) as one:
-        one.shows(b"ZeroMQ input: listening on tcp://127.0.0.1:")
+        one.shows(b"input (ZeroMQ): listening on tcp://127.0.0.1:")
         found = re.search(rb"listening on (tcp://127.0.0.1:\d+)\r", wait_for(one.read))
         assert found
         assert not found[1].endswith(b":0")
         with node(*sender(found[1].decode())) as other:
             other.write(b'{"a":1}\n{"a":2}\n')
-            one.shows(b"ZeroMQ input: connected on " + found[1])
-            one.shows(b"ZeroMQ input: the first message has come")
+            one.shows(b"input (ZeroMQ): connected on " + found[1])
+            one.shows(b"input (ZeroMQ): the first message has come")
             status, _, err = other.end()
             assert (status, err) == (0, b"")  # a pipe: nothing of this
         one.process.terminate()
         assert one.ended() == 0
-        assert b"ZeroMQ input: total: received 2, passed 2\r\n" in one.text
-        assert b"Null output: total: received 2, passed 2\r\n" in one.text
+        assert b"input (ZeroMQ): total: received 2, passed 2\r\n" in one.text
+        assert b"output (Null): total: received 2, passed 2\r\n" in one.text
 
 
 def test_quiet_says_nothing_of_this() -> None:
@@ -60,8 +60,8 @@ def test_in_the_journal_it_says_the_same(tmp_path: Path) -> None:
         subprocess.run(words, input=b"{}\n", stderr=journal, env=env, check=True, timeout=60)
         subprocess.run(words, input=b"{}\n", stderr=journal, check=True, timeout=60)
     assert untimed((tmp_path / "journal").read_text()) == (
-        "message-passing: STDIN input: total: received 1, passed 1\n"
-        "message-passing: Null output: total: received 1, passed 1\n"
+        "message-passing: input (STDIN): total: received 1, passed 1\n"
+        "message-passing: output (Null): total: received 1, passed 1\n"
     )
 
 
@@ -70,7 +70,7 @@ def test_errors_are_sentences_on_a_terminal_and_json_elsewhere(tmp_path: Path) -
     (tmp_path / "in").write_bytes(b'{"a"\n')
     words = (*part("input", "STDIN"), *part("output", "Null"))
     told = (
-        rb"message-passing: [^ ]+Z: JSON decoder: malformed JSON: Input data was truncated: \{\"a\"\r\n",
+        rb"message-passing: [^ ]+Z: d: malformed JSON: Input data was truncated: \{\"a\"\r\n",
         rb"\{\"time\":",
     )
     for more, expected in (((), told[0]), (("--error_encoder", "JSON"), told[1])):
@@ -92,7 +92,7 @@ def test_a_config_file_in_the_named_form_has_sentences_too(tmp_path: Path) -> No
     )
     with (tmp_path / "in").open("rb") as given, terminal("--configfile", str(file), stdin=given) as one:
         assert one.ended() == 0
-    assert b": JSON decoder: malformed JSON: " in one.text
+    assert b": d: malformed JSON: " in one.text
     assert b'{"time"' not in one.text
 
 

@@ -78,8 +78,8 @@ def test_nobody_ever_came(endpoint: str, socket_type: str, frames: bool) -> None
         sender.write(b'{"n":1}\n' * 5000)
         status, _, said = sender.end()
     lost, why = untimed(said.decode()).splitlines()
-    assert (status, lost) == (0, "message-passing: ZeroMQ output lost 5000 messages: 5000 unsent at close")
-    assert why.startswith(f"message-passing: ZeroMQ output: not sent: {endpoint}: nobody listens there: ")
+    assert (status, lost) == (0, "message-passing: output (ZeroMQ) lost 5000 messages: 5000 unsent at close")
+    assert why.startswith(f"message-passing: output (ZeroMQ): not sent: {endpoint}: nobody listens there: ")
 
 
 @pytest.mark.parametrize("socket_type", ["PUSH", "PUB"])
@@ -209,7 +209,7 @@ def test_the_command_says_up_to_how_many(endpoint: str, peers: ExitStack) -> Non
         sender.write((b"x" * 50_000 + b"\n") * 500)
         status, _, said = sender.end()
     assert status == 0
-    assert untimed(said.decode()).startswith("message-passing: ZeroMQ output lost ")
+    assert untimed(said.decode()).startswith("message-passing: output (ZeroMQ) lost ")
     assert b"up to " in said
     assert said.endswith(b" unsent at close\n")
 

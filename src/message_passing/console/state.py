@@ -42,6 +42,7 @@ def state(watcher: ServerWatcher, title: str) -> dict[str, Any]:
         "lag": watcher.lag,
         "shown_at": shown_at.id if (shown_at := watcher.layout.shown_at()) else None,
         "components": [_component(watcher, place, shares) for place in watcher.layout.places],
+        "drawings": watcher.layout.drawings,
         "senders": watcher.books.totals(),
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),
@@ -63,6 +64,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
         "capacity": info.get("capacity"),
+        "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
         "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,
@@ -71,16 +73,16 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "busy": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
-        "notes": _notes(watcher, place.component.label),
+        "notes": _notes(watcher, place.component.chain_name),
     }
     return {**found, "condition": condition(found)}
 
 
-def _notes(watcher: ServerWatcher, label: str) -> list[str]:
+def _notes(watcher: ServerWatcher, name: str) -> list[str]:
     """What was said last about a component's peers: refused keys and the like."""
     prefix = f"{PeerError.__name__}: "
     found: dict[str, None] = {}
     for one in watcher.reports.last():
-        if one["component"] == label and one["error"].startswith(prefix):
+        if one["component"] == name and one["error"].startswith(prefix):
             found.setdefault(one["error"].removeprefix(prefix))
     return list(found)[:_NOTES]

@@ -20,7 +20,8 @@ from message_passing.filters._sequences import (
     release_runs,
     sums_of_name,
 )
-from message_passing.identity import is_run_id
+from message_passing.identity import is_run_id, sender_label
+from message_passing.message_fields import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,12 @@ RUN_BYTES = 800
 
 GAP_BYTES = 18
 """What a gap takes: two numbers of 8 bytes, and the room that an array keeps for more."""
+
+OTHERS = "(other senders)"
+"""Who lost what `take_changes` does not tell apart."""
+
+_MOST_CHANGES = 1000
+"""Services and hosts that it does."""
 
 _SHARE = 20
 """One in so many is forgotten at a time."""
@@ -64,6 +71,7 @@ class LossAccounting:
         self._forgotten: Counter[str] = Counter()
         self._bytes = self._gaps = 0  # of all senders
         self._of_key: Counter[str] = Counter()  # the bytes of each key's
+        self._changes: Counter[str] = Counter()
 
     def meet(self, message: Any, now: float) -> None:
         """The first message of a sender, or one without a stamp."""
@@ -77,8 +85,9 @@ class LossAccounting:
             self._forget()
         whose = (key, name) if self._key_field else name
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
+        sender.origin = origin_of(message)
         self._grow(whose, self._size(whose, sender))
-        self._enter(sender, number)
+        self._enter(sender, number, message["sender"])
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
@@ -90,9 +99,10 @@ class LossAccounting:
             other = self._other_run(whose, sender, run, now)
             if other is None:
                 return
+            other.origin = sender.origin
             sender = self.senders[whose] = other
         sender.seen = now
-        self._enter(sender, number)
+        self._enter(sender, number, message["sender"])
 
     def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
@@ -105,16 +115,24 @@ class LossAccounting:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: SenderStats, number: int) -> None:
+    def _enter(self, sender: SenderStats, number: int, name: str) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
-        gaps = sender.gaps
+        gaps, lost = sender.gaps, sender.lost
         sender.take(number)
+        if new := sender.lost - lost:
+            known = len(self._changes) < _MOST_CHANGES
+            self._changes[(sender.origin or sender_label(name)) if known else OTHERS] += new
         self._gaps += sender.gaps - gaps
         if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
             if self._gaps * GAP_BYTES > self._max_bytes // 4:
                 self._forget_gaps()
             else:
                 self._forget()
+
+    def take_changes(self) -> Counter[str]:
+        """By how much the losses of each have changed since this was asked last, by service and host."""
+        changes, self._changes = self._changes, Counter()
+        return changes
 
     def _grow(self, whose: Any, size: int) -> None:
         self._bytes += size
@@ -125,7 +143,9 @@ class LossAccounting:
 
     def _size(self, whose: Any, sender: SenderStats) -> int:
         """The bytes of a name and its runs, without the gaps."""
-        names = map(sys.getsizeof, (whose, *whose) if self._key_field else (whose,))
+        names = map(
+            sys.getsizeof, (sender.origin, whose, *whose) if self._key_field else (sender.origin, whose)
+        )
         return sum(names) + RUN_BYTES * len(every_run(sender))
 
     def _forget_gaps(self) -> None:
@@ -187,6 +207,12 @@ class LossAccounting:
         """As `FollowFilter.book` gives it."""
         sender = self.senders.get(whose)
         return describe_sender(sender) if sender else None
+
+    def label_of(self, whose: Any) -> str:
+        """What a person is told of a sender: `service@host`, else its name without the run's id."""
+        sender = self.senders.get(whose)
+        name = whose[1] if self._key_field else whose
+        return (sender.origin if sender else "") or sender_label(name)
 
     def losers(self) -> list[tuple[int, Any]]:
         """Who lost how many."""

@@ -165,9 +165,18 @@ class FollowFilter(Filter):
         """What `by_sender` has of one sender; None when its books are no longer kept. From any thread."""
         return self._books.book(whose)
 
+    def label_of(self, whose: Any) -> str:
+        """What a person is told of a sender: `service@host` where its first message says so. From any thread."""
+        label = self._books.label_of(whose)
+        return f"{label} with the key {whose[0]}" if self.key_field else label
+
     def silent(self) -> int:
         """Of how many nothing has come for `silent_after`."""
         return self._books.silent(self.silent_after)
+
+    def take_sender_losses(self) -> dict[str, int]:
+        """See `Component.take_sender_losses`: by service and host, where messages say these."""
+        return self._books.take_changes()
 
     def event(self) -> dict[str, Any]:
         """What is sent down the chain: the totals, who lost most, and how many are silent."""

@@ -102,6 +102,15 @@ class ZeroMQInput(ZeroMQComponent, Input):
             queue_bytes=self.queue_bytes,
         )
 
+    def would_refuse(self, message: bytes) -> str:
+        """See `Input.would_refuse`: by its prefixes, and by its size."""
+        prefixes = [prefix.encode("utf-8", "surrogateescape") for prefix in self.subscribe]
+        if self.socket_type == "SUB" and not message.startswith(tuple(prefixes)):
+            return f"it begins with no prefix that is subscribed to: {', '.join(map(repr, self.subscribe))}"
+        if 0 <= self.maxmsgsize < len(message):
+            return f"it has {len(message)} bytes, and maxmsgsize is {self.maxmsgsize}"
+        return ""
+
     def on_open(self) -> None:
         """Bind or connect."""
         self._receiver.open()
@@ -118,7 +127,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 ready.clear()
                 self.tell(self._receiver.notices)
                 batch = self._receiver.receive(size)
-                if self._receiver.refused or self._receiver.too_big:
+                if self._receiver.refused or self._receiver.too_big.count:
                     self._count_refused()
                 elif not batch:
                     await ready.wait()
@@ -179,11 +188,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
             self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
-        too_big, self._receiver.too_big = self._receiver.too_big, 0
-        if too_big:
-            self.drop(too_big, TOO_BIG)
-            text = "dropped a message of more bytes than maxmsgsize, in all its frames"
-            self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+        too_big = self._receiver.too_big
+        if count := too_big.count:
+            too_big.count = 0
+            self.drop(count, TOO_BIG)
+            self._receiver.notices.say(TOO_BIG, too_big.described(self.maxmsgsize), too_big.sender)
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""

@@ -121,6 +121,8 @@ class ConnectionHealth:
     def obstacle(self) -> str:
         """Why nobody is connected, as far as that is known by now; with several endpoints, why not to the latest."""
         if self._bound:
+            if absent := self._open.absent():
+                return f"{', '.join(absent)}: this machine has no such address"
             gone = f"{self._where()}: nobody is connected any more"
             return self._stranger or (gone if self._met else self._nobody())
         now = self._clock()
@@ -216,6 +218,7 @@ class ConnectionHealth:
             self._stranger = ""
         down = [one for one in self._links.values() if one.is_down(now, PROBLEM_AFTER)]
         found = [f"{one.endpoint}: {text}" for one in down if (text := self._why(one))]
+        found += [f"{one}: this machine has no such address" for one in self._open.absent()]
         self._problems = (*found, *([self._stranger] if self._stranger else []))
         alone = self._bound and not self._met and not self._stranger and now - self._opened >= PROBLEM_AFTER
         self._notes = (self._nobody(),) if alone else ()

@@ -123,6 +123,11 @@ class Outgoing:
         return self._open.file_descriptor if self._open else -1
 
     @property
+    def waits(self) -> bool:
+        """Whether it will connect again before long, and needs somebody to call `look` then."""
+        return self._reconnector.waits
+
+    @property
     def cut(self) -> int:
         """How many peers were disconnected, since they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
@@ -139,6 +144,8 @@ class Outgoing:
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
+            if self.progress.unsettled(self.sent):  # what ZeroMQ has for that endpoint would be lost
+                self.peers.lookups.unresolved.clear()
             self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
                 self.progress.caught_up(self.sent)
@@ -211,6 +218,10 @@ class Outgoing:
         return (
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
+
+    def absent(self) -> list[str]:
+        """See `OpenSocket.absent`."""
+        return self._open.absent() if self._open else []
 
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""

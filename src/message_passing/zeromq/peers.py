@@ -16,6 +16,7 @@ from message_passing.zeromq.connection_health import ConnectionHealth
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.given_up import RETRIED, GivenUp
 from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.name_lookups import NameLookups
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Peers:
         cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
         health: whether connections come about, and if not, why.
+        lookups: which names do not resolve.
     """
 
     def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
@@ -75,6 +77,7 @@ class Peers:
         self.refused: set[str] = set()
         self.connections = Connections()
         self.health = ConnectionHealth(opened)
+        self.lookups = NameLookups()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = connects
@@ -162,6 +165,7 @@ class Peers:
         connection = self.connections.at(event.value)
         self.connections.note(event)
         self.health.note(event)
+        self.lookups.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
             self._shaking[event.value] = monotonic()

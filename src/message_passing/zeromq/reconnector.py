@@ -1,4 +1,4 @@
-"""When to connect again where ZeroMQ does not, since a peer has refused us or was not understood."""
+"""When to connect again where ZeroMQ does not: to who refused us or sent too much, or whose name is unknown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _FORGOTTEN = 60.0
 
 
 class Reconnector:
-    """When to knock again where we were refused: the key may be allowed by then, or the server be another."""
+    """When to connect again where we were refused: the key may be allowed by then, or the server be another.
+
+    And where the host's name does not resolve: until then the endpoint is disconnected, so that nobody looks it up.
+    """
 
     def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
         """Nobody has refused us.
@@ -38,13 +41,21 @@ class Reconnector:
 
     def due(self, peers: Peers) -> bool:
         """Whether there is something to look after now."""
-        return bool(peers.refused) or (bool(self._due) and min(self._due.values()) <= self._clock())
+        return bool(peers.refused or peers.lookups.unresolved) or (
+            bool(self._due) and min(self._due.values()) <= self._clock()
+        )
 
     def look_after(self, opened: OpenSocket, peers: Peers) -> None:
         """Connect again what is due. From the socket's thread, or under its lock."""
-        if not peers.refused and not self._due:
+        unresolved = peers.lookups.unresolved
+        if not (peers.refused or unresolved or self._due):
             return
         now = self._clock()
+        while unresolved:
+            endpoint = unresolved.pop()
+            if endpoint not in self._due:
+                opened.disconnect(endpoint)
+                peers.refused.add(endpoint)
         while peers.refused:
             endpoint = peers.refused.pop()
             pause, since = self._pauses.get(endpoint, (self._first, now))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.announcer import Announcer, totals
 from message_passing.cli.progress import ChainProgress
+from message_passing.cli.run.ledger import Ledger
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
@@ -25,12 +26,31 @@ if TYPE_CHECKING:
 
     from message_passing.chain import Chain
     from message_passing.cli.run.daemon import Daemon, Identity
+    from message_passing.cli.run.ledger import LedgerOptions
     from message_passing.cli.run.reload import ReloadableCommand
     from message_passing.component import Component
     from message_passing.console.http_server import ConsoleServer
+    from message_passing.errors import Fault
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What was found in a command, before anything is opened.
+
+    Attributes:
+        faults: what is wrong.
+        warnings: what is to be said before it runs, though it is no mistake.
+        chain: built, where nothing is wrong with it.
+        console: what answers whoever watches, if that was asked for and can be made.
+    """
+
+    faults: list[Fault]
+    warnings: list[Fault]
+    chain: Chain | None
+    console: ConsoleServer | None
 
 
 @dataclass(slots=True)
@@ -42,12 +62,14 @@ class Prepared:
         chain: the chain, built.
         identity: the user to become, once privileged sockets are open.
         console: where it can be watched.
+        ledger: where its losses are kept.
     """
 
     command: ReloadableCommand
     chain: Chain
     identity: Identity | None = None
     console: ConsoleServer | None = None
+    ledger: LedgerOptions | None = None
 
 
 class Service:
@@ -69,8 +91,9 @@ class Service:
         self._progress = ChainProgress(self.server)
         self._alive = is_watched(sys.stderr) and not quiet
         self._announcer = Announcer(
-            lambda: self.server.components, self._say, alive=self._alive, notes=not quiet
+            lambda: self.server.components, self._tell_line, alive=self._alive, notes=not quiet
         )
+        self._ledger = Ledger(self._tell_line)
 
     def _switched(self, names: Mapping[str, Component]) -> None:
         """The chain is another one now."""
@@ -89,11 +112,14 @@ class Service:
             stack.enter_context(obey_signals(server))
             stack.callback(self._tell_losses)
             stack.callback(lambda: close_all(server.heads, errors=True))
+            if prepared.ledger:
+                self._ledger.prepare(prepared.ledger, prepared.identity)
             if prepared.identity:
                 trust(prepared.identity.uid)
                 open_all(server.heads, only=lambda component: component.privileged, errors=True)
                 prepared.identity.assume()
             open_all(server.heads, errors=True)
+            self._ledger.begin(server.losses)
             if prepared.console:
                 stack.callback(prepared.console.close)
                 prepared.console.start(server, prepared.chain.components)
@@ -105,10 +131,10 @@ class Service:
 
     def _status(self) -> int:
         failures = [
-            f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
+            f"{head.title} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
         for text in failures:
-            self._say(one_line(text))
+            self._tell_line(text)
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
@@ -125,11 +151,12 @@ class Service:
         notify("STOPPING=1")
 
     def _tell_losses(self) -> None:
+        self.server.losses.finish(self.server.components, tell=False)
+        self._ledger.close()
         components = [*self._reload.retired, *self.server.components]
-        told = with_parts(dict.fromkeys(components))
-        main = topological_order(self.server.heads)
-        for line in [*(totals(main) if self._alive else ()), *losses(told)]:
-            self._say(line)
+        main = topological_order(self.server.heads) if self._alive else ()
+        for line in [*totals(main), *losses(with_parts(dict.fromkeys(components)))]:
+            self._tell_line(line)
 
-    def _say(self, text: str) -> None:
-        tell(f"{self._title}: {iso_now()}: {text}\n")
+    def _tell_line(self, text: str) -> None:
+        tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
