@@ -61,6 +61,9 @@ class Script:
     """What it is called in messages; the class's name when left empty."""
 
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
+    quiet: bool = option(
+        default=False, description="Say only what is wrong: no signs of life, no totals at the end."
+    )
     pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
     user: str = option(
         default="", min_length=1, description="User to become, once privileged sockets are open."
@@ -196,7 +199,7 @@ class Script:
         daemon = None
         try:
             script = cls.read(words)
-            service = Service(cls.title(), script.prepare())
+            service = Service(cls.title(), script.prepare(), quiet=script.quiet)
             daemon = Daemon.start() if script.daemonize else None
             return service.run(pid_file=script.pid_file, daemon=daemon)
         except UserError as error:
@@ -246,7 +249,9 @@ class Script:
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
         told = [one.text for one in found.warnings]
-        told += collect_warnings(topological_order(chain.heads, errors=True))  # `preflight` may have found more
+        told += collect_warnings(
+            topological_order(chain.heads, errors=True)
+        )  # `preflight` may have found more
         for text in dict.fromkeys(told):
             tell(f"{self.title()}: warning: {one_line(text)}\n")
         return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
