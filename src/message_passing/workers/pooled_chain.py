@@ -72,7 +72,7 @@ class PooledChain(Chain):
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )
-        pool.name = "workers"
+        pool.chain_name = "workers"
         for head in whole.heads:
             head.connect_to(pool)
         self.heads, self.components, self._built = whole.heads, {**made, "workers": pool}, True
