@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
-from message_passing.cli.progress import span
+from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
 from message_passing.console.client import NodeClient
 from message_passing.environment import from_environment
