@@ -25,6 +25,7 @@ from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
 from message_passing.loss_monitor import LossMonitor
+from message_passing.stderr_line import make_way
 from message_passing.stopping import StopRequest
 from message_passing.summaries import collect_warnings
 
@@ -276,6 +277,7 @@ def obey_signals(server: Server) -> Iterator[None]:
 
 def _say(text: str) -> None:
     with suppress(OSError, AttributeError, ValueError):  # there may be no standard error
+        make_way()
         sys.stderr.write(f"message-passing: {text}\n")
 
 
