@@ -217,7 +217,7 @@ def test_an_input_that_fails_ends_it_with_status_1(folder: Path) -> None:
     done = finished(*words, cwd=folder)
     assert done.status == 1
     assert done.out == b'{"n":1}\n{"n":2}\n'
-    assert done.told == ["message-passing: Failing input failed: ConnectionError: the source has gone"]
+    assert done.told == ["message-passing: input (Failing) failed: ConnectionError: the source has gone"]
     (report,) = lines(folder / "errors")
     assert b'"class":"ConnectionError"' in report
 
