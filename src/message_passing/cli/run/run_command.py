@@ -141,6 +141,7 @@ Commands: {commands}
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
   --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
   --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
+  --state_dir D  to keep what is lost  --ledger_days N  --ledger_bytes N
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
