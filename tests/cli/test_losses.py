@@ -185,6 +185,8 @@ def test_the_console_tells_as_well(tmp_path: Path) -> None:
             NOT_ARRIVED: 2,
         }
         assert [(one["sender"], one["count"]) for one in answer["by_sender"]] == [("shop@web-1", 2)]
+        assert found.get("/losses?node=other")["by_reason"] == []
+        assert found.get("/state")["ledger"] == str(tmp_path / "state" / "losses.sqlite")
         assert found.ask("/losses?since=noon")[0] == 400
         done = finished("losses", f"http://127.0.0.1:{found.port}", "--since", "10m")
         assert done.out.startswith(b"37 messages lost here, 2 messages lost by senders on the way, from ")

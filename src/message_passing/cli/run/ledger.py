@@ -41,7 +41,7 @@ class LedgerOptions:
 
     @classmethod
     def of(cls, command: Any, title: str) -> Self | None:
-        """What a command's options say; None where nobody asked for it, or for watching the node, or has a place for it.
+        """What a command's options say; None where nobody asked for it, or watches the node.
 
         Args:
             command: has the options as attributes.
@@ -98,7 +98,7 @@ class Ledger:
                 pid=os.getpid(),
                 tell=self._tell,
             )
-            losses.keep, losses.ledger = self._writer.add, self._path
+            losses.keep, losses.ledger, losses.node = self._writer.add, self._path, one.node
 
     def close(self) -> None:
         """Write the last."""
