@@ -205,6 +205,10 @@ class Component(Declared):
         """
         return []
 
+    def notes(self) -> list[str]:
+        """What may be as it should, and may not be, such as that nobody has connected yet: see `problems`."""
+        return []
+
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
         return {}
@@ -292,6 +296,19 @@ class Component(Declared):
             count: how many they are, where `messages` has not all of them: the first is enough for the report.
         """
         self.report(error, messages, self.count_failed(error, messages, count))
+
+    def dead_letter(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """Count `messages` as failed because of `error`, and report each of them, whole, to the error chain.
+
+        There are as many reports as messages, each with up to `failures.MOST_DATA` bytes, so that they can be sent
+        again from there. A delivery that they belong to is REJECTED: they are in good hands.
+        """
+        for message in messages:
+            count = self._weigh([message])
+            self.metrics.failed += count
+            self._say(report(self.name, error, [message], count=count, limit=MOST_DATA))
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED)
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """What `fail` does, without the report: somebody else makes it. How many they are."""

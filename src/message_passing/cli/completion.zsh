@@ -31,6 +31,7 @@ _message_passing() {
         {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder'
         \*{--error_encoder_options,--error-encoder-options}':options:'
         --daemonize'[Go to the background once the chain runs.]'
+        --quiet'[Say only what is wrong no signs of life, no totals at the end.]'
         {--pid_file,--pid-file}'[File to write the process id to.]:file:_files'
         --user'[User to become, once privileged sockets are open.]:user:_users'
         {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority'

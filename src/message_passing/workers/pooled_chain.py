@@ -52,7 +52,7 @@ class PooledChain(Chain):
         whole = flat_chain(self._parts)
         whole.report_limit = self.report_limit
         whole.build()
-        made = whole.components
+        made, self.declared = whole.components, whole.declared
         # An output that takes objects encodes with its encoder, which stays with it.
         stays = leaves_encoding(made["encoder"])
         moved = _WORKERS_PARTS[: 2 if stays else 3]
