@@ -179,6 +179,11 @@ def test_the_console_tells_as_well(tmp_path: Path) -> None:
     with watched(*words) as found:
         found.node.write(stamped([1, 4, *range(5, 50)]))
         wait_for(lambda: NOT_ARRIVED in in_ledger(tmp_path), timeout=20)
+        assert found.component("output")["full"]  # whatever share of its room can be counted
+        assert re.search(
+            rb'\nmessage_passing_messages_full\{component="output",[^}]*\} 1.0\n', found.ask("/metrics")[1]
+        )
+        assert not found.component("filter")["full"]
         answer = found.get("/losses?since=10m")
         assert {one["reason"]: one["count"] for one in answer["by_reason"]} == {
             "queue full": 37,
