@@ -150,7 +150,7 @@ class MessagePassing(Script):
     def help_text(cls) -> str:
         """One screen, with examples."""
         return HELP.format(
-            commands=" ".join(COMMANDS),
+            commands="\n          ".join(textwrap.wrap(" ".join(COMMANDS), 70)),
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
@@ -167,13 +167,11 @@ Commands: {commands}
   --filter NAME   {filter}
   --decoder NAME, --encoder NAME  {encoder}
   --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
-  --input_options OPT, --output_options OPT, and so on for each of the above:
-                  '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
-  --configfile F  .json, .toml or .yaml with all of these; the command line wins
-  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
-  --state_dir D  to keep what is lost  --ledger_days N  --ledger_bytes N
-  --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
+  --input_options OPT, and so on  JSON, @file or key=value; may be repeated
+  --configfile F  .json, .toml or .yaml  --completion bash|zsh  --version
+  --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
+  --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
+  --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
