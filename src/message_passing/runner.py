@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
-from message_passing.clock import iso_now
 from message_passing.errors import OutputClosedError
 from message_passing.event_loop import rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
@@ -274,11 +273,6 @@ def obey_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
-    with suppress(OSError, AttributeError, ValueError):  # there may be no standard error
-        sys.stderr.write(f"message-passing: {text}\n")
-
-
 def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None:
     """Run chains until every input has ended or a signal says stop; then close them.
 
@@ -291,9 +285,9 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
-    announcer = Announcer(lambda: server.components, lambda text: _say(f"{iso_now()}: {text}"))
+    announcer = Announcer(lambda: server.components)
     for text in collect_warnings(server.components):
-        _say(f"warning: {text}")
+        sys.stderr.write(f"message-passing: warning: {text}\n")
     with obey_signals(server):
         try:
             open_all(heads, errors=True)

@@ -206,11 +206,11 @@ class Script:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
             # A name may come, so this is no mistake: whoever starts services may try again.
             later = isinstance(error, UnknownHostError)
-            return _end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
+            return cls._end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
         except KeyboardInterrupt:  # before signals were obeyed
-            return _end(daemon, 128 + signal.SIGINT, "")
+            return cls._end(daemon, 128 + signal.SIGINT, "")
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
-            return _end(daemon, EXIT_FAILED, traceback.format_exc())
+            return cls._end(daemon, EXIT_FAILED, traceback.format_exc())
 
     def validate(self) -> Validated:
         """What is wrong with it, as far as that is known without asking anything outside this process."""
@@ -308,8 +308,8 @@ class Script:
                 tell(f"{self.title()}: warning: {one_line(str(warning.message))}\n")
         return chain
 
-
-def _end(daemon: Daemon | None, status: int, text: str) -> int:
-    if not (daemon and daemon.report(status, text)):
-        tell(text)
-    return status
+    @staticmethod
+    def _end(daemon: Daemon | None, status: int, text: str) -> int:
+        if not (daemon and daemon.report(status, text)):
+            tell(text)
+        return status
