@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
-from message_passing.clock import iso_now
 from message_passing.errors import OutputClosedError
 from message_passing.event_loop import obey_signals, rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
@@ -251,7 +250,7 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
-    announcer = Announcer(lambda: server.components, lambda text: _say(f"{iso_now()}: {text}"))
+    announcer = Announcer(lambda: server.components)
     for text in collect_warnings(server.components):
         _say(f"warning: {text}")
     with obey_signals(server):
