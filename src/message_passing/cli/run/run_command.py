@@ -171,7 +171,7 @@ class MessagePassing(Script):
     def help_text(cls) -> str:
         """One screen, with examples."""
         return HELP.format(
-            commands="\n  ".join(textwrap.wrap(" ".join(sorted((*COMMANDS, RUN_WORD))), 69)),
+            commands="\n          ".join(textwrap.wrap(" ".join(sorted((*COMMANDS, RUN_WORD))), 70)),
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
@@ -188,12 +188,12 @@ Commands: {commands}
   --filter NAME   {filter}
   --decoder NAME, --encoder NAME  {encoder}
   --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
-  --input_options OPT, --output_options OPT, and so on for each of the above:
-                  '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
+  --input_options OPT, and so on  JSON, @file or key=value; may be repeated
   FILE, --configfile FILE  .json, .toml or .yaml with all of these; options win
-  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
-  --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
+  --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
+  --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
+  --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
+  --completion bash|zsh  --version
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
