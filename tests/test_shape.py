@@ -156,7 +156,9 @@ with FileOutput(filename="/dev/null") as output:
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how other C libraries keep memory is not known")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="how other C libraries keep memory is not known"
+)
 def test_memory_of_a_batch_is_used_again() -> None:
     """A batch of lines is written in memory that the process has: it asks the system for no page anew."""
     asked = subprocess.run([sys.executable, "-c", BATCHES], capture_output=True, text=True, check=True).stdout
