@@ -25,6 +25,7 @@ import signal
 import sys
 import traceback
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 
 from message_passing import options as option_rules
@@ -224,9 +225,13 @@ class Script:
         console: ConsoleServer | None = None
         with collecting(faults):
             chain = self.build(unused.append)
-        if not {"control", "http", "http_token"} & self.given.already_reported:
-            with collecting(faults):
-                console = self.make_console()
+        if "http_token" in self.given.already_reported:
+            self.http_token = "-"  # noqa: S105 - that there is none has been reported
+        wrong: list[Fault] = []
+        with collecting(wrong):
+            console = self.make_console()
+        places = self.given.places
+        faults += [replace(one, where=places.get(one.where.removeprefix("--"), one.where)) for one in wrong]
         warnings = [Fault(str(one), one.place) for one in unused]
         warnings += map(Fault, self.given.warnings)
         if chain is not None:
