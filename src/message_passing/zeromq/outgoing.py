@@ -219,10 +219,6 @@ class Outgoing:
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
 
-    def absent(self) -> list[str]:
-        """See `OpenSocket.absent`."""
-        return self._open.absent() if self._open else []
-
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""
         return self.peers is not None and self.peers.now() >= max(1, len(self._settings.connect))
