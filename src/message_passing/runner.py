@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
-from message_passing.clock import iso_now
 from message_passing.errors import OutputClosedError
 from message_passing.event_loop import obey_signals, rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
 from message_passing.loss_monitor import LossMonitor
+from message_passing.stderr_line import make_way
 from message_passing.stopping import StopRequest
 from message_passing.summaries import collect_warnings
 
@@ -234,6 +234,7 @@ class Server:
 
 def _say(text: str) -> None:
     with suppress(OSError, AttributeError, ValueError):  # there may be no standard error
+        make_way()
         sys.stderr.write(f"message-passing: {text}\n")
 
 
@@ -249,7 +250,7 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
-    announcer = Announcer(lambda: server.components, lambda text: _say(f"{iso_now()}: {text}"))
+    announcer = Announcer(lambda: server.components)
     for text in collect_warnings(server.components):
         _say(f"warning: {text}")
     with obey_signals(server):

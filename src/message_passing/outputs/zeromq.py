@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import math
-import os
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -24,6 +22,7 @@ from message_passing.output import running_loop
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.last_wait import until_taken
+from message_passing.zeromq.open_outputs import open_outputs
 from message_passing.zeromq.sending import SEND_BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ _SEND_PATIENCE = 1.0
 
 _SHORTEST, _LONGEST_PAUSE = 0.001, 0.02
 """Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
-
-_open_outputs: set[ZeroMQOutput] = set()
 
 
 class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
@@ -124,7 +121,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if faults:
             self._close_senders()
             raise OpenError(*faults)
-        _open_outputs.add(self)
+        open_outputs.add(self)
 
     def consume_many(self, messages: list[Any]) -> None:
         """Take a batch from any thread: two at once would break both ZeroMQ and the counting."""
@@ -269,7 +266,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
-        _open_outputs.discard(self)
+        open_outputs.discard(self)
         self._close_senders()
 
     def _close_senders(self) -> None:
@@ -299,18 +296,3 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._parents = True
         else:
             self._opened = False
-
-
-def _close_open_outputs() -> None:
-    for output in list(_open_outputs):
-        output.close()
-
-
-def _start_again_in_child() -> None:
-    for output in list(_open_outputs):
-        _open_outputs.discard(output)
-        output.start_again_in_child()
-
-
-atexit.register(_close_open_outputs)
-os.register_at_fork(after_in_child=_start_again_in_child)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
-from message_passing.cli.progress import span
+from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
 from message_passing.clock import iso_time
 from message_passing.console.client import NodeClient
+from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.escaping import ascii_json, escape_control
 from message_passing.ledger.period import Period, local, period
@@ -21,7 +22,6 @@ from message_passing.ledger.state_dir import LEDGER, default_state_dir
 from message_passing.ledger.writer import ALIVE_INTERVAL
 from message_passing.loss_monitor import NOT_ARRIVED
 from message_passing.metrics import plural
-from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
     import argparse
