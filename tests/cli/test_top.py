@@ -48,8 +48,11 @@ def test_once_shows_all_nodes_that_are_found(folder: Path) -> None:
         assert (done.status, done.err) == (0, "")
         text = done.out.decode()
         assert "2 nodes" in text
-        assert f" {first.process.pid}  ready" in text
-        assert f" {second.process.pid}  ready" in text
+        assert f" {first.process.pid}, up" in text
+        assert f" {second.process.pid}, up" in text
+        assert "message-passing  LOSING" in text, "what senders lose is no secret"
+        assert "message-passing  IDLE" in text
+        assert "lost by senders 2" in text
         assert "2 lost (40.0%)" in text
         assert "web-1:1:ab" in text
         assert "JSON decoder: DecodingError" in text
@@ -113,7 +116,7 @@ def test_live_in_a_terminal(folder: Path) -> None:
             assert _echoes(before)
             assert not _echoes(screen.attributes())
             screen.type(b"s")
-            screen.shows(b"sort senders (silent)")
+            screen.shows(b"sort senders (idle)")
             _sends(one)
             screen.shows(b"web-1:1:ab")
             screen.type(b"p")
@@ -125,7 +128,7 @@ def test_live_in_a_terminal(folder: Path) -> None:
             assert max(len(line) for line in _rows(frame)) <= 40
             screen.type(b"p")
             mark = len(screen.read())
-            screen.shows(b"ready", since=mark)
+            screen.shows(b"backlog", since=mark)
         screen.resize(80, 24)
         screen.shows(b"gone for")
         with watched(folder, path) as again:

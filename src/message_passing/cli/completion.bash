@@ -88,7 +88,7 @@ _message_passing() {
         'tail __plain_password') words='' ;;
         'top __token') words='' ;;
         'top __interval') words='' ;;
-        'top __sort') words='lost silent received name' ;;
+        'top __sort') words='lost idle received name' ;;
         *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __filter') words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
@@ -108,8 +108,8 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --report-limit --help --version --describe --completion' ;;
-                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --report_limit --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --name --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --report-limit --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --name --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --report_limit --help --version --describe --completion' ;;
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;

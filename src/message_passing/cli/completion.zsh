@@ -30,6 +30,7 @@ _message_passing() {
         \*{--error_options,--error-options}':options:'
         {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder'
         \*{--error_encoder_options,--error-encoder-options}':options:'
+        --name'[What this node is called in `top`, on the page and in `ps`; default as its config file.]'
         --daemonize'[Go to the background once the chain runs.]'
         {--pid_file,--pid-file}'[File to write the process id to.]:file:_files'
         --user'[User to become, once privileged sockets are open.]:user:_users'
@@ -60,7 +61,7 @@ _message_passing() {
         send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
-        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost silent received name)' '--once' '--json' '*:word: ' ;;
+        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost idle received name)' '--once' '--json' '*:word: ' ;;
         *) _arguments $running ;;
     esac
 }

@@ -38,6 +38,7 @@ from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import topological_order
+from message_passing.node_identity import NodeIdentity
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
@@ -60,6 +61,12 @@ class Script:
     prog: ClassVar[str] = ""
     """What it is called in messages; the class's name when left empty."""
 
+    name: str = option(
+        default="",
+        min_length=1,
+        max_length=100,
+        description="What this node is called in `top`, on the page and in `ps`; default: as its config file.",
+    )
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
     pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
     user: str = option(
@@ -254,7 +261,8 @@ class Script:
             return None
         # Imported when it is asked for: it brings a web server with it.
         make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
-        return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
+        node = NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
+        return make(node, control=self.control, http=self.http, token=self.http_token)
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
         """The chain, built: nothing outside this process is asked.

@@ -66,9 +66,9 @@ class _Collector:
             "process_start_time_seconds", "When the node started, since 1970.", value=watcher.started
         )
         yield GaugeMetricFamily(
-            "message_passing_lag_seconds",
-            "How long the chain took to answer; +Inf while it does not.",
-            value=float("inf") if watcher.lag is None else watcher.lag,
+            "message_passing_loop_delay_seconds",
+            "How long the event loop took to respond; +Inf while it does not.",
+            value=float("inf") if watcher.loop_delay is None else watcher.loop_delay,
         )
         yield CounterMetricFamily(
             "message_passing_errors", "Failures that were reported.", value=watcher.reports.count
@@ -91,7 +91,9 @@ class _Collector:
             "Messages besides these that may have been lost, at most, by reason.",
             labels=[*labels, "reason"],
         )
-        held = GaugeMetricFamily("message_passing_messages_held", "Messages that wait.", labels=labels)
+        buffered = GaugeMetricFamily(
+            "message_passing_messages_buffered", "Messages that are buffered.", labels=labels
+        )
         capacity = GaugeMetricFamily(
             "message_passing_messages_capacity", "Messages that may wait at most.", labels=labels
         )
@@ -104,11 +106,11 @@ class _Collector:
                 dropped.add_metric([*values, reason], count)
             for reason, count in place.component.possibly_lost().items():
                 possibly.add_metric([*values, reason], count)
-            held.add_metric(values, snapshot["held"])
+            buffered.add_metric(values, snapshot["held"])
             if (most := place.component.info().get("capacity")) is not None:
                 capacity.add_metric(values, most)
         yield from families.values()
-        yield from (dropped, possibly, held, capacity)
+        yield from (dropped, possibly, buffered, capacity)
 
     def _senders(self) -> Iterator[Metric]:
         if (sums := self._watcher.books.totals()) is None:
@@ -119,7 +121,7 @@ class _Collector:
             "message_passing_senders", "Senders whose books are kept.", value=sums["senders"]
         )
         yield GaugeMetricFamily(
-            "message_passing_senders_silent", "Senders that have been silent for long.", value=sums["silent"]
+            "message_passing_senders_idle", "Senders that have been idle for long.", value=sums["idle"]
         )
 
     def _console(self) -> Iterator[Metric]:

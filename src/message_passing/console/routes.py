@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from message_passing.console.topology import ComponentView
     from message_passing.console.watcher import ServerWatcher
+    from message_passing.node_identity import NodeIdentity
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LINES_TYPE = "application/x-ndjson"
@@ -70,15 +71,15 @@ class _JSON(Response):
 class Routes:
     """What each path answers."""
 
-    def __init__(self, watcher: ServerWatcher, title: str) -> None:
+    def __init__(self, watcher: ServerWatcher, node: NodeIdentity) -> None:
         """Prepare them.
 
         Args:
             watcher: who watches the node.
-            title: what the command is called.
+            node: what it is.
         """
         self._watcher = watcher
-        self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, title), enc_hook=str))
+        self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, node), enc_hook=str))
         self._metrics_text = _Fresh(Exposition(watcher).text)
 
     def app(self) -> Starlette:
