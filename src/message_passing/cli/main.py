@@ -103,7 +103,8 @@ class MessagePassing(Script):
         values = self.given.values
         if not is_named(values):
             if self.workers:
-                return PooledChain(self.chosen, self.workers, background=self.daemonize)
+                node = self.identity().display_name
+                return PooledChain(self.chosen, self.workers, background=self.daemonize, node=node)
             return flat_chain(self.chosen)
         chain = named_chain(values, self.configfile)
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
@@ -146,7 +147,7 @@ Commands: {commands}
   --input_options OPT, --output_options OPT, and so on for each of the above:
                   '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
   --configfile F  .json, .toml or .yaml with all of these; the command line wins
-  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
+  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle  --name N
   --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
   --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.

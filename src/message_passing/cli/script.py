@@ -61,12 +61,6 @@ class Script:
     prog: ClassVar[str] = ""
     """What it is called in messages; the class's name when left empty."""
 
-    name: str = option(
-        default="",
-        min_length=1,
-        max_length=100,
-        description="What this node is called in `top`, on the page and in `ps`; default: as its config file.",
-    )
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
     pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
     user: str = option(
@@ -88,6 +82,9 @@ class Script:
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
+    )
+    name: str = option(
+        default="", min_length=1, max_length=100, description="What `top`, the page and `ps` call it."
     )
 
     def __init__(self, given: Given) -> None:
@@ -261,8 +258,11 @@ class Script:
             return None
         # Imported when it is asked for: it brings a web server with it.
         make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
-        node = NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
-        return make(node, control=self.control, http=self.http, token=self.http_token)
+        return make(self.identity(), control=self.control, http=self.http, token=self.http_token)
+
+    def identity(self) -> NodeIdentity:
+        """What the node is called."""
+        return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
         """The chain, built: nothing outside this process is asked.

@@ -150,7 +150,7 @@ def message_text(count: int) -> str:
 
 def rate_text(number: float) -> str:
     """Messages a second: `0.4/s`, `12/s`, `1,234/s`."""
-    if number < 0.05:
+    if 0 < number < 0.05:
         return "<0.1/s"
     return f"{number:.1f}/s".replace(".0/", "/") if number < 10 else f"{number:,.0f}/s"
 
