@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing import options as option_rules
 from message_passing.codecs.crypt_cbc import CryptCBCDecoder
 from message_passing.codecs.jsonlines import JSONLinesEncoder
-from message_passing.config.forms import FLAT_PARTS, Part, flat_chain, is_named, named_chain
+from message_passing.config.forms import FLAT_PARTS, flat_chain, is_named, named_chain, read_declaration
 from message_passing.config.parsing import load_file, options_from_text
 from message_passing.errors import UserError
 from message_passing.filters._regexfile import RegexFile
@@ -90,7 +90,7 @@ def _declared(values: Mapping[str, Any]) -> None:
         named_chain(values, "config")
         return
     parts = {
-        name: Part(kind, values.get(name), values.get(f"{name}_options"), name, f"{name}_options")
+        name: read_declaration(kind, values.get(name), values.get(f"{name}_options"), name, f"{name}_options")
         for name, (kind, _) in FLAT_PARTS.items()
     }
     flat_chain(parts)

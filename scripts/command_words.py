@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reference import built_in
 
-from message_passing.cli.main import COMMANDS
+from message_passing.cli.command import COMMANDS
 from message_passing.paths import load_own
 from message_passing.registry import PACKAGES
 

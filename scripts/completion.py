@@ -14,7 +14,7 @@ from command_words import LIKE_RUNNING, Command, commands
 from reference import built_in
 
 from message_passing.cli.completion import SHELLS
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.options import declared
 from message_passing.registry import PACKAGES
 

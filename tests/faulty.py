@@ -217,7 +217,7 @@ def both_ended(sender: Sending, receiver: Node, life: Life) -> tuple[Sent, list[
 
 def told_lost(told: list[str], who: str) -> int:
     """How many messages a component says it has lost, among what the command told."""
-    found = [re.fullmatch(rf"message-passing: {who} lost (\d+) messages?: .*", line) for line in told]
+    found = [re.fullmatch(rf"message-passing: {who} \(\w+\) lost (\d+) messages?: .*", line) for line in told]
     return sum(int(match[1]) for match in found if match)
 
 

@@ -152,7 +152,7 @@ def test_the_default_error_chain_is_json_on_stderr(capfd: pytest.CaptureFixture[
     assert [told[name] for name in ("class", "exception", "component")] == [
         "ValueError",
         "not 'x'",
-        "Fails filter",
+        "fails",
     ]
 
 
@@ -190,7 +190,7 @@ def test_errors_within_an_error_chain_go_to_stderr(capfd: pytest.CaptureFixture[
         chain.output("out", Full)
     run_message_server(chain)
     (line,) = capfd.readouterr().err.splitlines()
-    assert '"component": "Full output"' in line
+    assert '"component": "out"' in line
 
 
 def test_a_component_keeps_the_error_chain_that_it_came_with() -> None:

@@ -12,6 +12,7 @@ from message_passing import Chain, run_message_server
 from message_passing.chain_group import as_chain
 from message_passing.errors import ChainError, UserError
 from message_passing.filters.null import NullFilter
+from message_passing.flow import Output
 from message_passing.testing import ListInput
 from support import Kept
 
@@ -123,3 +124,28 @@ def test_a_command_that_returns_nothing(tmp_path: Path) -> None:
         2,
         "two: a chain, an input, or a list of these is needed, not nothing\n",
     )
+
+
+def test_a_report_names_the_component_as_its_chain_does() -> None:
+    """By the name in the chain, with a number where chains have the same; without one, by what it is."""
+
+    class Fails(Output):
+        """Takes nothing."""
+
+        def write(self, message: Any) -> None:
+            """Refuse it."""
+            raise ValueError(message)
+
+    reports = Kept()
+    chains: list[Any] = []
+    for _ in range(2):
+        chain = Chain()
+        chain.input("in", ListInput(messages=[1]), output_to="archive")
+        chain.output("archive", Fails(error=reports))
+        chains.append(chain)
+    by_hand = [ListInput(messages=[3], output_to=Fails(error=reports)) for _ in range(2)]
+    run_message_server(*chains, *by_hand)
+    named = ["archive", "archive 2", "Fails output", "Fails output 2"]
+    assert [one["component"] for one in reports.messages] == named
+    titles = [one.title for head in as_chain([*chains, *by_hand]).build() for one in head.outputs()]
+    assert titles == ["archive (Fails)", "archive 2 (Fails)", "Fails output", "Fails output 2"]

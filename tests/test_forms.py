@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
-from message_passing.config.forms import DEFAULTS, FLAT_PARTS, Part, flat_chain, is_named, named_chain
+from message_passing.config.forms import (
+    DEFAULTS,
+    FLAT_PARTS,
+    flat_chain,
+    is_named,
+    named_chain,
+    read_declaration,
+)
 from message_passing.errors import UserError
 from message_passing.failures import LAST_RESORT
 from message_passing.outputs.stderr import StderrOutput
@@ -15,12 +22,13 @@ from message_passing.outputs.test import TestOutput
 
 if TYPE_CHECKING:
     from message_passing.chain import Chain
+    from message_passing.declaration import Declaration
 
 
-def parts(values: dict[str, Any]) -> dict[str, Part]:
+def parts(values: dict[str, Any]) -> dict[str, Declaration]:
     """The parts of a flat chain, as a command makes them."""
     return {
-        name: Part(
+        name: read_declaration(
             kind,
             values.get(name, DEFAULTS.get(name)),
             values.get(f"{name}_options", {}),
@@ -90,8 +98,10 @@ def test_faults_of_the_flat_form() -> None:
 def test_what_has_been_told_is_not_told_again() -> None:
     """A part whose name or options could not be read still has its other faults looked for."""
     flat = parts({"input": "STDIN", "filter": "Nul"})
-    flat["output"] = Part("output", None, {}, "--output", "--output_options", already_reported=True)
-    flat["filter"] = Part("filter", "Nul", None, "--filter", "--filter_options")
+    flat["output"] = read_declaration(
+        "output", None, {}, "--output", "--output_options", already_reported=True
+    )
+    flat["filter"] = read_declaration("filter", "Nul", None, "--filter", "--filter_options")
     assert faults(flat_chain(flat)) == ["--filter: there is no filter 'Nul' (did you mean 'Null'?)"]
 
 

@@ -282,7 +282,7 @@ def test_two_thousand_messages_do_not_vanish(tmp_path: Path) -> None:
         check=False,
         timeout=60,
     )
-    assert b"Queues output lost 2000 messages: 2000 unsent at close" in done.stderr
+    assert b"output (Queues) lost 2000 messages: 2000 unsent at close" in done.stderr
 
 
 def test_a_declared_chain_sees_to_both() -> None:

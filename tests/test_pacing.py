@@ -314,6 +314,6 @@ def test_what_fails_slowly_is_counted_too(folder: Path) -> None:
         started.process.stderr.readline()
         status, _, told = started.stop()
     assert status == 0
-    lost = re.search(rb"Failing filter lost 20 messages: (\d+) not started at stop, (\d+) failed", told)
+    lost = re.search(rb"filter \(Failing\) lost 20 messages: (\d+) not started at stop, (\d+) failed", told)
     assert lost, told
     assert int(lost[1]) >= 16

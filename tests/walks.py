@@ -14,7 +14,7 @@ from unittest.mock import patch
 import zmq
 
 from message_passing.cli.commands import top
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.console.http_server import ConsoleServer
 from message_passing.filters.null import NullFilter

@@ -1,7 +1,7 @@
-"""The beginning of any value as text, at a cost that does not depend on how large, deep or entangled it is.
+"""The beginning of any value as text, at a cost that does not depend on its size, depth or references.
 
-`repr` builds all of a text before anybody can cut it, and calls methods of the value's class. Nothing of the kind is
-done here: of a class that is not known, the attributes are shown that it keeps.
+`repr` builds the whole text before it can be cut, and calls methods of the value's class. Nothing here does: of an
+instance of an unknown class, the stored attributes are shown.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _DEEP = 8
-"""Levels of containers that are shown."""
+"""How many levels of nested containers are shown."""
 
 _BITS = 4096
-"""The longest integer that is written out; making decimal digits takes time that grows with the square of it."""
+"""The longest integer, in bits, that is written out: converting to decimal takes quadratic time."""
 
 _PLAIN = frozenset({bool, float, complex, type(None), type(...), datetime, date, time, timedelta})
 _BRACKETS: tuple[tuple[type[Any], str, str], ...] = (
@@ -32,7 +32,7 @@ _BRACKETS: tuple[tuple[type[Any], str, str], ...] = (
 
 
 def bounded_repr(value: Any, limit: int) -> str:
-    """The value as Python writes it, in about `limit` characters at most; `...` where it was cut.
+    """The value as `repr` would write it, in at most about `limit` characters; `...` where it was cut.
 
     Args:
         value: anything. None of its methods is called.
@@ -53,21 +53,21 @@ def bounded_repr(value: Any, limit: int) -> str:
 
 
 def abbreviate_text(text: str, limit: int) -> str:
-    """The text, or its beginning and how much more there is; what UTF-8 does not have is spelt out."""
+    """The text, or its beginning and how much more there is; lone surrogates are escaped."""
     size = str.__len__(text)
     kept = str.__getitem__(text, slice(limit)).encode("utf-8", "backslashreplace").decode()
     return kept if size <= limit else f"{kept}... ({size - limit} characters more)"
 
 
 def abbreviate_bytes(data: bytes | bytearray | memoryview, limit: int) -> str:
-    """The bytes as text, or their beginning and how many more there are; what is not UTF-8 is spelt out."""
+    """The bytes as text, or their beginning and how many more there are; what is not UTF-8 is escaped."""
     head, more = beginning(data, limit)
     text = head.decode("utf-8", "backslashreplace")
     return f"{text}... ({more} bytes more)" if more else text
 
 
 def beginning(data: bytes | bytearray | memoryview, limit: int) -> tuple[bytes, int]:
-    """The first bytes, and how many more there are. A character in UTF-8 is not cut in two."""
+    """The first bytes, and how many more there are. A UTF-8 character is not cut in two."""
     view = memoryview(data)
     size = view.nbytes
     head = bytes(view.cast("B")[:limit]) if view.c_contiguous and size else b""
@@ -79,14 +79,14 @@ def beginning(data: bytes | bytearray | memoryview, limit: int) -> tuple[bytes, 
 
 
 def abbreviate_json(value: Any, limit: int) -> tuple[str, bool] | None:
-    """The value as JSON text, in about `limit` characters at most; `...` where it was cut.
+    """The value as JSON text, in at most about `limit` characters; `...` where it was cut.
 
     Args:
         value: anything. None of its methods is called.
         limit: characters, before the mark of the cut.
 
     Returns:
-        The text, and whether it was cut; None where there is something in it that JSON does not know, such as bytes.
+        The text, and whether it was cut; None if the value contains something that JSON has not, such as bytes.
     """
     parts: list[str] = []
     room = limit
@@ -105,12 +105,12 @@ def abbreviate_json(value: Any, limit: int) -> tuple[str, bool] | None:
 
 
 def class_name(cls: type) -> str:
-    """The full name of a class; of Python's own, the short one."""
+    """The qualified name of a class; the short one for built-in classes."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _parts(value: Any, limit: int, depth: int) -> Iterator[str]:
-    """The text in pieces, each made only when it is asked for."""
+    """The text in pieces, each made only on demand."""
     cls = type(value)  # `isinstance` asks the value too
     if cls in _PLAIN:
         yield repr(value)
@@ -142,10 +142,10 @@ def _parts(value: Any, limit: int, depth: int) -> Iterator[str]:
 
 
 def _json_parts(value: Any, limit: int) -> Iterator[str]:
-    """JSON text in pieces, each made only when it is asked for. However deep it is, no call is within another.
+    """JSON text in pieces, each made only on demand, without recursion.
 
     Raises:
-        TypeError: there is something in it that is not JSON.
+        TypeError: it contains something that JSON cannot express.
     """
     waiting: list[Iterator[str | _Inner]] = [iter((_Inner(value),))]
     while waiting:

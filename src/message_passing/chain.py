@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from message_passing import options as option_rules
-from message_passing import registry
 from message_passing.codecs.json import JSONEncoder
 from message_passing.component import Component
 from message_passing.declaration import Declaration, name_faults
@@ -28,9 +26,6 @@ from message_passing.outputs.stderr import StderrOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-_NO_COMPONENT = "a component is a name, a class or a component, not {!r}"
 
 
 class UnusedComponentWarning(UserWarning):
@@ -51,6 +46,7 @@ class Chain:
     Attributes:
         heads: the inputs, after `build`.
         components: everything by its name, after `build`.
+        declared: what was declared, by its name.
         report_limit: what the option `report_limit` is of the components that are made here and have not been given
             it; None leaves it.
     """
@@ -59,8 +55,9 @@ class Chain:
         self.heads: list[Input] = []
         self.components: dict[str, Component] = {}
         self.report_limit: int | None = None
-        self._declared: dict[str, Declaration] = {}
+        self.declared: dict[str, Declaration] = {}
         self._faults: list[Fault] = []
+        self._repeated: list[Fault] = []
         self._error_head: str | None = None
         self._error_place = ""
         self._default_errors: set[str] = set()
@@ -101,11 +98,12 @@ class Chain:
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration made elsewhere, as a config file's is."""
-        if declaration.name in self._declared:
-            before = self._declared[declaration.name].kind
+        if declaration.name in self.declared:
+            before = self.declared[declaration.name].kind
             text = f"there is already a component named {declaration.name!r}: the {before}"
-            self.add_faults(Fault(text, declaration.place))
-        self._declared[declaration.name] = declaration
+            self._repeated.append(Fault(text, declaration.place))
+        self.declared[declaration.name] = declaration
+        self.add_faults(*declaration.faults)
 
     def add_faults(self, *faults: Fault) -> None:
         """Add what was found wrong while the chain was read: `build` tells it with all that it finds."""
@@ -121,7 +119,7 @@ class Chain:
         targets = tuple(output_to) if isinstance(output_to, (list, tuple)) else (output_to,)
         place = f"{kind} {name!r}"
         if component is None:
-            self.add_faults(Fault(_NO_COMPONENT.format(component), place))
+            self.add_faults(Fault("a component is a name, a class or a component, not None", place))
         self.declare(Declaration(kind, name, component, options, targets, error, place, place))
 
     def build(self) -> list[Input]:
@@ -135,14 +133,15 @@ class Chain:
         """
         if self._built:
             return self.heads
-        faults = [*self._faults, *name_faults(self._declared, self._error_head, self._error_place)]
+        faults = [*self._repeated, *self._faults]
+        faults += name_faults(self.declared, self._error_head, self._error_place)
         made: dict[str, Component] = {}
-        for declaration in self._declared.values():
+        for declaration in self.declared.values():
             with collecting(faults):
-                if component := _make(declaration):
+                if component := declaration.make():
                     made[declaration.name] = component
         faults += self._shared(made)
-        if faults or len(made) < len(self._declared):
+        if faults or len(made) < len(self.declared):
             raise UserError(*faults)
         self._wire(made)
         self._warn_of_unused()
@@ -152,9 +151,9 @@ class Chain:
 
     def unchanged(self, before: Chain) -> set[str]:
         """The names of those components that are declared here as they were there."""
-        theirs = before._declared
+        theirs = before.declared
         return {
-            name for name, one in self._declared.items() if name in theirs and one.makes_same(theirs[name])
+            name for name, one in self.declared.items() if name in theirs and one.makes_same(theirs[name])
         }
 
     def connect(self, instead: Mapping[str, Component] = MappingProxyType({})) -> None:
@@ -173,7 +172,7 @@ class Chain:
         Raises:
             UserError: it cannot be made any more.
         """
-        made = _make(self._declared[name])
+        made = self.declared[name].make()
         assert made is not None  # noqa: S101 - it could be read the first time
         return made
 
@@ -185,8 +184,9 @@ class Chain:
         default_error = made[head] if head else JSONEncoder(output_to=StderrOutput())
         error_side = self._error_side()
         faults: list[Fault] = []
-        for name, declaration in self._declared.items():
+        for name, declaration in self.declared.items():
             component = made[name]
+            component.name = name
             self._limit_reports(declaration, component)
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]
@@ -215,24 +215,24 @@ class Chain:
             what = component.exclusive
             if what and first.setdefault(what, name) != name:
                 text = f"{what} is used by {first[what]!r} already, and only one component can use it"
-                faults.append(Fault(text, self._declared[name].part("class")))
+                faults.append(Fault(text, self.declared[name].part("class")))
         return faults
 
     def _error_side(self) -> set[str]:
         """The names of the components that error chains consist of: their own errors go to stderr at once."""
-        heads = [self._error_head, *(one.error for one in self._declared.values())]
+        heads = [self._error_head, *(one.error for one in self.declared.values())]
         waiting = [name for name in heads if isinstance(name, str)]
         found: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting += [target for target in self._declared[name].output_to if isinstance(target, str)]
+                waiting += [target for target in self.declared[name].output_to if isinstance(target, str)]
         return found
 
     def _warn_of_unused(self) -> None:
-        used = {target for one in self._declared.values() for target in one.targets()} | {self._error_head}
-        for name, declaration in self._declared.items():
+        used = {target for one in self.declared.values() for target in one.targets()} | {self._error_head}
+        for name, declaration in self.declared.items():
             if declaration.kind != "input" and name not in used:
                 text = f"unused {declaration.kind} {name!r} in the chain: nothing outputs to it"
                 warnings.warn(UnusedComponentWarning(text, declaration.place), stacklevel=3)
@@ -248,37 +248,3 @@ def message_chain() -> Iterator[Chain]:
     chain = Chain()
     yield chain
     chain.build()
-
-
-def _make(declaration: Declaration) -> Component | None:
-    """The component that was declared, with its options checked; None when these could not be read.
-
-    Raises:
-        UserError: its name or its options are wrong.
-    """
-    if declaration.component is None or isinstance(declaration.component, Component):
-        return declaration.component
-    try:
-        cls = _class_of(declaration)
-    except UserError as error:
-        raise error.under(declaration.part("class")) from error
-    if declaration.options is None:
-        return None
-    given = dict(declaration.options)
-    try:
-        known = option_rules.accepted(cls)
-        option_rules.check(known, given, label=cls.describe_self(), from_text=declaration.from_text)
-        return cls(**given)
-    except UserError as error:
-        raise error.under(declaration.options_place) from error
-    except Exception as error:
-        text = f"{cls.describe_self()} cannot be made: {type(error).__name__}: {error}"
-        raise ChainError(Fault(text, declaration.options_place)) from error
-
-
-def _class_of(declaration: Declaration) -> type[Component]:
-    if isinstance(declaration.component, str):
-        return registry.find(declaration.kind, declaration.component)
-    if isinstance(declaration.component, type) and issubclass(declaration.component, Component):
-        return declaration.component
-    raise ChainError(_NO_COMPONENT.format(declaration.component))

@@ -1,9 +1,9 @@
-"""Clocks that go on while a test has frozen those of the module `time`, or while somebody has replaced them.
+"""Clocks that keep running while a test freezes or replaces those of the module `time`.
 
 freezegun replaces `time.monotonic` and every module's reference to it, time-machine changes the function itself, and
-`unittest.mock.patch` gives the module another. Who waits until a frozen clock has reached a deadline waits forever.
-None of them touches clock_gettime for the clocks of the system (clock_gettime(2)), and a `partial` hides it from who
-goes through the modules.
+`unittest.mock.patch` gives the module another. Code that waits for a frozen clock to reach a deadline waits
+forever. None of them touches clock_gettime for the system's clocks (clock_gettime(2)), and a `partial` hides it from tools that
+search modules.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _has_posix_clocks = hasattr(time, "clock_gettime")
 monotonic = (
     partial(time.clock_gettime, time.CLOCK_MONOTONIC) if _has_posix_clocks else partial(time.monotonic)
 )
-"""Seconds from some moment on; it is never set back."""
+"""Seconds since an arbitrary moment; it never goes back."""
 
 wall = partial(time.clock_gettime, time.CLOCK_REALTIME) if _has_posix_clocks else partial(time.time)
-"""Seconds since 1970, which may be set. Only to compare with times of others: time-machine freezes it."""
+"""Seconds since 1970. It may be set, and time-machine freezes it: only for comparing with times from elsewhere."""
 
 
 def split_time(seconds: float) -> tuple[int, int]:
@@ -29,12 +29,12 @@ def split_time(seconds: float) -> tuple[int, int]:
 
 
 def until_seconds(seconds: int) -> str:
-    """As much of an ISO 8601 time in UTC as is the same for a second."""
+    """The part of an ISO 8601 time in UTC that stays the same for a second."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def iso_time(seconds: float) -> str:
-    """A time as records and reports have it, ISO 8601 in UTC: `2026-11-25T19:38:37.000250Z`.
+    """A time as in records and reports, ISO 8601 in UTC: `2026-11-25T19:38:37.000250Z`.
 
     Args:
         seconds: since 1970.

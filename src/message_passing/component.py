@@ -50,8 +50,10 @@ class Component(Declared):
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
 
-    name: ClassVar[str] = ""
-    """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
+    # Without an annotation, which would make an option of it.
+    name = ""
+    """Of a class, the short name as documented: `ZeroMQ`, `Socket::UDP`; its class's name when left empty. Of a
+    component, the name that it bears in its chain, as the config has it; without one, its `label`."""
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
@@ -85,8 +87,31 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
-        self.label = self.describe_self()
-        for name, value in options.check(options.declared(type(self)), given, label=self.label).items():
+        self._construct(options.check(options.declared(type(self)), given, label=self.describe_self()))
+
+    @classmethod
+    def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
+        """What the constructor makes; what is wrong with options of a file or command line is placed at their names.
+
+        Args:
+            given: its options.
+            from_text: they come from a file or command line, which cannot give those of Python only.
+
+        Raises:
+            OptionError: with every fault that was found.
+        """
+        if cls.__init__ is not Component.__init__:  # it takes arguments besides the options that are declared
+            options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
+            return cls(**given)
+        made = cls.__new__(cls)
+        known = options.declared(cls)
+        checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
+        made._construct(checked)  # noqa: SLF001 - its own class
+        return made
+
+    def _construct(self, checked: Mapping[str, Any]) -> None:
+        self.name = self.label = self.describe_self()
+        for name, value in checked.items():
             setattr(self, name, value)
         if self.error is None:
             self.error = LAST_RESORT
@@ -105,6 +130,13 @@ class Component(Declared):
     def describe_self(cls) -> str:
         """How messages to a person call it: `ZeroMQ input`."""
         return f"{cls.name or cls.__name__} {cls.kind}"
+
+    @property
+    def title(self) -> str:
+        """How sentences to a person call it: by its name in the chain, and what it is: `archive (File)`."""
+        if self.name.startswith(self.label):
+            return self.name
+        return f"{self.name} ({type(self).name or type(self).__name__})"
 
     # What a class may define
 
@@ -313,7 +345,7 @@ class Component(Declared):
         if limit.admits(count):
             self._say(
                 report(
-                    self.label,
+                    self.name,
                     error,
                     messages,
                     count=count,
@@ -329,7 +361,7 @@ class Component(Declared):
                     f"{count} more failed: "
                     f"at most {REPORT_BURST} reports at once and {PER_SECOND:g} a second are made"
                 )
-                self._say(report(self.label, MessagePassingError(text), (), suppressed=count))
+                self._say(report(self.name, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if getattr(_reporting, "active", False):

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-from message_passing.errors import Fault, child_location, did_you_mean
+from message_passing import options as option_rules
+from message_passing import registry
+from message_passing.component import Component
+from message_passing.errors import ChainError, Fault, UserError, child_location, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from message_passing.component import Component
+
+class TakesDeclarations(Protocol):
+    """A chain that is being declared."""
+
+    def declare(self, declaration: Declaration) -> None:
+        """Add this component."""
+
+
+class UnreadText(str):
+    """A text of a config file that could not be made what it stands for, which has been reported."""
+
+    __slots__ = ()
+
+
+def has_unread(value: Any) -> bool:
+    """Whether there is such a text in it, however deep."""
+    if isinstance(value, Mapping):
+        return any(map(has_unread, value.values()))
+    return any(map(has_unread, value)) if isinstance(value, list) else isinstance(value, UnreadText)
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One component as declared.
+    """One component as declared: in Python, in a config file, or on a command line.
 
     Attributes:
         kind: `input`, `decoder`, `filter`, `encoder` or `output`.
@@ -29,6 +51,8 @@ class Declaration:
         options_place: where its options were.
         from_text: it comes from a file or the command line.
         report_limit: see `Chain.report_limit`, which this overrides.
+        faults: what is wrong with how it was written.
+        then: the next one, where a command's `--filter` and the like name several.
     """
 
     kind: str
@@ -41,6 +65,55 @@ class Declaration:
     options_place: str = ""
     from_text: bool = False
     report_limit: int | None = None
+    faults: tuple[Fault, ...] = ()
+    then: Declaration | None = None
+
+    def declare(self, chain: TakesDeclarations, name: str, *, output_to: str | Sequence[str] = ()) -> None:
+        """Declare it in `chain` under `name`, with those that come after it between it and `output_to`."""
+        stack = [self]
+        while stack[-1].then:
+            stack.append(stack[-1].then)
+        names = [name, *(f"{name} {number}" for number in range(2, len(stack) + 1))]
+        targets: list[tuple[str, ...]] = [(one,) for one in names[1:]]
+        targets.append((output_to,) if isinstance(output_to, str) else tuple(output_to))
+        for one, own, to in zip(stack, names, targets, strict=True):
+            chain.declare(replace(one, name=own, output_to=to))
+
+    def make(self) -> Component | None:
+        """The component, with its options checked; None when these could not be read.
+
+        Raises:
+            UserError: its name or its options are wrong.
+        """
+        if self.component is None or isinstance(self.component, Component):
+            return self.component
+        try:
+            cls = self._class()
+        except UserError as error:
+            raise error.under(self.part("class")) from error
+        if self.options is None:
+            return None
+        unread = {name for name, value in self.options.items() if has_unread(value)}
+        try:
+            if not unread:
+                return cls.make(self.options, from_text=self.from_text)
+            # Without these it would be another one; what can be said of the others is.
+            known = {name: one for name, one in option_rules.accepted(cls).items() if name not in unread}
+            given = {name: value for name, value in self.options.items() if name not in unread}
+            option_rules.check(known, given, label=cls.describe_self(), from_text=True)
+        except UserError as error:
+            raise error.under(self.options_place) from error
+        except Exception as error:
+            text = f"{cls.describe_self()} cannot be made: {type(error).__name__}: {error}"
+            raise ChainError(Fault(text, self.options_place)) from error
+        return None
+
+    def _class(self) -> type[Component]:
+        if isinstance(self.component, str):
+            return registry.find(self.kind, self.component)
+        if isinstance(self.component, type) and issubclass(self.component, Component):
+            return self.component
+        raise ChainError(f"a component is a name, a class or a component, not {self.component!r}")
 
     def makes_same(self, other: Declaration) -> bool:
         """Whether the component that it makes is like the other one's, whatever these are connected to."""

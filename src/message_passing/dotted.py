@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 ABSENT = object()
-"""What there is where there is no such field; null is a value."""
+"""Stands for a field that does not exist; null is a value."""
 
 
 def value_at(message: Any, path: str, absent: Any = None) -> Any:
     """The value of a field.
 
-    A name that is itself spelt with the dot is meant where there is one. Otherwise a dot leads into the dict at what
-    stands before it; of several dots the first that leads to such a field.
+    A field whose own name contains the dot takes precedence. Otherwise a dot leads into the dict in the field named
+    before it; with several dots, the first that leads to an existing field counts.
 
     Args:
         message: anything; only dicts have fields.
         path: `foo`, or `foo.bar` for the field `bar` of the dict in the field `foo`.
-        absent: the result where there is no such field.
+        absent: the result if there is no such field.
     """
     if not isinstance(message, dict):
         return absent

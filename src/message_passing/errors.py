@@ -1,18 +1,18 @@
 """Every error this package raises on purpose.
 
 MessagePassingError
-├── UserError               somebody's mistake: told in full, exit status 2, no traceback
+├── UserError               a user's error: reported in full, exit status 2, no traceback
 │   ├── OptionError         an option that is unknown, missing, or has a wrong value
-│   ├── ComponentError      a component that does not exist, cannot be imported or is not one
+│   ├── ComponentError      a component that does not exist or cannot be imported, or something that is no component
 │   │   └── PackageError    a package that it needs is not installed, or is broken
-│   ├── ChainError          names that do not resolve, repeat, or go round in a loop
+│   ├── ChainError          names that do not resolve, are repeated, or form a loop
 │   ├── ConfigError         a config file or option text that does not parse
 │   └── OpenError           an address, file or user that the system refuses
 ├── MessageError            one message that could not be handled; goes to the error chain
 │   ├── DecodingError
 │   └── EncodingError
-├── PeerError               a peer that was refused, or refuses us: told, and then life goes on
-└── OutputClosedError       whoever read our output has gone (SIGPIPE): the chain ends quietly
+├── PeerError               a peer that was refused, or refuses us: reported, and the chain continues
+└── OutputClosedError       the reader of our output has gone (SIGPIPE): the chain ends quietly
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SourceLocation(str):
-    """Where in a file something was written: as messages say it, and the keys that lead there.
+    """Where in a file something was written: as messages show it, and as the keys that lead there.
 
     Attributes:
         file: the file's name.
@@ -45,14 +45,14 @@ class SourceLocation(str):
     keys: tuple[str | int, ...]
 
     def __new__(cls, said: str, file: str = "", keys: tuple[str | int, ...] = ()) -> Self:
-        """A place in `file`, which messages call `said`."""
+        """A place in `file`, shown in messages as `said`."""
         place = super().__new__(cls, said)
         place.file, place.keys = file, keys
         return place
 
 
 def child_location(place: str, said: str, *keys: str | int) -> str:
-    """What is found further in by `keys`, if `place` is in a file; messages call it `said`."""
+    """The place that `keys` lead to from `place`, if that is in a file; shown in messages as `said`."""
     return (
         SourceLocation(said, place.file, (*place.keys, *keys)) if isinstance(place, SourceLocation) else said
     )
@@ -65,7 +65,7 @@ class Fault:
     Attributes:
         text: the sentence.
         where: where it was written.
-        mark: line and column in the text that `where` names, where that does not parse. Line 0: it has one only.
+        mark: line and column within the text at `where`, if that does not parse. Line 0: the text has a single line.
     """
 
     text: str
@@ -73,7 +73,7 @@ class Fault:
     mark: tuple[int, int] | None = None
 
     def __str__(self) -> str:
-        """One line, safe to print whatever was quoted in it."""
+        """One line, safe to print whatever it quotes."""
         return one_line(f"{self.where}: {self.marked}" if self.where else self.marked)
 
     @property
@@ -85,7 +85,7 @@ class Fault:
         return f"{self.text} at line {line}, column {column}" if line else f"{self.text} at column {column}"
 
     def under(self, place: str, separator: str = ".") -> Fault:
-        """The same fault, seen from outside: `place` is put before its place."""
+        """The same fault as seen from outside, with `place` prepended to its place."""
         if not self.where:
             return Fault(self.text, place, self.mark)
         keys = self.where.keys if isinstance(self.where, SourceLocation) else (str(self.where),)
@@ -93,18 +93,18 @@ class Fault:
 
 
 class MessagePassingError(Exception):
-    """The root of the tree."""
+    """The base of all errors that this package raises on purpose."""
 
 
 class UserError(MessagePassingError):
-    """One or more faults of whoever configured us; all that were found, not the first alone."""
+    """One or more configuration errors: all that were found, not only the first."""
 
     def __init__(self, *faults: Fault | str) -> None:
         self.faults: tuple[Fault, ...] = tuple(Fault(f) if isinstance(f, str) else f for f in faults)
         super().__init__("\n".join(map(str, self.faults)))
 
     def under(self, place: str, separator: str = ".") -> Self:
-        """The same error with `place` put before the place of every fault."""
+        """The same error, with `place` prepended to the place of every fault."""
         return type(self)(*(fault.under(place, separator) for fault in self.faults))
 
 
@@ -113,7 +113,7 @@ class OptionError(UserError):
 
 
 class ComponentError(UserError):
-    """A component's name leads nowhere, or to something that is not such a component."""
+    """A component's name leads nowhere, or to something that is no component of that kind."""
 
 
 class PackageError(ComponentError):
@@ -121,7 +121,7 @@ class PackageError(ComponentError):
 
 
 class ChainError(UserError):
-    """The names of a chain do not fit together."""
+    """The names in a chain do not fit together."""
 
 
 class ConfigError(UserError):
@@ -133,38 +133,38 @@ class OpenError(UserError):
 
 
 class MessageError(MessagePassingError):
-    """One message could not be handled. The next one goes on.
+    """One message could not be handled. The chain continues with the next.
 
     Attributes:
-        original: the name of the Perl original's class for it, where there is one: reports have it as their `class`.
+        original: the name of the Perl original's class for this error, if it has one: the `class` of its reports.
     """
 
     original: ClassVar[str] = ""
 
 
 class DecodingError(MessageError):
-    """A message's bytes are not what the decoder takes."""
+    """A message's bytes are not what the decoder expects."""
 
     original = "Message::Passing::Exception::Decoding"
 
 
 class EncodingError(MessageError):
-    """A message holds something that the encoder cannot write."""
+    """A message contains something that the encoder cannot write."""
 
     original = "Message::Passing::Exception::Encoding"
 
 
 class PeerError(MessagePassingError):
-    """A peer was refused, or refuses us, takes nothing, or is not understood; we go on without it."""
+    """A peer was refused, refuses us, accepts nothing, or is not understood; the chain continues without it."""
 
 
 class OutputClosedError(MessagePassingError):
-    """Nobody reads our output any more, so there is nothing left to do: not a failure."""
+    """The reader of our output has gone, so there is nothing left to do: not a failure."""
 
 
 @contextmanager
 def collecting(faults: list[Fault], place: str = "") -> Iterator[None]:
-    """What a `UserError` within the block says is added to `faults`, under `place`, and work goes on."""
+    """Add the faults of a `UserError` raised within the block to `faults`, under `place`, and continue."""
     try:
         yield
     except UserError as error:
@@ -182,14 +182,14 @@ EXTRAS = {
 """The modules that each extra brings."""
 
 _PACKAGES = {"prometheus_client": "prometheus-client"}
-"""What a module's package is called, where that is another name."""
+"""The package that provides a module, where its name differs."""
 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Around the import of an optional dependency: its absence says which extra to install.
+    """Wrap the import of an optional dependency: if it is not installed, the error names the extra to install.
 
-    A package that is there and cannot be imported says why: a part of it is missing, it is too old, or made for
+    If it is installed and cannot be imported, the error says why: a part is missing, it is too old, or built for
     another Python.
 
     Args:
@@ -213,9 +213,9 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def _module_of(name: str | None, modules: Iterable[str]) -> str:
-    """Which of these is missing when no module `name` was found: itself, the package that it is in, or one barred.
+    """Which module is missing when `name` was not found: itself, its package, or one that is blocked.
 
-    None in `sys.modules` bars a module (docs.python.org/3/reference/import.html#the-module-cache).
+    None in `sys.modules` blocks a module (docs.python.org/3/reference/import.html#the-module-cache).
     """
     parts = (name or "").split(".")
     outer = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
@@ -227,7 +227,7 @@ def _module_of(name: str | None, modules: Iterable[str]) -> str:
 
 
 def _failing(error: Exception, modules: tuple[str, ...]) -> str:
-    """The package whose import raised it, by the code that ran, or by what the error itself says."""
+    """The package whose import raised it, judged by the code that ran or by the error's own text."""
     names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     names.append(getattr(error, "name", None) or "")
     found = (one for name in names for one in modules if f"{name}.".startswith(f"{one}."))
@@ -240,16 +240,16 @@ _repr.maxlevel, _repr.maxstring, _repr.maxother = 3, 200, 200
 
 
 def abbreviate(value: object) -> str:
-    """A wrong value as a message shows it: its beginning, however large, deep or entangled it is.
+    """A wrong value as a message shows it: its beginning, however large or deeply nested it is.
 
-    YAML's aliases make a value of a few hundred bytes whose text has millions of characters.
+    With YAML's aliases, a few hundred bytes become a value whose text has millions of characters.
     """
     text = _repr.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest of `known`, or an empty string when none is near."""
+    """` (did you mean 'x'?)` for the nearest of `known`, or an empty string if none is near."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
     return f" (did you mean {by_fold[near[0]]!r}?)" if near else ""

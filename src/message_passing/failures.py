@@ -95,7 +95,7 @@ def report(
     The size is that of the default limit; each byte that is shown beyond it is less than 20 bytes of JSON.
 
     Args:
-        component: what failed, as its label says.
+        component: what failed: its name in the chain.
         error: why.
         messages: what it failed on; the first one is shown.
         count: how many these are, where `messages` has not all of them.

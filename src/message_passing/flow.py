@@ -96,6 +96,10 @@ class Input(Source):
     def stopped(self) -> None:
         """Called once after `run` ended or was cancelled: emit what was taken and not yet passed on."""
 
+    def would_refuse(self, message: bytes) -> str:  # noqa: ARG002 - for those who define it
+        """Why it would not receive a message like this; empty if it would. For `message-passing trace`."""
+        return ""
+
     def progress(self) -> tuple[int, int] | None:
         """How much of a work with an end is done, and how much it is in all, in bytes; None when there is no end."""
         return None

@@ -1,4 +1,4 @@
-"""Who sends: a name that no other process, on any machine at any time, has; or a name and the process's run."""
+"""A sender's identity: a name unique to one process, on any machine at any time; or a name and a run id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OWN_RUN = re.compile(r":[0-9]+:[0-9a-f]{16}\Z", re.ASCII)
 
 
 def sender_name() -> str:
-    """Host, process id and the moment of this call: `web-1:4711:18a2b3c4d5e6f708`."""
+    """Host name, process id and the time of this call: `web-1:4711:18a2b3c4d5e6f708`."""
     return f"{socket.gethostname()}:{os.getpid()}:{run_id()}"
 
 
@@ -40,14 +40,14 @@ _LOOPBACK = frozenset(
 )
 
 _ELSEWHERE = ("192.0.2.1", 9)
-"""An address for documentation (RFC 5737): nothing is sent there, the system only says from where it would be."""
+"""An address for documentation (RFC 5737): nothing is sent, the system only says which source it would use."""
 
 
 def telling(name: str) -> str:
-    """A name of this machine's; another one, or its address, where that says nothing, as `localhost`.
+    """A name of this machine; if it means nothing elsewhere, as `localhost` does, another one or the address.
 
     Args:
-        name: what the system takes for the full name, or the short one.
+        name: the full name as the system knows it, or the short one.
     """
     asked: tuple[Callable[[], str], ...] = (lambda: name, socket.gethostname, _own_address)
     for ask in asked:
@@ -67,12 +67,12 @@ def _own_address() -> str:
 
 
 def run_id() -> str:
-    """What tells one run of a process from the next: this moment, nanoseconds since 1970 in 16 hexadecimal digits."""
+    """Distinguishes one run of a process from the next: the time, nanoseconds since 1970 as 16 hexadecimal digits."""
     return f"{time.time_ns():016x}"
 
 
 def is_run_id(value: object) -> bool:
-    """Whether it is text of the form that `run_id` gives."""
+    """Whether it is a string as `run_id` returns."""
     return isinstance(value, str) and len(value) == 16 and _RUN.fullmatch(value) is not None
 
 
@@ -82,5 +82,10 @@ def begun(run: str) -> float:
 
 
 def names_one_run(sender: str) -> bool:
-    """Whether a sender's name is of the form that `sender_name` gives: no second run of it has the same."""
+    """Whether a sender's name has the form that `sender_name` gives, so that no other run has the same."""
     return _OWN_RUN.search(sender, max(0, len(sender) - 50)) is not None
+
+
+def sender_label(sender: str) -> str:
+    """A sender's name as a person reads it: `web-1:4711`, without the run's id of `sender_name`."""
+    return sender.rpartition(":")[0] if names_one_run(sender) else sender

@@ -1,4 +1,4 @@
-"""Objects that JSON does not know, in terms of what it knows: the rules that the codec and the log handler share."""
+"""Objects that JSON cannot express, in terms of what it can: rules shared by the codec and the log handler."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEPTH = 20
-"""How deep `Sample` goes: what is nested deeper is marked."""
+"""How many levels deep `Sample` goes: anything nested deeper is marked."""
 
 ITEMS = 5000
-"""How many items it takes in all, of all containers together."""
+"""How many items it takes from all containers together."""
 
 _FREE_CALLS, _SECONDS = 20, 0.005
-"""How many objects of other types than JSON's are dealt with in any case, and seconds that more may take."""
+"""How many objects of types that JSON does not have are always converted, and the seconds for any more."""
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # integers that msgspec writes
 _BITS = 4096  # of the largest integer that is written as text: Python refuses more than some 14,000
 _SWIFT = frozenset(
     {list, tuple, set, frozenset, range, deque, type({}.keys()), type({}.values()), type({}.items())}
 )
-"""Types whose items take no time to get."""
+"""Types whose items cost nothing to get."""
 
 _LISTED = (Sequence, AbstractSet, ValuesView)
 
@@ -53,7 +53,7 @@ _EXACT = frozenset({str, int, float, bool, type(None)})
 
 
 def to_jsonable(value: Any) -> Any:
-    """An object that JSON does not know, in terms of what it knows.
+    """An object that JSON cannot express, in terms of what it can.
 
     Raises:
         NotImplementedError: it offers no way.
@@ -83,7 +83,7 @@ def to_jsonable(value: Any) -> Any:
 
 
 def sanitize(value: Any) -> Any:
-    """What msgspec would write of `value`, with keys, surrogates and numbers that it refuses made plain.
+    """`value` with those keys, surrogates and numbers converted that msgspec would refuse to write.
 
     Raises:
         TypeError: it holds something that has no JSON form.
@@ -131,18 +131,18 @@ def cut(text: str, limit: int) -> str:
 class Sample:
     """Makes values plain (dicts, lists, texts, numbers), no more of them than there is room for.
 
-    For whoever must do it at once and must not take long, whatever he is given: a million items, a text of a
-    gigabyte, a structure that holds itself, an iterable without an end, objects whose methods raise. Where something
-    was left out a text says how much. Nothing raises for what a value holds. An iterator is not consumed.
+    For code that must convert immediately and quickly, whatever it is given: a million items, a string of a
+    gigabyte, a structure that contains itself, an endless iterable, objects whose methods raise. Where something is
+    left out, a text says how much. Contents never raise. An iterator is not consumed.
 
-    What cannot be bounded is the time that one method of an object's own takes.
+    The time that a single method of an object takes cannot be bounded.
     """
 
     def __init__(self, characters: int) -> None:
         """Begin.
 
         Args:
-            characters: of all texts together.
+            characters: the most characters of all strings together.
         """
         self._characters = characters
         self._items = ITEMS
@@ -176,7 +176,7 @@ class Sample:
             return self.text(safe(repr, value))
 
     def _is_too_late(self) -> bool:
-        """Whether objects have taken too long to be told what they are, and to turn into something else."""
+        """Whether recognizing and converting objects has taken too long."""
         self._calls += 1
         if self._calls <= _FREE_CALLS:
             return False

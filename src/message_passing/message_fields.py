@@ -40,6 +40,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """By our plain form's names what the forms `ecs`, `otel`, `logstash` and other programs call the same."""
 
+_NAME = 100
+"""Characters of a service or host that are kept."""
+
 _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}(\.\d{1,20})?", re.ASCII)
 
@@ -108,3 +111,12 @@ def _time_of_text(text: str, *, utc: bool) -> float | None:
         return found.timestamp()
     except (ValueError, OverflowError):
         return float(text) if _DECIMAL.fullmatch(text) else None
+
+
+def origin_of(message: Any) -> str:
+    """Who logged a message, as `service@host` or `service`; an empty text where it names no service."""
+    service, host = field(message, "service"), field(message, "host")
+    if not isinstance(service, str) or not service:
+        return ""
+    parts = (service, host) if isinstance(host, str) and host else (service,)
+    return "@".join(part[:_NAME] for part in parts)

@@ -1,8 +1,8 @@
 """What a component has done with the messages it was given: counters, and a snapshot of them.
 
-For every component, at any moment: received = passed + filtered + dropped + failed + held, where a
-component that makes several messages out of one (a line splitter, `T`) passes more than it received. A frame that
-carries several messages counts as these, where it is made and where it is lost.
+For every component, at any moment: received = passed + filtered + dropped + failed + held; a component that makes
+several messages out of one (a line splitter, `T`) passes more than it received. A frame that carries several messages
+counts as these where it is made and where it is lost.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNSENT = "unsent at close"
-"""Why messages are lost that were still buffered when a component was closed."""
+"""The reason for messages that were still buffered when a component was closed."""
 
 
 UNSENT = "unsent at close"
-"""Why messages are lost that a component still had when it was closed."""
+"""The reason for messages that a component still held when it was closed."""
 
 
 class Snapshot(TypedDict):
@@ -36,11 +36,11 @@ class Metrics:
     """The counters of one component, in messages.
 
     Attributes:
-        received: given to the component, or taken from outside by an input.
-        passed: handed on by an input or a filter. An output's is what is left of `received`.
-        filtered: removed because a filter said so: not a loss.
-        dropped: lost, by reason: a queue was full, nobody listened.
-        failed: could not be handled; each went to the error chain.
+        received: given to the component, or received from outside by an input.
+        passed: passed on by an input or a filter; for an output, what remains of `received`.
+        filtered: removed by a filter's decision: not a loss.
+        dropped: lost, by reason: a queue was full, no receiver was connected.
+        failed: could not be handled; each was reported to the error chain.
     """
 
     __slots__ = ("dropped", "failed", "filtered", "passed", "received")
@@ -61,7 +61,7 @@ class Metrics:
         self.dropped.update(snapshot["dropped"])
 
     def lost(self) -> int:
-        """How many messages came in and will never go out, though nobody asked for that."""
+        """How many messages were received and are lost, other than by a filter's decision."""
         return self.dropped.total() + self.failed
 
     def snapshot(self, *, held: int = 0) -> Snapshot:
@@ -77,14 +77,14 @@ class Metrics:
 
 
 def lost_words(lost: Mapping[str, int], possibly: Mapping[str, int]) -> tuple[str, str]:
-    """How many messages were lost, and why, in words: `3 to 8`, and `3 queue full, up to 5 unsent at close`.
+    """How many messages were lost, and why, as text: `3 to 8`, and `3 queue full, up to 5 unsent at close`.
 
     Args:
         lost: messages that were lost, by reason.
-        possibly: and how many besides may have been, at most.
+        possibly: how many more may have been lost, at most, by reason.
 
     Returns:
-        Both; empty texts if nothing can be lost.
+        Both; empty strings if nothing was lost.
     """
     least, most = sum(lost.values()), sum(lost.values()) + sum(possibly.values())
     reasons = [f"{count} {reason}" for reason, count in lost.items() if count]

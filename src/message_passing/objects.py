@@ -1,6 +1,6 @@
-"""What an object holds, each part read by itself: one that raises costs none of the others.
+"""The contents of an object, each part read separately: one that raises costs none of the others.
 
-Methods are looked for on the type. An object's own text is asked for only where there is nothing else.
+Methods are looked up on the type. An object's `str` is used only if there is nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REPR = 10_000
 
 
 def converter(value: Any) -> Callable[[], Any] | None:
-    """What turns an object into something that JSON knows, if its type has a method for that."""
+    """The function that converts an object to JSON types, if its type has a method for that."""
     if has(value, "model_dump"):
         return lambda: value.model_dump(mode="json")
     for method in _CONVERSIONS:
@@ -36,7 +36,7 @@ def _call(value: Any, method: str) -> Any:
 
 
 def safe(convert: Any, value: Any) -> str:
-    """What `convert` makes of a value as text; what can be said of it if that raises."""
+    """What `convert` makes of a value, as text; a description of the value if that raises."""
     try:
         text = convert(value)
         # A subclass of str may have methods that raise, or worse: this makes a copy without asking it.
@@ -71,7 +71,7 @@ def fields_of(value: Any) -> list[tuple[str, Any]] | None:
 
 
 def _attribute(value: Any, name: str, absent: Any) -> Any:
-    """A field's value; what can be said of it if it is a property that raises."""
+    """A field's value; a description if it is a property that raises."""
     try:
         return getattr(value, name)
     except AttributeError:
@@ -81,7 +81,7 @@ def _attribute(value: Any, name: str, absent: Any) -> Any:
 
 
 def pairs_of(mapping: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
-    """Keys and values. Where a value raises, what can be said of it."""
+    """Keys and values; a description in place of a value that raises."""
     try:
         iter(pairs := mapping.items())
     except Exception:  # noqa: BLE001 - a subclass of dict can still be read as one
@@ -99,7 +99,7 @@ def _item(mapping: Mapping[Any, Any], key: Any) -> Any:
 
 
 def distinct(names: list[str]) -> list[str]:
-    """The same names, of which those that come again are numbered, so that none takes another's place."""
+    """The same names, with repeated ones numbered so that none replaces another."""
     if len(set(names)) == len(names):
         return names
     found: dict[str, None] = {}
@@ -114,7 +114,7 @@ def distinct(names: list[str]) -> list[str]:
 
 
 def describe_object(value: Any) -> str:
-    """What is said of an object that is none of the things that JSON has."""
+    """The description of an object that has no JSON form."""
     kind: Any = type(value)
     if kind.__repr__ is BaseException.__repr__:
         return f"{kind.__name__}{bounded_repr(BaseException.__dict__['args'].__get__(value), _REPR)}"

@@ -1,4 +1,4 @@
-"""The types that options are declared with: what they are made of, and what they are called in messages."""
+"""The types of options: their parts, and their names in messages."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LIMIT_TEXT = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}", "patter
 
 
 def wants_callable(hint: Any) -> bool:
-    """Whether it is a function, or may be one."""
+    """Whether values of this type are functions, or may be."""
     return any(member is Callable or get_origin(member) is Callable for member in members(hint))
 
 
 def members(hint: Any) -> tuple[Any, ...]:
-    """What a union is made of; anything else is made of itself."""
+    """The members of a union; for any other type, the type itself."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def type_text_of(hint: Any) -> str:
-    """It in words: `int >= 0`, `int from 1 to 9`, `non-empty str`, `'SUB' or 'PULL'`, `list of str`."""
+    """The type in words: `int >= 0`, `int from 1 to 9`, `non-empty str`, `'SUB' or 'PULL'`, `list of str`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _limited(type_text_of(args[0]), args[1])

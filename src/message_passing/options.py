@@ -1,4 +1,4 @@
-"""How a component declares its options, and how what a user gave is checked against that.
+"""How a component declares its options, and how a user's values are checked.
 
 A declaration is an annotated class attribute:
 
@@ -10,8 +10,8 @@ From it come the constructor's keyword arguments, the check of the command line 
 `describe`, and the reference documentation. A plain annotated attribute (`limit: int = 3`) is an
 option too, without a description. Names that begin with an underscore are the class's own.
 
-Values are checked by msgspec in its lax mode, so that `"5"` is a number and `0` is false: what the
-original took, and what a shell can write.
+Values are checked by msgspec in its lax mode, so that `"5"` is a number and `0` is false: the original
+accepted these, and a shell can write nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 REQUIRED: Any = msgspec.NODEFAULT
-"""The default of an option that has none: it must be given."""
+"""The default of an option without one: it must be given."""
 
 
 _declared: WeakKeyDictionary[type, Mapping[str, Option]] = WeakKeyDictionary()
@@ -57,13 +57,13 @@ class Option:
     """One declared option.
 
     Attributes:
-        name: as it is written in a config file and as a keyword argument.
+        name: as written in config files and as a keyword argument.
         type: the annotation, with its limits as `msgspec.Meta`.
         description: one or more sentences for the user.
-        python_only: takes an object that no file or command line can spell.
-        default: what it is when not given; `REQUIRED` if it must be given.
-        flag_value: what it is when a command line gives it without a value; None where it needs one.
-        secret: whether its value may be one, which no message shows.
+        python_only: takes an object that no file or command line can express.
+        default: its value if not given; `REQUIRED` if it must be given.
+        flag_value: its value if a command line names it without one; None if it needs a value.
+        secret: whether its value may be secret, so that no message shows it.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Option:
         return self.default is REQUIRED and self._factory is None
 
     def make_default(self) -> Any:
-        """A default of the caller's own, so that no two components share a list."""
+        """A fresh default, so that no two components share a list."""
         return self._factory() if self._factory else self.default
 
     @property
     def limits(self) -> dict[str, Any]:
-        """Its bounds by the names that `option` takes: `{"ge": 0}`."""
+        """Its bounds, by the names of `option`'s arguments: `{"ge": 0}`."""
         if get_origin(self.type) is not Annotated:
             return {}
         return {
@@ -113,13 +113,13 @@ def option(
     """Declare an option in a component's class body.
 
     Args:
-        default: its value when not given. Without one the option is required.
+        default: its value if not given. Without a default the option is required.
         default_factory: makes the default, for lists and dicts.
         description: what it does, its unit, and what special values mean.
-        python_only: it takes a function or object, so only Python code can give it.
-        flag_value: its value when a command line names it without one.
-        secret: its value may be one: no message shows it.
-        kw_only: whether a constructor takes it by its name alone.
+        python_only: it takes a function or object that only Python code can give.
+        flag_value: its value if a command line names it without one.
+        secret: its value may be secret: no message shows it.
+        kw_only: whether the constructor accepts it by name only.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
     return _Field(default, default_factory, description, python_only, flag_value, secret, limits)
@@ -127,7 +127,7 @@ def option(
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
 class Declared:
-    """A class that declares options: of those derived from it, type checkers know them. Every component is one."""
+    """A class that declares options, which type checkers then know in derived classes. Every component is one."""
 
 
 def declared(cls: type) -> Mapping[str, Option]:
@@ -143,7 +143,7 @@ def declared(cls: type) -> Mapping[str, Option]:
 
 
 def accepted(cls: type) -> Mapping[str, Option]:
-    """What `declared` finds, and the keyword arguments of a constructor that the class wrote itself."""
+    """The options that `declared` finds, and the keyword arguments of a constructor that the class defines."""
     found = dict(declared(cls))
     for name, parameter in list(inspect.signature(cls).parameters.items()):
         if name not in found and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -169,17 +169,17 @@ def check(
 def checked(
     known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """Check `given` against what is declared and fill in the defaults.
+    """Check `given` against the declared options, and fill in the defaults.
 
     Args:
-        known: the options there are, from `declared` or `accepted`.
+        known: the options that exist, from `declared` or `accepted`.
         given: option names and values.
-        label: how messages call the component: `ZeroMQ input`.
+        label: the component's name in messages: `ZeroMQ input`.
         from_text: the values come from a file or command line, where `python_only` options are refused.
 
     Returns:
-        Every declared option's value, of a wrong one its default; and a fault for each that is unknown, missing or
-        wrong, placed at its name if `from_text`.
+        The value of every declared option, its default if the given one is wrong; and a fault for each option that is
+        unknown, missing or wrong, placed at its name if `from_text`.
     """
     faults: list[Fault] = []
     values: dict[str, Any] = {}
@@ -208,7 +208,7 @@ def checked(
 
 
 def _nearest(one: Option, value: Any) -> str:
-    """Which choice may have been meant, if there are choices."""
+    """The choice that may have been meant, if the type has choices."""
     kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
     choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
     return did_you_mean(value, choices) if isinstance(value, str) and choices else ""

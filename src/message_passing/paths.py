@@ -1,8 +1,8 @@
 """From `+package.module:name` to the object it names: how a user's own classes and functions are reached.
 
 A user's module may lie in the working directory. Only the module that a `+path` names is looked for there, after
-every other place, and what it imports in turn from beside it. `sys.path` stays as it is: a `yaml.py` that lies in the
-working directory is no module of ours.
+every other place; what that module imports in turn is looked for beside it. `sys.path` is unchanged: a `yaml.py`
+in the working directory must not be taken for the package that we need.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load(path: str, what: str, *, local: bool = True) -> object:
 
 
 def load_own(path: str) -> Any:
-    """Import a module of this package when it is needed, and return what `path` names in it.
+    """Import a module of this package on demand, and return what `path` names in it.
 
     Args:
         path: `package.module:name`.
@@ -64,7 +64,7 @@ def local_modules() -> Mapping[str, str]:
 
 
 def allow_local(modules: Mapping[str, str]) -> None:
-    """Find these modules in these folders, for want of other places: as another process's `local_modules` told."""
+    """Find these modules in these folders if nowhere else: as another process's `local_modules` reported."""
     _finder.folders.update(modules)
     sys.meta_path.append(_finder)
 
@@ -83,7 +83,7 @@ class _LocalFinder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module of this name, where it was named, or is imported by one that was."""
+        """The module of this name, if a path named it, or a module that a path named imports it."""
         if path is not None:  # a module of a package, which knows its folder
             return None
         folder = self.folders.get(name)
@@ -125,12 +125,12 @@ def _import(path: str, module_name: str, *, local: bool) -> ModuleType:
 
 
 def _allow_here(name: str) -> str:
-    """Find this module in the working directory, for want of other places; the directory's name, for messages."""
+    """Find this module in the working directory if nowhere else; returns the directory's name, for messages."""
     if _finder not in sys.meta_path:
         sys.meta_path.append(_finder)
     try:
         here = os.getcwd()  # noqa: PTH109 - finders take strings
-    except OSError:  # somebody has removed it, and nothing can be found in it
+    except OSError:  # it has been removed, so nothing can be found in it
         return "the working directory, which is not there any more"
     if name not in sys.modules:
         _finder.folders[name] = here

@@ -1,7 +1,7 @@
-"""Which component the chain's time goes to, found by looking now and then at what its thread does.
+"""Which component the chain's time goes to, found by sampling its thread's stack.
 
-Messages pay nothing for it: a look costs some 20 microseconds, 50 times a second, while somebody watches. Time is
-a component's when its code, or what that calls, runs; but not while it hands messages to another component.
+It costs messages nothing: a sample takes some 20 microseconds, 50 times a second, while somebody watches. Time counts
+for a component while its code, or what that calls, runs, but not while it passes messages to another component.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERVAL = 0.02
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 
 _DECAY = 0.8
-"""What is left of earlier looks after each second, so that the shares are of the last few seconds."""
+"""The factor by which earlier samples decay each second, so that shares describe the last few seconds."""
 
 NO_COMPONENT = ""
 
@@ -27,11 +27,11 @@ class SamplingProfiler:
     """The shares of the last few seconds."""
 
     def __init__(self) -> None:
-        """Nobody has looked."""
+        """Start without samples."""
         self._seen: dict[str, float] = {}
 
     def sample(self, thread: int, names: Mapping[int, str]) -> None:
-        """Note what the thread does now.
+        """Sample what the thread is doing.
 
         Args:
             thread: its identifier.
@@ -42,15 +42,15 @@ class SamplingProfiler:
         self._seen[name] = self._seen.get(name, 0.0) + 1
 
     def decay(self) -> None:
-        """A second has gone."""
+        """Let a second's decay happen."""
         self._seen = {name: weight * _DECAY for name, weight in self._seen.items() if weight > 0.01}
 
     def forget(self) -> None:
-        """Nobody watches any more: what was seen is old when somebody does."""
+        """Forget all samples: nobody watches, and they will be out of date when somebody does."""
         self._seen.clear()
 
     def shares(self) -> Mapping[str, float] | None:
-        """Each component's share of the time, from 0 to 1; None when nobody has looked long enough."""
+        """Each component's share of the time, from 0 to 1; None if there are too few samples."""
         total = sum(self._seen.values())
         if total < 10:
             return None
@@ -58,7 +58,7 @@ class SamplingProfiler:
 
 
 def _owner(frame: FrameType | None, names: Mapping[int, str]) -> str:
-    """The component in whose methods this is, the innermost one."""
+    """The innermost component whose methods are running in this stack."""
     while frame is not None:
         if frame.f_code.co_varnames[:1] == ("self",):
             name = names.get(id(frame.f_locals.get("self")))

@@ -1,6 +1,6 @@
-"""Host names, looked up without waiting long: a resolver that reaches no server takes 10 s and more (resolv.conf(5)).
+"""Host name lookups without long waits: a resolver that reaches no server takes 10 s and more (resolv.conf(5)).
 
-A lookup cannot be interrupted, so each is made in a thread of its own, which nobody waits for at the end.
+A lookup cannot be interrupted, so each runs in its own thread, which is not joined at the end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LOOKUP_TIMEOUT = 1.0
-"""Seconds that a start waits for names; after that they are waited for while it runs."""
+"""Seconds that starting waits for names; after that, the node runs while they are looked up."""
 
 _FIRST_RETRY, _LAST_RETRY = 0.5, 30.0
-"""Seconds until a name is looked up again, which double each time."""
+"""Seconds until a name is looked up again; doubled each time."""
 
 T = TypeVar("T")
 
 
 class UnknownHostError(OpenError):
-    """The resolver knows no such host, or cannot be asked: a name may come."""
+    """The resolver knows no such host or does not answer, or this machine has no such address yet."""
 
 
 _IN_NO_HOST = frozenset("*/\\@[]:;,?#%'\"")
@@ -38,7 +38,7 @@ _LONGEST_LABEL, _LONGEST_NAME = 63, 253
 
 
 def wrong_host(host: str) -> str:
-    """Why a text can never be the name or address of a host, as a sentence; empty where it may be one, some day.
+    """Why a text can never be a host's name or address, as a sentence; empty if it can be one.
 
     An all-numeric last part belongs to an IPv4 address (RFC 3696, 2). Underscores and other letters are left to the
     resolver.
@@ -60,7 +60,7 @@ def wrong_host(host: str) -> str:
         return f"{host!r} is not a host: a name has at most {_LONGEST_NAME} characters, {_LONGEST_LABEL} in a part"
     if len(labels) > 1 and labels[-1].isascii() and labels[-1].isdigit():
         try:
-            socket.inet_aton(host)  # it takes 127.1 too, as the resolver does
+            socket.inet_aton(host)  # it accepts 127.1 too, as the resolver does
         except OSError:
             return f"{host!r} is not a host: an IPv4 address has four numbers up to 255"
     return ""
@@ -77,7 +77,7 @@ def _is_address(text: str) -> bool:
 def addresses_of(
     hostname: str, port: int, kind: socket.SocketKind, flags: int = 0
 ) -> Sequence[tuple[int, Any]]:
-    """The families and addresses of a host, IPv4 first. It may take long.
+    """The address families and addresses of a host, IPv4 first. It may take long.
 
     Raises:
         UnknownHostError: there are none, for now.
@@ -94,12 +94,12 @@ def addresses_of(
 
 
 class Attempt(Generic[T]):
-    """Something that needs a name, tried in a thread of its own until the name is known.
+    """Something that needs a host name, tried in its own thread until the name is known.
 
     Attributes:
-        result: what came of it, once something did.
+        result: the result, once there is one.
         failure: why it cannot be done at all.
-        trouble: what the resolver said last.
+        trouble: the resolver's last answer.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Attempt(Generic[T]):
         """Begin.
 
         Args:
-            make: does it, and may raise a UserError; it is done again after an UnknownHostError.
-            discard: what is done with a result that comes when nobody wants it any more.
+            make: does it. It may raise a UserError; after an UnknownHostError it is called again.
+            discard: called with a result that comes after `cancel`.
             tries: how often it is done at most; 0 for until it succeeds.
         """
         self.result: T | None = None
@@ -122,11 +122,11 @@ class Attempt(Generic[T]):
         threading.Thread(target=self._run, name="resolver", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has been done once, or could not be; False when that takes longer."""
+        """Wait until it has been tried once; False if that takes longer."""
         return self._tried.wait(seconds)
 
     def stop(self) -> None:
-        """It is not wanted any more."""
+        """Stop trying: the result is not needed any more."""
         with self._lock:
             self._stopped.set()
 
@@ -155,10 +155,10 @@ class Attempt(Generic[T]):
 def attempt(
     make: Callable[[], T], discard: Callable[[T], object], patience: float = LOOKUP_TIMEOUT
 ) -> Attempt[T]:
-    """Try something that needs a name, and wait for a moment whether that succeeds.
+    """Try something that needs a host name, and wait briefly for it to succeed.
 
     Raises:
-        UserError: it cannot be done, for another reason than the name.
+        UserError: it cannot be done, for a reason other than the name.
     """
     trying = Attempt(make, discard)
     trying.wait(patience)
@@ -171,9 +171,9 @@ _own: tuple[int, Attempt[str]] | None = None
 
 
 def full_host_name(patience: float = LOOKUP_TIMEOUT / 2) -> tuple[str, bool]:
-    """This machine's full name, asked for once in a process; and whether it is: otherwise its short one.
+    """This machine's full name, or else its short one, looked up once in a process; and which of the two it is.
 
-    Where either says nothing, as `localhost`, it is the machine's address.
+    If both mean nothing elsewhere, as `localhost`, it is the machine's address.
 
     Args:
         patience: seconds that it may take.

@@ -1,4 +1,4 @@
-"""Single values of other types than JSON's, as what they are: subclasses, numpy's and pandas', lazy texts.
+"""Single values of types that JSON does not have, as JSON values: subclasses, numpy's and pandas', lazy strings.
 
 A subclass of `str`, `int` or `datetime` is written as its base type writes it, whatever methods it has. numpy and
 pandas are recognized by the names of their types: nothing is imported for them.
@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 NOT_SCALAR: Any = object()
-"""What `scalar` returns for all that is not a single value."""
+"""What `scalar` returns for anything that is not a single value."""
 
 NATIVE = frozenset({str, int, float, bool, type(None), bytes, date, time, datetime, timedelta, Decimal, UUID})
 """Types that msgspec writes as one value."""
@@ -21,32 +21,32 @@ NATIVE = frozenset({str, int, float, bool, type(None), bytes, date, time, dateti
 _CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 
 _TEXT_LIKE = ("__str__", "__len__", "__getitem__", "__add__", "__mod__")
-"""What a text can do. Types that have all of it are those of lazy translations, of `UserString`, and proxies."""
+"""What a string can do. Types with all of these: lazy translations, `UserString`, and proxies."""
 
 _TOLD_AS_TEXT = {
     "ipaddress": ("_IPAddressBase",),
     "fractions": ("Fraction",),
     "pandas": ("Period", "Interval"),
 }
-"""Packages, and those of their types whose text is what JSON has of them."""
+"""Packages, and those of their types that are written as their `str`."""
 
 _BASED = ("str_", "bytes_")
-"""numpy's types that are subclasses of Python's, and dealt with as such."""
+"""numpy's types that are subclasses of Python's, and handled as such."""
 
 _ODD = ("M", "m", "V")
-"""Kinds of numpy's arrays (dates, durations, records) whose `tolist` gives less than their elements tell."""
+"""Kinds of numpy's arrays (dates, durations, records) whose `tolist` loses information."""
 
 _OCTETS = 1 << 20
-"""Bytes of an array that are converted, where there is a limit."""
+"""How many bytes of an array are converted, if there is a limit."""
 
 _LONGEST = 100
-"""Characters that a foreign type may use to tell a time."""
+"""The most characters that a foreign type may use for a time."""
 
 
 def has(value: Any, name: str) -> bool:
     """Whether the type of `value` has an attribute.
 
-    An instance is not asked: mocks, proxies and lazy objects answer that they have any.
+    The instance is not asked: mocks, proxies and lazy objects claim to have every attribute.
     """
     return any(name in base.__dict__ for base in type(value).__mro__)
 
@@ -113,14 +113,14 @@ def _of_library(value: Any, kind: type) -> Any:
 
 
 def is_text_like(value: Any) -> bool:
-    """Whether a value can do what a text can: a lazy translation is one, and `UserString`."""
+    """Whether a value can do what a string can, as a lazy translation or a `UserString`."""
     return all(has(value, name) for name in _TEXT_LIKE) and not (
         has(value, "tolist") or has(value, "keys") or has(value, "append")
     )
 
 
 def _moment(value: Any, kind: type) -> Any:
-    """A date, time or both, in ISO 8601; None for one that is none."""
+    """A date, time or both, in ISO 8601; None if it is neither."""
     if is_a(kind, "pandas", "NaTType"):
         return None
     if is_a(kind, "pandas", "Timestamp"):
@@ -169,7 +169,7 @@ def is_array(value: Any) -> bool:
 
 
 def elements(array: Any, limit: int | None = None) -> Any:
-    """The elements of an array; of one with several dimensions its rows, and of one without any what it holds.
+    """The elements of an array; its rows if it has several dimensions, and its value if it has none.
 
     Args:
         array: what `is_array` is true of.

@@ -1,8 +1,8 @@
 """Files that decide who is let in, and files that a process of root writes: opened without falling into a trap.
 
-Whoever may write a folder may put a link, a pipe or a device where a file was expected, at any moment: what a path
-names is looked at before it is opened, since opening a device may do something, and what was opened is looked at
-again. See open(2), and "Protected symlinks" in proc_sys_fs(5).
+Anyone who may write to a folder may at any moment put a link, a pipe or a device where a file is expected. So what a
+path names is checked before it is opened, since opening a device may have effects, and checked again once it is open.
+See open(2), and "Protected symlinks" in proc_sys_fs(5).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _PART = 65536
 
 FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-"""Flags to open a folder with, to reach what is in it however its path changes."""
+"""Flags for opening a folder, to reach its contents even if its path changes."""
 
 _trusted = {0}
-"""Users whose files may decide something, beside the one who we are."""
+"""Users, besides the current one, whose files are trusted."""
 
 _FILE_KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -37,22 +37,22 @@ _FILE_KINDS = (
 
 
 def trust(uid: int) -> None:
-    """A user that this process is going to become: files may belong to it as well."""
+    """Trust files of a user that this process will become."""
     _trusted.add(uid)
 
 
 def is_trusted(uid: int) -> bool:
-    """Whether files of this user may decide something: it is root, or who we are or are going to become."""
+    """Whether files of this user are trusted: root, the current user, or the one this process will become."""
     return uid in _trusted or uid == os.geteuid()
 
 
 def kind_of(mode: int) -> str:
-    """What a mode says that something is, when it is no regular file: `a named pipe`."""
+    """What something is according to its mode, if it is no regular file: `a named pipe`."""
     return next((text for test, text in _FILE_KINDS if test(mode)), "no regular file")
 
 
 def user_name(uid: int) -> str:
-    """A user's name in quotes, or its number when it has none."""
+    """A user's name in quotes, or the number if there is no name."""
     try:
         return repr(pwd.getpwuid(uid).pw_name)
     except KeyError:
@@ -65,16 +65,16 @@ def in_shell(path: str) -> str:
 
 
 def require_safe(path: str, found: os.stat_result, what: str, *, secret: bool = False) -> None:
-    """See that nobody else decides what is in a file or folder, or reads its secret.
+    """Require that nobody else can change a file or folder, or read its secret.
 
     Args:
         path: what it is called.
         found: its state.
         what: what it is for: `key file`.
-        secret: nobody else may read it either.
+        secret: nobody else may be able to read it either.
 
     Raises:
-        OpenError: somebody else may; what to run is said.
+        OpenError: somebody else can; it names the command that changes that.
     """
     if not is_trusted(found.st_uid):
         owners = " or ".join(dict.fromkeys(map(user_name, (0, os.geteuid()))))
@@ -100,12 +100,12 @@ def read_file(path: str, what: str, *, limit: int, follow: bool = True) -> tuple
     Args:
         path: its path.
         what: what it is for: `key file`.
-        limit: the most bytes that it may have.
+        limit: the most bytes that it may contain.
         follow: its path may be a symbolic link.
 
     Raises:
         OSError: the system refuses.
-        OpenError: it is something else than a regular file, or too large, or its path is none.
+        OpenError: it is no regular file, it is too large, or the path is not valid.
     """
     if "\0" in path:
         raise OpenError(f"the {what} {path!r} has a null character in its path, which no file has")
@@ -136,16 +136,15 @@ _MOST_LINKS = 40
 
 
 def open_to_append(path: str, flags: int, mode: int) -> int:
-    """Open a file to write to; as root, in a way that no other user can point it at another file.
+    """Open a file for writing; as root, so that no other user can redirect it to another file.
 
-    Root follows symbolic links of root's alone, wherever they are in the path. In a folder that somebody else may
-    write, it opens regular files alone, and none that has another name elsewhere. Other users open what the system
-    lets them open.
+    Root follows only symbolic links owned by root, anywhere in the path. In a folder that somebody else may write to,
+    it opens only regular files without further hard links. Other users open whatever the system lets them open.
 
     Args:
         path: its path.
         flags: of open(2).
-        mode: that it gets when it is made.
+        mode: its permissions if it is created.
 
     Returns:
         The descriptor.
@@ -202,7 +201,7 @@ def _require_plain(path: str, found: os.stat_result, folder: os.stat_result) -> 
 
 
 def _processes() -> int:
-    """The device number of the system's folder of processes; -1 when there is none."""
+    """The device number of /proc; -1 if there is none."""
     try:
         return Path("/proc/self").stat().st_dev
     except OSError:
@@ -210,12 +209,12 @@ def _processes() -> int:
 
 
 def is_root_alone(folder: os.stat_result) -> bool:
-    """Whether nobody but root may put anything into a folder."""
+    """Whether only root may put anything into a folder."""
     return folder.st_uid == 0 and not folder.st_mode & 0o022
 
 
 def _folder_of(path: str) -> tuple[int, str]:
-    """The folder that a path leads to, opened, and the name in it, which is no link of root's any more.
+    """The folder that a path leads to, opened, and the name within it, with links owned by root followed.
 
     Raises:
         OSError: there is none.
@@ -248,7 +247,7 @@ def _folder_of(path: str) -> tuple[int, str]:
 
 
 def _link_of_root(name: str, folder: int, path: str) -> str:
-    """Where a symbolic link leads; empty when it is none, or not there."""
+    """Where a symbolic link leads; empty if it is no link, or does not exist."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -265,7 +264,7 @@ def _link_of_root(name: str, folder: int, path: str) -> str:
 
 
 def signature(found: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file is changed or replaced, or when somebody else gets rights to it."""
+    """A value that changes when the file is changed or replaced, or when its permissions change."""
     return (
         found.st_dev,
         found.st_ino,
@@ -278,11 +277,11 @@ def signature(found: os.stat_result) -> tuple[int, ...]:
 
 
 _TIME_RESOLUTION = 2.0
-"""Seconds within which two changes of a file may bear the same time, on whatever file system."""
+"""Seconds within which two changes of a file may have the same timestamp, on any file system."""
 
 
 def is_settled(found: os.stat_result, now: float) -> bool:
-    """Whether a change from now on will show in the signature: a file that has just been changed is read again.
+    """Whether any change from now on will change the signature: a file changed just now must be read again.
 
     Args:
         found: the file's state when it was read.
@@ -293,4 +292,4 @@ def is_settled(found: os.stat_result, now: float) -> bool:
 
 
 SHORTAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
-"""Errors that say nothing of a file, but that this process or system lacks something just now."""
+"""Errors that say nothing about the file, only that the process or system is out of something at the moment."""

@@ -1,4 +1,4 @@
-"""That somebody has asked a run to stop, as its components see it, and how much work is begun after that."""
+"""The request to stop a run, as its components see it, and how much work may begin after it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from message_passing.clock import monotonic
 
 
 class StopRequest:
-    """Whether a stop was asked for, and when. One is shared by all components of a run.
+    """Whether a stop was requested, and when. All components of a run share one.
 
     Attributes:
         asked: whether it was.
         asked_at: the moment, by `clock.monotonic`; infinite until then.
-        worked: seconds of work that components which go message by message have done after that, all together.
-        closing_since: when, after that, the first component that waits at its close began to; None until then.
+        worked: seconds that components working message by message have spent since then, in total.
+        closing_since: when, after that, the first component began to wait in its close; None until then.
     """
 
     __slots__ = ("asked", "asked_at", "closing_since", "worked")
@@ -26,15 +26,15 @@ class StopRequest:
         self.closing_since: float | None = None
 
     def ask(self) -> None:
-        """Ask for it: from any thread, or a signal handler. Asking again changes nothing."""
+        """Request it: from any thread, or from a signal handler. Another request changes nothing."""
         if not self.asked:
             self.asked_at = monotonic()
             self.asked = True
 
     def begin_closing(self) -> float:
-        """The moment from which a component that is closed now counts how long it waits for receivers.
+        """The moment from which a component that is being closed counts how long it waits for receivers.
 
-        After a stop it is the same for all: what waits in the others goes on being sent while one waits.
+        After a stop it is the same for all: while one waits, the others keep sending what they have buffered.
         """
         if not self.asked:
             return monotonic()
@@ -44,4 +44,4 @@ class StopRequest:
 
 
 NEVER = StopRequest()
-"""What a component has that nobody runs."""
+"""The request of components that no runner runs: never made."""

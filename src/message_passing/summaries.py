@@ -28,6 +28,6 @@ def losses(components: Sequence[Component]) -> list[str]:
         total, why = lost_words(reasons, component.possibly_lost())
         if total:
             one = total.rpartition(" ")[2] == "1"
-            lines.append(f"{component.label} lost {total} message{'' if one else 's'}: {why}")
-        lines += [f"{component.label}: {remark}" for remark in component.summary()]
+            lines.append(f"{component.title} lost {total} message{'' if one else 's'}: {why}")
+        lines += [f"{component.title}: {remark}" for remark in component.summary()]
     return [*map(one_line, lines)]

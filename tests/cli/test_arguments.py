@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.cli.commands import doctor, send, tail
-from message_passing.cli.main import MessagePassing
 from message_passing.cli.run.arguments import Given, build_parser, parse
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
 from message_passing.options import Option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.testing import wait_for
 from nodes import OURS, lines
 

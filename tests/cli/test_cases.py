@@ -107,8 +107,7 @@ def test_the_difference_is_shown(folder: Path, capsys: pytest.CaptureFixture[str
         '          - {"level":"warning"}',
         '          + {"level":"error"}',
         "        errors: none that was reported has 'no such'",
-        "        errors: not expected: JSON decoder: malformed JSON: "
-        + lines[5].partition("malformed JSON: ")[2],
+        "        errors: not expected: decoder: malformed JSON: " + lines[5].partition("malformed JSON: ")[2],
         "        filtered: 1, not 2",
         "ok      a.json:1: errors pass",
         "2 tests, 1 failed",
@@ -152,7 +151,7 @@ def test_an_error_that_nobody_expected_fails_the_case(
     """It would be lost in silence otherwise."""
     status, lines = outcome(capsys, folder, flat({"input": ["x"], "output": []}))
     assert status == 1
-    assert lines[1].startswith("        errors: not expected: JSON decoder: malformed JSON")
+    assert lines[1].startswith("        errors: not expected: decoder: malformed JSON")
 
 
 def test_every_case_has_fresh_components(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from documents import ROOT
+from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import SHELLS, completion
-from message_passing.cli.main import COMMANDS, MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.errors import ConfigError
 
 BASH = shutil.which("bash") or ""

@@ -15,7 +15,7 @@ from message_passing.cli.config_tests.runner import CaseInput, staged
 from message_passing.cli.create.config_text import FORMATS
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out, needed
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.graph import close_all, open_all
 from message_passing.logging import MessagePassingHandler
 from message_passing.outputs.test import TestOutput

@@ -11,7 +11,7 @@ import pytest
 
 import message_passing
 from commands import finished
-from message_passing.cli.main import COMMANDS
+from message_passing.cli.command import COMMANDS
 from message_passing.errors import EXTRAS
 
 _PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from message_passing.cli.main import main; main()"

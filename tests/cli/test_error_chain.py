@@ -77,11 +77,11 @@ def test_what_cannot_be_decoded(bad: bytes, exception: str, shown: str, *, looks
     assert (done.status, done.out) == (0, b'{"n":1}\n{"n":2}\n')
     (report,), rest = reports(done)
     assert report["class"] == "Message::Passing::Exception::Decoding"
-    assert report["component"] == "JSON decoder"
+    assert report["component"] == "decoder"
     assert report["exception"].startswith(exception)
     assert report["packed_data"].startswith(shown)
     assert len(report["packed_data"]) < DATA_LIMIT + 50
-    assert rest == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+    assert rest == ["message-passing: decoder (JSON) lost 1 message: 1 failed"]
 
 
 def test_a_message_of_100_megabytes() -> None:
@@ -95,7 +95,7 @@ def test_a_message_of_100_megabytes() -> None:
     (report,), rest = reports(done)
     assert report["packed_data"].endswith(f"({size + 9 - DATA_LIMIT} bytes more)")
     assert len(done.err) < 2 * DATA_LIMIT
-    assert rest == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+    assert rest == ["message-passing: decoder (JSON) lost 1 message: 1 failed"]
 
 
 FLOODS: dict[str, Callable[[bytes], Any]] = {
@@ -122,7 +122,8 @@ def test_a_flood_of_malformed_lines_in_one_message(name: str, tmp_path: Path) ->
     (report,), rest = reports(done)
     assert (report["count"], report["packed_data"]) == (count, "x")
     assert report["exception"].startswith("malformed JSON")
-    assert rest == [f"message-passing: JSONLines decoder lost {count} messages: {count} failed"]
+    name = f"decoder {len(decoders) + 1}" if decoders else "decoder"
+    assert rest == [f"message-passing: {name} (JSONLines) lost {count} messages: {count} failed"]
     assert done.out == b""
     assert ended.ru_utime - began.ru_utime < 10
 
@@ -138,7 +139,7 @@ def test_a_flood_of_malformed_messages() -> None:
         sum("packed_data" in one for one in found) + sum(one.get("suppressed", 0) for one in found)
         == count + 1
     )
-    assert rest == [f"message-passing: JSON decoder lost {count + 1} messages: {count + 1} failed"]
+    assert rest == [f"message-passing: decoder (JSON) lost {count + 1} messages: {count + 1} failed"]
 
 
 def test_a_filter_that_raises(tmp_path: Path) -> None:
@@ -152,11 +153,11 @@ def test_a_filter_that_raises(tmp_path: Path) -> None:
     assert report == {
         "class": "LookupError",
         "exception": "two is too many",
-        "component": "Fragile filter",
+        "component": "filter",
         "at": f"{tmp_path}/mine.py:8 in filter",
         "stringified_data": '{"n":2}',
     }
-    assert rest == ["message-passing: Fragile filter lost 1 message: 1 failed"]
+    assert rest == ["message-passing: filter (Fragile) lost 1 message: 1 failed"]
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one process", "workers"])
@@ -208,7 +209,7 @@ def test_lines_about_losses_say_when() -> None:
     """As records and reports do, so that they can be put in order."""
     done = finished(*STDIN_TO_STDOUT, given=b"x\n")
     assert re.fullmatch(
-        rf"message-passing: {TIME}: JSON decoder lost 1 message: 1 failed", done.err.splitlines()[-1]
+        rf"message-passing: {TIME}: decoder \(JSON\) lost 1 message: 1 failed", done.err.splitlines()[-1]
     )
 
 
@@ -224,9 +225,9 @@ def test_errors_to_a_file_in_words_of_ones_own(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.out == b"{}\n"
-    assert done.told == ["message-passing: JSON decoder lost 2 messages: 2 failed"]
+    assert done.told == ["message-passing: decoder (JSON) lost 2 messages: 2 failed"]
     errors = (tmp_path / "errors").read_text().splitlines()
-    assert [line.partition(": malformed JSON")[0] for line in errors] == ["JSON decoder"] * 2
+    assert [line.partition(": malformed JSON")[0] for line in errors] == ["decoder"] * 2
 
 
 def test_a_component_with_an_error_chain_of_its_own(tmp_path: Path) -> None:
@@ -265,8 +266,8 @@ def test_a_component_with_an_error_chain_of_its_own(tmp_path: Path) -> None:
     (report,) = (json.loads(line) for line in (tmp_path / "all").read_text().splitlines())
     assert report["class"] == "Message::Passing::Exception::Decoding"
     assert done.told == [
-        "message-passing: JSON decoder lost 1 message: 1 failed",
-        "message-passing: Fragile filter lost 1 message: 1 failed",
+        "message-passing: decoder (JSON) lost 1 message: 1 failed",
+        "message-passing: fragile (Fragile) lost 1 message: 1 failed",
     ]
 
 
@@ -276,12 +277,12 @@ def test_an_error_output_that_fails_takes_nothing_down() -> None:
     done = finished(*STDIN_TO_STDOUT, *words, given=b'x\n{"n":1}\ny\n{"n":2}\n')
     assert (done.status, done.out) == (0, b'{"n":1}\n{"n":2}\n')
     found, rest = reports(done)
-    assert [(one["class"], one["component"]) for one in found] == [("OSError", "File output")] * 2
+    assert [(one["class"], one["component"]) for one in found] == [("OSError", "error")] * 2
     assert all("No space left on device" in one["exception"] for one in found)
     assert ["malformed JSON" in one["packed_data"] for one in found] == [True, True]
     assert rest == [
-        "message-passing: JSON decoder lost 2 messages: 2 failed",
-        "message-passing: File output lost 2 messages: 2 failed",
+        "message-passing: decoder (JSON) lost 2 messages: 2 failed",
+        "message-passing: error (File) lost 2 messages: 2 failed",
     ]
 
 
@@ -300,12 +301,12 @@ def test_an_error_chain_that_leads_back_does_not_loop(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in (tmp_path / "out").read_text().splitlines())
     assert first["class"] == "Message::Passing::Exception::Decoding"
     assert second == {"n": 1}
-    assert done.told == ["message-passing: JSON decoder lost 1 message: 1 failed"]
+    assert done.told == ["message-passing: decoder (JSON) lost 1 message: 1 failed"]
 
     options["filename"] = "/dev/full"
     (tmp_path / "chain.json").write_text(json.dumps(chain))
     done = finished("--configfile", "chain.json", given=b'x\n{"n":1}\n', cwd=tmp_path)
     found, rest = reports(done)
-    assert [one["component"] for one in found] == ["File output", "File output"]
+    assert [one["component"] for one in found] == ["out", "out"]
     assert len(rest) == 2
     assert done.status == 0

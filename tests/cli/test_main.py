@@ -13,7 +13,7 @@ import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing import registry
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.options import declared
 from message_passing.version import __version__
 from nodes import OURS
@@ -86,7 +86,9 @@ def test_the_help_fits_a_screen(flag: str) -> None:
 
 def test_the_help_fits_a_screen_with_many_components(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those there is no room for are shown by --describe."""
-    monkeypatch.setattr("message_passing.cli.main.names", lambda _kind: [f"Component{n}" for n in range(50)])
+    monkeypatch.setattr(
+        "message_passing.cli.run.run_command.names", lambda _kind: [f"Component{n}" for n in range(50)]
+    )
     shown = MessagePassing.help_text().splitlines()
     assert len(shown) <= 24
     assert max(map(len, shown)) <= 80
@@ -164,7 +166,7 @@ def test_the_named_form(tmp_path: Path, ending: str) -> None:
     assert (done.status, done.out) == (0, b'{"n":2}\n')
     assert done.told == [
         "message-passing: warning: unused encoder 'spare' in the chain: nothing outputs to it",
-        "message-passing: JSON decoder lost 1 message: 1 failed",
+        "message-passing: decoder (JSON) lost 1 message: 1 failed",
     ]
     assert (tmp_path / "first").read_bytes() == b'{"n":1}\n{"n":2}\n'
     assert len((tmp_path / "errors").read_bytes().splitlines()) == 1

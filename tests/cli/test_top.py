@@ -55,7 +55,7 @@ def test_once_shows_all_nodes_that_are_found(folder: Path) -> None:
         assert "lost by senders 2" in text
         assert "2 lost (40.0%)" in text
         assert "web-1:1:ab" in text
-        assert "JSON decoder: DecodingError" in text
+        assert "decoder: DecodingError" in text
         assert "\x1b" not in text
         assert "0%" in text, "the shares of the chain's time are known by then"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from documents import ROOT, Block, blocks
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.component import Component
 
 if TYPE_CHECKING:

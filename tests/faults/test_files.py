@@ -57,18 +57,18 @@ def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
         sending(tmp_path / "journal", connect=local(port)) as sender,
     ):
         sender.send(3000)
-        soon(lambda: life.total() + failures(errors, "File output") == 3000)
+        soon(lambda: life.total() + failures(errors, "output") == 3000)
         ballast.unlink()
         sender.send(300)
         sent = sender.end()
         soon(lambda: life.has(sent.name, sent.stamped))
         told = ended(receiver)
-    life.unwritten = told_lost(told, "File output")
+    life.unwritten = told_lost(told, "output")
     assert told == [
-        f"message-passing: File output lost {life.unwritten} messages: {life.unwritten} failed",
+        f"message-passing: output (File) lost {life.unwritten} messages: {life.unwritten} failed",
     ]
     (account,) = balanced([sent], [life]).values()
-    assert life.unwritten == failures(errors, "File output") > 1000
+    assert life.unwritten == failures(errors, "output") > 1000
     assert account.in_flight == 0
     assert account.missing.isdisjoint(range(3001, 3301))
     assert all("No space left on device" in report["exception"] for report in reports(errors))

@@ -213,7 +213,7 @@ def test_a_worker_is_killed(tmp_path: Path) -> None:
         sent = sender.end()
         lost_or_here(life, sent.stamped)
         told = ended(pool)
-        lost = told_lost(told, "worker pool")
+        lost = told_lost(told, "workers")
         soon(lambda: life.total() + lost == sent.passed)
         ended(receiver)
     (account,) = balanced([sent], [life], in_order=False).values()

@@ -507,3 +507,34 @@ def test_a_key_that_is_no_text_is_none() -> None:
     follow.close()
     assert kept.messages == messages
     assert follow.totals().items() >= {"unstamped": 5, "senders": 0}.items()
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ({"service": "shop", "host": "web-1"}, "shop@web-1"),
+        ({"service.name": "shop", "host.name": "web-1"}, "shop@web-1"),
+        ({"Resource": {"service.name": "shop", "host.name": "web-1"}}, "shop@web-1"),
+        ({"service": "shop"}, "shop"),
+        ({"service": "s" * 5000, "host": "h" * 5000}, f"{'s' * 100}@{'h' * 100}"),
+        ({"service": ["shop"], "host": "web-1"}, "web-1:4711"),
+        ({}, "web-1:4711"),
+    ],
+    ids=["plain", "ecs", "otel", "no host", "long", "no text", "nothing"],
+)
+def test_a_sender_is_called_by_its_service_and_host(said: dict[str, Any], label: str) -> None:
+    """As its first message has them, whatever the field set; else its name without the run's id."""
+    follow = FollowFilter(output_to=Kept())
+    follow.consume_many([{"sender": UNIQUE, "sequence": 1, **said}, {"sender": UNIQUE, "sequence": 2}])
+    assert follow.label_of(UNIQUE) == label
+    assert follow.label_of("never seen") == "never seen"
+    follow.close()
+
+
+def test_a_further_run_keeps_the_label() -> None:
+    """A name that another process takes over is called the same."""
+    follow = FollowFilter(output_to=Kept())
+    for run in ("18a2b3c4d5e6f708", "18a2b3c4d5e6f709"):
+        follow.consume({"sender": "a", "sequence": 1, "sender_run": run, "service": "shop", "host": "web-1"})
+        assert follow.label_of("a") == "shop@web-1"
+    follow.close()

@@ -223,5 +223,5 @@ def test_a_command_that_reads_a_line_without_an_end(which: str, tmp_path: Path) 
         assert process.returncode == 1
     else:
         assert lines(tmp_path / "out") == [b"before", b"after"]
-        assert untimed(told).endswith(f"message-passing: {which} input lost 1 message: 1 failed\n")
+        assert untimed(told).endswith(f"message-passing: input ({which}) lost 1 message: 1 failed\n")
         assert json.loads(told.splitlines()[0])["exception"].startswith("a line of more than 1048576 bytes")

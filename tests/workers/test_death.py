@@ -77,7 +77,7 @@ def children(pid: int) -> list[int]:
 
 def lost(told: list[str]) -> int:
     """How many messages the command says it lost in workers that died."""
-    found = [re.search(r"worker pool lost (\d+) message", line) for line in told]
+    found = [re.search(r"workers \(Pool\) lost (\d+) message", line) for line in told]
     return sum(int(match[1]) for match in found if match)
 
 
@@ -125,7 +125,7 @@ def test_a_killed_worker_is_started_again(folder: Path) -> None:
         status, _, err = started.end()
     assert status == 0
     (report,) = [json.loads(line) for line in err.splitlines()]
-    assert report["component"] == "worker pool"
+    assert report["component"] == "workers"
     assert report["exception"] == (
         f"worker 1 (process {first}) was killed by SIGKILL, with 0 messages in hand; "
         "it is started again in 0.1 s"
@@ -170,7 +170,7 @@ def test_a_message_that_kills_is_not_dealt_again(folder: Path) -> None:
     assert status == 0
     told = untimed(err.decode()).splitlines()
     assert re.findall(r"again in ([\d.]+) s", err.decode()) == ["0.1", "0.2", "0.4"]
-    assert told[-1] == "message-passing: worker pool lost 3 messages: 3 in a worker that died"
+    assert told[-1] == "message-passing: workers (Pool) lost 3 messages: 3 in a worker that died"
     assert numbers(folder) == {0, 1, 2}
 
 
@@ -199,8 +199,8 @@ def test_no_hope_is_the_end(folder: Path) -> None:
     told = [line for line in untimed(err.decode()).splitlines() if line.startswith("message-passing: ")]
     hopeless = "no worker can be started: the last one failed: RuntimeError: no place is left"
     assert told == [
-        "message-passing: worker pool lost 2 messages: 2 in a worker that died",
-        f"message-passing: worker pool failed: WorkerError: {hopeless}",
+        "message-passing: workers (Pool) lost 2 messages: 2 in a worker that died",
+        f"message-passing: workers (Pool) failed: WorkerError: {hopeless}",
     ]
 
 

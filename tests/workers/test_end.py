@@ -212,7 +212,7 @@ def test_a_worker_that_never_comes_back_is_not_waited_for(folder: Path) -> None:
         assert nobody_left(workers, folder)
     told = untimed(err.decode()).splitlines()
     assert any("had returned nothing for 5 s and was killed" in line for line in told)
-    assert told[-1] == "message-passing: worker pool lost 1 message: 1 in a worker that died"
+    assert told[-1] == "message-passing: workers (Pool) lost 1 message: 1 in a worker that died"
 
 
 def test_the_parent_is_killed(folder: Path) -> None:

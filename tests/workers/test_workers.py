@@ -13,7 +13,7 @@ import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing import run_message_server
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.testing import free_port, wait_for
 from message_passing.workers.pool import Pool
 from message_passing.workers.pooled_chain import PooledChain
@@ -130,7 +130,7 @@ def test_what_is_filtered_and_what_fails(folder: Path) -> None:
     assert Counter(together.out.splitlines()) == Counter(alone.out.splitlines())
     found = [Counter(re.sub(TIME, "", line) for line in done.told) for done in (together, alone)]
     assert found[0] == found[1]
-    assert "message-passing: Odd filter lost 15 messages: 15 failed" in together.told
+    assert "message-passing: filter (Odd) lost 15 messages: 15 failed" in together.told
 
 
 def test_another_error_chain(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_another_error_chain(folder: Path) -> None:
     words = [*STDIN_TO_STDOUT, *part("error", "File", filename="errors"), "--workers", "2"]
     done = finished(*words, given=b"nonsense\n" * 50, cwd=folder)
     assert (done.status, done.out) == (0, b"")
-    assert done.told == ["message-passing: JSON decoder lost 50 messages: 50 failed"]
+    assert done.told == ["message-passing: decoder (JSON) lost 50 messages: 50 failed"]
     reports = [json.loads(line) for line in lines(folder / "errors")]
     assert [report["packed_data"] for report in reports] == ["nonsense"] * 50
 
@@ -174,7 +174,7 @@ def test_objects_are_on_the_other_side_what_they_were(folder: Path) -> None:
     assert done.out.decode().splitlines() == expected
     report = json.loads(done.told[0])
     assert report["exception"].startswith("an object of type function cannot go to another process: ")
-    assert done.told[1:] == ["message-passing: worker pool lost 1 message: 1 failed"]
+    assert done.told[1:] == ["message-passing: workers (Pool) lost 1 message: 1 failed"]
 
 
 def test_a_config_file_of_the_flat_form(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.errors import OpenError, OptionError, UserError
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.logging import ZeroMQHandler

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 import zmq
 
-from message_passing.zeromq.endpoints import check_endpoint, refusal, unknown_hosts, wants_ipv6
+from message_passing.errors import OptionError
+from message_passing.inputs.zeromq import ZeroMQInput
+from message_passing.logging import ZeroMQHandler
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.zeromq.endpoints import (
+    check_endpoint,
+    refusal,
+    repeated_endpoints,
+    unknown_hosts,
+    wants_ipv6,
+)
 
 GOOD_TO_CONNECT = [
     "tcp://127.0.0.1:5558",
@@ -92,3 +102,44 @@ def test_a_host_name_with_impossible_labels_is_a_fault() -> None:
 def test_a_refusal_that_is_not_in_the_table_has_the_system_s_words() -> None:
     """Any errno of ZeroMQ's or the system's gives a text."""
     assert refusal(zmq.ZMQError(zmq.ETERM)) == zmq.strerror(zmq.ETERM)
+
+
+SAME = [
+    ("tcp://127.0.0.1:5558", "tcp://127.0.0.1:5558"),
+    ("tcp://127.0.0.1:5558", "tcp://127.0.0.1:05558"),
+    ("tcp://Logs.Example:5558", "tcp://logs.example.:5558"),
+    ("tcp://[::1]:5558", "tcp://[0:0:0:0:0:0:0:1]:5558"),
+    ("ipc:///run/logs.sock", "ipc:///run//logs.sock"),
+    ("ipc://@logs", "ipc://@logs"),
+    ("inproc://logs", "inproc://logs"),
+]
+DIFFERENT = [
+    ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*"),
+    ("tcp://127.0.0.1:0", "tcp://127.0.0.1:0"),
+    ("tcp://127.0.0.1:5558", "tcp://127.0.0.1:5559"),
+    ("tcp://127.0.0.1:5558", "tcp://127.0.0.2:5558"),
+    ("tcp://10.0.0.1:0;10.0.0.9:5558", "tcp://10.0.0.2:0;10.0.0.9:5558"),
+    ("ipc://@logs", "ipc://@Logs"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+@pytest.mark.parametrize("make", [ZeroMQHandler, ZeroMQInput, ZeroMQOutput])
+@pytest.mark.parametrize("side", ["connect", "socket_bind"])
+def test_the_same_endpoint_twice_is_refused(make: Any, side: str, one: str, other: str) -> None:
+    """However it is written, by the handler, the input and the output: a receiver would get everything twice."""
+    with pytest.raises(OptionError) as caught:
+        make(**{side: [one, other]})
+    assert [f"option {side!r}: {other!r} is" in str(fault) for fault in caught.value.faults] == [True]
+    assert "give each endpoint once" in str(caught.value)
+
+
+@pytest.mark.parametrize("endpoints", DIFFERENT)
+def test_different_endpoints_are_none_twice(endpoints: tuple[str, str]) -> None:
+    """A port that the system chooses is another one each time, and other ports, hosts and ways out are others."""
+    assert repeated_endpoints(endpoints) == []
+
+
+def test_an_endpoint_that_is_given_three_times_is_reported_once() -> None:
+    """One sentence for each way in which it is written."""
+    assert len(repeated_endpoints(("tcp://h:1", "tcp://h:1", "tcp://h:1", "tcp://H:1"))) == 2

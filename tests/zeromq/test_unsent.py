@@ -77,7 +77,7 @@ def test_nobody_ever_came(endpoint: str, socket_type: str, frames: bool) -> None
     with node("--input", "STDIN", *words, *part("output", "ZeroMQ", **options)) as sender:
         sender.write(b'{"n":1}\n' * 5000)
         status, _, said = sender.end()
-    lost = "message-passing: ZeroMQ output lost 5000 messages: 5000 unsent at close\n"
+    lost = "message-passing: output (ZeroMQ) lost 5000 messages: 5000 unsent at close\n"
     assert (status, untimed(said.decode())) == (0, lost)
 
 
@@ -208,7 +208,7 @@ def test_the_command_says_up_to_how_many(endpoint: str, peers: ExitStack) -> Non
         sender.write((b"x" * 50_000 + b"\n") * 500)
         status, _, said = sender.end()
     assert status == 0
-    assert untimed(said.decode()).startswith("message-passing: ZeroMQ output lost ")
+    assert untimed(said.decode()).startswith("message-passing: output (ZeroMQ) lost ")
     assert b"up to " in said
     assert said.endswith(b" unsent at close\n")
 

@@ -126,6 +126,8 @@ def _try_bind(settings: SocketSettings, endpoint: str) -> str:
     opened = OpenSocket(settings)
     try:
         opened.attach()
+        if opened.absent():
+            raise OpenError(f"{endpoint}: this machine has no such address; it is listened on when it comes")
     finally:
         opened.close(0)
     return "it can be bound"

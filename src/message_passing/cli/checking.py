@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.config_tests.runner import staged
 from message_passing.cli.config_tests.spec import read_cases
-from message_passing.cli.main import MessagePassing
+from message_passing.cli.run.run_command import MessagePassing
 from message_passing.config.parsing import format_of, load_file, read_text
 from message_passing.config.positions.index import Index
 from message_passing.config.positions.json_scanner import index_json

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
+import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from message_passing.cli import commands
 from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, OpenError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+COMMANDS = tuple(one.name for one in pkgutil.iter_modules(commands.__path__))
+"""The commands besides running a chain, in alphabetical order: each is a module of `commands`."""
 
 
 class CommandParser(argparse.ArgumentParser):

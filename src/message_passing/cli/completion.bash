@@ -41,6 +41,7 @@ _message_passing() {
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
         top) own='--help --token --interval --sort --once --json' may='' ;;
+        trace) own='--help --at --json' may='' ;;
         ?*) first=- ;;
     esac
     case "$first ${previous//-/_}" in
@@ -89,6 +90,7 @@ _message_passing() {
         'top __token') words='' ;;
         'top __interval') words='' ;;
         'top __sort') words='lost idle received name' ;;
+        'trace __at') words='' ;;
         *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __filter') words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
@@ -113,7 +115,7 @@ _message_passing() {
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list send tail test top $run" ;;
+                /*) words="check create describe doctor graph keys list send tail test top trace $run" ;;
                 check/-*|graph/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

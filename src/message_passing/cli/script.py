@@ -30,8 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 from message_passing import options as option_rules
 from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.chain_group import as_chain
-from message_passing.cli.run.arguments import build_parser, parse
-from message_passing.cli.run.components import CLIComponent
+from message_passing.cli.run.arguments import CLIComponent, build_parser, parse
 from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
 from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
 from message_passing.cli.terminal import tell

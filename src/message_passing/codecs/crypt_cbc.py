@@ -126,7 +126,9 @@ class _Crypt:
 
 
 def _key_option() -> Any:
-    return option(description="The passphrase that both sides know; its UTF-8 is used.", min_length=1)
+    return option(
+        description="The passphrase that both sides know; its UTF-8 is used.", min_length=1, secret=True
+    )
 
 
 def _cipher_option() -> Any:

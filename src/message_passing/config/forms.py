@@ -17,8 +17,7 @@ The named form has a table for each kind of component, and makes chains of any s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from message_passing.chain import Chain
 from message_passing.config.parsing import options_from_text
@@ -33,9 +32,6 @@ from message_passing.errors import (
     did_you_mean,
 )
 from message_passing.registry import PACKAGES, names
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 DEFAULTS = {
     "filter": "Null",
@@ -75,83 +71,60 @@ def is_named(values: Mapping[str, Any]) -> bool:
     return any(key in values for key in (*NAMED_KEYS, "error_log"))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One component of a command: what was chosen for it, and where that was written.
+def read_declaration(
+    kind: str, component: Any, options: Any, place: str, options_place: str, *, already_reported: bool = False
+) -> Declaration:
+    """What a command line or a flat config file says of a component, which has no name yet.
 
-    Attributes:
+    Args:
         kind: `input`, `decoder`, `filter`, `encoder` or `output`.
         component: its name; None if there is none.
-        options: a mapping, or text as the command line has it: one word or a list of them; None if they
-            could not be read, which has been told.
+        options: a mapping, or text as the command line has it: one word or a list of them; None if they could not be
+            read, which has been told.
         place: where its name was written, or should be: `--input`.
         options_place: where its options were.
         already_reported: what is wrong with its name has been told already, so its absence is no news.
-        then: the next one, where several are stacked.
     """
-
-    kind: str
-    component: Any
-    options: Any
-    place: str
-    options_place: str
-    already_reported: bool = False
-    then: Part | None = None
-
-    def stack(self) -> list[Part]:
-        """It, and those that come after it, in order."""
-        return [self, *(self.then.stack() if self.then else ())]
-
-    def declare(self, chain: Chain, name: str, *, output_to: str | Sequence[str] = ()) -> None:
-        """Declare it in `chain` under `name`; what is wrong with it is told when that is built."""
-        stack = self.stack()
-        names = [name, *(f"{name} {number}" for number in range(2, len(stack) + 1))]
-        for part, own, target in zip(stack, names, [*names[1:], output_to], strict=True):
-            part._declare_one(chain, own, target)  # noqa: SLF001 - its own class
-
-    def _declare_one(self, chain: Chain, name: str, output_to: str | Sequence[str]) -> None:
-        faults: list[Fault] = []
-        component = self.component
-        if component is None and isinstance(self.place, SourceLocation):
-            faults.append(Fault(f"must be a component's name, not null: {_NULL}", self.place))
-        elif component is None and not self.already_reported:
-            known = ", ".join(names(self.kind))
-            faults.append(Fault(f"{self.place} is required: one of {known}, or +package.module:Class"))
-        elif component is not None and not isinstance(component, str):
-            faults.append(Fault(f"must be a component's name, not {abbreviate(component)}", self.place))
-            component = None
-        options = None
-        with collecting(faults, self.options_place):
-            options = self._read_options()
-        chain.add_faults(*faults)
-        chain.declare(
-            Declaration(
-                kind=self.kind,
-                name=name,
-                component=component,
-                options=options,
-                output_to=(output_to,) if isinstance(output_to, str) else tuple(output_to),
-                place=self.place,
-                options_place=self.options_place,
-                from_text=True,
-            )
-        )
-
-    def _read_options(self) -> Mapping[str, Any] | None:
-        """The options as a mapping.
-
-        Raises:
-            ConfigError: they do not parse, or are something else.
-        """
-        if self.options is None or isinstance(self.options, Mapping):
-            return self.options
-        words = [self.options] if isinstance(self.options, str) else self.options
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return options_from_text(words)
-        raise ConfigError(f"must be an object of options, not {abbreviate(self.options)}")
+    faults: list[Fault] = []
+    if component is None and already_reported:
+        pass
+    elif component is None and isinstance(place, SourceLocation):
+        faults.append(Fault(f"must be a component's name, not null: {_NULL}", place))
+    elif component is None:
+        known = ", ".join(names(kind))
+        faults.append(Fault(f"{place} is required: one of {known}, or +package.module:Class"))
+    elif component is not None and not isinstance(component, str):
+        faults.append(Fault(f"must be a component's name, not {abbreviate(component)}", place))
+    read = None
+    with collecting(faults, options_place):
+        read = _read_options(options)
+    return Declaration(
+        kind=kind,
+        name="",
+        component=component if isinstance(component, str) else None,
+        options=read,
+        place=place,
+        options_place=options_place,
+        from_text=True,
+        faults=tuple(faults),
+    )
 
 
-def flat_chain(parts: Mapping[str, Part], chain: Chain | None = None) -> Chain:
+def _read_options(given: Any) -> Mapping[str, Any] | None:
+    """The options as a mapping.
+
+    Raises:
+        ConfigError: they do not parse, or are something else.
+    """
+    if given is None or isinstance(given, Mapping):
+        return given
+    words = [given] if isinstance(given, str) else given
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        return options_from_text(words)
+    raise ConfigError(f"must be an object of options, not {abbreviate(given)}")
+
+
+def flat_chain(parts: Mapping[str, Declaration], chain: Chain | None = None) -> Chain:
     """The chain of the flat form, declared and not yet built.
 
     Args:
@@ -175,25 +148,21 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
     """
     chain = chain or Chain()
     file = SourceLocation(source, source)
-    faults: list[Fault] = []
     for key, kind in NAMED_KEYS.items():
         tables = values.get(key, {})
         if not isinstance(tables, Mapping):
             place = child_location(file, f"{source}: {key}", key)
-            faults.append(Fault("must be a table of components by their names", place))
+            chain.add_faults(Fault("must be a table of components by their names", place))
             continue
         for name, table in tables.items():
             place = child_location(file, f"{source}: {key}.{name}", key, name)
-            wrong = _table_faults(table, place)
-            faults += wrong
-            chain.declare(_declaration(kind, name, table, place, right=not wrong))
+            chain.declare(_declaration(kind, name, table, place))
     head = values.get("error_log")
     place = child_location(file, f"{source}: error_log", "error_log")
     if isinstance(head, str):
         chain.use_errors(head, place)
     elif head is not None:
-        faults.append(Fault("must be the name of a component", place))
-    chain.add_faults(*faults)
+        chain.add_faults(Fault("must be the name of a component", place))
     return chain
 
 
@@ -230,8 +199,9 @@ def _options_of(table: Mapping[str, Any]) -> Any:
     return {} if options is None else options
 
 
-def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -> Declaration:
+def _declaration(kind: str, name: str, table: Any, place: str) -> Declaration:
     """What a table declares; of a wrong one what can be read, so that its other faults are found too."""
+    faults = _table_faults(table, place)
     table = table if isinstance(table, Mapping) else {}
     component, error = table.get("class"), table.get("error")
     targets = table.get("output_to", [])
@@ -240,10 +210,11 @@ def _declaration(kind: str, name: str, table: Any, place: str, *, right: bool) -
         kind=kind,
         name=name,
         component=component if isinstance(component, str) else None,
-        options=_options_of(table) if right else None,
+        options=None if faults else _options_of(table),
         output_to=tuple(target for target in targets if isinstance(target, str)),
         error=error if isinstance(error, str) else None,
         place=place,
         options_place=child_location(place, f"{place}.options", "options"),
         from_text=True,
+        faults=tuple(faults),
     )

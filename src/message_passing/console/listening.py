@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from message_passing.console.runtime_dir import control_path, ensure_folder
 from message_passing.errors import Fault, OpenError, OptionError
-from message_passing.resolving import addresses_of, wrong_host
+from message_passing.resolving import UnknownHostError, addresses_of, wrong_host
 from message_passing.zeromq.endpoints import in_brackets
 
 DEFAULT = "default"
@@ -56,7 +57,7 @@ def listen_http(host: str, port: int) -> socket.socket:
     """A socket that listens there.
 
     Raises:
-        UnknownHostError: its name is not known, for now.
+        UnknownHostError: its name is not known, or this machine has no such address, for now.
         OpenError: the system refuses.
     """
     try:
@@ -74,7 +75,8 @@ def listen_http(host: str, port: int) -> socket.socket:
         opened.setblocking(False)
     except OSError as error:
         opened.close()
-        raise OpenError(f"--http: cannot listen on {host}:{port}: {error.strerror}") from error
+        kind = UnknownHostError if error.errno == errno.EADDRNOTAVAIL else OpenError
+        raise kind(f"--http: cannot listen on {host}:{port}: {error.strerror}") from error
     return opened
 
 

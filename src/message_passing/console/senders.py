@@ -25,7 +25,7 @@ _Ranked = tuple[Any, float, Any]
 """Whose books, the number by which they are sorted, and who keeps them."""
 
 _VALUES: dict[Order, str] = {"lost": "lost", "idle": "seen", "received": "received", "name": "seen"}
-_METHODS = ("totals", "silent", "values", "book")
+_METHODS = ("totals", "silent", "values", "book", "label_of")
 
 RANKING_SHARE, RANKING_BURST = 0.01, 0.05
 """The share of one core that adding up and sorting may take, and the seconds that they may take at once."""
@@ -64,7 +64,7 @@ class SenderRanking:
     """The books of all senders in some chains."""
 
     def __init__(self, layout: Topology, spent: Callable[[float], object] = lambda _: None) -> None:
-        """Find those that keep them: components with `totals`, `silent`, `values` and `book`.
+        """Find those that keep them: components with `totals`, `silent`, `values`, `book` and `label_of`.
 
         Args:
             layout: the components.
@@ -91,7 +91,7 @@ class SenderRanking:
 
         Args:
             sort: who lost most first, who is idle longest, who sent most, or by name.
-            search: only those in whose name this is.
+            search: only those in whose name or label this is.
             limit: how many.
             offset: how many before them are left out.
         """
@@ -99,13 +99,21 @@ class SenderRanking:
         books = ranked.get(self._bucket, self._spent)
         if search:
             wanted = search.casefold()
-            books = [one for one in books if wanted in _named(one[0]).casefold()]
-        page = [(whose, follower.book(whose)) for whose, _, follower in books[offset : offset + limit]]
+            books = [
+                one for one in books if wanted in f"{_named(one[0])}\n{one[2].label_of(one[0])}".casefold()
+            ]
+        page = [
+            (whose, one.book(whose), one.label_of(whose)) for whose, _, one in books[offset : offset + limit]
+        ]
         return {
             "totals": self.totals(),
             "time": ranked.since,
             "matching": len(books),
-            "senders": [{"name": _named(whose)[:LONGEST_NAME], **book} for whose, book in page if book],
+            "senders": [
+                {"name": _named(whose)[:LONGEST_NAME], "label": label[:LONGEST_NAME], **book}
+                for whose, book, label in page
+                if book
+            ],
         }
 
     def _add_up(self) -> dict[str, int]:

@@ -65,6 +65,7 @@ def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
             "peer_error": recent_peer_error(watcher.reports.last(), _PEER_ERROR, now),
         },
         "components": components,
+        "drawings": watcher.layout.drawings,
         "senders": senders,
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),
@@ -97,7 +98,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "endpoints": info.get("endpoints", ()),
         "binds": info.get("binds", False),
         "problems": place.component.problems()[:MOST_PROBLEMS],
-        "notes": _notes(watcher, place.component.label),
+        "notes": _notes(watcher, place.component.name),
     }
     return {**found, "condition": condition(found)}
 
@@ -107,10 +108,10 @@ def _counters(snapshot: Snapshot) -> dict[str, Any]:
     return {"buffered" if name == "held" else name: count for name, count in snapshot.items()}
 
 
-def _notes(watcher: ServerWatcher, label: str) -> list[str]:
+def _notes(watcher: ServerWatcher, name: str) -> list[str]:
     """What was said last about a component's peers: refused keys and the like."""
     found: dict[str, None] = {}
     for one in watcher.reports.last():
-        if one["component"] == label and one["error"].startswith(_PEER_ERROR):
+        if one["component"] == name and one["error"].startswith(_PEER_ERROR):
             found.setdefault(one["error"].removeprefix(_PEER_ERROR))
     return list(found)[:_NOTES]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from message_passing.errors import did_you_mean
 from message_passing.flow import Encoder, Output
 from message_passing.graph import topological_order, with_parts
+from message_passing.topology_layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ class ComponentView:
     """One component in its chain.
 
     Attributes:
-        id: its name in the chain, or its label; no two are the same.
+        id: its name; no two are the same.
         component: itself, or what stands for it where it runs in workers.
         outputs: the ids of those to whom it hands messages.
         errors: it belongs to an error chain only.
@@ -78,6 +79,11 @@ class Topology:
             )
             for one in self._all
         )
+        self.drawings = {
+            "chain": _drawing([place for place in self.places if not place.errors]),
+            "errors": _drawing([place for place in self.places if place.errors]),
+        }
+        """How the chains, and those for errors alone, are drawn: see `message_passing.topology_layout`."""
         begin = {id(one.error): one.error for one in everything if isinstance(one.error, Output)}
         self.error_heads = tuple(one for key, one in begin.items() if key not in main)
         """Where error chains begin, but for those that messages come to as well."""
@@ -131,6 +137,20 @@ class Topology:
         return found
 
 
+def _drawing(places: Sequence[ComponentView]) -> dict[str, Any]:
+    """Spots as `[column, row]`, for `GET /state`."""
+    layout = lay_out({place.id: place.outputs for place in places})
+    return {
+        "columns": layout.columns,
+        "rows": layout.rows,
+        "spots": layout.spots,
+        "edges": [
+            {"from": edge.start, "to": edge.end, "via": edge.via, "label": edge.label}
+            for edge in layout.edges
+        ],
+    }
+
+
 def _outputs(component: Component) -> Sequence[Any]:
     """Where its messages go next; workers' work is drawn between them and the output."""
     if parts := component.counted():
@@ -144,10 +164,10 @@ def _ids(components: Sequence[Component], names: Mapping[int, str]) -> dict[int,
     for one in components:
         name = names.get(id(one), "")
         if not name:
-            count, name = 1, one.label
+            count, name = 1, one.name
             while name in taken:
                 count += 1
-                name = f"{one.label} {count}"
+                name = f"{one.name} {count}"
         taken.add(name)
         found[id(one)] = name
     return found

@@ -20,7 +20,8 @@ from message_passing.filters._sequences import (
     release_runs,
     sums_of_name,
 )
-from message_passing.identity import is_run_id
+from message_passing.identity import is_run_id, sender_label
+from message_passing.message_fields import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +78,7 @@ class LossAccounting:
             self._forget()
         whose = (key, name) if self._key_field else name
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
+        sender.origin = origin_of(message)
         self._grow(whose, self._size(whose, sender))
         self._enter(sender, number)
 
@@ -90,6 +92,7 @@ class LossAccounting:
             other = self._other_run(whose, sender, run, now)
             if other is None:
                 return
+            other.origin = sender.origin
             sender = self.senders[whose] = other
         sender.seen = now
         self._enter(sender, number)
@@ -125,7 +128,9 @@ class LossAccounting:
 
     def _size(self, whose: Any, sender: SenderStats) -> int:
         """The bytes of a name and its runs, without the gaps."""
-        names = map(sys.getsizeof, (whose, *whose) if self._key_field else (whose,))
+        names = map(
+            sys.getsizeof, (sender.origin, whose, *whose) if self._key_field else (sender.origin, whose)
+        )
         return sum(names) + RUN_BYTES * len(every_run(sender))
 
     def _forget_gaps(self) -> None:
@@ -187,6 +192,12 @@ class LossAccounting:
         """As `FollowFilter.book` gives it."""
         sender = self.senders.get(whose)
         return describe_sender(sender) if sender else None
+
+    def label_of(self, whose: Any) -> str:
+        """What a person is told of a sender: `service@host`, else its name without the run's id."""
+        sender = self.senders.get(whose)
+        name = whose[1] if self._key_field else whose
+        return (sender.origin if sender else "") or sender_label(name)
 
     def losers(self) -> list[tuple[int, Any]]:
         """Who lost how many."""

@@ -53,6 +53,7 @@ class SenderStats:
         ambiguous: messages without a run id whose number had come before: a duplicate, or another run's. As long
             as there is none, `lost` is exact for a name that one process has; once there is, it is an estimate.
         seen: when the last message came, in seconds since 1970.
+        origin: `service@host`, as far as the first message said; else an empty text.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class SenderStats:
         "expected_of_run",
         "late",
         "met",
+        "origin",
         "perhaps_lost",
         "restarted",
         "run",
@@ -88,6 +90,7 @@ class SenderStats:
             listened: whether we had heard of the name before this run began: all that it sent should have come.
         """
         self.run = run
+        self.origin = ""
         self.runs: Runs | None = None
         self.expected: Any
         self.expected_of_run: Any
@@ -286,5 +289,6 @@ def lost_of_name(sender: SenderStats) -> int:
 
 
 def describe_sender(sender: SenderStats) -> dict[str, Any]:
-    """The books of a name as plain numbers."""
-    return {**sums_of_name(sender), "highest": sender.highest, "seen": sender.seen}
+    """The books of a name as plain numbers, and its `origin`."""
+    known = {"highest": sender.highest, "seen": sender.seen, "origin": sender.origin}
+    return {**sums_of_name(sender), **known}

@@ -165,6 +165,11 @@ class FollowFilter(Filter):
         """What `by_sender` has of one sender; None when its books are no longer kept. From any thread."""
         return self._books.book(whose)
 
+    def label_of(self, whose: Any) -> str:
+        """What a person is told of a sender: `service@host` where its first message says so. From any thread."""
+        label = self._books.label_of(whose)
+        return f"{label} with the key {whose[0]}" if self.key_field else label
+
     def silent(self) -> int:
         """Of how many nothing has come for `silent_after`."""
         return self._books.silent(self.silent_after)

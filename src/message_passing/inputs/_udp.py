@@ -23,12 +23,19 @@ _NEXT_MAY_DO = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH}
 """This kind of address does not exist here; the host's other one may. Anything else is final: to bind
 `localhost` on IPv6 because its IPv4 port is taken would leave the senders talking to somebody else."""
 
+_MAY_COME = {
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.ENETUNREACH: "no network leads there",
+    errno.EHOSTUNREACH: "no network leads there",
+}
+"""What a machine lacks while it starts."""
+
 
 def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
     """A non-blocking socket, bound or connected to the address; IPv4 is preferred where there are both.
 
     Raises:
-        UnknownHostError: its name is not known, for now.
+        UnknownHostError: its name, its address or the way there is not known, for now.
         OpenError: naming the address: address in use, permission denied.
     """
     last: OSError | None = None
@@ -48,6 +55,8 @@ def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
                 break
         else:
             return one
+    if last and (missing := _MAY_COME.get(last.errno or 0)):
+        raise UnknownHostError(f"UDP {format_address(hostname, port)}: {missing} yet") from last
     verb = "bind to" if bind else "connect to"
     hint = ""
     if bind and isinstance(last, PermissionError):

@@ -97,6 +97,15 @@ class ZeroMQInput(ZeroMQComponent, Input):
             queue_bytes=self.queue_bytes,
         )
 
+    def would_refuse(self, message: bytes) -> str:
+        """See `Input.would_refuse`: by its prefixes, and by its size."""
+        prefixes = [prefix.encode("utf-8", "surrogateescape") for prefix in self.subscribe]
+        if self.socket_type == "SUB" and not message.startswith(tuple(prefixes)):
+            return f"it begins with no prefix that is subscribed to: {', '.join(map(repr, self.subscribe))}"
+        if 0 <= self.maxmsgsize < len(message):
+            return f"it has {len(message)} bytes, and maxmsgsize is {self.maxmsgsize}"
+        return ""
+
     def on_open(self) -> None:
         """Bind or connect."""
         self._receiver.open()

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from message_passing.chain import Chain
-from message_passing.config.forms import FLAT_PARTS, flat_chain
+from message_passing.config.forms import flat_chain
 from message_passing.paths import load_own
 from message_passing.wiring import leaves_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_passing.config.forms import Part
     from message_passing.declaration import Declaration
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
@@ -21,23 +20,16 @@ if TYPE_CHECKING:
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 
 
-class _Noted(Chain):
-    """Notes what is declared, with its options read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.declarations: list[Declaration] = []
-
-    def declare(self, declaration: Declaration) -> None:
-        """Note it."""
-        self.declarations.append(declaration)
+def _onward(one: Declaration, *, stays: bool) -> tuple[str, ...]:
+    """Where a worker's component outputs to: the pool's results stand for the encoder if that stays."""
+    return ("output",) if stays and one.output_to == ("encoder",) else one.output_to
 
 
 class PooledChain(Chain):
     """The chain of the flat form, with its middle in workers."""
 
     def __init__(
-        self, parts: Mapping[str, Part], count: int, *, background: bool = False, node: str = ""
+        self, parts: Mapping[str, Declaration], count: int, *, background: bool = False, node: str = ""
     ) -> None:
         """Declare it.
 
@@ -64,26 +56,27 @@ class PooledChain(Chain):
         whole.report_limit = self.report_limit
         whole.build()
         made = whole.components
-        noted = _Noted()
         # An output that takes objects encodes with its encoder, which stays with it.
         stays = leaves_encoding(made["encoder"])
-        for name in _WORKERS_PARTS[: 2 if stays else 3]:
-            target = FLAT_PARTS[name][1]
-            self._parts[name].declare(
-                noted, name, output_to="output" if stays and target == "encoder" else target
-            )
-        members = {one.name: made[one.name] for one in noted.declarations}
+        moved = _WORKERS_PARTS[: 2 if stays else 3]
+        declared = [
+            replace(one, report_limit=self.report_limit, output_to=_onward(one, stays=stays))
+            for name, one in whole.declared.items()
+            if name.rstrip(" 0123456789") in moved
+        ]
+        members = {one.name: made[one.name] for one in declared}
         # Imported when it is asked for, as all components are: without it, the command starts sooner.
         pool_class = cast("type[Pool]", load_own("message_passing.workers.pool:Pool"))
         pool = pool_class(
             count=self._count,
-            parts=[replace(one, report_limit=self.report_limit) for one in noted.declarations],
+            parts=declared,
             members=members,
             detached=self._background,
             node=self._node,
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )
+        pool.name = "workers"
         for head in whole.heads:
             head.connect_to(pool)
         self.heads, self.components, self._built = whole.heads, {**made, "workers": pool}, True

@@ -272,6 +272,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
+    results.name = results.label  # the chain's own output is in the parent
     results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}
     server = Server(heads)
     names = {id(component): name for name, component in results.reported.items()}

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from message_passing.options import Declared, option
-from message_passing.zeromq.endpoints import check_endpoint
+from message_passing.zeromq.endpoints import check_endpoint, repeated_endpoints
 from message_passing.zeromq.settings import LARGEST_FRAME, LARGEST_INT, Endpoints, Limits
 
 SECURITY = (
@@ -173,6 +173,7 @@ def endpoint_faults(options: ConnectionOptions) -> list[str]:
     for endpoints, binds, name in ((connect, False, "connect"), (bind, True, "socket_bind")):
         wrong = filter(None, (check_endpoint(endpoint, binds=binds) for endpoint in endpoints))
         faults += [f"option {name!r}: {text}" for text in wrong]
+        faults += [f"option {name!r}: {text}" for text in repeated_endpoints(endpoints)]
     return faults
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os.path
 import re
 import socket
 from functools import partial
@@ -50,6 +51,43 @@ def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
     return ""
 
 
+def repeated_endpoints(endpoints: tuple[str, ...]) -> list[str]:
+    """What is wrong with endpoints that are written twice, however they are written: each would get all twice.
+
+    Port 0, or `*`, is another one each time.
+    """
+    first: dict[str, str] = {}
+    texts = []
+    for endpoint in endpoints:
+        match = tcp_address(endpoint)
+        if match and match["port"].strip("0") in ("", "*"):
+            continue
+        same = endpoint
+        if endpoint.startswith("ipc:///"):
+            same = os.path.normpath(endpoint.removeprefix("ipc://"))
+        elif match and ";" not in endpoint:  # otherwise it goes out by an address of its own
+            same = f"{_canonical_host(match['host'])}:{int(match['port'])}"
+        if same not in first:
+            first[same] = endpoint
+        elif endpoint == first[same]:
+            texts.append(f"{endpoint!r} is given more than once: give each endpoint once")
+        else:
+            texts.append(f"{endpoint!r} is the same endpoint as {first[same]!r}: give each endpoint once")
+    return list(dict.fromkeys(texts))
+
+
+def _canonical_host(host: str) -> str:
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        return host.lower().removesuffix(".")
+
+
+def tcp_address(endpoint: str) -> re.Match[str] | None:
+    """Host and port of an endpoint over TCP that is well written."""
+    return _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+
+
 _LIKE_A_PORT = 4
 """So many digits after `::`, which stands for all addresses, are a port rather than the end of an address."""
 
@@ -83,7 +121,7 @@ def wants_ipv6(endpoints: tuple[str, ...]) -> bool:
 
 def is_public(endpoint: str) -> bool:
     """Whether an endpoint to bind can be reached from other machines, as far as its text says."""
-    match = _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+    match = tcp_address(endpoint)
     if not match:
         return False
     host = match["host"].strip("[]")
@@ -122,7 +160,7 @@ _LATER = "it is looked up again until it is known"
 
 def host_name(endpoint: str) -> str:
     """The host in an endpoint to connect to that has to be looked up; empty where it has an address, or none."""
-    match = _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+    match = tcp_address(endpoint)
     if not match:
         return ""
     host = match["host"].strip("[]")
@@ -140,7 +178,7 @@ def unknown_hosts(endpoints: tuple[str, ...]) -> list[Fault]:
     """
     faults = []
     for endpoint in endpoints:
-        match = _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
+        match = tcp_address(endpoint)
         if match:
             try:
                 socket.getaddrinfo(match["host"].strip("[]"), None)
@@ -156,7 +194,7 @@ _REASONS = {
     errno.EADDRINUSE: "address in use: another socket is bound to it",
     errno.EACCES: "permission denied: a port below 1024 or this path needs more rights",
     errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.ENODEV: "this machine has no such address or network interface",
+    errno.ENODEV: "this machine has no such network interface; give its address instead, which may come later",
     errno.ENAMETOOLONG: "the path is too long for an ipc socket (107 bytes)",
     errno.ENOENT: "the folder does not exist",
     errno.EINVAL: "not a valid endpoint",
@@ -164,7 +202,7 @@ _REASONS = {
 }
 
 
-def refusal(error: zmq.ZMQError) -> str:
+def refusal(error: zmq.ZMQError | OSError) -> str:
     """Why the system refused a bind or connect, in words."""
     number = error.errno or 0
-    return _REASONS.get(number) or zmq.strerror(number)
+    return _REASONS.get(number) or str(zmq.strerror(number))

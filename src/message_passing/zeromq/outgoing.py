@@ -174,13 +174,22 @@ class Outgoing:
         peers.look()
         if not peers.any():
             if settings.bind:
-                return f"{where}: nobody has connected"
+                absent = ", ".join(self.absent())
+                return (
+                    f"{absent}: this machine has no such address"
+                    if absent
+                    else f"{where}: nobody has connected"
+                )
             return f"{where}: {peers.attempts.obstacle or 'nobody is connected'}"
         if self.prefixes is not None and not self.prefixes:
             return f"{where}: who is connected has subscribed to nothing"
         return (
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
+
+    def absent(self) -> list[str]:
+        """See `OpenSocket.absent`."""
+        return self._open.absent() if self._open else []
 
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""

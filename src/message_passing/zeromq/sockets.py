@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import threading
@@ -12,6 +13,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
+from message_passing.zeromq.early_bind import absent, bind_early
 from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
 from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
@@ -43,6 +45,8 @@ puts a subscription into a queue of a PUB, where one more than fits ends the who
 `process_routing_id_msg`). Who uses ZMTP 3 (ZeroMQ 4, of 2013, and later) is let in as without a domain, as long as
 nobody in the context answers who may connect: so not in one that is shared."""
 
+_LATER = "peers can connect as soon as it has"
+
 type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
@@ -69,6 +73,7 @@ class OpenSocket:
         self._notices = notices or ThrottledWarnings()
         self._zap_handler: PeerGuard | None = None
         self._bound: tuple[str, ...] = ()
+        self._early: list[str] = []
         self._shared = settings.in_process
         self.context, self.socket = with_room(self._made)
         self.file_descriptor = int(self.socket.fileno())
@@ -112,15 +117,25 @@ class OpenSocket:
             for endpoint in endpoints:
                 try:
                     attach(endpoint)
-                except zmq.ZMQError as error:
+                except (zmq.ZMQError, OSError) as error:
                     faults.append(Fault(refusal(error), endpoint))
         if faults:
             raise OpenError(*faults)
 
     def _bind(self, endpoint: str) -> None:
-        self.socket.bind(endpoint)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            if error.errno != errno.EADDRNOTAVAIL or not bind_early(self.socket, endpoint):
+                raise
+            self._early.append(endpoint)
+            self._notices.say(f"absent {endpoint}", f"{endpoint}: {refusal(error)} yet; {_LATER}")
         last = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0")
         self._bound += (last.decode("utf-8", "surrogateescape"),)
+
+    def absent(self) -> list[str]:
+        """Endpoints that it is bound to whose address this machine does not have yet."""
+        return absent(self._early)
 
     def _endpoints(self) -> Endpoints:
         return self._bound, self.settings.connect

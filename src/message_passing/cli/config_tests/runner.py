@@ -20,7 +20,8 @@ from message_passing.runner import Server
 
 if TYPE_CHECKING:
     from message_passing.cli.config_tests.spec import Case
-    from message_passing.cli.main import MessagePassing
+    from message_passing.cli.run.run_command import MessagePassing
+    from message_passing.component import Component
     from message_passing.declaration import Declaration
 
 
@@ -37,24 +38,62 @@ class CaseInput(Input):
         await self.drain()
 
 
-class _Staged(Chain):
-    """A chain that opens nothing at its ends."""
+class StagedChain(Chain):
+    """A chain that opens nothing at its ends.
+
+    Attributes:
+        written: the declarations as they were before their ends were replaced, by name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: dict[str, Declaration] = {}
 
     def declare(self, declaration: Declaration) -> None:
         """Replace what is an end, and note it."""
+        self.written[declaration.name] = declaration
         ends: dict[str, type[Input | Output]] = {"input": CaseInput, "output": TestOutput}
         if end := ends.get(declaration.kind):
             declaration = replace(declaration, component=end(), options={}, from_text=False)
         super().declare(declaration)
 
+    def run(self, at: str, messages: list[Any], reports: Output) -> tuple[list[Component], str]:
+        """Give one of its components messages, and run it to its end. Once.
 
-def staged(script: MessagePassing) -> Chain:
+        Args:
+            at: the component that is given the messages: an input emits them.
+            messages: what it is given.
+            reports: what takes the reports of all components.
+
+        Returns:
+            The components that messages can have come to, in the direction of flow; and why it could not be run.
+        """
+        start = self.components[at]
+        head = start if isinstance(start, CaseInput) else CaseInput(output_to=start)
+        for one in (*self.components.values(), head):
+            one.error = reports
+        head.messages = messages
+        failures: list[Exception] = []
+        try:
+            open_all([head])
+            server = Server([head])
+            server.run()
+            failures += [error for _, error in server.failures]
+        except UserError as error:
+            failures.append(error)
+        finally:
+            close_all([head])
+        failure = "; ".join(f"{type(error).__name__}: {error}" for error in failures)
+        return [one for one in topological_order([head]) if one is not head or head is start], failure
+
+
+def staged(script: MessagePassing) -> StagedChain:
     """The chain of a command with its ends replaced, and every other component new.
 
     Raises:
         UserError: it does not fit together.
     """
-    values, chain = script.given.values, _Staged()
+    values, chain = script.given.values, StagedChain()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         if is_named(values):
@@ -84,30 +123,16 @@ class CaseResult:
 
 def run_case(script: MessagePassing, case: Case) -> CaseResult:
     """Give a new chain the messages of a case."""
-    chain = staged(script)
+    chain, reports = staged(script), TestOutput()
     made = chain.components
-    reports = TestOutput()
-    start = made[case.at]
-    head = start if isinstance(start, CaseInput) else CaseInput(output_to=start)
-    for one in (*made.values(), head):
-        one.error = reports
-    head.messages = [_as_given(message, start.kind) for message in case.messages]
-    failures: list[Exception] = []
-    try:
-        open_all([head])
-        server = Server([head])
-        server.run()
-        failures += [error for _, error in server.failures]
-    except UserError as error:
-        failures.append(error)
-    finally:
-        close_all([head])
+    messages = [_as_given(message, made[case.at].kind) for message in case.messages]
+    reached, failure = chain.run(case.at, messages, reports)
     outputs = {name: one for name, one in reached_from(case.at, made).items() if isinstance(one, TestOutput)}
     return CaseResult(
         output={name: one.messages for name, one in outputs.items()},
         errors=reports.messages,
-        filtered=sum(one.metrics.filtered for one in topological_order([head])),
-        failure="; ".join(f"{type(error).__name__}: {error}" for error in failures),
+        filtered=sum(one.metrics.filtered for one in reached),
+        failure=failure,
     )
 
 

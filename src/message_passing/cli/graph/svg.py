@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from message_passing.topology_layout import lay_out
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from message_passing.cli.graph.model import Graph
+    from message_passing.topology_layout import Spot
 
 _WIDTH, _HEIGHT = 200, 54
 _GAP_X, _GAP_Y = 56, 26
@@ -54,7 +57,8 @@ _STYLE = """\
 
 def as_svg(graph: Graph) -> str:
     """The image."""
-    places = _Layout(graph).placed()
+    drawn = _Drawn(graph)
+    places = drawn.places()
     right = max((x for x, _ in places.values()), default=0) + _WIDTH + _MARGIN
     bottom = max((y for _, y in places.values()), default=0) + _HEIGHT + _MARGIN
     size = f'viewBox="0 0 {right} {bottom}" width="{right}" height="{bottom}"'
@@ -67,13 +71,13 @@ def as_svg(graph: Graph) -> str:
     if graph.workers:
         parts.append(_group([places[number] for number in graph.workers], f"{graph.count} workers"))
     for start, ends in graph.after.items():
-        parts += [_arrow(places, start, end, _says(graph, start, end)) for end in ends]
+        parts += [_arrow(drawn, start, end, _says(graph, start, end)) for end in ends]
     for start, end in graph.failed.items():
-        parts.append(_arrow(places, start, end, f"what fails: {_says(graph, start, end)}", "arrow failed"))
+        parts.append(_arrow(drawn, start, end, f"what fails: {_says(graph, start, end)}", "arrow failed"))
     if graph.error_head:
         others = "all others" if graph.failed else "all components"
         said = f"what fails in {others} goes to {graph.nodes[graph.error_head].title}"
-        parts.append(_arrow(places, _ALL, graph.error_head, said, "arrow failed"))
+        parts.append(_arrow(drawn, _ALL, graph.error_head, said, "arrow failed"))
         parts.append(_box(places[_ALL], "all", "what fails", f"in {others}", said))
     for number, node in graph.nodes.items():
         small = " ".join(filter(None, (node.name, node.detail)))
@@ -82,64 +86,56 @@ def as_svg(graph: Graph) -> str:
 
 
 @dataclass(slots=True)
-class _Layout:
-    """Columns in the order that messages flow; in each, boxes beside those that they come from."""
+class _Drawn:
+    """Where everything is drawn: blocks below each other, the chain first, then what only failures come to.
+
+    Attributes:
+        spots: of each box, in columns and rows.
+        via: of the arrows that pass through columns between, where.
+    """
 
     graph: Graph
-    _before: dict[int, list[int]] = field(default_factory=dict)
-    _bottom: int = _MARGIN
+    spots: dict[int, Spot] = field(default_factory=dict)
+    via: dict[tuple[int, int], tuple[Spot, ...]] = field(default_factory=dict)
+    _rows: float = 0
 
-    def placed(self) -> dict[int, tuple[int, int]]:
-        """The upper left corner of each box."""
+    def __post_init__(self) -> None:
+        """Place it all."""
         graph = self.graph
-        for start, ends in graph.after.items():
-            for end in ends:
-                self._before.setdefault(end, []).append(start)
-        places = self._below(graph.heads, {})
-        rest = [*graph.failed.values(), *filter(None, [graph.error_head]), *graph.nodes]
-        for head in dict.fromkeys(rest):
-            if head not in places:
-                top = self._bottom
-                column = 1 if head == graph.error_head else 0
-                places |= self._below([head], places, column)
-                if column:
-                    places[_ALL] = (_MARGIN, top)
-        if graph.error_head and _ALL not in places:  # its head is a part of the chain
-            places[_ALL] = (_MARGIN, self._bottom)
-        return places
+        self._add(graph.heads)
+        for head in (*graph.failed.values(), *filter(None, [graph.error_head]), *graph.nodes):
+            if head in self.spots:
+                continue
+            if head == graph.error_head:
+                self.spots[_ALL] = (0, self._rows)
+            self._add([head], column=1 if head == graph.error_head else 0)
+        if graph.error_head and _ALL not in self.spots:  # its head is a part of the chain
+            self.spots[_ALL] = (0, self._rows)
 
-    def _below(
-        self, heads: Iterable[int], placed: dict[int, tuple[int, int]], column: int = 0
-    ) -> dict[int, tuple[int, int]]:
-        """The places of these and what follows them, under all that has its place already."""
-        columns: dict[int, int] = {}
-        self._reach(heads, column, columns, placed)
-        places: dict[int, tuple[int, int]] = {}
-        top = self._bottom
-        for x in sorted(set(columns.values())):
-            below = top
-            wanted = {number: self._wanted(number, places, top) for number in columns if columns[number] == x}
-            for number in sorted(wanted, key=lambda one: (wanted[one], one)):
-                y = max(wanted[number], below)
-                places[number] = (_MARGIN + x * (_WIDTH + _GAP_X), y)
-                below = y + _HEIGHT + _GAP_Y
-                self._bottom = max(self._bottom, below)
-        return places
-
-    def _wanted(self, number: int, places: dict[int, tuple[int, int]], top: int) -> int:
-        above = [places[one][1] for one in self._before.get(number, ()) if one in places]
-        return sum(above) // len(above) if above else top
-
-    def _reach(
-        self, numbers: Iterable[int], column: int, columns: dict[int, int], placed: dict[int, tuple[int, int]]
-    ) -> None:
-        """As far right as the longest way to it asks for."""
-        waiting = [(number, column) for number in numbers]
+    def _add(self, heads: Iterable[int], column: int = 0) -> None:
+        """These and what follows them, under all that has its place already."""
+        found: dict[int, None] = {}
+        waiting = list(heads)
         while waiting:
-            number, at = waiting.pop(0)
-            if number not in placed and at > columns.get(number, -1):
-                columns[number] = at
-                waiting += [(end, at + 1) for end in self.graph.after[number]]
+            number = waiting.pop(0)
+            if number not in found and number not in self.spots:
+                found[number] = None
+                waiting += self.graph.after[number]
+        layout = lay_out({number: self.graph.after[number] for number in found})
+        below = self._rows
+        self.spots |= {number: (x + column, y + below) for number, (x, y) in layout.spots.items()}
+        for edge in layout.edges:
+            self.via[edge.start, edge.end] = tuple((x + column, y + below) for x, y in edge.via)
+        self._rows += layout.rows
+
+    def places(self) -> dict[int, tuple[int, int]]:
+        """The upper left corner of each box."""
+        return {number: _corner(spot) for number, spot in self.spots.items()}
+
+
+def _corner(spot: Spot) -> tuple[int, int]:
+    x, y = spot
+    return _MARGIN + x * (_WIDTH + _GAP_X), _MARGIN + round(y * (_HEIGHT + _GAP_Y))
 
 
 def _says(graph: Graph, start: int, end: int) -> str:
@@ -173,11 +169,19 @@ def _group(places: list[tuple[int, int]], title: str) -> str:
     return f"<g><title>{_xml(title)}</title>{rectangle}{text}</g>"
 
 
-def _arrow(places: dict[int, tuple[int, int]], start: int, end: int, title: str, style: str = "arrow") -> str:
-    (from_x, from_y), (to_x, to_y) = places[start], places[end]
-    from_x, from_y, to_y = from_x + _WIDTH, from_y + _HEIGHT // 2, to_y + _HEIGHT // 2
-    bend = max(_GAP_X // 2, abs(to_x - from_x) // 2)
-    curve = f"M{from_x} {from_y}C{from_x + bend} {from_y} {to_x - bend} {to_y} {to_x} {to_y}"
+def _arrow(drawn: _Drawn, start: int, end: int, title: str, style: str = "arrow") -> str:
+    spots = [drawn.spots[start], *drawn.via.get((start, end), ()), drawn.spots[end]]
+    (from_x, from_y), *others = map(_corner, spots)
+    from_x, from_y = from_x + _WIDTH, from_y + _HEIGHT // 2
+    curve = f"M{from_x} {from_y}"
+    for i, (left, top) in enumerate(others, 1):
+        x, y = left, top + _HEIGHT // 2
+        bend = max(_GAP_X // 2, abs(x - from_x) // 2)
+        curve += f"C{from_x + bend} {from_y} {x - bend} {y} {x} {y}"
+        from_x, from_y = x, y
+        if i < len(others):  # straight through the column that it passes
+            from_x += _WIDTH
+            curve += f"H{from_x}"
     return f'<g><title>{_xml(title)}</title><path class="{style}" marker-end="url(#tip)" d="{curve}"/></g>'
 
 

@@ -1,17 +1,19 @@
-"""Command-line words: each option in the original's spelling (`_`) and the shell's (`-`)."""
+"""Command-line words: options in the original's spelling (`_`) and the shell's (`-`), and components."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.cli.terminal import print_out
-from message_passing.errors import ConfigError, Fault, did_you_mean
+from message_passing.config.forms import STACKED, read_declaration
+from message_passing.errors import ConfigError, Fault, child_location, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from message_passing.declaration import Declaration
     from message_passing.options import Option
 
 
@@ -37,6 +39,72 @@ class Given:
     already_reported: set[str] = field(default_factory=set)
     words: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
+
+
+class CLIComponent:
+    """In a `Script`'s body: adds `--NAME` and `--NAME_options` (Message::Passing::Role::CLIComponent)."""
+
+    def __init__(self, kind: str, *, default: str | None = None) -> None:
+        """Declare the pair.
+
+        Args:
+            kind: `input`, `decoder`, `filter`, `encoder` or `output`.
+            default: the component when none is named; without one, naming it is required.
+        """
+        self.kind = kind
+        self.default = default
+        self.flag = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn the name."""
+        self.flag = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """What was chosen, in a script; the declaration itself, in its class."""
+        return self if instance is None else instance.chosen[self.flag]
+
+    def chosen_in(self, given: Given) -> Declaration:
+        """What was chosen of what a command was given."""
+        flag, key = self.flag, f"{self.flag}_options"
+        component = given.values.get(flag, self.default)
+        options = given.values.get(key, None if key in given.already_reported else {})
+        place = given.places.get(flag, f"--{flag}")
+        options_place = given.places.get(key, place if flag in given.values else f"--{key}")
+        if isinstance(component, list):
+            return self._stacked(given, component, options, place, options_place)
+        reported = flag in given.already_reported
+        return read_declaration(
+            self.kind, component, options, place, options_place, already_reported=reported
+        )
+
+    def _stacked(
+        self, given: Given, components: list[Any], options: Any, place: str, options_place: str
+    ) -> Declaration:
+        """The first of several, with the others behind it."""
+        count = len(components)
+        if self.kind not in STACKED or not count:
+            text = f"names {count} components: only {', '.join(STACKED)} can be stacked"
+            hint = "; for several inputs and outputs use the named form of a config file"
+            given.faults.append(Fault(text + (hint if count else ""), place))
+            return read_declaration(self.kind, None, None, place, options_place, already_reported=True)
+        options = options or [{}] * count
+        if not isinstance(options, list) or len(options) != count:
+            text = f"must be a list of {count}, one for each of {', '.join(map(str, components))}"
+            given.faults.append(Fault(text, options_place))
+            options = [None] * count
+        then = None
+        for number in reversed(range(count)):
+            one = components[number]
+            read = read_declaration(
+                self.kind,
+                one,
+                options[number],
+                child_location(place, f"{place} ({one})", number),
+                child_location(options_place, f"{options_place} ({one})", number),
+            )
+            then = replace(read, then=then)
+        assert then  # noqa: S101 - there is at least one
+        return then
 
 
 class _WordError(ConfigError):

@@ -98,7 +98,7 @@ class Service:
 
     def _status(self) -> int:
         failures = [
-            f"{head.label} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
+            f"{head.title} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
         for text in failures:
             tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")

@@ -1,0 +1,198 @@
+"""The command `message-passing`: one chain of the components that its words or its config file name."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, Self
+
+from message_passing import options as option_rules
+from message_passing.cli.catalogue import describe
+from message_passing.cli.command import COMMANDS
+from message_passing.cli.completion import completion
+from message_passing.cli.script import CLIComponent, Script
+from message_passing.config.forms import (
+    DEFAULTS,
+    FLAT_KEYS,
+    FLAT_PARTS,
+    NAMED_KEYS,
+    TESTS,
+    flat_chain,
+    is_named,
+    named_chain,
+)
+from message_passing.config.parsing import load_file
+from message_passing.errors import Fault, SourceLocation, UserError, abbreviate, child_location, did_you_mean
+from message_passing.failures import DATA_LIMIT, MOST_DATA
+from message_passing.options import option
+from message_passing.registry import find, names
+from message_passing.workers.pooled_chain import PooledChain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from message_passing.chain import Chain
+    from message_passing.cli.run.arguments import Given
+
+
+class MessagePassing(Script):
+    """Run a chain of components: Input -> Decoder -> Filter -> Encoder -> Output."""
+
+    prog = "message-passing"
+
+    input = CLIComponent("input")
+    output = CLIComponent("output")
+    filter = CLIComponent("filter", default=DEFAULTS["filter"])
+    decoder = CLIComponent("decoder", default=DEFAULTS["decoder"])
+    encoder = CLIComponent("encoder", default=DEFAULTS["encoder"])
+    error = CLIComponent("output", default=DEFAULTS["error"])
+    error_encoder = CLIComponent("encoder", default=DEFAULTS["error_encoder"])
+
+    configfile: str = option(
+        default="", min_length=1, description="JSON, TOML or YAML file with these options."
+    )
+    workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
+    report_limit: int = option(
+        default=DATA_LIMIT,
+        ge=0,
+        le=MOST_DATA,
+        description="How much of a failed message a report shows: this option of all components.",
+    )
+
+    @classmethod
+    def read_words(cls, words: Sequence[str]) -> Given:
+        """What the words give, and what the config file adds: the words win."""
+        given = super().read_words(words)
+        name = given.values.get("configfile")
+        if not name:
+            return given
+        try:
+            from_file = load_file(name)
+        except UserError as error:
+            given.faults += error.faults
+            given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
+            return given
+        given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
+        from_file = _without_those_of_others(from_file, given, name)
+        for key, value in from_file.items():
+            if key not in given.values and key != TESTS:
+                given.values[key], given.places[key] = value, SourceLocation(f"{name}: {key}", name, (key,))
+        return given
+
+    def changed(self) -> Self | None:
+        """As in every command; only a chain without workers can change while it runs."""
+        again = super().changed() if self.configfile else None
+        if again and self.workers:
+            raise UserError(Fault("has changed: with --workers, that needs a new start", self.configfile))
+        return again
+
+    def build_chain(self) -> Chain:
+        """The chain, in the form in which it was written."""
+        chain = self._chain()
+        if "report_limit" in self.given.values:
+            chain.report_limit = self.report_limit
+        return chain
+
+    def _chain(self) -> Chain:
+        values = self.given.values
+        if not is_named(values):
+            if self.workers:
+                node = self.identity().display_name
+                return PooledChain(self.chosen, self.workers, background=self.daemonize, node=node)
+            return flat_chain(self.chosen)
+        chain = named_chain(values, self.configfile)
+        flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
+        if flat:
+            text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
+            written = [place for place in flat if isinstance(place, SourceLocation)]
+            file = self.configfile
+            chain.add_faults(Fault(text, SourceLocation(file, file, written[0].keys if written else ())))
+        if self.workers:
+            text = "only for the flat form; chains of any shape share work as examples/distributor shows"
+            chain.add_faults(Fault(text, self.given.places["workers"]))
+        return chain
+
+    @classmethod
+    def printers(cls) -> dict[str, Callable[[str], str]]:
+        """Those of every command, and two more."""
+        return {**super().printers(), "describe": describe, "completion": completion}
+
+    @classmethod
+    def help_text(cls) -> str:
+        """One screen, with examples."""
+        return HELP.format(
+            commands=" ".join(COMMANDS),
+            input=_names("input", 62),
+            output=_names("output", 62, lines=2),
+            filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
+            encoder=_names("encoder", 46, lines=2, default=DEFAULTS["encoder"]),
+        )
+
+
+HELP = """\
+Usage: message-passing --input NAME --output NAME [OPTION...] | COMMAND --help
+Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
+Commands: {commands}
+  --input NAME    {input}
+  --output NAME   {output}
+  --filter NAME   {filter}
+  --decoder NAME, --encoder NAME  {encoder}
+  --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
+  --input_options OPT, --output_options OPT, and so on for each of the above:
+                  '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
+  --configfile F  .json, .toml or .yaml with all of these; the command line wins
+  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle  --name N
+  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
+  --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
+NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
+Examples:
+  message-passing --input STDIN --output STDOUT
+  message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
+      --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
+  message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\
+      --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
+"""
+
+
+def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
+    """The names of all components of a kind, as far as there is room for them."""
+    shown = [f"{name} (default)" if name == default else name for name in names(kind)]
+    wrapped = textwrap.wrap(", ".join(shown), room, max_lines=lines, placeholder=" ... (see --describe)")
+    return ("\n" + " " * 18).join(wrapped)
+
+
+def _without_those_of_others(values: Mapping[str, Any], given: Given, source: str) -> Mapping[str, Any]:
+    """A file's values, without those options that are of a component which the words replace and theirs has not.
+
+    `--output STDOUT` over a file that has `output: File` leaves out `filename`, as the original does; a name that is
+    misspelt stays an error where both name the same component.
+    """
+    left: dict[str, Any] = {}
+    for part, (kind, _) in FLAT_PARTS.items():
+        key, ours, theirs = f"{part}_options", given.values.get(part), values.get(part, DEFAULTS.get(part))
+        options = values.get(key)
+        if not isinstance(ours, str) or ours == theirs or part not in values or key in given.values:
+            continue
+        try:
+            known = option_rules.accepted(find(kind, ours))
+        except UserError:
+            continue  # `build` tells
+        if isinstance(options, dict) and (strange := [name for name in options if name not in known]):
+            left[key] = {name: value for name, value in options.items() if name in known}
+            names = ", ".join(map(repr, strange))
+            text = (
+                f"--{part} says {ours}, which has no {names}: "
+                f"what {source} says of {abbreviate(theirs)} is left out"
+            )
+            given.warnings.append(text)
+    return {**values, **left}
+
+
+def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:
+    known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log", TESTS]
+    known.remove("configfile")
+    file = SourceLocation(source, source)
+    return [
+        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", child_location(file, source, key))
+        for key in values
+        if key not in known
+    ]
