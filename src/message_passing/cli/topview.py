@@ -179,6 +179,8 @@ def _nonzero(number: int, style: str) -> Text:
 
 def _queue(component: Any) -> Text:
     buffered, capacity = component["buffered"], component["capacity"]
+    if component.get("full"):
+        return Text(f"{count(buffered)}/{count(capacity or buffered)} full", _BAD)
     if not capacity:
         return Text(count(buffered) if buffered else "-", "" if buffered else _DIM)
     share = buffered / capacity

@@ -78,7 +78,8 @@ def _degraded(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> Iterator[st
         yield "Blocked: the chain has not responded for a second."
     for one in state["components"]:
         if is_full(one):
-            yield f"{one['id'][:80]} is full: {one['buffered']:,} of {one['capacity']:,} messages are buffered."
+            room = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
+            yield f"{one['id'][:80]} is full: {room}."
     if waiting := [worker["number"] for worker in state["workers"] if not worker["ready"]]:
         count = len(waiting)
         of = f"{count} of {len(state['workers'])} workers"
@@ -111,7 +112,7 @@ def _where_from(state: Mapping[str, Any]) -> str:
     for one in inputs[:_SHOWN]:
         if not (named := ", ".join(map(str, one["endpoints"][:_SHOWN]))):
             parts.append(f"It reads from {one['label']}")
-        elif one["binds"]:
+        elif one["listens"]:
             parts.append(f"Senders connect to {named}")
         else:
             parts.append(f"It connects to {named}")

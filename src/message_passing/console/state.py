@@ -88,6 +88,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "outputs": place.outputs,
         **_counters(watcher.snapshots[place.id]),
         "capacity": info.get("capacity"),
+        "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
         "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,
@@ -96,9 +97,9 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "utilization": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
-        "binds": info.get("binds", False),
+        "listens": info.get("listens", False),
         "problems": place.component.problems()[:MOST_PROBLEMS],
-        "notes": _notes(watcher, place.component.name),
+        "notes": _notes(watcher, place.component.chain_name),
     }
     return {**found, "condition": condition(found)}
 

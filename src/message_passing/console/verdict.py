@@ -97,7 +97,9 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "warn", f"{name} has lost {message_text(lost)}: {why}. None in the last second.", where
     if _fill(one) >= FULL:
         how = "is full" if is_full(one) else "is filling up"
-        buffered = f"{one['buffered']:,} of {one['capacity']:,} messages are buffered"
+        buffered = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
+        if one.get("full"):
+            buffered = "it has dropped messages within 10 s for want of room"
         yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
         yield "note", f"{name}: {note}", where
@@ -134,7 +136,12 @@ def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _fill(component: Mapping[str, Any]) -> float:
-    """How full it is, from 0 to 1; 0 where nothing bounds what it holds."""
+    """How full it is, from 0 to 1; 0 where nothing bounds what it holds. What drops for want of room is full.
+
+    Part of a queue may be where it cannot be counted, as in ZeroMQ: whether it drops is what tells.
+    """
+    if component.get("full"):
+        return 1.0
     return min(1.0, component["buffered"] / component["capacity"]) if component["capacity"] else 0.0
 
 

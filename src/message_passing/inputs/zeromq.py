@@ -8,12 +8,14 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from message_passing.component import MOST_PROBLEMS
 from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
+from message_passing.zeromq.subscriptions import prefixes_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,9 @@ _SENDERS_INTERVAL = 0.01
 
 _COUNTING = 1.0
 """Seconds that counting what is lost at the end may take at least."""
+
+_NOTHING_CAME = 4.0
+"""Seconds for which senders are connected until it is worth a note that nothing has come from any."""
 
 _SAMPLED = 16
 _BATCH_TIME = 0.05
@@ -122,7 +127,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 ready.clear()
                 self.tell(self._receiver.notices)
                 batch = self._receiver.receive(size)
-                if self._receiver.refused or self._receiver.too_big:
+                if self._receiver.refused or self._receiver.too_big.count:
                     self._count_refused()
                 elif not batch:
                     await ready.wait()
@@ -183,20 +188,40 @@ class ZeroMQInput(ZeroMQComponent, Input):
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
             self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
-        too_big, self._receiver.too_big = self._receiver.too_big, 0
-        if too_big:
-            self.drop(too_big, TOO_BIG)
-            text = "dropped a message of more bytes than maxmsgsize, in all its frames"
-            self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+        too_big = self._receiver.too_big
+        if count := too_big.count:
+            too_big.count = 0
+            self.drop(count, TOO_BIG)
+            self._receiver.notices.say(TOO_BIG, too_big.described(self.maxmsgsize), too_big.sender)
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
-        found = dict(super().info())
+        found = {**super().info(), "endpoints": self._receiver.endpoints(), "peers": self._receiver.peers()}
         if disconnected := self._receiver.disconnected():
             found["disconnected"] = disconnected
         if pauses := self._receiver.pauses():
             found["pauses"] = pauses
         return found
+
+    def problems(self) -> list[str]:
+        """What keeps senders and it from each other."""
+        health = self._receiver.health
+        return health.problems()[:MOST_PROBLEMS] if health else []
+
+    def notes(self) -> list[str]:
+        """That no sender has connected yet; that one has, and nothing has come."""
+        health = self._receiver.health
+        if health is None:
+            return []
+        if self.metrics.received or health.connected_for() < _NOTHING_CAME:
+            return health.notes()
+        where, wanted = ", ".join(self._receiver.endpoints()), ""
+        if self.socket_type == "SUB" and "" not in self.subscribe:
+            prefixes = [one.encode("utf-8", "surrogateescape") for one in self.subscribe]
+            wanted = f" that begins with {prefixes_text(prefixes)} (option subscribe)" if prefixes else ""
+            if not prefixes:
+                return [f"{where}: connected, and subscribed to nothing: option subscribe is empty"]
+        return [f"{where}: connected, and no message has come yet{wanted}"]
 
     def summary(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""

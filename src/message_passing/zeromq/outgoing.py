@@ -13,8 +13,10 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.batch_send import gil_holding_send, releasing_send
-from message_passing.zeromq.peers import Peers, Reconnector
+from message_passing.zeromq.connection_health import PROBLEM_AFTER
+from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.progress import Progress
+from message_passing.zeromq.reconnector import Reconnector
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.subscriptions import Prefixes, Subscriptions
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -121,6 +123,11 @@ class Outgoing:
         return self._open.file_descriptor if self._open else -1
 
     @property
+    def waits(self) -> bool:
+        """Whether it will connect again before long, and needs somebody to call `look` then."""
+        return self._reconnector.waits
+
+    @property
     def cut(self) -> int:
         """How many peers were disconnected, since they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
@@ -137,6 +144,8 @@ class Outgoing:
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
+            if self.progress.unsettled(self.sent):  # what ZeroMQ has for that endpoint would be lost
+                self.peers.lookups.unresolved.clear()
             self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
                 self.progress.caught_up(self.sent)
@@ -165,24 +174,47 @@ class Outgoing:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it is bound, with the ports that the system has chosen, or connects to."""
+        return self._open.endpoints() if self._open else self._settings.endpoints
+
+    def problems(self, *, unsent: int) -> list[str]:
+        """What keeps it from sending, as of the last look; any thread may ask.
+
+        Args:
+            unsent: messages that wait, or were dropped, since nobody has asked for them.
+        """
+        peers, prefixes = self.peers, self.prefixes
+        if peers is None or not self._plain:
+            return []
+        found = peers.health.problems()
+        if (
+            prefixes is not None
+            and unsent
+            and not self.sent
+            and peers.health.connected_for() >= PROBLEM_AFTER
+        ):
+            found += [self._unwanted(prefixes)]
+        return found
+
+    def _unwanted(self, prefixes: Prefixes) -> str:
+        where = ", ".join(self.endpoints())
+        if not prefixes:
+            return f"{where}: who is connected has subscribed to nothing: see option subscribe there"
+        text = f"{where}: who is connected has subscribed only to what begins with {prefixes.described()}"
+        return f"{text}, and no message does: see option subscribe there"
+
     def obstacle(self) -> str:
         """Why nothing that is offered leaves, in words: for a person, after a while in which nothing did."""
-        settings, peers = self._settings, self.peers
-        where = ", ".join(settings.endpoints)
+        peers, prefixes = self.peers, self.prefixes
+        where = ", ".join(self.endpoints())
         if peers is None or not self._plain:
             return ""
         peers.look()
         if not peers.any():
-            if settings.bind:
-                absent = ", ".join(self.absent())
-                return (
-                    f"{absent}: this machine has no such address"
-                    if absent
-                    else f"{where}: nobody has connected"
-                )
-            return f"{where}: {peers.attempts.obstacle or 'nobody is connected'}"
-        if self.prefixes is not None and not self.prefixes:
-            return f"{where}: who is connected has subscribed to nothing"
+            return peers.health.obstacle()
+        if prefixes is not None and not prefixes.everything and not self.sent:
+            return self._unwanted(prefixes)
         return (
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
-import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,15 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq import attempts
+from message_passing.zeromq.connection_health import ConnectionHealth
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.given_up import RETRIED, GivenUp
 from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.name_lookups import NameLookups
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from message_passing.zeromq.connections import Traffic
     from message_passing.zeromq.descriptors import Connection
@@ -43,8 +45,8 @@ _ALWAYS = (
 _PATIENCE = 10_000
 """Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
 
-_FORGOTTEN = 60.0
-"""Seconds after which who refuses us, or sends what cannot be read, is one who does so for the first time."""
+_SHORT = 2.0
+"""Seconds in which a peer that does not fit is found out: who ends later may have shaken hands, and not be known."""
 
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
@@ -60,7 +62,8 @@ class Peers:
             taken out and connected again by whoever may call into the socket.
         cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
-        attempts: what became of attempts to connect.
+        health: whether connections come about, and if not, why.
+        lookups: which names do not resolve.
     """
 
     def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
@@ -73,7 +76,8 @@ class Peers:
         self._ended_at = -math.inf
         self.refused: set[str] = set()
         self.connections = Connections()
-        self.attempts = attempts.Attempts()
+        self.health = ConnectionHealth(opened)
+        self.lookups = NameLookups()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = connects
@@ -85,6 +89,7 @@ class Peers:
         # Whether one of several handshakes has succeeded, so that these two may have been mixed up; and whether one
         # that has not handshaken may be among the others since.
         self._mixed = self._murky = False
+        self._failure: Event | None = None  # the last one that said so
         self._failed = False  # the last event said so of a connection that ends next
         self._lock = threading.Lock()
         self._patience = (opened.settings.limits.handshake_ivl or _PATIENCE) / 1000
@@ -128,6 +133,7 @@ class Peers:
                     self._given_up.note(event, shaken=event.value in self._connected)
                 self._note(event)
             self._find_given_up()
+            self.health.look(connections=len(self.connections), happened=bool(events))
             return events
 
     def traffic(self) -> dict[Connection, Traffic | None]:
@@ -156,8 +162,10 @@ class Peers:
 
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
+        connection = self.connections.at(event.value)
         self.connections.note(event)
-        self.attempts.note(event)
+        self.health.note(event)
+        self.lookups.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
             self._shaking[event.value] = monotonic()
@@ -167,21 +175,33 @@ class Peers:
             if self._shaking:
                 self._connected.add(self._oldest())
         elif event.number == _DISCONNECTED:
-            wrong = failed and event.value in self._connected and self._shaking
-            if wrong:
-                self._connected.add(self._oldest())
-            self._connected.discard(event.value)
-            if self._shaking.pop(event.value, None) is not None:
-                self.nameless += 1
-                self._murky = self._murky or self._mixed
-            if not len(self.connections):
-                self._mixed = self._murky = False
-            self.ended += 1
-            self._ended_at = monotonic()
+            self._note_end(event, connection, failed=failed)
         elif self._failed:
+            self._failure = event
             if self._connects and event.number != _BROKEN_OFF:
                 self.refused.add(event.endpoint)
             self._say(event)
+
+    def _note_end(self, event: Event, connection: Connection | None, *, failed: bool) -> None:
+        wrong = failed and event.value in self._connected and self._shaking
+        if wrong:
+            self._connected.add(self._oldest())
+        self._connected.discard(event.value)
+        if (began := self._shaking.pop(event.value, None)) is not None:
+            if not self._connects and not self._mixed and monotonic() - began < _SHORT:
+                self._find_misfit(failed, connection.address if connection else "")
+            self.nameless += 1
+            self._murky = self._murky or self._mixed
+        if not len(self.connections):
+            self._mixed = self._murky = False
+        self.ended += 1
+        self._ended_at = monotonic()
+
+    def _find_misfit(self, failed: bool, address: str) -> None:
+        """A connection to us has ended during its handshake: ZeroMQ ends one of whose socket type it has none."""
+        failure = self._failure if failed else None
+        if failure is None or (failure.number == _BROKEN_OFF and failure.value != errno.ECONNRESET):
+            self.health.broken_off(address, by_peer=failure is not None)
 
     def _find_given_up(self) -> None:
         for endpoint, shaken in self._given_up.take():
@@ -201,6 +221,8 @@ class Peers:
 
     def _say(self, event: Event) -> None:
         text = (self._of_a_server if self._connects else self._of_a_client)(event)
+        if text:
+            self.health.rejected(event.endpoint, text)
         if text and self._notices:
             self._notices.say(f"{event.number} {event.value} {event.endpoint}", f"{event.endpoint}: {text}")
 
@@ -242,46 +264,3 @@ class Peers:
     def abandon(self) -> None:
         """In a forked child: the events are the parent's."""
         disown(self.monitor.events)
-
-
-class Reconnector:
-    """When to knock again where we were refused: the key may be allowed by then, or the server be another."""
-
-    def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
-        """Nobody has refused us.
-
-        Args:
-            clock: seconds, monotonic.
-            first: seconds until the first try; they double with each.
-            longest: what they grow to.
-        """
-        self._clock = clock
-        self._first, self._longest = first, longest
-        self._due: dict[str, float] = {}
-        self._pauses: dict[str, tuple[float, float]] = {}  # the next one, and when the last one ended
-
-    @property
-    def waits(self) -> bool:
-        """Whether there will be something to do before long."""
-        return bool(self._due)
-
-    def due(self, peers: Peers) -> bool:
-        """Whether there is something to look after now."""
-        return bool(peers.refused) or (bool(self._due) and min(self._due.values()) <= self._clock())
-
-    def look_after(self, opened: OpenSocket, peers: Peers) -> None:
-        """Connect again what is due. From the socket's thread, or under its lock."""
-        if not peers.refused and not self._due:
-            return
-        now = self._clock()
-        while peers.refused:
-            endpoint = peers.refused.pop()
-            pause, since = self._pauses.get(endpoint, (self._first, now))
-            if now - since > _FORGOTTEN:
-                pause = self._first
-            again = now + pause * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
-            self._pauses[endpoint] = min(2 * pause, self._longest), again
-            self._due.setdefault(endpoint, again)
-        for endpoint in [endpoint for endpoint, due in self._due.items() if due <= now]:
-            del self._due[endpoint]
-            opened.connect_again(endpoint)
