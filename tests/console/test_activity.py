@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from message_passing.console.activity import MINUTE, Activity, Loss
+from message_passing.console.activity import MINUTE, Activity
 from message_passing.console.topology import ComponentView
 from message_passing.filters.null import NullFilter
 from message_passing.inputs.null import NullInput
+from message_passing.loss_monitor import Loss
 from message_passing.outputs.null import NullOutput
 
 NOW = 1_764_000_000.0

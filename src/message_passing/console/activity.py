@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from message_passing.loss_monitor import FAILED_REASON, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,16 +19,6 @@ MINUTE = 60.0
 
 _BUCKET = 5.0
 """Seconds that are added up in one: by so much more than a minute may be taken for one."""
-
-
-class Loss(NamedTuple):
-    """What a loss is counted by: the component's id, and the reason; `failed` for what could not be handled."""
-
-    component: str
-    reason: str
-
-
-FAILED_REASON = "failed"
 
 
 class _Bucket:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from message_passing.console.activity import FAILED_REASON, MINUTE
+from message_passing.console.activity import MINUTE
 from message_passing.console.verdict import LATE, duration_text, is_full, message_text, rate_text
+from message_passing.loss_monitor import FAILED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from message_passing.console.activity import Loss
+    from message_passing.loss_monitor import Loss
 
 STATES = ("ok", "degraded", "losing", "idle", "down")
 QUIET = MINUTE
@@ -137,7 +138,7 @@ def _all_is_well(state: Mapping[str, Any]) -> str:
     return f"Receiving {rate}, {newest}{lost}."
 
 
-def totals(components: list[dict[str, Any]], lost_by_senders: int | None) -> dict[str, int | None]:
+def chain_totals(components: list[dict[str, Any]], lost_by_senders: int | None) -> dict[str, int | None]:
     """The sums since the start, error chains left out; what senders lost is None without the filter `Follow`."""
     main = [one for one in components if not one["errors"]]
 

@@ -52,6 +52,7 @@ class ComponentState(TypedDict):
     utilization: Amount | None
     possibly_lost: NotRequired[dict[str, Count]]
     endpoints: list[str]
+    peers: NotRequired[Count | None]
     listens: NotRequired[bool]
     problems: NotRequired[list[str]]
     notes: list[str]

@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.component import MOST_PROBLEMS
-from message_passing.console.activity import FAILED_REASON
-from message_passing.console.headline import headline, recent_peer_error, totals
+from message_passing.console.headline import chain_totals, headline, recent_peer_error
 from message_passing.console.verdict import condition, slowest, verdict
 from message_passing.errors import PeerError
+from message_passing.loss_monitor import FAILED_REASON
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
         "newest_age": None if newest is None else now - newest,
         "last_message": watcher.activity.last_message,
         "backlog": sum(one["buffered"] for one in components if not one["errors"]),
-        "totals": totals(components, senders["lost"] if senders else None),
+        "totals": chain_totals(components, senders["lost"] if senders else None),
         "last_minute": {
             "dropped": sum(count for loss, count in lost.items() if loss.reason != FAILED_REASON),
             "failed": sum(count for loss, count in lost.items() if loss.reason == FAILED_REASON),
@@ -97,6 +97,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "utilization": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
+        "peers": info.get("peers"),
         "listens": info.get("listens", False),
         "problems": place.component.problems()[:MOST_PROBLEMS],
         "notes": _notes(watcher, place.component.chain_name),

@@ -67,6 +67,7 @@ class ServerWatcher:
         reports: the last failures.
         loop_delay: seconds that the chain took to answer; None if it did not.
         busy: what the chain's time goes to.
+        chain_utilization: the share of one core that the chain's thread took in the last second, or would have.
         log: counts what the console refuses.
         governor: lets requests begin.
         books: what is known of senders.
@@ -98,8 +99,9 @@ class ServerWatcher:
         self.ended = asyncio.Event()
         self.snapshots: dict[str, Snapshot] = {}
         self._seconds = 0
+        self.chain_utilization = 0.0
         self._taps = TapRegistry()
-        self._asked = -_WATCHED
+        self._watched_until = 0.0
         self._refreshed = -_FRESH
         self._refreshing = asyncio.Lock()
         self._thread, self._native = threading.get_ident(), threading.get_native_id()
@@ -116,14 +118,14 @@ class ServerWatcher:
         self.snapshots = self._snapshots()
         self.ages.arm(self.layout.sampled)
 
-    def asked(self) -> None:
-        """Somebody looks: for a while, look closer."""
-        self._asked = time.monotonic()
+    def asked(self, seconds: float = _WATCHED) -> None:
+        """Somebody looks, and may again within so many seconds: for so long, look closer."""
+        self._watched_until = max(self._watched_until, time.monotonic() + seconds)
 
     @property
     def watched(self) -> bool:
         """Whether somebody has looked lately."""
-        return time.monotonic() - self._asked < _WATCHED
+        return time.monotonic() < self._watched_until
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -160,9 +162,9 @@ class ServerWatcher:
                 self.snapshots = self._as_they_are()
             self._step()
             self.profiler.decay()
-            busy_chain = self._chain_meter.busy(self._native)
-            self.governor.spare(busy_chain)
-            self._taps.spare(busy_chain)
+            self.chain_utilization = self._chain_meter.busy(self._native)
+            self.governor.spare(self.chain_utilization)
+            self._taps.spare(self.chain_utilization)
             await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
 
     def _note(self) -> None:
