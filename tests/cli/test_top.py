@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from commands import finished
 from message_passing.cli.commands import top
-from message_passing.testing import wait_for
+from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, write_pair, write_public
 from nodes import Node, node, part, wait_for_control
 from terminal import terminal
 
@@ -174,3 +177,42 @@ def test_signals_leave_the_terminal_as_it_was(number: int) -> None:
         assert screen.ended() == 0
         assert screen.attributes() == before
         assert b"\x1b[?1049l" in screen.text
+
+
+def test_who_is_told_to_run_a_command_can_run_it(folder: Path) -> None:
+    """A sender's key is refused: what `top` shows at 80 columns, run as it stands, lets it in."""
+    write_pair(folder, "server")
+    allowed = folder / "a-folder-whose-name-is-so-long-that-no-line-of-80-columns-has-room-for-it"
+    write_public(allowed / "anna.key", zmq.curve_keypair()[0])
+    port = free_port()
+    secured = {"curve_secret_key": f"{folder}/server{SECRET}", "curve_allowed_keys": str(allowed)}
+    receive = part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="PULL", **secured)
+    with node(*receive, "--output", "Null", "--control", "n.sock", cwd=folder):
+        wait_for_control(folder / "n.sock")
+        with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
+            sender.linger = 0
+            sender.curve_publickey, sender.curve_secretkey = zmq.curve_keypair()
+            sender.curve_serverkey = public_key(str(folder / f"server{PUBLIC}"))
+            sender.connect(f"tcp://127.0.0.1:{port}")
+            sender.send(b'{"a":1}')
+            key = wait_for(lambda: _suggested(folder, str(allowed)), timeout=20)
+            assert finished("keys", "allow", "ben", key, "--folder", str(allowed)).status == 0
+            sender.disconnect(f"tcp://127.0.0.1:{port}")  # whoever is refused does not try again by itself
+            sender.connect(f"tcp://127.0.0.1:{port}")
+            sender.send(b'{"a":2}')
+            wait_for(lambda: _now(folder)["totals"]["received"] >= 1, timeout=20)
+            assert _now(folder)["headline"]["state"] in ("ok", "degraded")
+
+
+def _now(folder: Path) -> Any:
+    return json.loads(finished("top", str(folder / "n.sock"), "--once", "--json").out)
+
+
+def _suggested(folder: Path, allowed: str) -> str:
+    """The key of the command that is shown, whole, however a narrow terminal breaks its lines; "" if none is."""
+    done = finished("top", str(folder / "n.sock"), "--once", env={"COLUMNS": "80"})
+    text = done.out.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    command = rf"message-passingkeysallowNAME'([^']+)'--folder{re.escape(allowed)}"
+    found = re.search(command, "".join(text.split()))
+    return found[1] if found else ""
