@@ -98,6 +98,9 @@ def test_an_idle_receiver_says_where_senders_connect() -> None:
         *part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}"), "--output", "STDOUT"
     ) as one:
         assert f"Senders connect to tcp://127.0.0.1:{port}." in headline(one, "idle")
+        texts = [found["text"] for found in one.get("/state")["verdict"]]
+        assert any("No message yet" in text or "nobody has connected" in text for text in texts)
+        assert not any("All is well" in text for text in texts)
     with watched(*part("input", "ZeroMQ", connect=f"tcp://127.0.0.1:{port}"), "--output", "STDOUT") as one:
         text = wait_for(lambda: one.get("/state")["headline"]["text"])
         assert f"tcp://127.0.0.1:{port}" in text

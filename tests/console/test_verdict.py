@@ -29,6 +29,7 @@ def state(*components: dict[str, Any], **more: Any) -> dict[str, Any]:
         "senders": None,
         "time": 1000.0,
     }
+    about["headline"] = {"state": "ok", "text": "So it is."}
     return {**about, "components": components, "errors": {"count": 0, "last": None}, **more}
 
 
@@ -42,6 +43,15 @@ def test_all_is_well() -> None:
     assert sentences(state(component())) == [
         "good: All is well: nothing was lost, and no queue is filling up."
     ]
+
+
+def test_an_idle_node_is_not_well() -> None:
+    """That no message has come is what there is to say."""
+    idle = {
+        "state": "idle",
+        "text": "No message yet, 3 min after the start. Senders connect to tcp://*:5558.",
+    }
+    assert sentences(state(component(), headline=idle)) == [f"note: {idle['text']}"]
 
 
 @pytest.mark.parametrize(

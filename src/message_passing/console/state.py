@@ -100,7 +100,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "peers": info.get("peers"),
         "listens": info.get("listens", False),
         "problems": place.component.problems()[:MOST_PROBLEMS],
-        "notes": _notes(watcher, place.component.chain_name),
+        "notes": [*place.component.notes()[:MOST_PROBLEMS], *_notes(watcher, place.component.chain_name)],
     }
     return {**found, "condition": condition(found)}
 

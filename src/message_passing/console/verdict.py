@@ -48,7 +48,7 @@ def slowest(components: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None
 
 
 def verdict(state: Mapping[str, Any]) -> list[Finding]:
-    """The sentences, the worst first; one that says that all is well if there are no others.
+    """The sentences, the worst first; if there are none, one that says how it is: idle, or well.
 
     Args:
         state: as `GET /state` gives it.
@@ -57,6 +57,8 @@ def verdict(state: Mapping[str, Any]) -> list[Finding]:
         {"weight": weight, "text": text[:_LONGEST], "where": where} for weight, text, where in _found(state)
     ]
     found.sort(key=lambda one: _WEIGHTS.index(one["weight"]))
+    if not found and state["headline"]["state"] != "ok":
+        return [{"weight": "note", "text": state["headline"]["text"], "where": "chain"}]
     if not found:
         text = "All is well: nothing was lost, and no queue is filling up."
         return [{"weight": "good", "text": text, "where": "chain"}]
