@@ -67,6 +67,7 @@ def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
         "components": components,
         "drawings": watcher.layout.drawings,
         "senders": senders,
+        "ledger": str(watcher.server.losses.ledger) if watcher.server.losses.ledger else None,
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
