@@ -40,6 +40,7 @@ from message_passing.declaration import UnreadText
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import topological_order
+from message_passing.node_identity import NodeIdentity
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
@@ -87,6 +88,9 @@ class Script:
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
+    )
+    name: str = option(
+        default="", min_length=1, max_length=100, description="What `top`, the page and `ps` call it."
     )
     state_dir: str = option(
         default="",
@@ -295,7 +299,11 @@ class Script:
             return None
         # Imported when it is asked for: it brings a web server with it.
         make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
-        return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
+        return make(self.identity(), control=self.control, http=self.http, token=self.http_token)
+
+    def identity(self) -> NodeIdentity:
+        """What the node is called."""
+        return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
         """The chain, built: nothing outside this process is asked.

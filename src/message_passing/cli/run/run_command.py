@@ -126,7 +126,8 @@ class MessagePassing(Script):
         self._prefer_sentences()
         if not is_named(values):
             if self.workers:
-                return PooledChain(self.chosen, self.workers, background=self.daemonize)
+                node = self.identity().display_name
+                return PooledChain(self.chosen, self.workers, background=self.daemonize, node=node)
             return self.declare_in(Chain())
         chain = self.declare_in(Chain())
         if self.chosen["error_encoder"].component == SENTENCES:
@@ -193,7 +194,7 @@ Commands: {commands}
   --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
-  --completion bash|zsh  --version
+  --completion bash|zsh  --version  --name N
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
