@@ -63,7 +63,7 @@ def test_it_says_what_piles_up_and_what_is_lost(browser: Browser, tmp_path: Path
         expect(page.locator("#verdict")).to_contain_text("All is well")
         site.send(*[{"level": "ERROR", "message": "alarm"}] * 8)
         alarms = card(look, "alarms")
-        expect(alarms.locator(".held")).to_have_text("buffered 8 of 10")
+        expect(alarms.locator(".buffered")).to_have_text("buffered 8 of 10")
         expect(alarms.locator(".flag")).to_have_text("\u25c6 filling up")
         expect(page.locator("#verdict .warn")).to_contain_text(
             ["alarms is filling up: 8 of 10 messages are buffered."]

@@ -196,7 +196,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
-        found = {**super().info(), "endpoints": self._receiver.endpoints(), "peers": self._receiver.peers()}
+        receiver = self._receiver
+        found = {**super().info(), "endpoints": receiver.endpoints(), "peers": receiver.peers()}
+        found |= {"received_bytes": receiver.received_bytes, "refused": receiver.refused_peers()}
         if disconnected := self._receiver.disconnected():
             found["disconnected"] = disconnected
         if pauses := self._receiver.pauses():
