@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 
 _NOTES = re.compile(
-    r"(?m)^message-passing: .*Z: .*: (?:.*: no (?:sender|receiver) has connected yet|.*: nobody listens there: start"
-    r"|.*: connected, and no message has come yet|connected (?:on|to) |the first message has come).*\n"
+    r"(?m)^message-passing: [^ ]*Z: [^:]*: (?:\w+://\S+: (?:no (?:sender|receiver) has connected yet|"
+    r"nobody listens there: start|connected, and no message has come yet)|connected (?:on|to) |the first message).*\n"
 )
 """What a node says when others are started more than three seconds after it, as on a busy machine."""
 
