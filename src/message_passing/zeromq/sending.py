@@ -310,7 +310,7 @@ class Sender:
             self.service()
             self.unsent_why = self.outgoing.obstacle()
         held = self._held
-        if not held:
+        if not held or (self.sent and not held.waiting):  # otherwise `NO_SUBSCRIBER` says it
             self.unsent_why = ""
         if held.unclaimed:
             reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT
