@@ -12,6 +12,8 @@ from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
+from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
+from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
 
@@ -47,8 +49,17 @@ class ZeroMQInput(ZeroMQComponent, Input):
     name = "ZeroMQ"
     example = MappingProxyType({"socket_bind": "tcp://*:5222"})
 
-    socket_type: Literal["SUB", "PULL"] = option(
-        default="SUB", description="SUB hears everything that is published; PULL shares it with other PULLs."
+    socket_type: Literal["SUB", "PULL", "ROUTER", "DEALER"] = option(
+        default="SUB",
+        description="SUB hears everything that is published; PULL shares it with other PULLs. ROUTER (from DEALER"
+        " outputs) and DEALER (from a ROUTER output, as one of several workers) acknowledge messages once the chain"
+        " is done with them.",
+    )
+    window: int = option(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="With ROUTER and DEALER: frames of about 64 KiB of one sender that may be unacknowledged.",
     )
     subscribe: list[str] = option(
         default_factory=lambda: [""],
@@ -82,7 +93,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
             OptionError: `key_field` is given, and nobody is asked who he is.
         """
         super().on_init()
-        self.can_wait = self.socket_type == "PULL"
+        self._acknowledged: AcknowledgedReceiving | None = None
+        self.can_wait = self.socket_type != "SUB"
         if self.key_field and not (self._security and self._security.asks):
             text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
             raise OptionError(Fault(text, "key_field"))
@@ -90,12 +102,39 @@ class ZeroMQInput(ZeroMQComponent, Input):
             prefixes = tuple(prefix.encode("utf-8", "surrogateescape") for prefix in self.subscribe)
         except UnicodeEncodeError as error:
             raise OptionError(Fault(f"{self.label}: subscribe is no text: {error}", "subscribe")) from error
+        if self.socket_type in ("ROUTER", "DEALER"):
+            self._prepare_acknowledged()
+            return
         self._receiver = Receiver(
             self.settings(self.socket_type, subscribe=prefixes),
             join_frames=self.multipart == "last",
             key_field=self.key_field,
             queue_bytes=self.queue_bytes,
         )
+
+    def _prepare_acknowledged(self) -> None:
+        """What is acknowledged is received by another mechanism.
+
+        Raises:
+            OptionError: an option is given that this mechanism has not.
+        """
+        for name in ("key_field",):
+            if getattr(self, name):
+                text = f"{self.label}: {name} is not for {self.socket_type}"
+                raise OptionError(Fault(text, name))
+        self.acknowledges = True
+        self._hop = HopReceiver(
+            self.settings(self.socket_type),
+            queue_bytes=self.queue_bytes,
+            frames=self.window,
+            size=self.window * (256 << 10),
+            dead_after=60.0,
+        )
+        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_hop)
+
+    def _tell_hop(self) -> None:
+        for notices in self._hop.sockets.notices:
+            self.tell(notices)
 
     def would_refuse(self, message: bytes) -> str:
         """See `Input.would_refuse`: by its prefixes, and by its size."""
@@ -108,10 +147,15 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def on_open(self) -> None:
         """Bind or connect."""
-        self._receiver.open()
+        if self._acknowledged:
+            self._hop.open()
+        else:
+            self._receiver.open()
 
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
+        if self._acknowledged:
+            await self._acknowledged.run()
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))
@@ -138,6 +182,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def stopped(self) -> None:
         """Have the senders end in order, and emit all that they have sent: nobody else has it."""
+        if self._acknowledged:  # what it has not acknowledged, the senders have
+            return
         self._take_rest()
         self.tell(self._receiver.notices, at_end=True)
 
@@ -192,6 +238,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
         found = dict(super().info())
+        if self._acknowledged:
+            return found
         if disconnected := self._receiver.disconnected():
             found["disconnected"] = disconnected
         if pauses := self._receiver.pauses():
@@ -200,6 +248,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def summary(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""
+        if self._acknowledged:
+            return []
         told = [
             f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
             for why, count in self._receiver.disconnected().items()
@@ -213,7 +263,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def on_close(self) -> None:
         """Close the socket."""
-        self._receiver.close()
+        if self._acknowledged:
+            self._acknowledged.close(self.linger / 1000)
+        else:
+            self._receiver.close()
 
 
 def _next_size(size: int, batch: list[bytes], took: float) -> int:

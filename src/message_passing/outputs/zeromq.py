@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
 from message_passing.encoded import all_as_bytes
-from message_passing.errors import Fault, OpenError
+from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
+from message_passing.zeromq.hop.outgoing import AcknowledgedSending
 from message_passing.zeromq.last_wait import until_taken
-from message_passing.zeromq.sending import SEND_BATCH, TOO_BIG, UNLIMITED, Sender
+from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,10 +65,18 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     confirms_early = True
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
-    socket_type: Literal["PUB", "PUSH"] = option(
+    socket_type: Literal["PUB", "PUSH", "DEALER", "ROUTER"] = option(
         default="PUB",
         description="PUB sends every message to all subscribers; PUSH distributes messages round-robin to"
-        " workers.",
+        " workers. DEALER (to one ROUTER input) and ROUTER (to DEALER inputs that share the work) keep every"
+        " message until it is acknowledged.",
+    )
+    ack_timeout: float = option(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="With DEALER and ROUTER: seconds of silence after which a receiver is given up, and what it"
+        " has not acknowledged is sent again, to it or to another.",
     )
     subscribe_delay: float = option(
         default=0.2,
@@ -89,6 +98,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_init(self) -> None:
         """Prepare; nothing is connected yet."""
         super().on_init()
+        self._acknowledged: AcknowledgedSending | None = None
+        if self.socket_type in ("DEALER", "ROUTER"):
+            self._prepare_acknowledged()
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._flushers: list[Flusher] = []
@@ -98,8 +110,25 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._possibly_lost: Counter[str] = Counter()
         self._flows: bool | None = None  # known with the first batch
 
+    def _prepare_acknowledged(self) -> None:
+        """What a receiver acknowledges is sent by another mechanism, with promises of its own.
+
+        Raises:
+            OptionError: an option is given that this mechanism has not.
+        """
+        if self.when_full != "default":
+            text = f"{self.label}: when_full is not for {self.socket_type}, which loses nothing in a chain"
+            raise OptionError(Fault(text, "when_full"))
+        self.confirms, self.confirms_early = "acknowledged by the receiver", False
+        settings = self.settings(self.socket_type)
+        self._acknowledged = AcknowledgedSending(settings, most=self.socket_hwm, ack_timeout=self.ack_timeout)
+
     def on_open(self) -> None:
         """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
+        if self._acknowledged:
+            self._acknowledged.open()
+            _open_outputs.add(self)
+            return
         settings = self.settings(self.socket_type)
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
@@ -139,6 +168,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             taken = self._fitting(taken)
         if self._flows is None:
             self._flows = running_loop() is not None
+        if self._acknowledged:
+            self._write_acknowledged(self._acknowledged, taken)
+            return
         overflow = self._overflow()
         for sender, flusher in zip(self._senders, self._flushers, strict=True):
             sender.overflow = overflow
@@ -146,6 +178,15 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             if sender.held:
                 flusher.look_after()
                 sender.hold(self.hold())
+
+    def _write_acknowledged(self, sending: AcknowledgedSending, messages: Sequence[bytes]) -> None:
+        """Take a batch that a chain waits for; a program that does not wait has what there is room for."""
+        if not self.waited_for and not sending.has_room:
+            self.drop(messages, QUEUE_FULL)
+        else:
+            sending.write(messages, self.hold())
+        for notices in sending.notices:
+            self.tell(notices)
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
@@ -159,6 +200,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     async def drain(self) -> None:
         """Wait while a receiver that is slow takes what is queued for it: see `when_full`."""
         self._flows = self.waited_for = True
+        if self._acknowledged:
+            await self._acknowledged.drain(self.stop_request)
+            return
         for sender in self._senders:
             if sender.held:
                 await self._wait_for(sender)
@@ -213,11 +257,15 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     async def flush(self) -> None:
         """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
-        if self.socket_type == "PUSH" and self._blocks():
+        if self._acknowledged:
+            await self._acknowledged.flush(self.stop_request)
+        elif self.socket_type == "PUSH" and self._blocks():
             await until_taken(self._senders, self._lock, self.linger / 1000, self.stop_request)
 
     def held(self) -> int:
-        """Messages that wait here for somebody to listen."""
+        """Messages that wait here for somebody to listen, or to acknowledge them."""
+        if self._acknowledged:
+            return self._acknowledged.held
         return sum(sender.carried() for sender in self._senders)
 
     def possibly_lost(self) -> Mapping[str, int]:
@@ -253,6 +301,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
         _open_outputs.discard(self)
+        if self._acknowledged:
+            self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
+            self._acknowledged.close()
         self._close_senders()
 
     def _close_senders(self) -> None:

@@ -1,0 +1,182 @@
+"""What the two ends of an acknowledged hop say to each other, as ZeroMQ messages of one or two frames.
+
+See docs/hop-protocol.md. The first frame is a kind (one byte) and its numbers, unsigned and in network byte order. Of
+`DATA` and `LINES`, the second frame is what is delivered.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from message_passing.errors import MessagePassingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+VERSION = 1
+
+ID_BYTES = 16
+"""Bytes of the id of a sender or receiver."""
+
+MOST_RANGES = 1000
+"""The most ranges of one `ACK`."""
+
+_HELLO = struct.Struct(f"!cB{ID_BYTES}sQ")
+_READY = struct.Struct(f"!cB{ID_BYTES}sLQ")
+_DATA = struct.Struct("!cQQ")
+_RANGE = struct.Struct("!QQ")
+
+
+class ProtocolError(MessagePassingError):
+    """A peer said something that is not part of the protocol, or has another version of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A sender: who it is, and the lowest number that it has not had acknowledged."""
+
+    sender: bytes
+    first: int
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [_HELLO.pack(b"H", VERSION, self.sender, self.first)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A receiver: who it is, and how many frames, of how many bytes, may be on their way to it unacknowledged."""
+
+    receiver: bytes
+    frames: int
+    size: int
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [_READY.pack(b"R", VERSION, self.receiver, self.frames, self.size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A frame to deliver.
+
+    Attributes:
+        sequence: its number, from 1.
+        first: the lowest number that the sender has not had acknowledged: nothing below is sent again.
+        body: the frame.
+        lines: it is several messages, each a line, with a newline between them; otherwise one message.
+    """
+
+    sequence: int
+    first: int
+    body: bytes
+    lines: bool
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [_DATA.pack(b"L" if self.lines else b"D", self.sequence, self.first), self.body]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Numbers that the receiver's chain has settled, as ranges with both ends."""
+
+    ranges: Sequence[tuple[int, int]]
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [b"A" + b"".join(_RANGE.pack(*one) for one in self.ranges)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there, and do you know me? Answered by `Pong`, or by `Unknown`."""
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [b"I"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """I am here, and know you. Also sent unasked, while settling takes long."""
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [b"O"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """I do not know you: greet me first. It has begun anew, or the connection is another one."""
+
+    def encode(self) -> list[bytes]:
+        """As frames."""
+        return [b"U"]
+
+
+HopMessage = Hello | Ready | Data | Ack | Ping | Pong | Unknown
+
+_SIMPLE: dict[bytes, HopMessage] = {b"I": Ping(), b"O": Pong(), b"U": Unknown()}
+
+
+def decode(frames: Sequence[bytes]) -> HopMessage:
+    """What a peer said.
+
+    Raises:
+        ProtocolError: it is not part of the protocol, or of another version of it.
+    """
+    head = frames[0] if frames else b""
+    kind = head[:1]
+    try:
+        if kind in (b"D", b"L") and len(frames) == 2:
+            _, sequence, first = _DATA.unpack(head)
+            if sequence:
+                return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
+        elif len(frames) == 1:
+            if kind in (b"H", b"R"):
+                _check_version(head)
+            if kind == b"A":
+                return Ack(_ranges(head[1:]))
+            if kind == b"H":
+                return Hello(*_HELLO.unpack(head)[2:])
+            if kind == b"R":
+                return Ready(*_READY.unpack(head)[2:])
+            if head in _SIMPLE:
+                return _SIMPLE[head]
+    except struct.error:
+        pass
+    raise ProtocolError("it does not speak the protocol of acknowledged hops")
+
+
+def _check_version(head: bytes) -> None:
+    if len(head) > 1 and head[1] != VERSION:
+        raise ProtocolError(f"it has version {head[1]} of the protocol of acknowledged hops, and we have {VERSION}")
+
+
+def _ranges(packed: bytes) -> list[tuple[int, int]]:
+    """Ranges of an `ACK`.
+
+    Raises:
+        struct.error: it is cut off.
+        ProtocolError: there are too many, or one ends before it begins.
+    """
+    if len(packed) > MOST_RANGES * _RANGE.size:
+        raise ProtocolError(f"it acknowledged more than {MOST_RANGES} ranges at once")
+    found = list(_RANGE.iter_unpack(packed))
+    if any(first > last for first, last in found):
+        raise ProtocolError("it acknowledged a range that ends before it begins")
+    return found
+
+
+def as_ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as ranges with both ends, in order."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], number))
+        else:
+            found.append((number, number))
+    return found
