@@ -172,7 +172,9 @@ class OpenSocket:
             # Tell of every subscription, also when a receiver that comes back has the same as before.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         if settings.socket_type == "DEALER":
-            socket.immediate = True  # what is sent is not kept for a peer that may never come: the sender keeps it
+            socket.immediate = (
+                True  # what is sent is not kept for a peer that may never come: the sender keeps it
+            )
         if settings.socket_type == "ROUTER":
             socket.router_mandatory = True  # say so when a peer has gone or has no room
         if settings.socket_type == "SUB":

@@ -90,7 +90,8 @@ class Sending:
 
     Attributes:
         sender: its id; empty until it has said so.
-        acks: numbers to acknowledge.
+        acks: numbers to acknowledge; and
+        open: those that the chain is working on.
         heard: when it last said something.
         said: when it was last told something.
     """
@@ -182,11 +183,12 @@ class Consumer:
             self._memory(peer.sender).forget_below(message.first)
             peer.met = True
             if not self._greets:
-                peer.replies.append(Ready(self._receiver, self._frames, self._size))
+                peer.replies.append(self._greeting())
         elif isinstance(message, Data):
             return self._frame(key, peer, message)
         elif isinstance(message, Ping):
-            peer.replies.append(Pong() if peer.sender else Unknown())
+            working = as_ranges(peer.open)[:MOST_RANGES]
+            peer.replies.append(Pong(message.number, working) if peer.sender else Unknown())
         elif isinstance(message, Unknown):
             peer.met, peer.asked = False, -math.inf
         return None
@@ -224,33 +226,36 @@ class Consumer:
 
     # Sending
 
+    def _greeting(self) -> Ready:
+        return Ready(self._receiver, self._frames, self._size)
+
     def next_message(self, key: Hashable, now: float) -> HopMessage | None:
         """What is to be said to a peer now; the same again until `sent` says that it was."""
         peer = self._peers.get(key)
         if peer is None:
             return None
+        if peer.acks:  # before an answer, which would otherwise miss what has just been settled
+            return Ack(as_ranges(peer.acks)[:MOST_RANGES])
         if peer.replies:
             return peer.replies[0]
-        if peer.acks:
-            return Ack(as_ranges(peer.acks)[:MOST_RANGES])
         if self._greets and not peer.met:
             greets = now - peer.asked >= GREETING_INTERVAL
-            return Ready(self._receiver, self._frames, self._size) if greets else None
+            return self._greeting() if greets else None
         if peer.open and now - peer.said >= KEEP_ALIVE:
-            return Pong()
+            return Pong(0)
         if self._greets and now - max(peer.heard, peer.asked) >= PROBE_INTERVAL:
-            return Ping()
+            return Ping(0)
         return None
 
     def sent(self, key: Hashable, message: HopMessage, now: float) -> None:
         """ZeroMQ has taken what `next_message` gave."""
         peer = self._peers[key]
         peer.said = now
-        if peer.replies:
-            peer.replies.popleft()
-        elif isinstance(message, Ack):
+        if isinstance(message, Ack):
             for first, last in message.ranges:
                 peer.acks.difference_update(range(first, last + 1))
+        elif peer.replies:
+            peer.replies.popleft()
         elif isinstance(message, (Ready, Ping)):
             peer.asked = now
 

@@ -21,11 +21,12 @@ ID_BYTES = 16
 """Bytes of the id of a sender or receiver."""
 
 MOST_RANGES = 1000
-"""The most ranges of one `ACK`."""
+"""The most ranges of one message."""
 
 _HELLO = struct.Struct(f"!cB{ID_BYTES}sQ")
 _READY = struct.Struct(f"!cB{ID_BYTES}sLQ")
 _DATA = struct.Struct("!cQQ")
+_NUMBER = struct.Struct("!cQ")
 _RANGE = struct.Struct("!QQ")
 
 
@@ -87,25 +88,36 @@ class Ack:
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [b"A" + b"".join(_RANGE.pack(*one) for one in self.ranges)]
+        return [b"A" + _packed(self.ranges)]
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you there, and do you know me? Answered by `Pong`, or by `Unknown`."""
+    """Are you there, do you know me, and what of mine are you working on? Answered by `Pong`, or by `Unknown`."""
+
+    number: int
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [b"I"]
+        return [_NUMBER.pack(b"I", self.number)]
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """I am here, and know you. Also sent unasked, while settling takes long."""
+    """I am here, and know you.
+
+    Attributes:
+        number: of the `Ping` that this answers; 0 where nobody asked, while settling takes long.
+        working: frames that the chain is working on, as ranges with both ends. All that were sent before the `Ping`
+            and are neither among these nor acknowledged did not arrive.
+    """
+
+    number: int
+    working: Sequence[tuple[int, int]] = ()
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [b"O"]
+        return [_NUMBER.pack(b"O", self.number) + _packed(self.working)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +130,6 @@ class Unknown:
 
 
 HopMessage = Hello | Ready | Data | Ack | Ping | Pong | Unknown
-
-_SIMPLE: dict[bytes, HopMessage] = {b"I": Ping(), b"O": Pong(), b"U": Unknown()}
 
 
 def decode(frames: Sequence[bytes]) -> HopMessage:
@@ -144,8 +154,13 @@ def decode(frames: Sequence[bytes]) -> HopMessage:
                 return Hello(*_HELLO.unpack(head)[2:])
             if kind == b"R":
                 return Ready(*_READY.unpack(head)[2:])
-            if head in _SIMPLE:
-                return _SIMPLE[head]
+            if kind == b"I":
+                return Ping(_NUMBER.unpack(head)[1])
+            if kind == b"O":
+                number = _NUMBER.unpack(head[: _NUMBER.size])[1]
+                return Pong(number, _ranges(head[_NUMBER.size :]))
+            if head == b"U":
+                return Unknown()
     except struct.error:
         pass
     raise ProtocolError("it does not speak the protocol of acknowledged hops")
@@ -153,21 +168,27 @@ def decode(frames: Sequence[bytes]) -> HopMessage:
 
 def _check_version(head: bytes) -> None:
     if len(head) > 1 and head[1] != VERSION:
-        raise ProtocolError(f"it has version {head[1]} of the protocol of acknowledged hops, and we have {VERSION}")
+        raise ProtocolError(
+            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {VERSION}"
+        )
+
+
+def _packed(ranges: Sequence[tuple[int, int]]) -> bytes:
+    return b"".join(_RANGE.pack(*one) for one in ranges)
 
 
 def _ranges(packed: bytes) -> list[tuple[int, int]]:
-    """Ranges of an `ACK`.
+    """The ranges in a message.
 
     Raises:
         struct.error: it is cut off.
         ProtocolError: there are too many, or one ends before it begins.
     """
     if len(packed) > MOST_RANGES * _RANGE.size:
-        raise ProtocolError(f"it acknowledged more than {MOST_RANGES} ranges at once")
+        raise ProtocolError(f"it named more than {MOST_RANGES} ranges at once")
     found = list(_RANGE.iter_unpack(packed))
     if any(first > last for first, last in found):
-        raise ProtocolError("it acknowledged a range that ends before it begins")
+        raise ProtocolError("it named a range that ends before it begins")
     return found
 
 

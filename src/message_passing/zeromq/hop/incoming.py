@@ -92,7 +92,9 @@ class AcknowledgedReceiving:
             self._lost.append(frame)
             self._retry_at = monotonic() + self._pause
             self._pause = min(_LONGEST_RETRY, 2 * self._pause)
-            self.stalled = "the chain lost messages, which are delivered again; until then no others are accepted"
+            self.stalled = (
+                "the chain lost messages, which are delivered again; until then no others are accepted"
+            )
         else:
             self._receiver.consumer.settle(frame)
             if not self._lost:

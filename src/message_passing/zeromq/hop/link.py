@@ -58,9 +58,7 @@ class _Sockets:
     def __init__(self, settings: SocketSettings, queue_bytes: int | None) -> None:
         self.strange = 0
         several = settings.socket_type == "DEALER" and len(settings.connect) > 1
-        each = (
-            [replace(settings, connect=(one,)) for one in settings.connect] if several else [settings]
-        )
+        each = [replace(settings, connect=(one,)) for one in settings.connect] if several else [settings]
         self._routes = settings.socket_type == "ROUTER"
         self._settings = settings
         self._receivers = [Receiver(one, queue_bytes=queue_bytes) for one in each]
@@ -140,7 +138,9 @@ class HopSender:
         given_up: how often a receiver was silent for too long.
     """
 
-    def __init__(self, settings: SocketSettings, *, dead_after: float, sender: bytes = b"", first: int = 1) -> None:
+    def __init__(
+        self, settings: SocketSettings, *, dead_after: float, sender: bytes = b"", first: int = 1
+    ) -> None:
         """Prepare it.
 
         Args:

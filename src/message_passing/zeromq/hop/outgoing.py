@@ -138,7 +138,9 @@ class AcknowledgedSending:
                     return
                 before = self.held
                 self._service()
-                wait = min(_LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic()))
+                wait = min(
+                    _LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic())
+                )
             if self.held < before:
                 with contextlib.suppress(RuntimeError):  # that loop has ended
                     self.on_room()

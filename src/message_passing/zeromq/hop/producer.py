@@ -64,10 +64,12 @@ class Receiving:
         ready: it has said that it is.
         frames: how many more may be on their way to it; and
         size: of how many bytes.
-        on_way: numbers that are on their way to it; and
+        on_way: numbers that are on their way to it, and since when; and
         on_way_size: how many bytes they have.
         heard: when it last said something.
         asked: when it was last greeted or asked.
+        question: the number of the last question; and
+        asked_about: what was on its way then.
         identity: which one it is.
     """
 
@@ -76,8 +78,10 @@ class Receiving:
     frames: int = 0
     size: int = 0
     asked: float = -math.inf
+    question: int = 0
+    asked_about: tuple[int, ...] = ()
     identity: bytes = b""
-    on_way: dict[int, None] = field(default_factory=dict)
+    on_way: dict[int, float] = field(default_factory=dict)
     on_way_size: int = 0
     replies: deque[HopMessage] = field(default_factory=deque)
 
@@ -122,7 +126,7 @@ class Producer:
     @property
     def waiting(self) -> int:
         """Frames that are not on their way to anybody."""
-        return len(self._to_send)
+        return sum(entry.peer is None for entry in self._unsettled.values())
 
     def ready_peers(self) -> list[Hashable]:
         """Receivers that have said that they are ready."""
@@ -135,6 +139,12 @@ class Producer:
         self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
         heapq.heappush(self._to_send, sequence)
         return sequence
+
+    def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool) -> None:
+        """Take a frame of an earlier run, whose numbers go on. In order, and before any is added."""
+        self._next = max(self._next, sequence + 1)
+        self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
+        heapq.heappush(self._to_send, sequence)
 
     def unsettled(self) -> Iterable[Unsettled]:
         """What has not been acknowledged, in order."""
@@ -153,16 +163,20 @@ class Producer:
     def _forget(self, key: Hashable) -> None:
         """It does not have, or does not say that it has, what was sent to it."""
         peer = self._peers[key]
-        for sequence in peer.on_way:
-            entry = self._unsettled.get(sequence)
-            if entry and entry.peer == key:
-                entry.peer = None
-                heapq.heappush(self._to_send, sequence)
-        peer.on_way.clear()
-        peer.on_way_size = 0
+        self._take_back(peer, list(peer.on_way))
         peer.ready = False
         if self._chosen == key:
             self._chosen = None
+
+    def _take_back(self, peer: Receiving, sequences: Iterable[int]) -> None:
+        """These are not on their way to it any more: they are to be sent again."""
+        for sequence in sequences:
+            if sequence in peer.on_way:
+                del peer.on_way[sequence]
+                entry = self._unsettled[sequence]
+                peer.on_way_size -= len(entry.body)
+                entry.peer = None
+                heapq.heappush(self._to_send, sequence)
 
     def expire(self, now: float) -> list[Hashable]:
         """Give up those who were silent for too long; who they are."""
@@ -182,16 +196,21 @@ class Producer:
         """A receiver said something. What has been settled by that, in order."""
         peer = self._peers.get(key)
         if peer is None:
-            if not isinstance(message, (Ready, Ping)):
-                message = Ping()  # whatever it is about, it is for a sender that was here before
             peer = self._peers[key] = Receiving(now)
+            if not isinstance(message, Ready):  # it knows us from before
+                peer.replies.append(Unknown())
         peer.heard = now
         if isinstance(message, Ready):
             self._greeted(key, peer, message, now)
         elif isinstance(message, Ack):
             return self._acknowledged(key, message)
         elif isinstance(message, Ping):
-            peer.replies.append(Pong() if peer.ready else Unknown())
+            if peer.ready:
+                peer.replies.append(Pong(message.number))
+            elif not peer.replies:
+                peer.replies.append(Unknown())
+        elif isinstance(message, Pong):
+            self._answered(peer, message)
         elif isinstance(message, Unknown):
             self._forget(key)
             peer.asked = -math.inf
@@ -205,6 +224,16 @@ class Producer:
         peer.ready, peer.identity = True, message.receiver
         peer.frames, peer.size = message.frames, message.size
         peer.asked = now
+
+    def _answered(self, peer: Receiving, message: Pong) -> None:
+        """What it is not working on, of what was sent before it was asked, did not arrive."""
+        if not message.number or message.number != peer.question:
+            return
+        working = {number for number in peer.asked_about if any(a <= number <= b for a, b in message.working)}
+        self._take_back(peer, [number for number in peer.asked_about if number not in working])
+        peer.asked_about = ()
+        for number in working & peer.on_way.keys():
+            peer.on_way[number] = peer.heard
 
     def _acknowledged(self, key: Hashable, message: Ack) -> list[Unsettled]:
         settled: list[Unsettled] = []
@@ -242,9 +271,14 @@ class Producer:
         if self._may_have(key, peer) and (entry := self._next_to_send()):
             if peer.on_way_size + len(entry.body) <= peer.size or not peer.on_way:
                 return Data(entry.sequence, self.first, entry.body, entry.lines)
-        if now - max(peer.heard, peer.asked) >= PROBE_INTERVAL:
-            return Ping()
+        if now - peer.asked >= PROBE_INTERVAL and now - self._quiet_since(peer) >= PROBE_INTERVAL:
+            return Ping(peer.question + 1)
         return None
+
+    @staticmethod
+    def _quiet_since(peer: Receiving) -> float:
+        """Since when it has said nothing; or nothing of what has been on its way to it for longest."""
+        return min(peer.heard, next(iter(peer.on_way.values()), math.inf))
 
     def _may_have(self, key: Hashable, peer: Receiving) -> bool:
         """Whether a receiver may get one frame more."""
@@ -274,12 +308,14 @@ class Producer:
             entry.times += 1
             self.resent += entry.times == 2
             entry.had_by = (*entry.had_by, key)[-_REMEMBERED:]
-            peer.on_way[message.sequence] = None
+            peer.on_way[message.sequence] = now
             peer.on_way_size += len(entry.body)
         elif peer.replies:
             peer.replies.popleft()
         else:
             peer.asked = now
+            if isinstance(message, Ping):
+                peer.question, peer.asked_about = message.number, tuple(peer.on_way)
 
     def next_time(self, now: float) -> float:
         """When there is something to do again, if nothing else happens."""
@@ -288,5 +324,6 @@ class Producer:
             if not peer.ready:
                 times.append(peer.asked + GREETING_INTERVAL)
             else:
-                times += [max(peer.heard, peer.asked) + PROBE_INTERVAL, peer.heard + self._dead_after]
+                probed = max(self._quiet_since(peer), peer.asked) + PROBE_INTERVAL
+                times += [probed, peer.heard + self._dead_after]
         return min(times)
