@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import subprocess
+import tempfile
 
 import hypothesis
 import pytest
@@ -39,6 +40,13 @@ def missing_for(item: pytest.Item) -> str:
     if marks and (missing := missing_from_perl(modules)):
         return f"needs Perl's {', '.join(missing)}"
     return ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What nodes keep beyond their end does not stay on the machine that tests them."""
+    folder = tempfile.mkdtemp(prefix="message-passing-state-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["XDG_STATE_HOME"] = folder
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

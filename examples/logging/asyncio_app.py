@@ -5,7 +5,7 @@ import logging
 
 from message_passing.logging import ZeroMQHandler
 
-logging.basicConfig(level=logging.INFO, handlers=[ZeroMQHandler("tcp://logs.example:5558", service="shop")])
+logging.basicConfig(level=logging.INFO, handlers=[ZeroMQHandler("tcp://127.0.0.1:5558", service="shop")])
 log = logging.getLogger("shop")
 
 

@@ -4,7 +4,7 @@ from loguru import logger
 
 from message_passing.logging import ZeroMQHandler
 
-logger.add(ZeroMQHandler("tcp://logs.example:5558", service="shop"), format=lambda _: "{message}")
+logger.add(ZeroMQHandler("tcp://127.0.0.1:5558", service="shop"), format=lambda _: "{message}")
 
 logger.bind(order=12).success("order paid")
 try:

@@ -9,7 +9,7 @@ structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        SendTo(ZeroMQHandler("tcp://logs.example:5558", service="shop")),
+        SendTo(ZeroMQHandler("tcp://127.0.0.1:5558", service="shop")),
     ]
 )
 

@@ -7,7 +7,7 @@ from message_passing.logging.structlog import LoggerFactory
 
 structlog.configure(
     processors=[structlog.processors.KeyValueRenderer(key_order=["event"])],
-    logger_factory=LoggerFactory(ZeroMQHandler("tcp://logs.example:5558", service="shop")),
+    logger_factory=LoggerFactory(ZeroMQHandler("tcp://127.0.0.1:5558", service="shop")),
 )
 
 structlog.get_logger("shop.orders").warning("order late", order=12)

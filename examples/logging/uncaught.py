@@ -6,7 +6,7 @@ import warnings
 
 from message_passing.logging import ZeroMQHandler, hooks
 
-logging.getLogger().addHandler(ZeroMQHandler("tcp://logs.example:5558", service="shop"))
+logging.getLogger().addHandler(ZeroMQHandler("tcp://127.0.0.1:5558", service="shop"))
 logging.captureWarnings(capture=True)  # to the logger py.warnings
 hooks.install()  # to the logger uncaught
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from message_passing.logging import ZeroMQHandler
 
-logging.basicConfig(level=logging.INFO, handlers=[ZeroMQHandler("tcp://logs.example:5558")])
+logging.basicConfig(level=logging.INFO, handlers=[ZeroMQHandler("tcp://127.0.0.1:5558")])
 log = logging.getLogger("shop")
 
 

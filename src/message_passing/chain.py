@@ -186,7 +186,7 @@ class Chain:
         faults: list[Fault] = []
         for name, declaration in self.declared.items():
             component = made[name]
-            component.name = name
+            component.chain_name = name
             self._limit_reports(declaration, component)
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]

@@ -72,7 +72,7 @@ class ChainGroup(Chain):
                     self._add(part.components.items())
                 else:
                     self.heads.append(part)
-                    self._add((one.name, one) for one in topological_order([part], errors=True))
+                    self._add((one.chain_name, one) for one in topological_order([part], errors=True))
         if faults:
             raise UserError(*faults)
         self._built = True
@@ -86,7 +86,7 @@ class ChainGroup(Chain):
                 while free in self.components:
                     number += 1
                     free = f"{name} {number}"
-                self.components[free], one.name = one, free
+                self.components[free], one.chain_name = one, free
 
     def unchanged(self, before: Chain) -> set[str]:  # noqa: ARG002 - see there
         """None: what a program connects is not compared."""

@@ -2,8 +2,8 @@
 
 freezegun replaces `time.monotonic` and every module's reference to it, time-machine changes the function itself, and
 `unittest.mock.patch` gives the module another. Code that waits for a frozen clock to reach a deadline waits
-forever. None of them touches clock_gettime for the system's clocks (clock_gettime(2)), and a `partial` hides it from tools that
-search modules.
+forever. None of them touches clock_gettime for the system's clocks (clock_gettime(2)), and a `partial` hides
+it from tools that search modules.
 """
 
 from __future__ import annotations

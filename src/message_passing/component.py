@@ -43,6 +43,8 @@ class Component(Declared):
     """What everything in a chain shares: options, counters, an error chain, and a life cycle.
 
     Attributes:
+        label: what it is: `ZeroMQ input`.
+        chain_name: the name that it bears in its chain, as the config has it; without one, its `label`.
         observers: called with each batch that it is given (an input: that it emits), while somebody watches.
         report_observers: called with each report that it makes.
     """
@@ -50,10 +52,8 @@ class Component(Declared):
     kind: ClassVar[str] = "component"
     """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
 
-    # Without an annotation, which would make an option of it.
-    name = ""
-    """Of a class, the short name as documented: `ZeroMQ`, `Socket::UDP`; its class's name when left empty. Of a
-    component, the name that it bears in its chain, as the config has it; without one, its `label`."""
+    name: ClassVar[str] = ""
+    """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
@@ -110,7 +110,7 @@ class Component(Declared):
         return made
 
     def _construct(self, checked: Mapping[str, Any]) -> None:
-        self.name = self.label = self.describe_self()
+        self.chain_name = self.label = self.describe_self()
         for name, value in checked.items():
             setattr(self, name, value)
         if self.error is None:
@@ -134,9 +134,9 @@ class Component(Declared):
     @property
     def title(self) -> str:
         """How sentences to a person call it: by its name in the chain, and what it is: `archive (File)`."""
-        if self.name.startswith(self.label):
-            return self.name
-        return f"{self.name} ({type(self).name or type(self).__name__})"
+        if self.chain_name.startswith(self.label):
+            return self.chain_name
+        return f"{self.chain_name} ({type(self).name or type(self).__name__})"
 
     # What a class may define
 
@@ -207,6 +207,10 @@ class Component(Declared):
 
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
+        return {}
+
+    def take_sender_losses(self) -> Mapping[str, int]:
+        """Messages that did not arrive here, by sender: more, or fewer, since this was asked last. For its run."""
         return {}
 
     def info(self) -> Mapping[str, Any]:
@@ -289,6 +293,19 @@ class Component(Declared):
         """
         self.report(error, messages, self.count_failed(error, messages, count))
 
+    def dead_letter(self, error: BaseException, messages: Sequence[Any]) -> None:
+        """Count `messages` as failed because of `error`, and report each of them, whole, to the error chain.
+
+        There are as many reports as messages, each with up to `failures.MOST_DATA` bytes, so that they can be sent
+        again from there. A delivery that they belong to is REJECTED: they are in good hands.
+        """
+        for message in messages:
+            count = self._weigh([message])
+            self.metrics.failed += count
+            self._say(report(self.name, error, [message], count=count, limit=MOST_DATA))
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.REJECTED)
+
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """What `fail` does, without the report: somebody else makes it. How many they are."""
         if count is None:
@@ -305,7 +322,8 @@ class Component(Declared):
 
         Args:
             lost: how many; or the messages themselves, of which one that carries several counts as these.
-            reason: why, in a few words that do not change from message to message: each reason is a counter.
+            reason: why, in a few words that do not change from message to message: each reason is a counter. With
+                the word `full`, it says that there was no room (`metrics.says_full`).
         """
         if count := lost if isinstance(lost, int) else self._weigh(lost):
             self.metrics.dropped[reason] += count
@@ -345,7 +363,7 @@ class Component(Declared):
         if limit.admits(count):
             self._say(
                 report(
-                    self.name,
+                    self.chain_name,
                     error,
                     messages,
                     count=count,
@@ -354,6 +372,10 @@ class Component(Declared):
                 )
             )
 
+    def report_loss(self, described: dict[str, Any]) -> None:
+        """Tell the error chain of messages that were dropped: for its run, which says how often."""
+        self._say(described)
+
     def _report_suppressed(self) -> None:
         for limit in self._limits:
             if count := limit.take_suppressed():
@@ -361,7 +383,7 @@ class Component(Declared):
                     f"{count} more failed: "
                     f"at most {REPORT_BURST} reports at once and {PER_SECOND:g} a second are made"
                 )
-                self._say(report(self.name, MessagePassingError(text), (), suppressed=count))
+                self._say(report(self.chain_name, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
         if getattr(_reporting, "active", False):

@@ -11,6 +11,7 @@ MessagePassingError
 ├── MessageError            one message that could not be handled; goes to the error chain
 │   ├── DecodingError
 │   └── EncodingError
+├── LossError               messages that were lost: reported while it happens, and the chain continues
 ├── PeerError               a peer that was refused, or refuses us: reported, and the chain continues
 └── OutputClosedError       the reader of our output has gone (SIGPIPE): the chain ends quietly
 """
@@ -156,6 +157,10 @@ class EncodingError(MessageError):
 
 class PeerError(MessagePassingError):
     """A peer was refused, refuses us, accepts nothing, or is not understood; the chain continues without it."""
+
+
+class LossError(MessagePassingError):
+    """Messages were lost that no other report tells of: a queue was full, or they did not arrive."""
 
 
 class OutputClosedError(MessagePassingError):

@@ -39,7 +39,13 @@ _breaks_but_newlines = re.compile(rb"[\v\f\x1c-\x1e]|\r(?![\n]|\Z)|\xc2\x85|\xe2
 SEPARATORS = ("\x85", "\u2028", "\u2029")
 """The line breaks that may stand in JSON text as they are: NEL, and the separators of lines and paragraphs."""
 
-_separator = re.compile(rb"\xe2\x80[\xa8\xa9]")
+_nel, _separator = re.compile(rb"\xc2\x85"), re.compile(rb"\xe2\x80[\xa8\xa9]")
+
+_RARE = 256
+"""A byte is rare that is found once in so many, at most."""
+
+_SOME = 256
+"""Messages that are joined to be looked at."""
 
 _LF, _CR, _VT, _FF, _FS, _GS, _RS = b"\n\r\v\f\x1c\x1d\x1e"  # numbers are found faster than bytes of one
 
@@ -103,15 +109,17 @@ def has_breaks(block: bytes, lines: int) -> bool:
 def is_unbroken(messages: Sequence[bytes]) -> bool:
     """Whether there is no line break at all in any, be it a newline, or one that may stand at the end of a line.
 
-    It is asked for each batch that is written, so it looks for single bytes, which costs next to nothing: 0.03 us for
-    each message of 260 bytes. What it says of messages without any is now and then wrong: if two make one together.
+    It is asked for each batch that is written, so it looks for single bytes, which costs next to nothing: 0.1 us for
+    each message of 250 bytes. What it says of messages without any is now and then wrong: if two make one together.
     """
-    text = b"".join(messages)
-    if _LF in text or _CR in text or _has_controls(text):
-        return False
-    return not _may_have_separators(text) or not has_separators(
-        b"".join([message for message in messages if not message.isascii()])
-    )
+    # Some messages at a time: a second block beside the one that is written is more than the C library keeps when
+    # both are freed (half a MiB at most), and it would then ask the system for every page anew: 0.3 us a message.
+    pieces = (messages[start : start + _SOME] for start in range(0, len(messages), _SOME))
+    return not any(_has_any(b"".join(piece)) for piece in pieces)
+
+
+def _has_any(text: bytes) -> bool:
+    return _LF in text or _CR in text or _has_controls(text) or has_separators(text)
 
 
 def _has_controls(text: bytes) -> bool:
@@ -120,14 +128,27 @@ def _has_controls(text: bytes) -> bool:
 
 def has_separators(block: bytes) -> bool:
     """Whether one of `SEPARATORS` is in it."""
-    # They are looked for, which takes a hundred times as long, only where each of their bytes is found.
-    return _may_have_separators(block) and (b"\xc2\x85" in block or bool(_separator.search(block)))
-
-
-def _may_have_separators(block: bytes) -> bool:
-    if b"\xc2" in block and b"\x85" in block:
+    if 0xC2 in block and 0x85 in block and _has_after(block, 0xC2, 0, b"\x85", _nel):
         return True
-    return b"\xe2" in block and b"\x80" in block and (b"\xa8" in block or b"\xa9" in block)
+    if 0xE2 not in block or 0x80 not in block or (0xA8 not in block and 0xA9 not in block):
+        return False
+    return _has_after(block, 0xE2, 1, b"\xa8\xa9", _separator)
+
+
+def _has_after(block: bytes, first: int, distance: int, lasts: bytes, pattern: re.Pattern[bytes]) -> bool:
+    """Whether a pattern is found, by its first byte, and its last ones, which stand so far behind the next."""
+    # Where the first byte is rare, as in text with typographic quotes, this takes a third of what searching does.
+    find, at = block.find, 0
+    try:
+        for _ in range(len(block) // _RARE):
+            at = find(first, at) + 1
+            if not at:
+                return False
+            if block[at + distance] in lasts and pattern.match(block, at - 1):
+                return True
+    except IndexError:  # the block ends within it
+        return False
+    return pattern.search(block, at) is not None
 
 
 _PIECE = 1 << 16

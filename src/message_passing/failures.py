@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import binascii
 import json
+import select
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from message_passing.abbreviation import (
     abbreviate_bytes,
@@ -190,6 +191,16 @@ def _one_line_of(described: Any) -> str:
         return json.dumps(described, default=str)
     except Exception:  # noqa: BLE001 - it holds itself, or has keys that JSON does not know
         return json.dumps({"stringified_data": bounded_repr(described, DATA_LIMIT)})
+
+
+def has_room(stream: TextIO, seconds: float) -> bool:
+    """Whether a stream takes some lines within so many seconds: a pipe that is full would keep us waiting."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (AttributeError, OSError, ValueError):
+        return True  # it is none of the system's
+    return bool(poll.poll(1000 * seconds))
 
 
 class LastResort:

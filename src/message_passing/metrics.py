@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNSENT = "unsent at close"
-"""The reason for messages that were still buffered when a component was closed."""
-
-
-UNSENT = "unsent at close"
 """The reason for messages that a component still held when it was closed."""
 
 
@@ -74,6 +70,16 @@ class Metrics:
             failed=self.failed,
             held=held,
         )
+
+
+def says_full(reason: str) -> bool:
+    """Whether a reason of `Component.drop` says that a queue had no room: `queue full`, `receive buffer full`."""
+    return "full" in reason.split()
+
+
+def plural(count: int) -> str:
+    """A number of messages: `1 message`, `2 messages`."""
+    return f"{count} message{'' if count == 1 else 's'}"
 
 
 def lost_words(lost: Mapping[str, int], possibly: Mapping[str, int]) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from message_passing.event_loop import rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
+from message_passing.loss_monitor import LossMonitor
 from message_passing.stopping import StopRequest
 from message_passing.summaries import collect_warnings
 
@@ -48,6 +49,7 @@ class Server:
         running: the inputs have been started, and nobody has asked for the end.
         failures: the components that failed, and why. Each error chain has been told.
         on_hangup: what SIGHUP does. Called from a signal handler.
+        losses: what the components lose.
         backgrounds: what components do beside the chain.
         stop_request: what the components see of that somebody has asked for the end.
     """
@@ -59,6 +61,7 @@ class Server:
         self.on_hangup: Callable[[], object] = self.reopen
         self.stop_request = StopRequest()
         self._running: dict[Input, asyncio.Task[None]] = {}
+        self.losses = LossMonitor()
         self.backgrounds = Backgrounds(self._background_failed)
         self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -119,7 +122,8 @@ class Server:
         self.backgrounds.begin(self.components)
         for head in self.heads:
             self.begin(head)
-        self._look_for_end()  # there may be no input at all
+        self._look_for_end()  # there may be no input
+        watching = asyncio.create_task(self.losses.watch(lambda: self.components))
         self.running = True
         on_ready()
         await self._stop.wait()
@@ -135,6 +139,7 @@ class Server:
         for head, result in ended.items():
             await self._finish(head, result)
         await self._flush()
+        watching.cancel()
 
     async def _flush(self) -> None:
         """Have every component send what it keeps, in the order that messages flow, while all are still at work."""
@@ -287,5 +292,6 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
             server.run()
         finally:
             close_all(heads, errors=True)
+            server.losses.finish(server.components, tell=True)
     if server.failures:
         raise server.failures[0][1]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli.checking import check_file
 from message_passing.cli.commands import create as command
 from message_passing.cli.create.config_text import FORMATS
 from message_passing.cli.create.kinds import choose
 from message_passing.cli.create.layout import laid_out, needed, spelt_options
+from message_passing.cli.run.run_command import check_file
 from message_passing.config.parsing import load_file
 from message_passing.registry import PACKAGES, find, names
 
@@ -59,7 +59,7 @@ def needs_a_value(one: Option) -> bool:
 
 def mistakes(path: Path) -> list[str]:
     """What `check` says of it, but for warnings."""
-    return [str(one) for one in check_file(str(path)).mistakes if not one.warning]
+    return [str(one) for one in check_file(str(path)).diagnostics if not one.warning]
 
 
 def test_the_chains_have_every_component() -> None:

@@ -194,7 +194,7 @@ def test_what_goes_wrong_later_is_told_where_standard_error_was(tmp_path: Path) 
     pid = int((tmp_path / "pid").read_text())
     (tmp_path / "go").touch()
     wait_for(lambda: not is_alive(pid))
-    text = "message-passing: Failing input failed: ConnectionError: the source has gone\n"
+    text = "message-passing: input (Failing) failed: ConnectionError: the source has gone\n"
     assert untimed((tmp_path / "told").read_text()) == text
     assert not (tmp_path / "pid").exists()
 

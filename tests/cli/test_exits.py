@@ -7,16 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing.testing import free_port, wait_for
 from nodes import OURS, lines, node, part, wait_for_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COUNT = 20_000
 
@@ -220,7 +217,7 @@ def test_an_input_that_fails_ends_it_with_status_1(folder: Path) -> None:
     done = finished(*words, cwd=folder)
     assert done.status == 1
     assert done.out == b'{"n":1}\n{"n":2}\n'
-    assert done.told == ["message-passing: Failing input failed: ConnectionError: the source has gone"]
+    assert done.told == ["message-passing: input (Failing) failed: ConnectionError: the source has gone"]
     (report,) = lines(folder / "errors")
     assert b'"class":"ConnectionError"' in report
 
@@ -275,3 +272,30 @@ def test_a_fault_of_the_program_itself_is_told_in_full(tmp_path: Path) -> None:
     assert (done.status, done.out) == (1, b"")
     assert done.told[0].startswith("Traceback")
     assert done.told[-1] == "ZeroDivisionError: division by zero"
+
+
+UNSENT = {
+    "ZeroMQ": [
+        "--output",
+        "ZeroMQ",
+        "--output_options",
+        '{"connect": "tcp://127.0.0.1:PORT", "linger": 100}',
+    ],
+    "network": [
+        "--output",
+        "+http_lines:HTTPLines",
+        "--output_options",
+        '{"url": "http://127.0.0.1:PORT/", "flush_timeout": 0.1}',
+    ],
+    "workers": ["--workers", "1", "--output", "ZeroMQ", "--output_options", "connect=tcp://127.0.0.1:PORT"],
+}
+
+
+@pytest.mark.parametrize("which", UNSENT)
+def test_losses_at_the_end_are_in_the_last_line_and_change_no_status(which: str) -> None:
+    """Whatever buffers them, what could not be sent is counted there by component and reason."""
+    words = [word.replace("PORT", str(free_port())) for word in UNSENT[which]]
+    examples = Path(__file__).parents[2] / "examples"
+    done = finished("--input", "STDIN", *words, given=b"{}\n{}\n{}\n", cwd=examples)
+    assert done.status == 0
+    assert "lost 3 messages: 3 unsent at close" in done.err.splitlines()[-1]

@@ -11,11 +11,11 @@ import pytest
 
 from commands import finished
 from documents import ROOT
-from message_passing.cli.checking import check_file
 from message_passing.cli.commands import graph as command
 from message_passing.cli.graph.model import Graph, graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain
+from message_passing.cli.run.run_command import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def graph(folder: Path, values: dict[str, Any]) -> Graph:
     path = folder / "a.json"
     path.write_text(json.dumps(values))
     looked = check_file(str(path))
-    assert looked.chain, list(map(str, looked.mistakes))
+    assert looked.chain, list(map(str, looked.diagnostics))
     return graph_of(looked.chain)
 
 

@@ -109,6 +109,4 @@ def test_top_says_what_the_page_is_told(tmp_path: Any) -> None:
         assert re.search(
             r"^ decoder (has lost 1 message: 1 failed|is losing \S+; so far 1 failed)\.", text, re.MULTILINE
         )
-        assert re.search(
-            r"^ 1 error; the last \d+ s ago, in JSON decoder: DecodingError: ", text, re.MULTILINE
-        )
+        assert re.search(r"^ 1 error; the last \d+ s ago, in decoder: DecodingError: ", text, re.MULTILINE)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -34,13 +35,14 @@ exec "$@"
 
 
 @contextmanager
-def machine(folder: Path, kind: str) -> Iterator[tuple[str, ...]]:
+def machine(folder: Path, kind: str, asked: list[bytes] | None = None) -> Iterator[tuple[str, ...]]:
     """The prefix that runs a command with another resolver, in a mount namespace, with the folder's `hosts`.
 
     Args:
         folder: for its files.
         kind: nobody listens where the resolver should be (refuses); it never answers (silent); it says that there is
             no such host (unknown).
+        asked: where the questions go that it answers.
     """
     needs("unshare", root=True)
     (folder / "hosts").write_text("127.0.0.1 localhost\n")
@@ -50,15 +52,17 @@ def machine(folder: Path, kind: str) -> Iterator[tuple[str, ...]]:
         if kind != "refuses":
             server.bind((address, 53))
         if kind == "unknown":
-            threading.Thread(target=_deny, args=(server,), daemon=True).start()
+            threading.Thread(target=_deny, args=(server, asked), daemon=True).start()
         yield ("unshare", "--mount", "sh", "-c", _SETUP, "sh", str(folder))
 
 
-def _deny(server: socket.socket) -> None:
+def _deny(server: socket.socket, asked: list[bytes] | None) -> None:
     """Answer every question with NXDOMAIN (RFC 1035, section 4.1.1)."""
     while True:
         try:
             question, asker = server.recvfrom(512)
+            if asked is not None:
+                asked.append(question)
             server.sendto(question[:2] + b"\x81\x83" + question[4:6] + bytes(6) + question[12:], asker)
         except OSError:
             return
@@ -188,6 +192,32 @@ def test_zeromq_finds_a_name_that_comes(tmp_path: Path, kind: str) -> None:
             assert started.stop()[0] == 0
     finally:
         context.destroy(0)
+
+
+HANDLER = f"""
+import logging, time
+from message_passing.logging import ZeroMQHandler
+logging.getLogger().addHandler(ZeroMQHandler("tcp://{NAME}:1", linger=0))
+logging.error("lost")
+input()
+"""
+
+
+@pytest.mark.parametrize("which", ["ZeroMQ output", "ZeroMQ input", "log handler"])
+def test_an_unknown_name_is_looked_up_ever_more_rarely(tmp_path: Path, which: str) -> None:
+    """Not at each of ZeroMQ's attempts to connect: within three seconds a few times, by whoever connects there."""
+    asked: list[bytes] = []
+    command: tuple[str, ...] = sys.executable, "-c", HANDLER
+    words: list[str] = []
+    if which != "log handler":
+        command, words = OURS, chosen(tmp_path, which)
+    with machine(tmp_path, "unknown", asked) as prefix, node(*words, command=(*prefix, *command)) as started:
+        wait_for(lambda: asked, timeout=20)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() > began + 3)
+        count = len(asked)
+        started.stop()
+    assert 3 <= count <= 15
 
 
 @pytest.mark.parametrize("which", ["UDP output", "UDP input", "ZeroMQ output", "ZeroMQ input"])

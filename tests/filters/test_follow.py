@@ -429,7 +429,7 @@ def test_a_process_that_is_started_again(lost: int, tmp_path: Path) -> None:
         status, _, err = receiver.end()
     assert status == 0
     plural = "s" if lost > 1 else ""
-    told = f"message-passing: Follow filter: {lost} message{plural} did not arrive here: {lost} of web\n"
+    told = f"message-passing: filter (Follow): {lost} message{plural} did not arrive here: {lost} of web\n"
     assert untimed(err.decode()) == told
 
 

@@ -60,8 +60,9 @@ def test_times(created: float) -> None:
     ("sequence", "around", "more"),
     [
         (None, None, {"processName": None}),
-        (1, ("a task", 0, 0), {"processName": "Main"}),
-        (1, (None, 1, 2), {}),
+        (1, ("a task", 0, 0, None), {"processName": "Main"}),
+        (1, (None, 1, 2, None), {}),
+        (1, (None, 0, 0, {"request_id": "x"}), {}),
         (1, None, {"processName": None}),
         (1, None, {"process": 4711}),
         (1, None, {"process": None}),

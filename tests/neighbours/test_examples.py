@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
-import urllib.request
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
 
 import pytest
 
@@ -16,13 +12,14 @@ from arrivals import Arrivals, says
 from documents import ROOT
 from message_passing.testing import free_port
 from nodes import wait_for_port
+from web_servers import get, request, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 EXAMPLES = ROOT / "examples" / "logging"
-FAR = "tcp://logs.example:5558"
+FAR = "tcp://127.0.0.1:5558"
 
 
 @pytest.fixture
@@ -51,45 +48,10 @@ def run(folder: Path, *words: str, status: int = 0) -> str:
     return done.stderr
 
 
-@contextlib.contextmanager
-def serving(folder: Path, *words: str, env: dict[str, str] | None = None) -> Iterator[None]:
-    """A program that runs while the block does, and ends when it is told to."""
-    output = folder / "printed"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            cwd=folder,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-        )
-    try:
-        yield
-        process.terminate()
-        process.wait(20)
-    except BaseException:
-        print(output.read_text())  # noqa: T201 - pytest shows it with the failure
-        raise
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def get(port: int, path: str) -> int:
-    """Ask a server for a page; the status of its answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        with error:
-            return error.code
-
-
 def test_every_example_names_the_same_receiver() -> None:
     """Otherwise it would send somewhere else in these tests."""
-    senders = [path for path in EXAMPLES.iterdir() if path.suffix == ".py" and path.name != "wsgi_app.py"]
-    assert len(senders) >= 8
+    senders = [path for path in EXAMPLES.iterdir() if path.is_file() and path.name != "fastapi_app.py"]
+    assert len(senders) >= 9
     for path in senders:
         assert FAR in path.read_text(encoding="utf-8"), path.name
 
@@ -147,42 +109,58 @@ def test_asyncio(arrivals: Arrivals, folder: Path) -> None:
 
 
 def test_django(arrivals: Arrivals, folder: Path) -> None:
-    """A request's own records and Django's of its failure arrive."""
+    """A request's own records and Django's of its failure arrive, with its id."""
     port = free_port()
     with serving(folder, "django_app.py", "runserver", "--noreload", str(port)):
         wait_for_port(port)
         assert get(port, "/orders/7") == 200
-        assert get(port, "/orders/0") == 500
-        looked, failed = arrivals.wait_for(
-            says("order 7 looked at", logger="shop"), says("Internal Server Error", logger="django.request")
+        status, headers = request(port, "/orders/0")
+        assert status == 500
+        viewed, failed = arrivals.wait_for(
+            says("order 7 viewed", logger="shop"), says("Internal Server Error", logger="django.request")
         )
-    assert looked["extra"] == {"order": 7}
+    assert viewed["extra"] == {"order": 7}
+    assert (viewed["context"]["method"], viewed["context"]["path"]) == ("GET", "/orders/7")
     assert failed["exception"]["message"] == "there is no order 0"
     assert failed["extra"]["status_code"] == 500
+    assert failed["context"]["request_id"] == headers["X-Request-ID"] != viewed["context"]["request_id"]
 
 
 def test_fastapi(arrivals: Arrivals, folder: Path) -> None:
-    """The application's records and uvicorn's access log arrive."""
+    """The application's records and uvicorn's access log arrive, with the request's id and user."""
     port = free_port()
-    with serving(folder, "fastapi_app.py", str(port)):
+    words = ("-m", "uvicorn", "fastapi_app:app", "--port", str(port), "--log-config", "logging.json")
+    with serving(folder, *words):
         wait_for_port(port)
-        assert get(port, "/orders/7") == 200
-        looked, _ = arrivals.wait_for(
-            says("order 7 looked at", logger="shop"), says("GET /orders/7", logger="uvicorn.access")
+        status, headers = request(port, "/orders/7", Remote_User="jo")
+        viewed, access = arrivals.wait_for(
+            says("order 7 viewed", logger="shop"), says("GET /orders/7", logger="uvicorn.access")
         )
-    assert looked["extra"] == {"order": 7}
+    assert status == 200
+    assert viewed["extra"] == {"order": 7}
+    assert viewed["context"] == access["context"]
+    assert viewed["context"] == {
+        "request_id": headers["X-Request-ID"],
+        "method": "GET",
+        "path": "/orders/7",
+        "user": "jo",
+    }
+    assert "shop: order 7 viewed" in (folder / "printed").read_text()
 
 
 def test_gunicorn(arrivals: Arrivals, folder: Path) -> None:
-    """The arbiter's records and those of its workers arrive, each with its own process."""
+    """Django's records arrive, the arbiter's and those of its workers, each with its own process."""
     port = free_port()
-    with serving(folder, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi_app:application"):
+    with serving(folder, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "django_app:application"):
         wait_for_port(port)
         assert get(port, "/orders/7") == 200
-        started, asked = arrivals.wait_for(
-            says("Starting gunicorn", logger="gunicorn.error"), says("request for /orders/7", logger="shop")
+        started, asked, access = arrivals.wait_for(
+            says("Starting gunicorn", logger="gunicorn.error"),
+            says("order 7 viewed", logger="shop"),
+            says("GET /orders/7", logger="gunicorn.access"),
         )
         assert started["process_id"] != asked["process_id"]
+        assert asked["context"] == access["context"]
     arrivals.wait_for(says("Worker exiting", process_id=asked["process_id"]))
 
 
@@ -217,4 +195,6 @@ def test_celery(arrivals: Arrivals, folder: Path) -> None:
         )
         (ready,) = arrivals.wait_for(says("ready.", logger="celery.apps.worker"))
     assert paid["extra"]["order"] == 12
+    assert paid["context"] == done["context"]
+    assert paid["context"]["task_name"] == "celery_app.pay"
     assert paid["process_id"] == done["process_id"] != ready["process_id"]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +42,7 @@ class Peer:
         lines: what it has taken.
         by_path: the same by where it was sent.
         answers: status codes and headers for the next requests; `hang` never answers, `hang up` closes.
+        always: the same, for all requests to a path.
         requests: how many came.
     """
 
@@ -48,6 +50,7 @@ class Peer:
         self.lines: list[bytes] = []
         self.by_path: dict[str, list[bytes]] = {}
         self.answers: list[Any] = []
+        self.always: dict[str, Any] = {}
         self.requests = 0
         self.most = self._now = 0
         self._end = threading.Event()
@@ -73,7 +76,7 @@ class Peer:
         self.most = max(self.most, self._now)
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
         self._now -= 1
-        answer = self.answers.pop(0) if self.answers else 200
+        answer = self.always.get(handler.path) or (self.answers.pop(0) if self.answers else 200)
         if answer == "hang":
             self._end.wait(10)
         if isinstance(answer, str):
@@ -88,9 +91,13 @@ class Peer:
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
+    def give_up(self) -> None:
+        """Let requests end that hang."""
+        self._end.set()
+
     def close(self) -> None:
         """Go away."""
-        self._end.set()
+        self.give_up()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -305,6 +312,90 @@ def test_a_fault_of_its_own_loses_that_batch_alone() -> None:
     assert output.got == [b"good"]
 
 
+# Dead letters
+
+
+def dead_letters_of(output: NetworkOutput) -> list[Any]:
+    """The messages in the reports that its error chain has, and why."""
+    reports = [one for one in cast("Kept", output.error).messages if "packed_data" in one]
+    return [(one["packed_data"], one.get("packed_data_base64"), one.get("truncated")) for one in reports]
+
+
+@pytest.mark.parametrize("answer", [503, 400])
+def test_what_fails_finally_is_reported_message_by_message(peer: Peer, answer: int) -> None:
+    """Whole, however long and of whatever bytes, and more than reports are made otherwise; once each."""
+    peer.answers = [answer]
+    output = http(peer.url, attempts=1, dead_letters=True, report_limit=10)
+    long, binary = b"x" * 5000, b"\xff\xfe"
+    many = [b"%d" % n for n in range(300)]
+    assert deliver(output, [long, binary, *many]) == [REJECTED]
+    first, second, *others = dead_letters_of(output)
+    assert first == (long.decode(), None, None)
+    assert second == ("\\xff\\xfe", "//4=", None)
+    assert others == [(one.decode(), None, None) for one in many]
+    assert (output.metrics.failed, output.snapshot()["dropped"], peer.lines) == (302, {}, [])
+
+
+def test_what_is_left_at_the_end_is_a_dead_letter_too() -> None:
+    """Whether it waits, or was being tried again; what found no room is dropped and counted, as otherwise."""
+    nobody = f"http://127.0.0.1:{free_port()}/"
+    output = http(
+        nobody, buffer_messages=10, flush_timeout=0.1, in_flight=1, batch_messages=2, dead_letters=True
+    )
+    found = deliver(output, [b"%d" % n for n in range(15)], until=lambda: output.info()["retrying"])
+    assert found == [LOST]
+    assert sorted(dead_letters_of(output)) == [(str(n), None, None) for n in range(10)]
+    assert (output.metrics.failed, output.snapshot()["dropped"]) == (10, {"buffer full": 5})
+
+
+def test_a_frame_is_one_dead_letter_and_counts_as_what_it_carries(peer: Peer) -> None:
+    """It can be sent again as it is."""
+    peer.answers = [400]
+    output = http(peer.url, dead_letters=True)
+    lines = JSONLinesEncoder(output_to=output, error=Kept())
+    assert deliver(lines, [{"n": 1}, {"n": 2}]) == [REJECTED]
+    assert dead_letters_of(output) == [('{"n":1}\n{"n":2}', None, None)]
+    assert output.metrics.failed == 2
+
+
+def test_dead_letters_are_replayed_from_a_file(peer: Peer, tmp_path: Path) -> None:
+    """A node writes them, and another one sends them."""
+    words = [
+        "--input",
+        "STDIN",
+        "--output",
+        "+http_lines:HTTPLines",
+        "--decoder",
+        "Null",
+        "--encoder",
+        "Null",
+    ]
+    given = b'{"n":1}\n{"n":2}\n'
+    options = {"url": f"http://127.0.0.1:{free_port()}/", "attempts": 1, "dead_letters": True}
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "inputs": {"in": {"class": "STDIN", "output_to": "out"}},
+                "outputs": {
+                    "out": {"class": "+http_lines:HTTPLines", "options": options},
+                    "letters": {"class": "File", "options": {"filename": str(tmp_path / "letters")}},
+                },
+                "encoders": {"report": {"class": "JSON", "output_to": "letters"}},
+                "error_log": "report",
+            }
+        )
+    )
+    done = finished("--configfile", str(config), given=given, cwd=EXAMPLES)
+    assert done.status == 0, done.err
+    reports = [json.loads(line) for line in (tmp_path / "letters").read_bytes().splitlines()]
+    again = b"".join(one["packed_data"].encode() + b"\n" for one in reports)
+    assert again == given
+    chosen = ["--output_options", json.dumps({"url": peer.url})]
+    assert finished(*words, *chosen, given=again, cwd=EXAMPLES).status == 0
+    assert sorted(peer.lines) == given.splitlines()
+
+
 # Objects beside their text
 
 
@@ -449,6 +540,68 @@ def test_from_the_command_line(peer: Peer, options: tuple[str, ...]) -> None:
     assert peer.by_path == {"/logs/a": [b'{"to":"a"}'], "/logs/b": [b'{"to":"b"}']}
     assert "the field 'to' is no name to post to" in done.err
     assert "lost 1 message: 1 failed" in done.err
+
+
+@pytest.mark.parametrize(("answer", "in_flight"), [("hang", 4), ("hang", 2), (503, 4), (503, 1)])
+def test_a_target_in_trouble_leaves_room_for_others(peer: Peer, answer: Any, in_flight: int) -> None:
+    """One that hangs has a part of the requests, and a batch that waits to be tried again is none of them."""
+    peer.always["/logs/bad"] = answer
+    slow = {"timeout": 8.0, "retry_first": 8.0, "retry_longest": 8.0, "flush_timeout": 0.0}
+    output = by_field(peer.url, in_flight=in_flight, batch_messages=5, **slow)
+    encoder = JSONEncoder(output_to=output, error=Kept())
+    began, took = time.monotonic(), 0.0
+
+    def all_good() -> bool:
+        nonlocal took
+        if len(peer.by_path.get("/logs/good", ())) < 50 or any(
+            "good" in str(target) for target in output._of
+        ):
+            return False
+        took = took or time.monotonic() - began
+        peer.give_up()
+        return True
+
+    outcomes = deliver(encoder, [{"to": "bad"}] * 50, [{"to": "good"}] * 50, until=all_good)
+    assert took < 4
+    assert sorted(outcomes) == [DELIVERED, LOST]
+    assert peer.by_path == {"/logs/good": [b'{"to":"good"}'] * 50}
+    assert output.snapshot()["dropped"] == {"unsent at close": 50}
+    if answer == 503:
+        (report,) = (one["exception"] for one in cast("Kept", output.error).messages)
+        assert report.endswith("/bad: not taken, and tried again: HTTP Error 503: Service Unavailable")
+
+
+def test_batches_that_wait_to_be_tried_again_take_up_room(peer: Peer) -> None:
+    """However many targets are in trouble, no more wait than the buffer may have, besides what was on its way."""
+    peer.always = {f"/logs/{n}": 503 for n in range(20)}
+    output = by_field(
+        peer.url, in_flight=2, buffer_messages=10, batch_messages=5, retry_first=20.0, flush_timeout=0.0
+    )
+    encoder = JSONEncoder(output_to=output, error=Kept())
+    output.sources_wait = False
+    held = 0
+
+    def all_refused() -> bool:
+        nonlocal held
+        held = max(held, output.held())
+        return int(output.info()["retrying"]) >= 2
+
+    deliver(encoder, *[[{"to": str(n)}] * 5 for n in range(20)], until=all_refused)
+    assert held <= 10 + 2 * 5
+    dropped = output.snapshot()["dropped"]
+    assert sum(dropped.values()) == 100
+    assert dropped["buffer full"] >= 80
+
+
+def test_how_many_obstacles_are_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that is made of what somebody sends is one of many, and may be long."""
+    monkeypatch.setattr("message_passing.network.output._MOST_OBSTACLES", 3)
+    output = by_field("http://localhost:1")
+    for n in range(20):
+        output._meets("x" * 1000 + str(n), "a reason")
+    assert len(output.problems()) == 3
+    assert all(len(text) < 300 for text in output.problems())
+    assert len(output._obstacles) == 3
 
 
 def test_targets_share_the_bounds_and_none_starves() -> None:

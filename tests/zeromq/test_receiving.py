@@ -231,7 +231,7 @@ def together(join: bool, *messages: list[bytes]) -> tuple[list[bytes], int]:
                 return arrived[-1:] == [b"the last"]
 
             wait_for(all_arrived)
-            return arrived[:-1], one.too_big
+            return arrived[:-1], one.too_big.count
     finally:
         one.close()
 

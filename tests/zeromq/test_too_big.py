@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +16,7 @@ import zmq
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.oversized import Oversized
 from nodes import lines, node, part
 from support import Kept, accounted_for
 
@@ -90,7 +94,9 @@ def test_one_message_is_dropped_and_the_connection_stays(
         assert set(kept.messages) == {FIRST, AFTER}
         assert accounted_for(head)
         assert not head.info().get("disconnected")
-    assert [text for text in reported if "more bytes than maxmsgsize" in text and "(1000)" in text]
+    (text,) = (text for text in reported if text.startswith("dropped a message"))
+    assert "a message of 1001 bytes from 127.0.0.1:" in text
+    assert text.endswith(", in all its frames: maxmsgsize is 1000")
 
 
 @pytest.mark.parametrize("key_field", [True, False], ids=["looked at closely", "not looked at"])
@@ -131,6 +137,57 @@ def test_what_takes_more_than_all_memory_costs_its_sender_the_connection_for_a_m
     assert [text for text in reported if text.startswith("disconnected a peer")]
 
 
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_of_several_senders_the_one_is_named_that_goes_on(tmp_path: Path, transport: str) -> None:
+    """The first report says so much that is certain, a size; the next one says who it is."""
+    endpoint, kept = f"tcp://127.0.0.1:{free_port()}", Kept()
+    if transport == "ipc":
+        endpoint = f"ipc://{tmp_path}/socket"
+    head = ZeroMQInput(socket_bind=endpoint, socket_type="PULL", maxmsgsize=1000, output_to=kept)
+    with head, sender("PULL", endpoint, binds=False) as one, sender("PULL", endpoint, binds=False) as other:
+        receiver = head._receiver
+
+        def came(message: bytes) -> bool:
+            return message in receiver.receive(100)
+
+        def has_come(size: int) -> bool:
+            return not receiver.receive(100) and receiver.too_big.size == size
+
+        for who in (one, other):
+            who.send(FIRST)
+            wait_for(lambda: came(FIRST))
+        receiver._next_sample = time.monotonic() + 1000  # none is looked at closely by chance
+        for size in (1001, 1002):
+            other.send(bytes(size))
+            wait_for(partial(has_come, size))
+            assert receiver.too_big.sender == "" or size > 1001
+        who_it_is = f"process {os.getpid()}"
+        if transport == "tcp":
+            assert receiver.too_big.sender.startswith("127.0.0.1:")
+            who_it_is = receiver.too_big.sender
+        text = receiver.too_big.described(1000)
+        assert (
+            text == f"dropped a message of 1002 bytes from {who_it_is}, in all its frames: maxmsgsize is 1000"
+        )
+        head._count_refused()
+
+
+@pytest.mark.parametrize(
+    ("user", "address", "expected"),
+    [
+        ("web", "10.0.0.7:41000", "web at 10.0.0.7:41000"),
+        ("web", "", "web"),
+        ("10.0.0.7", "10.0.0.7:41000", "10.0.0.7:41000"),
+        ("", "", ""),
+    ],
+)
+def test_who_sent_it_is_named_by_the_key_that_is_known(user: str, address: str, expected: str) -> None:
+    """Where messages are given their sender's name, the report has it too."""
+    too_big = Oversized(lambda _: address)
+    too_big.note(1, 1001, "7", user)
+    assert too_big.sender == expected
+
+
 def test_an_output_says_at_once_what_it_does_not_send() -> None:
     """Its default refuses what the original sends: that is no secret until the end."""
     output = ZeroMQOutput(connect="tcp://127.0.0.1:9", maxmsgsize=10, linger=0)
@@ -138,7 +195,7 @@ def test_an_output_says_at_once_what_it_does_not_send() -> None:
     output.report = lambda error, *_, **__: reported.append(str(error))  # type: ignore[method-assign]
     with output:
         output.consume_many([b"01234567890"])
-        assert reported == ["did not send a message of more bytes than maxmsgsize (10)"]
+        assert reported == ["did not send a message of 11 bytes: maxmsgsize is 10"]
         assert output.metrics.dropped == {"too big": 1}
 
 
@@ -161,5 +218,5 @@ def test_a_node_says_so_and_goes_on(tmp_path: Path) -> None:
         status, _, said = one.stop()
     assert status == 0
     report = json.loads(said.splitlines()[0])
-    assert "dropped a message of more bytes than maxmsgsize" in report["exception"]
+    assert "dropped a message of 5011 bytes from 127.0.0.1:" in report["exception"]
     assert b"1 too big" in said.splitlines()[-1]

@@ -32,7 +32,8 @@ from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.chain_group import as_chain
 from message_passing.cli.run.arguments import CLIComponent, build_parser, parse
 from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
-from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service
+from message_passing.cli.run.ledger import LEAST_LEDGER_BYTES, LedgerOptions
+from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service, Validated
 from message_passing.cli.terminal import tell
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
@@ -80,6 +81,18 @@ class Script:
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
+    )
+    state_dir: str = option(
+        default="",
+        min_length=1,
+        description="Directory of the ledger of losses. With --control or --http, one is kept in any case.",
+    )
+    ledger_days: int = option(default=30, ge=1, le=3650, description="Days for which losses are kept.")
+    ledger_bytes: int = option(
+        default=16 * 1024 * 1024,
+        ge=LEAST_LEDGER_BYTES,
+        le=2**40,
+        description="Bytes that the ledger may take: the oldest losses give way.",
     )
 
     def __init__(self, given: Given) -> None:
@@ -196,19 +209,31 @@ class Script:
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
             return _end(daemon, EXIT_FAILED, traceback.format_exc())
 
+    def validate(self) -> Validated:
+        """What is wrong with it, as far as that is known without asking anything outside this process."""
+        faults = list(self.given.faults)
+        unused: list[UnusedComponentWarning] = []
+        chain: Chain | None = None
+        console: ConsoleServer | None = None
+        with collecting(faults):
+            chain = self.build(unused.append)
+        with collecting(faults):
+            console = self.make_console()
+        warnings = [Fault(str(one), one.place) for one in unused]
+        warnings += map(Fault, self.given.warnings)
+        if chain is not None:
+            warnings += map(Fault, collect_warnings(topological_order(chain.heads, errors=True)))
+        return Validated(faults, warnings, chain, console)
+
     def prepare(self) -> Prepared:
         """The chain, built and checked as far as that goes without opening anything.
 
         Raises:
             UserError: with every fault that was found.
         """
-        faults = list(self.given.faults)
-        chain = Chain()
-        identity = console = None
-        with collecting(faults):
-            chain = self.build()
-        with collecting(faults):
-            console = self.make_console()
+        found = self.validate()
+        faults, chain = found.faults, found.chain or Chain()
+        identity = None
         if self.user:
             with collecting(faults):
                 identity = Identity.of(self.user)
@@ -220,9 +245,11 @@ class Script:
                 component.preflight()
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
-        for text in [*self.given.warnings, *collect_warnings(topological_order(chain.heads, errors=True))]:
-            tell(f"{self.title()}: warning: {text}\n")
-        return Prepared(self, chain, identity, console)
+        told = [one.text for one in found.warnings]
+        told += collect_warnings(topological_order(chain.heads, errors=True))  # `preflight` may have found more
+        for text in dict.fromkeys(told):
+            tell(f"{self.title()}: warning: {one_line(text)}\n")
+        return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
 
     def changed(self) -> Self | None:
         """The same command as it would be started now; None when that makes no difference.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 from typing import TextIO, cast
 
 from message_passing.errors import OpenError
 from message_passing.escaping import escape_json, escape_lines
+from message_passing.failures import has_room
 
 TELLING = 1.0
 """Seconds that telling something waits for a reader of standard error who takes nothing."""
@@ -18,19 +18,9 @@ TELLING = 1.0
 def tell(text: str) -> None:
     """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
-        if _has_room(sys.stderr):
+        if has_room(sys.stderr, TELLING):
             sys.stderr.write(escape_lines(text))
             sys.stderr.flush()
-
-
-def _has_room(stream: TextIO) -> bool:
-    """Whether it takes something within `TELLING`: a pipe that is full would keep a process from ending."""
-    poll = select.poll()
-    try:
-        poll.register(stream.fileno(), select.POLLOUT)
-    except (OSError, ValueError):
-        return True  # it is none of the system's
-    return bool(poll.poll(1000 * TELLING))
 
 
 def let_go(stream: TextIO | None) -> None:

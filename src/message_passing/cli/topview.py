@@ -153,6 +153,8 @@ def _nonzero(number: int, style: str) -> Text:
 
 def _queue(component: Any) -> Text:
     held, capacity = component["held"], component["capacity"]
+    if component.get("full"):
+        return Text(f"{count(held)}/{count(capacity or held)} full", _BAD)
     if not capacity:
         return Text(count(held) if held else "-", "" if held else _DIM)
     share = held / capacity

@@ -95,6 +95,11 @@ class _Collector:
         capacity = GaugeMetricFamily(
             "message_passing_messages_capacity", "Messages that may wait at most.", labels=labels
         )
+        full = GaugeMetricFamily(
+            "message_passing_messages_full",
+            "1 while a queue drops messages for want of room, and for 10 s after; else 0.",
+            labels=labels,
+        )
         for place in watcher.layout.places:
             values = [place.id, place.component.kind]
             snapshot = watcher.snapshots[place.id]
@@ -105,10 +110,11 @@ class _Collector:
             for reason, count in place.component.possibly_lost().items():
                 possibly.add_metric([*values, reason], count)
             held.add_metric(values, snapshot["held"])
+            full.add_metric(values, watcher.server.losses.is_full(place.component))
             if (most := place.component.info().get("capacity")) is not None:
                 capacity.add_metric(values, most)
         yield from families.values()
-        yield from (dropped, possibly, held, capacity)
+        yield from (dropped, possibly, held, capacity, full)
 
     def _senders(self) -> Iterator[Metric]:
         if (sums := self._watcher.books.totals()) is None:

@@ -6,7 +6,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from message_passing.abbreviation import abbreviate_text, bounded_repr
+from message_passing.abbreviation import abbreviate_text, bounded_repr, class_name
+from message_passing.errors import LossError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,8 @@ KEPT = 100
 
 SHOWN = 1100
 """Characters of each text of a failure that are kept: what a report has, with the mark of its cut."""
+
+_LOSS = class_name(LossError)
 
 
 class RecentErrors:
@@ -63,6 +66,8 @@ class RecentErrors:
             self._note(one)
 
     def _note(self, report: Any) -> None:
+        if isinstance(report, dict) and report.get("class") == _LOSS:  # the counters say it, and why
+            return
         self.count += 1
         self._last.append(_described(time.time(), report))
 

@@ -1,6 +1,6 @@
 """The application that answers: read only, the same on the control socket and over HTTP.
 
-/state /senders /errors /history    JSON
+/state /senders /errors /history /losses    JSON
 /tail                               JSON lines, endless
 /metrics                            Prometheus
 /health /ready                      for whoever restarts or balances
@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ from message_passing.console.senders import MOST_SENDERS, Order
 from message_passing.console.state import state
 from message_passing.console.tailing import Tail
 from message_passing.errors import UserError, did_you_mean, needs_extra
+from message_passing.ledger.period import period
+from message_passing.ledger.reading import read_losses
 from message_passing.message_fields import LEVELS, NAMES
 
 with needs_extra("console"):
@@ -78,6 +81,7 @@ class Routes:
             title: what the command is called.
         """
         self._watcher = watcher
+        self._reading = asyncio.Lock()
         self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, title), enc_hook=str))
         self._metrics_text = _Fresh(Exposition(watcher).text)
 
@@ -90,6 +94,7 @@ class Routes:
             "/senders": self._senders,
             "/errors": self._errors,
             "/history": self._history,
+            "/losses": self._losses,
             "/tail": self._tail,
             "/metrics": self._metrics,
             "/health": self._health,
@@ -126,6 +131,14 @@ class Routes:
         seconds = _query(request, "seconds").number("seconds", STEPS, STEPS)
         names = [place.id for place in self._watcher.layout.places]
         return _JSON(self._watcher.history.last(seconds, names))
+
+    async def _losses(self, request: Request) -> Response:
+        query = _query(request, "since", "until", "node")
+        asked = period(query.text("since"), query.text("until"), time.time())
+        if (path := self._watcher.server.losses.ledger) is None:
+            raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
+        async with self._reading:  # one at a time, and in a thread: a disk may be slow
+            return _JSON(await asyncio.to_thread(read_losses, path, asked, query.text("node")))
 
     async def _tail(self, request: Request) -> Response:
         query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))

@@ -45,6 +45,7 @@ class ComponentState(TypedDict):
     failed: Count
     held: Signed
     capacity: Count | None
+    full: NotRequired[bool]
     in_rate: Amount
     out_rate: Amount
     lost_rate: Amount
@@ -154,6 +155,59 @@ class Senders(TypedDict):
     senders: list[SenderState]
 
 
+class ReasonLosses(TypedDict):
+    """What a component of a node lost for one reason, in the minutes from `first` to `last`."""
+
+    node: str
+    component: str
+    reason: str
+    count: Count
+    first: Time
+    last: Time
+
+
+class LostBySender(TypedDict):
+    """What one sender lost on the way to a node."""
+
+    node: str
+    sender: str
+    count: Count
+    first: Time
+    last: Time
+
+
+class LossStep(TypedDict):
+    """What was lost within one step of time."""
+
+    time: Time
+    lost: Count
+    not_arrived: Count
+
+
+class KeptRun(TypedDict):
+    """A run of a node that kept account."""
+
+    node: str
+    pid: Count
+    started: Time
+    seen: Time
+    ended: bool | int
+
+
+class LossAnswer(TypedDict):
+    """`GET /losses`."""
+
+    since: Amount
+    until: Amount
+    time: Time
+    step: Count
+    by_reason: list[ReasonLosses]
+    by_sender: list[LostBySender]
+    minutes: list[LossStep]
+    runs: list[KeptRun]
+    kept_from: Time | None
+
+
 class Line(TypedDict, total=False):
     """One line of `GET /tail`: a message and when it came, how many were missed, or a sign of life."""
 
@@ -166,6 +220,7 @@ class Line(TypedDict, total=False):
 _ANSWERS: dict[str, msgspec.json.Decoder[Any]] = {
     "/state": msgspec.json.Decoder(State),
     "/senders": msgspec.json.Decoder(Senders),
+    "/losses": msgspec.json.Decoder(LossAnswer),
     "/tail": msgspec.json.Decoder(Line),
 }
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()

@@ -64,6 +64,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "outputs": place.outputs,
         **watcher.snapshots[place.id],
         "capacity": info.get("capacity"),
+        "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
         "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,
@@ -72,7 +73,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "busy": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
-        "notes": _notes(watcher, place.component.name),
+        "notes": _notes(watcher, place.component.chain_name),
     }
     return {**found, "condition": condition(found)}
 

@@ -152,10 +152,10 @@ def _ids(components: Sequence[Component], names: Mapping[int, str]) -> dict[int,
     for one in components:
         name = names.get(id(one), "")
         if not name:
-            count, name = 1, one.name
+            count, name = 1, one.chain_name
             while name in taken:
                 count += 1
-                name = f"{one.name} {count}"
+                name = f"{one.chain_name} {count}"
         taken.add(name)
         found[id(one)] = name
     return found

@@ -94,7 +94,9 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "warn", f"{name} has lost {_messages(lost)}: {why}. None in the last second.", where
     if (full := _fill(one)) >= FULL:
         how = "is full" if full >= _FULL_UP else "is filling up"
-        held = f"{one['held']:,} of {one['capacity']:,} messages are buffered"
+        held = f"{one['held']:,} of {one['capacity'] or one['held']:,} messages are buffered"
+        if one.get("full"):
+            how, held = "is full", "it has dropped messages within 10 s for want of room"
         yield "bad" if full >= _FULL_UP else "warn", f"{name} {how}: {held}.", where
     for note in one["notes"]:
         yield "note", f"{name}: {note}", where
@@ -131,7 +133,12 @@ def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _fill(component: Mapping[str, Any]) -> float:
-    """How full it is, from 0 to 1; 0 where nothing bounds what it holds."""
+    """How full it is, from 0 to 1; 0 where nothing bounds what it holds. What drops for want of room is full.
+
+    Part of a queue may be where it cannot be counted, as in ZeroMQ: whether it drops is what tells.
+    """
+    if component.get("full"):
+        return 1.0
     return min(1.0, component["held"] / component["capacity"]) if component["capacity"] else 0.0
 
 

@@ -39,6 +39,12 @@ RUN_BYTES = 800
 GAP_BYTES = 18
 """What a gap takes: two numbers of 8 bytes, and the room that an array keeps for more."""
 
+OTHERS = "(other senders)"
+"""Who lost what `take_changes` does not tell apart."""
+
+_MOST_CHANGES = 1000
+"""Services and hosts that it does."""
+
 _SHARE = 20
 """One in so many is forgotten at a time."""
 
@@ -65,6 +71,7 @@ class LossAccounting:
         self._forgotten: Counter[str] = Counter()
         self._bytes = self._gaps = 0  # of all senders
         self._of_key: Counter[str] = Counter()  # the bytes of each key's
+        self._changes: Counter[str] = Counter()
 
     def meet(self, message: Any, now: float) -> None:
         """The first message of a sender, or one without a stamp."""
@@ -80,7 +87,7 @@ class LossAccounting:
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
         sender.origin = origin_of(message)
         self._grow(whose, self._size(whose, sender))
-        self._enter(sender, number)
+        self._enter(sender, number, message["sender"])
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
@@ -95,7 +102,7 @@ class LossAccounting:
             other.origin = sender.origin
             sender = self.senders[whose] = other
         sender.seen = now
-        self._enter(sender, number)
+        self._enter(sender, number, message["sender"])
 
     def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
@@ -108,16 +115,24 @@ class LossAccounting:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: SenderStats, number: int) -> None:
+    def _enter(self, sender: SenderStats, number: int, name: str) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
-        gaps = sender.gaps
+        gaps, lost = sender.gaps, sender.lost
         sender.take(number)
+        if new := sender.lost - lost:
+            known = len(self._changes) < _MOST_CHANGES
+            self._changes[(sender.origin or sender_label(name)) if known else OTHERS] += new
         self._gaps += sender.gaps - gaps
         if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
             if self._gaps * GAP_BYTES > self._max_bytes // 4:
                 self._forget_gaps()
             else:
                 self._forget()
+
+    def take_changes(self) -> Counter[str]:
+        """By how much the losses of each have changed since this was asked last, by service and host."""
+        changes, self._changes = self._changes, Counter()
+        return changes
 
     def _grow(self, whose: Any, size: int) -> None:
         self._bytes += size

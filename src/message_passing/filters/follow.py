@@ -174,6 +174,10 @@ class FollowFilter(Filter):
         """Of how many nothing has come for `silent_after`."""
         return self._books.silent(self.silent_after)
 
+    def take_sender_losses(self) -> dict[str, int]:
+        """See `Component.take_sender_losses`: by service and host, where messages say these."""
+        return self._books.take_changes()
+
     def event(self) -> dict[str, Any]:
         """What is sent down the chain: the totals, who lost most, and how many are silent."""
         worst = nlargest(_SHOWN, self._books.losers())

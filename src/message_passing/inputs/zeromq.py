@@ -166,7 +166,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 ready.clear()
                 self.tell(self._receiver.notices)
                 batch = self._receiver.receive(size)
-                if self._receiver.refused or self._receiver.too_big:
+                if self._receiver.refused or self._receiver.too_big.count:
                     self._count_refused()
                 elif not batch:
                     await ready.wait()
@@ -229,11 +229,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
             self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
-        too_big, self._receiver.too_big = self._receiver.too_big, 0
-        if too_big:
-            self.drop(too_big, TOO_BIG)
-            text = "dropped a message of more bytes than maxmsgsize, in all its frames"
-            self._receiver.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+        too_big = self._receiver.too_big
+        if count := too_big.count:
+            too_big.count = 0
+            self.drop(count, TOO_BIG)
+            self._receiver.notices.say(TOO_BIG, too_big.described(self.maxmsgsize), too_big.sender)
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""

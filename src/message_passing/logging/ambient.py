@@ -1,20 +1,30 @@
-"""What surrounds a log call and is not in the record: the asyncio task, and the span of OpenTelemetry.
+"""What surrounds a log call and is not in the record: the asyncio task, OpenTelemetry's span, the bound context.
 
-Nothing is imported for either: a program that has not loaded them has neither.
+Nothing is imported for any of them: a program that has not loaded them has none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from contextvars import ContextVar
 from threading import get_ident
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import logging
 
-Around = tuple[str | None, int, int]
-"""The name of the task, and the ids of trace and span: 0 where there is no span."""
+Around = tuple[str | None, int, int, dict[str, Any] | None]
+"""The name of the task, the ids of trace and span (0 where there is no span), and the bound context, if any."""
+
+bound: ContextVar[dict[str, Any] | None] = ContextVar("message_passing_context", default=None)
+"""The context that `logging.context` has bound: plain and bounded values. Who binds more adds it to the same dict."""
+
+context_users: list[str] = []
+"""Who may bind a context: as long as nobody may, no log call looks for one."""
+
+_CARRIED = "_message_passing_context"
 
 _LARGEST_TRACE, _LARGEST_SPAN = (1 << 128) - 1, (1 << 64) - 1
 
@@ -30,12 +40,32 @@ def around(record: logging.LogRecord) -> Around | None:
     ):
         return None
     task, (trace, span) = _task_name(), _span_ids()
-    return (task, trace, span) if task is not None or trace else None
+    context = bound.get() if context_users else None
+    if task is None and not trace and not context:
+        return None
+    return task, trace, span, context.copy() if context else None  # another thread may bind more meanwhile
+
+
+def carry(error: BaseException, context: dict[str, Any]) -> None:
+    """Leave a context on an exception that goes out of it: whoever logs that, as a server does, knows whose it is."""
+    with contextlib.suppress(Exception):  # a class of the application's, which may refuse
+        setattr(error, _CARRIED, context.copy())
+
+
+def carried(error: BaseException | None) -> dict[str, Any] | None:
+    """The context that an exception came out of, if it was left there."""
+    if not context_users or error is None:
+        return None
+    try:
+        found = object.__getattribute__(error, "__dict__").get(_CARRIED)
+    except Exception:  # noqa: BLE001 - a class of the application's, which may do anything
+        return None
+    return found if type(found) is dict else None
 
 
 def ids_of(surroundings: Around) -> tuple[str | None, str | None]:
     """The ids of trace and span as they are written: https://www.w3.org/TR/trace-context/."""
-    _, trace, span = surroundings
+    _, trace, span, _ = surroundings
     return (f"{trace:032x}", f"{span:016x}") if trace else (None, None)
 
 

@@ -62,9 +62,9 @@ class MessagePassingHandler(logging.Handler):
         """Hand the record on; a failure of the output's own is its error chain's business."""
         try:
             entry = entry_of(record)
+            add_around(entry, around(record))
             if has_more(record):
                 add_rest(record, entry)
-            add_around(entry, around(record))
             with outside():  # whoever logs may be within another chain's delivery
                 self._hand_on(as_dict(entry, origin := self._origin()), origin)
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen

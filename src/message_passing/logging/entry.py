@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.jsonable import ITEMS, Sample, cut, sanitize
-from message_passing.logging.ambient import Around, ids_of
+from message_passing.logging.ambient import Around, carried, ids_of
 from message_passing.logging.attributes import (
     LARGEST_RECORD,
     PLAIN,
@@ -36,7 +36,7 @@ from message_passing.logging.event_dict import (
     message_of,
     rendered,
 )
-from message_passing.logging.exceptions import described_exception, text_of_none
+from message_passing.logging.exceptions import described_exception, error_of, text_of_none
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
@@ -142,10 +142,11 @@ def has_more(record: logging.LogRecord) -> bool:
 
 
 def add_around(entry: Entry, surroundings: Around | None) -> None:
-    """Add the task, unless the record names one, and the span."""
+    """Add the task, unless the record names one, the span, and the context."""
     if surroundings is not None:
         entry.task = surroundings[0] if entry.task is None else entry.task
         entry.trace_id, entry.span_id = ids_of(surroundings)
+        entry.context = surroundings[3]
 
 
 def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST_RECORD) -> None:
@@ -164,6 +165,8 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST_REC
     exc_info = record.exc_info or exception_of(dict.get(event, "exc_info"))
     if exc_info:
         entry.exception = described_exception(exc_info, largest)
+        if context := carried(error_of(exc_info)):
+            entry.context = taken_pairs([*{**context, **(entry.context or {})}.items()], largest)
     if entry.exception is None:
         # loguru leaves an empty line where it has put the traceback into the message.
         text = record.exc_text if not (type(record.exc_text) is str and record.exc_text.isspace()) else None
@@ -239,7 +242,7 @@ _RICH = ("exception", "stack", "extra", "context", "args")
 
 def is_too_large(entry: Entry, limit: int) -> bool:
     """Whether what comes with the message is more than `limit` characters."""
-    return sum(_size(getattr(entry, name)) for name in _RICH) + len(entry.template or "") > limit
+    return sum(size_of(getattr(entry, name)) for name in _RICH) + len(entry.template or "") > limit
 
 
 def shortened(entry: Entry, limit: int) -> Entry:
@@ -251,19 +254,19 @@ def shortened(entry: Entry, limit: int) -> Entry:
         return entry
     entry.template = entry.template and cut(entry.template, limit // 8)
     for name in _RICH:
-        setattr(entry, name, _within(getattr(entry, name), limit // 8))
+        setattr(entry, name, within(getattr(entry, name), limit // 8))
     return entry
 
 
-def _within(value: Any, limit: int) -> Any:
+def within(value: Any, limit: int) -> Any:
     """A value cut to about `limit` characters: the texts in it, and as many of its items as there is room for."""
-    if _size(value) <= limit or isinstance(value, bool | int | float):
+    if size_of(value) <= limit or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
         kept, left = {}, limit
         for name, item in value.items():
-            kept[cut(name, min(200, max(limit, 30)))] = _within(item, max(left, 100))
-            left -= len(name) + min(_size(item), max(left, 100))
+            kept[cut(name, min(200, max(limit, 30)))] = within(item, max(left, 100))
+            left -= len(name) + min(size_of(item), max(left, 100))
             if left < 0:
                 break
         return kept
@@ -273,11 +276,12 @@ def _within(value: Any, limit: int) -> Any:
     return cut(text, limit)
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
+    """The characters of all texts in a value that is plain, and 8 for what is no text."""
     if isinstance(value, dict):
-        return sum(len(name) + _size(item) for name, item in value.items())
+        return sum(len(name) + size_of(item) for name, item in value.items())
     if isinstance(value, list):
-        return sum(map(_size, value))
+        return sum(map(size_of, value))
     if isinstance(value, msgspec.Raw):
         return len(bytes(value))
     return len(value) if isinstance(value, str) else 0 if value is None else 8
@@ -285,5 +289,5 @@ def _size(value: Any) -> int:
 
 def weight_of_entry(entry: Entry) -> int:
     """The bytes of memory that an entry takes, nearly: its texts, and what they are in."""
-    rich = sum(_size(getattr(entry, name)) for name in _RICH)
+    rich = sum(size_of(getattr(entry, name)) for name in _RICH)
     return 1000 + sys.getsizeof(entry.message) + sys.getsizeof(entry.template) + rich

@@ -42,13 +42,18 @@ _ARGUMENTS_SHOWN = tuple(
 )
 
 
+def error_of(exc_info: Any) -> BaseException | None:
+    """The exception in what a record calls `exc_info`; None if there is none in it."""
+    error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
+    return error if isinstance(error, BaseException) else None
+
+
 def described_exception(
     exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None] | Any,
     largest: int = LARGEST_RECORD,
 ) -> dict[str, Any] | None:
     """An exception's type, message and traceback, and the same of what caused it."""
-    error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
-    if not isinstance(error, BaseException):
+    if (error := error_of(exc_info)) is None:
         return None
     causes: list[BaseException] = []
     seen, cause = {id(error)}, _cause_of(error)

@@ -7,11 +7,12 @@ import logging
 import sys
 import weakref
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.jsonable import cut
-from message_passing.logging.ambient import around
+from message_passing.logging.ambient import around, bound, context_users
 from message_passing.logging.attributes import level_of_record
 from message_passing.logging.encoders import encoders
 from message_passing.logging.entry import (
@@ -76,8 +77,10 @@ class ReceiverQueue:
             for copy in self._copies:
                 copy.emit(record)
             surroundings = None
-            if "opentelemetry.trace" in (modules := sys.modules) or (
-                (tasks := modules.get("asyncio.events")) and tasks._get_running_loop()  # noqa: SLF001
+            if (
+                "opentelemetry.trace" in (modules := sys.modules)
+                or ((tasks := modules.get("asyncio.events")) and tasks._get_running_loop())  # noqa: SLF001
+                or (context_users and bound.get())
             ):
                 surroundings = around(record)
             if not self._rest:
@@ -263,8 +266,12 @@ def _more(
     if template:
         wanted.append(_add_template)
     if context:
-        wanted.append(lambda _, entry: setattr(entry, "context", context_of(context) or None))
+        wanted.append(partial(_add_context, context))
     return wanted
+
+
+def _add_context(variables: Sequence[ContextVar[Any]], _: logging.LogRecord, entry: Entry) -> None:
+    entry.context = {**(entry.context or {}), **context_of(variables)} or None
 
 
 def _add_template(record: logging.LogRecord, entry: Entry) -> None:

@@ -28,7 +28,7 @@ _MANY = 30
 
 WEIGHT = 1000
 """Bytes that what was taken of a record counts for. It takes 500 to 1,500; with 1,000 characters that need four bytes
-each, 5,000."""
+each, 5,000; with as large a context as there can be, twice that."""
 
 
 class CallSite(NamedTuple):
@@ -86,7 +86,7 @@ def snapshot(record: logging.LogRecord, surroundings: Around | None) -> Snapshot
     if _HAVE_TASKS and surroundings is None and (task := record.taskName) is not None:  # type: ignore[attr-defined]
         if type(task) is not str:
             return None
-        surroundings = task, 0, 0
+        surroundings = task, 0, 0, None
     # A plain tuple in the place of a `CallSite`: making one of those takes three times as long.
     where = (
         record.levelname,

@@ -10,9 +10,13 @@ from message_passing.lines import message_count
 from message_passing.shares import Shares
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from message_passing.delivery import Hold
+
+
+def _any(_target: Hashable) -> bool:
+    return True
 
 
 class Batch:
@@ -23,12 +27,14 @@ class Batch:
         target: where to: the messages of a batch have the same.
         shares: whose they are.
         count: how many messages these are, of a frame as many as it carries.
+        size: bytes of them.
     """
 
-    __slots__ = ("count", "messages", "shares", "target")
+    __slots__ = ("count", "messages", "shares", "size", "target")
 
     def __init__(self, target: Hashable = None) -> None:
         self.target = target
+        self.size = 0
         self.messages: list[bytes] = []
         self.shares = Shares()
         self.count = 0
@@ -67,15 +73,15 @@ class Queue:
 
     def take(self, most: int, most_bytes: int) -> Batch:
         """The oldest: so many, and of so many bytes, at most; one at least."""
-        batch, size = Batch(self.target), 0
+        batch = Batch(self.target)
         while self._messages and len(batch.messages) < most:
             message = self._messages[0][0]
-            if batch.messages and size + len(message) > most_bytes:
+            if batch.messages and batch.size + len(message) > most_bytes:
                 break
             self._messages.popleft()
-            size += len(message)
+            batch.size += len(message)
             batch.messages.append(message)
-        self.size -= size
+        self.size -= batch.size
         self._shares.move(len(batch.messages), batch.shares)
         batch.count = message_count(batch.messages)
         self.carried -= batch.count
@@ -86,7 +92,7 @@ class Buffer:
     """Queues, one for each target for which something waits, with two bounds on all together.
 
     Attributes:
-        size: bytes that wait.
+        size: bytes that wait, or belong to a batch that waits to be tried again.
         carried: messages that wait, of a frame as many as it carries.
     """
 
@@ -134,24 +140,45 @@ class Buffer:
             self._note(queue)
         return count
 
-    def due(self, age: float, now: float) -> Queue | None:
-        """The queue that is taken from next: one with a whole batch, or in which something has waited so long."""
+    def due(self, age: float, now: float, may: Callable[[Hashable], bool] = _any) -> Queue | None:
+        """The queue that is taken from next: one with a whole batch, or in which something has waited so long.
+
+        Args:
+            age: how many seconds.
+            now: seconds, monotonic.
+            may: whether a target may have a batch.
+        """
         for target in self._full:
-            return self._queues[target]
+            if may(target):
+                return self._queues[target]
         for queue in self._queues.values():
-            return queue if now - queue.oldest >= age else None
+            if may(queue.target):
+                return queue if now - queue.oldest >= age else None
         return None
 
-    def next_at(self) -> float:
-        """When what waits at the head of all came; never, if nothing does."""
-        return next((queue.oldest for queue in self._queues.values()), math.inf)
+    def next_at(self, may: Callable[[Hashable], bool] = _any) -> float:
+        """When what waits at the head of all that may be taken from came; never, if nothing does."""
+        return next((queue.oldest for queue in self._queues.values() if may(queue.target)), math.inf)
+
+    def take_all(self) -> Iterator[Batch]:
+        """All that waits, in batches."""
+        while self._queues:
+            yield self.take(next(iter(self._queues.values())))
+
+    def reserve(self, batch: Batch) -> None:
+        """Leave no room for others where this batch was, which waits to be tried again."""
+        self._count += len(batch.messages)
+        self.size += batch.size
+
+    def free(self, batch: Batch) -> None:
+        """Leave it to others: this batch is on its way."""
+        self._count -= len(batch.messages)
+        self.size -= batch.size
 
     def take(self, queue: Queue) -> Batch:
         """A batch of the oldest in a queue: one message at least."""
-        size = queue.size
         batch = queue.take(self._batch, self._batch_bytes)
-        self._count -= len(batch.messages)
-        self.size -= size - queue.size
+        self.free(batch)
         self.carried -= batch.count
         del self._queues[queue.target]
         self._full.pop(queue.target, None)

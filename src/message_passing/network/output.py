@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from message_passing.abbreviation import abbreviate_text
 from message_passing.clock import monotonic
+from message_passing.component import MOST_PROBLEMS
 from message_passing.delivery import Outcome
 from message_passing.encoded import all_as_bytes
 from message_passing.errors import MessageError, PeerError
 from message_passing.flow import Output
+from message_passing.metrics import UNSENT
 from message_passing.network.backoff import RetryLater, pause_after
 from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.options import option
@@ -19,6 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
 BUFFER_FULL = "buffer full"
+
+_LONG = 60.0
+"""Seconds until it is looked again, whatever happens."""
+
+_MOST_OBSTACLES = 1000
+"""Of so many targets it is known that they take nothing; of more it may be reported again."""
+
+_TARGET_LENGTH = 200
+"""Characters of a target that a person is shown."""
 
 _PATIENCE = 1.0
 """Seconds that inputs which lose what they do not read (`Input.can_wait`) wait for room."""
@@ -36,9 +49,13 @@ class NetworkOutput(Output):
       `give_up_after`; then it fails, which is a loss;
     - a `MessageError`: the peer will never take it; it fails and is REJECTED.
 
+    With `dead_letters`, messages that fail, or are left at the end, go to the error chain whole, each by itself, and
+    are REJECTED.
+
     Where it depends on a message where that goes, say `takes_objects = True`, and define `target_of(message)`, which
     looks at the object that the encoder before this was given, and `async send_to(target, messages)` in place of
-    `send`: a batch has messages of one target. Targets share the bounds, and `in_flight`.
+    `send`: a batch has messages of one target. Targets share the bounds, and `in_flight`, of which one has
+    `in_flight_each`. A batch that waits to be tried again takes up room in the buffer, and is none of `in_flight`.
 
     What waits is bounded in messages and bytes. Within a chain, inputs wait while there is no room; those that lose
     messages by waiting do so for a second. What does not fit is dropped and counted (`buffer full`). At the end, what
@@ -63,6 +80,12 @@ class NetworkOutput(Output):
     in_flight: int = option(
         default=4, ge=1, description="How many batches may be on their way. 1 keeps their order."
     )
+    in_flight_each: int = option(
+        default=0,
+        ge=0,
+        description="How many batches one target may have on their way or waiting to be tried again, "
+        "where it depends on a message where it goes. 0: half of `in_flight`.",
+    )
     timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
     retry_first: float = option(
         default=0.5, gt=0, description="About how many seconds after a failure to try again."
@@ -80,6 +103,11 @@ class NetworkOutput(Output):
     )
     flush_timeout: float = option(
         default=10.0, ge=0, description="Seconds in which nothing is taken until the end waits no more."
+    )
+    dead_letters: bool = option(
+        default=False,
+        description="Report each message of a batch that fails, and what is left at the end, whole, to the error "
+        "chain, which is then a dead-letter queue. Otherwise a batch is reported by its first message.",
     )
 
     async def send(self, messages: list[bytes]) -> None:
@@ -111,10 +139,15 @@ class NetworkOutput(Output):
         super().on_init()
         self._buffer = Buffer(self.buffer_messages, self.buffer_bytes, self.batch_messages, self.batch_bytes)
         self._sending: dict[asyncio.Task[None], Batch] = {}
+        self._resting = 0  # of these, those that wait to be tried again
+        self._of: Counter[Hashable] = Counter()  # and how many each target has
+        self._each = (
+            self.in_flight_each or max(1, self.in_flight // 2) if self.takes_objects else self.in_flight
+        )
         self._changed = asyncio.Event()
         self._flushing = False
         self._moved_at = 0.0
-        self._obstacle = ""
+        self._obstacles: dict[Hashable, str] = {}  # by target, why it takes nothing
 
     def write_many(self, messages: list[Any]) -> None:
         """Queue a batch, for each target what goes there."""
@@ -150,9 +183,15 @@ class NetworkOutput(Output):
         return {
             **super().info(),
             "capacity": self.buffer_messages,
-            "in_flight": len(self._sending),
-            "state": f"trying again: {self._obstacle}" if self._obstacle else "sending",
+            "in_flight": len(self._sending) - self._resting,
+            "retrying": self._resting,
+            "state": "trying again: " + "; ".join(self.problems()) if self._obstacles else "sending",
         }
+
+    def problems(self) -> list[str]:
+        """Where nothing is taken, and why."""
+        found = list(self._obstacles.items())[:MOST_PROBLEMS]
+        return [f"{_to(target)}not taken, and tried again: {reason}" for target, reason in found]
 
     async def drain(self) -> None:
         """Wait until there is room for a next batch."""
@@ -168,10 +207,11 @@ class NetworkOutput(Output):
         """Send what waits."""
         try:
             while True:
-                while len(self._sending) < self.in_flight and (queue := self._due()):
+                while self._has_place() and (queue := self._due()):
                     batch = self._buffer.take(queue)
                     task = asyncio.create_task(self._send(batch), name=f"{self.label} batch")
                     self._sending[task] = batch
+                    self._of[batch.target] += 1
                     task.add_done_callback(self._sent)
                 await self._change(self._seconds_until_due())
         finally:
@@ -196,17 +236,27 @@ class NetworkOutput(Output):
         except TimeoutError:
             pass
 
+    def _has_place(self) -> bool:
+        """Whether a request may be on its way besides those that are."""
+        return len(self._sending) - self._resting < self.in_flight
+
+    def _may_have(self, target: Hashable) -> bool:
+        return self._of[target] < self._each
+
     def _due(self) -> Queue | None:
-        return self._buffer.due(0.0 if self._flushing else self.batch_age, monotonic())
+        return self._buffer.due(0.0 if self._flushing else self.batch_age, monotonic(), self._may_have)
 
     def _seconds_until_due(self) -> float:
-        if not self._buffer or len(self._sending) >= self.in_flight:
-            return 60.0
-        return max(0.0, self._buffer.next_at() + self.batch_age - monotonic())
+        if not self._has_place():
+            return _LONG
+        return min(_LONG, max(0.0, self._buffer.next_at(self._may_have) + self.batch_age - monotonic()))
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():  # otherwise it is what is left at the end, and still held
-            del self._sending[task]
+            target = self._sending.pop(task).target
+            self._of[target] -= 1
+            if not self._of[target]:
+                del self._of[target]
         self._changed.set()
 
     async def _send(self, batch: Batch) -> None:
@@ -216,39 +266,70 @@ class NetworkOutput(Output):
             try:
                 async with asyncio.timeout(self.timeout):
                     await self.send_to(batch.target, batch.messages)
-            except (RetryLater, OSError) as error:
-                reason = self._reason(error)
-                pause = pause_after(
-                    attempt, self.retry_first, self.retry_longest, at_least=getattr(error, "after", 0.0)
-                )
-                late = self.give_up_after and monotonic() + pause - began > self.give_up_after
-                if late or attempt == self.attempts:
-                    times = "attempt" if attempt == 1 else "attempts"
-                    self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"))
-                    return
-                self._meets(reason)
-                await asyncio.sleep(pause)
+            except (
+                RetryLater,
+                OSError,
+            ) as error:  # which may have a connection, and is let go before the pause
+                reason, after = self._reason(error), getattr(error, "after", 0.0)
             except Exception as error:  # noqa: BLE001 - any failure has one route
                 self._give_up(batch, error)
                 return
             else:
-                self._obstacle, self._moved_at = "", monotonic()
+                self._obstacles.pop(batch.target, None)
+                self._moved_at = monotonic()
                 batch.shares.settle_all(Outcome.DELIVERED)
                 return
+            pause = pause_after(attempt, self.retry_first, self.retry_longest, at_least=after)
+            late = self.give_up_after and monotonic() + pause - began > self.give_up_after
+            if late or attempt == self.attempts:
+                times = "attempt" if attempt == 1 else "attempts"
+                self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"))
+                return
+            self._meets(batch.target, reason)
+            await self._rest(batch, pause)
+
+    async def _rest(self, batch: Batch, pause: float) -> None:
+        """Wait until it is tried again, for so long, and for a place among those that are on their way."""
+        self._resting += 1
+        self._buffer.reserve(batch)
+        self._changed.set()
+        try:
+            await asyncio.sleep(pause)
+            while not self._has_place():
+                await self._change(_LONG)
+        finally:
+            self._buffer.free(batch)
+            self._resting -= 1
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TimeoutError) and not str(error):
             return f"no answer within {self.timeout:g} s"
         return str(error) or type(error).__name__
 
-    def _meets(self, reason: str) -> None:
-        """A batch was not taken. That is reported once, until another one is."""
-        if not self._obstacle:
-            self.report(PeerError(f"not taken, and tried again: {reason}"))
-        self._obstacle = reason
+    def _meets(self, target: Hashable, reason: str) -> None:
+        """A batch was not taken. That is reported once, until another one is that goes there."""
+        if target not in self._obstacles:
+            if len(self._obstacles) >= _MOST_OBSTACLES:
+                del self._obstacles[next(iter(self._obstacles))]
+            self.report(PeerError(f"{_to(target)}not taken, and tried again: {reason}"))
+        self._obstacles[target] = reason
 
     def _give_up(self, batch: Batch, error: Exception) -> None:
+        rejected = self.dead_letters or isinstance(error, MessageError)
         with batch.shares.resumed():
-            self.fail(error, batch.messages)
+            (self.dead_letter if self.dead_letters else self.fail)(error, batch.messages)
         self._moved_at = monotonic()
-        batch.shares.settle_all(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
+        batch.shares.settle_all(Outcome.REJECTED if rejected else Outcome.LOST)
+
+    def on_close(self) -> None:
+        """Leave what was not sent to the error chain, if it is to have it."""
+        if self.dead_letters:
+            left = [*self._sending.values(), *self._buffer.take_all()]
+            self._sending.clear()
+            for batch in left:
+                self._give_up(batch, PeerError(f"{_to(batch.target)}{UNSENT}"))
+
+
+def _to(target: Hashable) -> str:
+    """Of what has a target, a sentence's beginning: its name, which may be made of what somebody has sent."""
+    return "" if target is None else f"{abbreviate_text(str(target), _TARGET_LENGTH)}: "

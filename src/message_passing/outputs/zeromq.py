@@ -193,8 +193,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
         self.drop([message for message in messages if len(message) > self.maxmsgsize], TOO_BIG)
         for sender in self._senders[:1]:
-            text = "did not send a message of more bytes than maxmsgsize"
-            sender.notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+            size = max(map(len, messages))
+            sender.notices.say(
+                TOO_BIG, f"did not send a message of {size} bytes: maxmsgsize is {self.maxmsgsize}"
+            )
         return fitting
 
     async def drain(self) -> None:

@@ -65,7 +65,7 @@ class Pool(Filter):
     def on_init(self) -> None:
         """Nothing is started yet."""
         super().on_init()
-        self.name = self.label = "worker pool"
+        self.chain_name = self.label = "worker pool"
         self._members: Mapping[str, Component] = {**self.members, "output": Results()}
         self._supervisor = Supervisor(
             self.count, self.parts, lambda: list(sys.path), background=self.detached

@@ -52,7 +52,7 @@ class PooledChain(Chain):
         whole = flat_chain(self._parts)
         whole.report_limit = self.report_limit
         whole.build()
-        made = whole.components
+        made, self.declared = whole.components, whole.declared
         # An output that takes objects encodes with its encoder, which stays with it.
         stays = leaves_encoding(made["encoder"])
         moved = _WORKERS_PARTS[: 2 if stays else 3]
@@ -72,7 +72,7 @@ class PooledChain(Chain):
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )
-        pool.name = "workers"
+        pool.chain_name = "workers"
         for head in whole.heads:
             head.connect_to(pool)
         self.heads, self.components, self._built = whole.heads, {**made, "workers": pool}, True

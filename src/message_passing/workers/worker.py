@@ -270,9 +270,10 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
         heads = chain.build()
-    results.name = results.label  # the chain's own output is in the parent
+    results.chain_name = results.label  # the chain's own output is in the parent
     results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}
     server = Server(heads)
+    server.losses.reports = False  # the parent has all counters, and reports
     names = {id(component): name for name, component in results.reported.items()}
     watchdog.begin(names, channel.say, server.stop_request.ask)
     with contextlib.ExitStack() as stack:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.clock import monotonic
-from message_passing.zeromq.peers import Peers, Reconnector
+from message_passing.zeromq.peers import Peers
+from message_passing.zeromq.reconnector import Reconnector
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 

@@ -26,7 +26,8 @@ class Deliveries:
     def note(self, message: Message) -> None:
         """A message was received."""
         if message.descriptor:
-            self._bytes[message.descriptor] = self._bytes.get(message.descriptor, 0) + message.size
+            # With the header of one frame: at most what came over the network.
+            self._bytes[message.descriptor] = self._bytes.get(message.descriptor, 0) + message.size + 2
 
     def take(self) -> dict[int, int]:
         """The descriptors of connections that delivered messages since the last time, and of how many bytes."""

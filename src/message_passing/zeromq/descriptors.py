@@ -51,6 +51,17 @@ class Connection:
     path: str = ""
     credentials: str = ""
 
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, for a person: an address and a port, or a process."""
+        if self.address:
+            return (
+                f"[{self.address}]:{self.peer_port}"
+                if ":" in self.address
+                else f"{self.address}:{self.peer_port}"
+            )
+        return f"process {self.credentials.rpartition(':')[2]}" if self.credentials else ""
+
 
 def plain_address(text: str) -> str:
     """An IP address in its shortest form: without brackets and zone, an IPv4 address within IPv6 as IPv4.

@@ -1,4 +1,4 @@
-"""A thread that lives only while a sender holds messages: it sends them when somebody listens.
+"""A thread that lives only while a sender holds messages, or is to connect again: it sends when somebody listens.
 
 Without it, what a synchronous program logged before its receiver came up would wait for the program's next
 message, which may be hours away.
@@ -79,7 +79,7 @@ class Flusher:
                     return
                 with self._lock:
                     self._sender.service()
-                    if not self._sender.held:
+                    if not self._sender.held and not self._sender.outgoing.waits:
                         return
                     self._look_whether_stuck()
         finally:

@@ -11,7 +11,8 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.intake_limiter import IntakeLimiter
-from message_passing.zeromq.peers import STOPPED, Peers, Reconnector
+from message_passing.zeromq.peers import STOPPED, Peers
+from message_passing.zeromq.reconnector import Reconnector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +137,15 @@ class MonitorThread:
     def has_several(self) -> bool:
         """Whether more than one peer is connected, as far as that is known. Any thread may ask."""
         return len(self._peers.connections) > 1
+
+    def address_of(self, descriptor: str) -> str:
+        """A peer's address, by its connection's descriptor, or as the only one that there is; empty if not known."""
+        connections = self._peers.connections
+        if descriptor:
+            found = connections.at(int(descriptor))
+        else:
+            (found,) = one if len(one := list(connections)) == 1 else (None,)
+        return found.peer if found else ""
 
     def pause(self) -> None:
         """Take no more data from anybody, until `resume`."""

@@ -13,8 +13,9 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.batch_send import gil_holding_send, releasing_send
-from message_passing.zeromq.peers import Peers, Reconnector
+from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.progress import Progress
+from message_passing.zeromq.reconnector import Reconnector
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.subscriptions import Prefixes, Subscriptions
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -121,6 +122,11 @@ class Outgoing:
         return self._open.file_descriptor if self._open else -1
 
     @property
+    def waits(self) -> bool:
+        """Whether it will connect again before long, and needs somebody to call `look` then."""
+        return self._reconnector.waits
+
+    @property
     def cut(self) -> int:
         """How many peers were disconnected, since they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
@@ -137,6 +143,8 @@ class Outgoing:
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
+            if self.progress.unsettled(self.sent):  # what ZeroMQ has for that endpoint would be lost
+                self.peers.lookups.unresolved.clear()
             self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
                 self.progress.caught_up(self.sent)

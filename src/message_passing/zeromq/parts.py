@@ -17,7 +17,7 @@ class Message(NamedTuple):
         too_big: how many messages were more bytes than they may be.
         descriptor: of the connection that it came through, in digits; empty for inproc.
         user: who sent it, as the ZAP handler knows it; empty if nobody was asked.
-        size: bytes of all its frames, at most those that came over the network.
+        size: bytes of all its frames.
     """
 
     frames: list[bytes]
@@ -47,7 +47,7 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
     )  # asking in vain is slow
     if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
-        return Message([single], 0, descriptor, user, len(single) + 2)
+        return Message([single], 0, descriptor, user, len(single))
     frames: list[bytes] = []
     total = together = too_big = 0
     while True:  # what is not wanted, or too big, is not copied
@@ -65,7 +65,7 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
         if not more:
             break
         frame = socket.recv(_NOBLOCK, copy=False)
-    return Message(frames, too_big, descriptor, user, total + 2)
+    return Message(frames, too_big, descriptor, user, total)
 
 
 def _known(frame: Any, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,11 @@ from message_passing.zeromq import attempts
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.given_up import RETRIED, GivenUp
 from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.name_lookups import NameLookups
 from message_passing.zeromq.sockets import disown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from message_passing.zeromq.connections import Traffic
     from message_passing.zeromq.descriptors import Connection
@@ -43,9 +43,6 @@ _ALWAYS = (
 _PATIENCE = 10_000
 """Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
 
-_FORGOTTEN = 60.0
-"""Seconds after which who refuses us, or sends what cannot be read, is one who does so for the first time."""
-
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
 
@@ -61,6 +58,7 @@ class Peers:
         cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
         attempts: what became of attempts to connect.
+        lookups: which names do not resolve.
     """
 
     def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
@@ -74,6 +72,7 @@ class Peers:
         self.refused: set[str] = set()
         self.connections = Connections()
         self.attempts = attempts.Attempts()
+        self.lookups = NameLookups()
         self._notices = notices
         self._security = opened.settings.security
         self._connects = connects
@@ -158,6 +157,7 @@ class Peers:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
         self.connections.note(event)
         self.attempts.note(event)
+        self.lookups.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
             self._shaking[event.value] = monotonic()
@@ -242,46 +242,3 @@ class Peers:
     def abandon(self) -> None:
         """In a forked child: the events are the parent's."""
         disown(self.monitor.events)
-
-
-class Reconnector:
-    """When to knock again where we were refused: the key may be allowed by then, or the server be another."""
-
-    def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
-        """Nobody has refused us.
-
-        Args:
-            clock: seconds, monotonic.
-            first: seconds until the first try; they double with each.
-            longest: what they grow to.
-        """
-        self._clock = clock
-        self._first, self._longest = first, longest
-        self._due: dict[str, float] = {}
-        self._pauses: dict[str, tuple[float, float]] = {}  # the next one, and when the last one ended
-
-    @property
-    def waits(self) -> bool:
-        """Whether there will be something to do before long."""
-        return bool(self._due)
-
-    def due(self, peers: Peers) -> bool:
-        """Whether there is something to look after now."""
-        return bool(peers.refused) or (bool(self._due) and min(self._due.values()) <= self._clock())
-
-    def look_after(self, opened: OpenSocket, peers: Peers) -> None:
-        """Connect again what is due. From the socket's thread, or under its lock."""
-        if not peers.refused and not self._due:
-            return
-        now = self._clock()
-        while peers.refused:
-            endpoint = peers.refused.pop()
-            pause, since = self._pauses.get(endpoint, (self._first, now))
-            if now - since > _FORGOTTEN:
-                pause = self._first
-            again = now + pause * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
-            self._pauses[endpoint] = min(2 * pause, self._longest), again
-            self._due.setdefault(endpoint, again)
-        for endpoint in [endpoint for endpoint, due in self._due.items() if due <= now]:
-            del self._due[endpoint]
-            opened.connect_again(endpoint)

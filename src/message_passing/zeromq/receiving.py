@@ -14,6 +14,7 @@ import zmq
 from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.monitor_thread import MonitorThread
+from message_passing.zeromq.oversized import Oversized
 from message_passing.zeromq.parts import next_message
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -73,8 +74,8 @@ class Receiver:
         self._maxmsgsize = settings.limits.maxmsgsize
         self.refused: list[bytes] = []
         """Messages that came and cannot have the field: for who receives to take away."""
-        self.too_big = 0
-        """How many messages were more than `maxmsgsize`, in all their frames: for who receives to take away."""
+        self.too_big = Oversized(self._address_of)
+        """Messages that were more than `maxmsgsize`, in all their frames: for who receives to count."""
         self._next_sample = 0.0
         self._cut_off = 0
         self._left: list[bytes] = []  # frames of a message that were more than `receive` was asked for
@@ -137,12 +138,13 @@ class Receiver:
             return self._receive(limit)
 
     def _receive(self, limit: int) -> list[bytes]:
-        before = len(self.refused) + self.too_big
+        before = len(self.refused) + self.too_big.count
         careful = self._key_field or self._deliveries.exact or self._left or not self._join
+        careful = careful or self.too_big.closely()
         batch = self._carefully(limit) if careful else self._fitting(self._fast(limit))
         if len(batch) > limit:
             batch, self._left = batch[:limit], batch[limit:]
-        if not batch and len(self.refused) + self.too_big == before:
+        if not batch and len(self.refused) + self.too_big.count == before:
             self._deliveries.drained = True
         return batch
 
@@ -177,7 +179,7 @@ class Receiver:
             else:
                 total += len(frame)
         if 0 <= self._maxmsgsize < total:
-            self.too_big += 1
+            self.too_big.note(1, total)
             return objects
         objects.append(frame)
         return objects
@@ -186,7 +188,8 @@ class Receiver:
         """Without what is too big. Few batches have so many bytes altogether: to add them up costs least."""
         if 0 <= self._maxmsgsize < sum(map(len, batch)):
             fitting = [message for message in batch if len(message) <= self._maxmsgsize]
-            self.too_big += len(batch) - len(fitting)
+            if len(fitting) < len(batch):
+                self.too_big.note(len(batch) - len(fitting), max(map(len, batch)))
             return fitting
         return batch
 
@@ -208,7 +211,8 @@ class Receiver:
             self._socket, self._maxmsgsize, each=not self._join, named=bool(self._key_field)
         )
         self._deliveries.note(message)
-        self.too_big += message.too_big
+        if message.too_big:
+            self.too_big.note(message.too_big, message.size, message.descriptor, message.user)
         if not self._key_field:
             return message.frames
         found = [(frame, with_user_id(frame, self._key_field, message.user)) for frame in message.frames]
@@ -233,6 +237,9 @@ class Receiver:
             except zmq.ZMQError:  # EAGAIN, or EHOSTUNREACH: a ROUTER's peer has gone (zmq_socket(3))
                 return False
             return True
+
+    def _address_of(self, descriptor: str) -> str:
+        return self._monitor_thread.address_of(descriptor) if self._monitor_thread else ""
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,9 @@ Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
 
 LARGEST_INT = (1 << 31) - 1
 """What most of ZeroMQ's own options can be at most (zmq_setsockopt(3): int)."""
+
+_LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
+"""Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
 
 LARGEST_FRAME = (1 << 63) - 1
 """What ZMQ_MAXMSGSIZE can be at most (int64_t)."""
@@ -77,6 +81,38 @@ class Limits:
     tcp_maxrt: int = 0
     reconnect_ivl: int = 50
     reconnect_ivl_max: int = 0
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Set the socket's options."""
+        socket.maxmsgsize = self.maxmsgsize
+        socket.handshake_ivl = self.handshake_ivl
+        if self.heartbeat_ivl:
+            # TCP asks. ZeroMQ could (ZMQ_HEARTBEAT_IVL), but it ends the whole process when it is to ask on a
+            # connection that was reset while its messages were not taken (libzmq's issue 4364).
+            seconds = _between(1, round(self.heartbeat_ivl / 1000), _LONGEST_KEEPALIVE)
+            times = round(self.heartbeat_timeout / (1000 * seconds))
+            socket.tcp_keepalive = 1
+            socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
+            socket.tcp_keepalive_cnt = _between(1, times, _MOST_KEEPALIVES)
+        socket.tcp_maxrt = self.tcp_maxrt
+        socket.reconnect_ivl, socket.reconnect_ivl_max = self._intervals()
+
+    def _intervals(self) -> tuple[int, int]:
+        """ZMQ_RECONNECT_IVL and ZMQ_RECONNECT_IVL_MAX, so that not all who lost the same peer come back at once.
+
+        libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
+        (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
+        """
+        first = _between(1, self.reconnect_ivl, LARGEST_INT)
+        most = _between(0, self.reconnect_ivl_max, LARGEST_INT)
+        if not most:
+            return first, 0
+        most -= random.randrange(most // 4 + 1)  # noqa: S311 - it is no secret
+        return min(first + random.randrange(first), most), most  # noqa: S311
+
+
+def _between(least: int, value: int, most: int) -> int:
+    return max(least, min(value, most))
 
 
 @dataclass(frozen=True, slots=True)

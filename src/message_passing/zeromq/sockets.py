@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,14 @@ from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.early_bind import absent, bind_early
 from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
-from message_passing.zeromq.settings import LARGEST_INT
 from message_passing.zeromq.spare import with_room
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.settings import Endpoints, Limits, PeerGuard, SocketSettings
+    from message_passing.zeromq.settings import Endpoints, PeerGuard, SocketSettings
 
 _LOOK_INTERVAL = 0.005
 """Seconds between two looks whether a descriptor's number is another file's."""
-
-_LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
-"""Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
 
 _LOOKUP = 1.0
 """Seconds besides its linger that closing waits for a name that is being looked up."""
@@ -152,7 +147,7 @@ class OpenSocket:
         settings = self.settings
         socket.linger = settings.linger
         socket.sndhwm = socket.rcvhwm = settings.hwm
-        self._set_limits(socket, settings.limits)
+        settings.limits.apply(socket)
         if settings.sends:
             # What comes in are handshakes and subscriptions. ZeroMQ takes -1 for no limit.
             largest = settings.limits.maxmsgsize
@@ -181,35 +176,35 @@ class OpenSocket:
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)
 
-    @staticmethod
-    def _set_limits(socket: zmq.Socket[bytes], limits: Limits) -> None:
-        socket.maxmsgsize = limits.maxmsgsize
-        socket.handshake_ivl = limits.handshake_ivl
-        if limits.heartbeat_ivl:
-            # TCP asks. ZeroMQ could (ZMQ_HEARTBEAT_IVL), but it ends the whole process when it is to ask on a
-            # connection that was reset while its messages were not taken (libzmq's issue 4364).
-            seconds = _between(1, round(limits.heartbeat_ivl / 1000), _LONGEST_KEEPALIVE)
-            times = round(limits.heartbeat_timeout / (1000 * seconds))
-            socket.tcp_keepalive = 1
-            socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
-            socket.tcp_keepalive_cnt = _between(1, times, _MOST_KEEPALIVES)
-        socket.tcp_maxrt = limits.tcp_maxrt
-        socket.reconnect_ivl, socket.reconnect_ivl_max = _intervals(limits)
-
     def stop_listening(self) -> None:
         """Unbind. Connections that were accepted end with it, and what the system has of them is lost."""
         for endpoint in self._bound:
             with contextlib.suppress(zmq.ZMQError):  # it was never bound
                 self.socket.unbind(endpoint)
 
+    def disconnect(self, endpoint: str) -> None:
+        """Try no more to connect to an endpoint, for which nothing waits.
+
+        A SUB has its subscriptions for it: without a linger of 0 ZeroMQ would try on for that long. In any case it
+        does until a call into the socket comes along.
+        """
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.linger = 0
+            self.socket.disconnect(self._as_given(endpoint))
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.linger = self.settings.linger
+
     def connect_again(self, endpoint: str) -> None:
         """Connect to an endpoint that ZeroMQ has given up."""
-        given = self.settings.connect
-        again = given[0] if len(given) == 1 else endpoint  # ZeroMQ may write it in another way
+        again = self._as_given(endpoint)
         with contextlib.suppress(zmq.ZMQError):
             self.socket.disconnect(again)
         with contextlib.suppress(zmq.ZMQError):
             self.socket.connect(again)
+
+    def _as_given(self, endpoint: str) -> str:
+        given = self.settings.connect
+        return given[0] if len(given) == 1 else endpoint  # ZeroMQ may write it in another way
 
     def is_intact(self) -> bool:
         """Whether its descriptor is still its own: who turns into a daemon without a fork closes them all.
@@ -278,24 +273,6 @@ def _identity_of(descriptor: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _intervals(limits: Limits) -> tuple[int, int]:
-    """ZMQ_RECONNECT_IVL and ZMQ_RECONNECT_IVL_MAX, so that not all who lost the same peer come back at once.
-
-    libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
-    (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
-    """
-    first = _between(1, limits.reconnect_ivl, LARGEST_INT)
-    most = _between(0, limits.reconnect_ivl_max, LARGEST_INT)
-    if not most:
-        return first, 0
-    most -= random.randrange(most // 4 + 1)  # noqa: S311 - it is no secret
-    return min(first + random.randrange(first), most), most  # noqa: S311
-
-
-def _between(least: int, value: int, most: int) -> int:
-    return max(least, min(value, most))
 
 
 def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:

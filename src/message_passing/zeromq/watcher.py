@@ -111,7 +111,8 @@ class SenderWatcher:
     def _read(self, arrivals: Arrivals) -> bool:
         """Take note of what has happened; whether there can be more."""
         events = self._peers.look()
-        if self._peers.met + self._peers.ended != self._told and self._alive - self._told_at >= _BETWEEN:
+        happened = self._peers.met + self._peers.ended != self._told
+        if (happened and self._alive - self._told_at >= _BETWEEN) or self._peers.lookups.unresolved:
             self._told, self._told_at = self._peers.met + self._peers.ended, self._alive
             self._watched.changed()
         if self._budget:

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.chain_probe import try_ends
-from message_passing.cli.checking import check_file, check_words
 from message_passing.cli.command import Command, positive
+from message_passing.cli.run.run_command import check_file, check_words
 from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
 from message_passing.graph import topological_order, with_parts
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from message_passing.cli.chain_probe import Trial
-    from message_passing.cli.checking import CheckResult
+    from message_passing.cli.run.run_command import CheckResult
 
 _EPILOG = """\
 Nothing is opened, and no host is looked up, except with --connect. Classes named by a +path are imported.
@@ -65,7 +65,7 @@ def _components(one: CheckResult) -> list[Any]:
 def _as_text(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
     lines: list[str] = []
     for name, one in looked.items():
-        lines += map(str, one.mistakes)
+        lines += map(str, one.diagnostics)
         lines += [f"{name}: {trial}" if name else str(trial) for trial in trials[name]]
         if one.right:
             lines.append(f"{name}: no errors" if name else "no errors")
@@ -73,7 +73,7 @@ def _as_text(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> 
 
 
 def _as_json(looked: dict[str, CheckResult], trials: dict[str, list[Trial]]) -> str:
-    found = [mistake.as_object() for one in looked.values() for mistake in one.mistakes]
+    found = [mistake.as_object() for one in looked.values() for mistake in one.diagnostics]
     for name, tried in trials.items():
         unplaced = {"file": name or None, "line": None, "column": None}
         found += [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.checking import check_file, check_words
 from message_passing.cli.command import Command
 from message_passing.cli.graph.model import graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain
+from message_passing.cli.run.run_command import check_file, check_words
 from message_passing.cli.terminal import print_out, tell
 from message_passing.errors import OpenError
 
@@ -43,7 +43,7 @@ def _run(given: argparse.Namespace) -> int:
         raise OpenError("name one config file, or write the options of a chain; see --help")
     looked = check_words(given.chain) if in_words else check_file(given.chain[0])
     if not looked.chain:
-        tell("".join(f"{mistake}\n" for mistake in looked.mistakes if not mistake.warning))
+        tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
         return 2
     text = _FORMATS[given.format](graph_of(looked.chain))
     print_out(text if _can_be_shown(text) else as_plain(text))

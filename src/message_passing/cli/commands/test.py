@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.checking import Files, check_file
 from message_passing.cli.command import Command
 from message_passing.cli.config_tests.compare import problems
 from message_passing.cli.config_tests.runner import run_case
+from message_passing.cli.run.run_command import check_file
 from message_passing.cli.terminal import print_out
 from message_passing.config.forms import TESTS
+from message_passing.config.validation import Positions
 from message_passing.escaping import escape_control
 
 if TYPE_CHECKING:
     import argparse
 
-    from message_passing.cli.checking import CheckResult
+    from message_passing.cli.run.run_command import CheckResult
 
 _EPILOG = """\
 A file's tests are its list `tests`. Each has `input`, a list of messages, and the expected results:
@@ -64,11 +65,11 @@ def _wrong(name: str, one: CheckResult) -> list[str]:
     """Why a file's cases cannot be run."""
     if one.right and not one.cases:
         return [f"{name}: it has no tests: they are the list `{TESTS}`, see {COMMAND.title} --help"]
-    return [] if one.right else [str(mistake) for mistake in one.mistakes if not mistake.warning]
+    return [] if one.right else [str(mistake) for mistake in one.diagnostics if not mistake.warning]
 
 
 def _results(name: str, one: CheckResult) -> list[dict[str, Any]]:
-    index = Files().index(name)
+    index = Positions().index(name)
     found = []
     for case in one.cases:
         entry = index.find((TESTS, case.number))

@@ -7,10 +7,11 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.checking import Files, check_file, check_words
 from message_passing.cli.command import Command
+from message_passing.cli.run.run_command import check_file, check_words
 from message_passing.cli.terminal import print_out, tell
 from message_passing.cli.tracing import SHOWN_MESSAGES, trace
+from message_passing.config.validation import Positions
 from message_passing.errors import Fault, OpenError, did_you_mean
 from message_passing.escaping import escape_control
 
@@ -58,10 +59,10 @@ def _run(given: argparse.Namespace) -> int:
         raise OpenError("name a config file, or write the options of a chain; see --help")
     looked = check_words(words) if in_words else check_file(words[0])
     if not looked.chain or not looked.script:
-        tell("".join(f"{mistake}\n" for mistake in looked.mistakes if not mistake.warning))
+        tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
         return 2
     at = _start_of(looked.chain, given.at)
-    places = Files()
+    places = Positions()
     missed, told = 0, []
     for number, text in enumerate(_typed([] if in_words else words[1:])):
         found = trace(looked.script, looked.chain, text, at)
@@ -107,17 +108,17 @@ def _start_of(chain: Chain, at: str) -> str:
     return at or inputs[0]
 
 
-def _place_of(step: TraceStep, files: Files) -> str:
+def _place_of(step: TraceStep, files: Positions) -> str:
     """File and line where a component was declared; empty where it was written on the command line."""
-    found = files.mistake(Fault("", step.declared), None)
+    found = files.diagnostic(Fault("", step.declared), None)
     return f"{found.file}:{found.line}" if found.file and found.line else ""
 
 
-def _title(step: TraceStep, files: Files) -> str:
+def _title(step: TraceStep, files: Positions) -> str:
     return ", ".join(part for part in (step.label, _place_of(step, files)) if part)
 
 
-def _as_lines(found: Trace, files: Files) -> Iterator[str]:
+def _as_lines(found: Trace, files: Positions) -> Iterator[str]:
     by_name = {step.name: step for step in found.steps}
     reached = [step for step in found.steps if step.outcome != "not reached"]
     for step in reached:
@@ -160,7 +161,7 @@ def _listed(messages: list[str], count: int) -> Iterator[str]:
         yield f"        ... and {count - SHOWN_MESSAGES:,} more"
 
 
-def _outcome_of(found: Trace, files: Files) -> str:
+def _outcome_of(found: Trace, files: Positions) -> str:
     """Where the message came to, as a sentence."""
     if found.failure:
         return f"the chain cannot be run: {found.failure}"
@@ -175,7 +176,7 @@ def _outcome_of(found: Trace, files: Files) -> str:
     return "; ".join(parts)
 
 
-def _as_object(text: str, found: Trace, files: Files) -> dict[str, Any]:
+def _as_object(text: str, found: Trace, files: Positions) -> dict[str, Any]:
     steps = []
     for step in found.steps:
         described = asdict(step)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from message_passing.cli.config_tests.runner import CaseResult
-    from message_passing.cli.config_tests.spec import Case
+    from message_passing.config.test_cases import Case
 
 
 def problems(case: Case, result: CaseResult) -> list[str]:

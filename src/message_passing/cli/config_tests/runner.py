@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from message_passing.chain import Chain, UnusedComponentWarning
-from message_passing.cli.config_tests.spec import reached_from
-from message_passing.config.forms import flat_chain, is_named, named_chain
+from message_passing.config.test_cases import reached_from
 from message_passing.errors import UserError
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
@@ -19,9 +18,9 @@ from message_passing.outputs.test import TestOutput
 from message_passing.runner import Server
 
 if TYPE_CHECKING:
-    from message_passing.cli.config_tests.spec import Case
     from message_passing.cli.run.run_command import MessagePassing
     from message_passing.component import Component
+    from message_passing.config.test_cases import Case
     from message_passing.declaration import Declaration
 
 
@@ -93,13 +92,10 @@ def staged(script: MessagePassing) -> StagedChain:
     Raises:
         UserError: it does not fit together.
     """
-    values, chain = script.given.values, StagedChain()
+    chain = StagedChain()
+    script.declare_in(chain)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedComponentWarning)
-        if is_named(values):
-            named_chain(values, script.configfile, chain)
-        else:
-            flat_chain(script.chosen, chain)
         chain.build()
     return chain
 

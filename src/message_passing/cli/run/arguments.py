@@ -31,6 +31,7 @@ class Given:
         already_reported: options that may be missing because of one of these faults.
         words: the command line.
         warnings: what is to be said before it runs, though it is no mistake.
+        tests: what the config file has as its tests.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Given:
     already_reported: set[str] = field(default_factory=set)
     words: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
+    tests: Any = None
 
 
 class CLIComponent:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from message_passing import options as option_rules
+from message_passing.chain import Chain
 from message_passing.cli.catalogue import describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
@@ -21,6 +23,8 @@ from message_passing.config.forms import (
     named_chain,
 )
 from message_passing.config.parsing import load_file
+from message_passing.config.test_cases import read_cases
+from message_passing.config.validation import diagnose
 from message_passing.errors import Fault, SourceLocation, UserError, abbreviate, child_location, did_you_mean
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
@@ -30,8 +34,9 @@ from message_passing.workers.pooled_chain import PooledChain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from message_passing.chain import Chain
     from message_passing.cli.run.arguments import Given
+    from message_passing.config.test_cases import Case
+    from message_passing.config.validation import Diagnostic
 
 
 class MessagePassing(Script):
@@ -71,6 +76,7 @@ class MessagePassing(Script):
             given.faults += error.faults
             given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
             return given
+        given.tests = from_file.get(TESTS)
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
         from_file = _without_those_of_others(from_file, given, name)
         for key, value in from_file.items():
@@ -97,8 +103,8 @@ class MessagePassing(Script):
         if not is_named(values):
             if self.workers:
                 return PooledChain(self.chosen, self.workers, background=self.daemonize)
-            return flat_chain(self.chosen)
-        chain = named_chain(values, self.configfile)
+            return self.declare_in(Chain())
+        chain = self.declare_in(Chain())
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
@@ -109,6 +115,12 @@ class MessagePassing(Script):
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
             chain.add_faults(Fault(text, self.given.places["workers"]))
         return chain
+
+    def declare_in(self, chain: Chain) -> Chain:
+        """Declare its components in a chain, in whichever form they were written."""
+        if is_named(self.given.values):
+            return named_chain(self.given.values, self.configfile, chain)
+        return flat_chain(self.chosen, chain)
 
     @classmethod
     def printers(cls) -> dict[str, Callable[[str], str]]:
@@ -195,3 +207,51 @@ def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> li
         for key in values
         if key not in known
     ]
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """What was found in one file, or in the words of one command.
+
+    Attributes:
+        diagnostics: in the order of the file.
+        chain: built, where nothing is wrong.
+        script: the command that would run it.
+        cases: those of the file, where nothing is wrong.
+    """
+
+    diagnostics: list[Diagnostic]
+    chain: Chain | None = None
+    script: MessagePassing | None = None
+    cases: list[Case] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Whether the chain would run."""
+        return self.chain is not None
+
+
+def check_file(name: str) -> CheckResult:
+    """What is wrong with a config file."""
+    return check_words([f"--configfile={name}"], name)
+
+
+def check_words(words: Sequence[str], file: str | None = None) -> CheckResult:
+    """What is wrong with the words of a command, and with the config file among them.
+
+    Args:
+        words: as they would run it.
+        file: the config file, if there is nothing else among them.
+    """
+    try:
+        script = MessagePassing.read(words)
+    except UserError as error:
+        return CheckResult(diagnose(error.faults, file=file))
+    found = script.validate()
+    name, chain = script.configfile, found.chain
+    made = {one: chain.components[one] for one in chain.declared} if chain else None
+    cases, wrong = read_cases(script.given.tests, name, made)
+    told = diagnose([*found.faults, *wrong], found.warnings, file, name)
+    if chain is None or any(not one.warning for one in told):
+        return CheckResult(told)
+    return CheckResult(told, chain, script, cases)

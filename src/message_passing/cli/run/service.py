@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from message_passing.cli.progress import ChainProgress
+from message_passing.cli.run.ledger import Ledger
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
@@ -23,12 +24,31 @@ if TYPE_CHECKING:
 
     from message_passing.chain import Chain
     from message_passing.cli.run.daemon import Daemon, Identity
+    from message_passing.cli.run.ledger import LedgerOptions
     from message_passing.cli.run.reload import ReloadableCommand
     from message_passing.component import Component
     from message_passing.console.http_server import ConsoleServer
+    from message_passing.errors import Fault
 
 EXIT_OK, EXIT_FAILED, EXIT_USER_ERROR = 0, 1, 2
 """All is well; an input or the program itself failed; the user's mistake. A second signal: 128 + it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What was found in a command, before anything is opened.
+
+    Attributes:
+        faults: what is wrong.
+        warnings: what is to be said before it runs, though it is no mistake.
+        chain: built, where nothing is wrong with it.
+        console: what answers whoever watches, if that was asked for and can be made.
+    """
+
+    faults: list[Fault]
+    warnings: list[Fault]
+    chain: Chain | None
+    console: ConsoleServer | None
 
 
 @dataclass(slots=True)
@@ -40,12 +60,14 @@ class Prepared:
         chain: the chain, built.
         identity: the user to become, once privileged sockets are open.
         console: where it can be watched.
+        ledger: where its losses are kept.
     """
 
     command: ReloadableCommand
     chain: Chain
     identity: Identity | None = None
     console: ConsoleServer | None = None
+    ledger: LedgerOptions | None = None
 
 
 class Service:
@@ -64,6 +86,7 @@ class Service:
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
         self.server.on_hangup = lambda: self.server.call(self._reload.apply)
         self._progress = ChainProgress(self.server)
+        self._ledger = Ledger(self._tell_line)
 
     def _switched(self, names: Mapping[str, Component]) -> None:
         """The chain is another one now."""
@@ -82,11 +105,14 @@ class Service:
             stack.enter_context(obey_signals(server))
             stack.callback(self._tell_losses)
             stack.callback(lambda: close_all(server.heads, errors=True))
+            if prepared.ledger:
+                self._ledger.prepare(prepared.ledger, prepared.identity)
             if prepared.identity:
                 trust(prepared.identity.uid)
                 open_all(server.heads, only=lambda component: component.privileged, errors=True)
                 prepared.identity.assume()
             open_all(server.heads, errors=True)
+            self._ledger.begin(server.losses)
             if prepared.console:
                 stack.callback(prepared.console.close)
                 prepared.console.start(server, prepared.chain.components)
@@ -101,7 +127,7 @@ class Service:
             f"{head.title} failed: {type(error).__name__}: {error}" for head, error in self.server.failures
         ]
         for text in failures:
-            tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
+            self._tell_line(text)
         return EXIT_FAILED if failures else EXIT_OK
 
     def _ready(self, daemon: Daemon | None) -> None:
@@ -116,6 +142,11 @@ class Service:
         notify("STOPPING=1")
 
     def _tell_losses(self) -> None:
+        self.server.losses.finish(self.server.components, tell=False)
+        self._ledger.close()
         components = [*self._reload.retired, *self.server.components]
         for line in losses(with_parts(dict.fromkeys(components))):
-            tell(f"{self._title}: {iso_now()}: {line}\n")
+            self._tell_line(line)
+
+    def _tell_line(self, text: str) -> None:
+        tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")

@@ -1,7 +1,8 @@
 """The receiving end of an acknowledged hop, without I/O: what is delivered, once, and what is acknowledged.
 
-A number that was delivered or settled before is not delivered again. What a receiver remembers of a sender is what the
-sender may still send again: everything from the lowest number on that has not been acknowledged, which each frame tells.
+A number that was delivered or settled before is not delivered again. What a receiver remembers of a sender is what
+the sender may still send again: everything from the lowest number on that has not been acknowledged, which each
+frame tells.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ See docs/hop-protocol.md. The first frame is a kind (one byte) and its numbers, 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import MessagePassingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 VERSION = 1
 
@@ -139,31 +140,33 @@ def decode(frames: Sequence[bytes]) -> HopMessage:
         ProtocolError: it is not part of the protocol, or of another version of it.
     """
     head = frames[0] if frames else b""
-    kind = head[:1]
-    try:
-        if kind in (b"D", b"L") and len(frames) == 2:
-            _, sequence, first = _DATA.unpack(head)
-            if sequence:
-                return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
-        elif len(frames) == 1:
-            if kind in (b"H", b"R"):
-                _check_version(head)
-            if kind == b"A":
-                return Ack(_ranges(head[1:]))
-            if kind == b"H":
-                return Hello(*_HELLO.unpack(head)[2:])
-            if kind == b"R":
-                return Ready(*_READY.unpack(head)[2:])
-            if kind == b"I":
-                return Ping(_NUMBER.unpack(head)[1])
-            if kind == b"O":
-                number = _NUMBER.unpack(head[: _NUMBER.size])[1]
-                return Pong(number, _ranges(head[_NUMBER.size :]))
-            if head == b"U":
-                return Unknown()
-    except struct.error:
-        pass
+    decoder = _DECODERS.get((head[:1], len(frames)))
+    if decoder is not None:
+        with contextlib.suppress(struct.error):
+            return decoder(frames)
     raise ProtocolError("it does not speak the protocol of acknowledged hops")
+
+
+def _hello(frames: Sequence[bytes]) -> Hello:
+    _check_version(frames[0])
+    return Hello(*_HELLO.unpack(frames[0])[2:])
+
+
+def _ready(frames: Sequence[bytes]) -> Ready:
+    _check_version(frames[0])
+    return Ready(*_READY.unpack(frames[0])[2:])
+
+
+def _data(frames: Sequence[bytes]) -> Data:
+    kind, sequence, first = _DATA.unpack(frames[0])
+    if not sequence:
+        raise struct.error("numbers begin with 1")
+    return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
+
+
+def _pong(frames: Sequence[bytes]) -> Pong:
+    head, ranges = frames[0][: _NUMBER.size], frames[0][_NUMBER.size :]
+    return Pong(_NUMBER.unpack(head)[1], _ranges(ranges))
 
 
 def _check_version(head: bytes) -> None:
@@ -201,3 +204,16 @@ def as_ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((number, number))
     return found
+
+
+_DECODERS: Mapping[tuple[bytes, int], Callable[[Sequence[bytes]], HopMessage]] = {
+    (b"H", 1): _hello,
+    (b"R", 1): _ready,
+    (b"D", 2): _data,
+    (b"L", 2): _data,
+    (b"A", 1): lambda frames: Ack(_ranges(frames[0][1:])),
+    (b"I", 1): lambda frames: Ping(_NUMBER.unpack(frames[0])[1]),
+    (b"O", 1): _pong,
+    (b"U", 1): lambda _: Unknown(),
+}
+"""By kind and number of frames."""

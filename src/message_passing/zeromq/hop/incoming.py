@@ -1,4 +1,4 @@
-"""What a ZeroMQ input does that acknowledges: a frame is acknowledged when the chain is done with it, and not before."""
+"""How a ZeroMQ input acknowledges: each frame once the chain is done with it, and not before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sockets of an acknowledged hop: what the states in `producer` and `consumer` say is sent, and they hear the rest."""
+"""The sockets of an acknowledged hop: they carry what the states in `producer` and `consumer` say."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Sockets:
         for receiver in self._receivers:
             receiver.on_ready(wake)
 
-    def keys(self) -> list[Hashable]:
+    def fixed_peers(self) -> list[Hashable]:
         """The peers of DEALERs: one for each."""
         return [] if self._routes else list(range(len(self._receivers)))
 
@@ -166,7 +166,7 @@ class HopSender:
             OpenError: see `OpenSocket`.
         """
         self._sockets.open()
-        for key in self._sockets.keys():
+        for key in self._sockets.fixed_peers():
             self.producer.add_peer(key, monotonic())
 
     @property
@@ -228,7 +228,7 @@ class HopReceiver:
             OpenError: see `OpenSocket`.
         """
         self._sockets.open()
-        for key in self._sockets.keys():
+        for key in self._sockets.fixed_peers():
             self.consumer.add_peer(key, monotonic())
 
     @property

@@ -1,4 +1,4 @@
-"""What a ZeroMQ output does that is acknowledged: a bounded buffer, and a thread that sends it and hears what is settled."""
+"""How a ZeroMQ output is acknowledged: a bounded buffer, and a thread that sends it and learns what is settled."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ FRAME_BYTES = 64 << 10
 
 
 def packed(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, bool]]:
-    """A batch as frames, in order: each one's bytes, how many messages these are, and whether each is a line of it."""
+    """A batch as frames, in order: the bytes, the number of messages, and whether each is one line of it."""
     if not messages:
         return
     batch = messages if isinstance(messages, LineBatch) else None

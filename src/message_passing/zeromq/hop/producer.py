@@ -268,9 +268,9 @@ class Producer:
         if not peer.ready:
             greets = self._greets and now - peer.asked >= GREETING_INTERVAL
             return Hello(self.sender, self.first) if greets else None
-        if self._may_have(key, peer) and (entry := self._next_to_send()):
-            if peer.on_way_size + len(entry.body) <= peer.size or not peer.on_way:
-                return Data(entry.sequence, self.first, entry.body, entry.lines)
+        entry = self._next_to_send() if self._may_have(key, peer) else None
+        if entry and (not peer.on_way or peer.on_way_size + len(entry.body) <= peer.size):
+            return Data(entry.sequence, self.first, entry.body, entry.lines)
         if now - peer.asked >= PROBE_INTERVAL and now - self._quiet_since(peer) >= PROBE_INTERVAL:
             return Ping(peer.question + 1)
         return None

@@ -51,17 +51,17 @@ class Case:
 
 
 def read_cases(
-    values: Mapping[str, Any], source: str, components: Mapping[str, Component] | None
+    tables: Any, source: str, components: Mapping[str, Component] | None
 ) -> tuple[list[Case], list[Fault]]:
     """The cases of a config file, and what is wrong with them.
 
     Args:
-        values: the file's.
+        tables: what the file has under `tests`; None where it has none.
         source: its name.
         components: of its chain, by name; None where that has mistakes itself, so that nobody knows them.
     """
     place = SourceLocation(f"{source}: {TESTS}", source, (TESTS,))
-    tables = values.get(TESTS, [])
+    tables = [] if tables is None else tables
     if not isinstance(tables, list):
         return [], [Fault(f"must be a list of cases, not {abbreviate(tables)}", place)]
     cases: list[Case] = []

@@ -1,28 +1,20 @@
-"""What is wrong with a chain, each thing with its file, line and column."""
+"""What is wrong with a config file, each thing with its line and column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.config_tests.runner import staged
-from message_passing.cli.config_tests.spec import read_cases
-from message_passing.cli.run.run_command import MessagePassing
 from message_passing.config.parsing import format_of, load_file, read_text
 from message_passing.config.positions.index import Index
 from message_passing.config.positions.json_scanner import index_json
 from message_passing.config.positions.toml_scanner import index_toml
 from message_passing.config.positions.yaml_scanner import index_yaml
-from message_passing.errors import Fault, SourceLocation, UserError, collecting
+from message_passing.errors import Fault, SourceLocation, UserError
 from message_passing.escaping import one_line
-from message_passing.graph import topological_order
-from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from message_passing.chain import Chain, UnusedComponentWarning
-    from message_passing.cli.config_tests.spec import Case
+    from collections.abc import Iterable
 
 _SCANNERS = {"json": index_json, "toml": index_toml, "yaml": index_yaml}
 
@@ -67,77 +59,8 @@ class Diagnostic:
 
 
 @dataclass(slots=True)
-class CheckResult:
-    """What a look at one file or one command's words has found.
-
-    Attributes:
-        mistakes: in the order of the file.
-        chain: built, where nothing is wrong.
-        script: the command that would run it.
-        cases: those of the file, where nothing is wrong.
-    """
-
-    mistakes: list[Diagnostic]
-    chain: Chain | None
-    script: MessagePassing | None = None
-    cases: list[Case] = field(default_factory=list)
-
-    @property
-    def right(self) -> bool:
-        """Whether the chain would run."""
-        return self.chain is not None
-
-
-def check_file(name: str) -> CheckResult:
-    """What is wrong with a config file."""
-    return _look([f"--configfile={name}"], name)
-
-
-def check_words(words: Sequence[str]) -> CheckResult:
-    """What is wrong with the words of a command, and with the config file among them."""
-    return _look(words, None)
-
-
-def _look(words: Sequence[str], name: str | None) -> CheckResult:
-    faults: list[Fault] = []
-    unused: list[UnusedComponentWarning] = []
-    cases: list[Case] = []
-    chain = script = None
-    file = name
-    try:
-        script = MessagePassing.read(words)
-        file = script.given.values.get("configfile", name)
-        faults += script.given.faults
-        with collecting(faults):
-            script.make_console()
-        chain = script.build(unused.append)
-    except UserError as error:
-        faults += error.faults
-    if file:
-        cases, wrong = _cases(file, script if chain else None)
-        faults += wrong
-    places = Files()
-    found = [places.mistake(fault, name) for fault in dict.fromkeys(faults)]
-    found += places.repeated(file) if file else []
-    right = chain if chain and not found else None
-    found += [places.mistake(Fault(str(one), one.place), name, warning=True) for one in unused]
-    for text in collect_warnings(topological_order(chain.heads, errors=True)) if chain else ():
-        found.append(places.mistake(Fault(text), name, warning=True))
-    found.sort(key=lambda one: (one.line or 0, one.column or 0))
-    return CheckResult(found, right, script, cases) if right else CheckResult(found, None)
-
-
-def _cases(file: str, script: MessagePassing | None) -> tuple[list[Case], list[Fault]]:
-    try:
-        values = load_file(file)
-    except UserError:
-        return [], []  # it has been told
-    return read_cases(values, file, staged(script).components if script else None)
-
-
-@dataclass(slots=True)
-class Files:
-    """The positions of the keys of every file that a mistake is in."""
+class Positions:
+    """The positions of the keys of every file that an error is in."""
 
     _indexes: dict[str, Index] = field(default_factory=dict)
 
@@ -151,7 +74,7 @@ class Files:
                 self._indexes[name] = Index()
         return self._indexes[name]
 
-    def mistake(self, fault: Fault, default: str | None, *, warning: bool = False) -> Diagnostic:
+    def diagnostic(self, fault: Fault, default: str | None, *, warning: bool = False) -> Diagnostic:
         """A fault with its position; `default` is the file of those that tell none."""
         place = fault.where
         if not isinstance(place, SourceLocation):
@@ -177,3 +100,24 @@ class Files:
             )
             for path, key, entry in self.index(name).repeated
         ]
+
+
+def diagnose(
+    faults: Iterable[Fault],
+    warnings: Iterable[Fault] = (),
+    file: str | None = None,
+    config: str | None = None,
+) -> list[Diagnostic]:
+    """What is to be told of a chain, in the order of the file.
+
+    Args:
+        faults: what was found wrong; each is told once.
+        warnings: what whoever starts it should know all the same.
+        file: the place of those that tell none; None where the chain is written in words.
+        config: its config file, which may have a key twice.
+    """
+    places = Positions()
+    found = [places.diagnostic(fault, file) for fault in dict.fromkeys(faults)]
+    found += places.repeated(config) if config else []
+    found += [places.diagnostic(one, file, warning=True) for one in warnings]
+    return sorted(found, key=lambda one: (one.line or 0, one.column or 0))

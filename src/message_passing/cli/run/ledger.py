@@ -1,0 +1,107 @@
+"""The ledger of a command's node: where it is, and its life beside the chain's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from message_passing.errors import OpenError
+from message_passing.ledger.state_dir import default_state_dir, ensure_state_dir
+from message_passing.paths import load_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.cli.run.daemon import Identity
+    from message_passing.ledger.writer import LedgerWriter
+    from message_passing.loss_monitor import LossMonitor
+
+
+LEAST_LEDGER_BYTES = 1024 * 1024
+"""The least that a ledger may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOptions:
+    """What was asked for.
+
+    Attributes:
+        node: what the node is called in it.
+        days: for how long losses are kept.
+        max_bytes: what it may take.
+        folder: the directory; empty for the default one, without which the node runs as well.
+    """
+
+    node: str
+    days: int
+    max_bytes: int
+    folder: str = ""
+
+    @classmethod
+    def of(cls, command: Any, title: str) -> Self | None:
+        """What a command's options say; None where nobody asked for it, or for watching the node.
+
+        Args:
+            command: has the options as attributes.
+            title: what a node without a config file is called.
+        """
+        if not (command.state_dir or command.control or command.http):
+            return None
+        config = getattr(command, "configfile", "")
+        node = getattr(command, "name", "") or (Path(config).stem if config else title)
+        return cls(node, command.ledger_days, command.ledger_bytes, command.state_dir)
+
+
+class Ledger:
+    """None, until it has begun."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        """Nothing is kept yet.
+
+        Args:
+            tell: says a sentence to a person.
+        """
+        self._tell = tell
+        self._options: LedgerOptions | None = None
+        self._path: Path | None = None
+        self._writer: LedgerWriter | None = None
+
+    def prepare(self, options: LedgerOptions, identity: Identity | None) -> None:
+        """Make the directory, while this may still be root.
+
+        Raises:
+            OpenError: the directory that was asked for cannot be had. That the default one cannot is only told.
+        """
+        owner = (identity.uid, identity.gid) if identity and os.geteuid() != identity.uid else None
+        folder = Path(options.folder) if options.folder else default_state_dir()
+        place = "--state_dir" if options.folder else ""
+        try:
+            self._options, self._path = options, ensure_state_dir(folder.absolute(), owner=owner, place=place)
+        except OpenError as error:
+            if options.folder:
+                raise
+            self._tell(f"losses are not kept for `message-passing losses`: {error}")
+
+    def begin(self, losses: LossMonitor) -> None:
+        """Keep what is lost from now on."""
+        if self._path and self._options:
+            one = self._options
+            # Imported when it is asked for: it brings SQLite with it.
+            writer = cast("type[LedgerWriter]", load_own("message_passing.ledger.writer:LedgerWriter"))
+            self._writer = writer(
+                self._path,
+                node=one.node,
+                days=one.days,
+                max_bytes=one.max_bytes,
+                pid=os.getpid(),
+                tell=self._tell,
+            )
+            losses.keep, losses.ledger = self._writer.add, self._path
+
+    def close(self) -> None:
+        """Write the last."""
+        if self._writer:
+            self._writer.close()
+            self._writer = None

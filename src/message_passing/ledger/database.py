@@ -1,0 +1,267 @@
+"""The ledger's file: an SQLite database (sqlite.org), bounded in bytes and age, that several nodes may share.
+
+It is opened for each use, so that nobody holds on to a file that was set aside, and closed before the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from message_passing.loss_monitor import Loss
+
+VERSION = 1
+"""Of the tables: `PRAGMA user_version`."""
+
+AT_ONCE = 200
+"""Losses that are added at once, so that they take a small part even of the smallest ledger: some 250 KB of 1 MiB."""
+
+RUNS = 1000
+"""Runs that are remembered."""
+
+_TABLES = """
+CREATE TABLE losses (
+    minute INTEGER NOT NULL, node TEXT NOT NULL, component TEXT NOT NULL, reason TEXT NOT NULL,
+    sender TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (minute, node, component, reason, sender)
+);
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, node TEXT NOT NULL, pid INTEGER NOT NULL,
+    started REAL NOT NULL, seen REAL NOT NULL, ended INTEGER NOT NULL
+);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value REAL NOT NULL);
+"""
+
+_FILLED, _HALF = 0.9, 0.5  # of what it may take: from then on, the oldest gives way
+_MOST_COUNT = 2**53  # of one row: senders choose their numbers
+_MOST_TEXT = 300  # characters of a name or reason
+_MOST_TAKEN_BACK = 1000  # rows from which what has come after all is taken
+_SHARE = 10  # one in so many rows gives way at a time
+_PATIENCE = 2.0  # seconds that another node's writing is waited for
+
+
+class NewerLedgerError(Exception):
+    """It was written by a later version, which knows what is in it: it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one node.
+
+    Attributes:
+        id: no other run's.
+        node: what the node is called.
+        pid: the process.
+        started: when, in seconds since 1970.
+    """
+
+    id: str
+    node: str
+    pid: int
+    started: float
+
+
+class LossLedger:
+    """One file, for who writes it."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: the file.
+            max_bytes: what it may take on disk, besides SQLite's log of some MB.
+        """
+        self.path = path
+        self._max_bytes = max_bytes
+
+    def check(self) -> str:
+        """Make the file if it is not there, and set it aside if it is damaged.
+
+        Returns:
+            What a person should know; empty if there is nothing.
+
+        Raises:
+            OSError, sqlite3.Error: it cannot be made.
+            NewerLedgerError: see there.
+        """
+        found = _identity(self.path)
+        try:
+            with self._opened() as db:
+                if [row[0] for row in db.execute("PRAGMA quick_check(1)")] == ["ok"]:
+                    return ""
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+        aside = self._set_aside(found)
+        with self._opened():
+            return f"the ledger {self.path} is damaged: it is set aside as {aside}, and a new one begins"
+
+    def add(
+        self, run: Run, losses: Mapping[tuple[int, Loss], int], now: float, *, ended: bool = False
+    ) -> None:
+        """Add losses, and that the run goes on or has ended.
+
+        Args:
+            run: whose.
+            losses: at most `AT_ONCE`, by the beginning of a minute, in seconds since 1970. Less than nothing takes
+                back what was added.
+            now: seconds since 1970.
+            ended: whether this is the last.
+
+        Raises:
+            OSError, sqlite3.Error: it cannot be written; nothing of this has been added.
+        """
+        with self._opened() as db:
+            while True:
+                try:
+                    self._add(db, run, losses, now, ended=ended)
+                    break
+                except sqlite3.OperationalError:  # it may have no room: see whether the oldest makes some
+                    db.rollback()
+                    if not self._make_room(db, from_share=_HALF):
+                        raise
+                    db.commit()
+            db.commit()
+            if self._make_room(db):
+                db.commit()
+
+    def forget(self, before: float) -> None:
+        """Forget losses of minutes before a moment: seconds since 1970."""
+        with self._opened() as db:
+            if db.execute("DELETE FROM losses WHERE minute < ?", (int(before),)).rowcount:
+                _note_kept_from(db, before)
+            db.execute("DELETE FROM runs WHERE seen < ?", (before,))
+            db.commit()
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.exists():
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as db:
+            size = db.execute("PRAGMA page_size").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {max(16, self._max_bytes // size)}")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # in WAL, a power failure costs the last commits at most
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise NewerLedgerError
+            if version < VERSION:
+                db.execute("BEGIN IMMEDIATE")
+                if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was faster
+                    for statement in _TABLES.split(";"):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+                db.commit()
+            yield db
+
+    @staticmethod
+    def _add(
+        db: sqlite3.Connection, run: Run, losses: Mapping[tuple[int, Loss], int], now: float, *, ended: bool
+    ) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        for (minute, loss), count in losses.items():
+            key = tuple(map(_plain, (run.node, *loss)))
+            if count > 0:
+                db.execute(
+                    "INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                    "count = min(count + excluded.count, ?)",
+                    (minute, *key, min(count, _MOST_COUNT), _MOST_COUNT),
+                )
+            elif count < 0:
+                _take_back(db, key, -count)
+        db.execute(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "seen = max(seen, excluded.seen), ended = excluded.ended",
+            (run.id, _plain(run.node), run.pid, run.started, max(now, run.started), ended),
+        )
+        db.execute(
+            "DELETE FROM runs WHERE rowid NOT IN (SELECT rowid FROM runs ORDER BY rowid DESC LIMIT ?)",
+            (RUNS,),
+        )
+
+    def _make_room(self, db: sqlite3.Connection, *, from_share: float = _FILLED) -> bool:
+        """Have the oldest rows give way if it fills up, in the order in which they came; whether some have.
+
+        A disk that is full makes none give way.
+        """
+        size, pages, free = (
+            db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        if (pages - free) * size < from_share * self._max_bytes:
+            return False
+        count = db.execute("SELECT count(*) FROM losses").fetchone()[0]
+        if not count:
+            return False
+        oldest = "SELECT rowid FROM losses ORDER BY rowid LIMIT ?"
+        share = count // _SHARE + 1
+        (last,) = db.execute(
+            f"SELECT max(minute) FROM losses WHERE rowid IN ({oldest})",  # noqa: S608 - our own text
+            (share,),
+        ).fetchone()
+        db.execute(f"DELETE FROM losses WHERE rowid IN ({oldest})", (share,))  # noqa: S608 - our own text
+        _note_kept_from(db, last + 60)
+        return True
+
+    def _set_aside(self, found: tuple[int, int] | None) -> Path:
+        """Rename it, unless another node has done so; of those that are damaged, the last one stays."""
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if _identity(self.path) == found:
+                os.replace(self.path, aside)  # noqa: PTH105 - beside the others
+                for ending in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        finally:
+            os.close(folder)
+        return aside
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _note_kept_from(db: sqlite3.Connection, when: float) -> None:
+    db.execute(
+        "INSERT INTO facts VALUES ('kept_from', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+        (when,),
+    )
+
+
+def _plain(text: str) -> str:
+    """A text that the database takes, and that takes little of it: a name may have half a surrogate pair in it."""
+    return text[:_MOST_TEXT].encode("utf-8", "backslashreplace").decode()
+
+
+def _take_back(db: sqlite3.Connection, key: tuple[str, ...], count: int) -> None:
+    """What has come after all is no loss of the minute in which it was missed: the last ones first."""
+    rows = db.execute(
+        "SELECT rowid, count FROM losses WHERE node = ? AND component = ? AND reason = ? AND sender = ? "
+        "ORDER BY rowid DESC",
+        key,
+    )
+    for row, lost in rows.fetchmany(_MOST_TAKEN_BACK):
+        if count <= 0:
+            return
+        if lost <= count:
+            db.execute("DELETE FROM losses WHERE rowid = ?", (row,))
+        else:
+            db.execute("UPDATE losses SET count = ? WHERE rowid = ?", (lost - count, row))
+        count -= lost

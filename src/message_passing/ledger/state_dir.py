@@ -1,0 +1,74 @@
+"""Where a node keeps what must survive a restart and a reboot.
+
+Not where its control socket is: `XDG_RUNTIME_DIR` and `/run` are emptied when the user logs out or the machine starts
+(XDG Base Directory Specification). State that "should persist between (application) restarts" has a place of its own,
+`XDG_STATE_HOME`, and what systemd starts is told one: `STATE_DIRECTORY` (systemd.exec(5), `StateDirectory=`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.errors import Fault, OpenError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+LEDGER = "losses.sqlite"
+"""The ledger's file name."""
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def default_state_dir() -> Path:
+    """The directory that the system or the user's environment says; it need not be there."""
+    if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(given)
+    home = os.environ.get("XDG_STATE_HOME", "")
+    if Path(home).is_absolute():
+        return Path(home) / "message-passing"
+    if os.geteuid() == 0:
+        return Path("/var/lib/message-passing")
+    return Path("~/.local/state/message-passing").expanduser()
+
+
+def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place: str = "") -> Path:
+    """Make the directory, for its owner alone, if it is not there.
+
+    Args:
+        path: the directory.
+        owner: user and group that it belongs to, where that is not this process's user.
+        place: where it was asked for, for messages.
+
+    Returns:
+        Where in it the ledger is.
+
+    Raises:
+        OpenError: it cannot be made, or somebody else could put files into it.
+    """
+    uid, gid = owner or (os.geteuid(), -1)
+    try:
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True)
+            if owner:
+                os.chown(path, uid, gid)
+        folder, link = path.stat(), path.lstat()
+    except OSError as error:
+        text = f"cannot make the state directory {path}: {error.strerror}; name another: --state_dir DIR"
+        raise OpenError(Fault(text, place)) from error
+    if not stat.S_ISDIR(folder.st_mode):
+        raise OpenError(Fault(f"the state directory {path} is no directory", place))
+    if not _all_in((folder.st_uid, link.st_uid), (0, uid)) or folder.st_mode & _OTHERS_WRITE:
+        text = (
+            f"others than this node's user can write to the state directory {path}: give it to that user "
+            f"alone (chmod 700), or name another: --state_dir DIR"
+        )
+        raise OpenError(Fault(text, place))
+    return path / LEDGER
+
+
+def _all_in(found: Collection[int], allowed: Collection[int]) -> bool:
+    return all(one in allowed for one in found)
