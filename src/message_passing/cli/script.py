@@ -246,7 +246,9 @@ class Script:
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
         told = [one.text for one in found.warnings]
-        told += collect_warnings(topological_order(chain.heads, errors=True))  # `preflight` may have found more
+        told += collect_warnings(
+            topological_order(chain.heads, errors=True)
+        )  # `preflight` may have found more
         for text in dict.fromkeys(told):
             tell(f"{self.title()}: warning: {one_line(text)}\n")
         return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
