@@ -16,6 +16,7 @@ from message_passing.escaping import (
     escape_json,
     escape_lines,
     has_breaks,
+    has_separators,
     is_unbroken,
     one_line,
 )
@@ -104,12 +105,32 @@ def test_a_line_is_one_for_every_reader(texts: list[str]) -> None:
 def test_what_is_seen_at_a_glance_is_not_broken(texts: list[str]) -> None:
     """The quick look at messages that are joined misses no break in any, and sees none where one alone has none."""
     lines = [text.encode() for text in texts]
-    if is_unbroken(lines):
-        assert not has_breaks(b"".join(line + b"\n" for line in lines), len(lines))
+    block = b"".join(line + b"\n" for line in lines)
+    if is_unbroken(lines, len(block)):
+        assert not has_breaks(block, len(lines))
     assert all(
-        is_unbroken([line]) == (len(f"{text}x".splitlines()) == 1)
+        is_unbroken([line], len(line)) == (len(f"{text}x".splitlines()) == 1)
         for line, text in zip(lines, texts, strict=True)
     )
+
+
+PIECES = [
+    b"a" * 300,
+    b"\x85",
+    b"\xa8",
+    b"\xe9",
+    *(c.encode() for c in "\u00e9\u201c\u2588\xa0\x85\u2028\u2029"),
+]
+ENDS = [b"", b"\xc2", b"\xe2", b"\xe2\x80", b"\xe2\x80\xa8"]
+
+
+@given(st.integers(0, 2000), st.lists(st.sampled_from(PIECES), max_size=30), st.sampled_from(ENDS))
+def test_separators_are_found_in_text_with_few_and_with_many_like_them(
+    before: int, pieces: list[bytes], end: bytes
+) -> None:
+    """However many quotes, frames or accents there are, and wherever the text is cut off, just these three count."""
+    block = b" " * before + b"".join(pieces) + end
+    assert has_separators(block) == any(s in block for s in (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9"))
 
 
 @given(st.binary())

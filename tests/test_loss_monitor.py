@@ -122,7 +122,9 @@ def test_what_senders_lost_is_theirs() -> None:
     follow = FollowFilter(output_to=Kept(), error=reports)
 
     def came(number: int) -> None:
-        follow.consume({"sender": "web-1:12:00000000000000ff", "sequence": number, "service": "shop"})
+        follow.consume(
+            {"sender": "web-1:12:00000000000000ff", "sequence": number, "service": "shop", "host": "web-1"}
+        )
 
     came(1)
     came(5)  # 2 to 4 are missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import zmq
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder, JSONLinesEncoder
 from message_passing.codecs.null import NullDecoder, NullEncoder
+from message_passing.escaping import has_separators
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter
@@ -130,3 +132,37 @@ def test_calls_of_receiving() -> None:
         receiver.close()
     assert large[0] == small[0]
     assert large[1] - small[1] <= 2 * (LARGE - SMALL)
+
+
+BATCHES = """
+import resource, sys
+from message_passing.outputs.file import FileOutput
+
+def lines(n):
+    return [f"{n} \u201cr\u00e9sum\u00e9\u201d {i:>{size}}".encode() for i, size in enumerate(sizes)]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+sizes = [160 + n % 120 for n in range(640)]
+with FileOutput(filename="/dev/null") as output:
+    for n in range(20):
+        output.consume_many(lines(n))
+    before = faults()
+    for n in range(100):
+        output.consume_many(lines(n))
+    print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how other C libraries keep memory is not known")
+def test_memory_of_a_batch_is_used_again() -> None:
+    """A batch of lines is written in memory that the process has: it asks the system for no page anew."""
+    asked = subprocess.run([sys.executable, "-c", BATCHES], capture_output=True, text=True, check=True).stdout
+    assert int(asked) < 500  # a second block of the size of the first had 58 a batch
+
+
+def test_calls_for_text_that_is_full_of_what_looks_like_separators() -> None:
+    """Looking for line breaks costs a text of nothing but frames and quotes no more calls than a bounded share."""
+    block = "\u2588\u201d\xa8\xa0\u0445".encode() * 10_000
+    assert counted(lambda: has_separators(block))[1] < len(block) // 100

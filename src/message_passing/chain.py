@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from message_passing.codecs.json import JSONEncoder
+from message_passing import registry
 from message_passing.component import Component
 from message_passing.declaration import Declaration, name_faults
 from message_passing.errors import ChainError, Fault, UserError, collecting
@@ -46,6 +46,7 @@ class Chain:
     Attributes:
         heads: the inputs, after `build`.
         components: everything by its name, after `build`.
+        default_error_encoder: what encodes the reports of those that have no error chain, for standard error.
         declared: what was declared, by its name.
         report_limit: what the option `report_limit` is of the components that are made here and have not been given
             it; None leaves it.
@@ -55,6 +56,7 @@ class Chain:
         self.heads: list[Input] = []
         self.components: dict[str, Component] = {}
         self.report_limit: int | None = None
+        self.default_error_encoder = "JSON"
         self.declared: dict[str, Declaration] = {}
         self._faults: list[Fault] = []
         self._repeated: list[Fault] = []
@@ -181,7 +183,8 @@ class Chain:
             return made[target] if isinstance(target, str) else target
 
         head = self._error_head
-        default_error = made[head] if head else JSONEncoder(output_to=StderrOutput())
+        encoder = registry.find("encoder", self.default_error_encoder)
+        default_error = made[head] if head else encoder(output_to=StderrOutput())
         error_side = self._error_side()
         faults: list[Fault] = []
         for name, declaration in self.declared.items():

@@ -205,6 +205,10 @@ class Component(Declared):
         """
         return []
 
+    def notes(self) -> list[str]:
+        """What may be as it should, and may not be, such as that nobody has connected yet: see `problems`."""
+        return []
+
     def possibly_lost(self) -> Mapping[str, int]:
         """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
         return {}

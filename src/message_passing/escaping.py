@@ -44,8 +44,8 @@ _nel, _separator = re.compile(rb"\xc2\x85"), re.compile(rb"\xe2\x80[\xa8\xa9]")
 _RARE = 256
 """A byte is rare that is found once in so many, at most."""
 
-_SOME = 256
-"""Messages that are joined to be looked at."""
+_PIECE = 1 << 16
+"""Bytes of a block that are looked at in a copy of their own."""
 
 _LF, _CR, _VT, _FF, _FS, _GS, _RS = b"\n\r\v\f\x1c\x1d\x1e"  # numbers are found faster than bytes of one
 
@@ -106,15 +106,20 @@ def has_breaks(block: bytes, lines: int) -> bool:
     return _has_controls(block) or has_separators(block)
 
 
-def is_unbroken(messages: Sequence[bytes]) -> bool:
+def is_unbroken(messages: Sequence[bytes], size: int) -> bool:
     """Whether there is no line break at all in any, be it a newline, or one that may stand at the end of a line.
 
     It is asked for each batch that is written, so it looks for single bytes, which costs next to nothing: 0.1 us for
     each message of 250 bytes. What it says of messages without any is now and then wrong: if two make one together.
+
+    Args:
+        messages: a batch.
+        size: how many bytes they are, about.
     """
-    # Some messages at a time: a second block beside the one that is written is more than the C library keeps when
-    # both are freed (half a MiB at most), and it would then ask the system for every page anew: 0.3 us a message.
-    pieces = (messages[start : start + _SOME] for start in range(0, len(messages), _SOME))
+    # A piece at a time: a second block beside the one that is written is more than the C library keeps when both are
+    # freed (half a MiB at most), and it would then ask the system for every page anew: 0.3 us a message.
+    some = len(messages) * _PIECE // (size or 1) or 1
+    pieces = (messages[start : start + some] for start in range(0, len(messages), some))
     return not any(_has_any(b"".join(piece)) for piece in pieces)
 
 
@@ -149,9 +154,6 @@ def _has_after(block: bytes, first: int, distance: int, lasts: bytes, pattern: r
     except IndexError:  # the block ends within it
         return False
     return pattern.search(block, at) is not None
-
-
-_PIECE = 1 << 16
 
 
 def _newlines(block: bytes) -> int:

@@ -16,7 +16,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
+from message_passing.clock import iso_now
 from message_passing.errors import OutputClosedError
 from message_passing.event_loop import rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
@@ -272,6 +274,11 @@ def obey_signals(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _say(text: str) -> None:
+    with suppress(OSError, AttributeError, ValueError):  # there may be no standard error
+        sys.stderr.write(f"message-passing: {text}\n")
+
+
 def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None:
     """Run chains until every input has ended or a signal says stop; then close them.
 
@@ -284,12 +291,13 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
+    announcer = Announcer(lambda: server.components, lambda text: _say(f"{iso_now()}: {text}"))
     for text in collect_warnings(server.components):
-        sys.stderr.write(f"message-passing: warning: {text}\n")
+        _say(f"warning: {text}")
     with obey_signals(server):
         try:
             open_all(heads, errors=True)
-            server.run()
+            server.run(on_ready=announcer.start, on_end=announcer.stop)
         finally:
             close_all(heads, errors=True)
             server.losses.finish(server.components, tell=True)

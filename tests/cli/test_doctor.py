@@ -226,12 +226,16 @@ def _say(server: socket.socket, said: bytes) -> None:
 
 
 def test_a_receiver_that_pulls_takes_nothing_from_a_pub(tmp_path: Path, examined: Any) -> None:
-    """The commonest mismatch; without --socket-type whatever fits is used, and said."""
+    """The commonest mismatch: a sender of which nothing is said is a PUB."""
     with aggregator(tmp_path, socket_type="PULL") as (endpoint, _):
         found = examined(endpoint, "--socket-type", "PUB")
         assert found.last[:3] == ("socket type", False, "it is a PULL, and takes nothing from a PUB")
         assert "set socket_type PUSH in the sender" in found.last[3]
         found = examined(endpoint)
+        told = "it is a PULL, and takes nothing from a PUB, which log handlers and outputs are by default"
+        assert found.last[:3] == ("socket type", False, told)
+        assert found.last[3].endswith("--socket-type PUSH")
+        found = examined(endpoint, "--socket-type", "PUSH")
         assert found.status == 0
         assert found.text("socket type") == "it is a PULL: it takes what a PUSH sends"
         wait_for(lambda: lines(tmp_path / "out"), timeout=20)
@@ -267,8 +271,29 @@ def test_a_publisher_is_listened_to(examined: Any) -> None:
         wait_for_port(port)
         source.write(b'{"message":"held for the first subscriber"}\n')
         found = examined(f"tcp://127.0.0.1:{port}")
-        assert "it is a XPUB, which sends" in found.text("socket type")
+        assert "it is a PUB, which sends" in found.text("socket type")
         assert found.text("messages") == "a message came from there"
+
+
+def test_what_a_sender_has_lost(tmp_path: Path, examined: Any) -> None:
+    """By its own count: of one that is bound there, and of one that sends there."""
+    port = free_port()
+    endpoint = f"tcp://127.0.0.1:{port}"
+    output = part("output", "ZeroMQ", socket_bind=endpoint, subscribe_delay=0)
+    with node(*part("input", "STDIN"), *output, "--control") as source:
+        wait_for_control(tmp_path / "message-passing" / f"{source.process.pid}.sock")
+        source.write(b"{}\n{}\n")
+        wait_for(lambda: "lost 2: 2 no subscriber" in examined(endpoint).last[2], timeout=20)
+        assert examined(endpoint).last[:2] == ("losses", False)
+    with aggregator(tmp_path, "--control") as (endpoint, one):
+        output = part("output", "ZeroMQ", connect=endpoint)
+        with node(*part("input", "STDIN"), *output, "--control") as source:
+            for process in (one.process, source.process):
+                wait_for_control(tmp_path / "message-passing" / f"{process.pid}.sock")
+            found = examined(endpoint)
+            assert found.status == 0
+            assert found.last[0] == "losses"
+            assert "its ZeroMQ output has sent 0, and lost none" in found.last[2]
 
 
 class Ring:
@@ -332,8 +357,9 @@ def test_behind_encryption_the_socket_type_is_found_by_trying(
     with aggregator(tmp_path, socket_type="PULL", **ring.options()) as (endpoint, _):
         capsys.readouterr()
         found = examined(endpoint, *ring.words())
-        assert found.status == 0, found.steps
+        assert found.last[:2] == ("socket type", False)
         assert found.text("handshake") == "it has let us in, as a PUSH"
+        assert examined(endpoint, *ring.words(), "--socket-type", "PUSH").status == 0
         found = examined(endpoint, *ring.words(), "--socket-type", "PUB")
         assert found.status == 1
         assert "leave --socket-type away" in found.last[3]

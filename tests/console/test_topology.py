@@ -52,6 +52,6 @@ def test_components_without_a_name_are_told_apart() -> None:
         chain.input("in", "Null", output_to="out")
         chain.output("out", "Null")
     ids = [place.id for place in Topology(chain.heads).places]
-    assert ids == ["Null input", "Null output", "JSON encoder", "STDERR output"]
+    assert ids == ["in", "out", "JSON encoder", "STDERR output"]
     place, hint = Topology(chain.heads).find("Nul output")
     assert (place, "did you mean 'Null output'" in hint) == (None, True)

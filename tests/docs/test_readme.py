@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from arrivals import Arrivals, says
 from documents import ROOT, Block, blocks, links, scenes
 from scenes import Scene
 
@@ -29,20 +27,38 @@ def test_what_it_shows_is_what_happens(scene: list[Block], tmp_path: Path) -> No
         stage.finish()
 
 
-def test_it_opens_with_three_lines_that_work(tmp_path: Path) -> None:
-    """What an application developer needs: a record arrives."""
-    lines, *_ = blocks(README)
-    assert len(lines.text.splitlines()) == 3
-    with Arrivals() as arrivals, Scene(tmp_path) as stage:
-        text = lines.text.replace("tcp://192.168.0.1:5558", arrivals.endpoint)
-        stage.play(replace(lines, text=f"{text}logging.warning('it works')\n", words=("run", "lines")))
-        arrivals.wait_for(says("it works", level="WARNING"))
+def test_its_first_program_ships_info_by_three_lines() -> None:
+    """What an application developer needs, right after the installation, where he sees the record arrive."""
+    shown, lines = SCENES["first-record"]
+    setup, _, call = lines.text.partition("\n\n")
+    assert len(setup.splitlines()) == 3
+    assert "logging.info" in call
+    assert '"message":"it works"' in shown.text
+    assert blocks(README).index(shown) <= 3, "after no more than the picture and two ways to install"
+
+
+def test_its_first_screen_sets_everything_up() -> None:
+    """What it is, the two commands, and a picture."""
+    text = README.read_text(encoding="utf-8")
+    first = "\n".join(text.splitlines()[:60])
+    for part in (
+        "Ship logs",
+        "```text",
+        "make demo",
+        "make test",
+        "pip install",
+        "pipx",
+        "uv ",
+        "logging.info",
+    ):
+        assert part in first, part
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"demo:", "test:"} <= set(makefile.split())
 
 
 def test_it_goes_on_with_the_main_job() -> None:
-    """Two terminals, before anything else that can be run from a shell."""
-    _, first, second, *_ = blocks(README)
-    assert first.scene == second.scene
+    """Two terminals and a shell."""
+    first, second = SCENES["main-job"]
     assert "--input ZeroMQ" in first.text
     assert "--output ZeroMQ" in second.text
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from message_passing.errors import OpenError
-from message_passing.ledger.database import RUNS, LossLedger, NewerLedgerError, Run
+from message_passing.ledger.database import MOST_RUNS, LossLedger, NewerLedgerError, Run
 from message_passing.ledger.period import Period
 from message_passing.ledger.reading import MOST_ROWS, MOST_STEPS, read_losses
 from message_passing.loss_monitor import NOT_ARRIVED, Loss
@@ -107,11 +107,12 @@ def test_an_answer_is_bounded(tmp_path: Path) -> None:
     assert len(found["minutes"]) <= MOST_STEPS
     with closing(sqlite3.connect(ledger.path)) as db:
         db.executemany(
-            "INSERT INTO runs VALUES (?, 'node', 1, 1, 1, 1)", [(f"more {number}",) for number in range(RUNS)]
+            "INSERT INTO runs VALUES (?, 'node', 1, 1, 1, 1)",
+            [(f"more {number}",) for number in range(MOST_RUNS)],
         )
         db.commit()
         ledger.add(Run("last", "node", 1, NOW), {}, NOW)
-        assert db.execute("SELECT count(*) FROM runs").fetchone()[0] == RUNS
+        assert db.execute("SELECT count(*) FROM runs").fetchone()[0] == MOST_RUNS
 
 
 @pytest.mark.parametrize(

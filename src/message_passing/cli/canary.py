@@ -10,6 +10,7 @@ from message_passing.cli.endpoint_probe import Step
 from message_passing.console.client import discover
 from message_passing.errors import OpenError
 from message_passing.escaping import one_line
+from message_passing.metrics import lost_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +30,51 @@ _COUNTED_WITHIN, _POLL_INTERVAL = 2.0, 0.1
 """Seconds within which a node counts anew, and between two looks."""
 
 
-def _takes(component: Any, endpoint: str) -> bool:
-    """Whether this is the input of a node on this machine that is bound where `endpoint` leads."""
-    if component["kind"] != "input":
+def _takes(component: Any, endpoint: str, kind: str = "input") -> bool:
+    """Whether this is the input, or the output, of a node on this machine that is bound where `endpoint` leads."""
+    if component["kind"] != kind:
         return False
+    if kind == "output" and endpoint in component["endpoints"]:
+        return True
     host, _, port = endpoint.rpartition(":")
     for bound in component["endpoints"]:
         bound_host, _, bound_port = bound.rpartition(":")
         if bound_port == port and (bound_host == host or bound_host.removeprefix("tcp://") in _EVERYWHERE):
             return True
     return False
+
+
+def _bound_at(endpoint: str, kind: str, timeout: float) -> tuple[NodeClient, Any, Any] | None:
+    """The node on this machine of which a component of this kind is bound there, its state, and that component's."""
+    for node in discover(timeout=timeout):
+        try:
+            state = node.get("/state")
+        except OpenError:
+            continue
+        for component in state["components"]:
+            if _takes(component, endpoint, kind):
+                return node, state, component
+    return None
+
+
+def sender_at(endpoint: str, timeout: float) -> tuple[Any, Any] | None:
+    """The state of the node on this machine that sends there, and that of its output; None when none is known to."""
+    found = _bound_at(endpoint, "output", timeout)
+    return found[1:] if found else None
+
+
+def losses_of(state: Any, output: Any) -> Step:
+    """What a sending node's output has lost, by its own count, and what its senders have lost on their way to it."""
+    title, label = (one_line(text, _LONGEST_TITLE) for text in (state["title"], output["label"]))
+    who = f"{title}, process {state['pid']}: its {label}"
+    reasons = {**output["dropped"], "failed": output["failed"]}
+    total, why = lost_words(reasons, output.get("possibly_lost", {}))
+    problems = [one_line(str(text), _LONGEST_TITLE) for text in output.get("problems", ())]
+    if not total and not problems:
+        return Step("losses", f"{who} has sent {output['passed']}, and lost none")
+    text = f"{who} has sent {output['passed']}, and lost {total or 'none'}" + (f": {why}" if why else "")
+    advice = problems[0] if problems else f"see `message-passing top {state['pid']}`, while it goes on"
+    return Step("losses", one_line(text, _LONGEST_TITLE), advice)
 
 
 class CanaryTracker:
@@ -86,15 +122,8 @@ class CanaryTracker:
             timeout: seconds that a node may take to answer: one that has just been started has yet to import what it
                 answers with.
         """
-        for node in discover(timeout=timeout):
-            try:
-                state = node.get("/state")
-            except OpenError:
-                continue
-            for component in state["components"]:
-                if _takes(component, endpoint):
-                    return cls(node, state, component)
-        return None
+        found = _bound_at(endpoint, "input", timeout)
+        return cls(*found) if found else None
 
     def watch(self, name: str) -> None:
         """Begin to look out for a message with this text in it, behind the input and at the first output."""
@@ -176,6 +205,8 @@ class CanaryTracker:
         if len(reasons) > _MOST_REASONS:
             lost += f" and {len(reasons) - _MOST_REASONS} more reasons"
         parts = [f"it has received {source['received']} in all", lost or "dropped none", f"{failed} failed"]
+        if lost_on_the_way := (state["senders"] or {}).get("lost", 0):
+            parts.append(f"{lost_on_the_way} did not arrive from their senders")
         if (last := state["errors"]["last"]) is not None:
             found = one_line(f"{last['component']}: {last['error']}", _LONGEST_TITLE)
             parts.append(f"its last error: {found}")

@@ -37,6 +37,7 @@ _message_passing() {
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
+        losses) own='--help --since --until --node --token --json' may='' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
@@ -58,6 +59,10 @@ _message_passing() {
         'doctor __plain_password') words='' ;;
         'graph __format') words='text mermaid svg' ;;
         'keys __folder') words='FILE' ;;
+        'losses __since') words='' ;;
+        'losses __until') words='' ;;
+        'losses __node') words='' ;;
+        'losses __token') words='' ;;
         'send __connect') words='' ;;
         'send __bind') words='' ;;
         'send __socket_type') words='PUB PUSH' ;;
@@ -110,12 +115,12 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --pid-file --user --io-priority --control --http --http-token --configfile --workers --report-limit --help --version --describe --completion' ;;
-                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --pid_file --user --io_priority --control --http --http_token --configfile --workers --report_limit --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --help --version --describe --completion' ;;
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list send tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses send tail test top trace $run" ;;
                 check/-*|graph/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

@@ -11,7 +11,7 @@ _message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLin
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
 _message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd }
-_message_passing_commands() { compadd -- check create describe doctor graph keys list send tail test top trace }
+_message_passing_commands() { compadd -- check create describe doctor graph keys list losses send tail test top trace }
 
 _message_passing() {
     local -a running
@@ -31,12 +31,16 @@ _message_passing() {
         {--error_encoder,--error-encoder}':error_encoder:_message_passing_error_encoder'
         \*{--error_encoder_options,--error-encoder-options}':options:'
         --daemonize'[Go to the background once the chain runs.]'
+        --quiet'[Say only what is wrong no signs of life, no totals at the end.]'
         {--pid_file,--pid-file}'[File to write the process id to.]:file:_files'
         --user'[User to become, once privileged sockets are open.]:user:_users'
         {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority'
         --control'[Unix socket to serve `top`, `tail` and `doctor` on.]'
         --http'[HOSTPORT of a page to watch it, and of its metrics.]'
         {--http_token,--http-token}'[Token that clients of --http must present, or envNAME.]'
+        {--state_dir,--state-dir}'[Directory of the ledger of losses. With --control or --http, one is kept in any case.]'
+        {--ledger_days,--ledger-days}'[Days for which losses are kept.]'
+        {--ledger_bytes,--ledger-bytes}'[Bytes that the ledger may take the oldest losses give way.]'
         --configfile'[JSON, TOML or YAML file with these options.]:file:_files'
         --workers'[Processes that decode, filter and encode; 0 none.]'
         {--report_limit,--report-limit}'[How much of a failed message a report shows this option of all components.]'
@@ -57,6 +61,7 @@ _message_passing() {
         graph) shift words; (( CURRENT-- )); _arguments '--format:value:(text mermaid svg)' $running '*:word:_files' ;;
         keys) shift words; (( CURRENT-- )); _arguments '--help' '--folder:value:_files' '--json' '*:word:(new allow list revoke)' ;;
         list) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(inputs decoders filters encoders outputs)' ;;
+        losses) shift words; (( CURRENT-- )); _arguments '--help' '--since:value: ' '--until:value: ' '--node:value: ' '--token:value: ' '--json' '*:word: ' ;;
         send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
-from message_passing.zeromq.zmtp_probe import probe
+from message_passing.zeromq.zmtp_probe import host_and_port, probe, split_endpoint, unix_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,10 +89,10 @@ class EndpointProbe:
 
     def _find(self) -> Step:
         """Resolve the name, or see the socket's file."""
-        transport, address = _parts(self.endpoint)
+        transport, address = split_endpoint(self.endpoint)
         if transport == "ipc":
             return self._find_file(address)
-        written, port = _host_and_port(address)
+        written, port = host_and_port(address)
         bracketed, host = written.startswith("["), written.strip("[]")
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -118,7 +118,7 @@ class EndpointProbe:
             is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116 - `@name` is no path at all
         except OSError as error:
             if path.startswith("@"):
-                self._addresses = [(socket.AF_UNIX, _unix_name(path))]
+                self._addresses = [(socket.AF_UNIX, unix_name(path))]
                 return Step("resolve", f"{path} is a name without a file")
             return Step("resolve", f"{path} cannot be seen: {error.strerror}", advice)
         return Step("resolve", f"{path} is {'a' if is_socket else 'no'} socket", "" if is_socket else advice)
@@ -155,13 +155,13 @@ def dial(endpoint: str, timeout: float) -> None:
     Raises:
         OSError: nobody answers.
     """
-    transport, address = _parts(endpoint)
+    transport, address = split_endpoint(endpoint)
     if transport == "ipc":
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(timeout)
-            line.connect(_unix_name(address))
+            line.connect(unix_name(address))
     else:
-        host, port = _host_and_port(address)
+        host, port = host_and_port(address)
         socket.create_connection((host.strip("[]"), port), timeout).close()
 
 
@@ -185,22 +185,6 @@ def shake_hands(blocking: BlockingSender, timeout: float, settle: float = 0.0) -
                 blocking.wait(settled - time.monotonic())
             return blocking.peers() > 0
     return False
-
-
-def _parts(endpoint: str) -> tuple[str, str]:
-    transport, _, address = endpoint.partition("://")
-    return transport, address
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    """Of what `tcp://` leads to, `SOURCE;HOST:PORT`; a host of IPv6 keeps its brackets."""
-    host, _, port = address.rpartition(";")[2].rpartition(":")
-    return host, int(port)
-
-
-def _unix_name(path: str) -> str:
-    """A path as the system takes it: `@name` is an abstract one (unix(7))."""
-    return f"\0{path[1:]}" if path.startswith("@") else path
 
 
 def _is_local(family: int, address: str) -> bool:

@@ -61,6 +61,9 @@ class Script:
     """What it is called in messages; the class's name when left empty."""
 
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
+    quiet: bool = option(
+        default=False, description="Say only what is wrong: no signs of life, no totals at the end."
+    )
     pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
     user: str = option(
         default="", min_length=1, description="User to become, once privileged sockets are open."
@@ -196,7 +199,7 @@ class Script:
         daemon = None
         try:
             script = cls.read(words)
-            service = Service(cls.title(), script.prepare())
+            service = Service(cls.title(), script.prepare(), quiet=script.quiet)
             daemon = Daemon.start() if script.daemonize else None
             return service.run(pid_file=script.pid_file, daemon=daemon)
         except UserError as error:

@@ -23,6 +23,24 @@ def tell(text: str) -> None:
             sys.stderr.flush()
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is a terminal."""
+    try:
+        return cast("TextIO", stream).isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
+def is_watched(stream: TextIO | None) -> bool:
+    """Whether it is a terminal, or systemd's journal (JOURNAL_STREAM of systemd.exec(5)): a person reads it."""
+    try:
+        number = cast("TextIO", stream).fileno()
+        found = os.fstat(number)
+        return os.isatty(number) or os.environ.get("JOURNAL_STREAM", "") == f"{found.st_dev}:{found.st_ino}"
+    except (OSError, AttributeError, ValueError):
+        return False
+
+
 def let_go(stream: TextIO | None) -> None:
     """What could not be written shall not be tried again when the process ends: that changes its status."""
     with contextlib.suppress(OSError, AttributeError, ValueError):

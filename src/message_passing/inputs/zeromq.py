@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from message_passing.component import MOST_PROBLEMS
 from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
@@ -16,6 +18,7 @@ from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
 from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
+from message_passing.zeromq.subscriptions import prefixes_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +34,9 @@ _SENDERS_INTERVAL = 0.01
 
 _COUNTING = 1.0
 """Seconds that counting what is lost at the end may take at least."""
+
+_NOTHING_CAME = 4.0
+"""Seconds for which senders are connected until it is worth a note that nothing has come from any."""
 
 _SAMPLED = 16
 _BATCH_TIME = 0.05
@@ -111,6 +117,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             key_field=self.key_field,
             queue_bytes=self.queue_bytes,
         )
+        self._receivers = [self._receiver]
 
     def _prepare_acknowledged(self) -> None:
         """What is acknowledged is received by another mechanism.
@@ -118,10 +125,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
         Raises:
             OptionError: an option is given that this mechanism has not.
         """
-        for name in ("key_field",):
-            if getattr(self, name):
-                text = f"{self.label}: {name} is not for {self.socket_type}"
-                raise OptionError(Fault(text, name))
+        if self.key_field:
+            raise OptionError(Fault(f"{self.label}: key_field is not for {self.socket_type}", "key_field"))
         self.acknowledges = True
         self._hop = HopReceiver(
             self.settings(self.socket_type),
@@ -130,11 +135,16 @@ class ZeroMQInput(ZeroMQComponent, Input):
             size=self.window * (256 << 10),
             dead_after=60.0,
         )
-        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_hop)
+        self._receivers = self._hop.sockets.receivers
+        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers)
 
-    def _tell_hop(self) -> None:
-        for notices in self._hop.sockets.notices:
-            self.tell(notices)
+    def _tell_of_peers(self) -> None:
+        for receiver in self._receivers:
+            self.tell(receiver.notices)
+        if lost := self._hop.take_too_big():
+            self.drop(lost, TOO_BIG)
+            text = "dropped a frame of more bytes than maxmsgsize, and acknowledged it"
+            self._receivers[0].notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
     def would_refuse(self, message: bytes) -> str:
         """See `Input.would_refuse`: by its prefixes, and by its size."""
@@ -237,24 +247,62 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
-        found = dict(super().info())
-        if self._acknowledged:
-            return found
-        if disconnected := self._receiver.disconnected():
+        found = {
+            **super().info(),
+            "endpoints": tuple(one for receiver in self._receivers for one in receiver.endpoints()),
+            "peers": sum(receiver.peers() for receiver in self._receivers),
+        }
+        if disconnected := self._disconnected():
             found["disconnected"] = disconnected
-        if pauses := self._receiver.pauses():
+        if pauses := self._pauses():
             found["pauses"] = pauses
+        if self._acknowledged:
+            found |= self._acknowledged.counted()
         return found
+
+    def _disconnected(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for receiver in self._receivers:
+            found.update(receiver.disconnected())
+        return dict(found)
+
+    def _pauses(self) -> int:
+        return sum(receiver.pauses() for receiver in self._receivers)
+
+    def problems(self) -> list[str]:
+        """What keeps senders and it from each other; that the chain loses what is delivered to it."""
+        found = [
+            text for receiver in self._receivers if receiver.health for text in receiver.health.problems()
+        ]
+        if self._acknowledged and self._acknowledged.stalled:
+            found.insert(0, self._acknowledged.stalled)
+        return found[:MOST_PROBLEMS]
+
+    def notes(self) -> list[str]:
+        """That no sender has connected yet; that one has, and nothing has come."""
+        return [text for receiver in self._receivers for text in self._notes_of(receiver)]
+
+    def _notes_of(self, receiver: Receiver) -> list[str]:
+        health = receiver.health
+        if health is None:
+            return []
+        if self.metrics.received or health.connected_for() < _NOTHING_CAME:
+            return health.notes()
+        where, wanted = ", ".join(receiver.endpoints()), ""
+        if self.socket_type == "SUB" and "" not in self.subscribe:
+            prefixes = [one.encode("utf-8", "surrogateescape") for one in self.subscribe]
+            wanted = f" that begins with {prefixes_text(prefixes)} (option subscribe)" if prefixes else ""
+            if not prefixes:
+                return [f"{where}: connected, and subscribed to nothing: option subscribe is empty"]
+        return [f"{where}: connected, and no message has come yet{wanted}"]
 
     def summary(self) -> list[str]:
         """How many peers were disconnected because of what they sent, and how often all were paused."""
-        if self._acknowledged:
-            return []
         told = [
             f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
-            for why, count in self._receiver.disconnected().items()
+            for why, count in self._disconnected().items()
         ]
-        if pauses := self._receiver.pauses():
+        if pauses := self._pauses():
             times = "once" if pauses == 1 else f"{pauses} times"
             told.append(
                 f"paused its senders {times}, when what waited reached 5/8 of queue_bytes (this loses nothing)"

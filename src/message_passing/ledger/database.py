@@ -25,7 +25,7 @@ VERSION = 1
 AT_ONCE = 200
 """Losses that are added at once, so that they take a small part even of the smallest ledger: some 250 KB of 1 MiB."""
 
-RUNS = 1000
+MOST_RUNS = 1000
 """Runs that are remembered."""
 
 _TABLES = """
@@ -188,7 +188,7 @@ class LossLedger:
         )
         db.execute(
             "DELETE FROM runs WHERE rowid NOT IN (SELECT rowid FROM runs ORDER BY rowid DESC LIMIT ?)",
-            (RUNS,),
+            (MOST_RUNS,),
         )
 
     def _make_room(self, db: sqlite3.Connection, *, from_share: float = _FILLED) -> bool:

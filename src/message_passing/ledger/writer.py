@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
@@ -157,12 +156,12 @@ class _Pruning:
         self._begin()
 
     def _begin(self) -> None:
-        self._wall, self._monotonic = time.time(), time.monotonic()
+        self._wall, self._monotonic = wall(), monotonic()
 
     def due(self) -> float:
         """Before when; 0 for not now."""
-        since = time.monotonic() - self._monotonic
-        jump = abs(time.time() - self._wall - since)
+        since = monotonic() - self._monotonic
+        jump = abs(wall() - self._wall - since)
         if since < _HOUR and jump < _JUMP:
             return 0.0
         self._begin()

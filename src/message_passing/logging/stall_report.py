@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-UNDELIVERED = 5.0
+UNDELIVERED = 3.0
 """Seconds in which nothing of what waits has left, after which it is said why."""
+
+AGAIN = (60.0, 600.0)
+"""Seconds after which the same is said again: for the second time, and each time after that."""
 
 
 class StallReport:
@@ -29,6 +32,7 @@ class StallReport:
             0,
         )  # when, and how many had been sent when that was last found
         self._obstacle = self._said = ""
+        self._times, self._said_at = 0, 0.0
         self._obstacle_since = self._look_after = 0.0
         self._waited = False  # whether anything did when this last looked
 
@@ -45,7 +49,7 @@ class StallReport:
         """
         now = monotonic()
         if sent != self._moved:
-            self._said = ""
+            self._solved(sender)
         if sent != self._moved or not self._waited or not sender:
             self._moved_at, self._moved, self._obstacle = now, sent, ""
         self._waited = waiting > 0
@@ -60,7 +64,19 @@ class StallReport:
             self._obstacle, self._obstacle_since = obstacle, now
         unsteady = not self._said and now - self._moved_at >= 2 * UNDELIVERED
         due = last or unsteady or now - self._obstacle_since >= UNDELIVERED
-        if due and obstacle and obstacle != self._said:
-            self._said = obstacle
+        if due and obstacle and (obstacle != self._said or self._is_again(now)):
+            self._times = self._times + 1 if obstacle == self._said else 1
+            self._said, self._said_at = obstacle, now
             more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
             self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
+
+    def _is_again(self, now: float) -> bool:
+        """Whether it is time to repeat what stands still."""
+        return now - self._said_at >= AGAIN[min(self._times, len(AGAIN)) - 1]
+
+    def _solved(self, sender: Sender | None) -> None:
+        """Something leaves: say so, if it was said that nothing does."""
+        if self._said and sender:
+            where = ", ".join(sender.outgoing.endpoints())
+            self._notices.say("delivered", f"log records are delivered again, at {where}")
+        self._said = ""

@@ -66,7 +66,7 @@ def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
         return has_separators(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
     few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
-    return not (few and is_unbroken(lines)) and has_breaks(block, message_count(lines))
+    return not (few and is_unbroken(lines, len(block))) and has_breaks(block, message_count(lines))
 
 
 def as_safe_block(

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
+from message_passing.component import MOST_PROBLEMS
 from message_passing.encoded import all_as_bytes
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.flow import Output
@@ -108,6 +109,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._copies = False  # each message is sent several times
         self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
+        self._unsent_why: list[str] = []
         self._flows: bool | None = None  # known with the first batch
 
     def _prepare_acknowledged(self) -> None:
@@ -185,8 +187,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self.drop(messages, QUEUE_FULL)
         else:
             sending.write(messages, self.hold())
-        for notices in sending.notices:
-            self.tell(notices)
+        for receiver in sending.receivers:
+            self.tell(receiver.notices)
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
@@ -278,7 +280,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         return found
 
     def summary(self) -> list[str]:
-        """How many peers were disconnected, and how often nobody could connect."""
+        """How many peers were disconnected, how often nobody could connect, and why messages were left at the end."""
         cut = self._ended["cut"] + sum(sender.outgoing.cut for sender in self._senders)
         shut = self._ended["shut"] + sum(sender.outgoing.shut for sender in self._senders)
         found = [f"{cut} connection{'s' if cut > 1 else ''} ended that sent too much to it"] if cut else []
@@ -287,11 +289,32 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 f"nobody could connect to it for some seconds{f', {shut} times' if shut > 1 else ''}, "
                 "since connections that had ended had sent too much to it"
             )
-        return found
+        return [*found, *self._unsent_why]
 
     def info(self) -> Mapping[str, Any]:
-        """Where it sends to, and how many messages it may hold for that."""
-        return {**super().info(), "capacity": self.socket_hwm * max(1, len(self._senders)) or None}
+        """Where it sends to, how many messages it may hold for that, and how many peers it has."""
+        found = dict(super().info())
+        if self._acknowledged:
+            return {**found, "capacity": self.socket_hwm or None, **self._acknowledged.info()}
+        if senders := self._senders:
+            found["endpoints"] = tuple(one for sender in senders for one in sender.outgoing.endpoints())
+        peers = sum(len(sender.descriptors) for sender in senders)
+        return {**found, "capacity": self.socket_hwm * max(1, len(senders)) or None, "peers": peers}
+
+    def problems(self) -> list[str]:
+        """What keeps it from sending."""
+        if self._acknowledged:
+            health = [one.health for one in self._acknowledged.receivers if one.health]
+            return [text for one in health for text in one.problems()][:MOST_PROBLEMS]
+        return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
+
+    def notes(self) -> list[str]:
+        """That no receiver has connected yet."""
+        if self._acknowledged:
+            known = [one.health for one in self._acknowledged.receivers if one.health]
+            return [text for one in known for text in one.notes()][:MOST_PROBLEMS]
+        health = [peers.health for one in list(self._senders) if (peers := one.outgoing.peers)]
+        return [text for one in health for text in one.notes()][:MOST_PROBLEMS]
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
@@ -317,6 +340,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 sender.close(since)
                 self.tell(sender.notices, at_end=True)
                 self._possibly_lost.update(sender.possible)
+                self._unsent_why += [f"not sent: {sender.unsent_why}"] if sender.unsent_why else []
                 self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
 
     def start_again_in_child(self) -> None:

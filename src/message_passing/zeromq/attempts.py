@@ -22,13 +22,18 @@ EVENTS = _DELAYED | _RETRIED
 """What a monitor must report for this besides what else is asked of it."""
 
 _UNKNOWN = "the host name cannot be resolved"
+_REFUSED, _SILENT = "nobody listens there", "no answer"
+_MUTE = "what listens there has not answered as ZeroMQ does"
 _BROKEN_OFF = (
     "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
 )
 
 
+_KINDS = {_REFUSED: "refused", _SILENT: "silent", _UNKNOWN: "unknown"}
+
+
 class Attempts:
-    """Of a socket that connects to one endpoint; of one with several, the latest attempt at any."""
+    """Those to connect to one endpoint."""
 
     def __init__(self) -> None:
         """There was none yet."""
@@ -42,16 +47,16 @@ class Attempts:
         if number == _DELAYED:
             self._put_off = -1
             if self._obstacle in {"", _UNKNOWN}:
-                self._obstacle = "no answer"
+                self._obstacle = _SILENT
         elif number == _CLOSED:
             self._put_off = -1
-            self._obstacle = "nobody listens there"
+            self._obstacle = _REFUSED
         elif number == _RETRIED:
             self._put_off += 1
             if self._put_off > 0:
                 self._obstacle = _UNKNOWN
         elif number == _CONNECTED:
-            self._shaken, self._obstacle = False, "what listens there has not answered as ZeroMQ does"
+            self._shaken, self._obstacle = False, _MUTE
         elif number == _SUCCEEDED:
             self._shaken, self._obstacle = True, ""
         elif number == _DISCONNECTED:
@@ -62,3 +67,13 @@ class Attempts:
     def obstacle(self) -> str:
         """Why nobody is connected, in words; empty if that is not known."""
         return self._obstacle
+
+    @property
+    def kind(self) -> str:
+        """What kind of obstacle it is: `refused`, `silent`, `unknown`; empty for others and for none."""
+        return _KINDS.get(self._obstacle, "")
+
+    @property
+    def reached(self) -> bool:
+        """Whether somebody takes the connection, and there is no handshake."""
+        return self._obstacle in {_MUTE, _BROKEN_OFF}

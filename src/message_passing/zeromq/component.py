@@ -63,7 +63,7 @@ class ZeroMQComponent(ConnectionOptions, Component):
 
     def info(self) -> Mapping[str, Any]:
         """Where it connects to, or is bound."""
-        return {"endpoints": self._connect or self._bind}
+        return {"endpoints": self._connect or self._bind, "listens": bool(self._bind)}
 
     def tell(self, notices: ThrottledWarnings, *, at_end: bool = False) -> None:
         """Report what there is to say about peers; at the end also what was to be counted for longer."""

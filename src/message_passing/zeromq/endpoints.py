@@ -119,6 +119,19 @@ def wants_ipv6(endpoints: tuple[str, ...]) -> bool:
     return any(endpoint.startswith("tcp://") and "[" in endpoint for endpoint in endpoints)
 
 
+def bound_as(endpoint: str, actual: str) -> str:
+    """An endpoint to bind as it was written, with the port or the path that the system has chosen for it.
+
+    Args:
+        endpoint: `tcp://*:0` or the like.
+        actual: what ZeroMQ says of it once it is bound: `tcp://0.0.0.0:41234` (ZMQ_LAST_ENDPOINT).
+    """
+    host, _, port = endpoint.rpartition(":")
+    if endpoint.startswith("tcp://") and port in ("0", "*"):
+        return f"{host}:{actual.rpartition(':')[2]}"
+    return actual if endpoint == "ipc://*" else endpoint
+
+
 def is_public(endpoint: str) -> bool:
     """Whether an endpoint to bind can be reached from other machines, as far as its text says."""
     match = tcp_address(endpoint)

@@ -17,14 +17,15 @@ from message_passing.zeromq.reconnector import Reconnector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.deliveries import Deliveries
     from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.memory import Memory
     from message_passing.zeromq.sockets import OpenSocket
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-_RECONNECT_MS, _SOON = 1000, 100
-"""Milliseconds between two looks whether to connect again where ZeroMQ does not: without and with a reason to."""
+_SOON = 100
+"""Milliseconds between two looks whether to connect again where ZeroMQ does not, while there is a reason to."""
 
 
 class MonitorThread:
@@ -80,12 +81,9 @@ class MonitorThread:
 
     def _run(self) -> None:
         subscribes = self._open.socket.type == zmq.SUB
-        pause = (
-            _RECONNECT_MS if self._open.settings.connect else None
-        )  # whoever binds is not refused by anybody
         try:
             while True:
-                soon = _SOON if self._reconnector.waits else pause
+                soon = _SOON if self._reconnector.waits else self._peers.health.pause
                 self._peers.monitor.events.poll(self.intake.pace or soon)
                 events = self._peers.look()
                 if any(event.number == STOPPED for event in events):
@@ -122,6 +120,11 @@ class MonitorThread:
         return drained, delivered
 
     @property
+    def health(self) -> ConnectionHealth:
+        """Whether connections come about."""
+        return self._peers.health
+
+    @property
     def cut_off(self) -> int:
         """How often ZeroMQ has ended a connection for good, for what had come with it."""
         return self._peers.cut_off
@@ -129,6 +132,10 @@ class MonitorThread:
     def calm(self, seconds: float) -> bool:
         """Whether no connection has ended for so long."""
         return self._peers.calm(seconds)
+
+    def peers(self) -> int:
+        """How many are connected and have shaken hands, as of the last look."""
+        return len(self._peers.descriptors)
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""

@@ -13,6 +13,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.batch_send import gil_holding_send, releasing_send
+from message_passing.zeromq.connection_health import PROBLEM_AFTER
 from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.progress import Progress
 from message_passing.zeromq.reconnector import Reconnector
@@ -173,24 +174,47 @@ class Outgoing:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it is bound, with the ports that the system has chosen, or connects to."""
+        return self._open.endpoints() if self._open else self._settings.endpoints
+
+    def problems(self, *, unsent: int) -> list[str]:
+        """What keeps it from sending, as of the last look; any thread may ask.
+
+        Args:
+            unsent: messages that wait, or were dropped, since nobody has asked for them.
+        """
+        peers, prefixes = self.peers, self.prefixes
+        if peers is None or not self._plain:
+            return []
+        found = peers.health.problems()
+        if (
+            prefixes is not None
+            and unsent
+            and not self.sent
+            and peers.health.connected_for() >= PROBLEM_AFTER
+        ):
+            found += [self._unwanted(prefixes)]
+        return found
+
+    def _unwanted(self, prefixes: Prefixes) -> str:
+        where = ", ".join(self.endpoints())
+        if not prefixes:
+            return f"{where}: who is connected has subscribed to nothing: see option subscribe there"
+        text = f"{where}: who is connected has subscribed only to what begins with {prefixes.described()}"
+        return f"{text}, and no message does: see option subscribe there"
+
     def obstacle(self) -> str:
         """Why nothing that is offered leaves, in words: for a person, after a while in which nothing did."""
-        settings, peers = self._settings, self.peers
-        where = ", ".join(settings.endpoints)
+        peers, prefixes = self.peers, self.prefixes
+        where = ", ".join(self.endpoints())
         if peers is None or not self._plain:
             return ""
         peers.look()
         if not peers.any():
-            if settings.bind:
-                absent = ", ".join(self.absent())
-                return (
-                    f"{absent}: this machine has no such address"
-                    if absent
-                    else f"{where}: nobody has connected"
-                )
-            return f"{where}: {peers.attempts.obstacle or 'nobody is connected'}"
-        if self.prefixes is not None and not self.prefixes:
-            return f"{where}: who is connected has subscribed to nothing"
+            return peers.health.obstacle()
+        if prefixes is not None and not prefixes.everything and not self.sent:
+            return self._unwanted(prefixes)
         return (
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq import attempts
+from message_passing.zeromq.connection_health import ConnectionHealth
 from message_passing.zeromq.connections import Connections
 from message_passing.zeromq.given_up import RETRIED, GivenUp
 from message_passing.zeromq.monitor import Monitor
@@ -43,6 +45,9 @@ _ALWAYS = (
 _PATIENCE = 10_000
 """Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
 
+_SHORT = 2.0
+"""Seconds in which a peer that does not fit is found out: who ends later may have shaken hands, and not be known."""
+
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
 
@@ -57,7 +62,7 @@ class Peers:
             taken out and connected again by whoever may call into the socket.
         cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
-        attempts: what became of attempts to connect.
+        health: whether connections come about, and if not, why.
         lookups: which names do not resolve.
     """
 
@@ -71,7 +76,7 @@ class Peers:
         self._ended_at = -math.inf
         self.refused: set[str] = set()
         self.connections = Connections()
-        self.attempts = attempts.Attempts()
+        self.health = ConnectionHealth(opened)
         self.lookups = NameLookups()
         self._notices = notices
         self._security = opened.settings.security
@@ -84,6 +89,7 @@ class Peers:
         # Whether one of several handshakes has succeeded, so that these two may have been mixed up; and whether one
         # that has not handshaken may be among the others since.
         self._mixed = self._murky = False
+        self._failure: Event | None = None  # the last one that said so
         self._failed = False  # the last event said so of a connection that ends next
         self._lock = threading.Lock()
         self._patience = (opened.settings.limits.handshake_ivl or _PATIENCE) / 1000
@@ -127,6 +133,7 @@ class Peers:
                     self._given_up.note(event, shaken=event.value in self._connected)
                 self._note(event)
             self._find_given_up()
+            self.health.look(connections=len(self.connections), happened=bool(events))
             return events
 
     def traffic(self) -> dict[Connection, Traffic | None]:
@@ -155,8 +162,9 @@ class Peers:
 
     def _note(self, event: Event) -> None:
         """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
+        connection = self.connections.at(event.value)
         self.connections.note(event)
-        self.attempts.note(event)
+        self.health.note(event)
         self.lookups.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
         if event.number in _BEGUN:
@@ -167,21 +175,33 @@ class Peers:
             if self._shaking:
                 self._connected.add(self._oldest())
         elif event.number == _DISCONNECTED:
-            wrong = failed and event.value in self._connected and self._shaking
-            if wrong:
-                self._connected.add(self._oldest())
-            self._connected.discard(event.value)
-            if self._shaking.pop(event.value, None) is not None:
-                self.nameless += 1
-                self._murky = self._murky or self._mixed
-            if not len(self.connections):
-                self._mixed = self._murky = False
-            self.ended += 1
-            self._ended_at = monotonic()
+            self._note_end(event, connection, failed=failed)
         elif self._failed:
+            self._failure = event
             if self._connects and event.number != _BROKEN_OFF:
                 self.refused.add(event.endpoint)
             self._say(event)
+
+    def _note_end(self, event: Event, connection: Connection | None, *, failed: bool) -> None:
+        wrong = failed and event.value in self._connected and self._shaking
+        if wrong:
+            self._connected.add(self._oldest())
+        self._connected.discard(event.value)
+        if (began := self._shaking.pop(event.value, None)) is not None:
+            if not self._connects and not self._mixed and monotonic() - began < _SHORT:
+                self._find_misfit(failed, connection.address if connection else "")
+            self.nameless += 1
+            self._murky = self._murky or self._mixed
+        if not len(self.connections):
+            self._mixed = self._murky = False
+        self.ended += 1
+        self._ended_at = monotonic()
+
+    def _find_misfit(self, failed: bool, address: str) -> None:
+        """A connection to us has ended during its handshake: ZeroMQ ends one of whose socket type it has none."""
+        failure = self._failure if failed else None
+        if failure is None or (failure.number == _BROKEN_OFF and failure.value != errno.ECONNRESET):
+            self.health.broken_off(address, by_peer=failure is not None)
 
     def _find_given_up(self) -> None:
         for endpoint, shaken in self._given_up.take():
@@ -201,6 +221,8 @@ class Peers:
 
     def _say(self, event: Event) -> None:
         text = (self._of_a_server if self._connects else self._of_a_client)(event)
+        if text:
+            self.health.rejected(event.endpoint, text)
         if text and self._notices:
             self._notices.say(f"{event.number} {event.value} {event.endpoint}", f"{event.endpoint}: {text}")
 

@@ -23,6 +23,7 @@ from message_passing.zeromq.user_id import with_user_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.intake_limiter import IntakeLimiter
     from message_passing.zeromq.settings import SocketSettings
 
@@ -237,6 +238,19 @@ class Receiver:
             except zmq.ZMQError:  # EAGAIN, or EHOSTUNREACH: a ROUTER's peer has gone (zmq_socket(3))
                 return False
             return True
+
+    @property
+    def health(self) -> ConnectionHealth | None:
+        """Whether connections come about; None while it is not open."""
+        return self._monitor_thread.health if self._monitor_thread else None
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it is bound, with the ports that the system has chosen, or connects to."""
+        return self._open.endpoints() if self._open else self._settings.endpoints
+
+    def peers(self) -> int:
+        """How many are connected and have shaken hands, as of the last look."""
+        return self._monitor_thread.peers() if self._monitor_thread else 0
 
     def _address_of(self, descriptor: str) -> str:
         return self._monitor_thread.address_of(descriptor) if self._monitor_thread else ""

@@ -71,6 +71,7 @@ class Sender:
             as it takes, so that nothing is dropped for want of room.
         drop_oldest: what makes room where nothing more may be held: see above.
         outgoing: the socket.
+        unsent_why: why messages were left when it was closed, in words; empty if that is not known.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Sender:
         self.dropped: Counter[str] = Counter()
         self._on_drop = on_drop
         self.overflow = 0
+        self.unsent_why = ""
         self.drop_oldest = False
         self.outgoing = Outgoing(settings, watched=watched)
         self._settings = settings
@@ -143,6 +145,10 @@ class Sender:
     def hold(self, hold: Hold) -> None:
         """See `Held.hold`."""
         self._held.hold(hold)
+
+    def problems(self) -> list[str]:
+        """What keeps it from sending: see `Outgoing.problems`."""
+        return self.outgoing.problems(unsent=len(self._held.unclaimed) + self.dropped[NO_SUBSCRIBER])
 
     def carried(self) -> int:
         """The same, of a frame as many as it carries."""
@@ -297,7 +303,10 @@ class Sender:
             self.poll(max(1, int(min(left, 0.05) * 1000)))
             self._look()
             self.service()
+            self.unsent_why = self.outgoing.obstacle()
         held = self._held
+        if not held:
+            self.unsent_why = ""
         if held.unclaimed:
             reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT
             self._drop(held.clear(held.unclaimed), reason)

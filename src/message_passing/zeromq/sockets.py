@@ -13,7 +13,7 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.early_bind import absent, bind_early
-from message_passing.zeromq.endpoints import host_name, refusal, wants_ipv6
+from message_passing.zeromq.endpoints import bound_as, host_name, refusal, wants_ipv6
 from message_passing.zeromq.spare import with_room
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
@@ -134,6 +134,11 @@ class OpenSocket:
             self._notices.say(f"absent {endpoint}", f"{endpoint}: {refusal(error)} yet; {_LATER}")
         last = bytes(self.socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0")
         self._bound += (last.decode("utf-8", "surrogateescape"),)
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it is bound, with the ports that the system has chosen where it was to; or connects to."""
+        bind = self.settings.bind
+        return self.settings.connect or tuple(map(bound_as, bind, self._bound)) or bind
 
     def absent(self) -> list[str]:
         """Endpoints that it is bound to whose address this machine does not have yet."""

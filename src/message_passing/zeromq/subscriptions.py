@@ -37,6 +37,17 @@ _TOPICS_COUNT = 116
 libzmq 4.3.5 has it; pyzmq has no name for it."""
 
 
+_SHOWN, _SHOWN_LENGTH = 5, 50
+"""Prefixes that a person is shown, and characters of each."""
+
+
+def prefixes_text(prefixes: Collection[bytes]) -> str:
+    """Prefixes for a person: `'web', 'db' and 3 more`."""
+    first = sorted(prefixes)[:_SHOWN]
+    shown = ", ".join(repr(prefix[:_SHOWN_LENGTH].decode("utf-8", "replace")) for prefix in first)
+    return shown + (f" and {len(prefixes) - _SHOWN} more" if len(prefixes) > _SHOWN else "")
+
+
 class Prefixes:
     """What is subscribed to, and which messages that is.
 
@@ -64,6 +75,10 @@ class Prefixes:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def described(self) -> str:
+        """Them, for a person: the first few. Any thread may ask."""
+        return prefixes_text(list(self._all))
 
     @property
     def doubtful(self) -> int:

@@ -44,6 +44,11 @@ class Greeting:
     error: str = ""
 
     @property
+    def is_old(self) -> bool:
+        """Whether it speaks ZMTP 1 or 2 (RFC 13, RFC 15): ZeroMQ before version 4."""
+        return not self.version and (self.said[:1] == _SIGNATURE[:1] or self.said[:2] == b"\x01\0")
+
+    @property
     def other(self) -> str:
         """What it is if it is no ZeroMQ, as far as that can be told."""
         if self.said.startswith(b"HTTP/"):
@@ -55,6 +60,42 @@ class Greeting:
         if not self.said:
             return "what is there takes the connection and says nothing"
         return f"what is there says {self.said[:40]!r}, which is no ZeroMQ of version 3 or later"
+
+
+def probe_endpoint(endpoint: str, timeout: float) -> Greeting | None:
+    """The same of an endpoint, whose name is looked up; None if it cannot be reached.
+
+    Args:
+        endpoint: `tcp://HOST:PORT` or `ipc://PATH`.
+        timeout: seconds for each step of it, besides the looking up.
+    """
+    transport, address = split_endpoint(endpoint)
+    try:
+        if transport == "ipc":
+            return probe(unix_name(address), socket.AF_UNIX, timeout)
+        host, port = host_and_port(address)
+        family = socket.AF_UNSPEC if host.startswith("[") else socket.AF_INET
+        found = socket.getaddrinfo(host.strip("[]"), port, family, socket.SOCK_STREAM)
+        return probe(found[0][4], found[0][0], timeout)
+    except (OSError, ValueError):  # UnicodeError is a ValueError: what is no host name
+        return None
+
+
+def split_endpoint(endpoint: str) -> tuple[str, str]:
+    """The transport and the address of an endpoint."""
+    transport, _, address = endpoint.partition("://")
+    return transport, address
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Of what `tcp://` leads to, `SOURCE;HOST:PORT`; a host of IPv6 keeps its brackets."""
+    host, _, port = address.rpartition(";")[2].rpartition(":")
+    return host, int(port)
+
+
+def unix_name(path: str) -> str:
+    """A path as the system takes it: `@name` is an abstract one (unix(7))."""
+    return f"\0{path[1:]}" if path.startswith("@") else path
 
 
 def probe(address: object, family: int, timeout: float) -> Greeting:

@@ -69,7 +69,7 @@ def test_the_receiver_may_come_later_and_be_killed(tmp_path: Path) -> None:
             first += 4000
             with receiver(endpoint, file) as receiving:
                 before = len(written(file))
-                wait_for(lambda: len(written(file)) > before, timeout=15)
+                wait_for(lambda before=before: len(written(file)) > before, timeout=15)  # type: ignore[misc]
                 receiving.signal(signal.SIGKILL)
         with receiver(endpoint, file) as receiving:
             status, _, err = sending.end()
@@ -190,7 +190,7 @@ def test_another_receiver_takes_over(tmp_path: Path) -> None:
     assert set(written(tmp_path / "two")) >= set(range(1000, 2000))
 
 
-def test_a_stop_without_a_receiver_is_bounded_and_counted(tmp_path: Path) -> None:
+def test_a_stop_without_a_receiver_is_bounded_and_counted() -> None:
     """SIGTERM ends a sender that nobody acknowledges, within linger; what it had is counted, as unsent."""
     with sender(f"tcp://127.0.0.1:{free_port()}", linger=300) as sending:
         sending.write(messages(0, 50))
@@ -252,11 +252,27 @@ class _Reports:
         self.kept.append(report)
 
 
-@pytest.mark.parametrize(("option", "value"), [("when_full", "block"), ("when_full", "drop_oldest")])
-def test_an_output_has_no_options_that_would_lose_messages(option: str, value: str) -> None:
+@pytest.mark.parametrize("when_full", ["block", "drop_oldest"])
+def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> None:
     """They are refused with the socket type that they are not for."""
     with pytest.raises(OptionError, match="DEALER"):
-        ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", **{option: value})
+        ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
+
+
+def test_two_ends_of_the_same_kind_are_reported() -> None:
+    """Two outputs, or two inputs, say of each other that one of them must be the other kind."""
+    endpoint, told = f"tcp://127.0.0.1:{free_port()}", _Reports([])
+    with (
+        ZeroMQOutput(socket_bind=endpoint, socket_type="ROUTER", linger=0, error=told) as first,
+        ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=0, error=told) as second,
+    ):
+
+        def is_told() -> bool:
+            first.consume(b"one")
+            second.consume(b"two")
+            return any("output too" in one["exception"] for one in told.kept)
+
+        wait_for(is_told, timeout=5)
 
 
 def test_an_input_has_no_key_field() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.cli.canary import CanaryTracker
+from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
 from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
@@ -21,7 +21,9 @@ from message_passing.console.client import NodeClient
 from message_passing.escaping import escape_control
 from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.keys import from_environment
+from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, plain_type
 from message_passing.zeromq.settings import SocketSettings
+from message_passing.zeromq.subscriptions import prefixes_text
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +41,6 @@ A node on this machine that was started with --control is found by itself. The c
 that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
 """
 
-_OURS = {"SUB": "PUB", "XSUB": "PUB", "PULL": "PUSH", "PUB": "SUB", "XPUB": "SUB"}
-"""Which type of ours goes with which of the other side's. A PUSH is not among them: it would give us its work."""
-
 _SETTLE = 0.3
 """Seconds after a handshake within which a connection that does not fit has ended."""
 
@@ -49,7 +48,7 @@ _SETTLE = 0.3
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
     parser.add_argument(
-        "--socket-type", choices=("PUB", "PUSH"), help="the sender's socket type (default: whichever fits)"
+        "--socket-type", choices=("PUB", "PUSH"), help="the sender's socket type (default PUB, as in senders)"
     )
     parser.add_argument(
         "--node", metavar="TARGET", help="the receiver: its process ID, control socket or http://..."
@@ -140,8 +139,9 @@ class Diagnosis:
             yield _of_types(theirs, wanted)
         if theirs == "PUSH":
             yield Step("handshake", "left out: a PUSH would give us its workers' messages", skipped=True)
+            yield from self._of_sender()
             return
-        types = [_OURS[theirs]] if theirs else [wanted] if wanted else ["PUB", "PUSH", "SUB"]
+        types = [FITTING_TYPES[theirs][0]] if theirs else [wanted] if wanted else ["PUB", "PUSH", "SUB"]
         failed: set[int] = set()
         told: list[str] = []
         for kind in types:
@@ -152,8 +152,7 @@ class Diagnosis:
                 self._kind, self._blocking = kind, blocking
                 yield Step("handshake", f"it has let us in, as a {kind}")
                 if not theirs:
-                    fits = {"PUB": "SUB", "PUSH": "PULL", "SUB": "PUB"}[kind]
-                    yield _of_types(fits, wanted)
+                    yield _of_types(FITTING_TYPES[kind][0], wanted)
                 return
             failed |= blocking.failed
             told += blocking.told
@@ -193,6 +192,7 @@ class Diagnosis:
             came = blocking.receive(self._given.timeout)
             text = "a message came from there" if came else "nothing came meanwhile: it may just be quiet"
             yield Step("messages", text, skipped=not came)
+            yield from self._of_sender()
             return
         deadline = time.monotonic() + self._given.timeout
         while not blocking.prefixes and (left := deadline - time.monotonic()) > 0:
@@ -201,13 +201,20 @@ class Diagnosis:
             advice = "nothing that is published reaches it: its `subscribe` must not be empty"
             yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
         elif not blocking.wants(b'{"time"'):
-            shown = [repr(prefix[:50].decode("utf-8", "replace")) for prefix in sorted(blocking.prefixes)[:5]]
-            more = f" and {len(blocking.prefixes) - 5} more" if len(blocking.prefixes) > 5 else ""
-            found = ", ".join(shown) + more
+            found = prefixes_text(blocking.prefixes)
             advice = "messages must begin so, or its option `subscribe` must be left away"
             yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
         else:
             yield Step("subscription", "it has subscribed to our messages")
+
+    def _of_sender(self) -> Iterator[Step]:
+        """What a sender has lost, by its own count: that of the node on this machine which is bound there."""
+        found = sender_at(self._given.endpoint, self._given.timeout) if self._probe.local else None
+        if found is None:
+            told = "no node with --control is known that sends there, so nobody says what it lost"
+            yield Step("losses", told, skipped=True)
+        else:
+            yield losses_of(*found)
 
     def _send(self) -> Iterator[Step]:
         given, blocking = self._given, self._blocking
@@ -235,26 +242,32 @@ class Diagnosis:
             yield Step("canary", text, "" if sent and left else advice)
         if canary:
             yield from canary.steps(given.timeout, expected=not given.no_canary)
+            if sender := sender_at(given.endpoint, given.timeout):
+                yield losses_of(*sender)
         else:
             told = "no node with --control is known that listens there, so nobody says what became of it"
             yield Step("arrival", f"{told} (--node TARGET names one)", skipped=True)
 
 
 def _of_types(theirs: str, wanted: str | None) -> Step:
-    ours = "PULL" if theirs == "PUSH" else _OURS.get(theirs)
-    if ours is None:
+    """Whether what a sender sends arrives at a socket of this type: one that says nothing of it uses a PUB."""
+    shown = plain_type(theirs)
+    ours = FITTING_TYPES.get(theirs, ("",))[0]
+    if not ours:
         advice = "no input or output of message-passing goes with it: it is another program's"
-        return Step("socket type", f"it is a {theirs}", advice)
-    if theirs in ("PUB", "XPUB", "PUSH"):
-        text = f"it is a {theirs}, which sends: a log that is sent there goes nowhere, and receivers connect to it"
+        return Step("socket type", f"it is a {shown}", advice)
+    if theirs in SENDING_TYPES:
+        text = f"it is a {shown}, which sends: a log that is sent there goes nowhere, and receivers connect to it"
         advice = "name the receiver's endpoint; what this one sends is shown by `message-passing tail`"
         return Step("socket type", text, advice if wanted else "")
+    if not wanted and ours != "PUB":
+        text = f"it is a {shown}, and takes nothing from a PUB, which log handlers and outputs are by default"
+        advice = f"set socket_type {ours} in the sender, and see whether it arrives: --socket-type {ours}"
+        return Step("socket type", text, advice)
     if wanted and wanted != ours:
-        advice = (
-            f"set socket_type {ours} in the sender, or {'SUB' if wanted == 'PUB' else 'PULL'} in the receiver"
-        )
-        return Step("socket type", f"it is a {theirs}, and takes nothing from a {wanted}", advice)
-    return Step("socket type", f"it is a {theirs}: it takes what a {ours} sends")
+        advice = f"set socket_type {ours} in the sender, or {FITTING_TYPES[wanted][0]} in the receiver"
+        return Step("socket type", f"it is a {shown}, and takes nothing from a {wanted}", advice)
+    return Step("socket type", f"it is a {shown}: it takes what a {ours} sends")
 
 
 COMMAND = Command(

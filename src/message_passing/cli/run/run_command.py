@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from message_passing import options as option_rules
@@ -12,6 +13,7 @@ from message_passing.cli.catalogue import describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
 from message_passing.cli.script import CLIComponent, Script
+from message_passing.cli.terminal import is_terminal
 from message_passing.config.forms import (
     DEFAULTS,
     FLAT_KEYS,
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from message_passing.cli.run.arguments import Given
     from message_passing.config.test_cases import Case
     from message_passing.config.validation import Diagnostic
+
+
+SENTENCES = "+message_passing.codecs._report:ReportEncoder"
+"""The encoder of errors that are written on a terminal."""
 
 
 class MessagePassing(Script):
@@ -100,11 +106,14 @@ class MessagePassing(Script):
 
     def _chain(self) -> Chain:
         values = self.given.values
+        self._prefer_sentences()
         if not is_named(values):
             if self.workers:
                 return PooledChain(self.chosen, self.workers, background=self.daemonize)
             return self.declare_in(Chain())
         chain = self.declare_in(Chain())
+        if self.chosen["error_encoder"].component == SENTENCES:
+            chain.default_error_encoder = SENTENCES
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
@@ -115,6 +124,16 @@ class MessagePassing(Script):
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
             chain.add_faults(Fault(text, self.given.places["workers"]))
         return chain
+
+    def _prefer_sentences(self) -> None:
+        """On a terminal errors are lines for a person, unless somebody has said what they are to be."""
+        keys = ("error", "error_encoder", "error_options", "error_encoder_options")
+        if (
+            not self.daemonize
+            and is_terminal(sys.stderr)
+            and not any(key in self.given.values for key in keys)
+        ):
+            self.chosen["error_encoder"] = replace(self.chosen["error_encoder"], component=SENTENCES)
 
     def declare_in(self, chain: Chain) -> Chain:
         """Declare its components in a chain, in whichever form they were written."""

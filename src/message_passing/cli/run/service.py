@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from message_passing.announcer import Announcer, totals
 from message_passing.cli.progress import ChainProgress
 from message_passing.cli.run.ledger import Ledger
 from message_passing.cli.run.pid_file import PidFile
 from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
-from message_passing.cli.terminal import tell
+from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
-from message_passing.graph import close_all, open_all, with_parts
+from message_passing.graph import close_all, open_all, topological_order, with_parts
 from message_passing.runner import Server, obey_signals
 from message_passing.secure_files import trust
 from message_passing.summaries import losses
@@ -73,12 +75,13 @@ class Prepared:
 class Service:
     """One chain in one process."""
 
-    def __init__(self, title: str, prepared: Prepared) -> None:
+    def __init__(self, title: str, prepared: Prepared, *, quiet: bool = False) -> None:
         """Take what was prepared.
 
         Args:
             title: what the command is called in messages.
             prepared: what to serve.
+            quiet: say nothing of what is as it should be.
         """
         self._title = title
         self._prepared = prepared
@@ -86,6 +89,10 @@ class Service:
         self._reload = Reload(self.server, prepared.command, prepared.chain, self._switched)
         self.server.on_hangup = lambda: self.server.call(self._reload.apply)
         self._progress = ChainProgress(self.server)
+        self._alive = is_watched(sys.stderr) and not quiet
+        self._announcer = Announcer(
+            lambda: self.server.components, self._tell_line, alive=self._alive, notes=not quiet
+        )
         self._ledger = Ledger(self._tell_line)
 
     def _switched(self, names: Mapping[str, Component]) -> None:
@@ -136,16 +143,19 @@ class Service:
             daemon.report(EXIT_OK)
         else:
             self._progress.start()
+        self._announcer.start()
 
     def _ending(self) -> None:
         self._progress.stop()
+        self._announcer.stop()
         notify("STOPPING=1")
 
     def _tell_losses(self) -> None:
         self.server.losses.finish(self.server.components, tell=False)
         self._ledger.close()
         components = [*self._reload.retired, *self.server.components]
-        for line in losses(with_parts(dict.fromkeys(components))):
+        main = topological_order(self.server.heads) if self._alive else ()
+        for line in [*totals(main), *losses(with_parts(dict.fromkeys(components)))]:
             self._tell_line(line)
 
     def _tell_line(self, text: str) -> None:

@@ -46,6 +46,14 @@ class AcknowledgedReceiving:
         self._retry_at = 0.0
         self._ready = asyncio.Event()
 
+    def counted(self) -> dict[str, int]:
+        """Frames that came twice, that were delivered again, and messages that were not understood."""
+        return {
+            "duplicates": self._receiver.consumer.duplicates,
+            "redelivered": self.redelivered,
+            "strange": self._receiver.sockets.strange,
+        }
+
     async def run(self) -> None:
         """Until it is cancelled."""
         loop = asyncio.get_running_loop()

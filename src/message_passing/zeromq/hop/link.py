@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
 from message_passing.zeromq.hop.consumer import Consumer
-from message_passing.zeromq.hop.frames import ID_BYTES, MOST_RANGES, ProtocolError, decode
+from message_passing.zeromq.hop.frames import (
+    ID_BYTES,
+    MOST_RANGES,
+    Ack,
+    Data,
+    Hello,
+    ProtocolError,
+    Ready,
+    decode,
+)
 from message_passing.zeromq.hop.producer import Producer
 from message_passing.zeromq.receiving import Receiver
 
@@ -20,7 +29,6 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.frames import HopMessage
     from message_passing.zeromq.hop.producer import Unsettled
     from message_passing.zeromq.settings import SocketSettings
-    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _AT_ONCE = 64
 """Messages that are received before something is sent."""
@@ -52,6 +60,7 @@ class _Sockets:
     """One ROUTER, whose peers are known by their routing ids; or a DEALER for each endpoint, known by its number.
 
     Attributes:
+        receivers: the sockets: one, or those of several DEALERs.
         strange: messages that were not of the protocol.
     """
 
@@ -61,7 +70,7 @@ class _Sockets:
         each = [replace(settings, connect=(one,)) for one in settings.connect] if several else [settings]
         self._routes = settings.socket_type == "ROUTER"
         self._settings = settings
-        self._receivers = [Receiver(one, queue_bytes=queue_bytes) for one in each]
+        self.receivers = [Receiver(one, queue_bytes=queue_bytes) for one in each]
 
     def open(self) -> None:
         """Open all.
@@ -70,7 +79,7 @@ class _Sockets:
             OpenError: with what every one of them has found.
         """
         faults: list[Fault] = []
-        for receiver in self._receivers:
+        for receiver in self.receivers:
             try:
                 receiver.open()
             except OpenError as error:
@@ -81,31 +90,26 @@ class _Sockets:
 
     def close(self, linger: int = 0) -> None:
         """Close all; what was sent has so many milliseconds to leave."""
-        for receiver in self._receivers:
+        for receiver in self.receivers:
             receiver.close(linger)
 
     @property
     def file_descriptors(self) -> list[int]:
         """Readable when there may be something to receive."""
-        return [receiver.file_descriptor for receiver in self._receivers]
-
-    @property
-    def notices(self) -> list[ThrottledWarnings]:
-        """What is to be said of peers."""
-        return [receiver.notices for receiver in self._receivers]
+        return [receiver.file_descriptor for receiver in self.receivers]
 
     def on_ready(self, wake: Callable[[], object]) -> None:
         """See `Receiver.on_ready`."""
-        for receiver in self._receivers:
+        for receiver in self.receivers:
             receiver.on_ready(wake)
 
     def fixed_peers(self) -> list[Hashable]:
         """The peers of DEALERs: one for each."""
-        return [] if self._routes else list(range(len(self._receivers)))
+        return [] if self._routes else list(range(len(self.receivers)))
 
     def received(self) -> Iterator[tuple[Hashable, HopMessage]]:
         """What has come, a bounded number of messages."""
-        for number, receiver in enumerate(self._receivers):
+        for number, receiver in enumerate(self.receivers):
             for frames in receiver.receive_parts(_AT_ONCE):
                 key: Hashable = frames[0] if self._routes else number
                 try:
@@ -114,13 +118,18 @@ class _Sockets:
                     self.strange += 1
                     receiver.notices.say(f"protocol {error}", f"a peer was not understood: {error}")
 
+    def misfit(self, text: str) -> None:
+        """A peer is of the wrong kind."""
+        self.strange += 1
+        self.receivers[0].notices.say("misfit", text)
+
     def send(self, key: Hashable, message: HopMessage) -> bool:
         """Send something to a peer, if there is room now."""
         frames = message.encode()
         if isinstance(key, bytes):
-            return self._receivers[0].send_parts([key, *frames])
+            return self.receivers[0].send_parts([key, *frames])
         assert isinstance(key, int)  # noqa: S101 - a DEALER's number
-        return self._receivers[key].send_parts(frames)
+        return self.receivers[key].send_parts(frames)
 
     def send_all(self, state: _State, now: float) -> None:
         """Send everything that is to be sent, as far as there is room."""
@@ -182,7 +191,10 @@ class HopSender:
             self._sockets.send_all(self.producer, monotonic())
             came = list(self._sockets.received())
             for key, message in came:
-                settled += self.producer.receive(key, message, monotonic())
+                if isinstance(message, (Hello, Data)):
+                    self._sockets.misfit("the peer is an output too: an output sends to an input")
+                else:
+                    settled += self.producer.receive(key, message, monotonic())
             if not came:
                 return settled
 
@@ -192,11 +204,7 @@ class HopSender:
 
 
 class HopReceiver:
-    """The receiving end, with its sockets. For one thread.
-
-    Attributes:
-        too_big: frames that were larger than `maxmsgsize`, which are lost.
-    """
+    """The receiving end, with its sockets. For one thread."""
 
     def __init__(
         self, settings: SocketSettings, *, queue_bytes: int, frames: int, size: int, dead_after: float
@@ -210,7 +218,7 @@ class HopReceiver:
             size: see `Consumer`.
             dead_after: see `Consumer`.
         """
-        self.too_big = 0
+        self._too_big = 0
         self._maxmsgsize = settings.limits.maxmsgsize
         self._sockets = _Sockets(settings, queue_bytes)
         self.consumer = Consumer(
@@ -241,13 +249,20 @@ class HopReceiver:
         now = monotonic()
         found: list[Delivered] = []
         for key, message in self._sockets.received():
-            if delivered := self.consumer.receive(key, message, now):
+            if isinstance(message, (Ready, Ack)):
+                self._sockets.misfit("the peer is an input too: an input receives from an output")
+            elif delivered := self.consumer.receive(key, message, now):
                 if 0 <= self._maxmsgsize < len(delivered.data.body):
-                    self.too_big += 1
+                    self._too_big += 1
                     self.consumer.settle(delivered)  # it would be too big the next time, too
                 else:
                     found.append(delivered)
         return found
+
+    def take_too_big(self) -> int:
+        """How many frames were larger than `maxmsgsize` since this was asked last; they are lost."""
+        count, self._too_big = self._too_big, 0
+        return count
 
     def answer(self) -> None:
         """Send what is to be said: acknowledgements above all."""

@@ -8,7 +8,7 @@ import functools
 import os
 import select
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.delivery import NO_HOLD
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from message_passing.delivery import Hold
     from message_passing.stopping import StopRequest
+    from message_passing.zeromq.receiving import Receiver
     from message_passing.zeromq.settings import SocketSettings
-    from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _LONGEST_PAUSE = 0.05
 """Seconds until a chain that waits looks again; it is also told."""
@@ -84,27 +84,25 @@ class AcknowledgedSending:
         self._thread.start()
 
     @property
-    def notices(self) -> list[ThrottledWarnings]:
-        """What is to be said of peers."""
-        return self._sender.sockets.notices
+    def receivers(self) -> list[Receiver]:
+        """Its sockets, for what they know of their peers."""
+        return self._sender.sockets.receivers
 
     @property
     def has_room(self) -> bool:
         """Whether a batch more may come."""
         return (not self._most or self.held < self._most) and self.size < BUFFER_BYTES
 
-    def receivers(self) -> int:
-        """How many receivers are ready."""
+    def info(self) -> dict[str, Any]:
+        """Where it is bound or connects to, how many receivers are ready, and what was done about them."""
         with self._lock:
-            return len(self._sender.producer.ready_peers())
-
-    def counted(self) -> dict[str, int]:
-        """Frames sent again, receivers given up, and messages that were not understood."""
-        sender = self._sender
+            ready = len(self._sender.producer.ready_peers())
         return {
-            "resent": sender.producer.resent,
-            "given_up": sender.given_up,
-            "strange": sender.producer.strange + sender.sockets.strange,
+            "endpoints": tuple(one for receiver in self.receivers for one in receiver.endpoints()),
+            "peers": ready,
+            "resent": self._sender.producer.resent,
+            "given_up": self._sender.given_up,
+            "strange": self._sender.producer.strange + self._sender.sockets.strange,
         }
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:

@@ -1,0 +1,268 @@
+"""Whether the connections of one socket come about, and if not, what stands in the way: in words, with what to do.
+
+ZeroMQ itself is silent about ends that do not fit: of two socket types that do not go together its monitor tells only
+that a connection began and ended (CONNECTED or ACCEPTED, then DISCONNECTED, without HANDSHAKE_SUCCEEDED). So what
+listens where we connect to is asked who it is, once in a while and on a connection of its own (`zmtp_probe`).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+import zmq
+
+from message_passing.clock import monotonic
+from message_passing.zeromq.attempts import Attempts
+from message_passing.zeromq.endpoints import host_name
+from message_passing.zeromq.misfits import FITTING_TYPES, expected_peer, misfit, other_end
+from message_passing.zeromq.zmtp_probe import probe_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.monitor import Event
+    from message_passing.zeromq.sockets import OpenSocket
+    from message_passing.zeromq.zmtp_probe import Greeting
+
+PROBLEM_AFTER = 3.0
+"""Seconds for which an endpoint is not connected before that is a problem: a restart takes less."""
+
+_SETTLED = 0.5
+"""Seconds for which a connection must last until the problem before it is over."""
+
+_PROBE_AFTER, _PROBE_AGAIN, _PROBE_TIMEOUT = 0.3, 60.0, 1.0
+"""Seconds after which what breaks off a handshake is asked who it is, after which again, and for each step of it."""
+
+_REMEMBERED = 60.0
+"""Seconds for which a peer that did not fit is a problem of a socket that is bound."""
+
+_TICK, _PAUSE = 0.1, 1000
+"""Seconds between two looks, and milliseconds at most."""
+
+_SUCCEEDED, _CLOSED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_CLOSED)
+_DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
+
+_ADVICE = {
+    "refused": "start the {who}, and see that it binds this address (socket_bind): one side must",
+    "silent": "see that its host is up, and that no firewall drops what is sent to this port",
+    "unknown": "see how it is spelt, and whether DNS or /etc/hosts knows it (`getent hosts NAME`)",
+}
+
+
+class _Link:
+    """One endpoint to connect to."""
+
+    def __init__(self, endpoint: str, now: float) -> None:
+        self.endpoint = endpoint
+        self.attempts = Attempts()
+        self.up_since: float | None = None
+        self.down_since: float | None = now
+        self.rejection = ""  # what was said of its refusing us
+        self.greeting: Greeting | None = None
+        self.probed_at: float | None = None
+
+    def note(self, event: Event, now: float) -> None:
+        self.attempts.note(event)
+        if event.number == _SUCCEEDED:
+            self.up_since, self.rejection = now, ""
+        elif event.number == _CLOSED:  # nobody listens any more
+            self.rejection = ""
+        elif event.number == _DISCONNECTED:
+            self.up_since = None
+            self.down_since = self.down_since or now
+
+    def look(self, now: float) -> None:
+        if self.up_since is not None and now - self.up_since >= _SETTLED:
+            self.down_since = self.greeting = self.probed_at = None
+
+    def is_down(self, now: float, seconds: float) -> bool:
+        return self.up_since is None and self.down_since is not None and now - self.down_since >= seconds
+
+
+class ConnectionHealth:
+    """Of one socket. Events come from one thread, or under a lock; any thread may ask for `problems` and `notes`."""
+
+    def __init__(self, opened: OpenSocket, clock: Callable[[], float] = monotonic) -> None:
+        """Nothing has happened.
+
+        Args:
+            opened: the socket. Of one that a builder made, and of inproc endpoints, nothing is known.
+            clock: seconds, monotonic.
+        """
+        settings = opened.settings
+        self._open = opened
+        self._clock = clock
+        self._opened = now = clock()
+        self._ours = settings.socket_type
+        self._mechanism = settings.security.mechanism if settings.security else "NULL"
+        known = () if settings.builder else settings.endpoints
+        plain = [one for one in known if not one.startswith("inproc:")]
+        self._links = {one: _Link(one, now) for one in plain if one in settings.connect}
+        self._bound = [one for one in plain if one in settings.bind]
+        self._met = False
+        self._stranger, self._stranger_at = "", 0.0  # what is wrong with whom connected last and did not fit
+        self._suspect = ""  # who may not fit
+        self._busy_since = self._alive_since = math.inf  # with a connection; with one that has handshaken
+        self._probing: threading.Thread | None = None
+        self._looked = 0.0
+        self._problems: tuple[str, ...] = ()
+        self._notes: tuple[str, ...] = ()
+
+    def problems(self) -> list[str]:
+        """What stands in the way at the moment: a sentence for each endpoint."""
+        return list(self._problems)
+
+    def notes(self) -> list[str]:
+        """What may be as it should, such as that nobody has connected yet."""
+        return list(self._notes)
+
+    def obstacle(self) -> str:
+        """Why nobody is connected, as far as that is known by now; with several endpoints, why not to the latest."""
+        if self._bound:
+            if absent := self._open.absent():
+                return f"{', '.join(absent)}: this machine has no such address"
+            gone = f"{self._where()}: nobody is connected any more"
+            return self._stranger or (gone if self._met else self._nobody())
+        now = self._clock()
+        down = [
+            f"{one.endpoint}: {text}"
+            for one in self._links.values()
+            if one.is_down(now, 0) and (text := self._why(one))
+        ]
+        return down[-1] if down else f"{self._where()}: nobody is connected"
+
+    def connected_for(self) -> float:
+        """Seconds for which somebody has been connected without a break, as of the last look; 0 if nobody is."""
+        return max(0.0, self._clock() - self._alive_since)
+
+    @property
+    def pause(self) -> int | None:
+        """Milliseconds until `look` is to be called again; None if nothing is awaited."""
+        if self._bound:
+            return None if self._alive_since < math.inf and not self._stranger else _PAUSE
+        return _PAUSE if self._links else None
+
+    # What the monitor tells
+
+    def note(self, event: Event) -> None:
+        """Take note of an event of an endpoint to connect to, or of a peer that has been let in."""
+        if self._links:
+            self._link_of(event.endpoint).note(event, self._clock())
+        elif event.number == _SUCCEEDED:
+            self._met = True
+
+    def rejected(self, endpoint: str, text: str) -> None:
+        """A handshake failed, and why is known."""
+        if self._links:
+            self._link_of(endpoint).rejection = text
+        else:
+            self._stranger, self._stranger_at = f"{endpoint}: {text}", self._clock()
+
+    def broken_off(self, address: str, *, by_peer: bool) -> None:
+        """Of a bound socket: a connection has ended during its handshake, and ZeroMQ does not say why.
+
+        Args:
+            address: whose it was.
+            by_peer: the peer has hung up; whoever looks only whether the port is open does that too.
+        """
+        if not self._bound:
+            return
+        who = address or (
+            "somebody" if any(one.startswith("tcp:") for one in self._bound) else "a process here"
+        )
+        if by_peer:
+            self._suspect = f"{who} connected, and hung up during the handshake: its socket_type may not fit"
+            return
+        rule = f"{expected_peer(self._ours)} (see its option socket_type)"
+        self._stranger = f"{self._where()}: {who} connected, and is no {FITTING_TYPES[self._ours][0]}: {rule}"
+        self._stranger_at = self._clock()
+
+    def _link_of(self, endpoint: str) -> _Link:
+        """By what ZeroMQ calls it: the host's name as it was written, and its address once it was looked up."""
+        if found := self._links.get(endpoint):
+            return found
+        port = endpoint.rpartition(":")[2]
+        return next(
+            (one for one in self._links.values() if one.endpoint.rpartition(":")[2] == port), self._first()
+        )
+
+    def _first(self) -> _Link:
+        return next(iter(self._links.values()))
+
+    # What follows from it
+
+    def look(self, *, connections: int, happened: bool = False) -> None:
+        """Find out what is wrong at the moment; to be called now and then.
+
+        Args:
+            connections: how many there are, handshaken or not.
+            happened: whether there were events; otherwise it looks now and then only.
+        """
+        now = self._clock()
+        if (now - self._looked < _TICK and not happened) or not (self._links or self._bound):
+            return
+        self._looked = now
+        for link in self._links.values():
+            link.look(now)
+            self._probe(link, now)
+        self._busy_since = min(self._busy_since, now) if connections else math.inf
+        if self._bound and now - self._busy_since > PROBLEM_AFTER:
+            self._met = True  # ZMTP 2 and older, of whose handshakes nothing is said
+        alive = any(one.up_since is not None for one in self._links.values()) or (
+            self._met and connections > 0
+        )
+        self._alive_since = min(self._alive_since, now) if alive else math.inf
+        if self._stranger and now - self._stranger_at > _REMEMBERED:
+            self._stranger = ""
+        down = [one for one in self._links.values() if one.is_down(now, PROBLEM_AFTER)]
+        found = [f"{one.endpoint}: {text}" for one in down if (text := self._why(one))]
+        found += [f"{one}: this machine has no such address" for one in self._open.absent()]
+        self._problems = (*found, *([self._stranger] if self._stranger else []))
+        alone = self._bound and not self._met and not self._stranger and now - self._opened >= PROBLEM_AFTER
+        self._notes = (self._nobody(),) if alone else ()
+
+    def _where(self) -> str:
+        return ", ".join(self._open.endpoints())
+
+    def _nobody(self) -> str:
+        who, where = other_end(self._ours), self._where()
+        suspect = f"; {self._suspect}" if self._suspect else ""
+        rule = f"it must connect to this port, and {expected_peer(self._ours)}"
+        return f"{where}: no {who} has connected yet: {rule}{suspect}"
+
+    def _why(self, link: _Link) -> str:
+        """What stands in the way of an endpoint; empty where it is none after all."""
+        if link.rejection:
+            return link.rejection
+        if link.attempts.reached and link.greeting:
+            if found := misfit(self._ours, self._mechanism, link.greeting):
+                return found
+            if link.greeting.is_old:  # they send, and never say that a handshake has succeeded
+                return ""
+        obstacle = link.attempts.obstacle
+        if not obstacle:
+            obstacle = "the host name is being looked up" if host_name(link.endpoint) else "not connected"
+        advice = _ADVICE.get(link.attempts.kind, "").format(who=other_end(self._ours))
+        return f"{obstacle}: {advice}" if advice else obstacle
+
+    def _probe(self, link: _Link, now: float) -> None:
+        """Ask who it is, in a thread, where a connection comes about and no handshake."""
+        if link.rejection or not link.attempts.reached or not link.is_down(now, _PROBE_AFTER):
+            return
+        if link.probed_at is not None and now - link.probed_at < _PROBE_AGAIN:
+            return
+        if self._probing and self._probing.is_alive():
+            return
+
+        def ask() -> None:
+            link.greeting = probe_endpoint(link.endpoint, _PROBE_TIMEOUT)
+
+        self._probing = threading.Thread(target=ask, name="message-passing-probe", daemon=True)
+        try:
+            self._probing.start()
+        except RuntimeError:  # the interpreter is ending, or threads are not to be had
+            self._probing = None
+        else:
+            link.probed_at = now
