@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import deque
+import heapq
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
@@ -41,7 +41,9 @@ class AcknowledgedReceiving:
         self.redelivered = 0
         self.stalled = ""
         self._receiver, self._owner, self._tell = receiver, owner, tell
-        self._lost: deque[Delivered] = deque()
+        self._waiting: list[tuple[int, Delivered]] = []  # a heap, by the order in which they came
+        self._lost: set[int] = set()  # those of them that the chain has lost before
+        self._arrived = 0
         self._pause = _FIRST_RETRY
         self._retry_at = 0.0
         self._ready = asyncio.Event()
@@ -75,29 +77,28 @@ class AcknowledgedReceiving:
                 loop.remove_reader(descriptor)
 
     async def _deliver_some(self) -> bool:
-        """Deliver what was lost, or else what has come; whether there was something."""
-        if self._lost:
-            if monotonic() < self._retry_at:
-                return False
-            frame = self._lost.popleft()
-            self.redelivered += 1
-            self._deliver(frame)
+        """Deliver what has come, in order; whether there was something to do."""
+        if self._lost and monotonic() < self._retry_at:
+            return False
+        if not self._waiting:
+            for frame in self._receiver.receive():
+                self._arrived += 1
+                self._waiting.append((self._arrived, frame))
+        some = bool(self._waiting)
+        while self._waiting and not (self._lost and monotonic() < self._retry_at):
+            number, frame = heapq.heappop(self._waiting)
+            self.redelivered += number in self._lost
+            self._lost.discard(number)
+            self._owner.deliver(unpacked(frame.data), functools.partial(self._settled, number, frame))
             await self._owner.drain()
-            return True
-        found = self._receiver.receive()
-        for frame in found:
-            self._deliver(frame)
-            await self._owner.drain()
-        if found:
+        if some:
             await asyncio.sleep(0)  # other inputs have their turn
-        return bool(found)
+        return some
 
-    def _deliver(self, frame: Delivered) -> None:
-        self._owner.deliver(unpacked(frame.data), functools.partial(self._settled, frame))
-
-    def _settled(self, frame: Delivered, outcome: Outcome) -> None:
-        if outcome is Outcome.LOST:
-            self._lost.append(frame)
+    def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
+        if outcome is Outcome.LOST:  # it goes before all that has come after it
+            heapq.heappush(self._waiting, (number, frame))
+            self._lost.add(number)
             self._retry_at = monotonic() + self._pause
             self._pause = min(_LONGEST_RETRY, 2 * self._pause)
             self.stalled = (
