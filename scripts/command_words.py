@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reference import built_in
 
 from message_passing.cli.command import COMMANDS
+from message_passing.cli.run.bare_words import RUN_WORD
 from message_passing.paths import load_own
 from message_passing.registry import PACKAGES
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FILES = "FILE"
 """Stands for the names of files, where words are expected."""
 
-LIKE_RUNNING = ("check", "graph")
+LIKE_RUNNING = ("check", "graph", "run")
 """They take the words that would run a chain, too."""
 
 _ANY_COMPONENT = sorted({name for kind in PACKAGES for name in built_in(kind)}, key=str.casefold)
@@ -51,7 +52,8 @@ class Command:
 
 def commands() -> dict[str, Command]:
     """By their first words."""
-    return {name: _command(name) for name in sorted(COMMANDS)}
+    found = {name: _command(name) for name in COMMANDS} | {RUN_WORD: Command(words=[FILES])}
+    return dict(sorted(found.items()))
 
 
 def _command(name: str) -> Command:

@@ -13,10 +13,11 @@ import pytest
 
 from message_passing import Input, run_message_server
 from message_passing.errors import OpenError, OutputClosedError
+from message_passing.event_loop import obey_signals
 from message_passing.flow import Output
 from message_passing.options import option
 from message_passing.outputs.zeromq import ZeroMQOutput
-from message_passing.runner import Server, obey_signals
+from message_passing.runner import Server
 from message_passing.summaries import losses
 from message_passing.testing import ListInput, free_port
 from support import Kept

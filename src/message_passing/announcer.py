@@ -6,10 +6,13 @@ Components are asked what is wrong (`Component.problems`, `notes`); when it is s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
-from message_passing.clock import monotonic
+from message_passing.clock import iso_now, monotonic
 from message_passing.escaping import one_line
+from message_passing.failures import has_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,13 +58,19 @@ class _Voice:
         return True
 
 
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # there may be no standard error
+        if has_room(sys.stderr, 0):
+            sys.stderr.write(f"message-passing: {iso_now()}: {text}\n")
+
+
 class Announcer:
     """Says it, within the chain's event loop: a problem at once, after a minute, then every ten; its end once."""
 
     def __init__(
         self,
         components: Callable[[], Sequence[Component]],
-        say: Callable[[str], object],
+        say: Callable[[str], object] | None = None,
         *,
         alive: bool = False,
         notes: bool = True,
@@ -71,13 +80,13 @@ class Announcer:
 
         Args:
             components: those of the chain now.
-            say: takes a sentence.
+            say: takes a sentence. Default: it is written to standard error, if that takes something at once.
             alive: give signs of life too: where it listens, that it is connected, the first message.
             notes: say also what may be as it should.
             clock: seconds, monotonic.
         """
         self._components = components
-        self._say = say
+        self._say = say or _write
         self._alive = alive
         self._notes = notes
         self._clock = clock

@@ -253,8 +253,14 @@ def abbreviate(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest of `known`, or an empty string if none is near."""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The one of `known` that a misspelt name is nearest to; empty when none is near."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return f" (did you mean {by_fold[near[0]]!r}?)" if near else ""
+    return by_fold[near[0]] if near else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest of `known`, or an empty string when none is near."""
+    near = nearest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""

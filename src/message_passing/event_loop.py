@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_SAME = 0.1
+"""Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
+
+
+class Stoppable(Protocol):
+    """What signals stop and reopen."""
+
+    stopping: bool
+    on_hangup: Callable[[], object]
+
+    def stop(self) -> None:
+        """Ask it to stop, from a signal handler."""
 
 
 @contextmanager
@@ -54,3 +72,36 @@ def rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+@contextmanager
+def obey_signals(server: Stoppable) -> Iterator[None]:
+    """Within the block, signals stop and reopen `server`, as far as this is the main thread.
+
+    Python's own handlers, not the loop's: they run between two instructions even while a filter is busy, so
+    that a second signal can end a process that would not come back to its loop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    first = 0.0
+
+    def on_stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal first
+        if not server.stopping:
+            first = time.monotonic()
+            server.stop()
+        elif time.monotonic() - first >= _SAME:
+            os._exit(128 + number)
+
+    def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        server.on_hangup()
+
+    before = {number: signal.signal(number, on_stop) for number in _STOP_SIGNALS}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -26,6 +26,7 @@ from message_passing.abbreviation import (
 from message_passing.clock import iso_now
 from message_passing.errors import MessageError, MessagePassingError
 from message_passing.escaping import ascii_json, escape_breaks, escape_json
+from message_passing.stderr_line import make_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -177,6 +178,7 @@ def last_resort(described: Any) -> None:
         described: a report, or whatever else somebody gave to an error chain.
     """
     try:
+        make_way()
         sys.stderr.write(f"{ascii_json(_one_line_of(described))}\n")
         sys.stderr.flush()
     except Exception:  # noqa: BLE001, S110 - stderr is closed or full: there is nobody left to tell

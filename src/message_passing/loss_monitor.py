@@ -59,6 +59,7 @@ class LossMonitor:
         reports: whether losses are reported; somebody else does it for a worker.
         keep: given what was lost since the last look; less than nothing where it has come after all.
         ledger: the file in which that is kept; None where it is not.
+        node: what this node is called in it.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -70,6 +71,7 @@ class LossMonitor:
         self.reports = True
         self.keep: Callable[[Mapping[Loss, int]], object] = lambda _: None
         self.ledger: Path | None = None
+        self.node = ""
         self._clock = clock
         self._records: dict[int, _Record] = {}
 
@@ -166,7 +168,11 @@ class _Record:
         return found.total() != before
 
     def _look_at_senders(self, found: Counter[Loss]) -> None:
-        changes = Counter(self.component.take_sender_losses())
+        try:
+            changes = Counter(self.component.take_sender_losses())
+        except Exception as error:  # noqa: BLE001 - a component's fault must not end the monitor
+            self.component.report(error)
+            return
         if not changes and not self._fresh:
             return
         counted, self._fresh = self._fresh, +changes

@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from message_passing.environment import missing_secret
 from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean
 from message_passing.option_types import LIMITS, members, type_text_of, wants_callable
 
@@ -118,7 +119,7 @@ def option(
         description: what it does, its unit, and what special values mean.
         python_only: it takes a function or object that only Python code can give.
         flag_value: its value if a command line names it without one.
-        secret: its value may be secret: no message shows it.
+        secret: its value may be secret, or `env:NAME`: no message shows it; in text, the variable must be set.
         kw_only: whether the constructor accepts it by name only.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
@@ -196,7 +197,9 @@ def checked(
             faults.append(Fault(f"{label}: option {name!r} can only be given from Python", name))
         else:
             try:
-                values[name] = convert(one, given[name])
+                value = values[name] = convert(one, given[name])
+                if from_text and one.secret and (missing := missing_secret(str(value))):
+                    faults.append(Fault(f"{label}: option {name!r}: {missing}", name))
             except (msgspec.ValidationError, UnicodeError, RecursionError):
                 value = given[name]
                 found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)

@@ -84,8 +84,24 @@ def look_up(kind: str, name: str) -> Found:
         if _fold(entry_point.name) == _fold(short):
             return Found(_by_path(kind, entry_point.value, local=False), entry_point.name)
     known = names(kind)
-    hint = did_you_mean(short, known) or f" (there are {', '.join(known)}; or +package.module:Class)"
+    hint = (
+        path_hint(short)
+        or did_you_mean(short, known)
+        or f" (there are {', '.join(known)}; or +package.module:Class)"
+    )
     raise ComponentError(f"there is no {kind} {name!r}{hint}")
+
+
+_PATH = re.compile(r"(?:\./)?(?P<module>[A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.py)?:(?P<name>[A-Za-z_]\w*)")
+
+
+def path_hint(name: str) -> str:
+    """` (did you mean '+package.module:Class'?)` for a name that is a class's path but for its `+`."""
+    found = _PATH.fullmatch(name)
+    if not found or found["module"] in PACKAGES:  # `input:ZeroMQ`
+        return ""
+    path = f"+{found['module'].replace('/', '.')}:{found['name']}"
+    return f" (did you mean {path!r}? A class of your own is named with a +)"
 
 
 @functools.cache

@@ -8,40 +8,31 @@ files, or does what `Server.on_hangup` says.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
-from message_passing.clock import iso_now
 from message_passing.errors import OutputClosedError
-from message_passing.event_loop import rare_collections, woken_by_signals
+from message_passing.event_loop import obey_signals, rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
 from message_passing.loss_monitor import LossMonitor
+from message_passing.stderr_line import make_way
 from message_passing.stopping import StopRequest
 from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Callable, Coroutine, Sequence
 
     from message_passing.chain import Chain
     from message_passing.component import Component
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 LAST_DRAIN = 2.0
 """Seconds that may be waited, once a stop was asked for, until what was read has been taken and flushed."""
-
-_SAME = 0.1
-"""Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
 
 
 class Server:
@@ -241,41 +232,9 @@ class Server:
                 component.report(error)
 
 
-@contextmanager
-def obey_signals(server: Server) -> Iterator[None]:
-    """Within the block, signals stop and reopen `server`, as far as this is the main thread.
-
-    Python's own handlers, not the loop's: they run between two instructions even while a filter is busy, so
-    that a second signal can end a process that would not come back to its loop.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    first = 0.0
-
-    def on_stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        if not server.stopping:
-            first = time.monotonic()
-            server.stop()
-        elif time.monotonic() - first >= _SAME:
-            os._exit(128 + number)
-
-    def on_hangup(_number: int, _frame: FrameType | None) -> None:
-        server.on_hangup()
-
-    before = {number: signal.signal(number, on_stop) for number in _STOP_SIGNALS}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _say(text: str) -> None:
     with suppress(OSError, AttributeError, ValueError):  # there may be no standard error
+        make_way()
         sys.stderr.write(f"message-passing: {text}\n")
 
 
@@ -291,7 +250,7 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     """
     heads = as_chain(chains).build()
     server = Server(heads)
-    announcer = Announcer(lambda: server.components, lambda text: _say(f"{iso_now()}: {text}"))
+    announcer = Announcer(lambda: server.components)
     for text in collect_warnings(server.components):
         _say(f"warning: {text}")
     with obey_signals(server):

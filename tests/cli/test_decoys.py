@@ -53,6 +53,8 @@ _COMMANDS: dict[str, list[list[str]]] = {
     "doctor": [["tcp://127.0.0.1:1", "--timeout", "1"]],
     "send": [["--connect", "tcp://127.0.0.1:1", "--timeout", "0.1", "hello"]],
     "tail": [["/absent"]],
+    "trace": [["chain.json", "{}"]],
+    "losses": [[]],
     "top": [["--once"]],
     "keys": [["list", "--folder", "absent"]],
 }

@@ -179,12 +179,19 @@ def test_the_console_tells_as_well(tmp_path: Path) -> None:
     with watched(*words) as found:
         found.node.write(stamped([1, 4, *range(5, 50)]))
         wait_for(lambda: NOT_ARRIVED in in_ledger(tmp_path), timeout=20)
+        assert found.component("output")["full"]  # whatever share of its room can be counted
+        assert re.search(
+            rb'\nmessage_passing_messages_full\{component="output",[^}]*\} 1.0\n', found.ask("/metrics")[1]
+        )
+        assert not found.component("filter")["full"]
         answer = found.get("/losses?since=10m")
         assert {one["reason"]: one["count"] for one in answer["by_reason"]} == {
             "queue full": 37,
             NOT_ARRIVED: 2,
         }
         assert [(one["sender"], one["count"]) for one in answer["by_sender"]] == [("shop@web-1", 2)]
+        assert found.get("/losses?node=other")["by_reason"] == []
+        assert found.get("/state")["ledger"] == str(tmp_path / "state" / "losses.sqlite")
         assert found.ask("/losses?since=noon")[0] == 400
         done = finished("losses", f"http://127.0.0.1:{found.port}", "--since", "10m")
         assert done.out.startswith(b"37 messages lost here, 2 messages lost by senders on the way, from ")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from commands import finished
-from message_passing.cli.progress import DRAWING_INTERVAL, ProgressLine, sentence, size, span
+from message_passing.cli.formatting import size, span
+from message_passing.cli.progress import DRAWING_INTERVAL, ProgressLine
+from message_passing.cli.terminal import tell
+from message_passing.failures import last_resort
+from message_passing.stderr_line import make_way
 from message_passing.testing import wait_for
 from nodes import lines, part
 from terminal import in_terminal, terminal
@@ -47,7 +52,12 @@ def work(tmp_path: Path) -> Path:
 
 def chain(work: Path, *output: str) -> list[str]:
     """The words of a chain that takes a while."""
-    return ["--filter", "+slowly:Slow", *(output or part("output", "File", filename=str(work / "out")))]
+    return [
+        "--quiet",
+        "--filter",
+        "+slowly:Slow",
+        *(output or part("output", "File", filename=str(work / "out"))),
+    ]
 
 
 def test_a_file_on_standard_input_shows_how_far_it_is(work: Path) -> None:
@@ -58,9 +68,9 @@ def test_a_file_on_standard_input_shows_how_far_it_is(work: Path) -> None:
     assert len(lines(work / "out")) == LINES
     drawn = shown.text.split(b"\r\x1b[K")
     assert len(drawn) >= 4
-    assert b"% " in drawn[1]
-    assert b" of 4.3 MB" in drawn[1]
-    assert any(b"/s, " in one and one.endswith(b" left") for one in drawn)
+    assert b"%" in drawn[1]
+    assert b"/4.3 MB" in drawn[1]
+    assert any(re.search(rb"[\d.]+ [kM]B/s.*\d:\d\d:\d\d", one) for one in drawn), drawn
     assert drawn[-1] == b""
     assert b"\n" not in shown.text
 
@@ -73,8 +83,8 @@ def test_a_followed_file_shows_how_far_it_has_caught_up(work: Path) -> None:
     """When it has, the line is gone, though the work goes on."""
     words = part("input", "FileTail", filename=str(work / "in"), start="beginning", raw=True)
     with terminal(*words, *chain(work), env={"PYTHONPATH": _path(work)}) as screen:
-        screen.shows(b" of 4.3 MB")
-        screen.shows(b"% ")
+        screen.shows(b"/4.3 MB")
+        screen.shows(b"%")
         wait_for(lambda: len(lines(work / "out")) == LINES, timeout=60)
         screen.process.terminate()
         assert screen.ended() == 0
@@ -87,11 +97,11 @@ def test_reports_stand_on_lines_of_their_own(work: Path) -> None:
     (work / "in").write_bytes(LINE * (LINES // 2) + b"no json\n" + LINE * (LINES // 2))
     with (work / "in").open("rb") as given:
         shown = in_terminal("--input", "STDIN", *chain(work), stdin=given, env={"PYTHONPATH": _path(work)})
-    before, report, after = shown.text.partition(b'{"time":"')
+    before, report, after = shown.text.partition(b"malformed JSON")
     assert report
-    assert before.endswith(b"\r\x1b[K")
-    assert b"% " in before
-    assert b"% " in after.partition(b"\r\n")[2]
+    assert b"%" not in before.rpartition(b"\r\x1b[K")[2]
+    assert b"%" in before
+    assert b"%" in after.partition(b"\r\n")[2]
 
 
 def test_it_is_silent_in_a_pipe(work: Path) -> None:
@@ -147,9 +157,54 @@ def test_it_is_drawn_five_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch
     assert not ProgressLine().wanted
 
 
-def test_what_the_line_says() -> None:
-    """Amounts and times as a person says them."""
-    assert sentence(0, 12_300_000, None) == "  0%  0 B of 12.3 MB"
-    assert sentence(6_150_000, 12_300_000, 1_000_000) == " 50%  6.2 MB of 12.3 MB, 1.0 MB/s, 6 s left"
+def test_amounts_and_times() -> None:
+    """As a person says them."""
     assert (size(999), size(1000), size(123_456), size(5e12)) == ("999 B", "1.0 kB", "123 kB", "5.0 TB")
     assert (span(3), span(89), span(91), span(12_000)) == ("3 s", "89 s", "2 min", "3 h 20 min")
+
+
+def test_whatever_we_write_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is erased first; standard error itself stays what it is."""
+    monkeypatch.setenv("TERM", "xterm")
+    screen, now = Screen(), [0.0]
+    monkeypatch.setattr(sys, "stderr", screen)
+    with ProgressLine(lambda: now[0]) as line:
+        assert sys.stderr is screen
+        for say, what in ((tell, "told\n"), (last_resort, "reported"), (tell, "")):
+            now[0] += 1
+            line.show(1, 2)
+            say(what)
+    make_way()
+    parts = screen.getvalue().split("\r\x1b[K")
+    assert all("50%" in parts[number] for number in (1, 3, 5))
+    assert (parts[0], parts[2], parts[4]) == ("", "told\n", '"reported"\n')
+    assert parts[6:] == [""]
+
+
+def test_a_narrow_terminal_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit is left out."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with ProgressLine() as line:
+        line.show(10**9, 10**10)
+    assert "\n" not in screen.getvalue()
+    shown = re.sub(r"\x1b\[[\d;]*[mK]", "", screen.getvalue()).strip("\r")
+    assert "%" in shown
+    assert len(shown) < 20
+
+
+def test_without_rich_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra, and nobody has asked for a picture."""
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with ProgressLine() as line:
+        line.show(1, 2)
+        assert not line.wanted
+    assert screen.getvalue() == ""

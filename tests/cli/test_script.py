@@ -120,6 +120,7 @@ def test_its_help_lists_its_options(copy: tuple[str, ...]) -> None:
           --target NAME         The output (default STDOUT).
           --target_options OPT  Its options: JSON, @file or key=value.
           --daemonize           Go to the background once the chain runs.
+          --quiet               Say only what is wrong: no signs of life, no totals at the end.
           --pid_file VALUE      File to write the process id to.
           --user VALUE          User to become, once privileged sockets are open.
           --io_priority VALUE   Input/output scheduling class.

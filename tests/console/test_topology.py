@@ -53,5 +53,5 @@ def test_components_without_a_name_are_told_apart() -> None:
         chain.output("out", "Null")
     ids = [place.id for place in Topology(chain.heads).places]
     assert ids == ["in", "out", "JSON encoder", "STDERR output"]
-    place, hint = Topology(chain.heads).find("Nul output")
-    assert (place, "did you mean 'Null output'" in hint) == (None, True)
+    place, hint = Topology(chain.heads).find("STDER output")
+    assert (place, "did you mean 'STDERR output'" in hint) == (None, True)

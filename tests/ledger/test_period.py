@@ -86,3 +86,4 @@ def test_an_hour_that_is_not_there_is_no_error() -> None:
 def test_a_time_is_shown_with_its_zone() -> None:
     """So that nobody has to guess."""
     assert local(NOW) == "2026-11-26 10:00:00 +0100"
+    assert local(1e12) == "@1000000000000"

@@ -39,8 +39,8 @@ RECORDS: dict[str, Callable[[int], tuple[str, tuple[Any, ...], dict[str, Any]]]]
 
 def intake_of(handler: ZeroMQHandler) -> Intake:
     """What was taken off the queue."""
-    assert handler._shipper._transmitter
-    return handler._shipper._transmitter._intake
+    assert handler._shipper.worker.transmitter
+    return handler._shipper.worker.transmitter._intake
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_what_goes_when_there_are_too_many_bytes_is_what_the_policy_says(policy:
                 level = 40 if number % 4 == 0 else 20
                 logger.log(level, "%d %s", number, "x" * 50_000)
                 handler.flush()
-            assert handler._shipper._transmitter
-            kept = [json.loads(text) for text in handler._shipper._transmitter._kept.next.first(100)]
+            assert handler._shipper.worker.transmitter
+            kept = [json.loads(text) for text in handler._shipper.worker.transmitter._kept.next.first(100)]
             numbers = [int(record["message"].split()[0]) for record in kept]
             assert 5 < len(numbers) < 15
             expected = {

@@ -172,6 +172,11 @@ def test_what_there_is_no_room_for_is_told() -> None:
             assert current()["..."] == "(2 fields more)"
             bind(third=3)
             assert current()["..."] == "(3 fields more)"
+    with context(**{f"f{number}": "x" * 200 for number in range(4)}, late="x" * 50):
+        bind(f0="y" * 5000)
+        assert current()["f0"].startswith("yyy")
+        bind(**{"...": "ours"}, **{f"late{'e' * 100}": "new"})
+        assert current()["..."] == "(2 fields more)"
     with context(long="x" * 10_000, numbers=list(range(10_000)), odd=Raises(), huge=10**5000):
         found = current()
     assert found["long"] == f"{'x' * LARGEST_VALUE}... ({10_000 - LARGEST_VALUE} characters more)"

@@ -42,7 +42,7 @@ def test_while_the_thread_is_held_up(policy: Policy, kind: str) -> None:
     ):
         logger.info("first")
         arrivals.wait_for(lambda record: record["message"] == "first")
-        with held(handler._shipper._delivery_lock):
+        with held(handler._shipper.worker.lock):
             for number in range(100):
                 logger.log(LEVELS[number % 5], "%d", number, **more)
         wait_for(lambda: handler.stats()["sent"] == 21)
@@ -70,7 +70,7 @@ def test_severe_ones_after_severe_ones() -> None:
         logger.info("first")
         arrivals.wait_for(lambda record: record["message"] == "first")
         for start in (0, 100):
-            with held(handler._shipper._delivery_lock):
+            with held(handler._shipper.worker.lock):
                 for number in range(start, start + 10):
                     logger.debug("%d", number)
                 for number in range(start + 10, start + 30):
@@ -99,7 +99,7 @@ def test_many_threads_at_once(policy: Policy) -> None:
             for number in range(1000):
                 logger.log(level, "%d", number)
 
-        with held(handler._shipper._delivery_lock):
+        with held(handler._shipper.worker.lock):
             threads = [threading.Thread(target=work, args=(level,)) for level in (10, 20, 30, 40)]
             for thread in threads:
                 thread.start()
@@ -131,7 +131,7 @@ def test_a_signal_handler_that_raises_in_the_middle_of_it() -> None:
         def hold():
             busy.set()
             return over.wait()
-        threading.Thread(target=lambda: handler._shipper._delivery_lock.run(hold, wait=5)).start()
+        threading.Thread(target=lambda: handler._shipper.worker.lock.run(hold, wait=5)).start()
         busy.wait()
         interruptions, number = 0, 1
         def log_all():

@@ -46,21 +46,21 @@ def test_the_thread_may_begin_in_the_middle_of_a_flood(monkeypatch: pytest.Monke
     """When callers are already at it at the thread's first look, it leaves the work to them, and lives."""
     handler = ZeroMQHandler(connect="tcp://127.0.0.1:9", linger=0)
     shipper = handler._shipper
-    thread = DeliveryThread(shipper)
+    thread = DeliveryThread(shipper, shipper.worker)
     looks = []
 
     class Bell:
         def acquire(self, *, blocking: bool = True, timeout: float = 0) -> None:
             if blocking:
                 looks.append(timeout)
-                shipper._closed = True
+                shipper.closed = True
 
-    monkeypatch.setattr(shipper, "_thread", thread)
-    monkeypatch.setattr(shipper, "taken", lambda: 200)
+    monkeypatch.setattr(shipper.worker, "thread", thread)
+    monkeypatch.setattr(shipper.worker, "taken", lambda: 200)
     monkeypatch.setattr(shipper, "crowded", -1)
     monkeypatch.setattr(thread, "_bell", Bell())
     monkeypatch.setattr(thread, "_empty", None)
     thread._run()
     assert looks == [TICK]
-    shipper._thread = None
+    shipper.worker.thread = None
     handler.close()

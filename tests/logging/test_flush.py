@@ -118,7 +118,7 @@ def test_what_was_lost_meanwhile_has_not_left(monkeypatch: pytest.MonkeyPatch) -
 
         monkeypatch.setattr(DeliveryThread, "hurry", hurries)
         waiting = threading.Thread(target=lambda: said.append(handler.flush(2)))
-        with held(handler._shipper._delivery_lock):
+        with held(handler._shipper.worker.lock):
             waiting.start()
             wait_for(begun.is_set)
             logger.error("bad")
@@ -241,5 +241,5 @@ def test_within_what_is_being_sent_it_gives_up_at_once() -> None:
     with logger_with(free_endpoint(), linger=0, report_interval=0) as (log, handler):
         log.error("x")
         begun = time.monotonic()
-        assert handler._shipper._delivery_lock.run(lambda: [handler.flush(30)], wait=10) == [False]
+        assert handler._shipper.worker.lock.run(lambda: [handler.flush(30)], wait=10) == [False]
         assert time.monotonic() - begun < 10

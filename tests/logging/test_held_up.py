@@ -101,7 +101,7 @@ def test_a_standard_error_that_nobody_reads() -> None:
             logging.info("%d", number)
         while sum(handler.stats()["dropped"].values()) < 100_000 - 10:
             time.sleep(0.01)
-        handler._shipper._transmitter._notices.say("x", "y" * 10_000)
+        handler._shipper.worker.transmitter._notices.say("x", "y" * 10_000)
         time.sleep(0.2)
         handler.close()
         stats = handler.stats()

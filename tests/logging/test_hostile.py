@@ -188,7 +188,7 @@ def test_any_record_is_dropped_and_told_of(policy: Policy, fields: Any) -> None:
                 handler.flush()
         stats = handler.stats()
         assert stats["sent"] + stats["queued"] + sum(stats["dropped"].values()) == len(given)
-        delivery = handler._shipper._transmitter
+        delivery = handler._shipper.worker.transmitter
         assert delivery is not None
         assert b"records were dropped" in delivery._encode_notice((handler._shipper._losses.notice(), None))
         handler.close()

@@ -105,7 +105,7 @@ def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
         try:
             handler.handle(logging.makeLogRecord({"msg": "one"}))
             wait_for(lambda: handler.stats()["sent"] == 1, 5)
-            delivery = shipper._transmitter
+            delivery = shipper.worker.transmitter
             assert delivery is not None
             sender = delivery.socket.sender
             assert sender is not None
@@ -123,7 +123,7 @@ def test_the_main_thread_leaves_hearing_to_the_thread() -> None:
 
             def somebody_heard() -> bool:
                 handler.handle(logging.makeLogRecord({"msg": "more"}))
-                shipper.help()
+                shipper.worker.help()
                 handler.flush()
                 return bool(callers)
 

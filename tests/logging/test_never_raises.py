@@ -126,8 +126,8 @@ def test_custom_levels_arrive() -> None:
 
 
 BROKEN = {
-    "closed socket": "handler._shipper._transmitter.socket.sender.outgoing.socket.close(0)",
-    "dead context": "handler._shipper._transmitter.socket.sender.outgoing._open.context.destroy(0)",
+    "closed socket": "handler._shipper.worker.transmitter.socket.sender.outgoing.socket.close(0)",
+    "dead context": "handler._shipper.worker.transmitter.socket.sender.outgoing._open.context.destroy(0)",
 }
 
 
@@ -158,8 +158,8 @@ def test_after_close_the_next_record_opens_again() -> None:
         logger.error("before")
         handler.close()
         handler.close()
-        assert handler._shipper._transmitter
-        assert handler._shipper._transmitter.socket.sender is None
+        assert handler._shipper.worker.transmitter
+        assert handler._shipper.worker.transmitter.socket.sender is None
         for _ in range(5000):
             logger.error("after")
         handler.flush()
@@ -178,11 +178,16 @@ def test_an_address_in_use_is_tried_again(capfd: pytest.CaptureFixture[str]) -> 
         first.error("x")
         wait_for(
             lambda: (
-                one._shipper._transmitter is not None and one._shipper._transmitter.socket.sender is not None
+                one._shipper.worker.transmitter is not None
+                and one._shipper.worker.transmitter.socket.sender is not None
             )
         )
         second.error("y")
-        wait_for(lambda: two._shipper._transmitter is not None and two._shipper._transmitter.waiting == 1)
+        wait_for(
+            lambda: (
+                two._shipper.worker.transmitter is not None and two._shipper.worker.transmitter.waiting == 1
+            )
+        )
         assert two.stats()["queued"] == 1
         two.close()
         assert two.stats()["dropped"] == {"unsent at close": 1}

@@ -135,7 +135,7 @@ def test_limits_reach_the_socket() -> None:
         try:
             handler.handle(logging.makeLogRecord({"msg": "x"}))
             wait_for(lambda: handler.stats()["sent"] == 1)
-            delivery = handler._shipper._transmitter
+            delivery = handler._shipper.worker.transmitter
             assert delivery
             assert delivery.socket.sender
             socket = delivery.socket.sender.outgoing.socket

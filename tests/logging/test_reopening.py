@@ -204,12 +204,12 @@ def test_a_close_that_a_signal_handler_cuts_short_is_completed_by_the_next_one()
         logger.error("1")
         wait_for(lambda: handler.stats()["sent"])
         shipper = handler._shipper
-        with held(shipper._delivery_lock):
+        with held(shipper.worker.lock):
             shipper.limit = -1
             shipper._finish(time.monotonic() + 5)  # and here it is cut short
         handler.close()
-        assert shipper._transmitter
-        assert not shipper._transmitter.socket._leaving
+        assert shipper.worker.transmitter
+        assert not shipper.worker.transmitter.socket._leaving
         for number in (2, 3):
             logger.error("%d", number)
         wait_for(lambda: len(arrivals.records) == 3)

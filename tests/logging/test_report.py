@@ -169,7 +169,8 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
         handler = ZeroMQHandler(socket_bind=sys.argv[1], linger=300)
         logging.getLogger().addHandler(handler)
         logging.error("parent")
-        while handler._shipper._transmitter is None or handler._shipper._transmitter.socket.sender is None:
+        worker = handler._shipper.worker
+        while worker.transmitter is None or worker.transmitter.socket.sender is None:
             time.sleep(0.01)
         children = []
         for number in range(2):

@@ -45,10 +45,10 @@ def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:
         logger.info("first")
         wait_for(lambda: len(arrivals.records) == 1)
         shipper = handler._shipper
-        with held(shipper._delivery_lock):
+        with held(shipper.worker.lock):
             begun = time.monotonic()
-            shipper.attend()
-            shipper.help()
+            shipper.worker.attend()
+            shipper.worker.help()
             logger.info("second")
             assert time.monotonic() - begun < 0.2
         wait_for(lambda: len(arrivals.records) == 2)
@@ -63,8 +63,8 @@ def test_two_threads_may_close_at_once() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert handler._shipper._transmitter
-        assert handler._shipper._transmitter.socket.sender is None
+        assert handler._shipper.worker.transmitter
+        assert handler._shipper.worker.transmitter.socket.sender is None
         assert handler.stats()["dropped"] == {"unsent at close": 1}
 
 

@@ -47,7 +47,7 @@ EACH = """
             log.info("x")
             time.sleep(0.01)
         handler.flush()
-        opened = bool(handler._shipper._transmitter and handler._shipper._transmitter.socket.sender)
+        opened = bool(handler._shipper.worker.transmitter and handler._shipper.worker.transmitter.socket.sender)
         handler.close()
         stats = handler.stats()
         counted = stats["sent"] + sum(stats["dropped"].values()) == 3 and not stats["failed"]

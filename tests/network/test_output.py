@@ -23,6 +23,7 @@ from message_passing.filters.t import TFilter
 from message_passing.flow import Encoder, Filter, Input, Output
 from message_passing.graph import topological_order
 from message_passing.network.buffer import Buffer
+from message_passing.network.obstacles import Obstacles
 from message_passing.network.output import NetworkOutput
 from message_passing.testing import check_component, free_port, run_input
 from support import Kept, accounted_for
@@ -595,13 +596,13 @@ def test_batches_that_wait_to_be_tried_again_take_up_room(peer: Peer) -> None:
 
 def test_how_many_obstacles_are_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that is made of what somebody sends is one of many, and may be long."""
-    monkeypatch.setattr("message_passing.network.output._MOST_OBSTACLES", 3)
-    output = by_field("http://localhost:1")
-    for n in range(20):
-        output._meets("x" * 1000 + str(n), "a reason")
-    assert len(output.problems()) == 3
-    assert all(len(text) < 300 for text in output.problems())
-    assert len(output._obstacles) == 3
+    monkeypatch.setattr("message_passing.network.obstacles._MOST_OBSTACLES", 3)
+    obstacles = Obstacles()
+    assert all(obstacles.meet("x" * 1000 + str(n), "a reason") for n in range(20))
+    assert not obstacles.meet("x" * 1000 + "19", "another")
+    found = obstacles.described(100)
+    assert [len(text) < 300 for text in found] == [True] * 3
+    assert found[2].endswith("another")
 
 
 def test_targets_share_the_bounds_and_none_starves() -> None:

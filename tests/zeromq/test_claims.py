@@ -185,7 +185,11 @@ def test_a_handler_that_binds(port: int, policy: str) -> None:
         logger.info("%d", number)
     wait_for_port(port)
     with meet(port, frame(b"\x01zzz"), b"SUB"), ExitStack() as stack:
-        wait_for(lambda: handler._shipper._transmitter and handler._shipper._transmitter._kept._subscribed)
+        wait_for(
+            lambda: (
+                handler._shipper.worker.transmitter and handler._shipper.worker.transmitter._kept._subscribed
+            )
+        )
         for number in range(1000, 3000):
             logger.info("%d", number)
         wait_for(lambda: handler.stats()["queued"] == 3000 and not handler._shipper.queue)
@@ -205,7 +209,11 @@ def test_a_handler_s_records_that_nobody_wanted_are_counted(port: int) -> None:
     logger.info("first")
     wait_for_port(port)
     with meet(port, frame(b"\x01zzz"), b"SUB"):
-        wait_for(lambda: handler._shipper._transmitter and handler._shipper._transmitter._kept._subscribed)
+        wait_for(
+            lambda: (
+                handler._shipper.worker.transmitter and handler._shipper.worker.transmitter._kept._subscribed
+            )
+        )
         logger.info("second")
         handler.close()
     assert handler.stats() == {"sent": 0, "queued": 0, "dropped": {UNSENT: 2}, "failed": 0}

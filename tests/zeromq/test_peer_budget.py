@@ -337,9 +337,9 @@ if kind == "handler":
     handler = ZeroMQHandler(socket_bind=endpoint, linger=0)
     logging.getLogger().addHandler(handler)
     logging.warning("one")
-    while not (handler._shipper._transmitter and handler._shipper._transmitter.socket.sender):
+    while not (handler._shipper.worker.transmitter and handler._shipper.worker.transmitter.socket.sender):
         time.sleep(0.01)
-    sender = handler._shipper._transmitter.socket.sender
+    sender = handler._shipper.worker.transmitter.socket.sender
 else:
     if kind == "child" and (child := os.fork()):
         os.waitpid(child, 0)

@@ -241,8 +241,8 @@ def test_a_handler_whose_receiver_has_gone(
     logger.addHandler(handler)
     logger.info("first")
     assert receiver.take(1)
-    assert handler._shipper._transmitter
-    sender = handler._shipper._transmitter.socket.sender
+    assert handler._shipper.worker.transmitter
+    sender = handler._shipper.worker.transmitter.socket.sender
     assert sender
     wait_for(lambda: not sender.outgoing.progress.unsettled(sender.sent))
     receiver.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.errors import ComponentError, PackageError, did_you_mean
 from message_passing.options import declared
-from message_passing.registry import PACKAGES, look_up, names
+from message_passing.registry import PACKAGES, look_up, names, path_hint
 
 if TYPE_CHECKING:
     from message_passing.component import Component
@@ -61,7 +61,7 @@ def look_up_all(name: str) -> list[Found]:
     if problem:
         raise problem
     known = sorted({known for kind in PACKAGES for known in names(kind)})
-    raise ComponentError(f"there is no component {name!r}{did_you_mean(name, known)}")
+    raise ComponentError(f"there is no component {name!r}{path_hint(name) or did_you_mean(name, known)}")
 
 
 def summary(cls: type[Component]) -> str:

@@ -119,3 +119,20 @@ def _moment(when: float | None) -> str:
 def _colour_of(message: Any) -> str:
     number = level_of(message)
     return "" if number is None else next((code for least, code in _COLOURS if number >= least), "")
+
+
+def size(count: float) -> str:
+    """A number of bytes for a person: `12.3 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def span(seconds: float) -> str:
+    """A time for a person: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

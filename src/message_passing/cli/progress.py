@@ -1,20 +1,31 @@
-"""How far long work has got: one line on a terminal, redrawn a few times a second, and nothing anywhere else."""
+"""How far long work has got: one line on a terminal, redrawn a few times a second, and nothing anywhere else.
+
+What rich makes of the figures is written by us: it would replace `sys.stderr`, and hide the cursor, which a killed
+process cannot bring back. Whatever we write to standard error says `stderr_line.make_way` first. Without rich, which
+the extra `console` brings, there is no line.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self, TextIO
 
+from message_passing.cli.terminal import is_terminal
+from message_passing.errors import PackageError, needs_extra
 from message_passing.graph import topological_order
 from message_passing.outputs.stderr import StderrOutput
 from message_passing.outputs.stdout import StdoutOutput
+from message_passing.stderr_line import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
+    from rich.progress import Progress
 
     from message_passing.component import Component
     from message_passing.runner import Server
@@ -22,53 +33,15 @@ if TYPE_CHECKING:
 DRAWING_INTERVAL = 0.2
 """Seconds between two drawings."""
 
-_SETTLED = 1.0
-"""Seconds after which there is a rate worth telling."""
-
 _LONG = 2
 """Looks after which a work that still has an end ahead is long: a file that is followed grows all the time."""
 
 _ERASE = "\r\x1b[K"
 
 
-def size(count: float) -> str:
-    """A number of bytes for a person: `12.3 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def span(seconds: float) -> str:
-    """A time for a person: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def sentence(done: int, total: int, rate: float | None) -> str:
-    """What the line says.
-
-    Args:
-        done: bytes.
-        total: bytes, of which `done` are done.
-        rate: bytes a second, if it is known.
-    """
-    share = 100 * done // total if total else 100
-    text = f"{share:3}%  {size(done)} of {size(total)}"
-    if rate:
-        text += f", {size(rate)}/s, {span(max(0, total - done) / rate)} left"
-    return text
-
-
-def on_terminal(stream: TextIO | None) -> bool:
+def can_draw(stream: TextIO | None) -> bool:
     """Whether a line that is drawn again and again can be seen there, and disturbs nobody."""
-    try:
-        return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-    except ValueError:  # it is closed
-        return False
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def _in_front(stream: TextIO) -> bool:
@@ -80,7 +53,7 @@ def _in_front(stream: TextIO) -> bool:
 
 
 class ProgressLine:
-    """The line, while standard error is a terminal. Whatever else is written there takes its place."""
+    """The line, while standard error is a terminal. Whatever else we write there takes its place."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is drawn.
@@ -88,40 +61,70 @@ class ProgressLine:
         Args:
             clock: seconds, monotonic.
         """
-        self.wanted = on_terminal(sys.stderr)
+        self.wanted = can_draw(sys.stderr)
         self._clock = clock
         self._drawn_at = -DRAWING_INTERVAL
-        self._first: tuple[float, int] | None = None
         self._stream = sys.stderr
         self._visible = False
+        self._made: tuple[Progress, Console] | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin to see to what others write."""
-        if self.wanted:
-            sys.stderr = _Aside(self._stream, self.erase)
+        """From here on it is erased before something else is written."""
+        self._stack.enter_context(drawing(self.erase))
         return self
 
     def __exit__(self, *_: object) -> None:
         """Take it away."""
-        self.erase()
-        if isinstance(sys.stderr, _Aside):
-            sys.stderr = self._stream
+        self._stack.close()
 
     def show(self, done: int, total: int) -> None:
-        """Draw it, unless it was drawn just now."""
+        """Draw it, unless it was drawn just now.
+
+        Args:
+            done: bytes.
+            total: bytes, of which `done` are done.
+        """
         now = self._clock()
         if not self.wanted or now - self._drawn_at < DRAWING_INTERVAL or not _in_front(self._stream):
             return
         self._drawn_at = now
-        self._first = self._first or (now, done)
-        elapsed, moved = now - self._first[0], done - self._first[1]
-        text = sentence(done, total, moved / elapsed if elapsed >= _SETTLED else None)
-        self._write(f"{_ERASE}{text[: shutil.get_terminal_size().columns - 1]}")
+        try:
+            progress, console = self._made = self._made or self._make()
+        except PackageError:
+            self.wanted = False
+            return
+        for task in progress.task_ids or [progress.add_task("")]:
+            progress.update(task, completed=done, total=total)
+        with console.capture() as captured:
+            console.print(progress.get_renderable())
+        self._write(_ERASE + captured.get().partition("\n")[0])
         self._visible = True
+
+    def _make(self) -> tuple[Progress, Console]:
+        """What makes a text of the figures.
+
+        Raises:
+            PackageError: rich is not installed.
+        """
+        with needs_extra("console"):
+            from rich import console, progress  # noqa: PLC0415 - an extra, for long work on a terminal only
+        columns = (
+            progress.TaskProgressColumn(),
+            progress.BarColumn(bar_width=20),
+            progress.DownloadColumn(),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+        )
+        screen = console.Console(file=self._stream)
+        screen.width -= 1  # a terminal may begin a new line after its last column
+        return progress.Progress(*columns, console=screen, auto_refresh=False, get_time=self._clock), screen
 
     def restart(self) -> None:
         """Other work begins: its rate is its own."""
-        self._first = None
+        if self._made:
+            for task in list(self._made[0].task_ids):
+                self._made[0].remove_task(task)
         self.erase()
 
     def erase(self) -> None:
@@ -182,26 +185,5 @@ class ChainProgress:
 def _disturbed(component: Component) -> bool:
     """Whether it writes where the line would be."""
     return isinstance(component, StderrOutput) or (
-        isinstance(component, StdoutOutput) and on_terminal(sys.stdout)
+        isinstance(component, StdoutOutput) and can_draw(sys.stdout)
     )
-
-
-class _Aside:
-    """Standard error, before each use of which something is done."""
-
-    def __init__(self, stream: TextIO, before: Callable[[], None]) -> None:
-        self._stream = stream
-        self._before = before
-
-    def write(self, text: str) -> int:
-        """Write, once the way is free."""
-        self._before()
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        """Who is about to write to the descriptor itself flushes first."""
-        self._before()
-        self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

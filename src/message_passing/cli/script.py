@@ -35,6 +35,7 @@ from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
 from message_passing.cli.run.ledger import LEAST_LEDGER_BYTES, LedgerOptions
 from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service, Validated
 from message_passing.cli.terminal import tell
+from message_passing.declaration import UnreadText
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import topological_order
@@ -45,7 +46,7 @@ from message_passing.summaries import collect_warnings
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from message_passing.cli.run.arguments import Given
     from message_passing.console.http_server import ConsoleServer
@@ -81,6 +82,7 @@ class Script:
         default="", min_length=1, description="HOST:PORT of a page to watch it, and of its metrics."
     )
     http_token: str = option(
+        secret=True,
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
@@ -117,15 +119,17 @@ class Script:
         if isinstance(priority := own.get("io_priority"), str):
             own["io_priority"] = priority.lower()
         for name in [name for name, value in own.items() if isinstance(value, str) and "\0" in value]:
-            # All of these are names, paths, addresses and secrets: the system takes none with it, or cuts it there.
+            # All of these are names, paths, addresses and secrets, which the system would refuse, or cut there.
             text = f"option {name!r} has a null character in it, which no name, path or address has"
             given.faults.append(Fault(text, given.places[name]))
             given.already_reported.add(name)
-            del own[name]
+        given.already_reported.update(name for name, value in own.items() if isinstance(value, UnreadText))
+        own = {name: value for name, value in own.items() if name not in given.already_reported}
         values, faults = option_rules.checked(known, own, label=self.title(), from_text=True)
         for fault in faults:
             if fault.where:  # otherwise it is one that is missing
                 given.faults.append(Fault(fault.text.removeprefix(prefix), given.places[fault.where]))
+                given.already_reported.add(fault.where)
         for name, one in known.items():
             if one.required and not {name} & (own.keys() | given.already_reported):
                 given.faults.append(Fault(f"--{name} is required ({one.type_text})"))
@@ -178,11 +182,11 @@ class Script:
         return cls(cls.read_words(words))
 
     @classmethod
-    def read_words(cls, words: Sequence[str]) -> Given:
-        """What the words give."""
+    def read_words(cls, words: Sequence[str], commands: Collection[str] = ()) -> Given:
+        """What the words give; see `parse`."""
         choices = cls.component_choices()
         parser = build_parser(cls.title(), choices, option_rules.declared(cls), cls.printers())
-        return parse(parser, words)
+        return parse(parser, words, commands)
 
     @classmethod
     def start(cls, words: Sequence[str] | None = None) -> NoReturn:
@@ -206,11 +210,11 @@ class Script:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
             # A name may come, so this is no mistake: whoever starts services may try again.
             later = isinstance(error, UnknownHostError)
-            return _end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
+            return cls._end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
         except KeyboardInterrupt:  # before signals were obeyed
-            return _end(daemon, 128 + signal.SIGINT, "")
+            return cls._end(daemon, 128 + signal.SIGINT, "")
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
-            return _end(daemon, EXIT_FAILED, traceback.format_exc())
+            return cls._end(daemon, EXIT_FAILED, traceback.format_exc())
 
     def validate(self) -> Validated:
         """What is wrong with it, as far as that is known without asking anything outside this process."""
@@ -220,8 +224,9 @@ class Script:
         console: ConsoleServer | None = None
         with collecting(faults):
             chain = self.build(unused.append)
-        with collecting(faults):
-            console = self.make_console()
+        if not {"control", "http", "http_token"} & self.given.already_reported:
+            with collecting(faults):
+                console = self.make_console()
         warnings = [Fault(str(one), one.place) for one in unused]
         warnings += map(Fault, self.given.warnings)
         if chain is not None:
@@ -308,8 +313,8 @@ class Script:
                 tell(f"{self.title()}: warning: {one_line(str(warning.message))}\n")
         return chain
 
-
-def _end(daemon: Daemon | None, status: int, text: str) -> int:
-    if not (daemon and daemon.report(status, text)):
-        tell(text)
-    return status
+    @staticmethod
+    def _end(daemon: Daemon | None, status: int, text: str) -> int:
+        if not (daemon and daemon.report(status, text)):
+            tell(text)
+        return status

@@ -10,6 +10,7 @@ from typing import TextIO, cast
 from message_passing.errors import OpenError
 from message_passing.escaping import escape_json, escape_lines
 from message_passing.failures import has_room
+from message_passing.stderr_line import make_way
 
 TELLING = 1.0
 """Seconds that telling something waits for a reader of standard error who takes nothing."""
@@ -19,6 +20,7 @@ def tell(text: str) -> None:
     """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         if has_room(sys.stderr, TELLING):
+            make_way()
             sys.stderr.write(escape_lines(text))
             sys.stderr.flush()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.progress import size, span
+from message_passing.cli.formatting import size, span
 from message_passing.console.verdict import SLOW_SHARE
 from message_passing.errors import needs_extra
 from message_passing.escaping import escape_control

@@ -17,11 +17,12 @@ The named form has a table for each kind of component, and makes chains of any s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from message_passing.chain import Chain
 from message_passing.config.parsing import options_from_text
-from message_passing.declaration import Declaration
+from message_passing.declaration import Declaration, UnreadText, has_unread
 from message_passing.errors import (
     ConfigError,
     Fault,
@@ -86,8 +87,8 @@ def read_declaration(
         already_reported: what is wrong with its name has been told already, so its absence is no news.
     """
     faults: list[Fault] = []
-    if component is None and already_reported:
-        pass
+    if isinstance(component, UnreadText) or (component is None and already_reported):
+        component = None
     elif component is None and isinstance(place, SourceLocation):
         faults.append(Fault(f"must be a component's name, not null: {_NULL}", place))
     elif component is None:
@@ -116,9 +117,13 @@ def _read_options(given: Any) -> Mapping[str, Any] | None:
     Raises:
         ConfigError: they do not parse, or are something else.
     """
-    if given is None or isinstance(given, Mapping):
+    if given is None or isinstance(given, UnreadText):
+        return None
+    if isinstance(given, Mapping):
         return given
     words = [given] if isinstance(given, str) else given
+    if isinstance(words, list) and has_unread(words):
+        return None
     if isinstance(words, list) and all(isinstance(word, str) for word in words):
         return options_from_text(words)
     raise ConfigError(f"must be an object of options, not {abbreviate(given)}")
@@ -159,9 +164,9 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
             chain.declare(_declaration(kind, name, table, place))
     head = values.get("error_log")
     place = child_location(file, f"{source}: error_log", "error_log")
-    if isinstance(head, str):
+    if isinstance(head, str) and not has_unread(head):
         chain.use_errors(head, place)
-    elif head is not None:
+    elif not isinstance(head, (str, NoneType)):
         chain.add_faults(Fault("must be the name of a component", place))
     return chain
 
@@ -203,14 +208,15 @@ def _declaration(kind: str, name: str, table: Any, place: str) -> Declaration:
     """What a table declares; of a wrong one what can be read, so that its other faults are found too."""
     faults = _table_faults(table, place)
     table = table if isinstance(table, Mapping) else {}
-    component, error = table.get("class"), table.get("error")
-    targets = table.get("output_to", [])
+    named = {key: value for key, value in table.items() if key != "options" and not has_unread(value)}
+    component, error, targets = named.get("class"), named.get("error"), named.get("output_to", [])
     targets = targets if isinstance(targets, list) else [targets]
+    right = not faults and len(named) == len(table.keys() - {"options"})
     return Declaration(
         kind=kind,
         name=name,
         component=component if isinstance(component, str) else None,
-        options=None if faults else _options_of(table),
+        options=_options_of(table) if right else None,
         output_to=tuple(target for target in targets if isinstance(target, str)),
         error=error if isinstance(error, str) else None,
         place=place,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from message_passing.config.quoting import lost_quotes
+from message_passing.config.variables import expand_variables
 from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
 
 if TYPE_CHECKING:
@@ -72,13 +74,16 @@ def options_from_text(texts: Iterable[str]) -> dict[str, Any]:
 def _options_from_word(text: str) -> Mapping[str, Any]:
     stripped = text.strip()
     if stripped.startswith("@"):
-        return _as_mapping(load_file(stripped[1:]), stripped[1:])
+        values, unset = expand_variables(load_file(stripped[1:]), stripped[1:])
+        if unset:
+            raise ConfigError(*unset)
+        return values
     key, equals, value = stripped.partition("=")
     if equals and re.fullmatch(r"[A-Za-z_][\w.-]*", key):
         return {(name := key.replace("-", "_")): _value_from_word(name, value)}
     if not stripped.startswith(("{", "#", "[")) and not _is_json(stripped):
         what = f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value'
-        raise ConfigError(f"{what}: {hint}" if (hint := _quoting(text)) else what)
+        raise ConfigError(f"{what}: {hint}" if (hint := lost_quotes(text)) else what)
     return _as_mapping(_json_from_word(text), "")
 
 
@@ -98,7 +103,7 @@ def _json_from_word(text: str) -> Any:
     try:
         return relaxed_json(text)
     except ConfigError as error:
-        if hint := _quoting(text):
+        if hint := lost_quotes(text):
             (fault,) = error.faults
             raise ConfigError(Fault(f"{hint}: {fault.text}", fault.where, fault.mark)) from error
         raise
@@ -110,24 +115,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-_BARE = re.compile(r"[\[{]*\s*[A-Za-z_][\w.-]*\s*[:,\]]")
-_EXAMPLE = """'{"key": "value"}'"""
-
-
-def _quoting(text: str) -> str:
-    """What seems to have become of a word's quotes; empty if nothing has."""
-    if any(quote in text for quote in "\u201c\u201d\u201e\u2018\u2019"):
-        return f"JSON takes plain double quotes, not typographic ones: {_EXAMPLE}"
-    if '"' in text:
-        return ""
-    if "'" in text:
-        return f"JSON takes double quotes, not single ones, which are for the shell: {_EXAMPLE}"
-    if _BARE.match(text.lstrip()):
-        arrived = f"the shell has removed the quotes, what arrived is {abbreviate(text)}"
-        return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
-    return ""
 
 
 def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
@@ -156,13 +143,21 @@ def _unread(name: str, why: str) -> Fault:
     return Fault(f"cannot be read: {why}", SourceLocation(name, name))
 
 
+_FORMATS = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
+
+
+def is_config(name: str) -> bool:
+    """Whether a file's name ends as a config file's does."""
+    return Path(name).suffix.lower() in _FORMATS
+
+
 def format_of(name: str) -> str:
     """`json`, `toml` or `yaml`, by a file's ending.
 
     Raises:
         ConfigError: it has another ending.
     """
-    known = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}.get(Path(name).suffix.lower())
+    known = _FORMATS.get(Path(name).suffix.lower())
     if known is None:
         raise ConfigError(
             Fault("its name must end in .json, .toml, .yaml or .yml", SourceLocation(name, name))

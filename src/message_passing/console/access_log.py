@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from message_passing.stderr_line import make_way
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +28,7 @@ _LONGEST_LINE = 300
 
 def _write(text: str) -> None:
     with contextlib.suppress(OSError, AttributeError, ValueError):
+        make_way()
         sys.stderr.write(text)
         sys.stderr.flush()
 

@@ -17,8 +17,8 @@ from message_passing.console.guard import Guard
 from message_passing.console.listening import http_address, is_loopback, listen_control, listen_http
 from message_passing.console.routes import Routes
 from message_passing.console.watcher import ServerWatcher
+from message_passing.environment import from_environment
 from message_passing.errors import Fault, OptionError
-from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -135,10 +135,11 @@ class Routes:
     async def _losses(self, request: Request) -> Response:
         query = _query(request, "since", "until", "node")
         asked = period(query.text("since"), query.text("until"), time.time())
-        if (path := self._watcher.server.losses.ledger) is None:
+        losses = self._watcher.server.losses
+        if (path := losses.ledger) is None:
             raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
         async with self._reading:  # one at a time, and in a thread: a disk may be slow
-            return _JSON(await asyncio.to_thread(read_losses, path, asked, query.text("node")))
+            return _JSON(await asyncio.to_thread(read_losses, path, asked, query.text("node", losses.node)))
 
     async def _tail(self, request: Request) -> Response:
         query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))

@@ -126,6 +126,7 @@ class State(TypedDict):
     workers: list[WorkerState]
     errors: Failures
     console: NotRequired[dict[str, Any]]
+    ledger: NotRequired[str | None]
     slowest: NotRequired[str | None]
     verdict: NotRequired[list[FindingState]]
 

@@ -44,6 +44,7 @@ def state(watcher: ServerWatcher, title: str) -> dict[str, Any]:
         "components": [_component(watcher, place, shares) for place in watcher.layout.places],
         "drawings": watcher.layout.drawings,
         "senders": watcher.books.totals(),
+        "ledger": str(watcher.server.losses.ledger) if watcher.server.losses.ledger else None,
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},

@@ -87,7 +87,7 @@ class LossAccounting:
         sender = self.senders[whose] = SenderStats(name, _run_of(message), now)
         sender.origin = origin_of(message)
         self._grow(whose, self._size(whose, sender))
-        self._enter(sender, number, message["sender"])
+        self._enter(sender, number, whose)
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
         """A message whose number is not simply the next one of the run that its sender's last message was of."""
@@ -102,7 +102,7 @@ class LossAccounting:
             other.origin = sender.origin
             sender = self.senders[whose] = other
         sender.seen = now
-        self._enter(sender, number, message["sender"])
+        self._enter(sender, number, whose)
 
     def _other_run(self, whose: Any, sender: SenderStats, run: str | None, now: float) -> SenderStats | None:
         runs = sender.runs or Runs(whose[1] if self._key_field else whose, sender)
@@ -115,19 +115,24 @@ class LossAccounting:
                 self._grow(whose, RUN_BYTES)
         return found
 
-    def _enter(self, sender: SenderStats, number: int, name: str) -> None:
+    def _enter(self, sender: SenderStats, number: int, whose: Any) -> None:
         """Enter the number, and see that the books do not grow beyond what they may take."""
         gaps, lost = sender.gaps, sender.lost
         sender.take(number)
         if new := sender.lost - lost:
             known = len(self._changes) < _MOST_CHANGES
-            self._changes[(sender.origin or sender_label(name)) if known else OTHERS] += new
+            self._changes[self._label(whose, sender) if known else OTHERS] += new
         self._gaps += sender.gaps - gaps
         if self._bytes + self._gaps * GAP_BYTES > self._max_bytes:
             if self._gaps * GAP_BYTES > self._max_bytes // 4:
                 self._forget_gaps()
             else:
                 self._forget()
+
+    def _label(self, whose: Any, sender: SenderStats) -> str:
+        """Who it is for a person, the same after a restart; with keys, whose key it has, which nobody can make up."""
+        label = sender.origin or sender_label(whose[1] if self._key_field else whose)
+        return f"{label} with the key {whose[0]}" if self._key_field else label
 
     def take_changes(self) -> Counter[str]:
         """By how much the losses of each have changed since this was asked last, by service and host."""

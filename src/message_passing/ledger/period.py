@@ -55,9 +55,12 @@ def period(since: str, until: str, now: float) -> Period:
     return Period(begin, end)
 
 
-def local(seconds: float) -> str:
+def local(seconds: float, form: str = "%Y-%m-%d %H:%M:%S %z") -> str:
     """A time as this machine's clock shows it, with its distance from UTC: `2026-11-26 02:00:00 +0100`."""
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %z}"
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime(form)
+    except (ValueError, OverflowError, OSError):  # a node may say anything
+        return f"@{seconds:.0f}"
 
 
 def _moment(text: str, now: float, which: str, *, later: bool) -> float:

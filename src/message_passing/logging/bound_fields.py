@@ -38,19 +38,30 @@ class BoundFields(dict[str, Any]):
 
     def put(self, given: Mapping[str, Any]) -> None:
         """Add or replace fields; None takes one away. Nothing raises for what a value is."""
+        now = self.copy()  # another thread may add to it
+        now.pop(_OMITTED, None)
+        used = size_of(now)
         for name, value in given.items():
-            self.pop(name, None)
-            if value is None:
+            replaced = size_of({name: now[name]}) if name in now else 0
+            room = min(LARGEST_VALUE, LARGEST_CONTEXT - used + replaced - len(name) - _CUT - _LEFT_OUT)
+            if value is not None and room > 0 and name != _OMITTED and (replaced or len(now) < MOST_FIELDS):
+                self[name] = now[name] = found = _within(value, room)
+                used += size_of({name: found}) - replaced
                 continue
-            others = self.copy()
-            others.pop(_OMITTED, None)
-            room = min(LARGEST_VALUE, LARGEST_CONTEXT - size_of(others) - len(name) - _CUT - _LEFT_OUT)
-            if room > 0 and len(others) < MOST_FIELDS:
-                found = plain(value, room)
-                self[name] = found if size_of(found) <= room + _CUT else within(found, room)
-            else:
-                self.omitted += 1
-                self[_OMITTED] = f"({self.omitted} fields more)"
+            self.omitted += value is not None
+            self.pop(name, None)  # not even as it was: that would be wrong now
+            now.pop(name, None)
+            used -= replaced
+        if self.omitted:
+            self[_OMITTED] = f"({self.omitted} fields more)"
+
+
+def _within(value: Any, room: int) -> Any:
+    """A plain value of about as many characters at most."""
+    if type(value) is str and len(value) <= room:
+        return value
+    found = plain(value, room)
+    return found if size_of(found) <= room + _CUT else within(found, room)
 
 
 def extended(now: dict[str, Any] | None, given: Mapping[str, Any]) -> BoundFields:

@@ -111,7 +111,7 @@ class ASGIMiddleware:
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message.get("type") in ("http.response.start", "websocket.accept"):
                 headers = list(message.get("headers") or ())
-                if all(bytes(name).lower() != self._header for name, _ in headers):
+                if all(name.lower() != self._header for name, _ in headers):
                     message = {**message, "headers": [*headers, header]}
             await send(message)
 
@@ -288,10 +288,10 @@ def _header_name(name: str) -> str:
 
 def _name_of_user(user: Any) -> str | None:
     """The name of whoever is authenticated: of a text, or of a user of Starlette's or Django's."""
-    if isinstance(user, str):
+    if user is None or isinstance(user, str):
         return user or None
     with suppress(Exception):  # the application's own code
-        if user is not None and user.is_authenticated:
+        if user.is_authenticated:
             for name in ("get_username", "display_name", "username"):
                 if found := getattr(user, name, None):
                     return safe(str, found() if callable(found) else found)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from message_passing.logging.snapshot import Snapshotted
 
 
-class Work(Protocol):
+class Opening(Protocol):
     """As much of a shipper as this needs."""
 
     queue: deque[Entry | Snapshotted]
@@ -30,20 +30,24 @@ class Work(Protocol):
     def is_orphaned(self) -> bool:
         """Whether nobody has the handler any more, who could close it."""
 
+    def tell(self, *, last: bool = False) -> None:
+        """Write on stderr what there is to say."""
+
+    def close(self) -> None:
+        """Send what is left, and end."""
+
+
+class Work(Protocol):
+    """As much of a `QueueWorker` as this needs."""
+
     def work(self, most: int) -> tuple[bool, int] | None:
         """Deliver so many records, in our turn; whether anything moved, and how many wait for a receiver."""
 
     def taken(self) -> int:
         """How many records anybody has taken off the queue."""
 
-    def tell(self, *, last: bool = False) -> None:
-        """Write on stderr what there is to say."""
-
     def release(self) -> None:
         """Close the socket of an opening that is over."""
-
-    def close(self) -> None:
-        """Send what is left, and end."""
 
 
 class DeliveryThread:
@@ -53,8 +57,9 @@ class DeliveryThread:
         seen: until when it is at work for certain, by `clock.monotonic`: then callers leave everything to it.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, opening: Opening, work: Work) -> None:
         """Prepare it."""
+        self._opening = opening
         self._work = work
         self._bell = (
             threading.Lock()
@@ -125,12 +130,12 @@ class DeliveryThread:
             senders.discard(threading.get_ident())
 
     def _deliver(self) -> None:
-        work, idle = self._work, 0
+        opening, idle = self._opening, 0
         self._bell.acquire(blocking=False)
-        work.release()  # who closed may have been interrupted
-        while work.needs(self):
-            if work.is_orphaned():
-                work.close()
+        self._work.release()  # who closed may have been interrupted
+        while opening.needs(self):
+            if opening.is_orphaned():
+                opening.close()
                 break
             moved, waiting = False, 0
             self._show()
@@ -141,8 +146,8 @@ class DeliveryThread:
                     self._look()
                 else:
                     moved, waiting = self._empty(tuning.ALL if hurries else tuning.BITE)
-                self._left, self._taken = len(work.queue), work.taken()
-                work.tell()
+                self._left, self._taken = len(opening.queue), self._work.taken()
+                opening.tell()
             except BaseException:  # noqa: BLE001 - whatever it is, the next records are not to wait for ever
                 waiting = 1
             idle = 0 if moved or waiting or hurries else idle + 1
@@ -152,13 +157,13 @@ class DeliveryThread:
             else:  # not time.sleep, which tests replace
                 slow = waiting and not moved and not hurries
                 self._bell.acquire(timeout=tuning.SLOW_TICK if slow else tuning.TICK)
-        work.release()
-        work.tell(last=True)
+        self._work.release()
+        opening.tell(last=True)
 
     def _show(self) -> None:
         """Say that it is at work: callers need not be for a while."""
         now = wall()
-        self._work.since, self._work.due = now - tuning.OLD, now + tuning.THREAD_PATIENCE
+        self._opening.since, self._opening.due = now - tuning.OLD, now + tuning.THREAD_PATIENCE
         self.seen = monotonic() + tuning.THREAD_PATIENCE
 
     def _hurries(self) -> bool:
@@ -166,9 +171,9 @@ class DeliveryThread:
 
     def _in_burst(self) -> bool:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help."""
-        grown = len(self._work.queue) - self._left
+        grown = len(self._opening.queue) - self._left
         helped = self._work.taken() != self._taken
-        return helped or (grown > tuning.BURST_RECORDS and self._left + grown <= self._work.crowded)
+        return helped or (grown > tuning.BURST_RECORDS and self._left + grown <= self._opening.crowded)
 
     def _look(self) -> None:
         """Hear what peers do, which callers do not: a short turn, since they would have to wait for a long one."""
@@ -178,18 +183,18 @@ class DeliveryThread:
 
     def _empty(self, bite: int) -> tuple[bool, int]:
         """Deliver what is in the queue; whether anything moved, and how many records wait for a receiver."""
-        moved, waiting, queued = False, 0, len(self._work.queue)
+        moved, waiting, queued = False, 0, len(self._opening.queue)
         while True:  # in bites, so that a caller that wants to help need not wait for its turn long
             self._show()
             if done := self._work.work(bite):
                 moved, waiting = done[0] or moved, done[1]
             self._looked = monotonic()
-            left = len(self._work.queue)
-            if not left or left > queued or not self._work.needs(self):
+            left = len(self._opening.queue)
+            if not left or left > queued or not self._opening.needs(self):
                 return moved, waiting
 
     def _sleep(self) -> None:
-        work = self._work
-        work.due = 0.0  # the next record rings
-        if not (work.queue or self._hurries() or work.is_orphaned() or not work.needs(self)):
+        opening = self._opening
+        opening.due = 0.0  # the next record rings
+        if not (opening.queue or self._hurries() or opening.is_orphaned() or not opening.needs(self)):
             self._bell.acquire(timeout=tuning.PEERS)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from message_passing.clock import monotonic
 from message_passing.errors import OptionError, abbreviate
+from message_passing.logging import tuning
 
 if TYPE_CHECKING:
+    from collections import deque
+
+    from message_passing.logging.entry import Entry
+    from message_passing.logging.queue_worker import QueueWorker
+    from message_passing.logging.snapshot import Snapshotted
     from message_passing.zeromq.sending import Sender
 
 _LONGEST = threading.TIMEOUT_MAX / 2
@@ -26,25 +33,72 @@ def seconds(timeout: Any) -> float:
     return float(max(0, min(timeout, _LONGEST)))
 
 
+class Logged(Protocol):
+    """As much of a shipper as this needs."""
+
+    queue: deque[Entry | Snapshotted]
+    closed: bool
+
+    def lost(self) -> int:
+        """How many records were lost so far."""
+
+
 class Flush:
     """Somebody waits until what was logged before has left.
 
     Attributes:
-        over: when that is given up, by `clock.monotonic`.
-        lost: records that were lost before.
-        taken: how many records will have been taken off the queue when all those are; None until that is known.
-        tried: whether they were, so that all was sent that can be.
         given: messages that ZeroMQ had been given when all was; None until it was.
         sender: by which socket.
         quiet_since: when the system was first seen without anything to send, by `clock.monotonic`.
     """
 
-    def __init__(self, over: float, lost: int) -> None:
-        """It begins."""
-        self.over = over
-        self.lost = lost
-        self.taken: int | None = None
-        self.tried = False
+    def __init__(self, logged: Logged, worker: QueueWorker) -> None:
+        """It begins.
+
+        Args:
+            logged: the handler's records.
+            worker: who delivers them.
+        """
         self.given: int | None = None
         self.sender: Sender | None = None
         self.quiet_since: float | None = None
+        self._logged, self._worker = logged, worker
+        self._lost = logged.lost()
+        self._taken: int | None = (
+            None  # how many will have been taken off the queue when all those are, once known
+        )
+        self._tried = False  # whether they were, so that all was sent that can be
+
+    def wait(self, seconds: float, patience: float) -> bool:
+        """Send what waits, and wait until it has left; whether it has, and nothing was lost meanwhile.
+
+        Args:
+            seconds: how long that may take.
+            patience: how much longer somebody else may be at it, who sends first.
+        """
+        worker, over = self._worker, monotonic() + seconds
+        last = over + patience
+        pause, resting = 0.0, threading.Lock()
+        resting.acquire()
+        while True:
+            if worker.thread_works() and worker.thread:
+                worker.thread.hurry(begins=not pause)
+            else:
+                worker.work_within(max(0.0, last - monotonic()))
+            left = worker.lock.run(self._judge, wait=max(0.0, last - monotonic()))
+            now = monotonic()
+            if left or now >= last or (self._tried and now >= over):
+                return bool(left) and self._logged.lost() == self._lost
+            pause = min(2 * pause or tuning.FIRST_LOOK, tuning.TICK)
+            resting.acquire(timeout=pause)  # not time.sleep, which tests replace
+
+    def _judge(self) -> bool:
+        """Whether all has left, in our turn."""
+        transmitter, queue = self._worker.transmitter, self._logged.queue
+        if transmitter is None or self._logged.closed:
+            self._tried = True
+            return not queue and (transmitter is None or transmitter.has_left(self))
+        if self._taken is None:
+            self._taken = transmitter.taken + len(queue)
+        self._tried = not queue or transmitter.taken >= self._taken
+        return self._tried and transmitter.has_left(self)

@@ -102,9 +102,9 @@ class ReceiverQueue:
             return
         queue.append(item)
         if not calm:
-            shipper.attend()
+            shipper.worker.attend()
         elif waiting > shipper.crowded:
-            shipper.help()
+            shipper.worker.help()
 
     def _whole(self, record: logging.LogRecord, surroundings: Around | None) -> Entry | None:
         """The entry of a record; None if there is no room for its bytes, which is counted."""

@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from message_passing.abbreviation import abbreviate_text
 from message_passing.clock import monotonic
 from message_passing.component import MOST_PROBLEMS
 from message_passing.delivery import Outcome
@@ -17,6 +16,7 @@ from message_passing.flow import Output
 from message_passing.metrics import UNSENT
 from message_passing.network.backoff import RetryLater, pause_after
 from message_passing.network.buffer import Batch, Buffer, Queue
+from message_passing.network.obstacles import Obstacles, addressed
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ BUFFER_FULL = "buffer full"
 _LONG = 60.0
 """Seconds until it is looked again, whatever happens."""
 
-_MOST_OBSTACLES = 1000
-"""Of so many targets it is known that they take nothing; of more it may be reported again."""
-
-_TARGET_LENGTH = 200
-"""Characters of a target that a person is shown."""
 
 _PATIENCE = 1.0
 """Seconds that inputs which lose what they do not read (`Input.can_wait`) wait for room."""
@@ -147,7 +142,7 @@ class NetworkOutput(Output):
         self._changed = asyncio.Event()
         self._flushing = False
         self._moved_at = 0.0
-        self._obstacles: dict[Hashable, str] = {}  # by target, why it takes nothing
+        self._obstacles = Obstacles()
 
     def write_many(self, messages: list[Any]) -> None:
         """Queue a batch, for each target what goes there."""
@@ -190,8 +185,7 @@ class NetworkOutput(Output):
 
     def problems(self) -> list[str]:
         """Where nothing is taken, and why."""
-        found = list(self._obstacles.items())[:MOST_PROBLEMS]
-        return [f"{_to(target)}not taken, and tried again: {reason}" for target, reason in found]
+        return self._obstacles.described(MOST_PROBLEMS)
 
     async def drain(self) -> None:
         """Wait until there is room for a next batch."""
@@ -275,7 +269,7 @@ class NetworkOutput(Output):
                 self._give_up(batch, error)
                 return
             else:
-                self._obstacles.pop(batch.target, None)
+                self._obstacles.overcome(batch.target)
                 self._moved_at = monotonic()
                 batch.shares.settle_all(Outcome.DELIVERED)
                 return
@@ -285,7 +279,8 @@ class NetworkOutput(Output):
                 times = "attempt" if attempt == 1 else "attempts"
                 self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"))
                 return
-            self._meets(batch.target, reason)
+            if text := self._obstacles.meet(batch.target, reason):
+                self.report(PeerError(text))
             await self._rest(batch, pause)
 
     async def _rest(self, batch: Batch, pause: float) -> None:
@@ -306,14 +301,6 @@ class NetworkOutput(Output):
             return f"no answer within {self.timeout:g} s"
         return str(error) or type(error).__name__
 
-    def _meets(self, target: Hashable, reason: str) -> None:
-        """A batch was not taken. That is reported once, until another one is that goes there."""
-        if target not in self._obstacles:
-            if len(self._obstacles) >= _MOST_OBSTACLES:
-                del self._obstacles[next(iter(self._obstacles))]
-            self.report(PeerError(f"{_to(target)}not taken, and tried again: {reason}"))
-        self._obstacles[target] = reason
-
     def _give_up(self, batch: Batch, error: Exception) -> None:
         rejected = self.dead_letters or isinstance(error, MessageError)
         with batch.shares.resumed():
@@ -327,9 +314,4 @@ class NetworkOutput(Output):
             left = [*self._sending.values(), *self._buffer.take_all()]
             self._sending.clear()
             for batch in left:
-                self._give_up(batch, PeerError(f"{_to(batch.target)}{UNSENT}"))
-
-
-def _to(target: Hashable) -> str:
-    """Of what has a target, a sentence's beginning: its name, which may be made of what somebody has sent."""
-    return "" if target is None else f"{abbreviate_text(str(target), _TARGET_LENGTH)}: "
+                self._give_up(batch, PeerError(addressed(batch.target, UNSENT)))

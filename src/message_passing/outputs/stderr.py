@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from message_passing.escaping import ascii_json
 from message_passing.outputs._descriptor import DescriptorOutput
 from message_passing.outputs._lines import as_safe_block
+from message_passing.stderr_line import make_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ class StderrOutput(DescriptorOutput):
             # closed when the program started: the number may be something else's by now
             self.drop(messages, "closed")
             return
+        make_way()
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stderr.flush()
         self.write_number(self.fd, messages)

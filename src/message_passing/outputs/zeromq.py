@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import math
-import os
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -25,6 +23,7 @@ from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.outgoing import AcknowledgedSending
 from message_passing.zeromq.last_wait import until_taken
+from message_passing.zeromq.open_outputs import open_outputs
 from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ _SEND_PATIENCE = 1.0
 
 _SHORTEST, _LONGEST_PAUSE = 0.001, 0.02
 """Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
-
-_open_outputs: set[ZeroMQOutput] = set()
 
 
 class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
@@ -129,7 +126,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
         if self._acknowledged:
             self._acknowledged.open()
-            _open_outputs.add(self)
+            open_outputs.add(self)
             return
         settings = self.settings(self.socket_type)
         each = [settings]
@@ -153,7 +150,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if faults:
             self._close_senders()
             raise OpenError(*faults)
-        _open_outputs.add(self)
+        open_outputs.add(self)
 
     def consume_many(self, messages: list[Any]) -> None:
         """Take a batch from any thread: two at once would break both ZeroMQ and the counting."""
@@ -325,7 +322,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
-        _open_outputs.discard(self)
+        open_outputs.discard(self)
         if self._acknowledged:
             self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
             self._acknowledged.close()
@@ -350,6 +347,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             flusher.abandon()
             sender.abandon()
         self._senders, self._flushers = [], []
+        if self._acknowledged:
+            self._acknowledged.abandon()
+            self._prepare_acknowledged()
         self.metrics = Metrics()
         self._holds.clear()
         self._possibly_lost.clear()
@@ -358,18 +358,3 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self._parents = True
         else:
             self._opened = False
-
-
-def _close_open_outputs() -> None:
-    for output in list(_open_outputs):
-        output.close()
-
-
-def _start_again_in_child() -> None:
-    for output in list(_open_outputs):
-        _open_outputs.discard(output)
-        output.start_again_in_child()
-
-
-atexit.register(_close_open_outputs)
-os.register_at_fork(after_in_child=_start_again_in_child)

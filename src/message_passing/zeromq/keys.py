@@ -10,13 +10,17 @@ import contextlib
 import os
 import re
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import zmq
 from zmq.utils import z85
 
 from message_passing import secure_files
-from message_passing.errors import Fault, OpenError, did_you_mean
+from message_passing.environment import from_environment
+from message_passing.errors import Fault, OpenError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PUBLIC, SECRET = ".key", ".key_secret"
 
@@ -27,7 +31,6 @@ _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _ENTRY = re.compile(r"""^\s*(?P<name>[\w-]+)\s*=\s*["']?(?P<value>[^"'\s]*)["']?\s*$""", re.MULTILINE)
 _NAME = re.compile(r"[\w@][\w.@-]*", re.ASCII)
 _LONGEST_NAME = 200  # a file's name has 255 bytes, with what is added to it
-_ENVIRONMENT = "env:"
 
 
 def is_key(text: str) -> bool:
@@ -76,21 +79,6 @@ def secret_key(given: str) -> bytes:
 def public_of(secret: bytes) -> bytes:
     """The public key that belongs to a secret one."""
     return zmq.curve_public(secret)
-
-
-def from_environment(given: str) -> str:
-    """What was given, `~` being the home folder, or what the environment variable holds that `env:NAME` names.
-
-    Raises:
-        OpenError: there is no such variable, or it is empty.
-    """
-    if not given.startswith(_ENVIRONMENT):
-        return str(Path(given).expanduser()) if given.startswith("~") else given
-    name = given.removeprefix(_ENVIRONMENT)
-    if not (text := os.environ.get(name, "").strip()):
-        reason = "empty" if name in os.environ else f"not set{did_you_mean(name, os.environ)}"
-        raise OpenError(f"the environment variable {name!r} is {reason}")
-    return text
 
 
 def read_key_file(path: str, *, guarded: bool = False, secret: bool = False) -> dict[str, str]:

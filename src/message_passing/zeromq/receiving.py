@@ -344,3 +344,9 @@ class Receiver:
         if self._open:
             self._open.close(linger)
             self._open = None
+
+    def abandon(self) -> None:
+        """In a forked child: the socket is the parent's."""
+        if self._open:
+            self._open.abandon()
+        self._open = self._monitor_thread = None

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from message_passing.environment import from_environment
 from message_passing.errors import Fault, OptionError
 from message_passing.zeromq.access_control import AccessControl, networks
 from message_passing.zeromq.allowed_keys import AllowedKeys
 from message_passing.zeromq.endpoints import is_public
-from message_passing.zeromq.keys import from_environment, public_key, public_of, secret_key
+from message_passing.zeromq.keys import public_key, public_of, secret_key
 from message_passing.zeromq.passwords import Passwords
 from message_passing.zeromq.spare import first_socket
 from message_passing.zeromq.zap import ZapHandler

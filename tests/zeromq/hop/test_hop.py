@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -224,6 +225,25 @@ def test_a_program_without_a_chain_never_waits() -> None:
         assert output.held() == 10
         assert output.metrics.dropped == {"queue full": 20}
     assert output.metrics.dropped == {"queue full": 20, "unsent at close": 10}
+
+
+def test_a_forked_child_sends_by_itself(tmp_path: Path) -> None:
+    """It has a socket and numbers of its own; what its parent had not had acknowledged stays the parent's."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    with ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=15_000) as output:
+        output.consume(b'{"n":1}')
+        child = os.fork()
+        if not child:
+            try:
+                output.consume(b'{"n":2}')
+                output.close()
+            finally:
+                os._exit(0 if output.metrics.dropped == {} else 1)
+        with receiver(endpoint, file) as receiving:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            wait_for(lambda: output.held() == 0, timeout=15)
+            receiving.stop()
+    assert sorted(written(file)) == [1, 2]
 
 
 @pytest.mark.parametrize("greeting", [b"junk", b"H\x09" + bytes(24), b"A" + bytes(15), b"", b"D" + bytes(16)])

@@ -18,9 +18,9 @@ from message_passing.cli.message_factory import MessageFactory
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import print_out
 from message_passing.console.client import NodeClient
+from message_passing.environment import from_environment
 from message_passing.escaping import escape_control
 from message_passing.zeromq.blocking_sender import BlockingSender
-from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, plain_type
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.subscriptions import prefixes_text

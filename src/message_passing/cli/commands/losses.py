@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import stat
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
-from message_passing.cli.progress import span
+from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
+from message_passing.clock import iso_time
 from message_passing.console.client import NodeClient
+from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.escaping import ascii_json, escape_control
 from message_passing.ledger.period import Period, local, period
@@ -21,7 +22,6 @@ from message_passing.ledger.state_dir import LEDGER, default_state_dir
 from message_passing.ledger.writer import ALIVE_INTERVAL
 from message_passing.loss_monitor import NOT_ARRIVED
 from message_passing.metrics import plural
-from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
     import argparse
@@ -76,7 +76,7 @@ def _asked(given: argparse.Namespace, asked: Period) -> tuple[str, dict[str, Any
     if target.isdigit() or "://" in target or _is_socket(target):
         node = NodeClient(target, from_environment(given.token) if given.token else None)
         found = node.get(
-            "/losses", since=f"{asked.since:.3f}", until=f"{asked.until:.3f}", node=given.node or None
+            "/losses", since=iso_time(asked.since), until=iso_time(asked.until), node=given.node or None
         )
         return f"node {target}", found
     if given.token:
@@ -157,11 +157,11 @@ def _gap(node: str, begin: float, end: float, why: str) -> str:
 
 def _when(one: Mapping[str, Any]) -> str:
     """The minutes in which it was lost."""
-    first, last = (datetime.fromtimestamp(one[which]).astimezone() for which in ("first", "last"))
+    first, last = (local(one[which], "%m-%d %H:%M") for which in ("first", "last"))
     if first == last:
-        return f"{first:%m-%d %H:%M}"
-    form = "%H:%M" if first.date() == last.date() else "%m-%d %H:%M"
-    return f"{first:%m-%d %H:%M} to {last:{form}}"
+        return first
+    same_day = first.partition(" ")[0] == last.partition(" ")[0]
+    return f"{first} to {last.partition(' ')[2] if same_day else last}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:

@@ -16,10 +16,10 @@ from message_passing.cli.security_options import add_security, joined, security_
 from message_passing.cli.terminal import let_go
 from message_passing.console.client import NodeClient
 from message_passing.console.message_filter import MessageFilter, decode_for_display
+from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.filters.follow import FollowFilter
 from message_passing.zeromq.endpoints import TRANSPORTS
-from message_passing.zeromq.keys import from_environment
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.settings import SocketSettings
 

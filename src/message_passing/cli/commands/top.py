@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from message_passing.cli.command import Command
 from message_passing.cli.poller import Poller
 from message_passing.cli.terminal import let_go, print_out
+from message_passing.environment import from_environment
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
 from message_passing.paths import load_own
-from message_passing.zeromq.keys import from_environment
 
 if TYPE_CHECKING:
     import argparse

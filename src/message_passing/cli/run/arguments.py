@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.cli.terminal import print_out
 from message_passing.config.forms import STACKED, read_declaration
-from message_passing.errors import ConfigError, Fault, child_location, did_you_mean
+from message_passing.config.parsing import is_config
+from message_passing.errors import ConfigError, Fault, child_location, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from message_passing.declaration import Declaration
     from message_passing.options import Option
@@ -32,6 +33,7 @@ class Given:
         words: the command line.
         warnings: what is to be said before it runs, though it is no mistake.
         tests: what the config file has as its tests.
+        bare: words that belong to no option, in a command that takes such.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Given:
     words: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
     tests: Any = None
+    bare: list[str] = field(default_factory=list)
 
 
 class CLIComponent:
@@ -151,8 +154,14 @@ def build_parser(
     return parser
 
 
-def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
+def parse(parser: argparse.ArgumentParser, words: Sequence[str], commands: Collection[str] = ()) -> Given:
     """What the words give.
+
+    Args:
+        parser: of the command.
+        words: without its name.
+        commands: words that begin other commands. Where there are such, a word that belongs to no option is no error
+            yet: it is among those that are `bare`.
 
     Raises:
         UserError: an option that prints something and ends cannot do so.
@@ -165,7 +174,12 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> Given:
         _group(given.values)
     except _WordError as error:
         given.faults += error.faults
-    given.faults += _complaints(unknown, parser)
+    given.faults += _complaints(unknown, parser, given, commands)
+    for action in parser._actions if commands else ():  # noqa: SLF001 - argparse has no other way to ask for them
+        value = given.values.get(action.dest)
+        if action.const not in (None, _NO_VALUE) and isinstance(value, str) and is_config(value):
+            given.values[action.dest] = action.const  # `--daemonize chain.toml`
+            given.bare.append(value)
     for name, value in list(given.values.items()):
         given.places[name] = f"--{name}"
         if _lacks_value(value):
@@ -193,19 +207,31 @@ def _group(values: dict[str, Any]) -> None:
             values[name] = [word for _, word in given]
 
 
-def _complaints(unknown: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[Fault]:
-    actions = parser._actions  # noqa: SLF001 - argparse has no other way to ask for them
-    known = [spelling.lstrip("-") for action in actions for spelling in action.option_strings]
-    before = ""
+def _complaints(
+    unknown: Sequence[str], parser: argparse.ArgumentParser, given: Given, commands: Collection[str]
+) -> Iterator[Fault]:
+    """What is wrong with unknown options and words; an option that was meant is then not missing."""
+    actions = parser._actions  # noqa: SLF001 - as above
+    known = {spelling.lstrip("-"): action.dest for action in actions for spelling in action.option_strings}
+    after_option = False
     for word in unknown:
-        flag = word.partition("=")[0]
-        if flag.startswith("-"):
-            hint = did_you_mean(flag.lstrip("-"), known).replace("'", "'--", 1)
-            yield Fault(f"there is no option {flag}{hint}")
-        elif not before.startswith("-"):  # otherwise it is most likely that unknown option's value
-            hint = "every value follows its --option (quote values with spaces)"
-            yield Fault(f"unexpected word {word!r}: {hint}")
-        before = word
+        is_option = word.startswith("-") and word != "-"
+        if is_option:
+            flag = word.partition("=")[0]
+            near = nearest(flag.lstrip("-"), known)
+            given.already_reported.update([known[near]] if near else [])
+            yield Fault(f"there is no option {flag}" + (f" (did you mean '--{near}'?)" if near else ""))
+        elif commands and (not after_option or word in commands or is_config(word)):
+            given.bare.append(word)
+        elif not after_option:  # otherwise it is most likely that unknown option's value
+            yield from unexpected([word])
+        after_option = is_option
+
+
+def unexpected(words: Iterable[str]) -> Iterator[Fault]:
+    """What is wrong with words that belong to no option."""
+    for word in words:
+        yield Fault(f"unexpected word {word!r}: every value follows its --option (quote values with spaces)")
 
 
 def _add(

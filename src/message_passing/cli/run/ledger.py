@@ -41,13 +41,13 @@ class LedgerOptions:
 
     @classmethod
     def of(cls, command: Any, title: str) -> Self | None:
-        """What a command's options say; None where nobody asked for it, or for watching the node.
+        """What a command's options say; None where nobody asked for it, or watches the node.
 
         Args:
             command: has the options as attributes.
             title: what a node without a config file is called.
         """
-        if not (command.state_dir or command.control or command.http):
+        if not (command.state_dir or command.control or command.http or os.environ.get("STATE_DIRECTORY")):
             return None
         config = getattr(command, "configfile", "")
         node = getattr(command, "name", "") or (Path(config).stem if config else title)
@@ -98,7 +98,7 @@ class Ledger:
                 pid=os.getpid(),
                 tell=self._tell,
             )
-            losses.keep, losses.ledger = self._writer.add, self._path
+            losses.keep, losses.ledger, losses.node = self._writer.add, self._path, one.node
 
     def close(self) -> None:
         """Write the last."""

@@ -12,6 +12,7 @@ from message_passing.chain import Chain
 from message_passing.cli.catalogue import describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
+from message_passing.cli.run.bare_words import RUN_WORD, read_bare_words
 from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.terminal import is_terminal
 from message_passing.config.forms import (
@@ -27,6 +28,7 @@ from message_passing.config.forms import (
 from message_passing.config.parsing import load_file
 from message_passing.config.test_cases import read_cases
 from message_passing.config.validation import diagnose
+from message_passing.config.variables import expand_variables
 from message_passing.errors import Fault, SourceLocation, UserError, abbreviate, child_location, did_you_mean
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
@@ -34,7 +36,7 @@ from message_passing.registry import find, names
 from message_passing.workers.pooled_chain import PooledChain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from message_passing.cli.run.arguments import Given
     from message_passing.config.test_cases import Case
@@ -70,19 +72,25 @@ class MessagePassing(Script):
     )
 
     @classmethod
-    def read_words(cls, words: Sequence[str]) -> Given:
+    def read_words(cls, words: Sequence[str], commands: Collection[str] = (*COMMANDS, RUN_WORD)) -> Given:
         """What the words give, and what the config file adds: the words win."""
-        given = super().read_words(words)
+        if list(words) == [RUN_WORD]:
+            raise UserError("run what? name a config file, or write the options of a chain; see --help")
+        given = super().read_words(words[1:] if list(words[:1]) == [RUN_WORD] else words, commands)
+        given.words = tuple(words)
+        if given.bare or "configfile" in (*given.places, *given.already_reported):
+            given.faults += read_bare_words(given)
         name = given.values.get("configfile")
         if not name:
             return given
         try:
-            from_file = load_file(name)
+            from_file, unset = expand_variables(load_file(name), name, but=TESTS)
         except UserError as error:
             given.faults += error.faults
             given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
             return given
         given.tests = from_file.get(TESTS)
+        given.faults += unset
         given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
         from_file = _without_those_of_others(from_file, given, name)
         for key, value in from_file.items():
@@ -150,7 +158,7 @@ class MessagePassing(Script):
     def help_text(cls) -> str:
         """One screen, with examples."""
         return HELP.format(
-            commands=" ".join(COMMANDS),
+            commands="\n          ".join(textwrap.wrap(" ".join(sorted((*COMMANDS, RUN_WORD))), 70)),
             input=_names("input", 62),
             output=_names("output", 62, lines=2),
             filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
@@ -159,7 +167,7 @@ class MessagePassing(Script):
 
 
 HELP = """\
-Usage: message-passing --input NAME --output NAME [OPTION...] | COMMAND --help
+Usage: message-passing [run] FILE [OPTION...] | OPTION... | COMMAND --help
 Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
 Commands: {commands}
   --input NAME    {input}
@@ -167,19 +175,18 @@ Commands: {commands}
   --filter NAME   {filter}
   --decoder NAME, --encoder NAME  {encoder}
   --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
-  --input_options OPT, --output_options OPT, and so on for each of the above:
-                  '{{"key":"value"}}' (JSON), @file or key=value; may be repeated
-  --configfile F  .json, .toml or .yaml with all of these; the command line wins
-  --daemonize  --pid_file F  --user NAME  --io_priority none|be|rt|idle
-  --control [F]  --http HOST:PORT  --http_token T  to watch it  --report_limit N
-  --workers N  --describe [NAME]  --completion bash|zsh  --version  --help
+  --input_options OPT, and so on  JSON, @file or key=value; may be repeated
+  FILE, --configfile FILE  .json, .toml or .yaml with all of these; options win
+  --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
+  --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
+  --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
+  --completion bash|zsh  --version
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
+  message-passing --input STDIN --output STDOUT --filter +myapp:MessageWorker
   message-passing --input ZeroMQ --input_options socket_bind=tcp://*:5558 \\
       --output File --output_options '{{"filename":"/tmp/my_test.log"}}'
-  message-passing --filter +myapp:MessageWorker --output STDOUT --input ZeroMQ \\
-      --input_options '{{"socket_type":"PULL","connect":"tcp://127.0.0.1:5559"}}'
 """
 
 
@@ -190,7 +197,7 @@ def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
     return ("\n" + " " * 18).join(wrapped)
 
 
-def _without_those_of_others(values: Mapping[str, Any], given: Given, source: str) -> Mapping[str, Any]:
+def _without_those_of_others(values: Mapping[str, Any], given: Given, source: str) -> dict[str, Any]:
     """A file's values, without those options that are of a component which the words replace and theirs has not.
 
     `--output STDOUT` over a file that has `output: File` leaves out `filename`, as the original does; a name that is

@@ -16,8 +16,9 @@ from message_passing.cli.run.systemd import notify
 from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
+from message_passing.event_loop import obey_signals
 from message_passing.graph import close_all, open_all, topological_order, with_parts
-from message_passing.runner import Server, obey_signals
+from message_passing.runner import Server
 from message_passing.secure_files import trust
 from message_passing.summaries import losses
 

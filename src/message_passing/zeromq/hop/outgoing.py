@@ -188,3 +188,11 @@ class AcknowledgedSending:
             os.close(self._wake_read)
             os.close(self._wake_write)
         self._sender.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the sockets, the thread and all that waits are the parent's."""
+        if self._thread:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        for receiver in self.receivers:
+            receiver.abandon()
