@@ -73,7 +73,9 @@ class Input(Source):
         self.metrics.received += lost if isinstance(lost, int) else len(lost)
         super().drop(lost, reason)
 
-    acknowledges: ClassVar[bool] = False
+    acknowledges = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """Whether it delivers, and what is DELIVERED is gone where it came from: it is not sent or read again."""
 
     def warnings(self) -> Sequence[str]:

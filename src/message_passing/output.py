@@ -112,10 +112,14 @@ class Output(Component):
         self._instead: Callable[[list[Any]], None] | None = None  # takes batches, in place of `write_many`
         super().__init__(**given)
 
-    confirms: ClassVar[str] = "handled"
+    confirms = (
+        "handled"  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """What it means that a message is DELIVERED, from this output: `written`, `handed to the network`."""
 
-    confirms_early: ClassVar[bool] = False
+    confirms_early = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """Whether that is before anybody has it, so that a message may still be lost and nobody learns of it."""
 
     def write(self, message: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,8 @@ from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
+from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
+from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
 from message_passing.zeromq.subscriptions import prefixes_text
@@ -52,8 +55,17 @@ class ZeroMQInput(ZeroMQComponent, Input):
     name = "ZeroMQ"
     example = MappingProxyType({"socket_bind": "tcp://*:5222"})
 
-    socket_type: Literal["SUB", "PULL"] = option(
-        default="SUB", description="SUB hears everything that is published; PULL shares it with other PULLs."
+    socket_type: Literal["SUB", "PULL", "ROUTER", "DEALER"] = option(
+        default="SUB",
+        description="SUB hears everything that is published; PULL shares it with other PULLs. ROUTER (from DEALER"
+        " outputs) and DEALER (from a ROUTER output, as one of several workers) acknowledge messages once the chain"
+        " is done with them.",
+    )
+    window: int = option(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="With ROUTER and DEALER: frames of about 64 KiB of one sender that may be unacknowledged.",
     )
     subscribe: list[str] = option(
         default_factory=lambda: [""],
@@ -87,7 +99,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
             OptionError: `key_field` is given, and nobody is asked who he is.
         """
         super().on_init()
-        self.can_wait = self.socket_type == "PULL"
+        self._acknowledged: AcknowledgedReceiving | None = None
+        self.can_wait = self.socket_type != "SUB"
         if self.key_field and not (self._security and self._security.asks):
             text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
             raise OptionError(Fault(text, "key_field"))
@@ -95,12 +108,43 @@ class ZeroMQInput(ZeroMQComponent, Input):
             prefixes = tuple(prefix.encode("utf-8", "surrogateescape") for prefix in self.subscribe)
         except UnicodeEncodeError as error:
             raise OptionError(Fault(f"{self.label}: subscribe is no text: {error}", "subscribe")) from error
+        if self.socket_type in ("ROUTER", "DEALER"):
+            self._prepare_acknowledged()
+            return
         self._receiver = Receiver(
             self.settings(self.socket_type, subscribe=prefixes),
             join_frames=self.multipart == "last",
             key_field=self.key_field,
             queue_bytes=self.queue_bytes,
         )
+        self._receivers = [self._receiver]
+
+    def _prepare_acknowledged(self) -> None:
+        """What is acknowledged is received by another mechanism.
+
+        Raises:
+            OptionError: an option is given that this mechanism has not.
+        """
+        if self.key_field:
+            raise OptionError(Fault(f"{self.label}: key_field is not for {self.socket_type}", "key_field"))
+        self.acknowledges = True
+        self._hop = HopReceiver(
+            self.settings(self.socket_type),
+            queue_bytes=self.queue_bytes,
+            frames=self.window,
+            size=self.window * (256 << 10),
+            dead_after=60.0,
+        )
+        self._receivers = self._hop.sockets.receivers
+        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers)
+
+    def _tell_of_peers(self) -> None:
+        for receiver in self._receivers:
+            self.tell(receiver.notices)
+        if lost := self._hop.take_too_big():
+            self.drop(lost, TOO_BIG)
+            text = "dropped a frame of more bytes than maxmsgsize, and acknowledged it"
+            self._receivers[0].notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
 
     def would_refuse(self, message: bytes) -> str:
         """See `Input.would_refuse`: by its prefixes, and by its size."""
@@ -113,10 +157,15 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def on_open(self) -> None:
         """Bind or connect."""
-        self._receiver.open()
+        if self._acknowledged:
+            self._hop.open()
+        else:
+            self._receiver.open()
 
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
+        if self._acknowledged:
+            await self._acknowledged.run()
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))
@@ -143,6 +192,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def stopped(self) -> None:
         """Have the senders end in order, and emit all that they have sent: nobody else has it."""
+        if self._acknowledged:  # what it has not acknowledged, the senders have
+            return
         self._take_rest()
         self.tell(self._receiver.notices, at_end=True)
 
@@ -196,28 +247,51 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
-        receiver = self._receiver
-        found = {**super().info(), "endpoints": receiver.endpoints(), "peers": receiver.peers()}
-        found |= {"received_bytes": receiver.received_bytes, "refused": receiver.refused_peers()}
-        if disconnected := self._receiver.disconnected():
+        receivers = self._receivers
+        found = {
+            **super().info(),
+            "endpoints": tuple(one for receiver in receivers for one in receiver.endpoints()),
+            "peers": sum(receiver.peers() for receiver in receivers),
+            "received_bytes": sum(receiver.received_bytes for receiver in receivers),
+            "refused": dict(sum((Counter(one.refused_peers()) for one in receivers), Counter())),
+        }
+        if disconnected := self._disconnected():
             found["disconnected"] = disconnected
-        if pauses := self._receiver.pauses():
+        if pauses := self._pauses():
             found["pauses"] = pauses
+        if self._acknowledged:
+            found |= self._acknowledged.counted()
         return found
 
+    def _disconnected(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for receiver in self._receivers:
+            found.update(receiver.disconnected())
+        return dict(found)
+
+    def _pauses(self) -> int:
+        return sum(receiver.pauses() for receiver in self._receivers)
+
     def problems(self) -> list[str]:
-        """What keeps senders and it from each other."""
-        health = self._receiver.health
-        return health.problems()[:MOST_PROBLEMS] if health else []
+        """What keeps senders and it from each other; that the chain loses what is delivered to it."""
+        found = [
+            text for receiver in self._receivers if receiver.health for text in receiver.health.problems()
+        ]
+        if self._acknowledged and self._acknowledged.stalled:
+            found.insert(0, self._acknowledged.stalled)
+        return found[:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
         """That no sender has connected yet; that one has, and nothing has come."""
-        health = self._receiver.health
+        return [text for receiver in self._receivers for text in self._notes_of(receiver)]
+
+    def _notes_of(self, receiver: Receiver) -> list[str]:
+        health = receiver.health
         if health is None:
             return []
         if self.metrics.received or health.connected_for() < _NOTHING_CAME:
             return health.notes()
-        where, wanted = ", ".join(self._receiver.endpoints()), ""
+        where, wanted = ", ".join(receiver.endpoints()), ""
         if self.socket_type == "SUB" and "" not in self.subscribe:
             prefixes = [one.encode("utf-8", "surrogateescape") for one in self.subscribe]
             wanted = f" that begins with {prefixes_text(prefixes)} (option subscribe)" if prefixes else ""
@@ -229,9 +303,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """How many peers were disconnected because of what they sent, and how often all were paused."""
         told = [
             f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
-            for why, count in self._receiver.disconnected().items()
+            for why, count in self._disconnected().items()
         ]
-        if pauses := self._receiver.pauses():
+        if pauses := self._pauses():
             times = "once" if pauses == 1 else f"{pauses} times"
             told.append(
                 f"paused its senders {times}, when what waited reached 5/8 of queue_bytes (this loses nothing)"
@@ -240,7 +314,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def on_close(self) -> None:
         """Close the socket."""
-        self._receiver.close()
+        if self._acknowledged:
+            self._acknowledged.close(self.linger / 1000)
+        else:
+            self._receiver.close()
 
 
 def _next_size(size: int, batch: list[bytes], took: float) -> int:

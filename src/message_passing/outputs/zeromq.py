@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import monotonic
 from message_passing.component import MOST_PROBLEMS
 from message_passing.encoded import all_as_bytes
-from message_passing.errors import Fault, OpenError
+from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.flow import Output
 from message_passing.metrics import Metrics
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
+from message_passing.zeromq.hop.outgoing import AcknowledgedSending
 from message_passing.zeromq.last_wait import until_taken
 from message_passing.zeromq.open_outputs import open_outputs
-from message_passing.zeromq.sending import SEND_BATCH, TOO_BIG, UNLIMITED, Sender
+from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,10 +63,18 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     confirms_early = True
     example = MappingProxyType({"connect": "tcp://127.0.0.1:5222"})
 
-    socket_type: Literal["PUB", "PUSH"] = option(
+    socket_type: Literal["PUB", "PUSH", "DEALER", "ROUTER"] = option(
         default="PUB",
         description="PUB sends every message to all subscribers; PUSH distributes messages round-robin to"
-        " workers.",
+        " workers. DEALER (to one ROUTER input) and ROUTER (to DEALER inputs that share the work) keep every"
+        " message until it is acknowledged.",
+    )
+    ack_timeout: float = option(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="With DEALER and ROUTER: seconds of silence after which a receiver is given up, and what it"
+        " has not acknowledged is sent again, to it or to another.",
     )
     subscribe_delay: float = option(
         default=0.2,
@@ -87,6 +96,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_init(self) -> None:
         """Prepare; nothing is connected yet."""
         super().on_init()
+        self._acknowledged: AcknowledgedSending | None = None
+        if self.socket_type in ("DEALER", "ROUTER"):
+            self._prepare_acknowledged()
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._flushers: list[Flusher] = []
@@ -97,8 +109,25 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._unsent_why: list[str] = []
         self._flows: bool | None = None  # known with the first batch
 
+    def _prepare_acknowledged(self) -> None:
+        """What a receiver acknowledges is sent by another mechanism, with promises of its own.
+
+        Raises:
+            OptionError: an option is given that this mechanism has not.
+        """
+        if self.when_full != "default":
+            text = f"{self.label}: when_full is not for {self.socket_type}, which loses nothing in a chain"
+            raise OptionError(Fault(text, "when_full"))
+        self.confirms, self.confirms_early = "acknowledged by the receiver", False
+        settings = self.settings(self.socket_type)
+        self._acknowledged = AcknowledgedSending(settings, most=self.socket_hwm, ack_timeout=self.ack_timeout)
+
     def on_open(self) -> None:
         """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
+        if self._acknowledged:
+            self._acknowledged.open()
+            open_outputs.add(self)
+            return
         settings = self.settings(self.socket_type)
         each = [settings]
         if self.socket_type == "PUB" and len(settings.connect) > 1:
@@ -140,6 +169,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             size = sum(map(len, taken))
         if self._flows is None:
             self._flows = running_loop() is not None
+        if self._acknowledged:
+            self._write_acknowledged(self._acknowledged, taken)
+            return
         overflow = self._overflow()
         for sender, flusher in zip(self._senders, self._flushers, strict=True):
             sender.overflow = overflow
@@ -147,6 +179,15 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             if sender.held:
                 flusher.look_after()
                 sender.hold(self.hold())
+
+    def _write_acknowledged(self, sending: AcknowledgedSending, messages: Sequence[bytes]) -> None:
+        """Take a batch that a chain waits for; a program that does not wait has what there is room for."""
+        if not self.waited_for and not sending.has_room:
+            self.drop(messages, QUEUE_FULL)
+        else:
+            sending.write(messages, self.hold())
+        for receiver in sending.receivers:
+            self.tell(receiver.notices)
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
         """Those that a receiver with our own limit takes; it would disconnect us for any other."""
@@ -162,6 +203,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     async def drain(self) -> None:
         """Wait while a receiver that is slow takes what is queued for it: see `when_full`."""
         self._flows = self.waited_for = True
+        if self._acknowledged:
+            await self._acknowledged.drain(self.stop_request)
+            return
         for sender in self._senders:
             if sender.held:
                 await self._wait_for(sender)
@@ -216,11 +260,15 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     async def flush(self) -> None:
         """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
-        if self.socket_type == "PUSH" and self._blocks():
+        if self._acknowledged:
+            await self._acknowledged.flush(self.stop_request)
+        elif self.socket_type == "PUSH" and self._blocks():
             await until_taken(self._senders, self._lock, self.linger / 1000, self.stop_request)
 
     def held(self) -> int:
-        """Messages that wait here for somebody to listen."""
+        """Messages that wait here for somebody to listen, or to acknowledge them."""
+        if self._acknowledged:
+            return self._acknowledged.held
         return sum(sender.carried() for sender in self._senders)
 
     def possibly_lost(self) -> Mapping[str, int]:
@@ -245,6 +293,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def info(self) -> Mapping[str, Any]:
         """Where it sends to, how many messages it may hold for that, and how many peers it has."""
         found = dict(super().info())
+        if self._acknowledged:
+            return {**found, "capacity": self.socket_hwm or None, **self._acknowledged.info()}
         if senders := self._senders:
             found["endpoints"] = tuple(one for sender in senders for one in sender.outgoing.endpoints())
         refused = sum(
@@ -260,10 +310,16 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
 
     def problems(self) -> list[str]:
         """What keeps it from sending."""
+        if self._acknowledged:
+            health = [one.health for one in self._acknowledged.receivers if one.health]
+            return [text for one in health for text in one.problems()][:MOST_PROBLEMS]
         return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
         """That no receiver has connected yet."""
+        if self._acknowledged:
+            known = [one.health for one in self._acknowledged.receivers if one.health]
+            return [text for one in known for text in one.notes()][:MOST_PROBLEMS]
         health = [peers.health for one in list(self._senders) if (peers := one.outgoing.peers)]
         return [text for one in health for text in one.notes()][:MOST_PROBLEMS]
 
@@ -277,6 +333,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def on_close(self) -> None:
         """Send what is held and queued, within `linger`."""
         open_outputs.discard(self)
+        if self._acknowledged:
+            self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
+            self._acknowledged.close()
         self._close_senders()
 
     def _close_senders(self) -> None:
@@ -299,6 +358,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             flusher.abandon()
             sender.abandon()
         self._senders, self._flushers = [], []
+        if self._acknowledged:
+            self._acknowledged.abandon()
+            self._prepare_acknowledged()
         self.metrics = Metrics()
         self._holds.clear()
         self._possibly_lost.clear()

@@ -16,8 +16,10 @@ FITTING_TYPES = {
     "SUB": ("PUB", "XPUB"),
     "XSUB": ("PUB", "XPUB"),
     "PULL": ("PUSH",),
+    "DEALER": ("ROUTER",),
+    "ROUTER": ("DEALER",),
 }
-"""For each socket type that carries messages one way, the types at the other end (RFC 29, RFC 30)."""
+"""For each socket type that we use, the types at the other end (RFC 28, RFC 29, RFC 30)."""
 
 _SHOWN = 40
 """Characters that are shown of what a peer says of itself."""
@@ -28,6 +30,9 @@ _PLAIN = {"XPUB": "PUB", "XSUB": "SUB"}
 SENDING_TYPES = ("PUB", "XPUB", "PUSH")
 """Those that send."""
 
+TWO_WAY_TYPES = ("DEALER", "ROUTER")
+"""Those that both send and receive."""
+
 
 def plain_type(socket_type: str) -> str:
     """What a person calls a socket type: a PUB may be an XPUB underneath."""
@@ -35,12 +40,16 @@ def plain_type(socket_type: str) -> str:
 
 
 def other_end(socket_type: str) -> str:
-    """What the other end is called: the `receiver` of one that sends, or the `sender`."""
+    """What the other end is called: the `receiver` of one that sends, or the `sender`; of either kind, a `peer`."""
+    if socket_type in TWO_WAY_TYPES:
+        return "peer"
     return "receiver" if socket_type in SENDING_TYPES else "sender"
 
 
 def expected_peer(socket_type: str) -> str:
     """What it takes at the other end: `a PUB sends to a SUB`."""
+    if socket_type in TWO_WAY_TYPES:
+        return f"a {socket_type} goes with a {FITTING_TYPES[socket_type][0]}"
     verb = "sends to" if socket_type in SENDING_TYPES else "receives from"
     return f"a {socket_type} {verb} a {FITTING_TYPES[socket_type][0]}"
 
@@ -76,6 +85,8 @@ def type_misfit(ours: str, theirs: str) -> str:
         advice = (
             f"no input or output of message-passing goes with a {theirs}: it is another program's endpoint"
         )
+    elif ours in TWO_WAY_TYPES or theirs in TWO_WAY_TYPES:
+        advice = "messages are acknowledged on both sides or on neither: see socket_type"
     elif (theirs in SENDING_TYPES) == (ours in SENDING_TYPES):
         who = other_end(ours)
         does = "sends" if ours in SENDING_TYPES else "receives"

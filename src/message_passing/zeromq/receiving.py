@@ -21,7 +21,7 @@ from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 from message_passing.zeromq.user_id import with_user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.intake_limiter import IntakeLimiter
@@ -227,6 +227,26 @@ class Receiver:
         self.refused += [frame for frame, text in found if text is None]
         return [text for _, text in found if text is not None]
 
+    def receive_parts(self, limit: int) -> list[list[bytes]]:
+        """Messages with all their frames, however large, at most so many."""
+        found: list[list[bytes]] = []
+        with self._lock, contextlib.suppress(zmq.Again):
+            while len(found) < limit:
+                message = next_message(self._socket, -1, each=True, named=False)
+                self._deliveries.note(message)
+                self.received_bytes += message.size
+                found.append(message.frames)
+        return found
+
+    def send_parts(self, frames: Sequence[bytes]) -> bool:
+        """Send a message on a socket that can; False if there is no room now, or no such peer."""
+        with self._lock:
+            try:
+                self._socket.send_multipart(frames, zmq.NOBLOCK)
+            except zmq.ZMQError:  # EAGAIN, or EHOSTUNREACH: a ROUTER's peer has gone (zmq_socket(3))
+                return False
+            return True
+
     @property
     def health(self) -> ConnectionHealth | None:
         """Whether connections come about; None while it is not open."""
@@ -328,12 +348,18 @@ class Receiver:
         with self._lock:
             self._socket.poll(int(seconds * 1000))
 
-    def close(self) -> None:
-        """Close the socket; what it still holds is gone."""
+    def close(self, linger: int = 0) -> None:
+        """Close the socket; what it still holds is gone. What it has sent may take so many milliseconds to leave."""
         if self._monitor_thread:
             self._cut_off = self._monitor_thread.cut_off
             self._monitor_thread.stop()
             self._monitor_thread = None
         if self._open:
-            self._open.close(0)
+            self._open.close(linger)
             self._open = None
+
+    def abandon(self) -> None:
+        """In a forked child: the socket is the parent's."""
+        if self._open:
+            self._open.abandon()
+        self._open = self._monitor_thread = None

@@ -42,7 +42,14 @@ nobody in the context answers who may connect: so not in one that is shared."""
 
 _LATER = "peers can connect as soon as it has"
 
-type_codes = {"PUB": zmq.XPUB, "SUB": zmq.SUB, "PUSH": zmq.PUSH, "PULL": zmq.PULL}
+type_codes = {
+    "PUB": zmq.XPUB,
+    "SUB": zmq.SUB,
+    "PUSH": zmq.PUSH,
+    "PULL": zmq.PULL,
+    "DEALER": zmq.DEALER,
+    "ROUTER": zmq.ROUTER,
+}
 """ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
 the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
 
@@ -164,6 +171,12 @@ class OpenSocket:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             # Tell of every subscription, also when a receiver that comes back has the same as before.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        if settings.socket_type == "DEALER":
+            socket.immediate = (
+                True  # what is sent is not kept for a peer that may never come: the sender keeps it
+            )
+        if settings.socket_type == "ROUTER":
+            socket.router_mandatory = True  # say so when a peer has gone or has no room
         if settings.socket_type == "SUB":
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)

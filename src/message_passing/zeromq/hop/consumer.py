@@ -1,0 +1,278 @@
+"""The receiving end of an acknowledged hop, without I/O: what is delivered, once, and what is acknowledged.
+
+A number that was delivered or settled before is not delivered again. What a receiver remembers of a sender is what
+the sender may still send again: everything from the lowest number on that has not been acknowledged, which each
+frame tells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from message_passing.zeromq.hop.frames import (
+    MOST_RANGES,
+    Ack,
+    Data,
+    Hello,
+    Ping,
+    Pong,
+    Ready,
+    Unknown,
+    as_ranges,
+)
+from message_passing.zeromq.hop.producer import GREETING_INTERVAL, PROBE_INTERVAL
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from message_passing.zeromq.hop.frames import HopMessage
+
+KEEP_ALIVE = 1.0
+"""Seconds after which a sender whose frames are not settled yet is told that they are being worked on."""
+
+MOST_REMEMBERED = 100_000
+"""Settled numbers that are remembered of one sender, besides all below the lowest that is not."""
+
+MOST_SENDERS = 10_000
+"""Senders that are remembered; the one that has been silent longest is forgotten for another."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of a sender's numbers.
+
+    Attributes:
+        floor: all numbers up to this one are settled.
+        settled: settled numbers above it.
+        delivered: numbers that are being worked on.
+    """
+
+    floor: int = 0
+    settled: set[int] = field(default_factory=set)
+    delivered: set[int] = field(default_factory=set)
+
+    def knows(self, sequence: int) -> bool:
+        """Whether it was delivered already."""
+        return sequence <= self.floor or sequence in self.settled or sequence in self.delivered
+
+    def is_settled(self, sequence: int) -> bool:
+        """Whether its chain is done with it."""
+        return sequence <= self.floor or sequence in self.settled
+
+    def settle(self, sequence: int) -> None:
+        """The chain is done with it."""
+        self.delivered.discard(sequence)
+        if sequence <= self.floor:  # another receiver was faster
+            return
+        self.settled.add(sequence)
+        self._rise()
+        if len(self.settled) > MOST_REMEMBERED:  # what is lowest will be sent again with the least likelihood
+            self.settled.discard(min(self.settled))
+
+    def forget_below(self, first: int) -> None:
+        """Nothing below this is sent again."""
+        if first - 1 > self.floor:
+            self.floor = first - 1
+            self.settled = {number for number in self.settled if number > self.floor}
+            self._rise()
+
+    def _rise(self) -> None:
+        while self.floor + 1 in self.settled:
+            self.floor += 1
+            self.settled.discard(self.floor)
+
+
+@dataclass(slots=True)
+class Sending:
+    """A sender's connection.
+
+    Attributes:
+        sender: its id; empty until it has said so.
+        acks: numbers to acknowledge; and
+        open: those that the chain is working on.
+        heard: when it last said something.
+        said: when it was last told something.
+    """
+
+    heard: float
+    sender: bytes = b""
+    acks: set[int] = field(default_factory=set)
+    open: set[int] = field(default_factory=set)
+    replies: deque[HopMessage] = field(default_factory=deque)
+    said: float = -math.inf
+    asked: float = -math.inf
+    met: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A frame for the chain. `settle` is to be called with it when the chain is done with it.
+
+    Attributes:
+        peer: the connection that it came on.
+        sender: who sent it.
+        data: the frame and its number.
+    """
+
+    peer: Hashable
+    sender: bytes
+    data: Data
+
+
+class Consumer:
+    """The state of a receiving end.
+
+    Attributes:
+        duplicates: frames that had been delivered before.
+        pausing: no frames are wanted now.
+    """
+
+    def __init__(self, receiver: bytes, *, greets: bool, frames: int, size: int, dead_after: float) -> None:
+        """Begin without peers.
+
+        Args:
+            receiver: its id, which no other run of any receiver has.
+            greets: it is the DEALER, and speaks first; otherwise senders do.
+            frames: how many frames of one sender may be unsettled; and
+            size: how many bytes.
+            dead_after: seconds of silence after which a sender's connection is forgotten.
+        """
+        self.duplicates = 0
+        self._receiver, self._greets = receiver, greets
+        self._frames, self._size = frames, size
+        self._dead_after = dead_after
+        self._peers: dict[Hashable, Sending] = {}
+        self._memories: dict[bytes, Memory] = {}
+
+    def senders(self) -> int:
+        """How many connections have said who they are."""
+        return sum(bool(peer.sender) for peer in self._peers.values())
+
+    def add_peer(self, key: Hashable, now: float) -> None:
+        """There is a connection on which to greet a sender. For who greets."""
+        self._peers.setdefault(key, Sending(now))
+
+    def remember(self, sender: bytes, floor: int) -> None:
+        """All numbers of a sender up to this one were settled in an earlier run."""
+        self._memory(sender).forget_below(floor + 1)
+
+    def floors(self) -> dict[bytes, int]:
+        """For every sender the number up to which all is settled, to be remembered by the next run."""
+        return {sender: memory.floor for sender, memory in self._memories.items()}
+
+    def _memory(self, sender: bytes) -> Memory:
+        memory = self._memories.pop(sender, None) or Memory()
+        self._memories[sender] = memory  # as the last one
+        if len(self._memories) > MOST_SENDERS:
+            oldest = next((one for one, kept in self._memories.items() if not kept.delivered), sender)
+            del self._memories[oldest]
+        return memory
+
+    # Receiving
+
+    def receive(self, key: Hashable, message: HopMessage, now: float) -> Delivered | None:
+        """A sender said something. A frame, if it is one that has not been delivered."""
+        peer = self._peers.get(key)
+        if peer is None:
+            peer = self._peers[key] = Sending(now)
+        peer.heard = now
+        if isinstance(message, Hello):
+            peer.sender = message.sender
+            self._memory(peer.sender).forget_below(message.first)
+            peer.met = True
+            if not self._greets:
+                peer.replies.append(self._greeting())
+        elif isinstance(message, Data):
+            return self._frame(key, peer, message)
+        elif isinstance(message, Ping):
+            working = as_ranges(peer.open)[:MOST_RANGES]
+            peer.replies.append(Pong(message.number, working) if peer.sender else Unknown())
+        elif isinstance(message, Unknown):
+            peer.met, peer.asked = False, -math.inf
+        return None
+
+    def _frame(self, key: Hashable, peer: Sending, message: Data) -> Delivered | None:
+        if not peer.sender:
+            if not peer.replies:
+                peer.replies.append(Unknown())
+            return None
+        memory = self._memory(peer.sender)
+        memory.forget_below(message.first)
+        if memory.knows(message.sequence):
+            self.duplicates += 1
+            if memory.is_settled(message.sequence):
+                peer.acks.add(message.sequence)
+            else:  # its acknowledgement goes to whoever sent it last
+                peer.open.add(message.sequence)
+            return None
+        memory.delivered.add(message.sequence)
+        peer.open.add(message.sequence)
+        return Delivered(key, peer.sender, message)
+
+    def settle(self, delivered: Delivered) -> None:
+        """The chain is done with a frame: written, removed, or rejected."""
+        sequence = delivered.data.sequence
+        self._memory(delivered.sender).settle(sequence)
+        for peer in self._peers.values():
+            if peer.sender == delivered.sender and sequence in peer.open:
+                peer.open.discard(sequence)
+                peer.acks.add(sequence)
+
+    def unsettled(self) -> int:
+        """Frames that the chain is not done with."""
+        return sum(len(memory.delivered) for memory in self._memories.values())
+
+    # Sending
+
+    def _greeting(self) -> Ready:
+        return Ready(self._receiver, self._frames, self._size)
+
+    def next_message(self, key: Hashable, now: float) -> HopMessage | None:
+        """What is to be said to a peer now; the same again until `sent` says that it was."""
+        peer = self._peers.get(key)
+        if peer is None:
+            return None
+        if peer.acks:  # before an answer, which would otherwise miss what has just been settled
+            return Ack(as_ranges(peer.acks)[:MOST_RANGES])
+        if peer.replies:
+            return peer.replies[0]
+        if self._greets and not peer.met:
+            greets = now - peer.asked >= GREETING_INTERVAL
+            return self._greeting() if greets else None
+        if peer.open and now - peer.said >= KEEP_ALIVE:
+            return Pong(0)
+        if self._greets and now - max(peer.heard, peer.asked) >= PROBE_INTERVAL:
+            return Ping(0)
+        return None
+
+    def sent(self, key: Hashable, message: HopMessage, now: float) -> None:
+        """ZeroMQ has taken what `next_message` gave."""
+        peer = self._peers[key]
+        peer.said = now
+        if isinstance(message, Ack):
+            for first, last in message.ranges:
+                peer.acks.difference_update(range(first, last + 1))
+        elif peer.replies:
+            peer.replies.popleft()
+        elif isinstance(message, (Ready, Ping)):
+            peer.asked = now
+
+    def peers(self) -> list[Hashable]:
+        """All connections."""
+        return list(self._peers)
+
+    def expire(self, now: float) -> None:
+        """Forget connections that were silent for too long. Their senders are remembered."""
+        for key in [key for key, peer in self._peers.items() if now - peer.heard >= self._dead_after]:
+            if self._greets:
+                self._peers[key].met = False
+                self._peers[key].heard = now
+            elif not self._peers[key].open:
+                del self._peers[key]
+
+    def next_time(self, now: float) -> float:
+        """When there is something to do again, if nothing else happens."""
+        return now + KEEP_ALIVE / 2 if any(peer.open for peer in self._peers.values()) else now + KEEP_ALIVE

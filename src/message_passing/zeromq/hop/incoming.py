@@ -1,0 +1,127 @@
+"""How a ZeroMQ input acknowledges: each frame once the chain is done with it, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import heapq
+from typing import TYPE_CHECKING
+
+from message_passing.clock import monotonic
+from message_passing.delivery import Outcome
+from message_passing.zeromq.hop.packing import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.source import Source
+    from message_passing.zeromq.hop.consumer import Delivered
+    from message_passing.zeromq.hop.link import HopReceiver
+
+_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
+"""Seconds until a frame that the chain lost is delivered again: at first, and at most."""
+
+
+class AcknowledgedReceiving:
+    """Runs the receiving end for one input, in its event loop.
+
+    Attributes:
+        redelivered: frames that were delivered to the chain once more, since it had lost something of them.
+        stalled: why no more is accepted now; empty when it is.
+    """
+
+    def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
+        """Prepare it.
+
+        Args:
+            receiver: open.
+            owner: delivers.
+            tell: says what there is to say of peers.
+        """
+        self.redelivered = 0
+        self.stalled = ""
+        self._receiver, self._owner, self._tell = receiver, owner, tell
+        self._waiting: list[tuple[int, Delivered]] = []  # a heap, by the order in which they came
+        self._lost: set[int] = set()  # those of them that the chain has lost before
+        self._arrived = 0
+        self._pause = _FIRST_RETRY
+        self._retry_at = 0.0
+        self._ready = asyncio.Event()
+
+    def counted(self) -> dict[str, int]:
+        """Frames that came twice, that were delivered again, and messages that were not understood."""
+        return {
+            "duplicates": self._receiver.consumer.duplicates,
+            "redelivered": self.redelivered,
+            "strange": self._receiver.sockets.strange,
+        }
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        sockets = self._receiver.sockets
+        sockets.on_ready(functools.partial(loop.call_soon_threadsafe, self._ready.set))
+        for descriptor in sockets.file_descriptors:
+            loop.add_reader(descriptor, self._ready.set)
+        try:
+            while True:
+                self._ready.clear()
+                self._tell()
+                came = await self._deliver_some()
+                self._receiver.answer()
+                if not came:
+                    await self._wait()
+        finally:
+            sockets.on_ready(lambda: None)
+            for descriptor in sockets.file_descriptors:
+                loop.remove_reader(descriptor)
+
+    async def _deliver_some(self) -> bool:
+        """Deliver what has come, in order; whether there was something to do."""
+        if self._lost and monotonic() < self._retry_at:
+            return False
+        if not self._waiting:
+            for frame in self._receiver.receive():
+                self._arrived += 1
+                self._waiting.append((self._arrived, frame))
+        some = bool(self._waiting)
+        while self._waiting and not (self._lost and monotonic() < self._retry_at):
+            number, frame = heapq.heappop(self._waiting)
+            self.redelivered += number in self._lost
+            self._lost.discard(number)
+            self._owner.deliver(unpacked(frame.data), functools.partial(self._settled, number, frame))
+            await self._owner.drain()
+        if some:
+            await asyncio.sleep(0)  # other inputs have their turn
+        return some
+
+    def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
+        if outcome is Outcome.LOST:  # it goes before all that has come after it
+            heapq.heappush(self._waiting, (number, frame))
+            self._lost.add(number)
+            self._retry_at = monotonic() + self._pause
+            self._pause = min(_LONGEST_RETRY, 2 * self._pause)
+            self.stalled = (
+                "the chain lost messages, which are delivered again; until then no others are accepted"
+            )
+        else:
+            self._receiver.consumer.settle(frame)
+            if not self._lost:
+                self._pause, self.stalled = _FIRST_RETRY, ""
+        self._ready.set()
+
+    async def _wait(self) -> None:
+        now = monotonic()
+        until = self._receiver.consumer.next_time(now)
+        if self._lost:
+            until = min(until, self._retry_at)
+        try:
+            async with asyncio.timeout(max(0.0, until - now) + 0.001):
+                await self._ready.wait()
+        except TimeoutError:
+            pass
+
+    def close(self, linger: float) -> None:
+        """Acknowledge what has been settled, and close."""
+        self._receiver.answer()
+        self._receiver.close(linger)

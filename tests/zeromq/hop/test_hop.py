@@ -1,0 +1,314 @@
+"""An acknowledged hop between real nodes: what is accepted arrives, whoever is killed, stopped or full."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from message_passing.errors import OptionError
+from message_passing.inputs.zeromq import ZeroMQInput
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.hop.frames import Ready
+from nodes import Node, lines, node, part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def written(path: Path) -> list[int]:
+    """The numbers of the messages in a file."""
+    return [json.loads(line)["n"] for line in lines(path)] if path.exists() else []
+
+
+def messages(first: int, count: int) -> bytes:
+    """So many lines of JSON."""
+    return b"".join(b'{"n":%d,"text":"%s"}\n' % (n, b"x" * 200) for n in range(first, first + count))
+
+
+@contextmanager
+def receiver(endpoint: str, file: Path, **options: Any) -> Iterator[Node]:
+    """A node that writes what comes to a ROUTER."""
+    words = part("input", "ZeroMQ", **{"socket_bind": endpoint, "socket_type": "ROUTER", **options})
+    with node(*words, *part("output", "File", filename=str(file))) as started:
+        yield started
+
+
+@contextmanager
+def sender(endpoint: str | list[str], **options: Any) -> Iterator[Node]:
+    """A node that sends what it reads from standard input through a DEALER."""
+    given = {"connect": endpoint, "socket_type": "DEALER", "ack_timeout": 2, **options}
+    with node(*part("input", "STDIN"), *part("output", "ZeroMQ", **given)) as started:
+        yield started
+
+
+def test_all_arrives_in_order(tmp_path: Path) -> None:
+    """The main job, with nothing going wrong: every line once, in its order, byte for byte."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    given = messages(0, 20_000)
+    with receiver(endpoint, tmp_path / "out") as receiving, sender(endpoint) as sending:
+        sending.write(given)
+        status, _, err = sending.end()
+        assert (status, err) == (0, b"")
+        assert receiving.stop()[0] == 0
+    assert (tmp_path / "out").read_bytes() == given
+
+
+def test_the_receiver_may_come_later_and_be_killed(tmp_path: Path) -> None:
+    """It is killed three times under load, and away at first: nothing is missing, and each sender's order holds."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    with sender(endpoint) as sending:
+        first = 0
+        for _ in range(3):
+            sending.write(messages(first, 4000))
+            first += 4000
+            with receiver(endpoint, file) as receiving:
+                before = len(written(file))
+                wait_for(lambda before=before: len(written(file)) > before, timeout=15)  # type: ignore[misc]
+                receiving.signal(signal.SIGKILL)
+        with receiver(endpoint, file) as receiving:
+            status, _, err = sending.end()
+            assert status == 0
+            assert b"lost" not in err
+            receiving.stop()
+    found = written(file)
+    assert set(found) == set(range(first))
+    unique = list(dict.fromkeys(found))
+    assert unique == sorted(unique)
+
+
+def test_a_stopped_receiver_is_waited_for(tmp_path: Path) -> None:
+    """One that stands still for longer than `ack_timeout` gets everything, and nothing twice."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    with receiver(endpoint, file) as receiving, sender(endpoint, ack_timeout=1) as sending:
+        sending.write(messages(0, 100))
+        wait_for(lambda: len(written(file)) == 100, timeout=15)
+        receiving.signal(signal.SIGSTOP)
+        try:
+            sending.write(messages(100, 2000))
+            with pytest.raises(TimeoutError):
+                wait_for(lambda: len(written(file)) > 100, timeout=2.5)
+        finally:
+            receiving.signal(signal.SIGCONT)
+        assert sending.end()[0] == 0
+        receiving.stop()
+    assert written(file) == list(range(2100))
+
+
+FLAKY = """
+import os
+from message_passing import Output, option
+
+class Flaky(Output):
+    confirms = "written"
+    filename: str = option(description="Where to write.")
+
+    def write_many(self, messages):
+        if os.path.exists(self.filename + ".full"):
+            raise OSError(28, "No space left on device")
+        with open(self.filename, "ab") as file:
+            file.write(b"".join(b"%s\\n" % message for message in messages))
+"""
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    """What cannot be written is not acknowledged, and is written by itself when there is room."""
+    endpoint, file, full = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out", tmp_path / "out.full"
+    (tmp_path / "flaky.py").write_text(FLAKY)
+    full.touch()
+    words = part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER")
+    output = part("output", "+flaky:Flaky", filename=str(file))
+    with node(*words, *output, cwd=tmp_path) as receiving, sender(endpoint) as sending:
+        sending.write(messages(0, 3000))
+        with pytest.raises(TimeoutError):
+            wait_for(file.exists, timeout=1.5)
+        full.unlink()
+        assert sending.end()[0] == 0
+        receiving.stop()
+    assert written(file) == list(range(3000))
+
+
+def test_rejected_messages_are_not_sent_again(tmp_path: Path) -> None:
+    """What is no JSON is reported by the receiver, once, and acknowledged with the rest."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    with receiver(endpoint, file) as receiving:
+        words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", "Null"]
+        output = part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")
+        with node(*words, *output) as sending:
+            sending.write(b'{"n":1}\nno JSON\n{"n":2}\n')
+            assert sending.end()[0] == 0
+        _, _, err = receiving.stop()
+    assert written(file) == [1, 2]
+    assert err.count(b"malformed JSON") == 1
+
+
+def test_workers_share_the_work_of_a_distributor(tmp_path: Path) -> None:
+    """Each gets what it asks for; what a killed one had goes to another, and a new one gets work at once."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+
+    @contextmanager
+    def worker(name: str) -> Iterator[Node]:
+        words = part("input", "ZeroMQ", connect=endpoint, socket_type="DEALER", window=2)
+        with node(*words, *part("output", "File", filename=str(tmp_path / name))) as started:
+            yield started
+
+    given = {"socket_bind": endpoint, "socket_type": "ROUTER", "ack_timeout": 1}
+    distributor = [*part("input", "STDIN"), *part("output", "ZeroMQ", **given)]
+    with ExitStack() as stack:
+        sending = stack.enter_context(node(*distributor))
+        first, second = stack.enter_context(worker("a")), stack.enter_context(worker("b"))
+        sending.write(messages(0, 20_000))
+        wait_for(lambda: written(tmp_path / "a") or written(tmp_path / "b"), timeout=15)
+        first.signal(signal.SIGSTOP)
+        sending.write(messages(20_000, 10_000))
+        third = stack.enter_context(worker("c"))
+        assert sending.end()[0] == 0
+        first.signal(signal.SIGKILL)
+        second.stop()
+        third.stop()
+    done = [set(written(tmp_path / name)) for name in "abc"]
+    assert set().union(*done) == set(range(30_000))
+
+
+def test_another_receiver_takes_over(tmp_path: Path) -> None:
+    """With several endpoints, all goes to one; when that one is gone, to the next."""
+    endpoints = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    with ExitStack() as stack:
+        one = stack.enter_context(receiver(endpoints[0], tmp_path / "one"))
+        sending = stack.enter_context(sender(endpoints, ack_timeout=1))
+        sending.write(messages(0, 1000))
+        wait_for(lambda: len(written(tmp_path / "one")) == 1000, timeout=15)
+        two = stack.enter_context(receiver(endpoints[1], tmp_path / "two"))
+        one.signal(signal.SIGKILL)
+        sending.write(messages(1000, 1000))
+        assert sending.end()[0] == 0
+        two.stop()
+    assert set(written(tmp_path / "two")) >= set(range(1000, 2000))
+
+
+def test_a_stop_without_acknowledgements_is_bounded_and_counted() -> None:
+    """SIGTERM ends a sender that nobody acknowledges, within linger; what it had is counted, as unsent."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with ExitStack() as stack:
+        context = stack.enter_context(zmq.Context())
+        silent = stack.enter_context(context.socket(zmq.ROUTER))
+        silent.linger = 0
+        silent.bind(endpoint)
+        sending = stack.enter_context(sender(endpoint, linger=300))
+        sending.write(messages(0, 50))
+        came = 0
+        while came < 50:
+            assert silent.poll(20_000)
+            identity, head, *body = silent.recv_multipart()
+            if head.startswith(b"H"):
+                silent.send_multipart([identity, *Ready(b"r" * 16, 64, 1 << 20).encode()])
+            came += sum(one.count(b"\n") + 1 for one in body)
+        _, _, err = sending.stop()
+    assert b"50 unsent at close" in err
+
+
+def test_a_program_without_a_chain_never_waits() -> None:
+    """What there is no room for is dropped and counted at once, and the rest is unsent at close."""
+    output = ZeroMQOutput(
+        connect=f"tcp://127.0.0.1:{free_port()}", socket_type="DEALER", socket_hwm=10, linger=0
+    )
+    with output:
+        for n in range(30):
+            output.consume(b"%d" % n)
+        assert output.held() == 10
+        assert output.metrics.dropped == {"queue full": 20}
+    assert output.metrics.dropped == {"queue full": 20, "unsent at close": 10}
+
+
+def test_a_forked_child_sends_by_itself(tmp_path: Path) -> None:
+    """It has a socket and numbers of its own; what its parent had not had acknowledged stays the parent's."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    with ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=15_000) as output:
+        output.consume(b'{"n":1}')
+        child = os.fork()
+        if not child:
+            try:
+                output.consume(b'{"n":2}')
+                output.close()
+            finally:
+                os._exit(0 if output.metrics.dropped == {} else 1)
+        with receiver(endpoint, file) as receiving:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            wait_for(lambda: output.held() == 0, timeout=15)
+            receiving.stop()
+    assert sorted(written(file)) == [1, 2]
+
+
+@pytest.mark.parametrize("greeting", [b"junk", b"H\x09" + bytes(24), b"A" + bytes(15), b"", b"D" + bytes(16)])
+def test_a_stranger_is_not_understood_and_does_no_harm(greeting: bytes) -> None:
+    """What is not of the protocol, or of another version of it, is reported once, and costs nobody else anything."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    reports: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        context = stack.enter_context(zmq.Context())
+        stranger = stack.enter_context(context.socket(zmq.ROUTER))
+        stranger.linger = 0
+        stranger.bind(endpoint)
+        output = stack.enter_context(
+            ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=0, error=_Reports(reports))
+        )
+        output.consume(b"one")
+        assert stranger.poll(5000)
+        identity, hello = stranger.recv_multipart()
+        assert hello.startswith(b"H")
+        for _ in range(100):
+            stranger.send_multipart([identity, greeting])
+
+        def told() -> bool:
+            output.consume(b"more")
+            return bool(reports)
+
+        wait_for(told, timeout=5)
+        assert len(reports) <= 2
+        assert "protocol" in reports[0]["exception"]
+        assert output.held()
+
+
+class _Reports:
+    def __init__(self, kept: list[dict[str, Any]]) -> None:
+        self.kept = kept
+
+    def consume(self, report: dict[str, Any]) -> None:
+        """Keep it."""
+        self.kept.append(report)
+
+
+@pytest.mark.parametrize("when_full", ["block", "drop_oldest"])
+def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> None:
+    """They are refused with the socket type that they are not for."""
+    with pytest.raises(OptionError, match="DEALER"):
+        ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
+
+
+def test_two_ends_of_the_same_kind_are_reported() -> None:
+    """Two outputs, or two inputs, say of each other that one of them must be the other kind."""
+    endpoint, told = f"tcp://127.0.0.1:{free_port()}", _Reports([])
+    with (
+        ZeroMQOutput(socket_bind=endpoint, socket_type="ROUTER", linger=0, error=told) as first,
+        ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=0, error=told) as second,
+    ):
+
+        def is_told() -> bool:
+            first.consume(b"one")
+            second.consume(b"two")
+            return any("output too" in one["exception"] for one in told.kept)
+
+        wait_for(is_told, timeout=5)
+
+
+def test_an_input_has_no_key_field() -> None:
+    """It is refused until it means something there."""
+    with pytest.raises(OptionError, match="key_field"):
+        ZeroMQInput(socket_bind="tcp://127.0.0.1:9", socket_type="ROUTER", key_field="who")

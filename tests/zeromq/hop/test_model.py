@@ -1,0 +1,296 @@
+"""Both ends of an acknowledged hop together, without I/O: any loss, duplicate, reordering and restart is survived."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from message_passing.zeromq.hop.consumer import Consumer, Delivered
+from message_passing.zeromq.hop.frames import Data, decode
+from message_passing.zeromq.hop.producer import Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.hop.frames import HopMessage
+
+DEAD_AFTER = 10.0
+
+
+@dataclass
+class World:
+    """A sender, a receiver, and a network that does to messages whatever it is told."""
+
+    sender_greets: bool
+    frames: int
+    now: float = 0.0
+    added: int = 0
+    receivers: int = 0
+    acknowledged: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)  # in any life of the receiver
+    delivered: list[int] = field(default_factory=list)  # in this life
+    working: list[Delivered] = field(default_factory=list)
+    there: list[list[bytes]] = field(default_factory=list)
+    back: list[list[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.producer = Producer(b"s" * 16, greets=self.sender_greets, dead_after=DEAD_AFTER)
+        if self.sender_greets:
+            self.producer.add_peer("link", self.now)
+        self.start_receiver()
+
+    def start_receiver(self) -> None:
+        """The receiver's process begins, or begins anew: all that it had in memory is gone."""
+        self.receivers += 1
+        receiver = self.receivers.to_bytes(16, "big")
+        self.consumer = Consumer(
+            receiver, greets=not self.sender_greets, frames=self.frames, size=1000, dead_after=DEAD_AFTER
+        )
+        if not self.sender_greets:
+            self.consumer.add_peer("link", self.now)
+        self.working.clear()
+        self.delivered.clear()
+
+    # What can happen
+
+    def add(self) -> None:
+        """The application has a frame."""
+        self.added += 1
+        assert self.producer.add(b"%d" % self.added, lines=False) == self.added
+
+    def send(self) -> None:
+        """The sender sends what it wants to."""
+        while message := self.producer.next_message("link", self.now):
+            self.producer.sent("link", message, self.now)
+            self.there.append(message.encode())
+
+    def answer(self) -> None:
+        """The receiver sends what it wants to."""
+        while message := self.consumer.next_message("link", self.now):
+            self.consumer.sent("link", message, self.now)
+            self.back.append(message.encode())
+
+    def arrive_there(self, at: int = 0) -> None:
+        """A message comes to the receiver: the first one, or a later one."""
+        if at < len(self.there):
+            frame = self.consumer.receive("link", decode(self.there.pop(at)), self.now)
+            if frame:
+                number = frame.data.sequence
+                assert number not in self.delivered, "delivered twice by one receiver"
+                assert frame.data.body == b"%d" % number
+                self.delivered.append(number)
+                self.working.append(frame)
+
+    def arrive_back(self, at: int = 0) -> None:
+        """A message comes to the sender."""
+        if at < len(self.back):
+            for entry in self.producer.receive("link", decode(self.back.pop(at)), self.now):
+                assert entry.sequence in self.settled, "acknowledged and not settled"
+                assert entry.sequence not in self.acknowledged, "acknowledged twice"
+                self.acknowledged.add(entry.sequence)
+
+    def settle(self, at: int = 0) -> None:
+        """The receiver's chain is done with a frame."""
+        if at < len(self.working):
+            frame = self.working.pop(at)
+            self.settled.add(frame.data.sequence)
+            self.consumer.settle(frame)
+
+    def lose_there(self) -> None:
+        """The network loses a message."""
+        del self.there[:1]
+
+    def lose_back(self) -> None:
+        """The network loses a message that comes back."""
+        del self.back[:1]
+
+    def disconnect(self) -> None:
+        """All that was on its way is lost."""
+        self.there.clear()
+        self.back.clear()
+
+    def duplicate(self) -> None:
+        """The network repeats a message in each direction."""
+        self.there += self.there[:1]
+        self.back += self.back[:1]
+
+    def later(self, seconds: float = 1.5) -> None:
+        """Time goes by."""
+        self.now += seconds
+        self.producer.expire(self.now)
+        self.consumer.expire(self.now)
+
+    def much_later(self) -> None:
+        """More time than a peer may be silent."""
+        self.later(DEAD_AFTER)
+
+    def restart_sender(self) -> None:
+        """The sender's process begins anew, with what it had on disk: its id and all that is not acknowledged."""
+        kept = [(entry.sequence, entry.body) for entry in self.producer.unsettled()]
+        first = kept[0][0] if kept else self.added + 1
+        self.producer = Producer(b"s" * 16, greets=self.sender_greets, dead_after=DEAD_AFTER, first=first)
+        for number, body in kept:  # whatever has been acknowledged in between is sent no more
+            self.producer.restore(number, body, lines=False)
+        if self.sender_greets:
+            self.producer.add_peer("link", self.now)
+
+    # What must hold
+
+    def recover(self) -> None:
+        """From now on the network is a good one: everything arrives, and is acknowledged, before long."""
+        for _ in range(60):
+            self.send()
+            while self.there:
+                self.arrive_there()
+            while self.working:
+                self.settle()
+            self.answer()
+            while self.back:
+                self.arrive_back()
+            if len(self.acknowledged) == self.added and not self.producer:
+                return
+            self.later(1.0)
+        pytest.fail(f"{self.added - len(self.acknowledged)} frames are not acknowledged, for ever")
+
+
+ACTIONS: dict[str, Callable[[World], None]] = {
+    "add": World.add,
+    "send": World.send,
+    "answer": World.answer,
+    "arrive": World.arrive_there,
+    "arrive second": lambda world: world.arrive_there(1),
+    "come back": World.arrive_back,
+    "come back second": lambda world: world.arrive_back(1),
+    "settle": World.settle,
+    "settle second": lambda world: world.settle(1),
+    "lose": World.lose_there,
+    "lose answer": World.lose_back,
+    "disconnect": World.disconnect,
+    "duplicate": World.duplicate,
+    "later": World.later,
+    "much later": World.much_later,
+    "restart receiver": World.start_receiver,
+    "restart sender": World.restart_sender,
+}
+
+SOUND = ["add", "send", "arrive", "settle", "answer", "come back"]
+
+
+@pytest.mark.parametrize("sender_greets", [True, False], ids=["sender greets", "receiver greets"])
+def test_every_short_run(sender_greets: bool) -> None:
+    """Every sequence of three things that can happen, after a good run, and in the middle of one."""
+    start = World(sender_greets, frames=2)
+    moments = [copy.deepcopy(start)]
+    for _ in range(4):
+        for name in SOUND:
+            ACTIONS[name](start)
+        moments.append(copy.deepcopy(start))
+    start.add()
+    start.add()
+    start.add()
+    start.send()
+    moments[1] = copy.deepcopy(start)
+    for moment in moments[1::4]:
+        for names in itertools.permutations(ACTIONS, 3):
+            world = copy.deepcopy(moment)
+            for name in names:
+                ACTIONS[name](world)
+            world.recover()
+
+
+@pytest.mark.parametrize("sender_greets", [True, False], ids=["sender greets", "receiver greets"])
+@pytest.mark.parametrize("frames", [1, 3, 64])
+def test_long_random_runs(sender_greets: bool, frames: int) -> None:
+    """Hundreds of things that happen in any order, from printed seeds; afterwards everything has arrived."""
+    for seed in range(40):
+        dice = random.Random(seed)  # noqa: S311 - nothing secret
+        world = World(sender_greets, frames)
+        names = [*ACTIONS, *SOUND * 3]
+        done = []
+        try:
+            for _ in range(150):
+                done.append(dice.choice(names))
+                ACTIONS[done[-1]](world)
+            world.recover()
+        except BaseException:
+            sys.stderr.write(f"seed {seed}: {done}\n")
+            raise
+
+
+def test_what_is_acknowledged_is_never_sent_again() -> None:
+    """Neither after a silence, nor when the receiver has begun anew."""
+    world = World(sender_greets=True, frames=8)
+    for _ in range(3):
+        world.add()
+    world.recover()
+    world.start_receiver()
+    world.much_later()
+    world.add()
+    world.recover()
+    assert world.delivered == [4]
+
+
+def test_a_frame_goes_to_another_receiver_when_one_is_silent() -> None:
+    """What was on its way to a dead worker goes to the other one, and is believed from either."""
+    producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
+    workers = {
+        name: Consumer(name.encode() * 16, greets=True, frames=1, size=100, dead_after=60) for name in "ab"
+    }
+    now = 0.0
+    for name, worker in workers.items():
+        worker.add_peer("link", now)
+        greeting = worker.next_message("link", now)
+        assert greeting
+        worker.sent("link", greeting, now)
+        producer.receive(name, decode(greeting.encode()), now)
+    producer.add(b"one", lines=False)
+    producer.add(b"two", lines=False)
+    got: dict[str, list[int]] = {"a": [], "b": []}
+
+    def deliver(name: str) -> None:
+        while message := producer.next_message(name, now):
+            producer.sent(name, message, now)
+            if isinstance(message, Data):
+                got[name].append(message.sequence)
+            workers[name].receive("link", decode(message.encode()), now)
+
+    deliver("a")
+    deliver("b")
+    assert got == {"a": [1], "b": [2]}
+    now = DEAD_AFTER - 1
+    producer.receive("b", decode([b"I" + bytes(8)]), now)
+    now = DEAD_AFTER
+    assert producer.expire(now) == ["a"]
+    assert producer.waiting == 1
+    late = decode([b"A" + (1).to_bytes(8, "big") * 2])
+    assert [entry.sequence for entry in producer.receive("a", late, now)] == [1]
+    assert not producer.waiting
+
+
+def test_nobody_can_acknowledge_what_was_not_sent_to_him() -> None:
+    """Whatever ranges a peer claims: only frames that he has had are settled."""
+    producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
+    ready: HopMessage = decode(
+        Consumer(b"r" * 16, greets=True, frames=1, size=10, dead_after=9)._greeting().encode()
+    )
+    producer.receive("a", ready, 0.0)
+    producer.add(b"one", lines=False)
+    producer.add(b"two", lines=False)
+    assert producer.receive("a", decode([b"A" + bytes(8) + b"\xff" * 8]), 0.0) == []
+    message = producer.next_message("a", 0.0)
+    while message and not isinstance(message, Data):
+        producer.sent("a", message, 0.0)
+        message = producer.next_message("a", 0.0)
+    assert message
+    producer.sent("a", message, 0.0)
+    assert producer.receive("b", decode([b"A" + bytes(8) + b"\xff" * 8]), 0.0) == []
+    assert [one.sequence for one in producer.receive("a", decode([b"A" + bytes(8) + b"\xff" * 8]), 0.0)] == [
+        1
+    ]
+    assert producer.strange == 5
