@@ -268,7 +268,9 @@ class Script:
         )  # `preflight` may have found more
         for text in dict.fromkeys(told):
             tell(f"{self.title()}: warning: {one_line(text)}\n")
-        return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
+        return Prepared(
+            self, chain, identity, found.console, LedgerOptions.of(self, self.identity().display_name)
+        )
 
     def changed(self) -> Self | None:
         """The same command as it would be started now; None when that makes no difference.

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ import msgspec
 
 from message_passing.console.exposition import Exposition
 from message_passing.console.history import STEPS
+from message_passing.console.loss_reader import LossReader
 from message_passing.console.message_filter import MessageFilter
 from message_passing.console.query import Query
 from message_passing.console.recent_errors import KEPT
@@ -29,7 +29,6 @@ from message_passing.console.state import state
 from message_passing.console.tailing import Tail
 from message_passing.errors import UserError, did_you_mean, needs_extra
 from message_passing.ledger.period import period
-from message_passing.ledger.reading import read_losses
 from message_passing.message_fields import LEVELS, NAMES
 
 with needs_extra("console"):
@@ -97,7 +96,7 @@ class Routes:
             node: what it is.
         """
         self._watcher = watcher
-        self._reading = asyncio.Lock()
+        self._ledger = LossReader()
         self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, node), enc_hook=str))
         self._metrics_text = {
             encode: _Fresh(partial(Exposition(watcher).text, encode))
@@ -157,8 +156,12 @@ class Routes:
         losses = self._watcher.server.losses
         if (path := losses.ledger) is None:
             raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
-        async with self._reading:  # one at a time, and in a thread: a disk may be slow
-            return _JSON(await asyncio.to_thread(read_losses, path, asked, query.text("node", losses.node)))
+        try:
+            return _JSON(await self._ledger.read(path, asked, query.text("node", losses.node)))
+        except TimeoutError as error:
+            raise HTTPException(
+                503, "others ask for losses: try again later", {"Retry-After": "5"}
+            ) from error
 
     async def _tail(self, request: Request) -> Response:
         query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))
