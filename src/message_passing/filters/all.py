@@ -14,5 +14,5 @@ class AllFilter(Filter):
     transparent = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:  # noqa: ARG002 - none of them matters
-        """Nothing."""
+        """Return nothing."""
         return []
