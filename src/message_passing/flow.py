@@ -70,8 +70,8 @@ class Input(Source):
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`. What an input loses it has not emitted: it is received with that."""
-        self.metrics.received += lost if isinstance(lost, int) else len(lost)
         super().drop(lost, reason)
+        self.metrics.received += lost if isinstance(lost, int) else len(lost)
 
     acknowledges = (
         False  # without an annotation, which would make an option of it; an instance may have its own
