@@ -14,7 +14,7 @@ from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
-from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
+from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
 from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
