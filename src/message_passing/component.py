@@ -25,7 +25,7 @@ from message_passing.failures import (
 )
 from message_passing.graph import close_all, open_all
 from message_passing.lines import message_count
-from message_passing.metrics import UNSENT, Metrics, Snapshot
+from message_passing.metrics import FAILED_REASON, UNSENT, Metrics, Snapshot
 from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
@@ -258,6 +258,8 @@ class Component(Declared):
         if self._opened:
             self._unsent = max(0, self.held())
             self.drop(self._unsent, UNSENT)
+            if self._holds and all(hold.fate and hold.fate.comes_again for hold in self._holds.copy()):
+                self.metrics.coming_again[UNSENT] += self._unsent
         for hold in self._holds.copy():
             hold.note(Outcome.LOST)
             hold.release()
@@ -316,7 +318,10 @@ class Component(Declared):
             count = self._weigh(messages)
         self.metrics.failed += count
         if fate := AMBIENT.fate:
-            fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
+            rejected = isinstance(error, MessageError)
+            fate.note(Outcome.REJECTED if rejected else Outcome.LOST)
+            if not rejected and fate.comes_again:
+                self.metrics.coming_again[FAILED_REASON] += count
         return count
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
@@ -333,6 +338,8 @@ class Component(Declared):
             self.metrics.dropped[reason] += count
             if fate := AMBIENT.fate:
                 fate.note(Outcome.LOST)
+                if fate.comes_again:
+                    self.metrics.coming_again[reason] += count
 
     def hold(self) -> Hold:
         """To be taken, within the call that brought them, by whoever keeps messages beyond it: see `delivery`.

@@ -36,6 +36,10 @@ class Outcome(IntEnum):
 class Fate(Protocol):
     """What a delivery is for those who handle its messages; it may be several deliveries at once."""
 
+    @property
+    def comes_again(self) -> bool:
+        """Whether whoever delivers does so once more with what was `LOST`: then it is not lost for good."""
+
     def note(self, outcome: Outcome) -> None:
         """Something became of a message of it."""
 
@@ -88,6 +92,7 @@ class Delivery:
 
     Attributes:
         owner: who delivers.
+        comes_again: whether it delivers once more what was `LOST`.
     """
 
     def __init__(
@@ -95,6 +100,8 @@ class Delivery:
         on_settled: Callable[[Outcome], object],
         owner: Any,
         loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        comes_again: bool = False,
     ) -> None:
         """Begin.
 
@@ -104,8 +111,10 @@ class Delivery:
             owner: who delivers: a component.
             loop: in which it is called, if that runs in another thread by then; without one, or once that is closed,
                 it is called by whoever settles.
+            comes_again: see the attributes.
         """
         self.owner = owner
+        self.comes_again = comes_again
         self._settlers = [on_settled]
         self._noted: list[Outcome] = []
         self._tokens: set[object] = set()
@@ -165,6 +174,11 @@ class Several:
     def __init__(self, fates: Iterable[Fate]) -> None:
         """These."""
         self._fates = list({id(one): one for one in fates}.values())
+
+    @property
+    def comes_again(self) -> bool:
+        """Only if all do: which of them a message belongs to, nobody knows."""
+        return all(one.comes_again for one in self._fates)
 
     def note(self, outcome: Outcome) -> None:
         """For all."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from message_passing.component import Component
+from message_passing.errors import MessagePassingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -73,6 +74,9 @@ class Backgrounds:
                 await asyncio.wait(before)
             async with asyncio.timeout(FLUSH_AT_CHANGE):
                 await component.flush()
+        except TimeoutError as error:
+            text = f"it has left the chain, and could not pass on what it held within {FLUSH_AT_CHANGE:g} s"
+            component.report(MessagePassingError(text) if component.held() else error)
         except Exception as error:  # noqa: BLE001 - it is closed whatever it does; what it has left is counted
             component.report(error)
         finally:

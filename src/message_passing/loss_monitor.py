@@ -15,7 +15,7 @@ from message_passing.errors import LossError
 from message_passing.escaping import one_line
 from message_passing.failures import LAST_RESORT, has_room, last_resort, report
 from message_passing.graph import with_parts
-from message_passing.metrics import lost_words, plural, says_full
+from message_passing.metrics import FAILED_REASON, lost_words, plural, says_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,9 +31,6 @@ LOSS_INTERVAL = 10.0
 
 FULL_FOR = 10.0
 """Seconds for which a queue that has dropped a message for want of room counts as full."""
-
-FAILED_REASON = "failed"
-"""The reason of messages that could not be handled: each has a report of its own, or is counted in one."""
 
 NOT_ARRIVED = "did not arrive"
 """The reason of what senders lost on the way here."""
@@ -145,7 +142,7 @@ class _Record:
         self.due = self.full_until = 0.0
         self.was_open = False
         self._dropped: dict[str, int] = {}
-        self._failed = 0
+        self._lost: Counter[str] = Counter()
         self._senders: Counter[str] = Counter()
         self._fresh: Counter[str] = Counter()  # what may only be late: it counts from the next look on
         self._not_arrived = 0
@@ -153,17 +150,18 @@ class _Record:
     def look(self, found: Counter[Loss], now: float) -> bool:
         """Add what it lost since the last look; whether that was anything."""
         component, before = self.component, found.total()
-        counted = component.metrics.snapshot()  # `dropped` in one step: other threads may count meanwhile
-        dropped, failed = counted["dropped"], counted["failed"]
-        for reason, count in dropped.items():
-            if new := count - self._dropped.get(reason, 0):
+        dropped = dict(component.metrics.dropped)  # in one step: other threads may count meanwhile
+        if any(
+            says_full(reason) and count > self._dropped.get(reason, 0) for reason, count in dropped.items()
+        ):
+            self.full_until = now + FULL_FOR
+        lost = component.metrics.lost_for_good()
+        for reason in {**lost, **self._lost}:
+            if new := lost[reason] - self._lost[reason]:
                 found[Loss(component.chain_name, reason)] += new
-                self.pending[reason] += new
-                if new > 0 and says_full(reason):
-                    self.full_until = now + FULL_FOR
-        if new := failed - self._failed:
-            found[Loss(component.chain_name, FAILED_REASON)] += new
-        self._dropped, self._failed = dropped, failed
+                if reason != FAILED_REASON:
+                    self.pending[reason] += new
+        self._dropped, self._lost = dropped, lost
         self._look_at_senders(found)
         return found.total() != before
 
@@ -197,7 +195,8 @@ class _Record:
 
     def described(self) -> dict[str, Any]:
         """As a report: `count` since the last one, `total` since the beginning, and `senders` if they are known."""
-        count, total = self.pending.total(), sum(self._dropped.values()) + self._not_arrived
+        count = self.pending.total()
+        total = self._lost.total() - self._lost[FAILED_REASON] + self._not_arrived
         _, why = lost_words(self.pending, {})
         text = f"{plural(count)} lost: {why}{self._whose()}"
         if total > count:

@@ -4,7 +4,8 @@ Components whose declaration is the same in both chains stay open, with all that
 connected to changes, between two batches. The others are opened before those that they replace are closed, except
 where both want the same address. When one of them cannot be opened, the chain stays what it was.
 
-An input that runs can be neither changed nor removed: whatever is on its way to its socket would be lost.
+An input that runs can be neither changed nor removed: whatever is on its way to its socket would be lost. Nor can an
+output that keeps messages until they are acknowledged, as long as nobody is there to do that.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.errors import Fault, OpenError, UserError, collecting
-from message_passing.flow import Input, Source
+from message_passing.flow import Input, Output, Source
 from message_passing.graph import topological_order
 from message_passing.living import close_alone, lives
+from message_passing.metrics import plural
 
 if TYPE_CHECKING:
     from message_passing.chain import Chain
@@ -63,6 +65,14 @@ class ChainUpdate:
             Fault(f"the input {name!r} cannot change while it runs: what is on its way to it would be lost")
             for name, component in self._gone.items()
             if isinstance(component, Input)
+        ]
+        faults += [
+            Fault(
+                f"the output {name!r} cannot change now: it keeps {plural(component.held())} for its receiver, which "
+                "would be lost: try again when they have been taken, or restart"
+            )
+            for name, component in self._gone.items()
+            if isinstance(component, Output) and _keeps_for_somebody_away(component)
         ]
         for name in (*self.added, *self.replaced):
             with collecting(faults, self._after.components[name].label):
@@ -140,3 +150,10 @@ class ChainUpdate:
                 component.open()
             except OpenError as error:  # somebody else has taken its place
                 component.report(error)
+
+
+def _keeps_for_somebody_away(output: Output) -> bool:
+    """Whether an output that tells what has arrived has messages that nobody takes."""
+    if output.confirms_early or not output.held():
+        return False
+    return output.info().get("peers") == 0 or bool(output.problems())

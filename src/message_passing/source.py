@@ -80,7 +80,9 @@ class Source(Component):
             self.metrics.passed += len(messages)
             self._next.consume_many(messages)
 
-    def deliver(self, messages: list[Any], on_settled: Callable[[Outcome], object]) -> None:
+    def deliver(
+        self, messages: list[Any], on_settled: Callable[[Outcome], object], *, comes_again: bool = False
+    ) -> None:
         """Hand a batch on, and learn what became of it, once nobody keeps any of it any more.
 
         That may be before this returns. It is called in the event loop in which this is, if it is in one.
@@ -88,11 +90,13 @@ class Source(Component):
         Args:
             messages: the batch.
             on_settled: called once, with the worst outcome of any message. It must not block.
+            comes_again: whether what is `LOST` is delivered once more, by this input or by whoever sent it. Then
+                components count it as failed or dropped, and nobody reports it as lost.
 
         Raises:
             OutputClosedError: nobody reads an output any more.
         """
-        with Delivery(on_settled, self, running_loop()):
+        with Delivery(on_settled, self, running_loop(), comes_again=comes_again):
             self.emit(messages)
 
     def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:

@@ -22,10 +22,7 @@ def losses(components: Sequence[Component]) -> list[str]:
     """A line for each component that lost messages, or may have: how many, and why. And what components remark."""
     lines = []
     for component in components:
-        reasons = {**component.metrics.dropped}
-        if component.metrics.failed:
-            reasons["failed"] = component.metrics.failed
-        total, why = lost_words(reasons, component.possibly_lost())
+        total, why = lost_words(component.metrics.lost_for_good(), component.possibly_lost())
         if total:
             one = total.rpartition(" ")[2] == "1"
             lines.append(f"{component.title} lost {total} message{'' if one else 's'}: {why}")
