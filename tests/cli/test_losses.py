@@ -100,14 +100,12 @@ def test_what_was_lost_last_night(tmp_path: Path) -> None:
     ), text
     assert re.search(r"^   10  unsent at close +output ", text, re.MULTILINE)
     assert re.search(r"^    2  shop@web-1 +message-passing  ", text, re.MULTILINE)
-    assert "message-passing kept no account from " in text
-    assert losses(tmp_path, "--since", "2h", "--until", "1h").startswith(
-        "Nobody kept account of losses from "
-    )
+    assert "message-passing recorded nothing from " in text
+    assert losses(tmp_path, "--since", "2h", "--until", "1h").startswith("Losses were not recorded from ")
     found = json.loads(losses(tmp_path, "--since", "10m", "--json"))
     assert sum(one["lost"] for one in found["minutes"]) == 507
     assert [run["ended"] for run in found["runs"]] == [0, 1]
-    assert losses(tmp_path, "--since", "10m", "--node", "other").startswith("Nobody kept account")
+    assert losses(tmp_path, "--since", "10m", "--node", "other").startswith("Losses were not recorded")
 
 
 def test_what_a_worker_drops_is_reported_by_its_name(tmp_path: Path) -> None:
@@ -153,7 +151,7 @@ def test_a_damaged_ledger_is_set_aside(tmp_path: Path) -> None:
         running.write(stamped([1, 4]))
         status, _, err = running.end()
     assert status == 0
-    assert b"losses.sqlite is damaged: it is set aside as" in err
+    assert b"losses.sqlite is damaged: it was set aside as" in err
     assert in_ledger(tmp_path)[NOT_ARRIVED] == 2
 
 
@@ -165,7 +163,7 @@ def test_a_directory_that_is_not_safe(tmp_path: Path) -> None:
     words = ["--input", "STDIN", "--output", "STDOUT"]
     done = finished(*words, "--state_dir", str(open_to_all))
     assert done.status == 2
-    assert done.told[0].startswith("message-passing: --state_dir: others than this node's user can write to")
+    assert done.told[0].startswith("message-passing: --state_dir: users other than this node's can write to")
     done = finished(*words, "--state_dir", "/dev/null/state")
     assert (done.status, "cannot make the state directory" in done.err) == (2, True)
     done = finished(*words, "--control", str(tmp_path / "node"), env={"STATE_DIRECTORY": "/dev/null/state"})
