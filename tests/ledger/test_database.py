@@ -142,8 +142,8 @@ def test_a_damaged_file_is_set_aside(damage: str, tmp_path: Path) -> None:
     )
     told = ledger.check()
     assert (
-        told
-        == f"the ledger {ledger.path} is damaged: it was set aside as {ledger.path}.damaged, and a new one was started"
+        told == f"the ledger {ledger.path} is damaged: it was set aside as {ledger.path}.damaged, "
+        "and a new one was started"
     )
     ledger.add(RUN, {(MINUTE, FULL): 1}, NOW)
     assert counts(ledger) == {"queue full": 1}

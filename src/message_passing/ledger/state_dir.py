@@ -1,8 +1,9 @@
 """The directory for what must survive a restart and a reboot.
 
 It differs from that of the control socket: `XDG_RUNTIME_DIR` and `/run` are emptied when the user logs out or the
-machine starts (XDG Base Directory Specification). State that "should persist between (application) restarts" has a place of its own,
-`XDG_STATE_HOME`, and what systemd starts is told one: `STATE_DIRECTORY` (systemd.exec(5), `StateDirectory=`).
+machine starts (XDG Base Directory Specification). State that "should persist between (application) restarts" belongs
+in `XDG_STATE_HOME`; systemd passes its services a directory for it in `STATE_DIRECTORY` (systemd.exec(5),
+`StateDirectory=`).
 """
 
 from __future__ import annotations
