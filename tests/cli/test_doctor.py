@@ -110,7 +110,7 @@ def test_what_is_seen_for_people(tmp_path: Path) -> None:
     assert (
         failed == f"FAILED  connect       {place} refuses: the machine is up, but nothing listens on the port"
     )
-    assert advice.startswith("        what to do    start the receiver; see that it binds this port")
+    assert advice.startswith("        what to do    start the receiver; check that it binds this port")
 
 
 def test_a_filter_that_removes_it_is_told_from_a_way_that_loses_it(tmp_path: Path, examined: Any) -> None:
@@ -199,7 +199,7 @@ def test_an_http_server_is_recognized(examined: Any) -> None:
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server answers there"),
         (b"\x15\x03\x01\x00\x02", "a TLS server answers there"),
-        (b"220 mail ESMTP\r\n", "what is there says b'220 mail ESMTP\\r\\n', which is no ZeroMQ"),
+        (b"220 mail ESMTP\r\n", "what is there sends b'220 mail ESMTP\\r\\n', which is not ZeroMQ"),
         (b"", "what is there accepts the connection and sends nothing"),
     ],
 )
@@ -231,10 +231,10 @@ def test_a_receiver_that_pulls_takes_nothing_from_a_pub(tmp_path: Path, examined
     """The commonest mismatch: a sender of which nothing is said is a PUB."""
     with aggregator(tmp_path, socket_type="PULL") as (endpoint, _):
         found = examined(endpoint, "--socket-type", "PUB")
-        assert found.last[:3] == ("socket type", False, "it is a PULL, and takes nothing from a PUB")
+        assert found.last[:3] == ("socket type", False, "it is a PULL, and accepts nothing from a PUB")
         assert "set socket_type PUSH in the sender" in found.last[3]
         found = examined(endpoint)
-        told = "it is a PULL, and takes nothing from a PUB, which log handlers and outputs are by default"
+        told = "it is a PULL, and accepts nothing from a PUB, the default of log handlers and outputs"
         assert found.last[:3] == ("socket type", False, told)
         assert found.last[3].endswith("--socket-type PUSH")
         found = examined(endpoint, "--socket-type", "PUSH")
@@ -247,7 +247,11 @@ def test_a_subscription_that_leaves_our_messages_out(tmp_path: Path, examined: A
     """A PUB never says that nobody wants what it sends."""
     with aggregator(tmp_path, subscribe=["topic"]) as (endpoint, _):
         found = examined(endpoint)
-    assert found.last[:3] == ("subscription", False, "it has subscribed only to what begins with 'topic'")
+    assert found.last[:3] == (
+        "subscription",
+        False,
+        "it has subscribed only to messages that begin with 'topic'",
+    )
     with aggregator(tmp_path, subscribe=[]) as (endpoint, _):
         found = examined(endpoint)
     assert found.last[:3] == ("subscription", False, "it is connected, but has subscribed to nothing")

@@ -78,7 +78,7 @@ def test_a_key_may_be_named_by_its_file(tmp_path: Path) -> None:
         (["new", "web/1"], "web/1: a name may contain only letters, digits, and . _ - @ only"),
         (
             ["new", "--", "-web"],
-            "-web: a name may contain only letters, digits, and . _ - @ only, and begins with neither . nor -",
+            "-web: a name may contain only letters, digits, and . _ - @, and must not begin with . or -",
         ),
         (["new", "../web"], "../web: a name has"),
         (["new", ".web"], ".web: a name has"),
@@ -103,7 +103,7 @@ def test_a_key_may_be_named_by_its_file(tmp_path: Path) -> None:
             ["revoke", "x", "--folder", "{}/none"],
             "cannot read the folder '{}/none': No such file or directory",
         ),
-        (["new", "old", "--folder", "{}"], "old.key_secret is there already"),
+        (["new", "old", "--folder", "{}"], "old.key_secret exists already"),
         (["allow", "web-2", KEY, "--folder", "{}"], "this key is allowed already, as 'web-1'"),
         (["allow", "web-1", "no key", "--folder", "{}"], "cannot read the key file 'no key': No such file"),
         (

@@ -204,8 +204,8 @@ def test_the_console_tells_as_well(tmp_path: Path) -> None:
     [
         (["--since", "noon"], "--since: must be a time as 02:00, "),
         (["--since", "1h", "--until", "2h"], "--until: must be after the beginning: "),
-        (["none.sqlite"], "there is no ledger at none.sqlite"),
-        ([], "there is no ledger at "),
+        (["none.sqlite"], "there is not a ledger at none.sqlite"),
+        ([], "there is not a ledger at "),
         (["--token", "x", "."], "--token is for a running node"),
     ],
 )

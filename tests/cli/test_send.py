@@ -154,7 +154,7 @@ def test_a_socket_of_another_type_is_named(tmp_path: Path) -> None:
         wait_for_port(one.port)
         done = finished("send", "--connect", one.endpoint, "--timeout", "0.5", "hello")
     assert done.status == 1
-    assert "hangs up on us: it is a PULL, which --socket-type must fit, or no ZeroMQ" in done.err
+    assert "closes our connection: it is a PULL, which --socket-type must fit, or not ZeroMQ" in done.err
 
 
 def test_a_subscription_to_something_else_is_named(tmp_path: Path) -> None:

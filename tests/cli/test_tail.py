@@ -147,7 +147,7 @@ def test_filters_and_the_count(publisher: Publisher, tmp_path: Path) -> None:
         assert [line.rpartition(" ")[2] for line in one.lines()] == ["1", "5"]
         assert (
             one.told()
-            == "message-passing tail: 2 shown, none missed (1 have no number, of which nobody can tell)\n"
+            == "message-passing tail: 2 shown, none missed (1 without a number, whose losses are unknown)\n"
         )
 
 
