@@ -1,4 +1,4 @@
-"""The command `message-passing losses`: what nodes lost within a period, also before their last restart."""
+"""The command `message-passing losses`: what nodes lost within a period, including before their last restart."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ times: 02:00 (the last one before now; as --until, the first one after --since),
 """
 
 _GRACE = 2 * ALIVE_INTERVAL
-"""Seconds for which a node that goes on may not have noted that it runs."""
+"""The most seconds between two records that a node is running."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _asked(given: argparse.Namespace, asked: Period) -> tuple[str, dict[str, Any]]:
-    """Who answers, and what."""
+    """The source of the answer, and the answer."""
     target = given.target
     if target.isdigit() or "://" in target or _is_socket(target):
         node = NodeClient(target, from_environment(given.token) if given.token else None)
@@ -110,8 +110,12 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
     if not reasons and found["runs"]:
         yield f"{'No loss is known' if gaps else 'Nothing was lost'} {when}, by {by}."
     elif not reasons:
-        nobody = f"No node called {escape_control(node)}" if node else "Nobody"
-        yield f"{nobody} kept account of losses {when}, by {by}."
+        recorded = (
+            f"There is no record of a node called {escape_control(node)}"
+            if node
+            else "Losses were not recorded"
+        )
+        yield f"{recorded} {when}, by {by}."
     else:
         yield f"{plural(here)} lost here, {plural(senders)} lost by senders on the way, {when}, by {by}:"
         yield ""
@@ -131,9 +135,9 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
 
 
 def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
-    """When nobody kept account: what was lost then, nobody knows."""
+    """The times without a record, when losses are unknown."""
     if found["kept_from"] and found["kept_from"] > asked.since:
-        yield f"Losses before {local(found['kept_from'])} have given way to later ones, or were too old."
+        yield f"Losses before {local(found['kept_from'])} were removed to make room, or were too old."
     for node in dict.fromkeys(one["node"] for one in found["runs"]):
         runs = [one for one in found["runs"] if one["node"] == node]
         seen, why, latest = asked.since, "did not run", 0.0
@@ -158,12 +162,12 @@ def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _gap(node: str, begin: float, end: float, why: str) -> str:
-    what = f"{_short(node)} kept no account from {local(begin)} to {local(end)} ({span(end - begin)})"
+    what = f"{_short(node)} recorded nothing from {local(begin)} to {local(end)} ({span(end - begin)})"
     return f"{what}: it {why}."
 
 
 def _when(one: Mapping[str, Any]) -> str:
-    """The minutes in which it was lost."""
+    """The minutes of the losses."""
     first, last = (local(one[which], "%m-%d %H:%M") for which in ("first", "last"))
     if first == last:
         return first
@@ -189,7 +193,7 @@ def _short(text: object) -> str:
 
 COMMAND = Command(
     name="losses",
-    description="Show what nodes lost within a period, also before their last restart.",
+    description="Show what nodes lost within a period, including before their last restart.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,
