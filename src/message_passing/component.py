@@ -102,10 +102,14 @@ class Component(Declared):
 
         Raises:
             OptionError: with every fault that was found.
+            TypeError: its class has a constructor of its own, which does not call this one's.
         """
         if cls.__init__ is not Component.__init__:  # it has arguments besides the declared options
             options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
-            return cls(**given)
+            own = cls(**given)
+            if "metrics" not in own.__dict__:
+                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
+            return own
         made = cls.__new__(cls)
         known = options.declared(cls)
         checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)

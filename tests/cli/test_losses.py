@@ -256,6 +256,27 @@ def test_a_clock_that_was_set_back(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "later than now" not in text
 
 
+def test_a_node_that_has_just_been_killed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows what it lost, which is said at once; and of one that was killed not that it did not run."""
+    path, now = tmp_path / "losses.sqlite", time.time()
+    ledger = LossLedger(path, 1 << 20)
+    ledger.check()
+    dead, alive = 2**31 - 1, os.getpid()
+    ledger.add(Run("a", "logs", dead, now - 500), {}, now - 90)
+    assert COMMAND.main([str(path), "--since", "1m"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No loss is known from ")
+    assert f"it has no process {dead} on this machine any more: it was killed, or runs elsewhere" in out
+    ledger.add(Run("b", "logs", alive, now - 20), {}, now - 10)
+    assert COMMAND.main([str(path), "--since", "1m"]) == 0
+    out = capsys.readouterr().out
+    assert "(40 s): it was killed, or the machine stopped, up to a minute later." in out
+    assert "process" not in out
+    assert out.count("kept no account") == 1
+    assert COMMAND.main([str(path), "--since", "15s"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing was lost from ")
+
+
 def test_names_give_a_terminal_no_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever senders call themselves; and times are shown as this machine's clock shows them."""
     ledger = LossLedger(tmp_path / "losses.sqlite", 1 << 20)

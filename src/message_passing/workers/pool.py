@@ -16,6 +16,7 @@ from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
 from message_passing.workers.counters import DIED, added, as_metrics
+from message_passing.workers.pooled_chain import MOST_WORKERS
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.supervisor import Supervisor, why_not_ready
 from message_passing.workers.wire import (
@@ -55,7 +56,7 @@ class Pool(Filter):
     It counts as passed what workers are done with; what became of it, the workers' own counters say.
     """
 
-    count: int = option(description="How many workers.", ge=1)
+    count: int = option(description="How many workers.", ge=1, le=MOST_WORKERS)
     parts: list[Any] = option(description="The declarations of what each worker runs.", python_only=True)
     members: Any = option(
         default_factory=dict, description="The same parts as components, which stay closed.", python_only=True
@@ -95,7 +96,7 @@ class Pool(Filter):
             OpenError: one cannot be started.
             WorkerError: a component has failed in it.
         """
-        self._supervisor.open()
+        self._supervisor.open(lambda: self.stop_request.asked)
         while any(not one.ready for one in self._supervisor.living) and not self.stop_request.asked:
             self._receive_all(50)
             if dead := self._supervisor.collect():

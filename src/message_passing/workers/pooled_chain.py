@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
 
-MOST_WORKERS = 1000
-"""Processes that one chain may have: more is a mistake, and would take the machine's memory one by one."""
+MOST_WORKERS = 256
+"""Each is a Python process of some 25 MB, and has descriptors here: a port's number in its place starts none."""
 
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 

@@ -79,8 +79,8 @@ class Supervisor:
         self._known: dict[int, Worker] = {}
         self._past: dict[str, Snapshot] = {}
 
-    def open(self) -> None:
-        """Bind, and start all of them.
+    def open(self, stop: Callable[[], bool]) -> None:
+        """Bind, and start all of them, or no more once `stop` says so.
 
         Raises:
             OpenError: the system refused.
@@ -91,6 +91,8 @@ class Supervisor:
         try:
             self._gather.bind(f"ipc://{self.folder}/results")
             for place in self._places:
+                if stop():
+                    break
                 self._start(place)
         except zmq.ZMQError as error:
             self.close()

@@ -12,7 +12,7 @@ from message_passing.cli.command import Command
 from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
 from message_passing.clock import iso_time
-from message_passing.console.client import NodeClient
+from message_passing.console.client import NodeClient, process_exists
 from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.escaping import ascii_json, escape_control
@@ -62,6 +62,9 @@ def _run(given: argparse.Namespace) -> int:
     except OptionError as error:
         raise OptionError(*(Fault(one.text, f"--{one.where}") for one in error.faults)) from error
     name, found = _asked(given, asked)
+    if not name.startswith("node "):  # the file is here, and so, most likely, are the processes
+        for run in found["runs"]:
+            run["gone"] = not run["ended"] and not process_exists(run["pid"])
     if given.json:
         print_out(ascii_json(json.dumps(found)) + "\n")
     else:
@@ -103,8 +106,9 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
     reasons = found["by_reason"]
     here, senders = (sum(one[which] for one in found["minutes"]) for which in ("lost", "not_arrived"))
     by = escape_control(name)
+    gaps = [*_gaps(asked, found)]
     if not reasons and found["runs"]:
-        yield f"Nothing was lost {when}, by {by}."
+        yield f"{'No loss is known' if gaps else 'Nothing was lost'} {when}, by {by}."
     elif not reasons:
         nobody = f"No node called {escape_control(node)}" if node else "Nobody"
         yield f"{nobody} kept account of losses {when}, by {by}."
@@ -125,7 +129,7 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
         yield f"Only the {MOST_ROWS} largest of each are shown: choose a shorter period, or --node."
     if found["later"]:
         yield f"{plural(found['later'])} lost later than now: a clock has been set back. See --until."
-    yield from _gaps(asked, found)
+    yield from gaps
 
 
 def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
@@ -134,11 +138,12 @@ def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"Losses before {local(found['kept_from'])} have given way to later ones, or were too old."
     for node in dict.fromkeys(one["node"] for one in found["runs"]):
         runs = [one for one in found["runs"] if one["node"] == node]
-        seen, why = asked.since, "did not run"
+        seen, why, latest = asked.since, "did not run", 0.0
         for run in runs:
             if run["started"] > seen + 1:
                 yield _gap(node, seen, run["started"], why)
-            if run["seen"] >= seen:
+            if run["seen"] >= latest:  # also of one that was killed shortly before
+                latest = run["seen"]
                 why = (
                     "had ended"
                     if run["ended"]
@@ -147,7 +152,10 @@ def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
             seen = max(seen, run["seen"])
         last = max(runs, key=lambda one: float(one["seen"]))
         end = min(asked.until, found["time"])
-        if end > seen + (1 if last["ended"] else _GRACE):
+        if last.get("gone") and end <= seen + _GRACE:
+            why = f"has no process {last['pid']} on this machine any more: it was killed, or runs elsewhere"
+            yield _gap(node, seen, end, why)
+        elif end > seen + (1 if last["ended"] else _GRACE):
             yield _gap(node, seen, end, why)
 
 
