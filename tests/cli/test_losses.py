@@ -16,6 +16,7 @@ import pytest
 from commands import finished
 from console.watched import watched
 from message_passing.cli.commands.losses import COMMAND
+from message_passing.clock import iso_time
 from message_passing.ledger.database import LossLedger, Run
 from message_passing.loss_monitor import NOT_ARRIVED, Loss
 from message_passing.testing import free_port, wait_for
@@ -233,6 +234,24 @@ def test_the_sums_are_those_of_all(tmp_path: Path, capsys: pytest.CaptureFixture
     )
     assert COMMAND.main([str(tmp_path), "--node", "m"]) == 0
     assert capsys.readouterr().out.startswith("There is no record of a node called m from ")
+
+
+def test_a_clock_that_was_set_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was lost while it was ahead is not hidden, and shown by a later end of the period."""
+    ledger = LossLedger(tmp_path / "losses.sqlite", 1 << 20)
+    ledger.check()
+    now = time.time()
+    minute = int(now) // 60 * 60
+    losses = {(minute, Loss("out", "queue full")): 5, (minute + 7200, Loss("out", "queue full")): 50}
+    ledger.add(Run("1", "n", 1, now), losses, now)
+    assert COMMAND.main([str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("5 messages lost here, ")
+    assert "50 messages lost later than now: a clock has been set back. See --until.\n" in text
+    assert COMMAND.main([str(tmp_path), "--node", "n", "--until", iso_time(now + 10_000)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("55 messages lost here, ")
+    assert "later than now" not in text
 
 
 def test_a_node_that_has_just_been_killed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

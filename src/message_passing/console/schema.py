@@ -232,6 +232,7 @@ class LossAnswer(TypedDict):
     until: Amount
     time: Time
     step: Count
+    later: Count
     by_reason: list[ReasonLosses]
     by_sender: list[LostBySender]
     minutes: list[LossStep]

@@ -45,6 +45,9 @@ _QUERIES = {
     "seen > :since - 60 AND (:node = '' OR node = :node) ORDER BY started DESC LIMIT :most) ORDER BY started",
 }
 
+_LATER = f"SELECT {_SUM.format('count')} FROM losses WHERE minute >= :after AND (:node = '' OR node = :node)"
+"""What was lost later than now, by a clock that has been set back since, and later than what is asked for."""
+
 
 def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
     """What was lost within a period, as `GET /losses` and `message-passing losses --json` give it.
@@ -83,11 +86,14 @@ def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
         step = 60 * max(1, -int(-(until - since) // (60 * MOST_STEPS)))
         values = {"since": since, "until": until, "node": node, "step": step, "most": MOST_ROWS}
         values["not_arrived"] = NOT_ARRIVED
-        found: dict[str, Any] = {"since": since, "until": until, "time": time.time(), "step": step}
+        now = time.time()
+        found: dict[str, Any] = {"since": since, "until": until, "time": now, "step": step, "later": 0}
         for name, query in _QUERIES.items():
             found[name] = [_sound(dict(row)) for row in db.execute(query, values)] if version else []
         if not version:  # a node is about to begin it
             return {**found, "kept_from": None}
+        values["after"] = max(until, now)
+        found["later"] = db.execute(_LATER, values).fetchone()[0]
         fact = db.execute("SELECT value FROM facts WHERE name = 'kept_from'").fetchone()
         return {**found, "kept_from": fact["value"] if fact else None}
 

@@ -131,6 +131,8 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
         )
     if max(len(reasons), len(found["by_sender"])) >= MOST_ROWS:
         yield f"Only the {MOST_ROWS} largest of each are shown: choose a shorter period, or --node."
+    if found["later"]:
+        yield f"{plural(found['later'])} lost later than now: a clock has been set back. See --until."
     yield from gaps
 
 
