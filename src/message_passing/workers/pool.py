@@ -15,8 +15,8 @@ from message_passing.metrics import UNSENT
 from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
+from message_passing.workers import MOST_WORKERS
 from message_passing.workers.counters import DIED, added, as_metrics
-from message_passing.workers.pooled_chain import MOST_WORKERS
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.supervisor import Supervisor, why_not_ready
 from message_passing.workers.wire import (
