@@ -24,8 +24,8 @@ from message_passing.declaration import Declaration
 from message_passing.filters.null import NullFilter
 from message_passing.stopping import StopRequest
 from message_passing.testing import free_port, wait_for
-from message_passing.workers import MOST_WORKERS
 from message_passing.workers.pool import Pool
+from message_passing.workers.pooled_chain import MOST_WORKERS
 from nodes import OURS, lines, node, part, wait_for_port
 from support import Kept, untimed
 

@@ -15,7 +15,6 @@ from message_passing.metrics import UNSENT
 from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
-from message_passing.workers import MOST_WORKERS
 from message_passing.workers.counters import DIED, added, as_metrics
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.supervisor import Supervisor, why_not_ready
@@ -56,7 +55,7 @@ class Pool(Filter):
     It counts as passed what workers are done with; what became of it, the workers' own counters say.
     """
 
-    count: int = option(description="How many workers.", ge=1, le=MOST_WORKERS)
+    count: int = option(description="How many workers.", ge=1)
     parts: list[Any] = option(description="The declarations of what each worker runs.", python_only=True)
     members: Any = option(
         default_factory=dict, description="The same parts as components, which stay closed.", python_only=True

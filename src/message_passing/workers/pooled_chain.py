@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
 
+MOST_WORKERS = 256
+"""Each is a Python process of some 25 MB, and has descriptors here: a port's number in its place starts none."""
+
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 
 

@@ -42,8 +42,7 @@ from message_passing.errors import (
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
 from message_passing.registry import find, names
-from message_passing.workers import MOST_WORKERS
-from message_passing.workers.pooled_chain import PooledChain
+from message_passing.workers.pooled_chain import MOST_WORKERS, PooledChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
