@@ -220,6 +220,23 @@ def test_what_a_user_gets_wrong(words: list[str], told: str, tmp_path: Path) -> 
     assert done.told[0].startswith(f"message-passing losses: {told}")
 
 
+def test_the_sums_are_those_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the tables show only the largest; and a node's name that is misspelt is told."""
+    ledger = LossLedger(tmp_path / "losses.sqlite", 1 << 24)
+    ledger.check()
+    now = time.time()
+    minute = int(now) // 60 * 60
+    here = {(minute, Loss("out", f"reason {n}")): 2 for n in range(150)}
+    away = {(minute, Loss(f"f{n}", NOT_ARRIVED, f"sender {n}")): 1 for n in range(150)}
+    ledger.add(Run("1", "n", 1, now), here | away, now)
+    assert COMMAND.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(
+        "300 messages lost here, 150 messages lost by senders on the way, "
+    )
+    assert COMMAND.main([str(tmp_path), "--node", "m"]) == 0
+    assert capsys.readouterr().out.startswith("No node called m kept account of losses from ")
+
+
 def test_a_node_that_has_just_been_killed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody knows what it lost, which is said at once; and of one that was killed not that it did not run."""
     path, now = tmp_path / "losses.sqlite", time.time()
@@ -239,23 +256,6 @@ def test_a_node_that_has_just_been_killed_is_told(tmp_path: Path, capsys: pytest
     assert out.count("kept no account") == 1
     assert COMMAND.main([str(path), "--since", "15s"]) == 0
     assert capsys.readouterr().out.startswith("Nothing was lost from ")
-
-
-def test_the_sums_are_those_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where the tables show only the largest; and a node's name that is misspelt is told."""
-    ledger = LossLedger(tmp_path / "losses.sqlite", 1 << 24)
-    ledger.check()
-    now = time.time()
-    minute = int(now) // 60 * 60
-    here = {(minute, Loss("out", f"reason {n}")): 2 for n in range(150)}
-    away = {(minute, Loss(f"f{n}", NOT_ARRIVED, f"sender {n}")): 1 for n in range(150)}
-    ledger.add(Run("1", "n", 1, now), here | away, now)
-    assert COMMAND.main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith(
-        "300 messages lost here, 150 messages lost by senders on the way, "
-    )
-    assert COMMAND.main([str(tmp_path), "--node", "m"]) == 0
-    assert capsys.readouterr().out.startswith("No node called m kept account of losses from ")
 
 
 def test_names_give_a_terminal_no_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
