@@ -89,8 +89,8 @@ class Output(Component):
             kwargs: for other bases.
 
         Raises:
-            TypeError: it overrides one of these, so its messages would not be counted; or one of its methods is async or
-                yields.
+            TypeError: it overrides one of these, so its messages would not be counted; or one of its methods is
+                async or yields.
         """
         super().__init_subclass__(**kwargs)
         for door in () if own_doors else ("consume", "consume_many"):
