@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,3 +203,58 @@ def test_an_empty_key_of_the_other_commands_is_an_error(
     assert command.COMMAND.main([*where, "tcp://127.0.0.1:9", option, ""]) == 2
     name = option.removeprefix("--").replace("-", "_")
     assert f"option '{name}' is empty (''): give a value, or omit the option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "text"),
+    [
+        ("top --once", ">&-", "message-passing top: standard output cannot be written: it is closed"),
+        (
+            "doctor tcp://127.0.0.1:1",
+            ">&-",
+            "message-passing doctor: standard output cannot be written: it is closed",
+        ),
+        (
+            "tail tcp://127.0.0.1:1",
+            ">&-",
+            "message-passing tail: standard output is closed: there is nowhere to show messages",
+        ),
+        (
+            "trace --input STDIN --output STDOUT",
+            "<&-",
+            "message-passing trace: standard input is closed, and no message is given",
+        ),
+    ],
+)
+def test_a_closed_stream_is_said_and_no_fault_of_ours(words: str, closed: str, text: str) -> None:
+    """A command that needs standard input or output, and has none, says so in one sentence."""
+    shell = ["sh", "-c", f'exec "$0" -m message_passing {words} {closed}', sys.executable]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (2, f"{text}\n")
+
+
+def test_importing_what_a_command_needs_can_be_interrupted_silently() -> None:
+    """SIGINT ends the process at once while modules are imported; afterwards Python's handler is there again."""
+    code = """
+import builtins, os, signal, sys
+real = builtins.__import__
+def slow(name, *rest):
+    if name == "message_passing.cli.command":
+        print("importing", signal.getsignal(signal.SIGINT) is signal.SIG_DFL, flush=True)
+        if "stop" in sys.argv:
+            os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest)
+builtins.__import__ = slow
+import message_passing.cli.main
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    for words, status, out in (
+        (["stop"], -signal.SIGINT, "importing True\n"),
+        ([], 0, "\nTrue\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=30
+        )
+        assert (done.returncode, done.stderr) == (status, "")
+        assert done.stdout.startswith("importing True\n")
+        assert done.stdout.endswith(out)

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from message_passing.cli.terminal import is_terminal
 from message_passing.errors import OpenError
 from message_passing.escaping import escape_control, escape_json
 from message_passing.message_fields import field, level_of
@@ -32,11 +33,11 @@ def escape_control_json(message: Any) -> str:
     return escape_json(text)
 
 
-def colours(choice: str, stream: TextIO) -> bool:
+def colours(choice: str, stream: TextIO | None) -> bool:
     """Whether to use colours: `always`, `never`, or `auto`, on a terminal that supports them."""
     if choice != "auto":
         return choice == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Template:

@@ -16,7 +16,6 @@ from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
 from message_passing.workers.counters import DIED, added, as_metrics
-from message_passing.workers.pooled_chain import MOST_WORKERS
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.supervisor import Supervisor, why_not_ready
 from message_passing.workers.wire import (
@@ -56,7 +55,7 @@ class Pool(Filter):
     It counts as passed what workers are done with; the workers' own counters show the outcome.
     """
 
-    count: int = option(description="How many workers.", ge=1, le=MOST_WORKERS)
+    count: int = option(description="How many workers.", ge=1)
     parts: list[Any] = option(description="The declarations of each worker's components.", python_only=True)
     members: Any = option(
         default_factory=dict, description="The same parts as components, which stay closed.", python_only=True

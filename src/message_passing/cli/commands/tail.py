@@ -13,7 +13,7 @@ from message_passing.cli.command import Command
 from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.formatting import TEMPLATE, Template, colours, escape_control_json
 from message_passing.cli.security_options import add_security, joined, security_from
-from message_passing.cli.terminal import let_go
+from message_passing.cli.terminal import is_terminal, let_go
 from message_passing.console.client import NodeClient
 from message_passing.console.message_filter import MessageFilter, decode_for_display
 from message_passing.environment import from_environment
@@ -108,6 +108,8 @@ def _run(given: argparse.Namespace) -> int:
         wanted = MessageFilter.of(given.level, given.field, given.search)
     except OptionError as error:
         raise OpenError(*(Fault(fault.text, f"--{fault.where}") for fault in error.faults)) from error
+    if sys.stdout is None:
+        raise OpenError("standard output is closed: there is nowhere to show messages")
     coloured = not given.json and colours(given.color, sys.stdout)
     writer = _Writer(given, Template(given.format, coloured=coloured))
     is_endpoint = given.endpoint.partition("://")[0] in TRANSPORTS
@@ -281,7 +283,7 @@ class _Publisher:
 
 
 def _tell_missed(count: int) -> None:
-    if sys.stdout.isatty() and sys.stderr.isatty():
+    if is_terminal(sys.stdout) and is_terminal(sys.stderr):
         COMMAND.tell(f"{count} missed: they arrived too fast to be shown")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from message_passing.cli.command import Command
 from message_passing.cli.poller import Poller
-from message_passing.cli.terminal import let_go, print_out
+from message_passing.cli.terminal import is_terminal, let_go, print_out
 from message_passing.environment import from_environment
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import ascii_json
@@ -124,7 +124,7 @@ def _console(*, plain: bool) -> Console:
         from rich.console import Console  # noqa: PLC0415 - an extra, for who looks at pictures only
     if not plain:
         return Console(highlight=False, markup=False)
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 100
+    width = None if is_terminal(sys.stdout) or os.environ.get("COLUMNS") else 100
     return Console(highlight=False, markup=False, color_system=None, no_color=True, width=width)
 
 
@@ -139,7 +139,7 @@ def _live(poller: Poller) -> int:
     Raises:
         OpenError: there is no terminal.
     """
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise OpenError("stdout is not a terminal: use --once for a snapshot, or --json")
     console = _console(plain=False)
     from rich.live import Live  # noqa: PLC0415 - as its console

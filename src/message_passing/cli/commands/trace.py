@@ -80,11 +80,13 @@ def _typed(words: Sequence[str]) -> Iterator[str]:
     """The messages that were typed; or the lines of standard input, which may be endless.
 
     Raises:
-        OpenError: a line is too long.
+        OpenError: a line is too long, or there is no standard input.
     """
     if words and [*words] != ["-"]:
         yield from words
         return
+    if sys.stdin is None:
+        raise OpenError("standard input is closed, and no message is given")
     while line := sys.stdin.buffer.readline(_LONGEST_LINE + 1):
         if len(line) > _LONGEST_LINE:
             raise OpenError(f"a line on standard input is longer than {_LONGEST_LINE >> 20} MiB")
