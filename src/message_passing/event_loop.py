@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import os
 import signal
@@ -105,3 +106,19 @@ def obey_signals(server: Stoppable) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def keep_status_at_exit() -> None:
+    """Have the signals that `obey_signals` obeys ignored from the exit handlers on.
+
+    All is done by then, and the status is known. While Python ends, it gives signals back to the system, which would
+    kill the process (Py_FinalizeEx).
+    """
+    if threading.current_thread() is threading.main_thread():
+        atexit.unregister(_ignore_signals)
+        atexit.register(_ignore_signals)
+
+
+def _ignore_signals() -> None:
+    for number in (*_STOP_SIGNALS, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

@@ -299,3 +299,31 @@ def test_losses_at_the_end_are_in_the_last_line_and_change_no_status(which: str)
     done = finished("--input", "STDIN", *words, given=b"{}\n{}\n{}\n", cwd=examples)
     assert done.status == 0
     assert any("lost 3 messages: 3 unsent at close" in line for line in done.err.splitlines()[-2:])
+
+
+LATE = """
+import atexit, os, signal
+
+def late():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    print("ended", flush=True)
+
+atexit.register(late)  # the first that is registered runs last
+from message_passing.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["STDOUT", "Test"])
+def test_a_signal_that_comes_while_python_ends_changes_nothing(name: str) -> None:
+    """All is written by then: the status is that of the run, and no traceback."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LATE, "--input", "STDIN", "--output", name],
+        input=b'{"n":1}\n',
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.endswith(b"ended\n")

@@ -16,7 +16,7 @@ from message_passing.cli.run.systemd import notify
 from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
 from message_passing.escaping import one_line
-from message_passing.event_loop import obey_signals
+from message_passing.event_loop import keep_status_at_exit, obey_signals
 from message_passing.graph import close_all, open_all, topological_order, with_parts
 from message_passing.runner import Server
 from message_passing.secure_files import trust
@@ -108,9 +108,10 @@ class Service:
             The exit status.
         """
         server, prepared = self.server, self._prepared
+        keep_status_at_exit()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(obey_signals(server))  # until the PID file is gone, too
             pid = stack.enter_context(PidFile(pid_file)) if pid_file else None
-            stack.enter_context(obey_signals(server))
             stack.callback(self._tell_losses)
             stack.callback(lambda: close_all(server.heads, errors=True))
             if prepared.ledger:
