@@ -49,7 +49,7 @@ def test_every_component_has_its_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert [(one["kind"], one["name"]) for one in found] == [(k, n) for k in PACKAGES for n in names(k)]
     assert all(one["summary"] and one["needs"] is None for one in found)
     assert all(len(line) <= 80 for line in text.splitlines())
-    assert "  Key         Passes a message on when one of its keys has a certain value;\n" in text
+    assert "  Key         Passes a message on if one of its keys has a certain value;\n" in text
 
 
 def test_one_kind_or_two(capsys: pytest.CaptureFixture[str]) -> None:

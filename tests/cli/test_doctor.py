@@ -142,7 +142,7 @@ def test_what_is_no_endpoint_or_no_host(examined: Any) -> None:
     assert found.last[:2] == ("endpoint", False)
     found = examined("tcp://no.such.invalid:5558")
     assert found.last[:2] == ("resolve", False)
-    assert "'no.such.invalid' is not known here" in found.last[2]
+    assert "'no.such.invalid' cannot be resolved here" in found.last[2]
     found = examined("inproc://x")
     assert "from within its process only" in found.last[2]
     found = examined("ipc:///no/such/socket")
@@ -380,7 +380,7 @@ def test_keys_where_none_are_wanted(
         capsys.readouterr()
         found = examined(endpoint, *ring.words())
     assert found.last[:2] == ("mechanism", False)
-    assert "it does not know CURVE" in found.last[2]
+    assert "it does not use CURVE" in found.last[2]
 
 
 def test_a_password(tmp_path: Path, examined: Any) -> None:

@@ -169,7 +169,7 @@ def test_a_message_that_kills_is_not_dealt_again(folder: Path) -> None:
         status, _, err = started.end()
     assert status == 0
     told = untimed(err.decode()).splitlines()
-    assert re.findall(r"again in ([\d.]+) s", err.decode()) == ["0.1", "0.2", "0.4"]
+    assert re.findall(r"restarted in ([\d.]+) s", err.decode()) == ["0.1", "0.2", "0.4"]
     assert told[-1] == "message-passing: workers (Pool) lost 3 messages: 3 in a worker that died"
     assert numbers(folder) == {0, 1, 2}
 
