@@ -102,7 +102,8 @@ def test_all_faults_are_told_together() -> None:
         "output 'none': a component is a name, a class or a component, not None",
         "input 'in': there is no component named 'dcoder' (did you mean 'decoder'?)",
         "input 'in': there is no input 'ZeorMQ' (did you mean 'ZeroMQ'?)",
-        "decoder 'decoder': JSON decoder has no option 'preetty' (it has error, report_limit, output_to)",
+        "decoder 'decoder': JSON decoder has no option 'preetty' "
+        "(it has error, report_limit, dead_letters, output_to)",
         "filter 'filter': Unmade filter cannot be made: RuntimeError: no luck",
         "output 'out': a component is a name, a class or a component, not 5",
     ]

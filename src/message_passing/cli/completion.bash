@@ -116,8 +116,8 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --name --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --help --version --describe --completion' ;;
-                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --name --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --name --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --dead-letters --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --name --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --dead_letters --help --version --describe --completion' ;;
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;

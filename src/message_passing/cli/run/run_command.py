@@ -21,6 +21,7 @@ from message_passing.config.forms import (
     FLAT_KEYS,
     FLAT_PARTS,
     NAMED_KEYS,
+    NO_ERROR_CHAIN,
     TESTS,
     flat_chain,
     is_named,
@@ -79,6 +80,10 @@ class MessagePassing(Script):
         le=MOST_DATA,
         description="How much of a failed message a report shows: this option of all components.",
     )
+    dead_letters: bool = option(
+        default=False,
+        description="Report each failed message whole, to the error chain: this option of all components.",
+    )
 
     @classmethod
     def read_words(cls, words: Sequence[str], commands: Collection[str] = (*COMMANDS, RUN_WORD)) -> Given:
@@ -116,9 +121,11 @@ class MessagePassing(Script):
 
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
-        chain = self._chain()
-        if "report_limit" in self.given.values:
-            chain.report_limit = self.report_limit
+        chain, values = self._chain(), self.given.values
+        given = values.keys() & {"report_limit", "dead_letters"}
+        chain.option_defaults = {name: getattr(self, name) for name in given}
+        if self.dead_letters and not (chain.has_error_chain() if is_named(values) else "error" in values):
+            chain.add_faults(Fault(NO_ERROR_CHAIN, self.given.places["dead_letters"]))
         return chain
 
     def _chain(self) -> Chain:
@@ -194,7 +201,7 @@ Commands: {commands}
   --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
-  --completion bash|zsh  --version  --name N
+  --completion bash|zsh  --version  --name N  --dead_letters
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
