@@ -38,6 +38,7 @@ _message_passing() {
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
         losses) own='--help --since --until --node --token --json' may='' ;;
+        replay) own='--help --to --config --at --socket-type --rate --reason --resume --timeout --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         run) own='' may='FILE' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
@@ -64,6 +65,19 @@ _message_passing() {
         'losses __until') words='' ;;
         'losses __node') words='' ;;
         'losses __token') words='' ;;
+        'replay __to') words='' ;;
+        'replay __config') words='' ;;
+        'replay __at') words='' ;;
+        'replay __socket_type') words='DEALER PUSH' ;;
+        'replay __rate') words='' ;;
+        'replay __reason') words='' ;;
+        'replay __resume') words='' ;;
+        'replay __timeout') words='' ;;
+        'replay __curve_secret_key') words='' ;;
+        'replay __curve_server_key') words='' ;;
+        'replay __curve_allowed_keys') words='' ;;
+        'replay __plain_username') words='' ;;
+        'replay __plain_password') words='' ;;
         'send __connect') words='' ;;
         'send __bind') words='' ;;
         'send __socket_type') words='PUB PUSH' ;;
@@ -121,7 +135,7 @@ _message_passing() {
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list losses run send tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses replay run send tail test top trace $run" ;;
                 check/-*|graph/-*|run/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;
