@@ -435,9 +435,10 @@ class Component(Declared):
 
     def _say(self, described: dict[str, Any]) -> None:
         fate = AMBIENT.fate if is_dead_letter(described) else None
-        if fate and (self.error is LAST_RESORT or described.get("truncated") or is_reporting()):
+        within = getattr(_reporting, "active", False)
+        if fate and (self.error is LAST_RESORT or described.get("truncated") or within):
             fate.note(Outcome.REJECTED)
-        if is_reporting():
+        if within:
             last_resort(described)
             return
         _reporting.active = True
@@ -453,8 +454,3 @@ class Component(Declared):
                 fate.note(Outcome.LOST)
         finally:
             _reporting.active = False
-
-
-def is_reporting() -> bool:
-    """Whether this thread is in an error chain."""
-    return getattr(_reporting, "active", False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli.replaying import NotSentError, message_of
+from message_passing.cli.replaying import NotSentError, content_of_line
 from message_passing.codecs.json import JSONDecoder
 from message_passing.outputs.null import NullOutput
 from message_passing.testing import free_port, wait_for
@@ -162,10 +162,10 @@ def test_mistakes(words: list[str], text: str, tmp_path: Path) -> None:
 )
 def test_a_message_comes_out_as_it_was(message: bytes) -> None:
     """Whatever it holds: base64, or text."""
-    assert message_of(letter(message)) == message
+    assert content_of_line(letter(message)) == message
     kept = Kept()
     JSONDecoder(output_to=NullOutput(), error=kept, dead_letters=True).consume(message + b"{")
-    assert message_of(json.dumps(kept.messages[0]).encode()) == message + b"{"
+    assert content_of_line(json.dumps(kept.messages[0]).encode()) == message + b"{"
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_a_message_comes_out_as_it_was(message: bytes) -> None:
 def test_what_holds_no_whole_message_is_not_sent(line: bytes) -> None:
     """Instead of a part of one, or something else."""
     with pytest.raises(NotSentError):
-        message_of(line)
+        content_of_line(line)

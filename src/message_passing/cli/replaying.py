@@ -39,7 +39,7 @@ class NotSentError(MessageError):
     """A line that is not sent again."""
 
 
-def message_of(line: bytes, reason: str = "") -> bytes | None:
+def content_of_line(line: bytes, reason: str = "") -> bytes | None:
     """The message in a line: that of a dead letter, or else the line itself.
 
     Args:
@@ -246,7 +246,7 @@ class ReplayInput(Input):
 
     def _message_of(self, line: bytes, end: int) -> bytes | None:
         try:
-            message = message_of(line, self.reason)
+            message = content_of_line(line, self.reason)
         except NotSentError as error:
             self.counts.wrong += 1
             if self.counts.wrong <= _MOST_TOLD:
