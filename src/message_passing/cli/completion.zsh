@@ -45,7 +45,7 @@ _message_passing() {
         --configfile'[JSON, TOML or YAML file with these options.]:file:_files'
         --workers'[Processes that decode, filter and encode; 0 none.]'
         {--report_limit,--report-limit}'[How much of a failed message a report shows this option of all components.]'
-        {--dead_letters,--dead-letters}'[Report each failed message whole, to the error chain this option of all components.]'
+        {--dead_letters,--dead-letters}'[Report failed messages whole this option of all components.]'
         --help
         --version
         --describe'::describe:_message_passing_describe'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing import options as option_rules
 from message_passing.chain import Chain
-from message_passing.cli.catalogue import describe
+from message_passing.cli.catalogue import COMMON, describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
 from message_passing.cli.run.bare_words import RUN_WORD, read_bare_words
@@ -83,8 +83,7 @@ class MessagePassing(Script):
         description="How much of a failed message a report shows: this option of all components.",
     )
     dead_letters: bool = option(
-        default=False,
-        description="Report each failed message whole, to the error chain: this option of all components.",
+        default=False, description="Report failed messages whole: this option of all components."
     )
 
     @classmethod
@@ -124,8 +123,7 @@ class MessagePassing(Script):
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
         chain, values = self._chain(), self.given.values
-        given = values.keys() & {"report_limit", "dead_letters"}
-        chain.option_defaults = {name: getattr(self, name) for name in given}
+        chain.option_defaults = {key: getattr(self, key) for key in COMMON if key in values}
         if self.dead_letters and not (chain.has_error_chain() if is_named(values) else "error" in values):
             chain.add_faults(Fault(NO_ERROR_CHAIN, self.given.places["dead_letters"]))
         return chain
