@@ -184,3 +184,25 @@ def test_what_holds_no_whole_message_is_not_sent(line: bytes) -> None:
     """Instead of a part of one, or something else."""
     with pytest.raises(NotSentError):
         content_of_line(line)
+
+
+def test_an_acknowledged_hop_neither_loses_nor_repeats_what_is_poisoned(tmp_path: Path) -> None:
+    """The receiver acknowledges it once its dead letter is written, so that the sender ends, having sent it once."""
+    (tmp_path / "mine.py").write_text(FRAGILE % "== 1")
+    port = free_port()
+    receiver = [
+        *part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="ROUTER"),
+        *part("output", "File", filename=str(tmp_path / "written")),
+        *part("error", "File", filename=str(tmp_path / "letters")),
+        *("--filter", "+mine:Fragile", "--dead_letters"),
+    ]
+    sender = [
+        *part("input", "STDIN"),
+        *part("output", "ZeroMQ", connect=f"tcp://127.0.0.1:{port}", socket_type="DEALER"),
+    ]
+    with node(*receiver, cwd=tmp_path):
+        done = finished(*sender, given=b'{"n":0}\n{"n":1}\n{"n":2}\n')
+        assert (done.status, done.err) == (0, "")
+        assert numbers(tmp_path / "written") == [0, 2]
+        (found,) = lines(tmp_path / "letters")
+        assert content_of_line(found) == b'{"n":1}'
