@@ -158,7 +158,7 @@ def test_faults_of_the_named_form() -> None:
         "c.json: error_log: must be the name of a component",
         "c.json: inputs.b: needs an output_to",
         "c.json: inputs.c: there is no input 'STDNI' (did you mean 'STDIN'?)",
-        "c.json: outputs.out.options.x: Test output has no option 'x' (it has report_limit)",
+        "c.json: outputs.out.options.x: Test output has no option 'x' (it has report_limit, dead_letters)",
     ]
 
 

@@ -48,14 +48,14 @@ class Chain:
         components: everything by its name, after `build`.
         default_error_encoder: encodes reports for standard error, for components without an error chain.
         declared: the declarations by name.
-        report_limit: the option `report_limit` of components that are constructed here without it; None keeps the
-            default.
+        option_defaults: values of the options `report_limit` and `dead_letters` for components that are constructed
+            here without them; error chains leave no dead letters.
     """
 
     def __init__(self) -> None:
         self.heads: list[Input] = []
         self.components: dict[str, Component] = {}
-        self.report_limit: int | None = None
+        self.option_defaults: dict[str, Any] = {}
         self.default_error_encoder = "JSON"
         self.declared: dict[str, Declaration] = {}
         self._faults: list[Fault] = []
@@ -190,7 +190,7 @@ class Chain:
         for name, declaration in self.declared.items():
             component = made[name]
             component.chain_name = name
-            self._limit_reports(declaration, component)
+            self._set_defaults(declaration, component, is_error=name in error_side)
             if declaration.output_to and isinstance(component, Source):
                 targets = [found(target) for target in declaration.output_to]
                 with collecting(faults, declaration.place):
@@ -203,12 +203,12 @@ class Chain:
         if faults:
             raise ChainError(*faults)
 
-    def _limit_reports(self, declaration: Declaration, component: Component) -> None:
-        if isinstance(declaration.component, Component) or "report_limit" in (declaration.options or ()):
+    def _set_defaults(self, declaration: Declaration, component: Component, *, is_error: bool) -> None:
+        if isinstance(declaration.component, Component):
             return
-        limit = self.report_limit if declaration.report_limit is None else declaration.report_limit
-        if limit is not None:
-            component.report_limit = limit
+        for name, value in {**self.option_defaults, **declaration.option_defaults}.items():
+            if name not in (declaration.options or ()):
+                setattr(component, name, value and not is_error if name == "dead_letters" else value)
 
     def _shared(self, made: Mapping[str, Component]) -> list[Fault]:
         """Errors for resources that several components would use but only one can."""
@@ -220,6 +220,10 @@ class Chain:
                 text = f"{what} is used by {first[what]!r} already, and only one component can use it"
                 faults.append(Fault(text, self.declared[name].part("class")))
         return faults
+
+    def has_error_chain(self) -> bool:
+        """Whether reports go where somebody has said, and not just to standard error."""
+        return bool(self._error_head) or any(one.error is not None for one in self.declared.values())
 
     def _error_side(self) -> set[str]:
         """The names of the components of error chains: their own errors go to stderr at once."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from message_passing import options
-from message_passing.delivery import AMBIENT, NO_HOLD, Hold, Outcome, outside
+from message_passing.delivery import AMBIENT, NO_HOLD, Call, Hold, Outcome, outside
 from message_passing.errors import MessageError, MessagePassingError
 from message_passing.failures import (
     DATA_LIMIT,
@@ -20,6 +20,7 @@ from message_passing.failures import (
     PER_SECOND,
     REPORT_BURST,
     ReportLimit,
+    is_dead_letter,
     last_resort,
     report,
 )
@@ -82,6 +83,11 @@ class Component(Declared):
         le=MOST_DATA,
         description="How much of a failed message its report shows: in bytes, or in characters if it is "
         "not bytes.",
+    )
+    dead_letters: bool = option(
+        default=False,
+        description="Report each message that fails, whole, and however many these are, to the error chain, "
+        "which is then a dead-letter queue.",
     )
 
     def __init__(self, **given: Any) -> None:
@@ -297,27 +303,65 @@ class Component(Declared):
         """Count `messages` as failed because of `error`, and send one report to the error chain.
 
         A delivery that they belong to is REJECTED if it is a `MessageError`, otherwise LOST (`delivery.Outcome`).
-        One that carries several counts as these (`_weigh`).
+        With `dead_letters`, it is what becomes of their dead letters. One that carries several counts as these
+        (`_weigh`).
 
         Args:
             error: why.
             messages: what has failed.
             count: how many failed, if `messages` does not have all of them: the report needs only the first.
         """
-        self.report(error, messages, self.count_failed(error, messages, count))
+        if self.leaves_dead_letters(error, count):
+            self.dead_letter(error, messages)
+        else:
+            self.report(error, messages, self.count_failed(error, messages, count))
 
-    def dead_letter(self, error: BaseException, messages: Sequence[Any]) -> None:
+    def leaves_dead_letters(self, error: BaseException, count: int | None = None) -> bool:
+        """Whether messages that fail because of `error` are reported as dead letters.
+
+        What the system refused, as a full disk does, may pass another time: it is for who delivers it to send it
+        again, so that it is no dead letter yet.
+
+        Args:
+            error: why.
+            count: see `fail`: with one, nobody has all of them.
+        """
+        comes_again = isinstance(error, OSError) and AMBIENT.fate is not None
+        return self.dead_letters and count is None and not comes_again
+
+    def dead_letter(
+        self,
+        error: BaseException,
+        messages: Sequence[Any],
+        *,
+        attempts: int = 1,
+        weigh: Callable[[Collection[Any]], int] | None = None,
+    ) -> None:
         """Count `messages` as failed because of `error`, and report each of them, whole, to the error chain.
 
         There are as many reports as messages, each with up to `failures.MOST_DATA` bytes, so that they can be sent
-        again from there. A delivery that they belong to is REJECTED, since nothing is lost.
+        again from there. A delivery that they belong to takes the outcome of the dead letters: DELIVERED once the
+        error chain keeps none of them, or LOST if it lost one. It is REJECTED if a message is larger, or if there is
+        no error chain, since standard error keeps nothing.
+
+        Args:
+            error: why.
+            messages: what has failed.
+            attempts: how often they were tried.
+            weigh: counts one as failed, if this component does not, and returns as how many.
         """
         for message in messages:
-            count = self._weigh([message])
-            self.metrics.failed += count
-            self._say(report(self.name, error, [message], count=count, limit=MOST_DATA))
-        if fate := AMBIENT.fate:
-            fate.note(Outcome.REJECTED)
+            count = weigh([message]) if weigh else self.count_dead([message])
+            described = report(
+                self.chain_name, error, [message], count=count, limit=MOST_DATA, attempts=attempts
+            )
+            self._say(described)
+
+    def count_dead(self, messages: Collection[Any]) -> int:
+        """Count messages as failed, of which somebody makes dead letters. How many they are."""
+        count = self._weigh(messages)
+        self.metrics.failed += count
+        return count
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """Do what `fail` does, without the report, which the caller makes; return how many they are."""
@@ -414,16 +458,23 @@ class Component(Declared):
                 self._say(report(self.chain_name, MessagePassingError(text), (), suppressed=count))
 
     def _say(self, described: dict[str, Any]) -> None:
-        if getattr(_reporting, "active", False):
+        fate = AMBIENT.fate if is_dead_letter(described) else None
+        within = getattr(_reporting, "active", False)
+        if fate and (self.error is LAST_RESORT or described.get("truncated") or within):
+            fate.note(Outcome.REJECTED)
+        if within:
             last_resort(described)
             return
         _reporting.active = True
         for note in self.report_observers:
             note(described)
         try:
-            with outside():  # the outcome of the report is not part of the outcome of the message
+            # The outcome of other reports is not part of the outcome of the message.
+            with Call(fate) if fate else outside():
                 self.error.consume(described)
         except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
             last_resort(described)
+            if fate:
+                fate.note(Outcome.LOST)
         finally:
             _reporting.active = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from message_passing import options as option_rules
@@ -50,7 +50,7 @@ class Declaration:
         place: where the component was declared, for messages; and
         options_place: where its options are.
         from_text: it comes from a file or the command line.
-        report_limit: see `Chain.report_limit`, which this overrides.
+        option_defaults: see `Chain.option_defaults`, which these override.
         faults: errors in its declaration.
         then: the next one, if a command's `--filter` or similar names several.
     """
@@ -64,7 +64,7 @@ class Declaration:
     place: str = ""
     options_place: str = ""
     from_text: bool = False
-    report_limit: int | None = None
+    option_defaults: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     then: Declaration | None = None
 

@@ -91,6 +91,7 @@ def report(
     count: int | None = None,
     suppressed: int = 0,
     limit: int = DATA_LIMIT,
+    attempts: int = 0,
 ) -> dict[str, Any]:
     """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, usually about 200 bytes.
 
@@ -103,6 +104,7 @@ def report(
         count: how many there are, if `messages` does not have all of them.
         suppressed: how many failed before it without a report.
         limit: how much of the message is shown: bytes, or characters if it is not bytes.
+        attempts: of a dead letter, how often it was tried.
     """
     described: dict[str, Any] = {
         "time": iso_now(),
@@ -119,7 +121,14 @@ def report(
             described["count"] = count
     if suppressed:
         described["suppressed"] = suppressed
+    if attempts:
+        described["attempts"] = attempts
     return described
+
+
+def is_dead_letter(described: dict[str, Any]) -> bool:
+    """Whether a report is one: it has the whole message, and says how often that was tried."""
+    return "attempts" in described
 
 
 def _class_of(error: BaseException) -> str:

@@ -282,10 +282,12 @@ class Encoder(Filter):
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """See `Component.fail`. What an output encodes with this is failed by the output."""
-        if output := self._encodes_for:
-            self.report(error, messages, output.count_failed(error, messages, count))
-        else:
+        if not (output := self._encodes_for):
             super().fail(error, messages, count)
+        elif self.leaves_dead_letters(error, count):
+            self.dead_letter(error, messages, weigh=output.count_dead)
+        else:
+            self.report(error, messages, output.count_failed(error, messages, count))
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`. What an output encodes with this is dropped by the output."""

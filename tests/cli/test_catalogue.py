@@ -83,8 +83,11 @@ def test_all_that_is_declared_is_described(kind: str, capsys: pytest.CaptureFixt
         (about,) = as_json(capsys, describe.COMMAND.main, f"{kind}:{name}")
         text = " ".join(printed(capsys, describe.COMMAND.main, f"{kind}:{name}").split())
         own = {name: one for name, one in declared(cls).items() if name not in ("error", "output_to")}
-        last = "report_limit"  # every component has it
-        assert [one["name"] for one in about["options"]] == [*(name for name in own if name != last), last]
+        last = ["report_limit", "dead_letters"]  # every component has these
+        assert [one["name"] for one in about["options"]] == [
+            *(name for name in own if name not in last),
+            *last,
+        ]
         for one in about["options"]:
             assert f"{one['name']}: {one['type']}" in text
             assert " ".join(one["description"].split()) in text
@@ -125,6 +128,7 @@ def test_a_class_of_ones_own(
     assert [(one["name"], one["default"]) for one in about["options"]] == [
         ("hours", 8),
         ("report_limit", 1024),
+        ("dead_letters", False),
     ]
 
 

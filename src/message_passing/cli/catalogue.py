@@ -22,7 +22,7 @@ WIDTH = 78
 CONNECTING = ("error", "output_to")
 """Options that connect components: in a file or command, the chain's form does that."""
 
-COMMON = ("report_limit",)
+COMMON = ("report_limit", "dead_letters")
 """Options that every component has."""
 
 

@@ -31,13 +31,14 @@ _message_passing() {
     esac
     case "$first" in
         check) own='--help --json --connect --timeout' may='FILE' ;;
-        create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
-        describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Retry Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Retry Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
         doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
         losses) own='--help --since --until --node --token --json' may='' ;;
+        replay) own='--help --to --config --at --socket-type --rate --reason --resume --timeout --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         run) own='' may='FILE' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
@@ -64,6 +65,19 @@ _message_passing() {
         'losses __until') words='' ;;
         'losses __node') words='' ;;
         'losses __token') words='' ;;
+        'replay __to') words='' ;;
+        'replay __config') words='' ;;
+        'replay __at') words='' ;;
+        'replay __socket_type') words='DEALER PUSH' ;;
+        'replay __rate') words='' ;;
+        'replay __reason') words='' ;;
+        'replay __resume') words='' ;;
+        'replay __timeout') words='' ;;
+        'replay __curve_secret_key') words='' ;;
+        'replay __curve_server_key') words='' ;;
+        'replay __curve_allowed_keys') words='' ;;
+        'replay __plain_username') words='' ;;
+        'replay __plain_password') words='' ;;
         'send __connect') words='' ;;
         'send __bind') words='' ;;
         'send __socket_type') words='PUB PUSH' ;;
@@ -99,14 +113,14 @@ _message_passing() {
         'trace __at') words='' ;;
         *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        *' __filter') words='All Delay Follow Key Mangle Null Regexp Stamp T ToLogstash' ;;
+        *' __filter') words='All Delay Fallback Follow Key Mangle Null Regexp Retry Stamp T ToLogstash' ;;
         *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __error') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __io_priority') words='none be rt idle' ;;
         *' __completion') words='bash zsh' ;;
-        *' __describe') words='All Bzip2 Callback Crypt::CBC Delay File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
+        *' __describe') words='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JSON JSONLines Key Mangle Null Regexp Retry Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash ZeroMQ Zstd' ;;
         *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
@@ -116,12 +130,12 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --name --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --help --version --describe --completion' ;;
-                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --name --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --name --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --dead-letters --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --name --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --dead_letters --help --version --describe --completion' ;;
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list losses run send tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses replay run send tail test top trace $run" ;;
                 check/-*|graph/-*|run/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

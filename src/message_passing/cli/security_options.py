@@ -46,6 +46,11 @@ def joined(words: Sequence[str]) -> list[str]:
     return found
 
 
+def security_options(given: argparse.Namespace) -> dict[str, str]:
+    """Those options of `add_security` that were given, by the names that components have for them."""
+    return {name: value for name in _VALUES if (value := getattr(given, name)) is not None}
+
+
 def security_from(given: argparse.Namespace) -> SocketSecurity | None:
     """The security that the options of `add_security` ask for.
 
@@ -53,9 +58,7 @@ def security_from(given: argparse.Namespace) -> SocketSecurity | None:
         UserError: they contradict each other, or a key cannot be read.
     """
     try:
-        security = security_of(
-            "", **{name: value for name in _VALUES if (value := getattr(given, name)) is not None}
-        )
+        security = security_of("", **security_options(given))
     except UserError as error:
         raise OpenError(*(fault.text.removeprefix(": ") for fault in error.faults)) from error
     if security:

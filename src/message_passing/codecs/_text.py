@@ -48,19 +48,22 @@ class Malformed:
 
     Attributes:
         count: how many.
-        first: the first.
-        reason: why it is malformed.
+        lines: all of them, or only the first.
+        reason: why the first is malformed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_all: bool) -> None:
         self.count = 0
-        self.first: Any = None
+        self.lines: list[Any] = []
+        self._keeps_all = keeps_all
         self.reason: DecodingError | None = None
 
     def add(self, line: Any, error: Exception | None) -> None:
         """One more: not JSON, for this reason, or null."""
         if not self.count:
-            self.first, self.reason = line, _malformed(error, line) if error else DecodingError(_NULL)
+            self.reason = _malformed(error, line) if error else DecodingError(_NULL)
+        if not self.count or self._keeps_all:
+            self.lines.append(line)
         self.count += 1
 
 

@@ -93,7 +93,7 @@ class JSONLinesDecoder(Decoder):
         if not isinstance(message, _TEXTS):
             yield [message]
             return
-        malformed, empty = Malformed(), True
+        malformed, empty = Malformed(keeps_all=self.dead_letters), True
         for piece in _pieces(message if isinstance(message, str) else bytes(message)):
             if isinstance(piece, bytes) and (found := self._whole(_joined([piece]))):
                 empty = False
@@ -106,7 +106,8 @@ class JSONLinesDecoder(Decoder):
         if empty:
             self.fail(DecodingError("it has no lines"), [message])
         elif malformed.reason:
-            self.fail(malformed.reason, [malformed.first], malformed.count)
+            count = None if len(malformed.lines) == malformed.count else malformed.count
+            self.fail(malformed.reason, malformed.lines, count)
 
 
 def _size(messages: list[Any]) -> int:

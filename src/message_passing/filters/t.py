@@ -174,12 +174,12 @@ class TFilter(Filter):
     def _with_copies(self, messages: list[Any]) -> tuple[list[Any], list[Any]]:
         """The messages that can be copied, and their copies; one that cannot fails, for all branches."""
         try:
-            return messages, [_copied(message) for message in messages]
+            return messages, [copied(message) for message in messages]
         except RecursionError:
             whole, copies = [], []
         for message in messages:
             try:
-                copies.append(_copied(message))
+                copies.append(copied(message))
             except RecursionError:
                 reason = "nested too deeply to be copied, or contains itself (with copy = false it is shared)"
                 self.fail(MessageError(reason), [message])
@@ -220,10 +220,10 @@ def _wait_for(branch: Output, *, wanted: bool) -> None:
 _CONTAINERS = frozenset({dict, list})
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """The value with new dicts and lists all the way down; everything else is shared."""
     if type(value) is dict:
-        return {key: _copied(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
+        return {key: copied(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
     if type(value) is list:
-        return [_copied(item) if type(item) in _CONTAINERS else item for item in value]
+        return [copied(item) if type(item) in _CONTAINERS else item for item in value]
     return value

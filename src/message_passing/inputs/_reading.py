@@ -167,7 +167,7 @@ class LineInput(Input):
     def too_long(self, line: bytes) -> None:
         """Skip a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
         text = f"a line of more than {self.max_line} bytes (max_line) was skipped; this is its beginning"
-        self.fail(MessageError(text), [line[:DATA_LIMIT]])
+        self.fail(MessageError(text), [line[:DATA_LIMIT]], 1)  # nobody has all of it
 
     async def pass_on(self) -> None:
         """Emit all complete lines, at the pace of what is downstream, and let others run in between."""

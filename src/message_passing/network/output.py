@@ -11,7 +11,7 @@ from message_passing.clock import monotonic
 from message_passing.component import MOST_PROBLEMS
 from message_passing.delivery import Outcome
 from message_passing.encoded import all_as_bytes
-from message_passing.errors import MessageError, PeerError
+from message_passing.errors import PeerError
 from message_passing.flow import Output
 from message_passing.metrics import UNSENT
 from message_passing.network.backoff import RetryLater, pause_after
@@ -44,8 +44,7 @@ class NetworkOutput(Output):
       `give_up_after`; then it fails, which is a loss;
     - a `MessageError`: the peer will never take it; it fails and is REJECTED.
 
-    With `dead_letters`, messages that fail, or are left at the end, go to the error chain whole, each by itself, and
-    are REJECTED.
+    With `dead_letters`, messages that fail, or are left at the end, go to the error chain whole, each by itself.
 
     Where it depends on a message where that goes, say `takes_objects = True`, and define `target_of(message)`, which
     looks at the object that the encoder before this was given, and `async send_to(target, messages)` in place of
@@ -98,11 +97,6 @@ class NetworkOutput(Output):
     )
     flush_timeout: float = option(
         default=10.0, ge=0, description="Seconds in which nothing is taken until the end waits no more."
-    )
-    dead_letters: bool = option(
-        default=False,
-        description="Report each message of a batch that fails, and what is left at the end, whole, to the error "
-        "chain, which is then a dead-letter queue. Otherwise a batch is reported by its first message.",
     )
 
     async def send(self, messages: list[bytes]) -> None:
@@ -266,7 +260,7 @@ class NetworkOutput(Output):
             ) as error:  # which may have a connection, and is let go before the pause
                 reason, after = self._reason(error), getattr(error, "after", 0.0)
             except Exception as error:  # noqa: BLE001 - any failure has one route
-                self._give_up(batch, error)
+                self._give_up(batch, error, attempt)
                 return
             else:
                 self._obstacles.overcome(batch.target)
@@ -277,7 +271,7 @@ class NetworkOutput(Output):
             late = self.give_up_after and monotonic() + pause - began > self.give_up_after
             if late or attempt == self.attempts:
                 times = "attempt" if attempt == 1 else "attempts"
-                self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"))
+                self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"), attempt)
                 return
             if text := self._obstacles.meet(batch.target, reason):
                 self.report(PeerError(text))
@@ -301,12 +295,14 @@ class NetworkOutput(Output):
             return f"no answer within {self.timeout:g} s"
         return str(error) or type(error).__name__
 
-    def _give_up(self, batch: Batch, error: Exception) -> None:
-        rejected = self.dead_letters or isinstance(error, MessageError)
+    def _give_up(self, batch: Batch, error: Exception, attempts: int) -> None:
         with batch.shares.resumed():
-            (self.dead_letter if self.dead_letters else self.fail)(error, batch.messages)
+            if self.dead_letters:
+                self.dead_letter(error, batch.messages, attempts=attempts)
+            else:
+                self.fail(error, batch.messages)
         self._moved_at = monotonic()
-        batch.shares.settle_all(Outcome.REJECTED if rejected else Outcome.LOST)
+        batch.shares.settle_all(Outcome.DELIVERED)  # but for what has been noted
 
     def on_close(self) -> None:
         """Leave what was not sent to the error chain, if it is to have it."""
@@ -314,4 +310,4 @@ class NetworkOutput(Output):
             left = [*self._sending.values(), *self._buffer.take_all()]
             self._sending.clear()
             for batch in left:
-                self._give_up(batch, PeerError(addressed(batch.target, UNSENT)))
+                self._give_up(batch, PeerError(addressed(batch.target, UNSENT)), 1)

@@ -312,7 +312,10 @@ class Pool(Filter):
     def _handle(self, worker: Worker | None, said: WorkerMessage) -> None:
         self._moved = time.monotonic()
         for described in said.reports:
-            self._say(described)
+            with (
+                worker.shares.resumed() if worker else outside()
+            ):  # a dead letter is part of what becomes of these
+                self._say(described)
         if worker:
             if said.done or said.back:
                 self._count_done(worker, said)
@@ -368,7 +371,7 @@ class Pool(Filter):
             with own.resumed():
                 kept = portable(self, [message])
             own.move(len(kept), to)
-            own.settle_all(Outcome.REJECTED)
+            own.settle_all(Outcome.DELIVERED)  # but for what has been noted
             found += kept
         return found
 

@@ -56,14 +56,14 @@ class PooledChain(Chain):
         if self._built:
             return self.heads
         whole = flat_chain(self._parts)
-        whole.report_limit = self.report_limit
+        whole.option_defaults = self.option_defaults
         whole.build()
         made, self.declared = whole.components, whole.declared
         # An output that takes objects encodes with its encoder, which stays with it.
         stays = leaves_encoding(made["encoder"])
         moved = _WORKERS_PARTS[: 2 if stays else 3]
         declared = [
-            replace(one, report_limit=self.report_limit, output_to=_onward(one, stays=stays))
+            replace(one, option_defaults=self.option_defaults, output_to=_onward(one, stays=stays))
             for name, one in whole.declared.items()
             if name.rstrip(" 0123456789") in moved
         ]
@@ -78,6 +78,7 @@ class PooledChain(Chain):
             node=self._node,
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
+            dead_letters=self.option_defaults.get("dead_letters", False),
         )
         pool.chain_name = "workers"
         for head in whole.heads:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing import options as option_rules
 from message_passing.chain import Chain
-from message_passing.cli.catalogue import describe
+from message_passing.cli.catalogue import COMMON, describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
 from message_passing.cli.run.bare_words import RUN_WORD, read_bare_words
@@ -21,6 +21,7 @@ from message_passing.config.forms import (
     FLAT_KEYS,
     FLAT_PARTS,
     NAMED_KEYS,
+    NO_ERROR_CHAIN,
     TESTS,
     flat_chain,
     is_named,
@@ -81,6 +82,9 @@ class MessagePassing(Script):
         le=MOST_DATA,
         description="How much of a failed message a report shows: this option of all components.",
     )
+    dead_letters: bool = option(
+        default=False, description="Report failed messages whole: this option of all components."
+    )
 
     @classmethod
     def read_words(cls, words: Sequence[str], commands: Collection[str] = (*COMMANDS, RUN_WORD)) -> Given:
@@ -118,9 +122,10 @@ class MessagePassing(Script):
 
     def build_chain(self) -> Chain:
         """The chain, in the form in which it was written."""
-        chain = self._chain()
-        if "report_limit" in self.given.values:
-            chain.report_limit = self.report_limit
+        chain, values = self._chain(), self.given.values
+        chain.option_defaults = {key: getattr(self, key) for key in COMMON if key in values}
+        if self.dead_letters and not (chain.has_error_chain() if is_named(values) else "error" in values):
+            chain.add_faults(Fault(NO_ERROR_CHAIN, self.given.places["dead_letters"]))
         return chain
 
     def _chain(self) -> Chain:
@@ -196,7 +201,7 @@ Commands: {commands}
   --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
-  --completion bash|zsh  --version  --name N
+  --completion bash|zsh  --version  --name N  --dead_letters
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: usage error.
 Examples:
   message-passing --input STDIN --output STDOUT

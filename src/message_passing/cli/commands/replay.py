@@ -1,0 +1,185 @@
+"""The command `message-passing replay`: dead letters, or JSON lines, are sent again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+from message_passing.cli.command import Command, positive
+from message_passing.cli.endpoint_probe import require_endpoint
+from message_passing.cli.progress import ProgressLine
+from message_passing.cli.replaying import Position, ReplayInput
+from message_passing.cli.run.run_command import check_file
+from message_passing.cli.security_options import add_security, joined, security_from, security_options
+from message_passing.errors import Fault, OpenError
+from message_passing.event_loop import obey_signals
+from message_passing.graph import close_all, open_all, topological_order, with_parts
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.runner import Server
+from message_passing.summaries import losses
+
+if TYPE_CHECKING:
+    import argparse
+
+    from message_passing.output import Output
+
+_EPILOG = """\
+FILE has dead letters, as an error chain with `dead_letters` writes them, or messages, a line of JSON each. What a
+running node adds to it after the start is not read.
+With --to, messages are sent as they are. With --config, they go through the chain of that file, in place of its
+inputs.
+
+examples:
+  message-passing replay letters.jsonl --config chain.toml --resume letters.position
+  message-passing replay letters.jsonl --to tcp://audit:5600 --rate 100 --reason 'malformed JSON'
+
+exit status: 0 all were taken, 1 not all were (it says how many, and why), 2 usage error.
+A message may arrive twice where it was interrupted: it goes on after the last batch that was taken.
+"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what to send; - for standard input")
+    side = parser.add_mutually_exclusive_group(required=True)
+    side.add_argument("--to", metavar="ENDPOINT", help="the receiver: tcp://host:port")
+    side.add_argument("--config", metavar="CONFIG", help="a config file: its chain takes them")
+    parser.add_argument("--at", metavar="NAME", help="the component of the chain that takes them")
+    parser.add_argument(
+        "--socket-type",
+        choices=("DEALER", "PUSH"),
+        default="DEALER",
+        help="DEALER for a ROUTER, which acknowledges (default), PUSH for a PULL, which does not",
+    )
+    parser.add_argument("--rate", type=positive, default=0.0, metavar="N", help="messages a second at most")
+    parser.add_argument(
+        "--reason", default="", metavar="TEXT", help="only dead letters whose reason contains TEXT"
+    )
+    parser.add_argument("--resume", default="", metavar="POSITION", help="file that keeps how far it has got")
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait while nothing is taken (default 30)",
+    )
+    add_security(parser)
+
+
+def _run(given: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(given.file))
+        size = _size(source)
+        if given.resume and not size:
+            raise OpenError(
+                "--resume is for a file that is not empty: what comes through a pipe has no position"
+            )
+        progress = stack.enter_context(ProgressLine())
+        target = _in_chain(given) if given.config else _endpoint(given)
+        replay = ReplayInput(
+            source=source,
+            position=Position(given.resume, source),
+            tell=COMMAND.tell,
+            show=lambda done, total: progress.show(done, total) if total else None,
+            size=size,
+            rate=given.rate,
+            reason=given.reason,
+            timeout=given.timeout,
+            output_to=target,
+        )
+        server = Server([replay])
+        replay.give_up = server.stop  # what is still on its way is waited for no longer
+        stack.enter_context(obey_signals(server))
+        stack.callback(close_all, [replay], errors=True)
+        open_all([replay], errors=True)
+        server.run()
+    return _told(given, replay, server)
+
+
+def _opened(name: str) -> BinaryIO:
+    """What is read.
+
+    Raises:
+        OpenError: it cannot be.
+    """
+    if name == "-":
+        if sys.stdin is None:
+            raise OpenError("standard input is closed")
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    try:
+        source = open(name, "rb")  # noqa: PTH123, SIM115 - as written by the user; the caller closes it
+    except IsADirectoryError as error:
+        raise OpenError(
+            f"{name}: it is a directory: name a file of dead letters, or of JSON lines"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise OpenError(f"{name}: {getattr(error, 'strerror', error)}") from error
+    return source
+
+
+def _size(source: BinaryIO) -> int:
+    found = os.fstat(source.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _endpoint(given: argparse.Namespace) -> Output:
+    if given.at:
+        raise OpenError("--at names a component of a chain: it goes with --config")
+    require_endpoint(given.to, binds=False)
+    security_from(given)  # what is wrong with it is told in the command's words
+    options = {"connect": given.to, "socket_type": given.socket_type, **security_options(given)}
+    return ZeroMQOutput.make(options)
+
+
+def _in_chain(given: argparse.Namespace) -> Output:
+    """What takes the messages in a config file's chain.
+
+    Raises:
+        OpenError: the file is wrong, or does not say which.
+    """
+    found = check_file(given.config)
+    if found.chain is None:
+        raise OpenError(*(Fault(str(one)) for one in found.diagnostics if not one.warning))
+    chain = found.chain
+    able = {name: one for name, one in chain.components.items() if one not in chain.heads}
+    if given.at:
+        if given.at not in able:
+            raise OpenError(f"--at: there is no {given.at!r} in {given.config}: it has {', '.join(able)}")
+        return able[given.at]  # type: ignore[return-value] # all but inputs take messages
+    targets = list(dict.fromkeys(one for head in chain.heads for one in head.outputs()))
+    if len(targets) != 1:
+        names = [name for name, one in able.items() if one in targets]
+        raise OpenError(f"{given.config} has several ways in: say which with --at: {', '.join(names)}")
+    return targets[0]
+
+
+def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int:
+    """Say what became of them; the exit status."""
+    counts = replay.counts
+    failures = [f"{one.title} failed: {error}" for one, error in server.failures]
+    components = with_parts(topological_order([replay], errors=True))
+    for text in (*failures, *losses(components), *([counts.stuck] if counts.stuck else ())):
+        COMMAND.tell(text)
+    parts = [f"{counts.taken} taken"]
+    parts += [f"{counts.left_out} left out (--reason)"] if counts.left_out else []
+    parts += [f"{counts.wrong} lines that hold no whole message"] if counts.wrong else []
+    if not counts.ended:
+        again = (
+            "the same command goes on from here" if given.resume else "with --resume it could go on from here"
+        )
+        parts.append(f"not to the end: {again}")
+    COMMAND.tell(", ".join(parts))
+    wrong = any(one.metrics.lost() for one in components)
+    return 0 if counts.ended and not (failures or wrong or counts.wrong) else 1
+
+
+COMMAND = Command(
+    name="replay",
+    description="Send dead letters, or messages in a file, again: to an endpoint, or through a chain.",
+    epilog=_EPILOG,
+    arguments=_arguments,
+    run=_run,
+    prepare=joined,
+)

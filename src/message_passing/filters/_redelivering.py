@@ -1,0 +1,228 @@
+"""What `Retry` and `Fallback` share: a batch is kept until it is settled, and handed on again if it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import monotonic
+from message_passing.delivery import Delivery, Outcome
+from message_passing.errors import MessageError, OutputClosedError
+from message_passing.filters.t import copied
+from message_passing.flow import Filter
+from message_passing.options import option
+from message_passing.output import running_loop
+
+if TYPE_CHECKING:
+    from message_passing.delivery import Hold
+    from message_passing.output import Output
+
+_POLL = 1.0
+"""Seconds after which one that waits looks again, at the latest."""
+
+
+class KeptBatch:
+    """A batch that has not been settled.
+
+    Attributes:
+        messages: as they came.
+        hold: of the delivery that they belong to.
+        began: when they came.
+        attempts: how often they were handed on.
+        branch: where to, by number.
+        timer: until they are handed on again, or have been where they are for too long.
+        waits: they were lost, and wait to be handed on again.
+    """
+
+    __slots__ = ("attempts", "began", "branch", "hold", "messages", "timer", "waits")
+
+    def __init__(self, messages: list[Any], hold: Hold) -> None:
+        self.messages, self.hold = messages, hold
+        self.began = monotonic()
+        self.attempts = self.branch = 0
+        self.timer: asyncio.TimerHandle | None = None
+        self.waits = False
+
+    def stop_timer(self) -> None:
+        """Nothing more comes of it."""
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Redelivering(Filter):
+    """Keeps each batch until what comes next has settled it. Define `branch_of` and `after_loss`."""
+
+    transparent = True
+
+    buffer_messages: int = option(
+        default=10_000, ge=1, description="The most messages that are kept until they are settled."
+    )
+    flush_timeout: float = option(
+        default=10.0, ge=0, description="Seconds that the end waits for what is not settled."
+    )
+
+    def on_init(self) -> None:
+        """Nothing is kept."""
+        super().on_init()
+        self._kept: dict[KeptBatch, None] = {}
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._ending = False
+        self._gone: OutputClosedError | None = None  # raised to whoever feeds this
+
+    def branch_of(self, kept: KeptBatch) -> Output:
+        """Where a batch is handed to."""
+        raise NotImplementedError
+
+    def after_loss(self, kept: KeptBatch) -> float | None:
+        """In how many seconds a batch that was lost is handed on again; None if it is given up."""
+        raise NotImplementedError
+
+    def patience_with(self, kept: KeptBatch) -> float:  # noqa: ARG002 - for a subclass
+        """Seconds after which a batch that is not settled counts as lost where it is; 0: no limit."""
+        return 0.0
+
+    def on_taken(self, kept: KeptBatch) -> None:
+        """A batch has been settled, and was not lost."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep a batch, as far as there is room, and hand it on.
+
+        Raises:
+            OutputClosedError: nobody reads any more what this hands on.
+        """
+        self._raise_gone()
+        room = max(0, self.buffer_messages - self._count)
+        if room and self.waited_for and self.sources_wait:
+            room = len(messages)  # one batch more: the next one comes when there is room again
+        if len(messages) > room:
+            self.drop(messages[room:], "buffer full")
+            messages = messages[:room]
+        if messages:
+            kept = KeptBatch([*messages], self.hold())
+            self._kept[kept] = None
+            self._count += len(messages)
+            self._hand(kept)
+
+    def _hand(self, kept: KeptBatch) -> None:
+        kept.attempts, kept.waits = kept.attempts + 1, False
+        branch, loop = self.branch_of(kept), running_loop()
+        settle = partial(self._decide, kept, kept.attempts)
+        patience = self.patience_with(kept)
+        kept.timer = loop.call_later(patience, settle, Outcome.LOST) if patience and loop else None
+        try:
+            # What a branch does to its messages is not seen by another, or the next time.
+            messages = [copied(message) for message in kept.messages]
+            with Delivery(settle, self, loop):
+                self.hand_to(branch, messages, 0)
+        except OutputClosedError:
+            if not self.goes_on_without(kept):
+                if kept in self._kept:
+                    self._end(kept, Outcome.LOST)
+                raise
+        except RecursionError:
+            self._leave_out_deep(kept)
+
+    def _leave_out_deep(self, kept: KeptBatch) -> None:
+        """Fail what cannot be copied, and hand on the others."""
+        able, deep = [], []
+        for message in kept.messages:
+            try:
+                copied(message)
+            except RecursionError:
+                deep.append(message)
+            else:
+                able.append(message)
+        with kept.hold.resumed():
+            self.fail(MessageError("nested too deeply to be copied, or holds itself"), deep)
+        self._count -= len(deep)
+        kept.messages, kept.attempts = able, kept.attempts - 1
+        kept.stop_timer()
+        if able:
+            self._hand(kept)
+        else:
+            self._forget(kept)
+            kept.hold.release()
+
+    def goes_on_without(self, kept: KeptBatch) -> bool:  # noqa: ARG002 - for a subclass
+        """Whether the chain goes on when nobody reads any more what a batch was handed to."""
+        return False
+
+    def _decide(self, kept: KeptBatch, attempt: int, outcome: Outcome) -> None:
+        if kept not in self._kept or attempt != kept.attempts or kept.waits:
+            return  # it has been given up there since
+        kept.stop_timer()
+        if outcome is Outcome.LOST and (loop := running_loop()) and not self.stop_request.asked:
+            seconds = self.after_loss(kept)
+            if seconds is not None:
+                kept.waits = True
+                kept.timer = loop.call_later(0 if self._ending else seconds, self._hand_later, kept)
+                return
+        self._end(kept, outcome)
+
+    def _hand_later(self, kept: KeptBatch) -> None:
+        try:
+            self._hand(kept)
+        except OutputClosedError as error:
+            self._gone = error
+            self._changed.set()
+
+    def _raise_gone(self) -> None:
+        if self._gone:
+            raise self._gone
+
+    def _end(self, kept: KeptBatch, outcome: Outcome) -> None:
+        """It is counted where it was handed to: here it has passed."""
+        self._forget(kept)
+        if outcome is not Outcome.LOST:
+            self.on_taken(kept)
+        self.hand_to(self.branch_of(kept), [], len(kept.messages))
+        kept.hold.note(outcome)
+        kept.hold.release()
+
+    def _forget(self, kept: KeptBatch) -> None:
+        kept.stop_timer()
+        del self._kept[kept]
+        self._count -= len(kept.messages)
+        self._changed.set()
+
+    def held(self) -> int:
+        """What is not settled."""
+        return self._count
+
+    async def _change(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def drain(self) -> None:
+        """Wait until there is room here; what is downstream is waited for by that.
+
+        Raises:
+            OutputClosedError: nobody reads any more what this hands on.
+        """
+        self._raise_gone()
+        while self._count > self.buffer_messages // 2 and self.sources_wait and not self.stop_request.asked:
+            await self._change(_POLL)
+            self._raise_gone()
+
+    async def flush(self) -> None:
+        """Wait until what was handed on is settled; what is lost meanwhile is handed on again at once."""
+        self._ending = True
+        for kept in [*self._kept]:
+            if kept.waits:
+                kept.stop_timer()
+                self._hand_later(kept)
+        until = monotonic() + self.flush_timeout
+        while self._kept and (left := until - monotonic()) > 0:
+            await self._change(min(_POLL, left))
+
+    def on_close(self) -> None:
+        """What was handed on, and is not settled, is what the next one makes of it, which counts it."""
+        for kept in [*self._kept]:
+            self._end(kept, Outcome.LOST)

@@ -1,0 +1,96 @@
+"""Hand messages to another output where the first one loses them."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import monotonic
+from message_passing.filters._redelivering import Redelivering
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from message_passing.filters._redelivering import KeptBatch
+    from message_passing.output import Output
+
+
+class FallbackFilter(Redelivering):
+    """Hands messages to the first of several outputs, and to the next one where that loses them.
+
+    `output_to` lists them in their order. An output that lost a batch is passed over for `pause` seconds, unless the
+    others have lost it too. All of a batch goes to the next one if any of it was lost, so that messages may arrive in
+    both. What is rejected goes nowhere else. An output in which a batch stands for `patience` seconds counts as one
+    that lost it; if it takes the batch later, that has arrived in both. The last one is waited for without a limit.
+
+    Each loss is counted and reported where it happens, and a batch that all have lost is a loss of the last. What is
+    not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and counted
+    (`buffer full`). It needs a running asyncio event loop, as every chain that is run by `message-passing` has.
+    """
+
+    name = "Fallback"
+    example = MappingProxyType({"pause": 10})
+
+    output_to: Any = option(
+        default=None,
+        description="Where messages go: a list of components, or of anything with `consume`, the first one first.",
+        python_only=True,
+    )
+    pause: float = option(
+        default=10.0, ge=0, description="Seconds for which an output that lost messages is passed over."
+    )
+
+    patience: float = option(
+        default=30.0,
+        ge=0,
+        description="Seconds that an output may take to settle a batch, until the next one has it; 0: no limit.",
+    )
+
+    def on_init(self) -> None:
+        """Find out what each of `output_to` is."""
+        targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
+        self.output_to = targets[0] if targets else None
+        super().on_init()
+        self._use(targets)
+
+    def _use(self, targets: Sequence[Any]) -> None:
+        self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
+        self._bad_until = [0.0] * len(self._branches)
+
+    def connect_to(self, target: Any) -> None:
+        """Set `output_to` after construction: one output or a list of them."""
+        targets = target if isinstance(target, (list, tuple)) else [target]
+        super().connect_to(targets[0])
+        self._use(targets)
+
+    def outputs(self) -> Sequence[Output]:
+        """All of them."""
+        return tuple(self._branches)
+
+    def branch_of(self, kept: KeptBatch) -> Output:
+        """The first one at its first attempt that has not just lost anything; then the next."""
+        if kept.attempts == 1 and not kept.branch:
+            now = monotonic()
+            kept.branch = next((n for n, until in enumerate(self._bad_until) if until <= now), 0)
+        return self._branches[min(kept.branch, len(self._branches) - 1)]
+
+    def after_loss(self, kept: KeptBatch) -> float | None:
+        """At once, the next one, until each had it."""
+        self._bad_until[kept.branch] = monotonic() + self.pause
+        if kept.attempts >= len(self._branches):
+            return None
+        kept.branch = (kept.branch + 1) % len(self._branches)
+        return 0.0
+
+    def on_taken(self, kept: KeptBatch) -> None:
+        """One that takes messages is passed over no more."""
+        self._bad_until[kept.branch] = 0.0
+
+    def patience_with(self, kept: KeptBatch) -> float:
+        """For all but the last."""
+        return self.patience if kept.attempts < len(self._branches) else 0.0
+
+    def goes_on_without(self, kept: KeptBatch) -> bool:
+        """If there is another."""
+        return kept.waits

@@ -1,0 +1,51 @@
+"""Hand messages on again that were lost."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from message_passing.clock import monotonic
+from message_passing.filters._redelivering import Redelivering
+from message_passing.network.backoff import pause_after
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from message_passing.filters._redelivering import KeptBatch
+    from message_passing.output import Output
+
+
+class RetryFilter(Redelivering):
+    """Hands a batch that was lost downstream on again, later and later, until it is settled.
+
+    It wraps an output that has no retries of its own, such as a `File` on a disk that is full: put it before the
+    encoder or the output. What is rejected is not retried. All of a batch is handed on again if any of it was lost:
+    messages may arrive twice, and those that come meanwhile overtake it. Each loss is counted and reported where it
+    happens, and a batch that is lost for good is a loss there.
+
+    What is not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
+    counted (`buffer full`). When the chain ends, it is tried for as long as `flush_timeout` says. It needs a running
+    asyncio event loop, as every chain that is run by `message-passing` has.
+    """
+
+    name = "Retry"
+    example = MappingProxyType({"attempts": 5})
+
+    first: float = option(default=0.5, gt=0, description="About how many seconds after a loss to try again.")
+    longest: float = option(default=30.0, gt=0, description="How many seconds between two attempts at most.")
+    attempts: int = option(
+        default=0, ge=0, description="How often a batch is handed on until it is lost; 0: no limit."
+    )
+    give_up_after: float = option(
+        default=0.0, ge=0, description="Seconds after which a batch is handed on no more; 0: no limit."
+    )
+
+    def branch_of(self, kept: KeptBatch) -> Output:  # noqa: ARG002 - it has one
+        """The next component."""
+        return self._next
+
+    def after_loss(self, kept: KeptBatch) -> float | None:
+        """Longer and longer."""
+        pause = pause_after(kept.attempts, self.first, self.longest)
+        late = self.give_up_after and monotonic() + pause - kept.began > self.give_up_after
+        return None if late or kept.attempts == self.attempts else pause
