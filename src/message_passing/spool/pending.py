@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from message_passing.delivery import Hold
 
 PENDING_BYTES = 16 << 20
-"""Bytes that may wait to be stored; a batch that begins below that is taken whole."""
+"""Bytes that may wait to be stored, or as many as the spool may have; a batch that begins below that is taken whole."""
 
 PENDING_FRAMES = 10_000
 """Frames that may wait to be stored; likewise."""
@@ -49,7 +49,9 @@ class PendingFrames:
         size: how many bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = PENDING_BYTES) -> None:
+        """Empty; bytes from which on there is no room."""
+        self._limit = limit
         self.messages = self.size = 0
         self._queue: deque[Queued] = deque()
 
@@ -59,7 +61,7 @@ class PendingFrames:
     @property
     def has_room(self) -> bool:
         """Whether a batch more may come."""
-        return self.size < PENDING_BYTES and len(self._queue) < PENDING_FRAMES
+        return self.size < self._limit and len(self._queue) < PENDING_FRAMES
 
     def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
         """Add a batch."""

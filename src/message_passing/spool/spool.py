@@ -16,7 +16,7 @@ from message_passing.clock import monotonic, wall
 from message_passing.errors import OpenError
 from message_passing.metrics import plural
 from message_passing.spool.directory import SpoolLock, cannot_use
-from message_passing.spool.pending import PendingFrames
+from message_passing.spool.pending import PENDING_BYTES, PendingFrames
 from message_passing.spool.rows import Content, NewerSpoolError, estimate, is_corrupt
 from message_passing.spool.store import SpoolStore
 
@@ -84,7 +84,7 @@ class Spool:
         self._lock = SpoolLock(directory)
         self._store = SpoolStore(directory)
         self._changed = threading.Condition()
-        self._queue = PendingFrames()
+        self._queue = PendingFrames(min(PENDING_BYTES, max_bytes))
         self._ready: deque[SpoolFrame] = deque()
         self._ready_bytes = 0
         self._loaded: dict[int, SpoolFrame] = {}  # what is to be sent next, and what has been taken for that

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from message_passing.clock import wall
 from message_passing.spool.directory import DATABASE, database_in, sync_directory
 from message_passing.spool.rows import (
+    ID_BYTES,
     PAGE_BYTES,
     SELECT_FRAMES,
     Content,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the tables: `PRAGMA user_version`."""
-
-ID_BYTES = 16
-"""Bytes of a sender's id."""
 
 _CHECKPOINT_PAGES = 4000
 """Pages in SQLite's log (64 MiB) from which on they are moved to the database."""
@@ -74,6 +72,7 @@ class SpoolStore:
         content: what is in it.
         sender: the id that belongs to its numbers.
         next: the number of the next frame.
+        aside: where a damaged database is that was renamed.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -81,6 +80,7 @@ class SpoolStore:
         self.content = Content()
         self.sender = b""
         self.next = 1
+        self.aside = directory / DATABASE
         self._directory = directory
         self._db: sqlite3.Connection | None = None
 
@@ -116,7 +116,7 @@ class SpoolStore:
         """
         self._close_quietly()
         path = self._directory / DATABASE
-        aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
+        self.aside = aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
         for ending in ("-wal", "-shm"):  # SQLite finds the log by the database's name
             if (beside := path.with_name(f"{DATABASE}{ending}")).exists():
                 beside.rename(aside.with_name(f"{aside.name}{ending}"))
@@ -364,5 +364,13 @@ class SpoolStore:
     def _shrink(self) -> None:
         db = self._open_db
         if db.execute("PRAGMA freelist_count").fetchone()[0] > _SHRINK_PAGES:
-            db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.vacuum()
+
+    def vacuum(self) -> None:
+        """Make the file as small as it can be.
+
+        Raises:
+            sqlite3.Error: there is no room for it.
+        """
+        self._open_db.execute("VACUUM")
+        self._open_db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -204,9 +204,13 @@ class AcknowledgedSending:
         if self._thread:
             self.wake()
             self._thread.join()
+            self._end()
             os.close(self._wake_read)
             os.close(self._wake_write)
         self._sender.close()
+
+    def _end(self) -> None:
+        """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
         """In a forked child: the sockets, the thread and all that waits are the parent's."""

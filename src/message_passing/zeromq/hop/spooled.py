@@ -160,9 +160,8 @@ class SpooledSending(AcknowledgedSending):
         if old:
             self._spool.expire([entry.sequence for entry in old])
 
-    def close(self) -> None:
-        """End, with everything on disk that can be. What is not stays counted in `held`."""
-        super().close()
+    def _end(self) -> None:
+        """Everything that can be is on disk then. What is not stays counted in `held`."""
         self._spool.close()
 
     def abandon(self) -> None:
