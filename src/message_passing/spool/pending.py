@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from message_passing.delivery import Hold
 
 PENDING_BYTES = 16 << 20
-"""Bytes that may wait to be stored, or as many as the spool may have; a batch that begins below that is taken whole."""
+"""Bytes that may wait to be stored, or as many as the spool may have; a batch that begins below is taken whole."""
 
 PENDING_FRAMES = 10_000
 """Frames that may wait to be stored; likewise."""
