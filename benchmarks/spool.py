@@ -1,4 +1,4 @@
-"""The speed of a spool alone: messages a second stored and trimmed, and read back, in frames of 261 lines of 250 bytes.
+"""The speed of a spool alone: messages a second stored and trimmed, and read back, in frames of 261 lines.
 
     cd benchmarks && python spool.py
 

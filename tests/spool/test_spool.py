@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from message_passing import secure_files
 from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE
@@ -336,3 +338,39 @@ def test_an_empty_spool_gives_back_its_space(tmp_path: Path) -> None:
     assert store.used() < MIB
     store.close()
     assert (tmp_path / DATABASE).stat().st_size < MIB
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_root_makes_belongs_to_the_user_that_it_becomes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--user`, the output is opened before: the next start, and the commands, may come without root."""
+    monkeypatch.setattr(secure_files, "_trusted", {0, 65534})
+    with opened(tmp_path / "spool") as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+        found = [tmp_path / "spool", *(tmp_path / "spool").iterdir()]
+        assert len(found) == 5
+        assert {one.stat().st_uid for one in found} == {65534}
+        assert all(one.stat().st_mode & 0o077 == 0 for one in found)
+
+
+@pytest.mark.parametrize("what", ["database", "directory"])
+def test_a_spool_that_is_removed_while_it_runs_begins_anew(tmp_path: Path, what: str) -> None:
+    """What would be stored in a file that has no name any more would be lost at the next start, unseen."""
+    directory = tmp_path / "spool"
+    with opened(directory) as (spool, told):
+        spool.put([frame(n) for n in range(3)], NO_HOLD)
+        stored(spool)
+        if what == "database":
+            (directory / DATABASE).unlink()
+        else:
+            shutil.rmtree(directory)
+        spool.put([frame(3)], NO_HOLD)
+        wait_for(lambda: told.said and not spool.pending, timeout=20)
+        assert "removed while it was in use" in told.said[-1]
+        assert not told.lost  # all was in memory
+        with pytest.raises(OpenError, match="in use"), opened(directory):
+            pass
+    with opened(directory) as (spool, _):
+        assert numbers(taken(spool, 4)) == [0, 1, 2, 3]

@@ -20,11 +20,11 @@ from message_passing.flow import Output
 from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
+from message_passing.paths import load_own
 from message_passing.spool.directory import obstacle
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.outgoing import AcknowledgedSending
-from message_passing.zeromq.hop.spooled import SpooledSending
 from message_passing.zeromq.last_wait import until_taken
 from message_passing.zeromq.open_outputs import open_outputs
 from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from message_passing.metrics import Snapshot
+    from message_passing.zeromq.hop.spooled import SpooledSending
 
 _SEND_PATIENCE = 1.0
 """Seconds that a chain which does not wait for ever waits for a receiver that takes nothing, before it drops."""
@@ -152,7 +153,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         settings = self.settings(self.socket_type)
         if self.spool:
             self.confirms = "spooled to disk"
-            self._acknowledged = self._spooled = SpooledSending(
+            made = load_own("message_passing.zeromq.hop.spooled:SpooledSending")  # SQLite takes milliseconds
+            self._acknowledged = self._spooled = made(
                 settings,
                 ack_timeout=self.ack_timeout,
                 directory=self.spool,

@@ -30,6 +30,7 @@ class SpoolLock:
         """Not taken yet."""
         self.directory = directory
         self._descriptor = -1
+        self._identity: tuple[int, int] | None = None
 
     def acquire(self) -> None:
         """Make the directory if it is not there, and take it.
@@ -60,17 +61,36 @@ class SpoolLock:
                 f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
                 "stop that process"
             ) from error
-        self._descriptor = descriptor
+        self._descriptor, self._identity = descriptor, identity(lock)
         give_to_future_user(lock)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+
+    def renew(self) -> None:
+        """Take the directory again if it was removed.
+
+        Raises:
+            OpenError: see `acquire`.
+        """
+        if self._identity != identity(self.directory / LOCK):
+            self.release()
+            self.acquire()
 
     def release(self) -> None:
         """Give it back. In a forked child it stays its parent's."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is now; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def database_in(directory: Path) -> Path:

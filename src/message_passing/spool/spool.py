@@ -236,7 +236,7 @@ class Spool:
         while True:
             with self._changed:
                 if not self._has_work() and not self._closing:
-                    self._changed.wait(_RETRY)
+                    self._changed.wait(_RETRY if self.stalled else _AGE_INTERVAL if self._max_age else None)
                 closing = self._closing
             moved, self._stalling = False, ""
             try:
@@ -262,6 +262,7 @@ class Spool:
         if expired:
             self._lose(expired, TOO_OLD)
         try:
+            self._store.require_in_place()
             number, trimmed = self._fitting(queued, trimmed)
             moved = bool(number or trimmed)
             if moved:
@@ -429,10 +430,11 @@ class Spool:
         if lost > 0:
             self._on_drop(lost, DAMAGED, 0)
         try:
+            self._lock.renew()
             remark = self._store.begin_anew()
             self._read_to = self._store.next - 1
             self._store.put_back(kept)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OpenError) as error:
             self._stall(f"the spool {str(self.directory)!r} is damaged, and no new one can begin: {error}")
             return
         if remark:

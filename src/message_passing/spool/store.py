@@ -12,7 +12,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.spool.directory import DATABASE, database_in, sync_directory
+from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
 from message_passing.spool.rows import (
     ID_BYTES,
     PAGE_BYTES,
@@ -81,6 +81,7 @@ class SpoolStore:
         self.sender = b""
         self.next = 1
         self.aside = directory / DATABASE
+        self._file: tuple[int, int] | None = None  # which one it is
         self._directory = directory
         self._db: sqlite3.Connection | None = None
 
@@ -125,7 +126,7 @@ class SpoolStore:
             sync_directory(self._directory)
         self._open()
         if not was_there:
-            return ""
+            return f"the spool {str(path)!r} was removed while it was in use: a new one begins"
         return (
             f"the spool {str(path)!r} is damaged: it is set aside as {str(aside)!r}, and a new one begins; "
             f"for what can still be read of it: message-passing spool export {aside}"
@@ -136,6 +137,7 @@ class SpoolStore:
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
         for statement in filter(str.strip, _SETTINGS.split(";")):
             db.execute(statement)
+        self._file = identity(path)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             self._close_quietly()
@@ -181,6 +183,15 @@ class SpoolStore:
     def is_open(self) -> bool:
         """Whether it can be used."""
         return self._db is not None
+
+    def require_in_place(self) -> None:
+        """See that the file is where it was: what goes into one that was removed would be lost with this process.
+
+        Raises:
+            sqlite3.DatabaseError: it was removed, or another is in its place.
+        """
+        if identity(self._directory / DATABASE) != self._file:
+            raise corrupt("it was removed or replaced")
 
     # Changing
 
