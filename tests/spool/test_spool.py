@@ -307,24 +307,37 @@ for n in range(200):
 while not spool.stalled:
     time.sleep(0.01)
 print(said[0], spool.pending > 0, flush=True)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-while spool.pending:
-    time.sleep(0.01)
+if sys.argv[2] == "sends":
+    count = 0
+    while count < 200:
+        frames = spool.take(100_000)
+        count += len(frames)
+        spool.trim([one.sequence for one in frames])
+        time.sleep(0.001)
+    assert spool.first() == 201
+else:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    while spool.pending:
+        time.sleep(0.01)
 spool.close()
 """
 
 
-def test_a_disk_without_room_is_waited_for(tmp_path: Path) -> None:
-    """Where the system refuses to write, nothing is lost; it goes on by itself when there is room."""
+@pytest.mark.parametrize("then", ["frees", "sends"])
+def test_a_disk_without_room_is_waited_for(tmp_path: Path, then: str) -> None:
+    """Where the system refuses to write, nothing is lost; it goes on by itself when there is room.
+
+    Or when all that is stored was sent, though there is not even room for removing it.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, timeout=30, check=False
+        [sys.executable, "-c", LIMITED, str(tmp_path), then], capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
     assert b"cannot be written" in done.stdout
     assert b"True" in done.stdout
     with SpoolReader(tmp_path) as reading:
         found = [one for one in reading.frames() if not isinstance(one, int)]
-    assert [int(one.body.split()[0]) for one in found] == list(range(200))
+    assert [int(one.body.split()[0]) for one in found] == list(range(200 if then == "frees" else 0))
 
 
 def test_an_empty_spool_gives_back_its_space(tmp_path: Path) -> None:

@@ -401,13 +401,7 @@ class Spool:
         if is_corrupt(error) or not self._store.is_open:
             self._begin_anew()
             return
-        with contextlib.suppress(sqlite3.Error):  # there may be room for that, and so for more later
-            with self._changed:
-                trimmed = list(self._trimmed)
-            self._store.commit([], trimmed)
-            with self._changed:
-                del self._trimmed[: len(trimmed)]
-            self._read_on()
+        self._go_on_without_room()
         self._stall(
             f"the spool {str(self.directory)!r} cannot be written: {error}; it is tried again, and nothing more is "
             "accepted meanwhile"
@@ -418,6 +412,27 @@ class Spool:
             with self._changed:
                 queued = self._queue.first(len(self._queue))
             self._refuse(queued, DISK_FULL)
+
+    def _go_on_without_room(self) -> None:
+        """Nothing can be stored; what is there can be sent, and there may be room for removing it.
+
+        SQLite needs room for that, too. Where there is none, the files are removed once all that is in them was sent.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self._read_on()
+        with self._changed:
+            trimmed = list(self._trimmed)
+        try:
+            self._store.commit([], trimmed)
+        except sqlite3.Error:
+            if not self._store.is_open or len(trimmed) < self._store.content.frames:
+                return
+            try:
+                self._store.begin_empty()
+            except (OSError, sqlite3.Error):
+                return
+        with self._changed:
+            del self._trimmed[: len(trimmed)]
 
     def _begin_anew(self) -> None:
         """The database turns out to be damaged: what is in memory of it goes on."""

@@ -132,6 +132,18 @@ class SpoolStore:
             f"for what can still be read of it: message-passing spool export {aside}"
         )
 
+    def begin_empty(self) -> None:
+        """Remove the files, of which nothing is needed any more, where there is no room for removing their contents.
+
+        Raises:
+            OSError, sqlite3.Error: a new one cannot be made.
+        """
+        self._close_quietly()
+        for ending in ("", "-wal", "-shm"):
+            (self._directory / f"{DATABASE}{ending}").unlink(missing_ok=True)
+        self.content = Content()
+        self._open()
+
     def _open(self) -> None:
         path = database_in(self._directory)
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
