@@ -19,6 +19,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from message_passing.clock import monotonic
 from message_passing.delivery import AMBIENT, outside
 from message_passing.errors import OutputClosedError
 from message_passing.graph import topological_order
@@ -40,6 +41,14 @@ __all__ = [
     "Source",
     "UnconnectedOutput",
 ]
+
+
+_SUSPICIOUS_TIME, _SUSPICIOUS_COUNT = 60.0, 100
+"""Seconds, and messages, for which a filter must have removed everything before that is worth a note."""
+
+_REMOVES_ALL = (
+    "it has removed every message for more than a minute: `message-passing trace` shows the way of a message"
+)
 
 
 class Input(Source):
@@ -119,6 +128,9 @@ class Filter(Source, Output):
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
     """What goes on of a batch, whichever way the class says it: for a `write_many` of one's own."""
 
+    removes_all: ClassVar[bool] = False
+    """Whether it passes nothing on by design, so that nobody need be told."""
+
     _filters_each: ClassVar[bool] = True  # `filter` is what the class says, not `filter_many`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -128,6 +140,25 @@ class Filter(Source, Output):
         cls.filtered = Filter.filter_many if cls._filters_each else cls.filter_many
         if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
             cls._most = 1.0  # how long it takes is found out with a few first
+
+    def on_init(self) -> None:
+        """Start without messages."""
+        super().on_init()
+        self._last_passing = (
+            0,
+            0,
+            monotonic(),
+        )  # messages passed and filtered, and when the first of these came
+
+    def notes(self) -> list[str]:
+        """That it has removed every message for a while, which somebody may not have meant. Asked each second."""
+        passed, filtered, since = self._last_passing
+        counted, now = self.metrics, monotonic()
+        if counted.passed != passed or counted.filtered == filtered:
+            self._last_passing = counted.passed, counted.filtered, now
+        elif now - since >= _SUSPICIOUS_TIME and counted.filtered - filtered >= _SUSPICIOUS_COUNT:
+            return [] if self.removes_all else [_REMOVES_ALL]
+        return []
 
     def filter(self, message: Any) -> Any:
         """One message in; one message out, or None to drop it. Whatever it raises is reported."""

@@ -18,7 +18,7 @@ from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
-from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG, TOO_OLD, Spool
+from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
 from message_passing.spool.store import SpoolStore
 from message_passing.testing import wait_for
 
@@ -188,7 +188,7 @@ def test_a_frame_that_never_fits_is_dropped(tmp_path: Path) -> None:
     with opened(tmp_path) as (spool, told):
         spool.put([frame(1, 2 * MIB), frame(2)], NO_HOLD)
         assert numbers(taken(spool, 1)) == [2]
-        assert told.lost == {TOO_BIG: 3}
+        assert told.lost == {TOO_BIG_FOR_SPOOL: 3}
 
 
 def test_a_damaged_row_is_set_aside_and_counted(tmp_path: Path) -> None:

@@ -223,9 +223,8 @@ class FollowFilter(Filter):
         return named + (f" and {len(counted) - 3} more senders" if len(counted) > 3 else "")
 
     def _shown(self, whose: Any) -> str:
-        if not self.key_field:
-            return one_line(whose, _NAME_SHOWN)
-        return f"{one_line(whose[1], _NAME_SHOWN)} with the key {one_line(whose[0], _NAME_SHOWN)}"
+        label = one_line(self._books.label_of(whose), _NAME_SHOWN)
+        return f"{label} with the key {one_line(whose[0], _NAME_SHOWN)}" if self.key_field else label
 
     def on_close(self) -> None:
         """The last event."""

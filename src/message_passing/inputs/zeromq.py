@@ -14,7 +14,7 @@ from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
-from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
+from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
 from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
@@ -247,10 +247,13 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     def info(self) -> Mapping[str, Any]:
         """Where it listens, and what was done about peers that sent too much."""
+        receivers = self._receivers
         found = {
             **super().info(),
-            "endpoints": tuple(one for receiver in self._receivers for one in receiver.endpoints()),
-            "peers": sum(receiver.peers() for receiver in self._receivers),
+            "endpoints": tuple(one for receiver in receivers for one in receiver.endpoints()),
+            "peers": sum(receiver.peers() for receiver in receivers),
+            "received_bytes": sum(receiver.received_bytes for receiver in receivers),
+            "refused": dict(sum((Counter(one.refused_peers()) for one in receivers), Counter())),
         }
         if disconnected := self._disconnected():
             found["disconnected"] = disconnected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,27 @@ def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
                 return len(data) - len(rest), OSError(errno.EIO, "the system wrote nothing")
             rest = rest[count:]
     return len(data), None
+
+
+def ends_within_a_line(fd: int) -> bool:
+    """Whether a file has been left without its last newline: by a process that was killed, or had no room for it.
+
+    It is read through the descriptor's own name (proc_pid_fd(5)), so that it is this file, whatever its path leads to
+    by now. What may be written and not read, and what is no regular file, counts as whole.
+    """
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return False
+    try:
+        reader = os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.pread(reader, 1, found.st_size - 1) not in (b"", LINE_END)
+    except OSError:
+        return False
+    finally:
+        os.close(reader)
 
 
 def unfinished(lines: Sequence[bytes], written: int) -> Sequence[bytes]:

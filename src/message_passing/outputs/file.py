@@ -14,6 +14,7 @@ from message_passing.errors import OpenError
 from message_passing.options import option
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
+from message_passing.outputs._lines import ends_within_a_line
 from message_passing.secure_files import open_to_append
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class FileOutput(DescriptorOutput):
     """Writes each message to a file, followed by a newline, with one write for all that arrived together.
 
     On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
-    refuses to write (a full disk) is counted as failed and reported, and the next messages are tried.
+    refuses to write (a full disk) is counted as failed and reported, and the next messages are tried. A last line
+    without a newline, as whoever wrote it left it when it was killed, is ended first: no message is appended to it.
 
     A named pipe is written when somebody reads it. Until then, and while its reader takes nothing, inputs wait; that
     nobody reads it is reported once. When its reader goes, what is left is kept for the next one. A stop waits for a
@@ -126,6 +128,8 @@ class FileOutput(DescriptorOutput):
         """Write to this from now on; -1 for a pipe that nobody reads."""
         self.take_over(opened_channel(fd) if fd >= 0 else None)
         self._fd = fd
+        if fd >= 0 and ends_within_a_line(fd):
+            self._torn = True
 
     def _say_once(self, text: str) -> None:
         if text != self._said:

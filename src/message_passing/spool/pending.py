@@ -19,7 +19,7 @@ PENDING_BYTES = 16 << 20
 PENDING_FRAMES = 10_000
 """Frames that may wait to be stored; likewise."""
 
-Queued = tuple[bytes, int, bool, "StoredBatch"]
+PendingFrame = tuple[bytes, int, bool, "StoredBatch"]
 """The bytes, how many messages, whether these are lines, and what they came in."""
 
 
@@ -53,7 +53,7 @@ class PendingFrames:
         """Empty; bytes from which on there is no room."""
         self._limit = limit
         self.messages = self.size = 0
-        self._queue: deque[Queued] = deque()
+        self._queue: deque[PendingFrame] = deque()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -72,11 +72,11 @@ class PendingFrames:
             self.size += len(body)
             self._queue.append((body, count, lines, batch))
 
-    def first(self, most: int) -> list[Queued]:
+    def first(self, most: int) -> list[PendingFrame]:
         """The first of them; they stay."""
         return list(islice(self._queue, most))
 
-    def remove(self, number: int) -> list[Queued]:
+    def remove(self, number: int) -> list[PendingFrame]:
         """Remove the first of them; they are still to be settled."""
         removed = [self._queue.popleft() for _ in range(number)]
         self.messages -= sum(count for _, count, _, _ in removed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.rows import SELECT_FRAMES, Content, SpoolFrame, frame_of, is_corrupt
-from message_passing.spool.store import VERSION
+from message_passing.spool.store import SPOOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class SpoolReader:
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
             self._db = db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
             version = db.execute("PRAGMA user_version").fetchone()[0]
-        if not 0 < version <= VERSION:
+        if not 0 < version <= SPOOL_VERSION:
             self.__exit__()
             why = "was written by a later version of message-passing" if version else "is no spool"
             raise OpenError(f"{str(self.path)!r} {why}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
 from message_passing.spool.reader import SpoolReader
-from message_passing.spool.rows import ID_BYTES, NewerSpoolError, SpoolFrame, is_corrupt
+from message_passing.spool.rows import SENDER_BYTES, NewerSpoolError, SpoolFrame, is_corrupt
 from message_passing.spool.store import SpoolStore
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def _repair(directory: Path, store: SpoolStore) -> Repaired:
         return Repaired(store.content.frames, store.content.messages, set_aside, "")
     with contextlib.suppress(OpenError), SpoolReader(directory) as old:
         facts = old.facts()
-        if isinstance(facts["next"], int) and len(sender := bytes.fromhex(facts["sender"] or "")) == ID_BYTES:
+        if (
+            isinstance(facts["next"], int)
+            and len(sender := bytes.fromhex(facts["sender"] or "")) == SENDER_BYTES
+        ):
             store.sender, store.next = sender, facts["next"]
     store.begin_anew()
     set_aside = 0

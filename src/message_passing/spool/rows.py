@@ -15,7 +15,7 @@ PAGE_BYTES = 16384
 """Of the database."""
 
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-ID_BYTES = 16
+SENDER_BYTES = 16
 """Bytes of a sender's id."""
 
 _HEAD = struct.Struct("!QQ?")

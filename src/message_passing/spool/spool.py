@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from message_passing.delivery import Hold
-    from message_passing.spool.pending import Queued
+    from message_passing.spool.pending import PendingFrame
     from message_passing.spool.rows import SpoolFrame
 
 WhenFull = Literal["block", "drop_oldest", "drop_newest"]
@@ -37,7 +37,7 @@ SPOOL_FULL = "spool full"
 DISK_FULL = "spool not writable, or disk full"
 TOO_OLD = "too old in the spool"
 DAMAGED = "damaged in the spool"
-TOO_BIG = "too big for the spool"
+TOO_BIG_FOR_SPOOL = "too big for the spool"
 
 _TRANSACTION_BYTES = 2 << 20
 _TRANSACTION_FRAMES = 1000
@@ -281,7 +281,7 @@ class Spool:
         return moved
 
     def _fitting(
-        self, queued: list[Queued], trimmed: list[tuple[int, int, int]]
+        self, queued: list[PendingFrame], trimmed: list[tuple[int, int, int]]
     ) -> tuple[int, list[tuple[int, int, int]]]:
         """How many of what is queued may be stored now, and what is still to be removed with it."""
         number = size = 0
@@ -299,7 +299,7 @@ class Spool:
         if not self._store.content.frames:
             if self._store.forget_damaged():
                 return self._fitting(queued, [])
-            self._refuse(queued[:1], TOO_BIG)
+            self._refuse(queued[:1], TOO_BIG_FOR_SPOOL)
         elif self._when_full == "drop_oldest" and self._drop_oldest():
             return self._fitting(queued, [])
         elif self._when_full != "block":
@@ -311,7 +311,7 @@ class Spool:
             )
         return 0, trimmed
 
-    def _stored(self, queued: list[Queued], added: Sequence[SpoolFrame]) -> None:
+    def _stored(self, queued: list[PendingFrame], added: Sequence[SpoolFrame]) -> None:
         with self._changed:
             self._queue.remove(len(queued))
             if added and self._read_to == added[0].sequence - 1 and self._ready_bytes < self._ahead:
@@ -353,7 +353,7 @@ class Spool:
         earlier = sum(count for number, count, _ in lost if number < self._earlier)
         self._on_drop(sum(count for _, count, _ in lost), reason, earlier)
 
-    def _refuse(self, queued: list[Queued], reason: str) -> None:
+    def _refuse(self, queued: list[PendingFrame], reason: str) -> None:
         """Lose what is not stored: the first of the queue."""
         with self._changed:
             self._queue.remove(len(queued))

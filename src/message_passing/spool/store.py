@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from message_passing.clock import wall
 from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
 from message_passing.spool.rows import (
-    ID_BYTES,
     PAGE_BYTES,
     SELECT_FRAMES,
+    SENDER_BYTES,
     Content,
     NewerSpoolError,
     SpoolFrame,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-VERSION = 1
+SPOOL_VERSION = 1
 """Of the tables: `PRAGMA user_version`."""
 
 _CHECKPOINT_PAGES = 4000
@@ -151,10 +151,10 @@ class SpoolStore:
             db.execute(statement)
         self._file = identity(path)
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
+        if version > SPOOL_VERSION:
             self._close_quietly()
             raise NewerSpoolError
-        if version < VERSION:
+        if version < SPOOL_VERSION:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         if not isinstance(sender := facts.get("sender"), bytes) or not isinstance(facts.get("next"), int):
@@ -167,12 +167,12 @@ class SpoolStore:
             self._shrink()
 
     def _create(self, db: sqlite3.Connection) -> None:
-        sender = self.sender or os.urandom(ID_BYTES)
+        sender = self.sender or os.urandom(SENDER_BYTES)
         db.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _TABLES.split(";")):
             db.execute(statement)
         db.executemany("INSERT INTO facts VALUES (?, ?)", [("sender", sender), ("next", self.next)])
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA user_version = {SPOOL_VERSION}")
         db.execute("COMMIT")
 
     def close(self) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
 
+MOST_WORKERS = 1000
+"""Processes that one chain may have: more is a mistake, and would take the machine's memory one by one."""
+
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 
 
@@ -28,18 +31,21 @@ def _onward(one: Declaration, *, stays: bool) -> tuple[str, ...]:
 class PooledChain(Chain):
     """The chain of the flat form, with its middle in workers."""
 
-    def __init__(self, parts: Mapping[str, Declaration], count: int, *, background: bool = False) -> None:
+    def __init__(
+        self, parts: Mapping[str, Declaration], count: int, *, background: bool = False, node: str = ""
+    ) -> None:
         """Declare it.
 
         Args:
             parts: by the keys of `FLAT_PARTS`.
             count: how many workers.
             background: see `Pool`.
+            node: what the node is called.
         """
         super().__init__()
         self._parts = parts
         self._count = count
-        self._background = background
+        self._background, self._node = background, node
 
     def build(self) -> list[Input]:
         """Build it as if there were no workers, which finds all mistakes, and put the pool in its middle.
@@ -69,6 +75,7 @@ class PooledChain(Chain):
             parts=declared,
             members=members,
             detached=self._background,
+            node=self._node,
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )

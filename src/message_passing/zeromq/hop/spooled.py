@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
 from message_passing.spool.spool import Spool, WhenFull
+from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 from message_passing.zeromq.hop.link import HopSender
-from message_passing.zeromq.hop.outgoing import AcknowledgedSending
 from message_passing.zeromq.hop.packing import packed
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
