@@ -26,18 +26,25 @@ AT_ONCE = 8
 ROUNDS = 3
 
 
-def rate(began: float) -> float:
-    """Millions of messages a second since a moment."""
-    return FRAMES * LINES / (time.perf_counter() - began) / 1e6
+def rate(began: tuple[float, float]) -> tuple[float, float]:
+    """Millions of messages since a moment, for each second, and for each second of processor time."""
+    wall, processor = moment()
+    count = FRAMES * LINES / 1e6
+    return count / (wall - began[0]), count / (processor - began[1])
 
 
-def store(directory: Path) -> tuple[float, float]:
+def moment() -> tuple[float, float]:
+    """Now, by the clock and by the processor's."""
+    return time.perf_counter(), time.process_time()
+
+
+def store(directory: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     """The database alone: put and trim in the same transaction, and drain."""
     directory.mkdir()
     spool = SpoolStore(directory)
     spool.open()
     trimmed: list[tuple[int, int, int]] = []
-    began = time.perf_counter()
+    began = moment()
     for _ in range(FRAMES // AT_ONCE):
         added = spool.commit([(FRAME, LINES, True)] * AT_ONCE, trimmed, time.time())
         trimmed = [(one.sequence, LINES, len(FRAME)) for one in added]
@@ -45,7 +52,7 @@ def store(directory: Path) -> tuple[float, float]:
     spool.commit([], trimmed)
     for _ in range(FRAMES // AT_ONCE):
         spool.commit([(FRAME, LINES, True)] * AT_ONCE, (), time.time())
-    began, after = time.perf_counter(), 0
+    began, after = moment(), 0
     while frames := spool.read(after, 64, 1 << 20)[0]:
         after = frames[-1].sequence
         spool.commit([], [(one.sequence, LINES, len(FRAME)) for one in frames])
@@ -54,7 +61,7 @@ def store(directory: Path) -> tuple[float, float]:
     return put, drained
 
 
-def threads(directory: Path) -> float:
+def threads(directory: Path) -> tuple[float, float]:
     """The spool with its thread: put by one thread, taken and trimmed by another."""
     spool = Spool(directory, max_bytes=1 << 30)
     spool.open()
@@ -67,7 +74,7 @@ def threads(directory: Path) -> float:
                 time.sleep(0.0005)
             spool.put([(FRAME, LINES, True)], NO_HOLD)
 
-    began, count = time.perf_counter(), 0
+    began, count = moment(), 0
     threading.Thread(target=put).start()
     while count < FRAMES:
         there.clear()
@@ -81,10 +88,10 @@ def threads(directory: Path) -> float:
     return through
 
 
-def plain(directory: Path) -> float:
+def plain(directory: Path) -> tuple[float, float]:
     """The same bytes in a plain file."""
     descriptor = os.open(directory / "plain", os.O_WRONLY | os.O_CREAT)
-    began = time.perf_counter()
+    began = moment()
     for _ in range(FRAMES // AT_ONCE):
         os.write(descriptor, FRAME * AT_ONCE)
         os.fdatasync(descriptor)
@@ -94,7 +101,7 @@ def plain(directory: Path) -> float:
 
 def main() -> None:
     """Measure, in turns, and print medians with the lowest and the highest."""
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
             path = Path(folder)
@@ -103,8 +110,12 @@ def main() -> None:
             found.setdefault("put and trim", []).append(put)
             found.setdefault("drain", []).append(drained)
             found.setdefault("through, with its thread", []).append(threads(path / "spool"))
-    for name, rates in found.items():
-        print(f"{name}: {statistics.median(rates):.2f} ({min(rates):.2f} to {max(rates):.2f}) M messages/s")
+    for name, pairs in found.items():
+        rates, cpu = zip(*pairs, strict=True)
+        print(
+            f"{name}: {statistics.median(rates):.2f} ({min(rates):.2f} to {max(rates):.2f}) M messages/s, "
+            f"{statistics.median(cpu):.2f} for each second of processor time"
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.errors import OptionError
+from message_passing.errors import OpenError, OptionError
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.spool.reader import SpoolReader
 from message_passing.testing import free_port, wait_for
@@ -36,6 +37,15 @@ def receiver(endpoint: str, file: Path) -> Any:
     """A node that writes what comes to a ROUTER."""
     words = part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER")
     return node(*words, *part("output", "File", filename=str(file)))
+
+
+def stored(spool: Path) -> int:
+    """How many messages are in a spool, which may be about to be made."""
+    try:
+        with SpoolReader(spool) as reading:
+            return reading.content().messages
+    except OpenError:
+        return 0
 
 
 def sender(endpoint: str, spool: Path, **options: Any) -> Any:
@@ -226,3 +236,20 @@ def test_check_warns_of_a_directory_that_cannot_be_written(tmp_path: Path) -> No
     output = ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", spool=str(tmp_path / "s"))
     assert not any("spool" in text for text in output.warnings())
     assert not (tmp_path / "s").exists()
+
+
+def test_a_distributor_has_a_spool_too(tmp_path: Path) -> None:
+    """A ROUTER that is killed with work for workers hands it out when it runs again."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    given = {"socket_bind": endpoint, "socket_type": "ROUTER", "spool": str(tmp_path / "spool")}
+    distributor = [*part("input", "STDIN"), *part("output", "ZeroMQ", **given)]
+    with node(*distributor) as first:
+        first.write(messages(0, 2000))
+        wait_for(lambda: stored(tmp_path / "spool") == 2000, timeout=20)
+        first.signal(signal.SIGKILL)
+    words = part("input", "ZeroMQ", connect=endpoint, socket_type="DEALER", window=4)
+    with node(*words, *part("output", "File", filename=str(tmp_path / "out"))) as worker:
+        with node(*distributor[:-1], json.dumps({**given, "linger": 15_000})) as second:
+            assert second.end()[0] == 0
+        worker.stop()
+    assert written(tmp_path / "out") == list(range(2000))
