@@ -113,7 +113,7 @@ def test_without_follow_it_says_that_it_does_not_know(browser: Browser, tmp_path
 
 
 def test_the_ledger_is_asked_for_a_time(browser: Browser, site: Site) -> None:
-    """Where the node has one; rows of both tables are what it answers."""
+    """Where the node has one; rows of both tables are what it answers, the sums those of all minutes."""
     asked = []
     answer = {
         "by_reason": [
@@ -121,7 +121,10 @@ def test_the_ledger_is_asked_for_a_time(browser: Browser, site: Site) -> None:
             {"component": "follow", "reason": "did not arrive", "count": 7},
         ],
         "by_sender": [{"sender": "shop@web-1", "count": 7}],
-        "minutes": [],
+        "minutes": [
+            {"time": 60, "lost": 12_300, "not_arrived": 3},
+            {"time": 120, "lost": 55, "not_arrived": 6},
+        ],
     }
 
     def fulfil(route: Route) -> None:
@@ -139,7 +142,7 @@ def test_the_ledger_is_asked_for_a_time(browser: Browser, site: Site) -> None:
         expect(page.locator("#losses-here tbody tr")).to_have_text(["<b>out</b>queue full12,345"])
         expect(page.locator("#losses-senders tbody tr")).to_have_text(["shop@web-17"])
         expect(page.locator("#losses-words")).to_have_text(
-            "Lost in this time: 12,345 messages here, 7 messages by senders."
+            "Lost in this time: 12,355 messages here, 9 messages by senders."
         )
         since, until = map(float, re.findall(r"=([\d.]+)", asked[-1]))
         assert until - since == pytest.approx(86401)

@@ -45,6 +45,14 @@ def test_all_is_well() -> None:
     ]
 
 
+def test_what_is_a_problem_is_no_note_as_well() -> None:
+    """The same sentence once, as what it is."""
+    assert sentences(state(component(problems=["a stranger"], notes=["a stranger", "another"]))) == [
+        "bad: one: a stranger",
+        "note: one: another",
+    ]
+
+
 def test_an_idle_node_is_not_well() -> None:
     """That no message has come is what there is to say."""
     idle = {

@@ -104,7 +104,8 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             buffered = "it has dropped messages within 10 s for want of room"
         yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
-        yield "note", f"{name}: {note}", where
+        if note not in one.get("problems", ()):
+            yield "note", f"{name}: {note}", where
 
 
 def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:

@@ -15,5 +15,5 @@ class AllFilter(Filter):
     removes_all = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:  # noqa: ARG002 - none of them matters
-        """Nothing."""
+        """Return nothing."""
         return []

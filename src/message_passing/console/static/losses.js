@@ -78,8 +78,8 @@ export class Losses {
     if (!this.state) return;
     const rows = this.ledger ? ledgerRows(this.ledger) : this.counted();
     const bySenders = this.state.totals.lost_by_senders;
-    const here = rows.here.reduce((sum, row) => sum + row.count, 0);
-    const away = this.ledger ? rows.senders.reduce((sum, row) => sum + row.count, 0) : (bySenders ?? 0);
+    const here = this.ledger ? rows.lost : rows.here.reduce((sum, row) => sum + row.count, 0);
+    const away = this.ledger ? rows.notArrived : (bySenders ?? 0);
     const since = this.ledger ? "in this time" : `since the start at ${when(this.state.started)}`;
     const parts = [here ? `${messages(here)} here` : "", away ? `${messages(away)} by senders` : ""].filter(Boolean);
     say(byId("losses-words"), parts.length ? `Lost ${since}: ${parts.join(", ")}.` : `Nothing lost here ${since}${bySenders === null ? "" : ", nor on the way"}.`);
@@ -96,12 +96,15 @@ export class Losses {
   }
 }
 
-/** As the ledger has them: by reason, among which what senders lost is one, and by sender. */
-function ledgerRows({ by_reason: byReason, by_sender: bySender }) {
+/** As the ledger has them: by reason, among which what senders lost is one, and by sender. Of both it tells the
+ * largest only: the sums are those of the minutes. */
+function ledgerRows({ by_reason: byReason, by_sender: bySender, minutes }) {
   const here = byReason.filter((one) => one.reason !== NOT_ARRIVED);
   return {
     here: here.map((one) => ({ name: one.component, reason: one.reason, count: one.count })),
     senders: bySender.map((one) => ({ name: null, label: one.sender, count: one.count })),
+    lost: minutes.reduce((sum, one) => sum + one.lost, 0),
+    notArrived: minutes.reduce((sum, one) => sum + one.not_arrived, 0),
   };
 }
 
