@@ -41,6 +41,11 @@ def trust(uid: int) -> None:
     _trusted.add(uid)
 
 
+def future_user() -> int | None:
+    """The user that this process will become; None if it stays what it is."""
+    return next(iter(_trusted - {0}), None)
+
+
 def is_trusted(uid: int) -> bool:
     """Whether files of this user are trusted: root, the current user, or the one this process will become."""
     return uid in _trusted or uid == os.geteuid()

@@ -41,6 +41,7 @@ _message_passing() {
         replay) own='--help --to --config --at --socket-type --rate --reason --resume --timeout --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         run) own='' may='FILE' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        spool) own='--help --json' may='' ;;
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
         top) own='--help --token --interval --sort --once --json' may='' ;;
@@ -135,7 +136,7 @@ _message_passing() {
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list losses replay run send tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses replay run send spool tail test top trace $run" ;;
                 check/-*|graph/-*|run/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

@@ -54,6 +54,24 @@ def let_go(stream: TextIO | None) -> None:
             os.close(nowhere)
 
 
+def write_exactly(data: bytes) -> None:
+    """Write bytes to standard output as they are, unless that is a terminal: there as `print_out` does.
+
+    Raises:
+        OpenError: it cannot be written, or its reader has gone.
+    """
+    if is_terminal(sys.stdout):
+        print_out(data.decode("utf-8", "backslashreplace"))
+        return
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except (OSError, AttributeError, ValueError) as error:
+        let_go(sys.stdout)
+        reason = error.strerror if isinstance(error, OSError) else "it is closed"
+        raise OpenError(f"standard output cannot be written: {reason}") from error
+
+
 def print_out(text: str, *, safe: bool = False) -> None:
     """Write to standard output, ignoring a reader that has gone. Characters it cannot encode are escaped.
 

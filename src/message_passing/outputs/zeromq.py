@@ -8,17 +8,20 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
 from message_passing.component import MOST_PROBLEMS
 from message_passing.encoded import all_as_bytes
-from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.errors import Fault, MessagePassingError, OpenError, OptionError
 from message_passing.flow import Output
-from message_passing.metrics import Metrics
+from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
+from message_passing.paths import load_own
+from message_passing.spool.directory import obstacle
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from message_passing.metrics import Snapshot
+    from message_passing.zeromq.hop.spooled import SpooledSending
 
 _SEND_PATIENCE = 1.0
 """Seconds that a chain which does not wait for ever waits for a receiver that takes nothing, before it drops."""
@@ -93,16 +97,43 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         " can wait (STDIN, FileTail, PULL), `drop_newest` for PUB and after SUB and UDP.",
     )
 
+    spool: str = option(
+        default="",
+        description="With DEALER and ROUTER: a directory in which every message is on disk before it is sent, until"
+        " it is acknowledged, so that it survives a crash of this process or machine. It belongs to one output.",
+    )
+    spool_bytes: int = option(
+        default=1 << 30,
+        ge=1 << 20,
+        description="Bytes that the spool may have in use on disk; SQLite's log has up to 64 MiB besides.",
+    )
+    spool_age: float = option(
+        default=0.0,
+        ge=0,
+        description="Seconds after which a message in the spool is no longer sent, but dropped and counted; 0 for"
+        " never.",
+    )
+    spool_when_full: Literal["block", "drop_oldest", "drop_newest"] = option(
+        default="block",
+        description="What to do when the spool is full. `block`: the chain waits, and reads no more meanwhile."
+        " `drop_oldest`: the oldest that are not about to be sent make room; `drop_newest`: what comes is dropped;"
+        " both are counted.",
+    )
+
     def on_init(self) -> None:
         """Prepare; nothing is connected yet."""
         super().on_init()
         self._acknowledged: AcknowledgedSending | None = None
+        self._spooled: SpooledSending | None = None
         if self.socket_type in ("DEALER", "ROUTER"):
             self._prepare_acknowledged()
+        elif self.spool:
+            text = f"{self.label}: spool is for DEALER and ROUTER, which are acknowledged, not for {self.socket_type}"
+            raise OptionError(Fault(text, "spool"))
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._flushers: list[Flusher] = []
-        self._parents = False
+        self._parents = ""  # why nothing is sent from a forked child
         self._copies = False  # each message is sent several times
         self._ended: Counter[str] = Counter()  # what senders that are closed have counted
         self._possibly_lost: Counter[str] = Counter()
@@ -120,13 +151,42 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             raise OptionError(Fault(text, "when_full"))
         self.confirms, self.confirms_early = "acknowledged by the receiver", False
         settings = self.settings(self.socket_type)
+        if self.spool:
+            self.confirms = "spooled to disk"
+            made = load_own("message_passing.zeromq.hop.spooled:SpooledSending")  # SQLite takes milliseconds
+            self._acknowledged = self._spooled = made(
+                settings,
+                ack_timeout=self.ack_timeout,
+                directory=self.spool,
+                max_bytes=self.spool_bytes,
+                max_age=self.spool_age,
+                when_full=self.spool_when_full,
+                on_drop=self._dropped_from_spool,
+            )
+            return
         self._acknowledged = AcknowledgedSending(settings, most=self.socket_hwm, ack_timeout=self.ack_timeout)
+
+    def _dropped_from_spool(self, count: int, reason: str) -> None:
+        with self._lock:  # another thread counts, too
+            self.drop(count, reason)
+
+    def _tell_spool(self, spooled: SpooledSending, *, at_end: bool = False) -> None:
+        for text in spooled.notices.take(all_counts=at_end):
+            self.report(MessagePassingError(text))
+
+    def warnings(self) -> list[str]:
+        """See `ZeroMQComponent`; and that the spool cannot be written."""
+        found = obstacle(Path(self.spool)) if self.spool else ""
+        return [*super().warnings(), *([f"{self.label}: {found}"] if found else [])]
 
     def on_open(self) -> None:
         """Bind or connect. Each endpoint to publish to has a socket and a queue of its own."""
         if self._acknowledged:
             self._acknowledged.open()
             open_outputs.add(self)
+            if self._spooled:
+                self._spooled.notices.wake = partial(self._tell_spool, self._spooled)
+                self._tell_spool(self._spooled)
             return
         settings = self.settings(self.socket_type)
         each = [settings]
@@ -161,7 +221,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """Send a batch, without waiting."""
         taken = all_as_bytes(self, messages)
         if self._parents:
-            self.drop(taken, "bound by the parent process")
+            self.drop(taken, self._parents)
             return
         size = sum(map(len, taken))
         if 0 <= self.maxmsgsize < size and max(map(len, taken)) > self.maxmsgsize:
@@ -288,13 +348,16 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 f"nobody could connect to it for some seconds{f', {shut} times' if shut > 1 else ''}, "
                 "since connections that had ended had sent too much to it"
             )
+        if self._spooled and (left := self._spooled.spooled):
+            is_are = "is" if left == 1 else "are"
+            found.append(f"{plural(left)} {is_are} in the spool {self.spool}, to be sent when it runs again")
         return [*found, *self._unsent_why]
 
     def info(self) -> Mapping[str, Any]:
         """Where it sends to, how many messages it may hold for that, and how many peers it has."""
         found = dict(super().info())
         if self._acknowledged:
-            return {**found, "capacity": self.socket_hwm or None, **self._acknowledged.info()}
+            return {**found, "capacity": self._acknowledged.capacity, **self._acknowledged.info()}
         if senders := self._senders:
             found["endpoints"] = tuple(one for sender in senders for one in sender.outgoing.endpoints())
         refused = sum(
@@ -312,7 +375,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """What keeps it from sending."""
         if self._acknowledged:
             health = [one.health for one in self._acknowledged.receivers if one.health]
-            return [text for one in health for text in one.problems()][:MOST_PROBLEMS]
+            stalled = self._spooled.problems() if self._spooled else []
+            return [*stalled, *(text for one in health for text in one.problems())][:MOST_PROBLEMS]
         return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
@@ -326,6 +390,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
     def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
         counted = super().snapshot(held=held)
+        if self._spooled:  # what an earlier run was given and this one has lost was never received by it
+            counted["passed"] += self._spooled.dropped_earlier
         if self._copies:
             counted["passed"] = self._ended["given"] + sum(sender.given for sender in self._senders)
         return counted
@@ -336,6 +402,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._acknowledged:
             self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
             self._acknowledged.close()
+            if self._spooled:
+                self._tell_spool(self._spooled, at_end=True)
         self._close_senders()
 
     def _close_senders(self) -> None:
@@ -361,11 +429,13 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._acknowledged:
             self._acknowledged.abandon()
             self._prepare_acknowledged()
+        if self.spool:
+            self._parents = "the spool is the parent process's"
         self.metrics = Metrics()
         self._holds.clear()
         self._possibly_lost.clear()
         self._ended.clear()
         if self._bind:
-            self._parents = True
-        else:
+            self._parents = "bound by the parent process"
+        elif not self._parents:
             self._opened = False

@@ -51,8 +51,7 @@ class AcknowledgedSending:
     """One output's sending end. From any thread.
 
     Attributes:
-        held: messages that have not been acknowledged.
-        size: bytes that they have.
+        size: bytes that have not been acknowledged.
     """
 
     def __init__(self, settings: SocketSettings, *, most: int, ack_timeout: float) -> None:
@@ -63,7 +62,7 @@ class AcknowledgedSending:
             most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
             ack_timeout: seconds of silence after which a receiver is given up, and what it had is sent again.
         """
-        self.held = self.size = 0
+        self._held = self.size = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
         self._lock = threading.RLock()
@@ -89,9 +88,24 @@ class AcknowledgedSending:
         return self._sender.sockets.receivers
 
     @property
+    def held(self) -> int:
+        """Messages that have not been acknowledged."""
+        return self._held
+
+    @property
     def has_room(self) -> bool:
         """Whether a batch more may come."""
         return (not self._most or self.held < self._most) and self.size < BUFFER_BYTES
+
+    @property
+    def unfinished(self) -> int:
+        """Messages that closing waits for."""
+        return self.held
+
+    @property
+    def capacity(self) -> int | None:
+        """Messages that it may hold; None if they are not what is counted."""
+        return self._most or None
 
     def info(self) -> dict[str, Any]:
         """Where it is bound or connects to, how many receivers are ready, and what was done about them."""
@@ -112,7 +126,7 @@ class AcknowledgedSending:
             producer = self._sender.producer
             for body, count, lines in packed(messages):
                 batch.left += 1
-                self.held += count
+                self._held += count
                 self.size += len(body)
                 producer.add(body, (batch, count), lines=lines)
             self._service()
@@ -120,7 +134,7 @@ class AcknowledgedSending:
     def _service(self) -> None:
         for entry in self._sender.service():
             batch, count = entry.token
-            self.held -= count
+            self._held -= count
             self.size -= len(entry.body)
             batch.left -= 1
             if not batch.left and batch.hold is not NO_HOLD:
@@ -139,11 +153,16 @@ class AcknowledgedSending:
                 wait = min(
                     _LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic())
                 )
-            if self.held < before:
+            if self.held < before:  # somebody may wait for that
                 with contextlib.suppress(RuntimeError):  # that loop has ended
                     self.on_room()
             if any(descriptor == self._wake_read for descriptor, _ in poller.poll(wait * 1000 + 1)):
-                return
+                os.read(self._wake_read, 4096)
+
+    def wake(self) -> None:
+        """Have the thread look for something to do, from any thread."""
+        with contextlib.suppress(BlockingIOError):  # it has been woken, and has not looked yet
+            os.write(self._wake_write, b"!")
 
     async def drain(self, stop: StopRequest) -> None:
         """Wait until there is room, or a stop is asked for."""
@@ -170,10 +189,10 @@ class AcknowledgedSending:
     def wait(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Until everything has been acknowledged, or this time; from a thread that may wait."""
         descriptors = self._sender.sockets.file_descriptors
-        while self.held and monotonic() < until and not stop():
+        while self.unfinished and monotonic() < until and not stop():
             with self._lock:
                 self._service()
-            if self.held:
+            if self.unfinished:
                 select.select(descriptors, [], [], 0.01)
 
     def close(self) -> None:
@@ -183,11 +202,15 @@ class AcknowledgedSending:
                 return
             self._closing = True
         if self._thread:
-            os.write(self._wake_write, b"!")
+            self.wake()
             self._thread.join()
+            self._end()
             os.close(self._wake_read)
             os.close(self._wake_write)
         self._sender.close()
+
+    def _end(self) -> None:
+        """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
         """In a forked child: the sockets, the thread and all that waits are the parent's."""

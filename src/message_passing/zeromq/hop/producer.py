@@ -146,6 +146,11 @@ class Producer:
         self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
         heapq.heappush(self._to_send, sequence)
 
+    def discard(self, sequence: int) -> None:
+        """Give up a frame that waits to be sent."""
+        if (entry := self._unsettled.get(sequence)) and entry.peer is None:
+            del self._unsettled[sequence]
+
     def unsettled(self) -> Iterable[Unsettled]:
         """What has not been acknowledged, in order."""
         return self._unsettled.values()

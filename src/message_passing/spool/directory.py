@@ -1,0 +1,152 @@
+"""The directory of a spool: who may use it, and who has it now."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from message_passing.errors import OpenError
+from message_passing.secure_files import future_user, in_shell, require_safe
+
+DATABASE = "spool.sqlite"
+"""The database's file name; SQLite puts files with `-wal` and `-shm` at its end beside it."""
+
+LOCK = "lock"
+"""The lock's file name. It has the process id of whoever has the spool."""
+
+WHAT = "spool directory"
+
+_MOST_DIGITS = 20
+
+
+class SpoolLock:
+    """A spool's directory, taken by one owner: see flock(2)."""
+
+    def __init__(self, directory: Path) -> None:
+        """Not taken yet."""
+        self.directory = directory
+        self._descriptor = -1
+        self._identity: tuple[int, int] | None = None
+
+    def acquire(self) -> None:
+        """Make the directory if it is not there, and take it.
+
+        Raises:
+            OpenError: it cannot be made, others can write to it, or another has it.
+        """
+        path = self.directory
+        try:
+            if not path.exists():
+                path.mkdir(mode=0o700, parents=True)
+                give_to_future_user(path)
+            found = path.stat()
+            if not stat.S_ISDIR(found.st_mode):
+                raise OpenError(f"the {WHAT} {str(path)!r} is not a directory")
+            require_safe(str(path), found, WHAT)
+            lock = path / LOCK
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OpenError(cannot_use(path, error)) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise OpenError(cannot_use(path, error)) from error
+            raise OpenError(
+                f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
+                "stop that process"
+            ) from error
+        self._descriptor, self._identity = descriptor, identity(lock)
+        give_to_future_user(lock)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+
+    def renew(self) -> None:
+        """Take the directory again if it was removed.
+
+        Raises:
+            OpenError: see `acquire`.
+        """
+        if self._identity != identity(self.directory / LOCK):
+            self.release()
+            self.acquire()
+
+    def release(self) -> None:
+        """Give it back. In a forked child it stays its parent's."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is now; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def database_in(directory: Path) -> Path:
+    """The database of a spool, made for its owner alone if it is not there.
+
+    Raises:
+        OSError: the system refuses, or it is a link.
+    """
+    path = directory / DATABASE
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    else:
+        give_to_future_user(path)
+        sync_directory(directory)
+    os.close(descriptor)
+    return path
+
+
+def sync_directory(directory: Path) -> None:
+    """Names of new files are on disk after this: see fsync(2)."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def give_to_future_user(path: Path) -> None:
+    """What root makes belongs to the user that this process will become; SQLite's files follow the database's."""
+    if os.geteuid() == 0 and (uid := future_user()) is not None:
+        os.chown(path, uid, -1, follow_symlinks=False)
+
+
+def cannot_use(directory: Path, error: OSError) -> str:
+    """What a person is told when the system refuses."""
+    why = error.strerror or str(error)
+    return f"cannot use the {WHAT} {str(directory)!r}: {why}"
+
+
+def obstacle(directory: Path) -> str:
+    """Why a spool could not be kept there, found without changing anything; empty if nothing was found."""
+    existing = next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
+    if not existing.is_dir():
+        return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"the {WHAT} {str(directory)!r} cannot be written by this user: see ls -ld {in_shell(str(existing))}"
+    return ""
+
+
+def _owner_of(directory: Path) -> str:
+    try:
+        text = (directory / LOCK).read_bytes()[:_MOST_DIGITS].strip().decode("ascii")
+    except (OSError, ValueError):
+        return "another process"
+    if not text.isdigit():
+        return "another process"
+    return f"this process ({text})" if int(text) == os.getpid() else f"the process {text}"

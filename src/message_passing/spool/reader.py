@@ -1,0 +1,158 @@
+"""Reading a spool, also of a running node: read-only, so that nothing is in that node's way."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any, Self
+
+from message_passing.errors import OpenError
+from message_passing.spool.directory import DATABASE
+from message_passing.spool.rows import SELECT_FRAMES, Content, SpoolFrame, frame_of, is_corrupt
+from message_passing.spool.store import SPOOL_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PATIENCE = 2.0  # seconds that a node's writing is waited for
+
+
+class SpoolReader:
+    """One spool, for who reads it.
+
+    Attributes:
+        path: the database.
+        unreadable: rows that could not be read since the file is damaged: as many as are known.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """A spool's directory, or a database that was set aside."""
+        self.path = target / DATABASE if target.is_dir() else target
+        self.unreadable = 0
+        self._target = target
+        self._db: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        """Open it.
+
+        Raises:
+            OpenError: it is not there, is none, or cannot be read.
+        """
+        if not self.path.exists():
+            raise OpenError(
+                f"there is no spool in {str(self._target)!r}: name the directory that the option spool has"
+            )
+        with self._explained():
+            uri = f"{self.path.resolve().as_uri()}?mode=ro"
+            self._db = db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        if not 0 < version <= SPOOL_VERSION:
+            self.__exit__()
+            why = "was written by a later version of message-passing" if version else "is no spool"
+            raise OpenError(f"{str(self.path)!r} {why}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What SQLite raises, as a person is told it."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            what = "is damaged" if is_corrupt(error) else "cannot be read"
+            raise OpenError(f"the spool {str(self.path)!r} {what}: {error}") from error
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        assert self._db is not None  # noqa: S101 - within `with`
+        with self._explained():
+            return self._db.execute(query, values).fetchall()
+
+    def content(self, table: str = "frames") -> Content:
+        """What is in it; or in its table `damaged`.
+
+        Raises:
+            OpenError: it cannot be read.
+        """
+        query = f"SELECT count(*), total(count), total(length(body)) FROM {table}"  # noqa: S608 - our own text
+        frames, messages, size = self._rows(query)[0]
+        return Content(frames, int(messages), int(size))
+
+    def facts(self) -> dict[str, Any]:
+        """Its sender id, next number, and the times of the oldest and the newest frame, if there are some.
+
+        Raises:
+            OpenError: it cannot be read.
+        """
+        facts = dict(self._rows("SELECT name, value FROM facts"))
+        times = [
+            self._rows(f"SELECT time FROM frames ORDER BY sequence {order} LIMIT 1")  # noqa: S608 - our own text
+            for order in ("ASC", "DESC")
+        ]
+        oldest, newest = (rows[0][0] if rows else None for rows in times)
+        sender = facts.get("sender")
+        return {
+            "sender": sender.hex() if isinstance(sender, bytes) else None,
+            "next": facts.get("next"),
+            "oldest": oldest,
+            "newest": newest,
+        }
+
+    def check(self) -> bool:
+        """Whether SQLite finds the file intact.
+
+        Raises:
+            OpenError: it cannot be read.
+        """
+        return self._rows("PRAGMA quick_check(1)") == [("ok",)]
+
+    def frames(self) -> Iterator[SpoolFrame | int]:
+        """All frames in order; of a damaged one its number. What a damaged file does not give is left out.
+
+        Raises:
+            OpenError: it cannot be read at all.
+        """
+        after = 0
+        while True:
+            try:
+                rows = self._after(after, 16)
+            except OpenError as error:
+                if not isinstance(error.__cause__, sqlite3.Error) or not is_corrupt(error.__cause__):
+                    raise
+                following = self._following(after)
+                if following is None:
+                    return
+                rows = following
+            if not rows:
+                return
+            for row in rows:
+                yield frame_of(row) or row[0]
+            after = rows[-1][0]
+
+    def _after(self, after: int, most: int) -> list[tuple[Any, ...]]:
+        return self._rows(f"{SELECT_FRAMES} WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most))
+
+    def _following(self, after: int) -> list[tuple[Any, ...]] | None:
+        """The next row that can be read after a place that cannot; None if there is none.
+
+        Steps grow: a number is looked for within a page's reach first, then farther.
+        """
+        self.unreadable += 1
+        step = 0
+        while step <= _FARTHEST:
+            step = max(1, step + max(1, step // 4))
+            try:
+                if rows := self._after(after + step - 1, 1):
+                    return rows
+            except OpenError:
+                continue
+            else:
+                return None
+        return None
+
+
+_FARTHEST = 1 << 24  # numbers beyond a damaged place that are tried

@@ -1,0 +1,456 @@
+"""A spool at work: a thread of its own stores what comes, reads back what is to be sent, and removes what was.
+
+Several batches that come while a transaction is being synced share the next one. In memory is what is not stored yet,
+and a window of what is to be sent next, each with a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from message_passing.clock import monotonic, wall
+from message_passing.errors import OpenError
+from message_passing.metrics import plural
+from message_passing.spool.directory import SpoolLock, cannot_use
+from message_passing.spool.pending import PENDING_BYTES, PendingFrames
+from message_passing.spool.rows import Content, NewerSpoolError, estimate, is_corrupt
+from message_passing.spool.store import SpoolStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from message_passing.delivery import Hold
+    from message_passing.spool.pending import PendingFrame
+    from message_passing.spool.rows import SpoolFrame
+
+WhenFull = Literal["block", "drop_oldest", "drop_newest"]
+
+READ_AHEAD = 8 << 20
+"""Bytes that are in memory to be sent next, at most; and of a spool with a low bound at most a sixteenth of it."""
+
+SPOOL_FULL = "spool full"
+DISK_FULL = "spool not writable, or disk full"
+TOO_OLD = "too old in the spool"
+DAMAGED = "damaged in the spool"
+TOO_BIG_FOR_SPOOL = "too big for the spool"
+
+_TRANSACTION_BYTES = 2 << 20
+_TRANSACTION_FRAMES = 1000
+_AT_ONCE = 256  # frames that are read at once, or dropped
+_RETRY = 0.5  # seconds until storing is tried again
+_AGE_INTERVAL = 1.0  # seconds between two looks for what is too old
+
+
+class Spool:
+    """The spool of one output. From any thread, unless it is said otherwise.
+
+    Attributes:
+        stalled: why nothing is stored at present; empty while all is well.
+        on_change: called by its thread when something was stored, or is there to be sent.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int,
+        max_age: float = 0.0,
+        when_full: WhenFull = "block",
+        on_drop: Callable[[int, str, int], object] = lambda _count, _reason, _earlier: None,
+        say: Callable[[str, str], object] = lambda _kind, _text: None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            directory: where it is.
+            max_bytes: what its file may have in use.
+            max_age: seconds after which a frame is dropped; 0 for never.
+            when_full: `block`: what does not fit waits in memory, up to `has_room`; otherwise what is dropped.
+            on_drop: called by its thread with each loss: how many messages, why, and how many of these an earlier run
+                had stored.
+            say: called with what a person should know: its kind, and the sentence.
+        """
+        self.stalled = ""
+        self.on_change: Callable[[], object] = lambda: None
+        self.directory = directory
+        self._max_bytes, self._max_age, self._when_full = max_bytes, max_age, when_full
+        self._on_drop, self._say = on_drop, say
+        self._ahead = min(READ_AHEAD, max_bytes // 16)
+        self._lock = SpoolLock(directory)
+        self._store = SpoolStore(directory)
+        self._changed = threading.Condition()
+        self._queue = PendingFrames(min(PENDING_BYTES, max_bytes))
+        self._ready: deque[SpoolFrame] = deque()
+        self._ready_bytes = 0
+        self._loaded: dict[int, SpoolFrame] = {}  # what is to be sent next, and what has been taken for that
+        self._read_to = 0  # the number of the last frame that was loaded
+        self._trimmed: list[tuple[int, int, int]] = []
+        self._earlier = 0  # numbers below this are of an earlier run
+        self._aged_at = 0.0
+        self._expired: list[tuple[int, int, int]] = []
+        self._stalling = ""
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    # Its life
+
+    def open(self) -> None:
+        """Take the directory, open the database, and begin.
+
+        Raises:
+            OpenError: it cannot be used, or another has it.
+        """
+        self._lock.acquire()
+        try:
+            remark = self._store.open()
+        except (OSError, sqlite3.Error, NewerSpoolError) as error:
+            self._lock.release()
+            self._store.close()
+            where = repr(str(self.directory))
+            if isinstance(error, NewerSpoolError):
+                text = f"the spool {where} was written by a later version of message-passing: use that"
+            elif isinstance(error, OSError):
+                text = cannot_use(self.directory, error)
+            else:
+                text = f"cannot open the spool {where}: {error}"
+            raise OpenError(text) from error
+        if remark:
+            self._say("damaged", remark)
+        self._closing = False
+        self._ready.clear()
+        self._loaded.clear()
+        self._ready_bytes = 0
+        self._earlier = self._store.next
+        self._read_to = 0 if self._store.content.frames else self._store.next - 1
+        self._thread = threading.Thread(target=self._run, name="message-passing-spool", daemon=True)
+        self._thread.start()
+
+    @property
+    def sender(self) -> bytes:
+        """The id that belongs to its numbers."""
+        return self._store.sender
+
+    def first(self) -> int:
+        """The lowest number that is in it, or else the next: to be asked before anything is taken."""
+        with self._changed:
+            while not self._ready and self._unread and not self.stalled:
+                self._changed.wait(_RETRY)
+            return self._ready[0].sequence if self._ready else self._store.next
+
+    def close(self) -> None:
+        """Store what is pending, in one try, and end. What could not be stored stays counted in `pending`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+        self._store.close()
+        self._lock.release()
+
+    def abandon(self) -> list[object]:
+        """In a forked child: it is the parent's. What must never be closed here (sqlite.org/howtocorrupt.html)."""
+        self._lock.release()
+        return [self._store]
+
+    # What it has
+
+    @property
+    def content(self) -> Content:
+        """What is stored."""
+        return self._store.content
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a batch more may come."""
+        return self._queue.has_room
+
+    @property
+    def pending(self) -> int:
+        """Messages that are not stored yet."""
+        return self._queue.messages
+
+    @property
+    def _unread(self) -> bool:
+        return self._read_to < self._store.next - 1
+
+    def info(self) -> dict[str, Any]:
+        """What is stored, for an operator."""
+        content = self._store.content
+        return {"spooled": content.messages, "spooled_bytes": content.size}
+
+    # From and to the output
+
+    def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+        """Take frames: the bytes, messages, and whether these are lines. Held until all are stored."""
+        with self._changed:
+            self._queue.put(frames, hold)
+            self._changed.notify_all()
+
+    def take(self, size: int) -> list[SpoolFrame]:
+        """What is to be sent next, in order: stored frames, of some bytes more than these at most."""
+        found = []
+        with self._changed:
+            while self._ready and size > 0:
+                frame = self._ready.popleft()
+                self._ready_bytes -= len(frame.body)
+                size -= len(frame.body)
+                found.append(frame)
+            if found and self._unread and self._wants_more():
+                self._changed.notify_all()
+        return found
+
+    def trim(self, sequences: Iterable[int]) -> None:
+        """What was taken is done with: to be removed."""
+        with self._changed:
+            for sequence in sequences:
+                if frame := self._loaded.pop(sequence, None):
+                    self._trimmed.append((sequence, frame.count, len(frame.body)))
+            self._changed.notify_all()
+
+    def expire(self, sequences: Iterable[int]) -> None:
+        """What was taken is too old to be sent, and lost."""
+        with self._changed:
+            found = [frame for number in sequences if (frame := self._loaded.pop(number, None))]
+            lost = [(frame.sequence, frame.count, len(frame.body)) for frame in found]
+            self._trimmed += lost
+            self._expired += lost
+            self._changed.notify_all()
+
+    # The thread
+
+    def _wants_more(self) -> bool:
+        return self._ready_bytes < self._ahead // 2
+
+    def _has_work(self) -> bool:
+        if self.stalled:
+            return False
+        return bool(self._queue or self._trimmed or (self._unread and self._wants_more()))
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._has_work() and not self._closing:
+                    self._changed.wait(_RETRY if self.stalled else _AGE_INTERVAL if self._max_age else None)
+                closing = self._closing
+            moved, self._stalling = False, ""
+            try:
+                moved = self._work(reads=not closing)
+            except sqlite3.Error as error:
+                self._failed(error)
+            except Exception as error:  # noqa: BLE001 - nobody else would store anything
+                self._stall(f"the spool {str(self.directory)!r} fails: {error!r}")
+            with self._changed:
+                self.stalled = self._stalling
+                self._changed.notify_all()  # `first` waits
+            if moved:
+                self.on_change()
+            if closing and (not moved or not (self._queue or self._trimmed)):
+                return
+
+    def _work(self, *, reads: bool) -> bool:
+        """Store, remove and read once; whether there was something to do."""
+        with self._changed:
+            queued = self._queue.first(_TRANSACTION_FRAMES)
+            trimmed, self._trimmed = self._trimmed, []
+            expired, self._expired = self._expired, []
+        if expired:
+            self._lose(expired, TOO_OLD)
+        try:
+            self._store.require_in_place()
+            number, trimmed = self._fitting(queued, trimmed)
+            moved = bool(number or trimmed)
+            if moved:
+                frames = [(body, count, lines) for body, count, lines, _ in queued[:number]]
+                added, trimmed = self._store.commit(frames, trimmed, wall()), []
+                self._stored(queued[:number], added)
+        except BaseException:
+            with self._changed:
+                self._trimmed[:0] = trimmed
+            raise
+        self._drop_old()
+        moved |= reads and self._read_on()
+        if not self._store.content.frames:
+            with contextlib.suppress(sqlite3.Error):  # there is no room for that: it is tried again
+                self._store.shrink()
+        return moved
+
+    def _fitting(
+        self, queued: list[PendingFrame], trimmed: list[tuple[int, int, int]]
+    ) -> tuple[int, list[tuple[int, int, int]]]:
+        """How many of what is queued may be stored now, and what is still to be removed with it."""
+        number = size = 0
+        room = self._max_bytes - self._store.used()
+        for body, *_ in queued:
+            needed = estimate(len(body))
+            if size + needed > room or (number and size + needed > _TRANSACTION_BYTES):
+                break
+            number, size = number + 1, size + needed
+        if number or not queued:
+            return number, trimmed
+        if trimmed:  # that makes room
+            self._store.commit([], trimmed)
+            return self._fitting(queued, [])
+        if not self._store.content.frames:
+            if self._store.forget_damaged():
+                return self._fitting(queued, [])
+            self._refuse(queued[:1], TOO_BIG_FOR_SPOOL)
+        elif self._when_full == "drop_oldest" and self._drop_oldest():
+            return self._fitting(queued, [])
+        elif self._when_full != "block":
+            self._refuse(queued, SPOOL_FULL)
+        else:
+            self._stall(
+                f"the spool {str(self.directory)!r} is full (spool_bytes: {self._max_bytes:,}): no more is "
+                "accepted until the receiver acknowledges some of it"
+            )
+        return 0, trimmed
+
+    def _stored(self, queued: list[PendingFrame], added: Sequence[SpoolFrame]) -> None:
+        with self._changed:
+            self._queue.remove(len(queued))
+            if added and self._read_to == added[0].sequence - 1 and self._ready_bytes < self._ahead:
+                self._load(added)
+        for *_, batch in queued:
+            batch.settle(lost=False)
+
+    def _load(self, frames: Sequence[SpoolFrame]) -> None:
+        for frame in frames:
+            self._ready.append(frame)
+            self._ready_bytes += len(frame.body)
+            self._loaded[frame.sequence] = frame
+        self._read_to = frames[-1].sequence
+
+    def _read_on(self) -> bool:
+        """Read what is to be sent next, if there is room for it."""
+        if not self._unread or not self._wants_more():
+            return False
+        frames, damaged = self._store.read(self._read_to, _AT_ONCE, self._ahead)
+        with self._changed:
+            if frames:
+                self._load(frames)
+            if damaged:
+                self._read_to = max(self._read_to, damaged[-1][0])
+            if not frames and not damaged:
+                self._read_to = self._store.next - 1
+        if damaged:
+            self._lose(damaged, DAMAGED)
+            self._say(
+                "row",
+                f"{plural(sum(count for _, count, _ in damaged))} in the spool {str(self.directory)!r} cannot be "
+                "sent, since the checksums are wrong: they are set aside there, in the table `damaged`",
+            )
+        return True
+
+    # Losing
+
+    def _lose(self, lost: Sequence[tuple[int, int, int]], reason: str) -> None:
+        earlier = sum(count for number, count, _ in lost if number < self._earlier)
+        self._on_drop(sum(count for _, count, _ in lost), reason, earlier)
+
+    def _refuse(self, queued: list[PendingFrame], reason: str) -> None:
+        """Lose what is not stored: the first of the queue."""
+        with self._changed:
+            self._queue.remove(len(queued))
+        for *_, batch in queued:
+            batch.settle(lost=True)
+        self._on_drop(sum(count for _, count, _, _ in queued), reason, 0)
+
+    def _drop_oldest(self) -> bool:
+        """Remove the oldest frames that are not in memory to be sent; whether there were some."""
+        oldest = self._store.oldest(_AT_ONCE, self._read_to)
+        room, found = -_TRANSACTION_BYTES, []
+        for number, count, size, _ in oldest:
+            found.append((number, count, size))
+            room += estimate(size)
+            if room >= 0:
+                break
+        return self._remove_unread(found, SPOOL_FULL)
+
+    def _remove_unread(self, found: list[tuple[int, int, int]], reason: str) -> bool:
+        if found:
+            self._store.commit([], found)
+            self._read_to = found[-1][0]
+            self._lose(found, reason)
+        return bool(found)
+
+    def _drop_old(self) -> None:
+        if not self._max_age or monotonic() - self._aged_at < _AGE_INTERVAL:
+            return
+        before = wall() - self._max_age
+        while True:
+            oldest = self._store.oldest(_AT_ONCE, self._read_to)
+            found = [(number, count, size) for number, count, size, time in oldest if time < before]
+            if not self._remove_unread(found, TOO_OLD):
+                break
+        self._aged_at = monotonic()
+
+    # What goes wrong
+
+    def _stall(self, why: str) -> None:
+        if why != self.stalled:
+            self._say("stalled", why)
+        self._stalling = why
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        if is_corrupt(error) or not self._store.is_open:
+            self._begin_anew()
+            return
+        self._go_on_without_room()
+        self._stall(
+            f"the spool {str(self.directory)!r} cannot be written: {error}; it is tried again, and nothing more is "
+            "accepted meanwhile"
+            if self._when_full == "block"
+            else f"the spool {str(self.directory)!r} cannot be written: {error}; what comes is dropped meanwhile"
+        )
+        if self._when_full != "block":
+            with self._changed:
+                queued = self._queue.first(len(self._queue))
+            self._refuse(queued, DISK_FULL)
+
+    def _go_on_without_room(self) -> None:
+        """Nothing can be stored; what is there can be sent, and there may be room for removing it.
+
+        SQLite needs room for that, too. Where there is none, the files are removed once all that is in them was sent.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            self._read_on()
+        with self._changed:
+            trimmed = list(self._trimmed)
+        try:
+            self._store.commit([], trimmed)
+        except sqlite3.Error:
+            if not self._store.is_open or len(trimmed) < self._store.content.frames:
+                return
+            try:
+                self._store.begin_empty()
+            except (OSError, sqlite3.Error):
+                return
+        with self._changed:
+            del self._trimmed[: len(trimmed)]
+
+    def _begin_anew(self) -> None:
+        """The database turns out to be damaged: what is in memory of it goes on."""
+        with self._changed:
+            kept = list(self._loaded.values())
+            lost = self._store.content.messages - sum(one.count for one in kept)
+            lost -= sum(count for _, count, _ in self._trimmed)
+            self._trimmed = []
+        self._store.content = Content()
+        if lost > 0:
+            self._on_drop(lost, DAMAGED, 0)
+        try:
+            self._lock.renew()
+            remark = self._store.begin_anew()
+            self._read_to = self._store.next - 1
+            self._store.put_back(kept)
+        except (sqlite3.Error, OSError, OpenError) as error:
+            self._stall(f"the spool {str(self.directory)!r} is damaged, and no new one can begin: {error}")
+            return
+        if remark:
+            self._say("damaged", remark)

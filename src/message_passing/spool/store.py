@@ -1,0 +1,399 @@
+"""A spool's database: frames in the order of their numbers, added and removed by transactions that are synced.
+
+For one thread at a time. What was trimmed gives its pages to what comes later; the file shrinks once the spool is
+empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+from message_passing.clock import wall
+from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
+from message_passing.spool.rows import (
+    PAGE_BYTES,
+    SELECT_FRAMES,
+    SENDER_BYTES,
+    Content,
+    NewerSpoolError,
+    SpoolFrame,
+    corrupt,
+    frame_of,
+    is_corrupt,
+    measure,
+    ranges,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SPOOL_VERSION = 1
+"""Of the tables: `PRAGMA user_version`."""
+
+_CHECKPOINT_PAGES = 4000
+"""Pages in SQLite's log (64 MiB) from which on they are moved to the database."""
+
+_CACHE_KIB = 8192
+"""Of pages that SQLite keeps in memory."""
+
+_SHRINK_PAGES = 4000
+"""Pages that an empty spool keeps at most."""
+
+_MOST_DAMAGED = 100
+"""Rows that are kept after they were set aside; of more, the last ones."""
+
+_SETTINGS = f"""
+PRAGMA page_size = {PAGE_BYTES};
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
+PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * PAGE_BYTES};
+PRAGMA cache_size = -{_CACHE_KIB};
+"""
+
+_COLUMNS = """time REAL NOT NULL, count INTEGER NOT NULL, lines INTEGER NOT NULL,
+    crc INTEGER NOT NULL, body BLOB NOT NULL"""
+
+_TABLES = f"""
+CREATE TABLE frames (sequence INTEGER PRIMARY KEY, {_COLUMNS});
+CREATE TABLE damaged (sequence INTEGER PRIMARY KEY, {_COLUMNS});
+CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL);
+"""
+
+
+class SpoolStore:
+    """The database of one directory, which its owner has locked.
+
+    Attributes:
+        content: what is in it.
+        sender: the id that belongs to its numbers.
+        next: the number of the next frame.
+        aside: where a damaged database is that was renamed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Nothing is opened yet."""
+        self.content = Content()
+        self.sender = b""
+        self.next = 1
+        self.aside = directory / DATABASE
+        self._file: tuple[int, int] | None = None  # which one it is
+        self._directory = directory
+        self._db: sqlite3.Connection | None = None
+
+    # Opening
+
+    def open(self) -> str:
+        """Open it, and begin a new one where it is damaged.
+
+        Returns:
+            What a person should know; empty if there is nothing.
+
+        Raises:
+            OSError, sqlite3.Error: it cannot be used.
+            NewerSpoolError: see there.
+        """
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._close_quietly()
+            if not is_corrupt(error):
+                raise
+            return self.begin_anew()
+        return ""
+
+    def begin_anew(self) -> str:
+        """Rename a damaged database, and begin an empty one; its numbers go on where they are known.
+
+        Returns:
+            What a person should know.
+
+        Raises:
+            OSError, sqlite3.Error: it cannot be done.
+        """
+        self._close_quietly()
+        path = self._directory / DATABASE
+        self.aside = aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
+        for ending in ("-wal", "-shm"):  # SQLite finds the log by the database's name
+            if (beside := path.with_name(f"{DATABASE}{ending}")).exists():
+                beside.rename(aside.with_name(f"{aside.name}{ending}"))
+        if was_there := path.exists():
+            path.rename(aside)
+            sync_directory(self._directory)
+        self._open()
+        if not was_there:
+            return f"the spool {str(path)!r} was removed while it was in use: a new one begins"
+        return (
+            f"the spool {str(path)!r} is damaged: it is set aside as {str(aside)!r}, and a new one begins; "
+            f"for what can still be read of it: message-passing spool export {aside}"
+        )
+
+    def begin_empty(self) -> None:
+        """Remove the files, of which nothing is needed any more, where there is no room for removing their contents.
+
+        Raises:
+            OSError, sqlite3.Error: a new one cannot be made.
+        """
+        self._close_quietly()
+        for ending in ("", "-wal", "-shm"):
+            (self._directory / f"{DATABASE}{ending}").unlink(missing_ok=True)
+        self.content = Content()
+        self._open()
+
+    def _open(self) -> None:
+        path = database_in(self._directory)
+        self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        for statement in filter(str.strip, _SETTINGS.split(";")):
+            db.execute(statement)
+        self._file = identity(path)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SPOOL_VERSION:
+            self._close_quietly()
+            raise NewerSpoolError
+        if version < SPOOL_VERSION:
+            self._create(db)
+        facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
+        if not isinstance(sender := facts.get("sender"), bytes) or not isinstance(facts.get("next"), int):
+            raise corrupt("its id or next number is missing")
+        self.sender = sender
+        last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
+        self.content = self._counted()
+        self.next = max(facts["next"], last + 1)
+        if not self.content.frames:
+            self._shrink()
+
+    def _create(self, db: sqlite3.Connection) -> None:
+        sender = self.sender or os.urandom(SENDER_BYTES)
+        db.execute("BEGIN IMMEDIATE")
+        for statement in filter(str.strip, _TABLES.split(";")):
+            db.execute(statement)
+        db.executemany("INSERT INTO facts VALUES (?, ?)", [("sender", sender), ("next", self.next)])
+        db.execute(f"PRAGMA user_version = {SPOOL_VERSION}")
+        db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close it; again is harmless."""
+        self._close_quietly()
+
+    def _close_quietly(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):  # what was committed is in the log
+                db.close()
+
+    @property
+    def _open_db(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise sqlite3.OperationalError("it is not open")
+        return self._db
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._db is not None
+
+    def require_in_place(self) -> None:
+        """See that the file is where it was: what goes into one that was removed would be lost with this process.
+
+        Raises:
+            sqlite3.DatabaseError: it was removed, or another is in its place.
+        """
+        if identity(self._directory / DATABASE) != self._file:
+            raise corrupt("it was removed or replaced")
+
+    # Changing
+
+    def commit(
+        self,
+        frames: Sequence[tuple[bytes, int, bool]],
+        trimmed: Sequence[tuple[int, int, int]] = (),
+        now: float = 0.0,
+    ) -> list[SpoolFrame]:
+        """Add and remove frames in one transaction, which is on disk when this returns.
+
+        Args:
+            frames: bytes, count of messages, and whether these are lines, of each.
+            trimmed: number, count of messages, and bytes of each that is to be removed.
+            now: seconds since 1970.
+
+        Returns:
+            The new frames.
+
+        Raises:
+            sqlite3.Error: nothing was changed.
+        """
+        db = self._open_db
+        added = [
+            SpoolFrame(self.next + index, body, count, lines, now)
+            for index, (body, count, lines) in enumerate(frames)
+        ]
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            removed = self._delete(db, trimmed)
+            if added:
+                self._insert(db, added)
+                db.execute("UPDATE facts SET value = ? WHERE name = 'next'", (added[-1].sequence + 1,))
+            db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.next += len(added)
+        if removed == len(trimmed):
+            self._count(added, trimmed)
+        else:  # some were in a database that is set aside
+            self.content = self._counted()
+        return added
+
+    def put_back(self, frames: Sequence[SpoolFrame]) -> None:
+        """Add frames with the numbers that they had in a database that is set aside.
+
+        Raises:
+            sqlite3.Error: nothing was changed.
+        """
+        db = self._open_db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            self._insert(db, frames)
+            db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.content = self._counted()
+
+    @staticmethod
+    def _insert(db: sqlite3.Connection, frames: Sequence[SpoolFrame]) -> None:
+        db.executemany(
+            "INSERT OR REPLACE INTO frames (sequence, time, count, lines, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
+            [(one.sequence, one.time, one.count, one.lines, one.crc, one.body) for one in frames],
+        )
+
+    def _count(self, added: Sequence[SpoolFrame], removed: Sequence[tuple[int, int, int]]) -> None:
+        content = self.content
+        content.frames += len(added) - len(removed)
+        content.messages += sum(one.count for one in added) - sum(count for _, count, _ in removed)
+        content.size += sum(len(one.body) for one in added) - sum(size for _, _, size in removed)
+
+    def _counted(self) -> Content:
+        frames, messages, size = self._open_db.execute(
+            "SELECT count(*), total(count), total(length(body)) FROM frames"
+        ).fetchone()
+        return Content(frames, int(messages), int(size))
+
+    @staticmethod
+    def _delete(db: sqlite3.Connection, trimmed: Sequence[tuple[int, int, int]]) -> int:
+        spans = ranges(sorted(number for number, _, _ in trimmed))
+        before = db.total_changes
+        db.executemany("DELETE FROM frames WHERE sequence BETWEEN ? AND ?", spans)
+        return db.total_changes - before
+
+    def _roll_back(self) -> None:
+        try:
+            if self._db is not None and self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:  # it was rolled back by the error
+            pass
+
+    def read(self, after: int, most: int, size: int) -> tuple[list[SpoolFrame], list[tuple[int, int, int]]]:
+        """Frames in order; those whose rows are damaged are set aside.
+
+        Args:
+            after: the number before the first.
+            most: how many at most; and
+            size: from how many bytes on no more are read.
+
+        Returns:
+            The frames, and number, messages and bytes of each that was damaged.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        frames: list[SpoolFrame] = []
+        damaged: list[tuple[int, int, int]] = []
+        cursor = self._open_db.execute(
+            f"{SELECT_FRAMES} WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most)
+        )
+        for row in cursor:
+            if frame := frame_of(row):
+                frames.append(frame)
+                size -= len(frame.body)
+            else:
+                damaged.append((row[0], *measure(row[2], row[1])))
+            if size <= 0:
+                break
+        cursor.close()
+        if damaged:
+            self._set_aside(damaged)
+        return frames, damaged
+
+    def _set_aside(self, damaged: Sequence[tuple[int, int, int]]) -> None:
+        db = self._open_db
+        numbers = [(number,) for number, _, _ in damaged]
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT OR REPLACE INTO damaged SELECT * FROM frames WHERE sequence = ?", numbers)
+            db.executemany("DELETE FROM frames WHERE sequence = ?", numbers)
+            db.execute(
+                "DELETE FROM damaged WHERE sequence NOT IN "
+                "(SELECT sequence FROM damaged ORDER BY sequence DESC LIMIT ?)",
+                (_MOST_DAMAGED,),
+            )
+            db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self.content = self._counted()
+
+    def forget_damaged(self) -> int:
+        """Remove what was set aside; how many frames.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        return self._open_db.execute("DELETE FROM damaged").rowcount
+
+    # Bounds
+
+    def used(self) -> int:
+        """Bytes of the file that are in use: what was removed gives its place to what comes."""
+        db = self._open_db
+        pages = (
+            db.execute("PRAGMA page_count").fetchone()[0] - db.execute("PRAGMA freelist_count").fetchone()[0]
+        )
+        return int(pages) * PAGE_BYTES
+
+    def oldest(self, most: int, after: int = 0) -> list[tuple[int, int, int, float]]:
+        """Number, messages, bytes and time of the oldest frames."""
+        return [
+            (number, *measure(count, size), time if isinstance(time, float) else 0.0)
+            for number, count, size, time in self._open_db.execute(
+                "SELECT sequence, count, length(body), time FROM frames WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                (after, most),
+            )
+        ]
+
+    def shrink(self) -> None:
+        """Give back the space of an empty spool, if it is much.
+
+        Raises:
+            sqlite3.Error: there is no room for it.
+        """
+        if not self.content.frames:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        db = self._open_db
+        if db.execute("PRAGMA freelist_count").fetchone()[0] > _SHRINK_PAGES:
+            self.vacuum()
+
+    def vacuum(self) -> None:
+        """Make the file as small as it can be.
+
+        Raises:
+            sqlite3.Error: there is no room for it.
+        """
+        self._open_db.execute("VACUUM")
+        self._open_db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

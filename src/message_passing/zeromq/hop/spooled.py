@@ -1,0 +1,170 @@
+"""How a ZeroMQ output keeps what it sends on disk until it is acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import wall
+from message_passing.spool.spool import Spool, WhenFull
+from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
+from message_passing.zeromq.hop.link import HopSender
+from message_passing.zeromq.hop.packing import packed
+from message_passing.zeromq.throttled_warnings import ThrottledWarnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from message_passing.delivery import Hold
+    from message_passing.zeromq.settings import SocketSettings
+
+WINDOW_BYTES = 16 << 20
+"""Bytes of frames that are in memory to be sent or acknowledged; of a spool with a low bound, an eighth of that."""
+
+WINDOW_FRAMES = 10_000
+"""Frames that are in memory to be sent or acknowledged."""
+
+_kept_by_children: list[object] = []  # connections of parents, which a forked child must not close
+
+
+class SpooledSending(AcknowledgedSending):
+    """One output's sending end with a spool. From any thread.
+
+    Attributes:
+        notices: what there is to say of the spool.
+        dropped_earlier: messages that were dropped, and had been stored by an earlier run.
+    """
+
+    def __init__(
+        self,
+        settings: SocketSettings,
+        *,
+        ack_timeout: float,
+        directory: str,
+        max_bytes: int,
+        max_age: float,
+        when_full: WhenFull,
+        on_drop: Callable[[int, str], object],
+    ) -> None:
+        """Prepare it: see `AcknowledgedSending` and `Spool`."""
+        super().__init__(settings, most=0, ack_timeout=ack_timeout)
+        self.notices = ThrottledWarnings()
+        self.dropped_earlier = 0
+        self._settings, self._ack_timeout, self._max_age = settings, ack_timeout, max_age
+        self._report_drop = on_drop
+        self._window = min(WINDOW_BYTES, max_bytes // 8)
+        self._on_way = 0  # bytes
+        self._spool = Spool(
+            Path(directory),
+            max_bytes=max_bytes,
+            max_age=max_age,
+            when_full=when_full,
+            on_drop=self._dropped,
+            say=self.notices.say,
+        )
+
+    def open(self) -> None:
+        """Open the spool, then the sockets: what is in it has the same sender and numbers again.
+
+        Raises:
+            OpenError: see `Spool.open` and `OpenSocket`.
+        """
+        self._spool.open()
+        try:
+            self._sender = HopSender(
+                self._settings,
+                dead_after=self._ack_timeout,
+                sender=self._spool.sender,
+                first=self._spool.first(),
+            )
+            super().open()
+        except BaseException:
+            self._spool.close()
+            raise
+        self._spool.on_change = self._changed
+        self.wake()
+
+    @property
+    def held(self) -> int:
+        """Messages that are not on disk yet."""
+        return self._spool.pending
+
+    @property
+    def unfinished(self) -> int:
+        """Messages that are not on disk yet, or not acknowledged."""
+        return self._spool.pending + self._spool.content.messages
+
+    @property
+    def spooled(self) -> int:
+        """Messages that are in the spool."""
+        return self._spool.content.messages
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a batch more may come."""
+        return self._spool.has_room
+
+    def info(self) -> dict[str, Any]:
+        """See `AcknowledgedSending`; and what is in the spool."""
+        return {**super().info(), **self._spool.info()}
+
+    def problems(self) -> list[str]:
+        """Why nothing can be stored."""
+        return [self._spool.stalled] if self._spool.stalled else []
+
+    def _dropped(self, count: int, reason: str, earlier: int) -> None:
+        self.dropped_earlier += earlier
+        self._report_drop(count, reason)
+
+    def _changed(self) -> None:
+        """The spool has stored or read something."""
+        self.wake()
+        with contextlib.suppress(RuntimeError):  # that loop has ended
+            self.on_room()
+
+    def write(self, messages: Sequence[bytes], hold: Hold) -> None:
+        """Take a batch. It is held until every message of it is on disk."""
+        self._spool.put(packed(messages), hold)
+
+    def _service(self) -> None:
+        producer = self._sender.producer
+        if self._max_age:
+            self._expire(wall() - self._max_age)
+        while True:
+            while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
+                frames = self._spool.take(self._window - self._on_way)
+                for frame in frames:
+                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines)
+                    self._on_way += len(frame.body)
+                if not frames:
+                    break
+            settled = self._sender.service()
+            if not settled:
+                return
+            self._on_way -= sum(len(entry.body) for entry in settled)
+            self._spool.trim([entry.sequence for entry in settled])
+
+    def _expire(self, before: float) -> None:
+        """Give up what waits to be sent and is too old."""
+        producer = self._sender.producer
+        old = [
+            entry
+            for entry in takewhile(lambda entry: entry.token < before, producer.unsettled())
+            if entry.peer is None
+        ]
+        for entry in old:
+            producer.discard(entry.sequence)
+            self._on_way -= len(entry.body)
+        if old:
+            self._spool.expire([entry.sequence for entry in old])
+
+    def _end(self) -> None:
+        """Everything that can be is on disk then. What is not stays counted in `held`."""
+        self._spool.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the spool is the parent's too."""
+        super().abandon()
+        _kept_by_children.append(self._spool.abandon())
