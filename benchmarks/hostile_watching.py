@@ -73,7 +73,7 @@ _SEARCHED = "/tail?search=nowhere&level=5&" + "field=a.b.c.d=e&" * 10
 _SORTED = tuple(
     f"/senders?sort={order}&search={text}&limit=1000"
     for text in "ab"
-    for order in ("lost", "name", "silent", "received")
+    for order in ("lost", "name", "idle", "received")
 )
 
 ATTACKS: dict[str, tuple[str, int, tuple[str, ...]]] = {

@@ -15,6 +15,7 @@ from message_passing.console.routes import Routes
 from message_passing.console.watcher import ServerWatcher
 from message_passing.filters.follow import FollowFilter
 from message_passing.inputs.null import NullInput
+from message_passing.node_identity import NodeIdentity
 from message_passing.outputs.null import NullOutput
 from message_passing.runner import Server
 
@@ -92,7 +93,7 @@ class Victim:
         self._watcher = ServerWatcher(_Idle([head]), None, self._log)
         self._watcher.governor = Governor(1000.0)
         self._listener = Listener(Lane.REQUEST, self._watcher.governor, self._log)
-        app = Guard(Routes(self._watcher, "fuzz").app(), self._listener)
+        app = Guard(Routes(self._watcher, NodeIdentity("fuzz")).app(), self._listener)
         self._server = BoundedServer(self._listener, app)
         self._server.config.load()
 

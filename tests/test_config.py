@@ -144,7 +144,7 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, name: str) -> No
     ("name", "text", "problem"),
     [
         ("a.json", "[]", "must be an object of options, not []"),
-        ("a.yaml", "", "must be an object of options, not None"),
+        ("a.yaml", "", "it is empty"),
         ("a.yaml", "a: &x [*x, {5: 6}]", "a key must be text, not 5: put it in quotes"),
         ("a.yaml", "a: &x [*x", "malformed YAML: expected ',' or ']', but got '<stream end>'"),
         ("a.yaml", "a: \x01", "malformed YAML: unacceptable character #x0001"),

@@ -22,6 +22,7 @@ from message_passing.graph import close_all, open_all
 from message_passing.inputs.null import NullInput
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.logging import ZeroMQHandler
+from message_passing.node_identity import NodeIdentity
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.runner import Server
@@ -211,7 +212,7 @@ def request_of_top(trace: Trace, folder: Path) -> None:
     path, head = str(folder / "control"), NullInput(output_to=NullOutput())
     on_term = signal.getsignal(signal.SIGTERM)
     with trace.everywhere(), _run(head) as server:
-        console = ConsoleServer(title=MARK, control=path).start(server, {"in": head})
+        console = ConsoleServer(NodeIdentity(MARK), control=path).start(server, {"in": head})
         try:
             trace.is_on = True
             assert top.COMMAND.main(["--once", "--interval", "0.1", path]) == 0

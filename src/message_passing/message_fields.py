@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from message_passing.dotted import value_at
@@ -43,6 +44,7 @@ _NAME = 100
 """Characters of a service or host that are kept."""
 
 _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,20}(\.\d{1,20})?", re.ASCII)
 
 
 def level_number(text: str) -> int:
@@ -76,6 +78,39 @@ def field(message: Any, name: str) -> Any:
         if (value := value_at(message, path)) is not None:
             return value
     return None
+
+
+_UNITS = ((1e8, 1e11, 1.0), (1e11, 1e14, 1e3), (1e14, 1e17, 1e6), (1e17, 1e20, 1e9))
+"""Numbers from, to, and how many of their unit a second has: each unit's are of the years 1973 to 5138."""
+
+_LONGEST_TIME = 64
+
+
+def message_time(message: Any) -> float | None:
+    """When a message says that it was made, in seconds since 1970; None if it does not, or in no known way.
+
+    A number is in seconds, milliseconds, microseconds or nanoseconds, by its size. A text is ISO 8601 with a zone, or
+    a number; in `@timestamp`, which is UTC by definition (logstash's event format), the zone may be missing.
+    """
+    for path in NAMES["time"]:
+        value = value_at(message, path)
+        if isinstance(value, str) and len(value) <= _LONGEST_TIME:
+            value = _time_of_text(value, utc=path == "@timestamp")
+        if type(value) in (int, float):
+            for low, high, parts in _UNITS:
+                if low <= value < high:
+                    return float(value / parts)
+    return None
+
+
+def _time_of_text(text: str, *, utc: bool) -> float | None:
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            return found.replace(tzinfo=UTC).timestamp() if utc else None
+        return found.timestamp()
+    except (ValueError, OverflowError):
+        return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 def origin_of(message: Any) -> str:

@@ -27,7 +27,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from message_passing.environment import missing_secret
-from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean
+from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean, nearest
 from message_passing.option_types import LIMITS, members, type_text_of, wants_callable
 
 if TYPE_CHECKING:
@@ -185,13 +185,15 @@ def checked(
     faults: list[Fault] = []
     values: dict[str, Any] = {}
     public = [name for name, one in known.items() if not (from_text and one.python_only)]
+    meant: set[str] = set()
     for name in given:
         if name not in known:
+            meant.add(nearest(name, public))
             hint = did_you_mean(name, public) or _all_of(public)
             faults.append(Fault(f"{label} has no option {name!r}{hint}", name if from_text else ""))
     for name, one in known.items():
         if name not in given:
-            if one.required:
+            if one.required and name not in meant:
                 faults.append(Fault(f"{label} needs the option {name!r} ({one.type_text})"))
         elif from_text and one.python_only:
             faults.append(Fault(f"{label}: option {name!r} can only be given from Python", name))

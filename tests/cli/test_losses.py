@@ -175,8 +175,9 @@ def test_a_directory_that_is_not_safe(tmp_path: Path) -> None:
 
 def test_the_console_tells_as_well(tmp_path: Path) -> None:
     """`/losses` of a running node, also by `losses`; wrong times are refused, and without a ledger it says so."""
-    words = lossy(tmp_path)
+    words = [*lossy(tmp_path), "--name", "logs"]
     with watched(*words) as found:
+        assert found.get("/losses")["runs"] == [] or found.get("/losses")["runs"][0]["node"] == "logs"
         found.node.write(stamped([1, 4, *range(5, 50)]))
         wait_for(lambda: NOT_ARRIVED in in_ledger(tmp_path), timeout=20)
         assert found.component("output")["full"]  # whatever share of its room can be counted

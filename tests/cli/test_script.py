@@ -127,6 +127,7 @@ def test_its_help_lists_its_options(copy: tuple[str, ...]) -> None:
           --control [VALUE]     Unix socket to serve `top`, `tail` and `doctor` on.
           --http VALUE          HOST:PORT of a page to watch it, and of its metrics.
           --http_token VALUE    Token that clients of --http must present, or env:NAME.
+          --name VALUE          What `top`, the page and `ps` call it.
           --state_dir VALUE     Directory of the ledger of losses. With --control or --http, one is kept in any case.
           --ledger_days VALUE   Days for which losses are kept.
           --ledger_bytes VALUE  Bytes that the ledger may take: the oldest losses give way.

@@ -70,7 +70,7 @@ def test_errors_are_sentences_on_a_terminal_and_json_elsewhere(tmp_path: Path) -
     (tmp_path / "in").write_bytes(b'{"a"\n')
     words = (*part("input", "STDIN"), *part("output", "Null"))
     told = (
-        rb"message-passing: [^ ]+Z: d: malformed JSON: Input data was truncated: \{\"a\"\r\n",
+        rb"message-passing: [^ ]+Z: decoder: malformed JSON: Input data was truncated: \{\"a\"\r\n",
         rb"\{\"time\":",
     )
     for more, expected in (((), told[0]), (("--error_encoder", "JSON"), told[1])):

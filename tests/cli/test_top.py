@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from commands import finished
 from message_passing.cli.commands import top
-from message_passing.testing import wait_for
+from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.keys import PUBLIC, SECRET, public_key, write_pair, write_public
 from nodes import Node, node, part, wait_for_control
 from terminal import terminal
 
@@ -48,8 +51,11 @@ def test_once_shows_all_nodes_that_are_found(folder: Path) -> None:
         assert (done.status, done.err) == (0, "")
         text = done.out.decode()
         assert "2 nodes" in text
-        assert f" {first.process.pid}  ready" in text
-        assert f" {second.process.pid}  ready" in text
+        assert f" {first.process.pid}, up" in text
+        assert f" {second.process.pid}, up" in text
+        assert "message-passing  LOSING" in text, "what senders lose is no secret"
+        assert "message-passing  IDLE" in text
+        assert "lost by senders 2" in text
         assert "2 lost (40.0%)" in text
         assert "web-1:1:ab" in text
         assert "decoder: DecodingError" in text
@@ -113,7 +119,7 @@ def test_live_in_a_terminal(folder: Path) -> None:
             assert _echoes(before)
             assert not _echoes(screen.attributes())
             screen.type(b"s")
-            screen.shows(b"sort senders (silent)")
+            screen.shows(b"sort senders (idle)")
             _sends(one)
             screen.shows(b"web-1:1:ab")
             screen.type(b"p")
@@ -125,7 +131,7 @@ def test_live_in_a_terminal(folder: Path) -> None:
             assert max(len(line) for line in _rows(frame)) <= 40
             screen.type(b"p")
             mark = len(screen.read())
-            screen.shows(b"ready", since=mark)
+            screen.shows(b"backlog", since=mark)
         screen.resize(80, 24)
         screen.shows(b"gone for")
         with watched(folder, path) as again:
@@ -171,3 +177,42 @@ def test_signals_leave_the_terminal_as_it_was(number: int) -> None:
         assert screen.ended() == 0
         assert screen.attributes() == before
         assert b"\x1b[?1049l" in screen.text
+
+
+def test_who_is_told_to_run_a_command_can_run_it(folder: Path) -> None:
+    """A sender's key is refused: what `top` shows at 80 columns, run as it stands, lets it in."""
+    write_pair(folder, "server")
+    allowed = folder / "a-folder-whose-name-is-so-long-that-no-line-of-80-columns-has-room-for-it"
+    write_public(allowed / "anna.key", zmq.curve_keypair()[0])
+    port = free_port()
+    secured = {"curve_secret_key": f"{folder}/server{SECRET}", "curve_allowed_keys": str(allowed)}
+    receive = part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="PULL", **secured)
+    with node(*receive, "--output", "Null", "--control", "n.sock", cwd=folder):
+        wait_for_control(folder / "n.sock")
+        with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
+            sender.linger = 0
+            sender.curve_publickey, sender.curve_secretkey = zmq.curve_keypair()
+            sender.curve_serverkey = public_key(str(folder / f"server{PUBLIC}"))
+            sender.connect(f"tcp://127.0.0.1:{port}")
+            sender.send(b'{"a":1}')
+            key = wait_for(lambda: _suggested(folder, str(allowed)), timeout=20)
+            assert finished("keys", "allow", "ben", key, "--folder", str(allowed)).status == 0
+            sender.disconnect(f"tcp://127.0.0.1:{port}")  # whoever is refused does not try again by itself
+            sender.connect(f"tcp://127.0.0.1:{port}")
+            sender.send(b'{"a":2}')
+            wait_for(lambda: _now(folder)["totals"]["received"] >= 1, timeout=20)
+            assert _now(folder)["headline"]["state"] in ("ok", "degraded")
+
+
+def _now(folder: Path) -> Any:
+    return json.loads(finished("top", str(folder / "n.sock"), "--once", "--json").out)
+
+
+def _suggested(folder: Path, allowed: str) -> str:
+    """The key of the command that is shown, whole, however a narrow terminal breaks its lines; "" if none is."""
+    done = finished("top", str(folder / "n.sock"), "--once", env={"COLUMNS": "80"})
+    text = done.out.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    command = rf"message-passingkeysallowNAME'([^']+)'--folder{re.escape(allowed)}"
+    found = re.search(command, "".join(text.split()))
+    return found[1] if found else ""

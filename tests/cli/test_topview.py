@@ -29,12 +29,12 @@ def component(name: str, **more: Any) -> dict[str, Any]:
         "filtered": 0,
         "dropped": {},
         "failed": 0,
-        "held": 0,
+        "buffered": 0,
         "capacity": None,
         "in_rate": 12.0,
         "out_rate": 11.5,
         "lost_rate": 0.0,
-        "busy": None,
+        "utilization": None,
         "endpoints": [],
         "notes": [],
         **more,
@@ -53,8 +53,15 @@ def state(*components: Any, **more: Any) -> dict[str, Any]:
         "ready": True,
         "stopping": False,
         "process": {"cpu": 0.83, "cpu_seconds": 1, "memory": 34_000_000, "descriptors": 1, "threads": 4},
-        "lag": 0.002,
+        "loop_delay": 0.002,
         "shown_at": None,
+        "name": "logs",
+        "config": None,
+        "headline": {"state": "ok", "text": "Receiving 12/s, nothing lost here."},
+        "newest_age": 0.5,
+        "last_message": NOW - 1,
+        "backlog": 0,
+        "totals": {"received": 10, "passed": 10, "dropped": 0, "failed": 0, "lost_by_senders": None},
         "components": list(components),
         "senders": None,
         "workers": [],
@@ -94,7 +101,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
         "late": 2,
         "restarted": 3,
         "senders": 3,
-        "silent": 1,
+        "idle": 1,
     }
     senders = [
         {"name": f"web-{number}:1:ab", "lost": 5, "received": 100, "seen": NOW - 3} for number in range(5)
@@ -103,11 +110,18 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
         "123",
         state(
             component("input", kind="input", notes=["a key was refused"]),
-            component("decoder", failed=7, lost_rate=1.0, busy=0.93),
+            component("decoder", failed=7, lost_rate=1.0, utilization=0.93),
             component(
-                "output", held=8000, capacity=10_000, dropped={"queue full": 3, "too big": 40}, lost_rate=2.5
+                "output",
+                buffered=8000,
+                capacity=10_000,
+                dropped={"queue full": 3, "too big": 40},
+                lost_rate=2.5,
             ),
             component("error", errors=True, received=0),
+            config="/etc/message-passing/logs.toml",
+            headline={"state": "losing", "text": "Losing messages: 43 dropped in the last minute."},
+            totals={"received": 12_000, "passed": 12_000, "dropped": 43, "failed": 7, "lost_by_senders": 10},
             senders=totals,
             workers=[{"number": 1, "pid": 9, "ready": True, "outstanding": 12}],
             errors={
@@ -125,17 +139,20 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
     )
     text = drawn(node)
     lines = text.splitlines()
-    assert len(lines) <= 24
+    assert lines.index(line(text, "web-0:1:ab")) < 24
     assert max(map(len, lines)) <= 80
     assert "1 node" in lines[0]
-    heading = line(text, "web-1 123")
-    assert heading.startswith(
-        "web-1 123  ready  lag 2 ms  cpu 83%  mem 34.0 MB  message-passing 0.9, up 60 min"
-    )
-    assert line(text, "input").split() == ["input", "12", "11.5", "-", "-", "-", "-"]
-    assert line(text, "decoder").split() == ["decoder", "12", "11.5", "-", "93%", "-", "-", "7"]
-    assert line(text, "output").split() == ["output", "12", "11.5", "8.0k/10.0k", "80%", "-", "43", "-"]
-    attention = lines[lines.index(line(text, "decoder is losing")) :]
+    assert lines[2:7] == [
+        "logs  LOSING  web-1 123, up 60 min  cpu 83%  mem 34.0 MB  message-passing 0.9",
+        " Losing messages: 43 dropped in the last minute.",
+        " received 12.0k  passed 12.0k  dropped 43  failed 7  lost by senders 10",
+        " backlog 0  last message 1 s ago  newest 0 s old  loop delay 2 ms",
+        " config /etc/message-passing/logs.toml",
+    ]
+    assert line(text, "input  ").split() == ["input", "12", "11.5", "-", "-", "-", "-"]
+    assert line(text, "decoder  ").split() == ["decoder", "12", "11.5", "-", "93%", "-", "-", "7"]
+    assert line(text, "output  ").split() == ["output", "12", "11.5", "8.0k/10.0k", "80%", "-", "43", "-"]
+    attention = lines[7 : lines.index(line(text, "component"))]
     assert attention == [
         " decoder is losing 1/s; so far 7 failed.",
         " output is losing 2.5/s; so far 3 queue full, 40 too big.",
@@ -157,11 +174,11 @@ def test_what_is_bad_is_red_and_what_fills_is_yellow() -> None:
     node = NodeStatus(
         "1",
         state(
-            component("a", held=85, capacity=100),
-            component("b", held=60, capacity=100),
-            component("c", held=5, capacity=100),
+            component("a", buffered=85, capacity=100),
+            component("b", buffered=60, capacity=100),
+            component("c", buffered=5, capacity=100),
             component("d", failed=1),
-            lag=None,
+            loop_delay=None,
         ),
     )
     text = drawn(node, colours=True)
@@ -170,7 +187,7 @@ def test_what_is_bad_is_red_and_what_fills_is_yellow() -> None:
     assert "5/100   5%" in text
     assert "\x1b[31m5/100" not in text
     assert "\x1b[33m     1\x1b" in text
-    assert "\x1b[1;31m  chain busy for more than 1 s" in text
+    assert "\x1b[1;31m  loop delay over 1 s" in text
 
 
 def test_nodes_that_are_gone_asked_or_not_there() -> None:
@@ -187,10 +204,31 @@ def test_nodes_that_are_gone_asked_or_not_there() -> None:
     assert "no node of this user is running with --control" in drawn(width=100)
 
 
-@pytest.mark.parametrize(("more", "told"), [({"stopping": True}, "ending"), ({"ready": False}, "not ready")])
-def test_a_node_that_is_not_ready(more: dict[str, Any], told: str) -> None:
-    """It ends, or has not begun."""
-    assert f"  {told}  " in drawn(NodeStatus("1", state(**more)))
+@pytest.mark.parametrize("word", ["ok", "degraded", "losing", "idle", "down"])
+def test_the_state_is_the_first_word_after_the_name(word: str) -> None:
+    """And the sentence about it stands below, whole, and once."""
+    text = "It is so. " * 20
+    shown = drawn(NodeStatus("1", state(headline={"state": word, "text": text})))
+    assert f"logs  {word.upper()}  " in shown
+    assert " ".join(shown.split()).count(" ".join(text.split())) == 1
+
+
+def test_nothing_of_a_command_is_hidden_at_80_columns() -> None:
+    """What `top` suggests to run can be copied from it."""
+    key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+    command = (
+        f"message-passing keys allow NAME '{key}' --folder /etc/message-passing/allowed-keys-of-receivers"
+    )
+    note = f"tcp://10.0.0.17:5558: a key is not authorized: to allow it: {command}"
+    text = drawn(NodeStatus("1", state(component("input", kind="input", notes=[note]))))
+    assert command.replace(" ", "") in text.replace("\n", "").replace(" ", "")
+
+
+def test_a_message_from_the_future_and_none_at_all() -> None:
+    """Of clocks that differ it is said which is ahead; what is not known is not invented."""
+    assert "newest 3 s ahead of our clock" in drawn(NodeStatus("1", state(newest_age=-3.0)))
+    shown = drawn(NodeStatus("1", state(newest_age=None, last_message=None)))
+    assert "last message none yet  loop" in shown
 
 
 def test_what_a_node_says_is_no_order_to_the_terminal() -> None:
@@ -209,7 +247,7 @@ def test_what_a_node_says_is_no_order_to_the_terminal() -> None:
                 "late": 0,
                 "restarted": 0,
                 "senders": 1,
-                "silent": 0,
+                "idle": 0,
             },
         ),
         {"senders": [{"name": hostile, "lost": 0, "received": 1, "seen": NOW}]},
@@ -231,7 +269,7 @@ def test_it_fits_whatever_the_width(width: int) -> None:
 def test_keys_and_pause_are_told() -> None:
     """As far as there is a keyboard."""
     assert "PAUSED" in drawn(paused=True)
-    assert "s sort senders (silent)" in drawn(order="silent")
+    assert "s sort senders (idle)" in drawn(order="idle")
     assert "quit" not in drawn(keys=False)
 
 

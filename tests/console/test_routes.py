@@ -55,7 +55,7 @@ def test_the_senders_sorted_and_searched() -> None:
 
         assert names("") == ["A", "c", "b"]
         assert names("sort=received&limit=1") == ["b"]
-        assert names("sort=silent")[0] == "b"
+        assert names("sort=idle")[0] == "b"
         assert names("sort=name&search=a") == ["A"]
         found = one.get("/senders?search=B")
         assert (found["matching"], found["totals"]["senders"]) == (1, 3)
@@ -133,8 +133,8 @@ def test_which_component_is_slow_and_that_the_chain_is_busy() -> None:
         env={"PYTHONPATH": "tests"},
     ) as one:
         one.node.write(b'{"seconds":30}\n')
-        wait_for(lambda: (one.component("filter")["busy"] or 0) > 0.8, timeout=20)
-        wait_for(lambda: one.get("/state")["lag"] is None)
+        wait_for(lambda: (one.component("filter")["utilization"] or 0) > 0.8, timeout=20)
+        wait_for(lambda: one.get("/state")["loop_delay"] is None)
         found = one.get("/state")
         assert {component["id"]: component["received"] for component in found["components"]}["filter"] == 1
         assert one.ask("/health") == (200, b"ok\n")
@@ -145,11 +145,11 @@ def test_which_component_is_slow_in_workers_that_hang() -> None:
     """They tell it though they are given nothing that they would read: whose time it is, and that it is theirs."""
     chain = ("--input", "STDIN", "--output", "STDOUT", "--filter", "+console.slow:Slow", "--workers", "2")
     with watched(*chain, env={"PYTHONPATH": "tests"}) as one:
-        assert one.component("filter")["busy"] is None
+        assert one.component("filter")["utilization"] is None
         one.node.write(b'{"seconds":60}\n' * 8)
-        wait_for(lambda: (one.component("filter")["busy"] or 0) > 0.8, timeout=20)
-        wait_for(lambda: one.get("/state")["lag"] is not None)
-        assert one.component("decoder")["busy"] < 0.2
+        wait_for(lambda: (one.component("filter")["utilization"] or 0) > 0.8, timeout=20)
+        wait_for(lambda: one.get("/state")["loop_delay"] is not None)
+        assert one.component("decoder")["utilization"] < 0.2
         where = {component["id"]: component["in_workers"] for component in one.get("/state")["components"]}
         assert [where[name] for name in ("input", "filter", "output")] == [False, True, False]
         status, body = one.ask("/tail?at=filter")
@@ -190,7 +190,7 @@ def test_options_that_are_no_endpoint_have_none() -> None:
     ]
     with watched(*words) as one:
         one.node.write(b'{"a":1}\n' * 3)
-        wait_for(lambda: one.component("output")["held"] == 3)
+        wait_for(lambda: one.component("output")["buffered"] == 3)
         found = one.component("output")
         assert (found["capacity"], found["endpoints"]) == (77, ["tcp://127.0.0.1:1"])
         assert one.component("decoder")["capacity"] is None

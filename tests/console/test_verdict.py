@@ -16,12 +16,20 @@ from message_passing.testing import wait_for
 def component(**more: Any) -> dict[str, Any]:
     """One to which nothing has happened."""
     about = {"id": "one", "in_workers": False, "notes": [], "dropped": {}, "failed": 0, "lost_rate": 0.0}
-    return {**about, "held": 0, "capacity": None, "busy": None, **more}
+    return {**about, "buffered": 0, "capacity": None, "utilization": None, **more}
 
 
 def state(*components: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A node's."""
-    about = {"ready": True, "stopping": False, "lag": 0.0, "workers": [], "senders": None, "time": 1000.0}
+    about = {
+        "ready": True,
+        "stopping": False,
+        "loop_delay": 0.0,
+        "workers": [],
+        "senders": None,
+        "time": 1000.0,
+    }
+    about["headline"] = {"state": "ok", "text": "So it is."}
     return {**about, "components": components, "errors": {"count": 0, "last": None}, **more}
 
 
@@ -37,6 +45,15 @@ def test_all_is_well() -> None:
     ]
 
 
+def test_an_idle_node_is_not_well() -> None:
+    """That no message has come is what there is to say."""
+    idle = {
+        "state": "idle",
+        "text": "No message yet, 3 min after the start. Senders connect to tcp://*:5558.",
+    }
+    assert sentences(state(component(), headline=idle)) == [f"note: {idle['text']}"]
+
+
 @pytest.mark.parametrize(
     ("more", "how", "text"),
     [
@@ -46,11 +63,11 @@ def test_all_is_well() -> None:
             "bad",
             "bad: one is losing <0.1/s; so far 1,200 queue full.",
         ),
-        ({"held": 5, "capacity": 10}, "warn", "warn: one is filling up: 5 of 10 messages are buffered."),
-        ({"held": 11, "capacity": 10}, "warn", "bad: one is full: 11 of 10 messages are buffered."),
-        ({"busy": 0.5}, "", "warn: one is the slowest component: it takes 50 % of the chain's time."),
+        ({"buffered": 5, "capacity": 10}, "warn", "warn: one is filling up: 5 of 10 messages are buffered."),
+        ({"buffered": 11, "capacity": 10}, "warn", "bad: one is full: 11 of 10 messages are buffered."),
+        ({"utilization": 0.5}, "", "warn: one is the slowest component: it takes 50 % of the chain's time."),
         (
-            {"busy": 0.9, "in_workers": True},
+            {"utilization": 0.9, "in_workers": True},
             "",
             "warn: one is the slowest component: it takes 90 % of the workers' time.",
         ),
@@ -69,14 +86,14 @@ def test_a_component(more: dict[str, Any], how: str, text: str) -> None:
     [
         ({"stopping": True}, "warn: The node is stopping."),
         ({"ready": False}, "warn: The node is not ready yet."),
-        ({"lag": None}, "warn: The chain has not responded for a second: it is blocked."),
-        ({"lag": 0.25}, "warn: The event loop is delayed by 250 ms."),
+        ({"loop_delay": None}, "warn: The chain has not responded for a second: it is blocked."),
+        ({"loop_delay": 0.25}, "warn: The event loop is delayed by 250 ms."),
         ({"workers": [{"number": 2, "ready": False}]}, "warn: Worker 2 is not ready."),
         (
             {"senders": {"lost": 4, "senders": 2}},
             "warn: 4 messages did not arrive from their senders: see who, in the table.",
         ),
-        ({"senders": {"lost": 0, "silent": 2, "senders": 3}}, "note: 2 of 3 senders are idle."),
+        ({"senders": {"lost": 0, "idle": 2, "senders": 3}}, "note: 2 of 3 senders are idle."),
         (
             {"errors": {"count": 2, "last": {"time": 0.0, "component": "one", "error": "KeyError"}}},
             "warn: 2 errors; the last 16 min ago, in one: KeyError",
@@ -92,7 +109,7 @@ def test_it_is_bounded() -> None:
     """However many components there are, and whatever they are called."""
     found = verdict(state(*(component(id="x" * 10_000, failed=1, notes=["y" * 10_000]) for _ in range(1000))))
     assert len(found) == 100
-    assert all(len(one["text"]) <= 400 for one in found)
+    assert all(len(one["text"]) <= 1000 for one in found)
 
 
 def test_top_says_what_the_page_is_told(tmp_path: Any) -> None:
@@ -101,9 +118,12 @@ def test_top_says_what_the_page_is_told(tmp_path: Any) -> None:
     with watched("--input", "STDIN", "--output", "STDOUT", "--control", env=environment) as one:
         one.node.write(b"no JSON\n")
         wait_for(lambda: one.get("/state")["errors"]["count"] == 1)
-        told = [found["text"] for found in one.get("/state")["verdict"]]
-        assert any(re.match(r"decoder (has lost|is losing) 1", text) for text in told)
-        assert any(text.startswith("1 error; the last ") for text in told)
+
+        def told() -> list[str]:
+            return [found["text"] for found in one.get("/state")["verdict"]]
+
+        wait_for(lambda: any(re.match(r"decoder (has lost|is losing) ", text) for text in told()))
+        assert any(text.startswith("1 error; the last ") for text in told())
         pid = str(one.node.process.pid)
         text = finished("top", pid, "--once", env={**environment, "COLUMNS": "200"}).out.decode()
         assert re.search(

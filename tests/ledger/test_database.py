@@ -171,9 +171,13 @@ def test_what_is_no_ledger(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello\n" * 1000)
     with pytest.raises(OpenError, match="cannot read the ledger"):
         read_losses(tmp_path / "text", ALWAYS)
-    (tmp_path / "empty").touch()
+    with closing(sqlite3.connect(tmp_path / "other")) as db:
+        db.execute("CREATE TABLE other (name TEXT)")
     with pytest.raises(OpenError, match="is no ledger of message-passing"):
-        read_losses(tmp_path / "empty", ALWAYS)
+        read_losses(tmp_path / "other", ALWAYS)
+    (tmp_path / "empty").touch()  # a node is about to begin it
+    found = read_losses(tmp_path / "empty", ALWAYS)
+    assert (found["by_reason"], found["runs"]) == ([], [])
 
 
 def test_several_nodes_share_one(tmp_path: Path) -> None:

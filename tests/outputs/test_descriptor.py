@@ -343,7 +343,7 @@ def test_command_whose_standard_output_stands_still() -> None:
     assert took < 8
     assert started.process.returncode == 0
     (lost,) = told(err)
-    number = int(lost.removeprefix("message-passing: STDOUT output lost ").split()[0])
+    number = int(lost.removeprefix("message-passing: output (STDOUT) lost ").split()[0])
     assert number > 0
     assert out.count(b"\n") + number < 3000  # the rest was not read
     assert lost.endswith("not written at close")

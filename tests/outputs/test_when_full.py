@@ -412,7 +412,7 @@ def test_no_patience_at_all_is_no_busy_loop() -> None:
     ("side", "kind", "reason"),
     [
         ("connect", "PUSH", "nobody listens there"),
-        ("socket_bind", "PUSH", "nobody has connected"),
+        ("socket_bind", "PUSH", "no receiver has connected yet"),
         ("connect", "PUB", "nobody listens there"),
     ],
 )

@@ -95,7 +95,7 @@ _message_passing() {
         'tail __plain_password') words='' ;;
         'top __token') words='' ;;
         'top __interval') words='' ;;
-        'top __sort') words='lost silent received name' ;;
+        'top __sort') words='lost idle received name' ;;
         'trace __at') words='' ;;
         *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
@@ -116,8 +116,8 @@ _message_passing() {
         *_options) return ;;
         *)
             case "$current" in
-                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --help --version --describe --completion' ;;
-                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --help --version --describe --completion' ;;
+                --*-*) run='--input --input-options --output --output-options --filter --filter-options --decoder --decoder-options --encoder --encoder-options --error --error-options --error-encoder --error-encoder-options --daemonize --quiet --pid-file --user --io-priority --control --http --http-token --name --state-dir --ledger-days --ledger-bytes --configfile --workers --report-limit --help --version --describe --completion' ;;
+                *) run='--input --input_options --output --output_options --filter --filter_options --decoder --decoder_options --encoder --encoder_options --error --error_options --error_encoder --error_encoder_options --daemonize --quiet --pid_file --user --io_priority --control --http --http_token --name --state_dir --ledger_days --ledger_bytes --configfile --workers --report_limit --help --version --describe --completion' ;;
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;

@@ -38,6 +38,7 @@ _message_passing() {
         --control'[Unix socket to serve `top`, `tail` and `doctor` on.]'
         --http'[HOSTPORT of a page to watch it, and of its metrics.]'
         {--http_token,--http-token}'[Token that clients of --http must present, or envNAME.]'
+        --name'[What `top`, the page and `ps` call it.]'
         {--state_dir,--state-dir}'[Directory of the ledger of losses. With --control or --http, one is kept in any case.]'
         {--ledger_days,--ledger-days}'[Days for which losses are kept.]'
         {--ledger_bytes,--ledger-bytes}'[Bytes that the ledger may take the oldest losses give way.]'
@@ -66,7 +67,7 @@ _message_passing() {
         send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
-        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost silent received name)' '--once' '--json' '*:word: ' ;;
+        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost idle received name)' '--once' '--json' '*:word: ' ;;
         trace) shift words; (( CURRENT-- )); _arguments '--help' '--at:value: ' '--json' '*:word: ' ;;
         *) _arguments $running ;;
     esac

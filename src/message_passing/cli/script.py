@@ -25,6 +25,7 @@ import signal
 import sys
 import traceback
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 
 from message_passing import options as option_rules
@@ -39,6 +40,7 @@ from message_passing.declaration import UnreadText
 from message_passing.errors import Fault, UserError, collecting
 from message_passing.escaping import one_line
 from message_passing.graph import topological_order
+from message_passing.node_identity import NodeIdentity
 from message_passing.options import option
 from message_passing.paths import load_own
 from message_passing.resolving import UnknownHostError
@@ -86,6 +88,9 @@ class Script:
         default="",
         min_length=1,
         description="Token that clients of --http must present, or env:NAME.",
+    )
+    name: str = option(
+        default="", min_length=1, max_length=100, description="What `top`, the page and `ps` call it."
     )
     state_dir: str = option(
         default="",
@@ -224,9 +229,13 @@ class Script:
         console: ConsoleServer | None = None
         with collecting(faults):
             chain = self.build(unused.append)
-        if not {"control", "http", "http_token"} & self.given.already_reported:
-            with collecting(faults):
-                console = self.make_console()
+        if "http_token" in self.given.already_reported:
+            self.http_token = "-"  # noqa: S105 - that there is none has been reported
+        wrong: list[Fault] = []
+        with collecting(wrong):
+            console = self.make_console()
+        places = self.given.places
+        faults += [replace(one, where=places.get(one.where.removeprefix("--"), one.where)) for one in wrong]
         warnings = [Fault(str(one), one.place) for one in unused]
         warnings += map(Fault, self.given.warnings)
         if chain is not None:
@@ -259,7 +268,9 @@ class Script:
         )  # `preflight` may have found more
         for text in dict.fromkeys(told):
             tell(f"{self.title()}: warning: {one_line(text)}\n")
-        return Prepared(self, chain, identity, found.console, LedgerOptions.of(self, self.title()))
+        return Prepared(
+            self, chain, identity, found.console, LedgerOptions.of(self, self.identity().display_name)
+        )
 
     def changed(self) -> Self | None:
         """The same command as it would be started now; None when that makes no difference.
@@ -290,7 +301,11 @@ class Script:
             return None
         # Imported when it is asked for: it brings a web server with it.
         make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
-        return make(title=self.title(), control=self.control, http=self.http, token=self.http_token)
+        return make(self.identity(), control=self.control, http=self.http, token=self.http_token)
+
+    def identity(self) -> NodeIdentity:
+        """What the node is called."""
+        return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
         """The chain, built: nothing outside this process is asked.

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.formatting import size, span
-from message_passing.console.verdict import SLOW_SHARE
+from message_passing.console.verdict import LATE, SLOW_SHARE
 from message_passing.errors import needs_extra
 from message_passing.escaping import escape_control
 
@@ -29,6 +29,7 @@ _MOST_ROWS, _MOST_FINDINGS = 200, 10
 """Components, or workers, of one node that are shown, and sentences about what needs attention."""
 
 _STYLES = {"bad": _BAD, "warn": _WARN, "note": ""}
+_STATES = {"ok": _GOOD, "idle": _HEAD, "degraded": _WARN, "losing": _BAD, "down": _WARN}
 
 _LONGEST_TEXT = 1000
 """Characters of a text of a node's that are looked at: a line is cut where the terminal ends."""
@@ -89,14 +90,14 @@ def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     if state is None:
         yield _line((_short(seen.target), _HEAD), ("  is asked", _DIM))
         return
-    yield _heading(state, now)
+    yield from _heading(state, now)
+    yield from _verdict(state)
     main = [one for one in state["components"] if not one["errors"] or one["received"]]
     yield _components(main[:_MOST_ROWS])
     if len(main) > _MOST_ROWS:
         yield _line((f" and {len(main) - _MOST_ROWS} more components", _DIM))
     yield from _workers(state["workers"])
     yield from _senders(state["senders"], seen.senders, order, now)
-    yield from _verdict(state.get("verdict", ()))
 
 
 def _escaped(text: str) -> str:
@@ -109,25 +110,50 @@ def _short(target: str) -> str:
     return text if len(text) <= _NAMED else f"...{text[3 - _NAMED :]}"
 
 
-def _heading(state: Any, now: float) -> Text:
-    process = state["process"]
-    text = _line((f"{_escaped(state['host'])} {state['pid']}", _HEAD))
-    ready = "ending" if state["stopping"] else "ready" if state["ready"] else "not ready"
-    text.append(f"  {ready}", _GOOD if ready == "ready" else _WARN)
-    if state["lag"] is None:
-        text.append("  chain busy for more than 1 s", _BAD)
-    else:
-        text.append(f"  lag {state['lag'] * 1000:.0f} ms", _WARN if state["lag"] > 0.2 else "")
+def _heading(state: Any, now: float) -> Iterator[RenderableType]:
+    """What it is, how it is, and its figures, each line as short as 80 columns ask."""
+    headline, process = state["headline"], state["process"]
+    text = _line((_short(state["name"]), _HEAD))
+    text.append(f"  {headline['state'].upper()}", _STATES[headline["state"]])
+    text.append(f"  {_escaped(state['host'])} {state['pid']}, up {span(max(0, now - state['started']))}")
     text.append(f"  cpu {process['cpu']:.0%}  mem {size(process['memory'])}")
-    age = span(max(0, now - state["started"]))
-    text.append(f"  {_escaped(state['title'])} {_escaped(state['version'])}, up {age}", _DIM)
+    text.append(f"  {_escaped(state['title'])} {_escaped(state['version'])}", _DIM)
+    yield text
+    yield _sentence(headline["text"], _STATES[headline["state"]])
+    yield _figures(state)
+    yield _times(state, now)
+    if state["config"]:
+        yield _sentence(f"config {state['config']}", _DIM)
+
+
+def _figures(state: Any) -> Text:
+    totals = state["totals"]
+    text = _line((f" received {count(totals['received'])}  passed {count(totals['passed'])}", ""))
+    for name, number in (("dropped", totals["dropped"]), ("failed", totals["failed"])):
+        text.append(f"  {name} {count(number)}", _WARN if number else "")
+    if (lost := totals["lost_by_senders"]) is not None:
+        text.append(f"  lost by senders {count(lost)}", _WARN if lost else "")
+    return text
+
+
+def _times(state: Any, now: float) -> Text:
+    age, last = state["newest_age"], state["last_message"]
+    text = _line((f" backlog {count(state['backlog'])}  last message ", ""))
+    text.append("none yet" if last is None else f"{span(max(0, now - last))} ago")
+    if age is not None:
+        text.append(f"  newest {span(age)} old" if age >= 0 else f"  newest {span(-age)} ahead of our clock")
+    if state["loop_delay"] is None:
+        text.append("  loop delay over 1 s", _BAD)
+    else:
+        delay = state["loop_delay"]
+        text.append(f"  loop delay {delay * 1000:.0f} ms", _WARN if delay > LATE else "")
     return text
 
 
 def _components(components: Sequence[Any]) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=True, expand=False, header_style=_DIM)
     table.add_column("component", overflow="ellipsis", no_wrap=True, min_width=10, max_width=26)
-    for name in ("in/s", "out/s", "queue", "busy", "filtered", "dropped", "failed"):
+    for name in ("in/s", "out/s", "queue", "util", "filtered", "dropped", "failed"):
         table.add_column(name, justify="right", no_wrap=True, min_width=min(len(name), 6))
     for one in components:
         dropped, failed = sum(one["dropped"].values()), one["failed"]
@@ -138,8 +164,8 @@ def _components(components: Sequence[Any]) -> Table:
             count(one["out_rate"]),
             _queue(one),
             ""
-            if one["busy"] is None
-            else Text(f"{one['busy']:.0%}", _HEAD if one["busy"] >= SLOW_SHARE else ""),
+            if one["utilization"] is None
+            else Text(f"{one['utilization']:.0%}", _HEAD if one["utilization"] >= SLOW_SHARE else ""),
             _nonzero(one["filtered"], ""),
             _nonzero(dropped, _BAD if losing else _WARN),
             _nonzero(failed, _BAD if losing else _WARN),
@@ -152,23 +178,30 @@ def _nonzero(number: int, style: str) -> Text:
 
 
 def _queue(component: Any) -> Text:
-    held, capacity = component["held"], component["capacity"]
+    buffered, capacity = component["buffered"], component["capacity"]
     if component.get("full"):
-        return Text(f"{count(held)}/{count(capacity or held)} full", _BAD)
+        return Text(f"{count(buffered)}/{count(capacity or buffered)} full", _BAD)
     if not capacity:
-        return Text(count(held) if held else "-", "" if held else _DIM)
-    share = held / capacity
+        return Text(count(buffered) if buffered else "-", "" if buffered else _DIM)
+    share = buffered / capacity
     style = _BAD if share >= _FULL else _WARN if share >= _FILLING else ""
-    return Text(f"{count(held)}/{count(capacity)} {share:4.0%}", style)
+    return Text(f"{count(buffered)}/{count(capacity)} {share:4.0%}", style)
 
 
-def _verdict(findings: Sequence[Any]) -> Iterator[Text]:
-    """What needs attention, as the node says it."""
+def _verdict(state: Any) -> Iterator[Text]:
+    """What needs attention, as the node says it, whole: a command in it can be copied."""
+    said = state["headline"]["text"]
+    found = state.get("verdict", ())
+    findings = [one for one in found if one["weight"] != "good" and one["text"] != said]
     for one in findings[:_MOST_FINDINGS]:
-        if one["weight"] != "good":
-            yield _line((" ", ""), (_escaped(one["text"]), _STYLES[one["weight"]]))
+        yield _sentence(one["text"], _STYLES[one["weight"]])
     if len(findings) > _MOST_FINDINGS:
         yield _line((f" and {len(findings) - _MOST_FINDINGS} more, as the page shows", _DIM))
+
+
+def _sentence(text: str, style: str) -> Text:
+    """A line that goes on where the terminal ends: nothing of it is hidden."""
+    return Text.assemble((" ", ""), (_escaped(text), style), overflow="fold")
 
 
 def _workers(workers: Sequence[Any]) -> Iterator[Text]:
@@ -186,7 +219,7 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
     if totals is None:
         return
     lost = totals["lost"]
-    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('silent', 0)} idle, ", ""))
+    text = _line((" senders: ", _DIM), (f"{totals['senders']} known, {totals.get('idle', 0)} idle, ", ""))
     everything = totals["received"] + lost
     share = f" ({lost / everything:.1%})" if lost and everything else ""
     text.append(f"{lost} lost{share}", _BAD if lost else _GOOD)

@@ -68,8 +68,9 @@ _COMPONENT_KEYS = ("class", "options", "output_to", "error")
 
 
 def is_named(values: Mapping[str, Any]) -> bool:
-    """Whether a config file is of the named form."""
-    return any(key in values for key in (*NAMED_KEYS, "error_log"))
+    """Whether a config file is of the named form, if a key lacks its `s`."""
+    named = any(key in values for key in (*NAMED_KEYS, "error_log"))
+    return named or any(isinstance(values.get(kind), Mapping) for kind in NAMED_KEYS.values())
 
 
 def read_declaration(
@@ -153,7 +154,11 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
     """
     chain = chain or Chain()
     file = SourceLocation(source, source)
-    for key, kind in NAMED_KEYS.items():
+    singular = {kind: kind for kind in NAMED_KEYS.values() if isinstance(values.get(kind), Mapping)}
+    for key in singular:
+        text = f"a table of components is named {f'{key}s'!r} here"
+        chain.add_faults(Fault(text, child_location(file, f"{source}: {key}", key)))
+    for key, kind in (*NAMED_KEYS.items(), *singular.items()):
         tables = values.get(key, {})
         if not isinstance(tables, Mapping):
             place = child_location(file, f"{source}: {key}", key)

@@ -174,7 +174,9 @@ def load_file(name: str) -> Mapping[str, Any]:
     text = read_text(name)
     parse = {"json": relaxed_json, "toml": _toml, "yaml": _yaml}[format_of(name)]
     try:
-        return _as_mapping(parse(text), "")
+        if (value := parse(text)) is None:
+            raise ConfigError("it is empty")
+        return _as_mapping(value, "")
     except UserError as error:
         raise error.under(SourceLocation(name, name)) from error
 

@@ -78,7 +78,7 @@ class Positions:
         """A fault with its position; `default` is the file of those that tell none."""
         place = fault.where
         if not isinstance(place, SourceLocation):
-            return Diagnostic(default, None, None, str(place), fault.marked, warning)
+            return Diagnostic(None if place else default, None, None, str(place), fault.marked, warning)
         where = ".".join(map(str, place.keys))
         if fault.mark and not place.keys:
             line, column = fault.mark
@@ -103,21 +103,17 @@ class Positions:
 
 
 def diagnose(
-    faults: Iterable[Fault],
-    warnings: Iterable[Fault] = (),
-    file: str | None = None,
-    config: str | None = None,
+    faults: Iterable[Fault], warnings: Iterable[Fault] = (), file: str | None = None
 ) -> list[Diagnostic]:
     """What is to be told of a chain, in the order of the file.
 
     Args:
         faults: what was found wrong; each is told once.
         warnings: what whoever starts it should know all the same.
-        file: the place of those that tell none; None where the chain is written in words.
-        config: its config file, which may have a key twice.
+        file: its config file: the place of those that tell none, and it may have a key twice.
     """
     places = Positions()
     found = [places.diagnostic(fault, file) for fault in dict.fromkeys(faults)]
-    found += places.repeated(config) if config else []
+    found += places.repeated(file) if file else []
     found += [places.diagnostic(one, file, warning=True) for one in warnings]
     return sorted(found, key=lambda one: (one.line or 0, one.column or 0))

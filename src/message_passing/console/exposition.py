@@ -8,11 +8,16 @@ from message_passing.errors import needs_extra
 from message_passing.version import __version__
 
 with needs_extra("console"):
-    from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        InfoMetricFamily,
+    )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.core import Metric
 
@@ -25,9 +30,15 @@ _COUNTERS = {
     "failed": "Messages that could not be handled.",
 }
 
+_OF_PEERS = {
+    "received_bytes": ("message_passing_received_bytes", "Bytes of the messages that were received."),
+    "sent_bytes": ("message_passing_sent_bytes", "Bytes of the messages that were handed to the network."),
+    "pauses": ("message_passing_pauses", "Times that all senders were paused, since too much waited."),
+}
+"""Counters that components with a socket have, by their name in `Component.info`."""
+
 _SENDERS = {
     "received": "Messages of stamped senders that arrived.",
-    "lost": "Messages that senders sent and that have not arrived.",
     "duplicated": "Messages that arrived more than once.",
     "late": "Messages that arrived after a later one.",
     "perhaps_lost": "Messages that are lost, or arrived too late to tell.",
@@ -44,7 +55,11 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         yield from self._node()
+        yield from self._times()
         yield from self._counters()
+        yield from self._peers()
+        yield from self._shares()
+        yield from self._workers()
         yield from self._senders()
         yield from self._console()
 
@@ -66,13 +81,96 @@ class _Collector:
             "process_start_time_seconds", "When the node started, since 1970.", value=watcher.started
         )
         yield GaugeMetricFamily(
-            "message_passing_lag_seconds",
-            "How long the chain took to answer; +Inf while it does not.",
-            value=float("inf") if watcher.lag is None else watcher.lag,
+            "message_passing_loop_delay_seconds",
+            "How long the event loop took to respond; +Inf while it does not.",
+            value=float("inf") if watcher.loop_delay is None else watcher.loop_delay,
         )
+        running = watcher.server.running and not watcher.server.stopping
+        yield GaugeMetricFamily("message_passing_ready", "1 while the chain runs; else 0.", value=running)
         yield CounterMetricFamily(
             "message_passing_errors", "Failures that were reported.", value=watcher.reports.count
         )
+
+    def _times(self) -> Iterator[Metric]:
+        watcher = self._watcher
+        if (last := watcher.activity.last_message) is not None:
+            yield GaugeMetricFamily(
+                "message_passing_last_message_timestamp_seconds",
+                "When an input last received a message, since 1970, to a second.",
+                value=last,
+            )
+        if (newest := watcher.ages.newest()) is not None:
+            yield GaugeMetricFamily(
+                "message_passing_newest_message_timestamp_seconds",
+                "The newest message's own time, since 1970: of one message a second and input.",
+                value=newest,
+            )
+        yield HistogramMetricFamily(
+            "message_passing_delivery_latency_seconds",
+            "From a message's own time until it came: of one message a second and input, 0 if its clock is ahead.",
+            buckets=watcher.ages.cumulative(),
+            sum_value=watcher.ages.total,
+        )
+
+    def _peers(self) -> Iterator[Metric]:
+        """What components with a socket tell of it."""
+        labels = ["component", "kind"]
+        peers = GaugeMetricFamily(
+            "message_passing_peers", "Peers that are connected, and have shaken hands.", labels=labels
+        )
+        refused = CounterMetricFamily(
+            "message_passing_peers_refused",
+            "Handshakes that failed, with either side refusing, by reason.",
+            labels=[*labels, "reason"],
+        )
+        disconnected = CounterMetricFamily(
+            "message_passing_peers_disconnected",
+            "Peers that were disconnected because of what they sent, by reason.",
+            labels=[*labels, "reason"],
+        )
+        problems = GaugeMetricFamily(
+            "message_passing_problems",
+            "What keeps a component from its work: how many things.",
+            labels=labels,
+        )
+        counters = {
+            key: CounterMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_PEERS.items()
+        }
+        for place in self._watcher.layout.places:
+            values, info = [place.id, place.component.kind], place.component.info()
+            problems.add_metric(values, len(place.component.problems()))
+            if "peers" in info:
+                peers.add_metric(values, info["peers"])
+            for key, family in counters.items():
+                if key in info:
+                    family.add_metric(values, info[key])
+            for family, name in ((refused, "refused"), (disconnected, "disconnected")):
+                for reason, count in info.get(name, {}).items():
+                    family.add_metric([*values, reason], count)
+        yield from (peers, refused, disconnected, problems, *counters.values())
+
+    def _shares(self) -> Iterator[Metric]:
+        shares = GaugeMetricFamily(
+            "message_passing_utilization_ratio",
+            "A component's share of the chain's time, or of the workers'; known while it is sampled.",
+            labels=["component", "kind"],
+        )
+        kinds = {place.id: place.component.kind for place in self._watcher.layout.places}
+        for name, share in self._watcher.shares().items():
+            shares.add_metric([name, kinds[name]], share)
+        yield shares
+        yield GaugeMetricFamily(
+            "message_passing_chain_utilization_ratio",
+            "The share of one core that the chain's thread takes, or would if it had it.",
+            value=self._watcher.chain_utilization,
+        )
+
+    def _workers(self) -> Iterator[Metric]:
+        workers = [one for pool in self._watcher.layout.pools for one in pool.described_workers()]
+        if workers:
+            yield GaugeMetricFamily("message_passing_workers", "Workers.", value=len(workers))
+            ready = sum(bool(one["ready"]) for one in workers)
+            yield GaugeMetricFamily("message_passing_workers_ready", "Workers that are ready.", value=ready)
 
     def _counters(self) -> Iterator[Metric]:
         watcher = self._watcher
@@ -86,12 +184,14 @@ class _Collector:
             "Messages that were lost, by reason.",
             labels=[*labels, "reason"],
         )
-        possibly = CounterMetricFamily(
+        possibly = GaugeMetricFamily(
             "message_passing_messages_possibly_lost",
             "Messages besides these that may have been lost, at most, by reason.",
             labels=[*labels, "reason"],
         )
-        held = GaugeMetricFamily("message_passing_messages_held", "Messages that wait.", labels=labels)
+        buffered = GaugeMetricFamily(
+            "message_passing_messages_buffered", "Messages that are buffered.", labels=labels
+        )
         capacity = GaugeMetricFamily(
             "message_passing_messages_capacity", "Messages that may wait at most.", labels=labels
         )
@@ -109,23 +209,27 @@ class _Collector:
                 dropped.add_metric([*values, reason], count)
             for reason, count in place.component.possibly_lost().items():
                 possibly.add_metric([*values, reason], count)
-            held.add_metric(values, snapshot["held"])
+            buffered.add_metric(values, snapshot["held"])
             full.add_metric(values, watcher.server.losses.is_full(place.component))
             if (most := place.component.info().get("capacity")) is not None:
                 capacity.add_metric(values, most)
         yield from families.values()
-        yield from (dropped, possibly, held, capacity, full)
+        yield from (dropped, possibly, buffered, capacity, full)
 
     def _senders(self) -> Iterator[Metric]:
         if (sums := self._watcher.books.totals()) is None:
             return
         for name, text in _SENDERS.items():
             yield CounterMetricFamily(f"message_passing_senders_{name}", text, value=sums.get(name, 0))
+        # What comes late after all is lost no more, so this may fall, which no counter may.
         yield GaugeMetricFamily(
-            "message_passing_senders", "Senders whose books are kept.", value=sums["senders"]
+            "message_passing_senders_lost",
+            "Messages that senders sent and that have not arrived.",
+            value=sums["lost"],
         )
+        yield GaugeMetricFamily("message_passing_senders", "Senders that are known.", value=sums["senders"])
         yield GaugeMetricFamily(
-            "message_passing_senders_silent", "Senders that have been silent for long.", value=sums["silent"]
+            "message_passing_senders_idle", "Senders that have been idle for long.", value=sums["idle"]
         )
 
     def _console(self) -> Iterator[Metric]:
@@ -154,6 +258,10 @@ class Exposition:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(watcher))
 
-    def text(self) -> bytes:
-        """What a scrape is answered."""
-        return generate_latest(self._registry)
+    def text(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
+        """What a scrape is answered.
+
+        Args:
+            encode: in which format: one of prometheus_client's `generate_latest`.
+        """
+        return encode(self._registry)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from message_passing.component import Component
+    from message_passing.node_identity import NodeIdentity
     from message_passing.runner import Server
 
 _END = 3.0
@@ -34,11 +35,11 @@ _END = 3.0
 class ConsoleServer:
     """Answers on a control socket and on an address, from a thread of its own."""
 
-    def __init__(self, *, title: str, control: str = "", http: str = "", token: str = "") -> None:
+    def __init__(self, node: NodeIdentity, *, control: str = "", http: str = "", token: str = "") -> None:
         """Check what was given.
 
         Args:
-            title: what the command is called.
+            node: what is watched.
             control: path of the control socket, or `DEFAULT`; empty for none.
             http: `HOST:PORT`; empty for none.
             token: what must be given to be answered over HTTP, or `env:NAME`; anything but loopback needs one.
@@ -46,8 +47,8 @@ class ConsoleServer:
         Raises:
             OptionError: `http` is no address, or needs a token.
         """
-        self._title = title
-        self._log = AccessLog(title)
+        self._node = node
+        self._log = AccessLog(node.title)
         self._control = control
         self._address = http_address(http) if http else None
         self._token = from_environment(token)
@@ -102,7 +103,7 @@ class ConsoleServer:
         assert self.watcher  # noqa: S101 - `start` has made it
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(self._fault)
-        app = Routes(self.watcher, self._title).app()
+        app = Routes(self.watcher, self._node).app()
         serving = [(self._server(app, opened, token), opened) for opened, token in self._listening]
         watching = asyncio.create_task(self.watcher.run())
         tasks = [asyncio.create_task(one.serve(sockets=[opened])) for one, opened in serving]

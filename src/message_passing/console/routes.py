@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,6 +20,7 @@ import msgspec
 
 from message_passing.console.exposition import Exposition
 from message_passing.console.history import STEPS
+from message_passing.console.loss_reader import LossReader
 from message_passing.console.message_filter import MessageFilter
 from message_passing.console.query import Query
 from message_passing.console.recent_errors import KEPT
@@ -28,10 +29,11 @@ from message_passing.console.state import state
 from message_passing.console.tailing import Tail
 from message_passing.errors import UserError, did_you_mean, needs_extra
 from message_passing.ledger.period import period
-from message_passing.ledger.reading import read_losses
 from message_passing.message_fields import LEVELS, NAMES
 
 with needs_extra("console"):
+    from prometheus_client.exposition import generate_latest as plain_text
+    from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -45,19 +47,32 @@ if TYPE_CHECKING:
 
     from message_passing.console.topology import ComponentView
     from message_passing.console.watcher import ServerWatcher
+    from message_passing.node_identity import NodeIdentity
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_SCRAPED = 150.0
+"""Seconds after a scrape within which the next one is expected: two minutes are a common interval."""
+
 _LINES_TYPE = "application/x-ndjson"
-_STATIC = resources.files("message_passing.console") / "static"
+_STATIC, _MONITORING = (
+    resources.files("message_passing.console") / name for name in ("static", "monitoring")
+)
 _TABLES = {"LEVELS": LEVELS, "NAMES": NAMES}
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_TYPES |= {"yml": "application/yaml", "json": "application/json"}  # RFC 9512, RFC 8259
 _MOST_A_SECOND = 100_000
 """Messages a second that a live tail may be limited to."""
 
 _FRESH = 0.1
 """Seconds for which an answer is given again to whoever asks the same."""
 
-_FILES = {file.name: file for file in _STATIC.iterdir() if file.name.rpartition(".")[2] in _TYPES}
+_FILES = {
+    file.name: file
+    for folder in (_STATIC, _MONITORING)
+    for file in folder.iterdir()
+    if file.name.rpartition(".")[2] in _TYPES
+}
 
 
 class _JSON(Response):
@@ -73,17 +88,20 @@ class _JSON(Response):
 class Routes:
     """What each path answers."""
 
-    def __init__(self, watcher: ServerWatcher, title: str) -> None:
+    def __init__(self, watcher: ServerWatcher, node: NodeIdentity) -> None:
         """Prepare them.
 
         Args:
             watcher: who watches the node.
-            title: what the command is called.
+            node: what it is.
         """
         self._watcher = watcher
-        self._reading = asyncio.Lock()
-        self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, title), enc_hook=str))
-        self._metrics_text = _Fresh(Exposition(watcher).text)
+        self._ledger = LossReader()
+        self._state_text = _Fresh(lambda: msgspec.json.encode(state(watcher, node), enc_hook=str))
+        self._metrics_text = {
+            encode: _Fresh(partial(Exposition(watcher).text, encode))
+            for encode in (plain_text, openmetrics_text)
+        }
 
     def app(self) -> Starlette:
         """All of them as one ASGI application."""
@@ -138,8 +156,12 @@ class Routes:
         losses = self._watcher.server.losses
         if (path := losses.ledger) is None:
             raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
-        async with self._reading:  # one at a time, and in a thread: a disk may be slow
-            return _JSON(await asyncio.to_thread(read_losses, path, asked, query.text("node", losses.node)))
+        try:
+            return _JSON(await self._ledger.read(path, asked, query.text("node", losses.node)))
+        except TimeoutError as error:
+            raise HTTPException(
+                503, "others ask for losses: try again later", {"Retry-After": "5"}
+            ) from error
 
     async def _tail(self, request: Request) -> Response:
         query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))
@@ -179,9 +201,12 @@ class Routes:
             raise HTTPException(409, f"{name!r} runs in the workers: look at what is before or behind them")
         return place
 
-    async def _metrics(self, _request: Request) -> Response:
+    async def _metrics(self, request: Request) -> Response:
         await self._watcher.refresh()
-        return Response(self._metrics_text.get(), media_type=_METRICS_TYPE)
+        self._watcher.asked(_SCRAPED)
+        if "application/openmetrics-text" in request.headers.get("accept", ""):
+            return Response(self._metrics_text[openmetrics_text].get(), media_type=_OPENMETRICS_TYPE)
+        return Response(self._metrics_text[plain_text].get(), media_type=_METRICS_TYPE)
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -43,15 +43,18 @@ class ComponentState(TypedDict):
     filtered: Count
     dropped: dict[str, Count]
     failed: Count
-    held: Signed
+    buffered: Signed
     capacity: Count | None
     full: NotRequired[bool]
     in_rate: Amount
     out_rate: Amount
     lost_rate: Amount
-    busy: Amount | None
+    utilization: Amount | None
     possibly_lost: NotRequired[dict[str, Count]]
     endpoints: list[str]
+    peers: NotRequired[Count | None]
+    listens: NotRequired[bool]
+    problems: NotRequired[list[str]]
     notes: list[str]
     condition: NotRequired[str]
 
@@ -82,7 +85,7 @@ class SenderTotals(TypedDict):
     restarted: Count
     senders: Count
     before: NotRequired[Signed]
-    silent: NotRequired[Count]
+    idle: NotRequired[Count]
     forgotten: NotRequired[Count]
     unstamped: NotRequired[Count]
     perhaps_lost: NotRequired[Count]
@@ -107,6 +110,23 @@ class FindingState(TypedDict):
     where: str
 
 
+class Headline(TypedDict):
+    """How it is, in one word and a sentence."""
+
+    state: Literal["ok", "degraded", "losing", "idle", "down"]
+    text: str
+
+
+class Totals(TypedDict):
+    """The sums since its start."""
+
+    received: Signed
+    passed: Signed
+    dropped: Count
+    failed: Count
+    lost_by_senders: Signed | None
+
+
 class State(TypedDict):
     """`GET /state`."""
 
@@ -119,7 +139,15 @@ class State(TypedDict):
     ready: bool
     stopping: bool
     process: Process
-    lag: Amount | None
+    loop_delay: Amount | None
+    name: str
+    config: str | None
+    headline: Headline
+    newest_age: Amount | None
+    last_message: Time | None
+    backlog: Signed
+    totals: Totals
+    last_minute: NotRequired[dict[str, Any]]
     shown_at: str | None
     components: list[ComponentState]
     senders: SenderTotals | None

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from message_passing.console.topology import Topology
 
-Order = Literal["lost", "silent", "received", "name"]
+Order = Literal["lost", "idle", "received", "name"]
 _Result = TypeVar("_Result")
 _Ranked = tuple[Any, float, Any]
 """Whose books, the number by which they are sorted, and who keeps them."""
 
-_VALUES: dict[Order, str] = {"lost": "lost", "silent": "seen", "received": "received", "name": "seen"}
+_VALUES: dict[Order, str] = {"lost": "lost", "idle": "seen", "received": "received", "name": "seen"}
 _METHODS = ("totals", "silent", "values", "book", "label_of")
 
 RANKING_SHARE, RANKING_BURST = 0.01, 0.05
@@ -90,7 +90,7 @@ class SenderRanking:
         """As `GET /senders` gives it.
 
         Args:
-            sort: who lost most first, who is silent longest, who sent most, or by name.
+            sort: who lost most first, who is idle longest, who sent most, or by name.
             search: only those in whose name or label this is.
             limit: how many.
             offset: how many before them are left out.
@@ -120,7 +120,7 @@ class SenderRanking:
         sums: Counter[str] = Counter()
         for one in self._followers:
             sums.update(one.totals())
-            sums["silent"] += one.silent()
+            sums["idle"] += one.silent()
         return dict(sums)
 
     def _rank(self, order: Order) -> list[_Ranked]:
@@ -128,7 +128,7 @@ class SenderRanking:
         # Of those that are the same, who came first is first: comparing names too takes long, and most lose nothing.
         if order == "name":
             return sorted(ranked, key=lambda one: _named(one[0]))
-        return sorted(ranked, key=itemgetter(1), reverse=order != "silent")
+        return sorted(ranked, key=itemgetter(1), reverse=order != "idle")
 
 
 def _named(whose: Any) -> str:

@@ -6,8 +6,11 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from message_passing.component import MOST_PROBLEMS
+from message_passing.console.headline import chain_totals, headline, recent_peer_error
 from message_passing.console.verdict import condition, slowest, verdict
 from message_passing.errors import PeerError
+from message_passing.loss_monitor import FAILED_REASON
 from message_passing.version import __version__
 
 if TYPE_CHECKING:
@@ -15,41 +18,62 @@ if TYPE_CHECKING:
 
     from message_passing.console.topology import ComponentView
     from message_passing.console.watcher import ServerWatcher
+    from message_passing.metrics import Snapshot
+    from message_passing.node_identity import NodeIdentity
 
+_PEER_ERROR = f"{PeerError.__name__}: "
 _NOTES = 3
 """How many of the last things that were to be said about peers are shown."""
 
 
-def state(watcher: ServerWatcher, title: str) -> dict[str, Any]:
+def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
     """Everything but the single senders, messages and failures.
 
     Args:
         watcher: who watches the node.
-        title: what the command is called.
+        node: what it is.
     """
     shares = watcher.shares()
     last = watcher.reports.last(1)
+    now, senders = time.time(), watcher.books.totals()
+    newest = watcher.ages.newest()
+    components = [_component(watcher, place, shares) for place in watcher.layout.places]
+    watcher.activity.note_senders(now, senders["lost"] if senders else None)
+    lost = watcher.activity.lost(now)
     found: dict[str, Any] = {
-        "title": title,
+        "title": node.title,
+        "name": node.display_name,
+        "config": node.config_path or None,
         "version": __version__,
         "host": socket.gethostname(),
         "pid": watcher.pid,
         "started": watcher.started,
-        "time": time.time(),
+        "time": now,
         "ready": watcher.server.running,
         "stopping": watcher.server.stopping,
         "process": watcher.meter.read(),
-        "lag": watcher.lag,
+        "loop_delay": watcher.loop_delay,
         "shown_at": shown_at.id if (shown_at := watcher.layout.shown_at()) else None,
-        "components": [_component(watcher, place, shares) for place in watcher.layout.places],
+        "newest_age": None if newest is None else now - newest,
+        "last_message": watcher.activity.last_message,
+        "backlog": sum(one["buffered"] for one in components if not one["errors"]),
+        "totals": chain_totals(components, senders["lost"] if senders else None),
+        "last_minute": {
+            "dropped": sum(count for loss, count in lost.items() if loss.reason != FAILED_REASON),
+            "failed": sum(count for loss, count in lost.items() if loss.reason == FAILED_REASON),
+            "lost_by_senders": watcher.activity.lost_by_senders(now),
+            "peer_error": recent_peer_error(watcher.reports.last(), _PEER_ERROR, now),
+        },
+        "components": components,
         "drawings": watcher.layout.drawings,
-        "senders": watcher.books.totals(),
+        "senders": senders,
         "ledger": str(watcher.server.losses.ledger) if watcher.server.losses.ledger else None,
         "workers": [worker for pool in watcher.layout.pools for worker in pool.described_workers()],
         "console": watcher.log.described(),
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
     }
     slow = slowest(found["components"])
+    found["headline"] = headline(found, lost)
     return {**found, "slowest": slow["id"] if slow else None, "verdict": verdict(found)}
 
 
@@ -63,7 +87,7 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "errors": place.errors,
         "in_workers": place.in_workers,
         "outputs": place.outputs,
-        **watcher.snapshots[place.id],
+        **_counters(watcher.snapshots[place.id]),
         "capacity": info.get("capacity"),
         "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
@@ -71,19 +95,26 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "in_rate": step.received / took,
         "out_rate": step.passed / took,
         "lost_rate": step.lost / took,
-        "busy": shares.get(place.id),
+        "utilization": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),
-        "notes": _notes(watcher, place.component.chain_name),
+        "peers": info.get("peers"),
+        "listens": info.get("listens", False),
+        "problems": place.component.problems()[:MOST_PROBLEMS],
+        "notes": [*place.component.notes()[:MOST_PROBLEMS], *_notes(watcher, place.component.chain_name)],
     }
     return {**found, "condition": condition(found)}
 
 
+def _counters(snapshot: Snapshot) -> dict[str, Any]:
+    """A component's counters by the names that operators know."""
+    return {"buffered" if name == "held" else name: count for name, count in snapshot.items()}
+
+
 def _notes(watcher: ServerWatcher, name: str) -> list[str]:
     """What was said last about a component's peers: refused keys and the like."""
-    prefix = f"{PeerError.__name__}: "
     found: dict[str, None] = {}
     for one in watcher.reports.last():
-        if one["component"] == name and one["error"].startswith(prefix):
-            found.setdefault(one["error"].removeprefix(prefix))
+        if one["component"] == name and one["error"].startswith(_PEER_ERROR):
+            found.setdefault(one["error"].removeprefix(_PEER_ERROR))
     return list(found)[:_NOTES]

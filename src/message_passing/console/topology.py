@@ -90,6 +90,8 @@ class Topology:
         watched = set(map(id, self.error_heads))
         self.reporters = tuple(one for one in everything if id(one.error) not in watched)
         """Those whose reports go elsewhere."""
+        self.sampled = tuple({id(one): one for one in map(self._first_readable, heads)}.values())
+        """Whose batches have a message's own time, of each input: behind the decoders, where these can be seen."""
 
     def refresh(self, *, watched: bool) -> None:
         """Ask those that run elsewhere for their counters, and where their time goes. In the chain's thread."""
@@ -102,6 +104,16 @@ class Topology:
         """What share of the workers' time each component that runs there takes, as far as known."""
         found = {id(one): share for pool in self.pools for one, share in pool.shares().items()}
         return {place.id: found[id(place.component)] for place in self.places if id(place.component) in found}
+
+    def _first_readable(self, head: Input) -> Component:
+        """What is behind an input's decoders; in workers nothing can be seen, so what is before them."""
+        known = {place.id: place for place in self.places}
+        found = place = next(place for place in self.places if place.component is head)
+        while place.outputs and place.component.kind in ("input", "decoder"):
+            place = known[place.outputs[0]]
+            if not place.in_workers:
+                found = place
+        return found.component
 
     def find(self, name: str) -> tuple[ComponentView | None, str]:
         """The component with this id, or how to put it right: ` (did you mean ...?)`."""

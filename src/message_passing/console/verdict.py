@@ -14,10 +14,10 @@ _FULL_UP = 0.95
 SLOW_SHARE = 0.5
 """The share of the chain's time from which a component is called slow."""
 
-_LATE = 0.2
+LATE = 0.2
 """Seconds from which the chain's answer is worth telling."""
 
-_MOST, _LONGEST, _NAME = 100, 400, 80
+_MOST, _LONGEST, _NAME = 100, 1000, 80
 """Sentences of one verdict, and characters of each and of the names in it. They are strangers' texts: who shows them
 sees to what a terminal or page would take for something else."""
 
@@ -42,13 +42,13 @@ def condition(component: Mapping[str, Any]) -> str:
 
 def slowest(components: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The component that takes most of the time, if that is a lot."""
-    timed = [one for one in components if one["busy"] is not None]
-    most = max(timed, key=lambda one: float(one["busy"]), default=None)
-    return most if most and most["busy"] >= SLOW_SHARE else None
+    timed = [one for one in components if one["utilization"] is not None]
+    most = max(timed, key=lambda one: float(one["utilization"]), default=None)
+    return most if most and most["utilization"] >= SLOW_SHARE else None
 
 
 def verdict(state: Mapping[str, Any]) -> list[Finding]:
-    """The sentences, the worst first; one that says that all is well if there are no others.
+    """The sentences, the worst first; if there are none, one that says how it is: idle, or well.
 
     Args:
         state: as `GET /state` gives it.
@@ -57,6 +57,8 @@ def verdict(state: Mapping[str, Any]) -> list[Finding]:
         {"weight": weight, "text": text[:_LONGEST], "where": where} for weight, text, where in _found(state)
     ]
     found.sort(key=lambda one: _WEIGHTS.index(one["weight"]))
+    if not found and state["headline"]["state"] != "ok":
+        return [{"weight": "note", "text": state["headline"]["text"], "where": "chain"}]
     if not found:
         text = "All is well: nothing was lost, and no queue is filling up."
         return [{"weight": "good", "text": text, "where": "chain"}]
@@ -71,13 +73,14 @@ def _found(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for one in state["components"]:
         yield from _of_component(one)
     yield from _of_senders(state["senders"])
-    if state["lag"] is None:
+    if state["loop_delay"] is None:
         yield "warn", "The chain has not responded for a second: it is blocked.", "chain"
-    elif state["lag"] > _LATE:
-        yield "warn", f"The event loop is delayed by {state['lag'] * 1000:.0f} ms.", "chain"
+    elif state["loop_delay"] > LATE:
+        yield "warn", f"The event loop is delayed by {state['loop_delay'] * 1000:.0f} ms.", "chain"
     if slow := slowest(state["components"]):
         whose = "the workers'" if slow["in_workers"] else "the chain's"
-        text = f"{slow['id'][:_NAME]} is the slowest component: it takes {_percent(slow['busy'])} of {whose} time."
+        share = _percent(slow["utilization"])
+        text = f"{slow['id'][:_NAME]} is the slowest component: it takes {share} of {whose} time."
         yield "warn", text, slow["id"]
     for worker in state["workers"]:
         if not worker["ready"]:
@@ -87,17 +90,19 @@ def _found(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     name, where = one["id"][:_NAME], one["id"]
+    for problem in one.get("problems", ()):
+        yield "bad", f"{name}: {problem}", where
     lost, why = _losses(one)
     if one["lost_rate"] > 0:
-        yield "bad", f"{name} is losing {_rate(one['lost_rate'])}; so far {why}.", where
+        yield "bad", f"{name} is losing {rate_text(one['lost_rate'])}; so far {why}.", where
     elif lost:
-        yield "warn", f"{name} has lost {_messages(lost)}: {why}. None in the last second.", where
-    if (full := _fill(one)) >= FULL:
-        how = "is full" if full >= _FULL_UP else "is filling up"
-        held = f"{one['held']:,} of {one['capacity'] or one['held']:,} messages are buffered"
+        yield "warn", f"{name} has lost {message_text(lost)}: {why}. None in the last second.", where
+    if _fill(one) >= FULL:
+        how = "is full" if is_full(one) else "is filling up"
+        buffered = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
         if one.get("full"):
-            how, held = "is full", "it has dropped messages within 10 s for want of room"
-        yield "bad" if full >= _FULL_UP else "warn", f"{name} {how}: {held}.", where
+            buffered = "it has dropped messages within 10 s for want of room"
+        yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
         yield "note", f"{name}: {note}", where
 
@@ -108,19 +113,19 @@ def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, s
     if lost := senders["lost"]:
         yield (
             "warn",
-            f"{_messages(lost)} did not arrive from their senders: see who, in the table.",
+            f"{message_text(lost)} did not arrive from their senders: see who, in the table.",
             "senders",
         )
-    if silent := senders.get("silent", 0):
-        verb = "is" if silent == 1 else "are"
-        yield "note", f"{silent:,} of {senders['senders']:,} senders {verb} idle.", "senders"
+    if idle := senders.get("idle", 0):
+        verb = "is" if idle == 1 else "are"
+        yield "note", f"{idle:,} of {senders['senders']:,} senders {verb} idle.", "senders"
 
 
 def _of_errors(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if last := state["errors"]["last"]:
         count = state["errors"]["count"]
         errors = "1 error" if count == 1 else f"{count:,} errors"
-        ago = _duration(state["time"] - last["time"])
+        ago = duration_text(state["time"] - last["time"])
         text = f"{errors}; the last {ago} ago, in {last['component']}: {str(last['error'])[:200]}"
         yield "warn", text, "errors"
 
@@ -139,16 +144,22 @@ def _fill(component: Mapping[str, Any]) -> float:
     """
     if component.get("full"):
         return 1.0
-    return min(1.0, component["held"] / component["capacity"]) if component["capacity"] else 0.0
+    return min(1.0, component["buffered"] / component["capacity"]) if component["capacity"] else 0.0
 
 
-def _messages(count: int) -> str:
+def is_full(component: Mapping[str, Any]) -> bool:
+    """Whether there is room for hardly a message more, or it has dropped some in the last second for want of it."""
+    return _fill(component) >= _FULL_UP
+
+
+def message_text(count: int) -> str:
+    """How many messages: `1 message`, `1,200 messages`."""
     return f"{count:,} message{'' if count == 1 else 's'}"
 
 
-def _rate(number: float) -> str:
+def rate_text(number: float) -> str:
     """Messages a second: `0.4/s`, `12/s`, `1,234/s`."""
-    if number < 0.05:
+    if 0 < number < 0.05:
         return "<0.1/s"
     return f"{number:.1f}/s".replace(".0/", "/") if number < 10 else f"{number:,.0f}/s"
 
@@ -157,7 +168,7 @@ def _percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """`42 s`, `3 min`, `2 h 5 min`, `3 days`."""
     whole = max(0, round(seconds))
     minutes, hours = whole // 60, whole // 3600

@@ -1,8 +1,8 @@
-"""Watching a running node: once a second its counters, its chain's lag, and what else an operator asks for.
+"""Watching a running node: once a second its counters, its loop delay, and what else an operator asks for.
 
 It lives in an event loop of its own, in a thread of its own, so that it answers while the chain is busy. What belongs
 to the chain's thread is asked for there; when that does not answer within a second, the counters are read as they
-are, and the lag is unknown.
+are, and the loop delay is unknown.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from message_passing import profiler
 from message_passing.console.access_log import AccessLog
+from message_passing.console.activity import Activity
 from message_passing.console.governor import Governor
 from message_passing.console.history import History, counted
+from message_passing.console.message_age import MessageAge
 from message_passing.console.process_stats import Meter, ThreadMeter
 from message_passing.console.recent_errors import RecentErrors
 from message_passing.console.senders import SenderRanking
@@ -44,6 +46,9 @@ _AWAITED_INTERVAL = 0.1
 _FRESH = 0.1
 """Seconds for which counters are of now: who asks again sooner costs the chain nothing."""
 
+_SENDERS_STEPS = 5
+"""Steps between two looks at what senders have lost in all."""
+
 _WATCHED = 10.0
 """Seconds after a question during which somebody is taken to watch."""
 
@@ -57,9 +62,12 @@ class ServerWatcher:
         layout: the components.
         snapshots: the latest counters, by component.
         history: the last hour.
+        activity: the last minute's losses, and when a message came.
+        ages: how old messages are when they come.
         reports: the last failures.
-        lag: seconds that the chain took to answer; None if it did not.
+        loop_delay: seconds that the chain took to answer; None if it did not.
         busy: what the chain's time goes to.
+        chain_utilization: the share of one core that the chain's thread took in the last second, or would have.
         log: counts what the console refuses.
         governor: lets requests begin.
         books: what is known of senders.
@@ -82,14 +90,18 @@ class ServerWatcher:
         self.started = time.time()
         self.pid = os.getpid()
         self.history = History()
+        self.activity = Activity()
+        self.ages = MessageAge()
         self.reports = RecentErrors()
         self.meter = Meter()
         self.profiler = profiler.SamplingProfiler()
-        self.lag: float | None = 0.0
+        self.loop_delay: float | None = 0.0
         self.ended = asyncio.Event()
         self.snapshots: dict[str, Snapshot] = {}
+        self._seconds = 0
+        self.chain_utilization = 0.0
         self._taps = TapRegistry()
-        self._asked = -_WATCHED
+        self._watched_until = 0.0
         self._refreshed = -_FRESH
         self._refreshing = asyncio.Lock()
         self._thread, self._native = threading.get_ident(), threading.get_native_id()
@@ -104,15 +116,16 @@ class ServerWatcher:
         self.reports.listen(self.layout.error_heads, self.layout.reporters)
         self._names = {id(place.component): place.id for place in self.layout.places}
         self.snapshots = self._snapshots()
+        self.ages.arm(self.layout.sampled)
 
-    def asked(self) -> None:
-        """Somebody looks: for a while, look closer."""
-        self._asked = time.monotonic()
+    def asked(self, seconds: float = _WATCHED) -> None:
+        """Somebody looks, and may again within so many seconds: for so long, look closer."""
+        self._watched_until = max(self._watched_until, time.monotonic() + seconds)
 
     @property
     def watched(self) -> bool:
         """Whether somebody has looked lately."""
-        return time.monotonic() - self._asked < _WATCHED
+        return time.monotonic() < self._watched_until
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -139,21 +152,31 @@ class ServerWatcher:
             if await self._in_chain(self._refresh, _AWAITED_INTERVAL) is None:
                 self.snapshots = self._as_they_are()
             self._refreshed = time.monotonic()
+            self._note()
 
     async def _count(self) -> None:
         while True:
             began = time.monotonic()
-            self.lag = await self._in_chain(self._refresh, BUSY_AFTER)
-            if self.lag is None:
+            self.loop_delay = await self._in_chain(self._refresh, BUSY_AFTER)
+            if self.loop_delay is None:
                 self.snapshots = self._as_they_are()
             self._step()
             self.profiler.decay()
-            busy_chain = self._chain_meter.busy(self._native)
-            self.governor.spare(busy_chain)
-            self._taps.spare(busy_chain)
+            self.chain_utilization = self._chain_meter.busy(self._native)
+            self.governor.spare(self.chain_utilization)
+            self._taps.spare(self.chain_utilization)
             await asyncio.sleep(max(0.0, began + STEP - time.monotonic()))
 
+    def _note(self) -> None:
+        self.activity.note(time.time(), self.layout.places, self.snapshots)
+        self.ages.look()
+
     def _step(self) -> None:
+        self._note()
+        self._seconds += 1
+        if self._seconds % _SENDERS_STEPS == 1:
+            totals = self.books.totals()
+            self.activity.note_senders(time.time(), totals["lost"] if totals else None)
         self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
 
     async def _look(self) -> None:
@@ -189,6 +212,7 @@ class ServerWatcher:
     def _refresh(self) -> None:
         self._thread, self._native = threading.get_ident(), threading.get_native_id()
         self.layout.refresh(watched=self.watched)
+        self.ages.arm(self.layout.sampled)
         self.snapshots = self._snapshots()
 
     def _snapshots(self) -> dict[str, Snapshot]:
@@ -214,3 +238,4 @@ class ServerWatcher:
     def leave(self) -> None:
         """Nobody is told of failures any more."""
         self.reports.leave()
+        self.ages.leave()

@@ -251,6 +251,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
             **super().info(),
             "endpoints": tuple(one for receiver in self._receivers for one in receiver.endpoints()),
             "peers": sum(receiver.peers() for receiver in self._receivers),
+            "received_bytes": sum(receiver.received_bytes for receiver in self._receivers),
+            "refused": self._refused_peers(),
         }
         if disconnected := self._disconnected():
             found["disconnected"] = disconnected
@@ -264,6 +266,12 @@ class ZeroMQInput(ZeroMQComponent, Input):
         found: Counter[str] = Counter()
         for receiver in self._receivers:
             found.update(receiver.disconnected())
+        return dict(found)
+
+    def _refused_peers(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for receiver in self._receivers:
+            found.update(receiver.refused_peers())
         return dict(found)
 
     def _pauses(self) -> int:

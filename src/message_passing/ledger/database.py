@@ -142,11 +142,19 @@ class LossLedger:
             db.execute("DELETE FROM runs WHERE seen < ?", (before,))
             db.commit()
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def create(self) -> None:
+        """Make an empty file, for its owner alone, if there is none.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         if not self.path.exists():
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        self.create()
         with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as db:
             size = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA max_page_count = {max(16, self._max_bytes // size)}")

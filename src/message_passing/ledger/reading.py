@@ -73,7 +73,7 @@ def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise OpenError(f"{path} was written by a later version of message-passing")
-        if not version:
+        if not version and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise OpenError(f"{path} is no ledger of message-passing")
         since, until = asked
         step = 60 * max(1, -int(-(until - since) // (60 * MOST_STEPS)))
@@ -81,6 +81,8 @@ def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
         values["not_arrived"] = NOT_ARRIVED
         found: dict[str, Any] = {"since": since, "until": until, "time": time.time(), "step": step}
         for name, query in _QUERIES.items():
-            found[name] = [dict(row) for row in db.execute(query, values)]
+            found[name] = [dict(row) for row in db.execute(query, values)] if version else []
+        if not version:  # a node is about to begin it
+            return {**found, "kept_from": None}
         fact = db.execute("SELECT value FROM facts WHERE name = 'kept_from'").fetchone()
         return {**found, "kept_from": fact["value"] if fact else None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections import Counter
@@ -69,6 +70,8 @@ class LedgerWriter:
         self._wake = threading.Event()
         self._ending = self._usable = False
         self._complained = -_COMPLAINT
+        with contextlib.suppress(OSError):  # it is said later why it cannot be written
+            self._ledger.create()
         self._thread = threading.Thread(target=self._work, name="message-passing ledger", daemon=True)
         self._thread.start()
 

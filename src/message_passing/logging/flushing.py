@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from message_passing.clock import monotonic
 from message_passing.errors import OptionError, abbreviate
 from message_passing.logging import tuning
+from message_passing.logging.transmitter import Departure
 
 if TYPE_CHECKING:
     from collections import deque
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.queue_worker import QueueWorker
     from message_passing.logging.snapshot import Snapshotted
-    from message_passing.zeromq.sending import Sender
 
 _LONGEST = threading.TIMEOUT_MAX / 2
 """Seconds that a lock can be waited for, and something to add: centuries."""
@@ -44,13 +44,7 @@ class Logged(Protocol):
 
 
 class Flush:
-    """Somebody waits until what was logged before has left.
-
-    Attributes:
-        given: messages that ZeroMQ had been given when all was; None until it was.
-        sender: by which socket.
-        quiet_since: when the system was first seen without anything to send, by `clock.monotonic`.
-    """
+    """Somebody waits until what was logged before has left."""
 
     def __init__(self, logged: Logged, worker: QueueWorker) -> None:
         """It begins.
@@ -59,9 +53,7 @@ class Flush:
             logged: the handler's records.
             worker: who delivers them.
         """
-        self.given: int | None = None
-        self.sender: Sender | None = None
-        self.quiet_since: float | None = None
+        self._departure = Departure()
         self._logged, self._worker = logged, worker
         self._lost = logged.lost()
         self._taken: int | None = (
@@ -97,8 +89,8 @@ class Flush:
         transmitter, queue = self._worker.transmitter, self._logged.queue
         if transmitter is None or self._logged.closed:
             self._tried = True
-            return not queue and (transmitter is None or transmitter.has_left(self))
+            return not queue and (transmitter is None or transmitter.has_left(self._departure))
         if self._taken is None:
             self._taken = transmitter.taken + len(queue)
         self._tried = not queue or transmitter.taken >= self._taken
-        return self._tried and transmitter.has_left(self)
+        return self._tried and transmitter.has_left(self._departure)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from message_passing.logging.snapshot import Snapshotted
     from message_passing.zeromq.settings import SocketSettings
 
+_loaded = sys.modules  # looked into by each log call
+
 
 class ReceiverQueue:
     """The way of records to one receiver: what is taken of each is put into a queue."""
@@ -78,8 +80,8 @@ class ReceiverQueue:
                 copy.emit(record)
             surroundings = None
             if (
-                "opentelemetry.trace" in (modules := sys.modules)
-                or ((tasks := modules.get("asyncio.events")) and tasks._get_running_loop())  # noqa: SLF001
+                "opentelemetry.trace" in _loaded
+                or ((tasks := _loaded.get("asyncio.events")) and tasks._get_running_loop())  # noqa: SLF001
                 or (context_users and bound.get())
             ):
                 surroundings = around(record)

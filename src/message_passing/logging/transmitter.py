@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from message_passing.logging.backlog import Policy
     from message_passing.logging.encoders import Encoders
     from message_passing.logging.entry import Entry
-    from message_passing.logging.flushing import Flush
     from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
     from message_passing.logging.snapshot import Snapshotted
+    from message_passing.zeromq.sending import Sender
     from message_passing.zeromq.settings import SocketSettings
 
 _BATCH = 500
@@ -39,6 +39,22 @@ says when there is room."""
 LEFT = 0.1
 """Seconds in which the system has had nothing to send, after which what ZeroMQ was given has left: as long as its
 thread may have to wait for its turn."""
+
+
+class Departure:
+    """What is known of the leaving of what was logged before some moment.
+
+    Attributes:
+        given: messages that ZeroMQ had been given when all was; None until it was.
+        sender: by which socket.
+        quiet_since: when the system was first seen without anything to send, by `clock.monotonic`.
+    """
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.given: int | None = None
+        self.sender: Sender | None = None
+        self.quiet_since: float | None = None
 
 
 class Transmitter:
@@ -224,24 +240,24 @@ class Transmitter:
             self._losses.add(UNSENT, level)
         self.socket.leave(deadline)
 
-    def has_left(self, flush: Flush) -> bool:
-        """Whether what had been logged before a flush has left; after a `deliver` of all that. In one's turn."""
-        if flush.given is None:
+    def has_left(self, departure: Departure) -> bool:
+        """Whether what had been logged before that moment has left; after a `deliver` of all that. In one's turn."""
+        if departure.given is None:
             if self.waiting:
                 return False
-            flush.sender = sender = self.socket.sender
-            flush.given = sender.outgoing.progress.given(sender.sent) if sender else 0
+            departure.sender = sender = self.socket.sender
+            departure.given = sender.outgoing.progress.given(sender.sent) if sender else 0
         sender = self.socket.sender
-        if sender is not flush.sender:
+        if sender is not departure.sender:
             return False
         if sender is None or self._settings.in_process:
             return not self.socket.possibly_lost()
         now, connections = monotonic(), sender.descriptors
         if not connections or any(map(unsent, connections)):
-            flush.quiet_since = None
+            departure.quiet_since = None
             return False
-        if sender.outgoing.progress.left >= flush.given:
+        if sender.outgoing.progress.left >= departure.given:
             return True
-        if flush.quiet_since is None:
-            flush.quiet_since = now
-        return now - flush.quiet_since >= LEFT
+        if departure.quiet_since is None:
+            departure.quiet_since = now
+        return now - departure.quiet_since >= LEFT

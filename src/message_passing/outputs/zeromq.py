@@ -163,8 +163,10 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._parents:
             self.drop(taken, "bound by the parent process")
             return
-        if self.maxmsgsize >= 0 and max(map(len, taken), default=0) > self.maxmsgsize:
+        size = sum(map(len, taken))
+        if 0 <= self.maxmsgsize < size and max(map(len, taken)) > self.maxmsgsize:
             taken = self._fitting(taken)
+            size = sum(map(len, taken))
         if self._flows is None:
             self._flows = running_loop() is not None
         if self._acknowledged:
@@ -173,7 +175,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         overflow = self._overflow()
         for sender, flusher in zip(self._senders, self._flushers, strict=True):
             sender.overflow = overflow
-            sender.send_many(taken)
+            sender.send_many(taken, size)
             if sender.held:
                 flusher.look_after()
                 sender.hold(self.hold())
@@ -295,8 +297,16 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             return {**found, "capacity": self.socket_hwm or None, **self._acknowledged.info()}
         if senders := self._senders:
             found["endpoints"] = tuple(one for sender in senders for one in sender.outgoing.endpoints())
-        peers = sum(len(sender.descriptors) for sender in senders)
-        return {**found, "capacity": self.socket_hwm * max(1, len(senders)) or None, "peers": peers}
+        refused = sum(
+            (Counter(one.failures) for sender in senders if (one := sender.outgoing.peers)), Counter()
+        )
+        return {
+            **found,
+            "capacity": self.socket_hwm * max(1, len(senders)) or None,
+            "peers": sum(len(sender.descriptors) for sender in senders),
+            "sent_bytes": self._ended["bytes"] + sum(sender.outgoing.sent_bytes for sender in senders),
+            "refused": refused,
+        }
 
     def problems(self) -> list[str]:
         """What keeps it from sending."""
@@ -339,6 +349,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
                 self._possibly_lost.update(sender.possible)
                 self._unsent_why += [f"not sent: {sender.unsent_why}"] if sender.unsent_why else []
                 self._ended.update(cut=sender.outgoing.cut, shut=sender.outgoing.shut, given=sender.given)
+                self._ended["bytes"] += sender.outgoing.sent_bytes
 
     def start_again_in_child(self) -> None:
         """After a fork: sockets, threads, locks and what was held belong to the parent."""

@@ -61,6 +61,7 @@ class Pool(Filter):
         default_factory=dict, description="The same parts as components, which stay closed.", python_only=True
     )
     detached: bool = option(default=False, description="Keep the workers off terminals.")
+    node: str = option(default="", description="What the node is called, in the workers' process titles.")
 
     def on_init(self) -> None:
         """Nothing is started yet."""
@@ -68,7 +69,7 @@ class Pool(Filter):
         self.chain_name = self.label = "worker pool"
         self._members: Mapping[str, Component] = {**self.members, "output": Results()}
         self._supervisor = Supervisor(
-            self.count, self.parts, lambda: list(sys.path), background=self.detached
+            self.count, self.parts, lambda: list(sys.path), background=self.detached, node=self.node
         )
         self._pending: deque[Any] = deque()
         self._shares = Shares()  # whose these are

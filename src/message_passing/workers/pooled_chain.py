@@ -28,18 +28,21 @@ def _onward(one: Declaration, *, stays: bool) -> tuple[str, ...]:
 class PooledChain(Chain):
     """The chain of the flat form, with its middle in workers."""
 
-    def __init__(self, parts: Mapping[str, Declaration], count: int, *, background: bool = False) -> None:
+    def __init__(
+        self, parts: Mapping[str, Declaration], count: int, *, background: bool = False, node: str = ""
+    ) -> None:
         """Declare it.
 
         Args:
             parts: by the keys of `FLAT_PARTS`.
             count: how many workers.
             background: see `Pool`.
+            node: what the node is called.
         """
         super().__init__()
         self._parts = parts
         self._count = count
-        self._background = background
+        self._background, self._node = background, node
 
     def build(self) -> list[Input]:
         """Build it as if there were no workers, which finds all mistakes, and put the pool in its middle.
@@ -69,6 +72,7 @@ class PooledChain(Chain):
             parts=declared,
             members=members,
             detached=self._background,
+            node=self._node,
             output_to=made["encoder" if stays else "output"],
             error=made["error_encoder"],
         )

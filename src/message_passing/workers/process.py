@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from message_passing.node_identity import worker_title
 from message_passing.shares import Shares
 from message_passing.workers.watchdog import ASK, STOP
 from message_passing.workers.wire import pickled
@@ -54,7 +55,9 @@ class Worker:
         since: when it was started, or became ready.
     """
 
-    def __init__(self, number: int, job: WorkerSpec, context: zmq.Context[Any], *, background: bool) -> None:
+    def __init__(
+        self, number: int, job: WorkerSpec, context: zmq.Context[Any], *, background: bool, node: str = ""
+    ) -> None:
         """Start it.
 
         Raises:
@@ -74,7 +77,7 @@ class Worker:
         self.shares = Shares()  # whose the messages are that it was dealt
         self._size = _FIRST_BATCH
         self._stopped = False
-        self._process = _start(number, background=background)
+        self._process = _start(number, node, background=background)
         data = pickled(job)
         pipe = self._process.stdin
         assert pipe  # noqa: S101 - it was asked for
@@ -193,14 +196,14 @@ class Worker:
         return f"ended with status {status}"
 
 
-def _start(number: int, *, background: bool) -> subprocess.Popen[bytes]:
+def _start(number: int, node: str, *, background: bool) -> subprocess.Popen[bytes]:
     """The process. Signals wait until it has said what it does about them."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing
     here = str(Path(__file__).parents[2])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         return subprocess.Popen(
-            [sys.executable, *flags, "-P", "-c", _PROGRAM, here, f"worker-{number}"],
+            [sys.executable, *flags, "-P", "-c", _PROGRAM, here, worker_title(number, node)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL if background and _is_terminal(1) else None,
             stderr=subprocess.DEVNULL if background and _is_terminal(2) else None,

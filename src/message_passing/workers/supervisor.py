@@ -58,7 +58,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, count: int, parts: list[Any], path: Callable[[], list[str]], *, background: bool
+        self, count: int, parts: list[Any], path: Callable[[], list[str]], *, background: bool, node: str = ""
     ) -> None:
         """Prepare.
 
@@ -67,13 +67,14 @@ class Supervisor:
             parts: for each worker's `WorkerSpec`.
             path: asked for `sys.path` when one is started.
             background: terminals are not for them.
+            node: what the node is called.
         """
         self.hopeless = ""
         self.folder = ""
         self._places = [_Slot(number) for number in range(1, count + 1)]
         self._parts = parts
         self._path = path
-        self._background = background
+        self._background, self._node = background, node
         self._started = 0
         self._known: dict[int, Worker] = {}
         self._past: dict[str, Snapshot] = {}
@@ -192,7 +193,7 @@ class Supervisor:
     def _start(self, place: _Slot) -> None:
         self._started += 1
         job = WorkerSpec(self._started, self.folder, self._path(), local_modules(), self._parts)
-        place.worker = Worker(place.number, job, self._context, background=self._background)
+        place.worker = Worker(place.number, job, self._context, background=self._background, node=self._node)
         self._known[job.serial] = place.worker
 
     def _plan(self, place: _Slot, worker: Worker) -> None:

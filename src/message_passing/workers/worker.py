@@ -26,6 +26,7 @@ from message_passing.delivery import Outcome
 from message_passing.errors import Fault, UserError
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all
+from message_passing.node_identity import set_process_title
 from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
 from message_passing.paths import allow_local
@@ -218,6 +219,7 @@ def main() -> NoReturn:
     for number in SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which a filter's own processes would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    set_process_title(sys.argv[-1])
     parent = os.getppid()
     lifeline = os.dup(0)
     with open(lifeline, "rb", buffering=0, closefd=False) as pipe:

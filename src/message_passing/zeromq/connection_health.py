@@ -173,7 +173,9 @@ class ConnectionHealth:
             "somebody" if any(one.startswith("tcp:") for one in self._bound) else "a process here"
         )
         if by_peer:
-            self._suspect = f"{who} connected, and hung up during the handshake: its socket_type may not fit"
+            self._suspect = (
+                "somebody connected, and hung up during the handshake: the socket_type may not fit"
+            )
             return
         rule = f"{expected_peer(self._ours)} (see its option socket_type)"
         self._stranger = f"{self._where()}: {who} connected, and is no {FITTING_TYPES[self._ours][0]}: {rule}"
@@ -228,7 +230,7 @@ class ConnectionHealth:
 
     def _nobody(self) -> str:
         who, where = other_end(self._ours), self._where()
-        suspect = f"; {self._suspect}" if self._suspect else ""
+        suspect = f" ({self._suspect})" if self._suspect else ""
         rule = f"it must connect to this port, and {expected_peer(self._ours)}"
         return f"{where}: no {who} has connected yet: {rule}{suspect}"
 

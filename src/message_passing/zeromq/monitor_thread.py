@@ -15,7 +15,7 @@ from message_passing.zeromq.peers import STOPPED, Peers
 from message_passing.zeromq.reconnector import Reconnector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.deliveries import Deliveries
@@ -136,6 +136,10 @@ class MonitorThread:
     def peers(self) -> int:
         """How many are connected and have shaken hands, as of the last look."""
         return len(self._peers.descriptors)
+
+    def failures(self) -> Mapping[str, int]:
+        """How many handshakes have failed, by reason."""
+        return dict(self._peers.failures)
 
     def met(self) -> bool:
         """Whether any peer has ever been connected."""

@@ -44,6 +44,7 @@ class Outgoing:
 
     Attributes:
         sent: messages given to ZeroMQ.
+        sent_bytes: the bytes of these.
         notices: what there is to say to a person about peers.
         socket: the socket, once it is open.
         peers: what its monitor tells, while it is open and has one.
@@ -61,7 +62,7 @@ class Outgoing:
             watched: have a thread watch it in any case, and not only where strangers can connect; without one,
                 `look` must be called now and then, also when nothing is sent.
         """
-        self.sent = 0
+        self.sent = self.sent_bytes = 0
         self.notices = ThrottledWarnings()
         self.peers: Peers | None = None
         self.prefixes: Prefixes | None = None
@@ -219,10 +220,6 @@ class Outgoing:
             f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
         )
 
-    def absent(self) -> list[str]:
-        """See `OpenSocket.absent`."""
-        return self._open.absent() if self._open else []
-
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""
         return self.peers is not None and self.peers.now() >= max(1, len(self._settings.connect))
@@ -239,6 +236,7 @@ class Outgoing:
         self,
         messages: Sequence[bytes],
         *,
+        size: int | None = None,
         holding: bool = False,
         patient: bool = False,
         leaves_behind: bool = True,
@@ -248,6 +246,7 @@ class Outgoing:
 
         Args:
             messages: what to send.
+            size: their bytes, where these have been added up.
             holding: keep the GIL, unless strangers can connect (`direct`).
             patient: what is not sent is offered again, so that one of several subscribers is left behind only after
                 `_LEAVING_PATIENCE`.
@@ -268,7 +267,9 @@ class Outgoing:
             send(messages[done + 1 :], self)
         if done:
             self._full_since = None
-            self.progress.add(messages[:done])
+            sent = messages[:done]
+            self.sent_bytes += sum(map(len, sent)) if size is None or done < len(messages) else size
+            self.progress.add(sent)
         return done
 
     def _may_empty(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import math
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import zmq
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 _REFUSED, _MISUNDERSTOOD = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 _BROKEN_OFF = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-_FAILED = (_REFUSED, _MISUNDERSTOOD, _BROKEN_OFF)
+_FAILED = {_REFUSED: "not authorized", _MISUNDERSTOOD: "protocol error", _BROKEN_OFF: "broken off"}
 _BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
 STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
@@ -62,6 +63,8 @@ class Peers:
             taken out and connected again by whoever may call into the socket.
         cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
         connections: those that are alive, handshaken or not.
+        failures: how many handshakes have failed, by reason: we or they were not authorized, did not understand each
+            other, or it was broken off.
         health: whether connections come about, and if not, why.
         lookups: which names do not resolve.
     """
@@ -75,6 +78,7 @@ class Peers:
         self.met = self.ended = self.nameless = 0
         self._ended_at = -math.inf
         self.refused: set[str] = set()
+        self.failures: Counter[str] = Counter()
         self.connections = Connections()
         self.health = ConnectionHealth(opened)
         self.lookups = NameLookups()
@@ -167,6 +171,8 @@ class Peers:
         self.health.note(event)
         self.lookups.note(event)
         failed, self._failed = self._failed, event.number in _FAILED
+        if self._failed:
+            self.failures[_FAILED[event.number]] += 1
         if event.number in _BEGUN:
             self._shaking[event.value] = monotonic()
         elif event.number == _SUCCEEDED:

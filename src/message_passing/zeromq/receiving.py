@@ -73,6 +73,8 @@ class Receiver:
         self._key_field = key_field
         self._queue_bytes = queue_bytes
         self._maxmsgsize = settings.limits.maxmsgsize
+        self.received_bytes = 0
+        """How many bytes the messages have that were handed on."""
         self.refused: list[bytes] = []
         """Messages that came and cannot have the field: for who receives to take away."""
         self.too_big = Oversized(self._address_of)
@@ -142,9 +144,10 @@ class Receiver:
         before = len(self.refused) + self.too_big.count
         careful = self._key_field or self._deliveries.exact or self._left or not self._join
         careful = careful or self.too_big.closely()
-        batch = self._carefully(limit) if careful else self._fitting(self._fast(limit))
+        batch, size = (self._carefully(limit), None) if careful else self._fitting(self._fast(limit))
         if len(batch) > limit:
-            batch, self._left = batch[:limit], batch[limit:]
+            batch, self._left, size = batch[:limit], batch[limit:], None
+        self.received_bytes += sum(map(len, batch)) if size is None else size
         if not batch and len(self.refused) + self.too_big.count == before:
             self._deliveries.drained = True
         return batch
@@ -185,14 +188,18 @@ class Receiver:
         objects.append(frame)
         return objects
 
-    def _fitting(self, batch: list[bytes]) -> list[bytes]:
-        """Without what is too big. Few batches have so many bytes altogether: to add them up costs least."""
-        if 0 <= self._maxmsgsize < sum(map(len, batch)):
+    def _fitting(self, batch: list[bytes]) -> tuple[list[bytes], int | None]:
+        """Without what is too big, and the bytes of all if they were added up for that.
+
+        Few batches have so many bytes altogether that one may be too big: to add them up costs least.
+        """
+        size = sum(map(len, batch))
+        if 0 <= self._maxmsgsize < size:
             fitting = [message for message in batch if len(message) <= self._maxmsgsize]
             if len(fitting) < len(batch):
                 self.too_big.note(len(batch) - len(fitting), max(map(len, batch)))
-            return fitting
-        return batch
+            return fitting, None
+        return batch, size
 
     def _carefully(self, limit: int) -> list[bytes]:
         """With what is known of each message: whose it is, and how many frames it has."""
@@ -252,6 +259,10 @@ class Receiver:
         """How many are connected and have shaken hands, as of the last look."""
         return self._monitor_thread.peers() if self._monitor_thread else 0
 
+    def refused_peers(self) -> Mapping[str, int]:
+        """How many handshakes have failed, by reason: see `Peers`."""
+        return self._monitor_thread.failures() if self._monitor_thread else {}
+
     def _address_of(self, descriptor: str) -> str:
         return self._monitor_thread.address_of(descriptor) if self._monitor_thread else ""
 
@@ -293,6 +304,7 @@ class Receiver:
             if room > 0 and (room := room - sum(map(len, more))) <= 0:
                 self._monitor_thread.pause()
         self._left = taken + (more or [])
+        self.received_bytes -= sum(map(len, self._left))  # they are counted when they are handed on
         self._monitor_thread.resume()
 
     def _or_open_up(self) -> list[bytes] | None:

@@ -165,16 +165,21 @@ class Sender:
         prefixes = self.outgoing.prefixes
         return prefixes.changes if prefixes is not None else 0
 
-    def send_many(self, messages: Sequence[bytes]) -> None:
-        """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does."""
+    def send_many(self, messages: Sequence[bytes], size: int | None = None) -> None:
+        """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does.
+
+        Args:
+            messages: the batch.
+            size: their bytes, where these have been added up.
+        """
         self.service()
         prefixes = self.outgoing.prefixes
         if prefixes is not None and not prefixes.everything:
-            messages, others = prefixes.split(messages)
+            (messages, others), size = prefixes.split(messages), None
             self._put_aside(others)
         done = 0
         if self._listening() and not self._held.waiting:
-            done = self._send(messages)
+            done = self._send(messages, size)
         if done < len(messages):
             self._keep(messages[done:])
 
@@ -269,9 +274,9 @@ class Sender:
         left = self.outgoing.leaving()
         return None if left is None and not self._held.waiting else self.sent + (left or 0)
 
-    def _send(self, messages: Sequence[bytes]) -> int:
+    def _send(self, messages: Sequence[bytes], size: int | None = None) -> int:
         return self.outgoing.send(
-            messages, patient=self.overflow > 0, leaves_behind=self.overflow < UNLIMITED
+            messages, size=size, patient=self.overflow > 0, leaves_behind=self.overflow < UNLIMITED
         )
 
     def poll(self, milliseconds: int) -> None:
@@ -305,7 +310,7 @@ class Sender:
             self.service()
             self.unsent_why = self.outgoing.obstacle()
         held = self._held
-        if not held:
+        if not held or (self.sent and not held.waiting):  # otherwise `NO_SUBSCRIBER` says it
             self.unsent_why = ""
         if held.unclaimed:
             reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT

@@ -9,7 +9,7 @@ from message_passing.cli.command import Command
 from message_passing.cli.graph.model import graph_of
 from message_passing.cli.graph.svg import as_svg
 from message_passing.cli.graph.text import as_lines, as_mermaid, as_plain
-from message_passing.cli.run.run_command import check_file, check_words
+from message_passing.cli.run.run_command import check_words
 from message_passing.cli.terminal import print_out, tell
 from message_passing.errors import OpenError
 
@@ -38,10 +38,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    in_words = any(word.startswith("-") for word in given.chain)
-    if not in_words and len(given.chain) != 1:
+    if not given.chain:
         raise OpenError("name one config file, or write the options of a chain; see --help")
-    looked = check_words(given.chain) if in_words else check_file(given.chain[0])
+    looked = check_words(given.chain)
     if not looked.chain:
         tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
         return 2

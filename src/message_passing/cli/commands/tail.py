@@ -257,7 +257,8 @@ class _Publisher:
             if time.monotonic() > lonely:
                 lonely = float("inf")
                 if not self._receiver.met():
-                    COMMAND.tell(f"nobody publishes at {self._endpoint} yet: it goes on trying")
+                    why = self._receiver.health.obstacle() if self._receiver.health else ""
+                    COMMAND.tell(f"nobody publishes at {self._endpoint} yet: it goes on trying ({why})")
 
     def _looked_at(self, batch: list[bytes]) -> list[tuple[float, Any]]:
         now = time.time()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from message_passing.cli.poller import NodeStatus
 
-_ORDERS = ("lost", "silent", "received", "name")
+_ORDERS = ("lost", "idle", "received", "name")
 
 _EPILOG = """\
 examples:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.command import Command
-from message_passing.cli.run.run_command import check_file, check_words
+from message_passing.cli.run.run_command import check_words
 from message_passing.cli.terminal import print_out, tell
 from message_passing.cli.tracing import SHOWN_MESSAGES, trace
 from message_passing.config.validation import Positions
@@ -57,7 +57,7 @@ def _run(given: argparse.Namespace) -> int:
     in_words = bool(words) and words[0].startswith("-")
     if not words:
         raise OpenError("name a config file, or write the options of a chain; see --help")
-    looked = check_words(words) if in_words else check_file(words[0])
+    looked = check_words(words if in_words else words[:1])
     if not looked.chain or not looked.script:
         tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
         return 2

@@ -40,17 +40,15 @@ class LedgerOptions:
     folder: str = ""
 
     @classmethod
-    def of(cls, command: Any, title: str) -> Self | None:
+    def of(cls, command: Any, node: str) -> Self | None:
         """What a command's options say; None where nobody asked for it, or watches the node.
 
         Args:
             command: has the options as attributes.
-            title: what a node without a config file is called.
+            node: what the node is called.
         """
         if not (command.state_dir or command.control or command.http or os.environ.get("STATE_DIRECTORY")):
             return None
-        config = getattr(command, "configfile", "")
-        node = getattr(command, "name", "") or (Path(config).stem if config else title)
         return cls(node, command.ledger_days, command.ledger_bytes, command.state_dir)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,14 +30,22 @@ from message_passing.config.parsing import load_file
 from message_passing.config.test_cases import read_cases
 from message_passing.config.validation import diagnose
 from message_passing.config.variables import expand_variables
-from message_passing.errors import Fault, SourceLocation, UserError, abbreviate, child_location, did_you_mean
+from message_passing.errors import (
+    Fault,
+    SourceLocation,
+    UserError,
+    abbreviate,
+    child_location,
+    did_you_mean,
+    nearest,
+)
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
 from message_passing.registry import find, names
 from message_passing.workers.pooled_chain import PooledChain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from message_passing.cli.run.arguments import Given
     from message_passing.config.test_cases import Case
@@ -91,7 +100,7 @@ class MessagePassing(Script):
             return given
         given.tests = from_file.get(TESTS)
         given.faults += unset
-        given.faults += _key_faults(from_file, name, own=list(option_rules.declared(cls)))
+        _note_unknown_keys(from_file, name, given, own=option_rules.declared(cls))
         from_file = _without_those_of_others(from_file, given, name)
         for key, value in from_file.items():
             if key not in given.values and key != TESTS:
@@ -117,12 +126,17 @@ class MessagePassing(Script):
         self._prefer_sentences()
         if not is_named(values):
             if self.workers:
-                return PooledChain(self.chosen, self.workers, background=self.daemonize)
+                node = self.identity().display_name
+                return PooledChain(self.chosen, self.workers, background=self.daemonize, node=node)
             return self.declare_in(Chain())
         chain = self.declare_in(Chain())
         if self.chosen["error_encoder"].component == SENTENCES:
             chain.default_error_encoder = SENTENCES
-        flat = [self.given.places[key] for key in FLAT_KEYS if key in values]
+        own = [key for key in FLAT_KEYS if key in values]
+        tables = [
+            key for key in own if key in FLAT_PARTS and isinstance(values[key], Mapping)
+        ]  # of no flat file
+        flat = [self.given.places[key] for key in own if key not in tables]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             written = [place for place in flat if isinstance(place, SourceLocation)]
@@ -180,7 +194,7 @@ Commands: {commands}
   --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
-  --completion bash|zsh  --version
+  --completion bash|zsh  --version  --name N
 NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
 Examples:
   message-passing --input STDIN --output STDOUT
@@ -224,15 +238,16 @@ def _without_those_of_others(values: Mapping[str, Any], given: Given, source: st
     return {**values, **left}
 
 
-def _key_faults(values: Mapping[str, Any], source: str, *, own: list[str]) -> list[Fault]:
+def _note_unknown_keys(values: Mapping[str, Any], source: str, given: Given, *, own: Collection[str]) -> None:
+    """Keys of a file that mean nothing are faults; the one that was meant is then not missing."""
     known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log", TESTS]
     known.remove("configfile")
     file = SourceLocation(source, source)
-    return [
-        Fault(f"there is no option {key!r}{did_you_mean(key, known)}", child_location(file, source, key))
-        for key in values
-        if key not in known
-    ]
+    for key in values:
+        if key not in known:
+            text = f"there is no option {key!r}{did_you_mean(key, known)}"
+            given.faults.append(Fault(text, child_location(file, source, key)))
+            given.already_reported.add(nearest(key, known))
 
 
 @dataclass(slots=True)
@@ -259,25 +274,20 @@ class CheckResult:
 
 def check_file(name: str) -> CheckResult:
     """What is wrong with a config file."""
-    return check_words([f"--configfile={name}"], name)
+    return check_words([name])
 
 
-def check_words(words: Sequence[str], file: str | None = None) -> CheckResult:
-    """What is wrong with the words of a command, and with the config file among them.
-
-    Args:
-        words: as they would run it.
-        file: the config file, if there is nothing else among them.
-    """
+def check_words(words: Sequence[str]) -> CheckResult:
+    """What is wrong with the words of a command: a config file, options of a chain, or both."""
     try:
-        script = MessagePassing.read(words)
+        script = MessagePassing.read([RUN_WORD, *words])
     except UserError as error:
-        return CheckResult(diagnose(error.faults, file=file))
-    found = script.validate()
-    name, chain = script.configfile, found.chain
+        return CheckResult(diagnose(error.faults))
+    found, file = script.validate(), script.configfile
+    chain = found.chain
     made = {one: chain.components[one] for one in chain.declared} if chain else None
-    cases, wrong = read_cases(script.given.tests, name, made)
-    told = diagnose([*found.faults, *wrong], found.warnings, file, name)
+    cases, wrong = read_cases(script.given.tests, file, made)
+    told = diagnose([*found.faults, *wrong], found.warnings, file or None)
     if chain is None or any(not one.warning for one in told):
         return CheckResult(told)
     return CheckResult(told, chain, script, cases)

@@ -60,7 +60,7 @@ export class ChainSection {
       ["Passed on", `${count(one.passed)}, now ${rate(one.out_rate)}`],
       ["Filtered out", `${count(one.filtered)}, not a loss`],
       ["Lost", lost ? `${count(lost)} (${why}), now ${rate(one.lost_rate)}` : "0"],
-      ["Buffered", one.capacity ? `${count(one.held)} of ${count(one.capacity)}` : count(one.held)],
+      ["Buffered", one.capacity ? `${count(one.buffered)} of ${count(one.capacity)}` : count(one.buffered)],
       ["Endpoints", one.endpoints.map(visible).join(", ")],
       ["Notes", one.notes.map(visible).join("\n")],
     ].filter(([, text]) => text);

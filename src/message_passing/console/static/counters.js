@@ -11,4 +11,4 @@ export function losses(component) {
 }
 
 /** How full it is, from 0 to 1; null when nothing bounds what it holds. */
-export const fill = (component) => (component.full ? 1 : component.capacity ? Math.min(1, component.held / component.capacity) : null);
+export const fill = (component) => (component.full ? 1 : component.capacity ? Math.min(1, component.buffered / component.capacity) : null);

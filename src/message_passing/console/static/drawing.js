@@ -39,7 +39,7 @@ export class Drawing {
     const part = (kind) => el("p", { class: kind }, el("span", { class: "bar", "aria-hidden": "true" }, el("i")), el("span"));
     const kind = el("span", { class: "kind" });
     const head = el("p", { class: "head" }, name, kind);
-    return el("div", { class: "card", role: "listitem" }, head, el("p", { class: "rates" }, el("span"), " ", el("span")), part("held"), part("busy"), el("p", { class: "flag" }), el("p", { class: "unseen" }));
+    return el("div", { class: "card", role: "listitem" }, head, el("p", { class: "rates" }, el("span"), " ", el("span")), part("buffered"), part("utilization"), el("p", { class: "flag" }), el("p", { class: "unseen" }));
   }
 
   /** Put the cards where they belong and draw the edges between them. */
@@ -83,7 +83,7 @@ export class Drawing {
 const gap = () => el("div", { class: "gap", "aria-hidden": "true" });
 
 function update(card, one, chosen, slow) {
-  const [head, rates, held, busy, flag, unseen] = card.children;
+  const [head, rates, buffered, utilization, flag, unseen] = card.children;
   const state = one.condition;
   card.className = `card ${state}${chosen ? " chosen" : ""}`;
   const [name, kind] = head.children;
@@ -93,9 +93,9 @@ function update(card, one, chosen, slow) {
   say(rates.firstElementChild, one.kind === "input" ? "" : `in ${rate(one.in_rate)}`);
   say(rates.lastElementChild, one.kind === "output" ? "" : `out ${rate(one.out_rate)}`);
   const full = fill(one);
-  meter(held, full, full !== null ? `buffered ${count(one.held)} of ${brief(one.capacity)}` : one.held ? `buffered ${count(one.held)}` : "");
-  meter(busy, one.busy ?? null, one.busy === null || one.busy === undefined ? "" : `busy ${percent(one.busy)}${slow ? " (slowest)" : ""}`);
-  busy.classList.toggle("warn", slow);
+  meter(buffered, full, full !== null ? `buffered ${count(one.buffered)} of ${brief(one.capacity)}` : one.buffered ? `buffered ${count(one.buffered)}` : "");
+  meter(utilization, one.utilization ?? null, one.utilization === null || one.utilization === undefined ? "" : `utilization ${percent(one.utilization)}${slow ? " (slowest)" : ""}`);
+  utilization.classList.toggle("warn", slow);
   const [lost] = losses(one);
   const words = { bad: `losing ${rate(one.lost_rate)}`, warn: full >= 0.95 ? "full" : "filling up", lost: "", "": "" }[state];
   const sum = lost ? `${words ? ", " : ""}lost ${count(lost)}` : "";

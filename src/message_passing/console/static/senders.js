@@ -1,4 +1,4 @@
-// The table of senders: who lost how much, and who is silent. The node sorts and searches; here is shown what it found.
+// The table of senders: who lost how much, and who is idle. The node sorts and searches; here is shown what it found.
 
 import { get, Refused } from "./api.js";
 import { byId, el, say } from "./dom.js";
@@ -6,7 +6,7 @@ import { count, duration, iso, messages, percent, visible } from "./words.js";
 
 const EVERY = 2000;
 const MOST = 100;
-const DIRECTIONS = { lost: "descending", silent: "descending", received: "descending", name: "ascending" };
+const DIRECTIONS = { lost: "descending", idle: "descending", received: "descending", name: "ascending" };
 
 export class Senders {
   /** `choose(name)` is called when a sender's messages are wanted. */
@@ -74,7 +74,7 @@ export class Senders {
     const shown = senders.length < matching ? `The first ${count(senders.length)} of ${count(matching)}` : `${count(matching)}`;
     say(
       byId("sender-words"),
-      `${shown} senders; of all: ${count(totals.received)} received, ${count(totals.lost)} lost in transit${perhaps}, ${count(totals.silent)} idle${forgotten}.${unstamped}${ambiguous}`,
+      `${shown} senders; of all: ${count(totals.received)} received, ${count(totals.lost)} lost in transit${perhaps}, ${count(totals.idle)} idle${forgotten}.${unstamped}${ambiguous}`,
     );
     const body = byId("sender-table").tBodies[0];
     while (body.rows.length > senders.length) body.lastElementChild.remove();

@@ -21,10 +21,10 @@ function figures(state) {
     ["Out", rate(sum(main.filter((one) => one.kind === "output"), "out_rate"))],
     ["Lost", rate(sum(main, "lost_rate"))],
     ["Lost in all", count(lost)],
-    ["Held", count(sum(main, "held"))],
+    ["Buffered", count(sum(main, "buffered"))],
     ["Processor", percent(cpu)],
     ["Memory", bytes(memory)],
-    ["Loop delay", state.lag === null ? "over 1 s" : `${Math.round(state.lag * 1000)} ms`],
+    ["Loop delay", state.loop_delay === null ? "over 1 s" : `${Math.round(state.loop_delay * 1000)} ms`],
     ["Threads", count(threads)],
     ["Up for", duration(state.time - state.started)],
   ];

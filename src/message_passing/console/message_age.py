@@ -1,0 +1,131 @@
+"""How old messages are when they come: the time that they say themselves, of one message a second.
+
+The chain pays nothing for it but the look at one message a second of each input: an observer that leaves as soon as
+it has seen a batch. What has to be decoded for it is decoded in the console's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.message_fields import message_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from message_passing.component import Component
+
+LATENCIES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
+"""Upper bounds of the classes in which delivery latencies are counted, in seconds."""
+
+_LONGEST = 256 * 1024
+"""Bytes of a message that is decoded for its time; of a longer one it is not known."""
+
+_WAITING = 100
+"""Samples that may wait to be looked at."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+class MessageAge:
+    """What the samples said.
+
+    Attributes:
+        counts: samples of each class of `LATENCIES`, and those above them all.
+        total: the sum of all latencies, in seconds.
+    """
+
+    def __init__(self) -> None:
+        """Nothing came yet."""
+        self.counts = [0] * (len(LATENCIES) + 1)
+        self.total = 0.0
+        self._newest: dict[int, float | None] = {}  # by where it came, the time of the latest
+        self._armed: dict[int, _Sample] = {}
+        self._samples: deque[tuple[int, float, Any]] = deque(maxlen=_WAITING)
+
+    def arm(self, components: Iterable[Component]) -> None:
+        """Look at the next batch that each of these is given. In the chain's thread, once a second."""
+        armed: dict[int, _Sample] = {}
+        for one in components:
+            sample = self._armed.get(id(one))
+            if sample is None or sample.component is not one:
+                sample = _Sample(one, self._samples)
+            sample.stand()
+            armed[id(one)] = sample
+        for key in self._armed.keys() - armed.keys():
+            self._armed[key].leave()
+        self._armed = armed
+
+    def look(self) -> None:
+        """Take what was sampled. In the console's thread."""
+        while self._samples:
+            key, came, message = self._samples.popleft()
+            said = message if isinstance(message, float) else message_time(_decoded(message))
+            self._newest[key] = said
+            if said is not None:
+                latency = max(0.0, came - said)
+                self.total += latency
+                self.counts[sum(latency > bound for bound in LATENCIES)] += 1
+        for key in self._newest.keys() - self._armed.keys():
+            del self._newest[key]
+
+    def newest(self) -> float | None:
+        """The time that the newest message says it was made at; None if none came, or it does not say."""
+        return max((said for said in self._newest.values() if said is not None), default=None)
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """The classes as a histogram of Prometheus' has them: upper bound, and how many are not above it."""
+        bounds = [*map(str, LATENCIES), "+Inf"]
+        return [(bound, float(sum(self.counts[: index + 1]))) for index, bound in enumerate(bounds)]
+
+    def leave(self) -> None:
+        """Look at nothing more."""
+        for one in self._armed.values():
+            one.leave()
+        self._armed = {}
+
+
+class _Sample:
+    """Where the next batch is looked at."""
+
+    def __init__(self, component: Component, samples: deque[tuple[int, float, Any]]) -> None:
+        self.component = component
+        self._samples = samples
+
+    def stand(self) -> None:
+        """Look at the next batch, if it does not already."""
+        if self.see not in self.component.observers:
+            self.component.observers += (self.see,)
+
+    def leave(self) -> None:
+        """Look at nothing."""
+        self.component.observers = tuple(one for one in self.component.observers if one != self.see)
+
+    def see(self, messages: Sequence[Any]) -> None:
+        """A batch: its last message is the newest. What may be changed later is read now."""
+        self.leave()
+        if len(messages):
+            message = messages[-1]
+            if not isinstance(message, (bytes, str)):
+                message = message_time(message)
+            self._samples.append((id(self.component), time.time(), message))
+
+
+def _decoded(message: Any) -> Any:
+    """The object that a text is; None where it is none, or too long."""
+    if message is None or len(message) > _LONGEST:
+        return None
+    if isinstance(message, bytes):
+        message = message.rpartition(b"\n")[2]  # of a frame that carries several
+    try:
+        return _decode(message)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+assert all(low < high for low, high in pairwise(LATENCIES))  # noqa: S101 - a histogram's classes
