@@ -41,6 +41,8 @@ _LOST = (errno.ESTALE, errno.ENOTCONN)
 class FileOutput(DescriptorOutput):
     """Writes each message to a file, followed by a newline, with one write for all that arrived together.
 
+    A file that ends within a line, since whoever wrote it was killed, is given a newline first.
+
     On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
     refuses to write (a full disk) is counted as failed and reported, and the next messages are tried.
 
@@ -241,6 +243,7 @@ class FileOutput(DescriptorOutput):
         """Write to this from now on; -1 for a pipe that nobody reads."""
         self.take_over(opened_channel(fd) if fd >= 0 else None)
         self._fd = fd
+        self._torn = self._torn or (fd >= 0 and _ends_torn(fd))
         if self._syncing:
             self._syncing.begin(fd, self.filename)
 
@@ -308,3 +311,20 @@ class FileOutput(DescriptorOutput):
                 else:
                     os.close(fd)
         self._torn = False
+
+
+def _ends_torn(fd: int) -> bool:
+    """Whether a regular file ends within a line, as far as that can be seen."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return False
+    try:
+        reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # there is no /proc, or it may be written and not read
+        return False
+    try:
+        return os.pread(reading, 1, found.st_size - 1) != b"\n"
+    except OSError:
+        return False
+    finally:
+        os.close(reading)
