@@ -27,8 +27,8 @@ FRAME_HEAD = 9
 """Bytes that ZMTP puts before a message of more than 255; before a shorter one it is 2."""
 
 WAYS: dict[str, Callable[[Any], Any]] = {
-    "a message a line": lambda end: end,
-    "a message a line, Zstd": lambda end: ZstdEncoder(output_to=end),
+    "one message a line": lambda end: end,
+    "one message a line, Zstd": lambda end: ZstdEncoder(output_to=end),
     "JSONLines": lambda end: JSONLinesEncoder(output_to=end),
     "JSONLines, Zstd level 1": lambda end: JSONLinesEncoder(output_to=ZstdEncoder(level=1, output_to=end)),
     "JSONLines, Zstd (level 3)": lambda end: JSONLinesEncoder(output_to=ZstdEncoder(output_to=end)),
@@ -64,7 +64,7 @@ def main() -> None:
     size = statistics.fmean(map(len, sample))
     print(f"{len(sample)} lines of {size:.0f} bytes, {BATCH} at a time\n")
     print(
-        "| encoders | messages | bytes a line | of those of single lines | µs a line |\n|---|---|---|---|---|"
+        "| encoders | messages | bytes a line | relative to single lines | µs a line |\n|---|---|---|---|---|"
     )
     whole = on_the_wire(sample)
     for name, make in WAYS.items():

@@ -166,7 +166,7 @@ def main() -> None:
         compile_all(stage.folder)
         touch_memory(stage.folder)
         lines = Plan(stage, 1_000_000, 1).lines(1_000_000).path
-        print("| | chain's thread | console's thread | lines/s, unasked | watched, a part of that |")
+        print("| | chain's thread | console's thread | lines/s, unwatched | watched, relative to that |")
         print("|---|---|---|---|---|", flush=True)
         for name, words in CHAINS.items():
             with Flow(lines, words) as flow:

@@ -15,7 +15,7 @@ from message_passing.testing import free_port
 from nodes import node, wait_for_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -81,7 +81,7 @@ options = {{ connect = "{nobody}", socket_hwm = {hwm}, linger = 0 }}
 class = "File"
 options = {{ filename = "failed.log" }}
 """
-"""Nobody ever listens to the alarms, so that these pile up, and are then lost."""
+"""Unless a test listens to the alarms, these pile up, and are then lost."""
 
 
 class Site:
@@ -90,16 +90,24 @@ class Site:
     Attributes:
         url: of the page.
         input: the endpoint on which the node takes messages.
+        alarms: the endpoint to which it connects to send the alarms.
     """
 
     def __init__(
-        self, folder: Path, *, token: str = "", pub: str = "alarms", hwm: int = 50, silent: float = 60
+        self,
+        folder: Path,
+        *,
+        token: str = "",
+        pub: str = "alarms",
+        hwm: int = 50,
+        silent: float = 60,
+        more: Sequence[str] = (),
     ) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.input = f"tcp://127.0.0.1:{free_port()}"
-        self._folder, self._token = folder, token
-        nobody = f"tcp://127.0.0.1:{free_port()}"
-        text = CHAIN.format(input=self.input, nobody=nobody, pub=pub, hwm=hwm, silent=silent)
+        self._folder, self._token, self._more = folder, token, more
+        self.alarms = f"tcp://127.0.0.1:{free_port()}"
+        text = CHAIN.format(input=self.input, nobody=self.alarms, pub=pub, hwm=hwm, silent=silent)
         (folder / "chain.toml").write_text(text, encoding="utf-8")
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
@@ -118,7 +126,7 @@ class Site:
     def running(self) -> Iterator[None]:
         """The node runs; it is stopped at the end."""
         http = self.url.removeprefix("http://")
-        words = ["--configfile", "chain.toml", "--http", http]
+        words = ["--configfile", "chain.toml", "--http", http, *self._more]
         if self._token:
             words += ["--http_token", self._token]
         with node(*words, cwd=self._folder) as started:

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from message_passing.codecs.json import JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.errors import OptionError, OutputClosedError
+from message_passing.filters.all import AllFilter
+from message_passing.filters.key import KeyFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter, Input, Output
 from message_passing.outputs.socket_udp import SocketUDPOutput
 from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.testing import TestOutput
 from support import Kept, accounted_for
 
 
@@ -375,3 +378,22 @@ def test_an_input_that_acknowledges_what_may_be_lost_is_warned_of(between: Any) 
     ]
     assert Acknowledges(output_to=between(Kept())).warnings() == []
     assert type("Emits", (Input,), {})(output_to=between(udp)).warnings() == []
+
+
+def test_a_filter_that_removes_everything_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute and a hundred messages of which none passed; no longer once one has; never where it is meant."""
+    now = 0.0
+    monkeypatch.setattr("message_passing.flow.monotonic", lambda: now)
+    wanted = KeyFilter(key="level", match="error", output_to=TestOutput())
+    nothing = AllFilter(output_to=TestOutput())
+    for now in (0.0, 30.0, 59.0):  # noqa: B007 - the clock reads it
+        for one in (wanted, nothing):
+            one.consume_many([{"level": "info"}] * 50)
+            assert one.notes() == []
+    now = 61.0
+    assert ["removed every message" in text for text in wanted.notes()] == [True]
+    assert nothing.notes() == []
+    wanted.consume({"level": "error"})
+    assert wanted.notes() == []
+    now = 200.0
+    assert wanted.notes() == []  # and nothing came

@@ -13,9 +13,11 @@ import pytest
 
 from message_passing import run_message_server
 from message_passing.component import Component
+from message_passing.delivery import Outcome
 from message_passing.filters.follow import FollowFilter
 from message_passing.flow import Output
 from message_passing.loss_monitor import FULL_FOR, LOSS_INTERVAL, Loss, LossMonitor
+from message_passing.summaries import losses
 from message_passing.testing import ListInput
 from support import Kept
 
@@ -86,6 +88,28 @@ def test_what_comes_after_all_is_taken_back() -> None:
     monitor.look([leaky])
     assert len(reports.messages) == 1
     assert [one[Loss("Leaky output", "closed")] for one in kept] == [1, 5, -5]
+
+
+@pytest.mark.parametrize("comes_again", [True, False])
+def test_what_its_input_delivers_once_more_is_not_lost(comes_again: bool) -> None:
+    """Messages that were dropped or failed are not reported as lost then; the counters have each attempt."""
+    clock, reports = Clock(), Kept()
+    monitor, kept = monitored(clock)
+    leaky = Leaky(error=reports)
+    source = ListInput(output_to=leaky, error=reports, messages=[])
+    outcomes: list[Outcome] = []
+    for _ in range(3):
+        source.deliver(["queue full", ["not", "hashable"]], outcomes.append, comes_again=comes_again)
+        clock.now += LOSS_INTERVAL
+        monitor.look([leaky])
+    assert outcomes == [Outcome.LOST] * 3
+    assert (leaky.metrics.dropped["queue full"], leaky.metrics.failed) == (3, 3)
+    assert monitor.is_full(leaky)
+    assert sum(sum(one.values()) for one in kept) == (0 if comes_again else 6)
+    assert len([one for one in reports.messages if "lost" in one["exception"]]) == (0 if comes_again else 3)
+    assert losses([leaky]) == (
+        [] if comes_again else ["Leaky output lost 6 messages: 3 queue full, 3 failed"]
+    )
 
 
 def test_a_queue_that_drops_is_full() -> None:

@@ -1,6 +1,6 @@
-"""What a running chain says of itself on standard error: what does not fit, that it is solved; and signs of life.
+"""What a running chain reports on standard error: problems, when they are solved, and signs of life.
 
-Components are asked what is wrong (`Component.problems`, `notes`); when it is said, and how often, is decided here.
+The problems come from `Component.problems` and `notes`; when and how often they are reported is decided here.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 ANNOUNCE_INTERVAL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 REPEATS = (60.0, 600.0)
-"""Seconds after which a problem that stands is told again: for the second time, and each time after that."""
+"""Seconds after which a lasting problem is reported again: for the second time, and each time after that."""
 
 _MOST_TEXTS = 100
 """Different sentences of one component that are remembered: of more, none is told that was told before it."""
 
 _PER_MINUTE = 10
-"""Lines about problems of one component within a minute."""
+"""The most lines about problems of one component within a minute."""
 
 
 class _Voice:
-    """What was said of one component."""
+    """What was reported of one component."""
 
     def __init__(self) -> None:
-        self.told: dict[str, tuple[int, float]] = {}  # how often each sentence was, and when last
-        self.lines: list[float] = []  # when the last ones were
-        self.waits = False  # whether somebody was told that it is not connected
+        self.told: dict[str, tuple[int, float]] = {}  # how often each sentence was written, and when last
+        self.lines: list[float] = []  # when the last ones were written
+        self.waits = False  # whether it was reported as not connected
         self.waits_for_messages = False
         self.connected = self.begun = self.received = False
 
     def is_due(self, text: str, now: float, *, repeats: bool) -> bool:
-        """Whether this is to be said now, which is noted then."""
+        """Whether this is to be reported now; if so, that is recorded."""
         times, last = self.told.get(text, (0, 0.0))
         if times and (not repeats or now - last < REPEATS[min(times, len(REPEATS)) - 1]):
             return False
@@ -65,7 +65,7 @@ def _write(text: str) -> None:
 
 
 class Announcer:
-    """Says it, within the chain's event loop: a problem at once, after a minute, then every ten; its end once."""
+    """Reports in the chain's event loop: a problem at once, after a minute, then every ten; its end once."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class Announcer:
         notes: bool = True,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Nothing was said.
+        """Start with nothing reported.
 
         Args:
             components: those of the chain now.
-            say: takes a sentence. Default: it is written to standard error, if that takes something at once.
-            alive: give signs of life too: where it listens, that it is connected, the first message.
-            notes: say also what may be as it should.
+            say: called with a sentence. Default: write it to standard error, if that does not block.
+            alive: report signs of life too: where it listens, that it is connected, the first message.
+            notes: report also what may not be a problem.
             clock: seconds, monotonic.
         """
         self._components = components
@@ -99,13 +99,13 @@ class Announcer:
         self._timer = asyncio.get_running_loop().call_later(ANNOUNCE_INTERVAL, self.start)
 
     def stop(self) -> None:
-        """Be silent from now on."""
+        """Report nothing from now on."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
     def look(self) -> None:
-        """Say what is to be said now."""
+        """Report what is due now."""
         now, before = self._clock(), self._voices
         self._voices = {one: before.get(one) or _Voice() for one in self._components()}
         for component, voice in self._voices.items():
@@ -135,14 +135,14 @@ class Announcer:
         if component.metrics.received and not voice.received:
             voice.received = True
             if voice.waits_for_messages or (self._alive and where and component.kind == "input"):
-                found.append("the first message has come")
+                found.append("received the first message")
         return found + due
 
 
 def totals(components: Sequence[Component]) -> list[str]:
     """A line for each input and output, and for each filter that removed something: how many messages there were.
 
-    What was lost, `summaries.losses` tells.
+    Losses are in `summaries.losses`.
     """
     lines = []
     for component in components:

@@ -6,7 +6,7 @@
         chain.input("zmq", "ZeroMQ", output_to="encoder", socket_bind="tcp://*:5558")
     run_message_server(chain)
 
-Names resolve once everything is declared, so the order does not matter. All faults are told together.
+Names resolve once everything is declared, so the order does not matter. All errors are reported together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class UnusedComponentWarning(UserWarning):
-    """Something was declared that nothing outputs to.
+    """A warning: something was declared that nothing outputs to.
 
     Attributes:
         place: where it was declared.
@@ -41,15 +41,15 @@ class UnusedComponentWarning(UserWarning):
 
 
 class Chain:
-    """A set of declared components, and once built, what they became.
+    """A set of declared components and, once built, the components themselves.
 
     Attributes:
         heads: the inputs, after `build`.
         components: everything by its name, after `build`.
-        default_error_encoder: what encodes the reports of those that have no error chain, for standard error.
-        declared: what was declared, by its name.
-        report_limit: what the option `report_limit` is of the components that are made here and have not been given
-            it; None leaves it.
+        default_error_encoder: encodes reports for standard error, for components without an error chain.
+        declared: the declarations by name.
+        report_limit: the option `report_limit` of components that are constructed here without it; None keeps the
+            default.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Chain:
         self._declare("output", name, component, options, output_to=(), error=error)
 
     def error_log(self, component: Any = "JSON", /, *, output_to: Any, **options: Any) -> None:
-        """Declare the head of the whole chain's error chain: an encoder, and the output it leads to."""
+        """Declare the head of the whole chain's error chain: an encoder and its output."""
         self._error_head = "error_log"
         self._declare("encoder", "error_log", component, options, output_to=output_to, error=None)
 
@@ -108,11 +108,11 @@ class Chain:
         self.add_faults(*declaration.faults)
 
     def add_faults(self, *faults: Fault) -> None:
-        """Add what was found wrong while the chain was read: `build` tells it with all that it finds."""
+        """Add errors found while the chain was read: `build` reports them with those that it finds."""
         self._faults += faults
 
     def use_errors(self, name: str, place: str = "") -> None:
-        """Send every component's errors to the declared component `name`, which was asked for at `place`."""
+        """Send every component's errors to the declared component `name`, as requested at `place`."""
         self._error_head, self._error_place = name, place
 
     def _declare(
@@ -125,13 +125,13 @@ class Chain:
         self.declare(Declaration(kind, name, component, options, targets, error, place, place))
 
     def build(self) -> list[Input]:
-        """Check everything, make the components and connect them. Nothing is opened.
+        """Check everything, construct the components and connect them. Nothing is opened.
 
         Returns:
             The inputs.
 
         Raises:
-            UserError: with every fault: of names, of components, of options.
+            UserError: with every error: of names, of components, of options.
         """
         if self._built:
             return self.heads
@@ -152,27 +152,27 @@ class Chain:
         return self.heads
 
     def unchanged(self, before: Chain) -> set[str]:
-        """The names of those components that are declared here as they were there."""
+        """The names of the components whose declarations are the same in both chains."""
         theirs = before.declared
         return {
             name for name, one in self.declared.items() if name in theirs and one.makes_same(theirs[name])
         }
 
     def connect(self, instead: Mapping[str, Component] = MappingProxyType({})) -> None:
-        """Connect the components of this chain, once it has been built, also if they belonged to another one since.
+        """Connect the components of this built chain, even if they have belonged to another one since.
 
         Args:
-            instead: components, by name, that stand from now on where others were made.
+            instead: components, by name, that replace those constructed for this chain.
         """
         self.components = {**self.components, **instead}
         self._wire(self.components)
         self.heads = [component for component in self.components.values() if isinstance(component, Input)]
 
     def make_again(self, name: str) -> Component:
-        """A component like the one of this name, which has not been opened or connected.
+        """A new component like the one of this name, not opened or connected.
 
         Raises:
-            UserError: it cannot be made any more.
+            UserError: it can no longer be constructed.
         """
         made = self.declared[name].make()
         assert made is not None  # noqa: S101 - it could be read the first time
@@ -211,7 +211,7 @@ class Chain:
             component.report_limit = limit
 
     def _shared(self, made: Mapping[str, Component]) -> list[Fault]:
-        """What several components would use that only one can."""
+        """Errors for resources that several components would use but only one can."""
         first: dict[str, str] = {}
         faults = []
         for name, component in made.items():
@@ -222,7 +222,7 @@ class Chain:
         return faults
 
     def _error_side(self) -> set[str]:
-        """The names of the components that error chains consist of: their own errors go to stderr at once."""
+        """The names of the components of error chains: their own errors go to stderr at once."""
         heads = [self._error_head, *(one.error for one in self.declared.values())]
         waiting = [name for name in heads if isinstance(name, str)]
         found: set[str] = set()

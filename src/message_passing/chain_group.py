@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def as_chain(given: Any) -> Chain:
-    """One chain that stands for whatever says which chains there are.
+    """Make one chain of a chain, an input, or nested lists of these.
 
     Args:
         given: a chain, the input of a chain that was connected by hand, or a list of these and of such lists.
@@ -45,10 +45,10 @@ def _flat(given: Any) -> Iterator[Chain | Input]:
 
 
 class ChainGroup(Chain):
-    """Chains that run together. Each has its own names; here, a name that comes again has a number behind it."""
+    """Chains that run together. Each has its own names; here, a repeated name gets a number."""
 
     def __init__(self, parts: list[Chain | Input]) -> None:
-        """Take them as they are.
+        """Group chains.
 
         Args:
             parts: chains, and inputs of chains that were connected by hand.
@@ -60,7 +60,7 @@ class ChainGroup(Chain):
         """Build each.
 
         Raises:
-            UserError: with the faults of all.
+            UserError: with the errors of all.
         """
         if self._built:
             return self.heads
@@ -89,5 +89,5 @@ class ChainGroup(Chain):
                 self.components[free], one.chain_name = one, free
 
     def unchanged(self, before: Chain) -> set[str]:  # noqa: ARG002 - see there
-        """None: what a program connects is not compared."""
+        """No names: what a program connects is not compared."""
         return set()

@@ -1,4 +1,4 @@
-"""What every part of a chain shares: options, counters, an error chain, and a life cycle.
+"""The base of every component: options, counters, an error chain, and a life cycle.
 
 Life: construct (checks the options, touches nothing) -> `open()` (sockets, files; again is harmless)
 -> messages -> `drain()` -> `close()` (again is harmless; never raises for a peer that is gone).
@@ -25,7 +25,7 @@ from message_passing.failures import (
 )
 from message_passing.graph import close_all, open_all
 from message_passing.lines import message_count
-from message_passing.metrics import UNSENT, Metrics, Snapshot
+from message_passing.metrics import FAILED_REASON, UNSENT, Metrics, Snapshot
 from message_passing.options import Declared, option
 from message_passing.stopping import NEVER
 
@@ -36,37 +36,37 @@ if TYPE_CHECKING:
 _reporting = threading.local()
 
 MOST_PROBLEMS = 10
-"""Sentences that `Component.problems` gives at most."""
+"""The most sentences that `Component.problems` returns."""
 
 
 class Component(Declared):
-    """What everything in a chain shares: options, counters, an error chain, and a life cycle.
+    """Base of every component: options, counters, an error chain, and a life cycle.
 
     Attributes:
-        label: what it is: `ZeroMQ input`.
-        chain_name: the name that it bears in its chain, as the config has it; without one, its `label`.
-        observers: called with each batch that it is given (an input: that it emits), while somebody watches.
+        label: its type and kind: `ZeroMQ input`.
+        chain_name: its name in the chain, as in the config; without one, its `label`.
+        observers: called with each batch that it receives (an input: that it emits), while it is being watched.
         report_observers: called with each report that it makes.
     """
 
     kind: ClassVar[str] = "component"
-    """`input`, `decoder`, `filter`, `encoder` or `output`: the name space its short name lives in."""
+    """`input`, `decoder`, `filter`, `encoder` or `output`: the namespace of its short name."""
 
     name: ClassVar[str] = ""
     """The short name as documented: `ZeroMQ`, `Socket::UDP`. The class's name when left empty."""
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Options that are accepted as they stand: shown in the reference and tried by the contract tests."""
+    """Example options that are valid: shown in the reference and used by the contract tests."""
 
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
 
     weighs: ClassVar[bool] = False
-    """Whether a message that carries several counts as these from the moment that it is received. Otherwise it counts
-    as one until it is lost, which spares looking for such among all the others."""
+    """Whether a message that carries several counts as that many as soon as it is received. Otherwise it counts
+    as one until it is lost, which saves checking every message."""
 
     exclusive: ClassVar[str] = ""
-    """What only one component of a process can use, such as `standard input`. Empty for nothing."""
+    """The resource that only one component of a process can use, such as `standard input`; empty if none."""
 
     error: Any = option(
         default=None,
@@ -91,16 +91,16 @@ class Component(Declared):
 
     @classmethod
     def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
-        """What the constructor makes; what is wrong with options of a file or command line is placed at their names.
+        """Construct it; errors in options from a file or command line are located at the names of these options.
 
         Args:
             given: its options.
-            from_text: they come from a file or command line, which cannot give those of Python only.
+            from_text: they come from a file or command line, which cannot set options that only Python can.
 
         Raises:
             OptionError: with every fault that was found.
         """
-        if cls.__init__ is not Component.__init__:  # it takes arguments besides the options that are declared
+        if cls.__init__ is not Component.__init__:  # it has arguments besides the declared options
             options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
             return cls(**given)
         made = cls.__new__(cls)
@@ -120,7 +120,7 @@ class Component(Declared):
         self._limits = (ReportLimit(), ReportLimit())  # of reports without messages, and with
         self._opened = False
         self._closed = False
-        self._unsent = 0  # what it still had when it was closed, which has been counted
+        self._unsent = 0  # what it still had when it was closed: already counted
         self.stop_request = NEVER
         self.observers: tuple[Callable[[Sequence[Any]], object], ...] = ()
         self.report_observers: tuple[Callable[[dict[str, Any]], object], ...] = ()
@@ -128,12 +128,12 @@ class Component(Declared):
 
     @classmethod
     def describe_self(cls) -> str:
-        """How messages to a person call it: `ZeroMQ input`."""
+        """Its name in messages to users: `ZeroMQ input`."""
         return f"{cls.name or cls.__name__} {cls.kind}"
 
     @property
     def title(self) -> str:
-        """How sentences to a person call it: by its name in the chain, and what it is: `archive (File)`."""
+        """Its name in sentences to users: the name in the chain, and the type: `archive (File)`."""
         if self.chain_name.startswith(self.label):
             return self.chain_name
         return f"{self.chain_name} ({type(self).name or type(self).__name__})"
@@ -144,9 +144,9 @@ class Component(Declared):
         """Check options against each other and prepare what needs no system resource."""
 
     def preflight(self) -> None:
-        """Look for what opening would not show. Asked by the command only; may take time.
+        """Look for errors that opening would not show. Called by the command only; may take time.
 
-        What is no mistake, as a host whose name is not known yet, is for `warnings` to tell.
+        What is not an error, such as a host name that does not resolve yet, belongs in `warnings`.
 
         Raises:
             OpenError: with what was found.
@@ -160,30 +160,30 @@ class Component(Declared):
         """
 
     def on_close(self) -> None:
-        """Release them, having sent on what can still be sent within a bounded time."""
+        """Release them, after sending on what can still be sent within a bounded time."""
 
     def reopen(self) -> None:
-        """SIGHUP: let go of what may have been renamed under us and open it again."""
+        """SIGHUP: close files that may have been renamed, and open them again."""
 
     async def background(self) -> None:
-        """What it does beside the chain, in the event loop, from its opening on. Cancelled at the end.
+        """Its background work, in the event loop, from its opening on. Cancelled at the end.
 
-        What it raises ends the chain, with a failure; `OutputClosedError` ends it as a reader that has gone does.
+        An exception ends the chain with a failure; `OutputClosedError` ends it quietly, as when a reader has gone.
         """
 
     async def flush(self) -> None:
-        """No more will come: send or pass on what is kept, within a bounded time, and within the event loop.
+        """Called when no more will come: send or pass on what is kept, within a bounded time, in the event loop.
 
         Those before it have been flushed, and its `background` still runs. After a stop it is cancelled soon
         (`runner.LAST_DRAIN`). What is left when it is closed is counted as lost.
         """
 
     def held(self) -> int:
-        """How many messages it has taken and not yet passed on or dropped."""
+        """How many messages it has accepted and not yet passed on or dropped."""
         return 0
 
     def counted(self) -> Sequence[Component]:
-        """Components that work for it elsewhere, in other processes, with their counters as far as known."""
+        """Components that work for it in other processes, with their counters as far as known."""
         return ()
 
     def outputs(self) -> Sequence[Component]:
@@ -191,37 +191,37 @@ class Component(Declared):
         return ()
 
     def warnings(self) -> Sequence[str]:
-        """What whoever starts it should know, though it is no mistake: a sentence each, told once."""
+        """What the user should know when starting it, though it is not an error: a sentence each, reported once."""
         return ()
 
     def summary(self) -> Sequence[str]:
-        """What the command tells at the end, besides what this component lost itself: a line each."""
+        """What the command reports at the end, besides this component's own losses: a line each."""
         return ()
 
     def problems(self) -> list[str]:
-        """What keeps it from its work at the moment, and what to do: a sentence each, at most `MOST_PROBLEMS`.
+        """What prevents it from working at the moment, and what to do: a sentence each, at most `MOST_PROBLEMS`.
 
-        It may be asked from any thread, and waits for nothing.
+        It may be called from any thread, and does not block.
         """
         return []
 
     def notes(self) -> list[str]:
-        """What may be as it should, and may not be, such as that nobody has connected yet: see `problems`."""
+        """What may or may not be a problem, such as that nobody has connected yet: see `problems`."""
         return []
 
     def possibly_lost(self) -> Mapping[str, int]:
-        """Messages besides those counted as dropped that may be lost, by reason: at most so many."""
+        """Messages that may be lost besides those counted as dropped, by reason: upper bounds."""
         return {}
 
     def take_sender_losses(self) -> Mapping[str, int]:
-        """Messages that did not arrive here, by sender: more, or fewer, since this was asked last. For its run."""
+        """The change since the last call in messages that did not arrive here, by sender. Called by the runner."""
         return {}
 
     def info(self) -> Mapping[str, Any]:
-        """What an operator may see of it besides its counters: `endpoints`, `capacity` (messages it may hold)."""
+        """What an operator may see of it besides its counters: `endpoints`, `capacity` (messages it can buffer)."""
         return {}
 
-    # The doors
+    # The public methods
 
     def open(self) -> None:
         """Acquire what it needs, once.
@@ -235,7 +235,7 @@ class Component(Declared):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has been opened, and not closed."""
+        """Whether it has been opened and not closed."""
         return self._opened and not self._closed
 
     def close(self) -> None:
@@ -254,10 +254,12 @@ class Component(Declared):
                 self._report_suppressed()
 
     def _count_unsent(self) -> None:
-        """Whatever it still has, now that it is closed, will not leave any more."""
+        """Count as lost what it still holds after it was closed."""
         if self._opened:
             self._unsent = max(0, self.held())
             self.drop(self._unsent, UNSENT)
+            if self._holds and all(hold.fate and hold.fate.comes_again for hold in self._holds.copy()):
+                self.metrics.coming_again[UNSENT] += self._unsent
         for hold in self._holds.copy():
             hold.note(Outcome.LOST)
             hold.release()
@@ -276,13 +278,13 @@ class Component(Declared):
         """The counters now.
 
         Args:
-            held: how many messages it holds, for who asks from another thread than the chain's, where `held` may not
+            held: how many messages it holds, for callers in another thread than the chain's, where `held` must not
                 be called.
         """
         held = self.held() if held is None else held
         return self.metrics.snapshot(held=max(0, held - self._unsent))
 
-    # The one way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
+    # The only way to count. Nothing else changes `metrics`: `tests/test_counting.py` holds that.
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count `messages` as failed because of `error`, and send one report to the error chain.
@@ -293,7 +295,7 @@ class Component(Declared):
         Args:
             error: why.
             messages: what has failed.
-            count: how many they are, where `messages` has not all of them: the first is enough for the report.
+            count: how many failed, if `messages` does not have all of them: the report needs only the first.
         """
         self.report(error, messages, self.count_failed(error, messages, count))
 
@@ -301,7 +303,7 @@ class Component(Declared):
         """Count `messages` as failed because of `error`, and report each of them, whole, to the error chain.
 
         There are as many reports as messages, each with up to `failures.MOST_DATA` bytes, so that they can be sent
-        again from there. A delivery that they belong to is REJECTED: they are in good hands.
+        again from there. A delivery that they belong to is REJECTED, since nothing is lost.
         """
         for message in messages:
             count = self._weigh([message])
@@ -311,16 +313,19 @@ class Component(Declared):
             fate.note(Outcome.REJECTED)
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
-        """What `fail` does, without the report: somebody else makes it. How many they are."""
+        """Do what `fail` does, without the report, which the caller makes; return how many they are."""
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
         if fate := AMBIENT.fate:
-            fate.note(Outcome.REJECTED if isinstance(error, MessageError) else Outcome.LOST)
+            rejected = isinstance(error, MessageError)
+            fate.note(Outcome.REJECTED if rejected else Outcome.LOST)
+            if not rejected and fate.comes_again:
+                self.metrics.coming_again[FAILED_REASON] += count
         return count
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
-        """Count messages as lost for a reason, which nobody's error report tells: a queue was full, a peer away.
+        """Count messages as lost for a reason that has no error report: a queue was full, a peer unreachable.
 
         A delivery that they belong to is LOST (`delivery.Outcome`).
 
@@ -333,16 +338,18 @@ class Component(Declared):
             self.metrics.dropped[reason] += count
             if fate := AMBIENT.fate:
                 fate.note(Outcome.LOST)
+                if fate.comes_again:
+                    self.metrics.coming_again[reason] += count
 
     def hold(self) -> Hold:
-        """To be taken, within the call that brought them, by whoever keeps messages beyond it: see `delivery`.
+        """Return a hold, for a component that keeps messages beyond the call that brought them: see `delivery`.
 
-        What is still held when this is closed counts as lost.
+        What is still held when the component is closed counts as lost.
         """
         return NO_HOLD if (fate := AMBIENT.fate) is None else Hold(fate, self._holds)
 
     def take_back(self, count: int, reason: str) -> None:
-        """What was counted as lost for this reason has come after all."""
+        """Take back a loss counted for this reason: the messages have arrived after all."""
         self.metrics.dropped[reason] -= count
 
     def _show(self, messages: Sequence[Any]) -> None:
@@ -350,14 +357,14 @@ class Component(Declared):
             see(messages)
 
     def _weigh(self, lost: Collection[Any]) -> int:
-        """How many messages are lost with these. One that carries several was received as one, unless `weighs`."""
+        """How many messages are lost with these; one that carries several was received as one, unless `weighs`."""
         count = message_count(lost)
         if not self.weighs:
             self.metrics.received += count - len(lost)
         return count
 
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
-        """Tell the error chain. Never raises, and what fails inside an error chain goes to stderr at once.
+        """Send a report to the error chain. Never raises; what fails inside an error chain goes to stderr at once.
 
         A component makes `failures.REPORT_BURST` reports at once and `failures.PER_SECOND` after that; of what it
         does not report, the next report, or one when it is closed, says how many messages it was (`suppressed`).
@@ -377,7 +384,7 @@ class Component(Declared):
             )
 
     def report_loss(self, described: dict[str, Any]) -> None:
-        """Tell the error chain of messages that were dropped: for its run, which says how often."""
+        """Report dropped messages to the error chain; called by the runner, which limits the rate."""
         self._say(described)
 
     def _report_suppressed(self) -> None:
@@ -397,7 +404,7 @@ class Component(Declared):
         for note in self.report_observers:
             note(described)
         try:
-            with outside():  # what becomes of the report is no part of what becomes of the message
+            with outside():  # the outcome of the report is not part of the outcome of the message
                 self.error.consume(described)
         except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
             last_resort(described)

@@ -1,4 +1,4 @@
-"""One declared component of a chain, and what can be wrong with the names that connect them."""
+"""One declared component of a chain, and the checks of the names that connect them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class TakesDeclarations(Protocol):
 
 
 class UnreadText(str):
-    """A text of a config file that could not be made what it stands for, which has been reported."""
+    """Placeholder for a config value that could not be resolved, which has been reported."""
 
     __slots__ = ()
 
 
 def has_unread(value: Any) -> bool:
-    """Whether there is such a text in it, however deep."""
+    """Whether the value contains such a placeholder at any depth."""
     if isinstance(value, Mapping):
         return any(map(has_unread, value.values()))
     return any(map(has_unread, value)) if isinstance(value, list) else isinstance(value, UnreadText)
@@ -41,18 +41,18 @@ class Declaration:
 
     Attributes:
         kind: `input`, `decoder`, `filter`, `encoder` or `output`.
-        name: what others in the chain call it.
-        component: a short name or path for the registry, a class, or a component already made. None when
-            it could not be read, which is then among the chain's faults;
-        options: for its constructor, and None for the same reason.
+        name: its name in the chain.
+        component: a short name or path for the registry, a class, or a component already constructed. None if
+            it could not be read, which is then among the chain's errors;
+        options: for its constructor; None for the same reason.
         output_to: names, or components and anything else with `consume`.
         error: the head of its own error chain: a name or a component.
-        place: where the component was written, for messages; and
-        options_place: where its options were.
+        place: where the component was declared, for messages; and
+        options_place: where its options are.
         from_text: it comes from a file or the command line.
         report_limit: see `Chain.report_limit`, which this overrides.
-        faults: what is wrong with how it was written.
-        then: the next one, where a command's `--filter` and the like name several.
+        faults: errors in its declaration.
+        then: the next one, if a command's `--filter` or similar names several.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Declaration:
             chain.declare(replace(one, name=own, output_to=to))
 
     def make(self) -> Component | None:
-        """The component, with its options checked; None when these could not be read.
+        """Construct the component, with its options checked; None if these could not be read.
 
         Raises:
             UserError: its name or its options are wrong.
@@ -97,7 +97,7 @@ class Declaration:
         try:
             if not unread:
                 return cls.make(self.options, from_text=self.from_text)
-            # Without these it would be another one; what can be said of the others is.
+            # Without these it would be another one; errors of the others are reported.
             known = {name: one for name, one in option_rules.accepted(cls).items() if name not in unread}
             given = {name: value for name, value in self.options.items() if name not in unread}
             option_rules.check(known, given, label=cls.describe_self(), from_text=True)
@@ -116,7 +116,7 @@ class Declaration:
         raise ChainError(f"a component is a name, a class or a component, not {self.component!r}")
 
     def makes_same(self, other: Declaration) -> bool:
-        """Whether the component that it makes is like the other one's, whatever these are connected to."""
+        """Whether it constructs the same component as the other one, however these are connected."""
         return (self.kind, self.component, self.options) == (other.kind, other.component, other.options)
 
     def targets(self) -> list[str]:
@@ -124,7 +124,7 @@ class Declaration:
         return [target for target in (*self.output_to, self.error) if isinstance(target, str)]
 
     def part(self, *keys: str | int) -> str:
-        """Its place, where a file's is that of one of its keys."""
+        """Its place; in a file, that of one of its keys."""
         return child_location(self.place, self.place, *keys)
 
     def target_places(self) -> list[tuple[str, str]]:
@@ -141,11 +141,11 @@ class Declaration:
 def name_faults(
     declared: Mapping[str, Declaration], error_head: str | None, error_place: str = ""
 ) -> list[Fault]:
-    """What is wrong with the names: undeclared ones, inputs used as outputs, ends that are none, loops.
+    """Errors in the names: undeclared ones, inputs used as outputs, missing or superfluous `output_to`, loops.
 
     Args:
         declared: the components by their names.
-        error_head: the name of the one that errors go to.
+        error_head: the name of the component that errors go to.
         error_place: where that was written.
     """
     faults = []

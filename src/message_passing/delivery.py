@@ -1,11 +1,11 @@
-"""What became of a batch, for the input that must know: see docs/outcomes.md.
+"""The outcome of a batch, for inputs that acknowledge: see docs/outcomes.md.
 
 A batch runs through the chain within one synchronous call, so which delivery a message belongs to need not be
-written on it: it is the one of the call in which the message is handled, until the call returns. Whoever keeps
-messages beyond it takes a `Hold`, and resumes the delivery for what it does with them later.
+recorded with it: it is that of the call in which the message is handled, until the call returns. A component that
+keeps messages longer takes a `Hold`, and resumes the delivery for what it does with them later.
 
 The delivery of a call is kept for its thread, and not in a `ContextVar`: tasks and timers that are made within the
-call would inherit that, and what they do long after it would count for it.
+call would inherit that, and what they do long afterwards would count towards it.
 
 Without locks, since a signal handler may come at any place: a set's and a list's own methods are not interrupted.
 """
@@ -23,31 +23,35 @@ if TYPE_CHECKING:
 
 
 class Outcome(IntEnum):
-    """What became of a message; of several, the worst."""
+    """The outcome of a message; of several, the worst."""
 
     DELIVERED = 0
-    """Written, acknowledged, or removed because a filter said so."""
+    """Written, acknowledged, or removed by a filter."""
     REJECTED = 1
-    """It can never pass: malformed, or not encodable. Its report is in the error chain."""
+    """It can never pass: malformed, or not encodable. Reported to the error chain."""
     LOST = 2
-    """It could pass another time: a queue or disk was full, a peer away. Send it again."""
+    """It could pass later: a queue or disk was full, a peer unreachable. Send it again."""
 
 
 class Fate(Protocol):
-    """What a delivery is for those who handle its messages; it may be several deliveries at once."""
+    """The interface of a delivery for those that handle its messages; it may stand for several deliveries."""
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether whoever delivers does so once more with what was `LOST`: then it is not lost for good."""
 
     def note(self, outcome: Outcome) -> None:
-        """Something became of a message of it."""
+        """Record the outcome of one of its messages."""
 
     def take(self, token: object) -> None:
-        """It is not settled before this token is given back."""
+        """Take a token; the delivery is not settled before this is returned."""
 
     def give(self, token: object) -> None:
-        """Give it back."""
+        """Return the token."""
 
 
 class _Ambient(threading.local):
-    """What belongs to the synchronous call that a thread is in."""
+    """The fate of the synchronous call that a thread is in."""
 
     fate: Fate | None = None
 
@@ -56,12 +60,12 @@ AMBIENT = _Ambient()
 
 
 class Call:
-    """A block of which a fate is the ambient one."""
+    """A block in which a fate is the ambient one."""
 
     __slots__ = ("_before", "_fate", "_hold")
 
     def __init__(self, fate: Fate | None, hold: Hold | None = None) -> None:
-        """Of this fate; the hold is released at the block's end."""
+        """Use this fate; the hold is released at the end of the block."""
         self._fate = self._before = fate
         self._hold = hold
 
@@ -79,15 +83,16 @@ class Call:
 
 
 def outside() -> Call:
-    """A block that is part of no delivery: a report is on its way, or a log record of another chain."""
+    """A block outside any delivery: for a report, or a log record of another chain."""
     return Call(None)
 
 
 class Delivery:
-    """One batch on its way. `with delivery:` hands it on; it is settled when nobody holds any of it any more.
+    """One batch in flight. Pass it on within `with delivery:`; it is settled when no component holds any of it.
 
     Attributes:
-        owner: who delivers.
+        owner: the delivering component.
+        comes_again: whether it delivers again what was `LOST`.
     """
 
     def __init__(
@@ -95,17 +100,21 @@ class Delivery:
         on_settled: Callable[[Outcome], object],
         owner: Any,
         loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        comes_again: bool = False,
     ) -> None:
-        """Begin.
+        """Start a delivery.
 
         Args:
-            on_settled: called once, with the worst that became of any of it. It must not block. What it raises is
+            on_settled: called once, with the worst outcome of any of it. It must not block. What it raises is
                 reported by the owner.
-            owner: who delivers: a component.
-            loop: in which it is called, if that runs in another thread by then; without one, or once that is closed,
-                it is called by whoever settles.
+            owner: the delivering component.
+            loop: where it is called, if that runs in another thread by then; without one, or once that is closed,
+                it is called in the thread that settles.
+            comes_again: see the attributes.
         """
         self.owner = owner
+        self.comes_again = comes_again
         self._settlers = [on_settled]
         self._noted: list[Outcome] = []
         self._tokens: set[object] = set()
@@ -114,7 +123,7 @@ class Delivery:
         self._thread = threading.get_ident()
 
     def note(self, outcome: Outcome) -> None:
-        """Something became of one of its messages."""
+        """Record the outcome of one of its messages."""
         if outcome not in self._noted:
             self._noted.append(outcome)
 
@@ -129,7 +138,7 @@ class Delivery:
             return
         try:
             on_settled = self._settlers.pop()
-        except IndexError:  # another thread was faster
+        except IndexError:  # another thread was first
             return
         if self._loop and threading.get_ident() != self._thread:
             try:
@@ -166,6 +175,11 @@ class Several:
         """These."""
         self._fates = list({id(one): one for one in fates}.values())
 
+    @property
+    def comes_again(self) -> bool:
+        """Only if all do: which of them a message belongs to, nobody knows."""
+        return all(one.comes_again for one in self._fates)
+
     def note(self, outcome: Outcome) -> None:
         """For all."""
         for one in self._fates:
@@ -183,7 +197,7 @@ class Several:
 
 
 class Hold:
-    """Somebody keeps messages of a delivery beyond the call that brought them: until `release`, it is not settled.
+    """Keeps a delivery unsettled while a component keeps its messages beyond the call that brought them.
 
         self.waiting.append((messages, self.hold()))
         ...
@@ -191,17 +205,17 @@ class Hold:
             self.emit(messages)
 
     Attributes:
-        fate: the delivery's; None where nobody wants to know.
+        fate: the delivery's; None if no outcome is wanted.
     """
 
     __slots__ = ("__weakref__", "_kept_in", "fate")
 
     def __init__(self, fate: Fate | None, kept_in: set[Hold] | None = None) -> None:
-        """Hold it.
+        """Hold a delivery.
 
         Args:
             fate: of the delivery.
-            kept_in: the holds of whoever holds it, which this adds itself to.
+            kept_in: the holder's set of holds, to which this adds itself.
         """
         self.fate = fate
         self._kept_in = kept_in
@@ -211,20 +225,20 @@ class Hold:
                 kept_in.add(self)
 
     def note(self, outcome: Outcome) -> None:
-        """This became of something that is held."""
+        """Record the outcome of something that is held."""
         if self.fate is not None:
             self.fate.note(outcome)
 
     def resumed(self, *, last: bool = False) -> Call:
-        """`with hold.resumed():` what is done is that delivery's.
+        """`with hold.resumed():` what is done in the block counts towards that delivery.
 
         Args:
-            last: release it at the block's end.
+            last: release it at the end of the block.
         """
         return Call(self.fate, self if last else None)
 
     def release(self) -> None:
-        """No more of it is kept. Again is harmless. From any thread."""
+        """Release it: no more is kept. Idempotent. From any thread."""
         if self.fate is not None:
             if self._kept_in is not None:
                 self._kept_in.discard(self)
@@ -232,4 +246,4 @@ class Hold:
 
 
 NO_HOLD = Hold(None)
-"""What is held of no delivery: one for all."""
+"""The shared hold of messages outside any delivery."""

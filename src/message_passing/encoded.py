@@ -17,7 +17,7 @@ def as_bytes(message: Any) -> bytes:
     """Bytes as they are, text as UTF-8.
 
     Raises:
-        EncodingError: it is neither, so an encoder is missing.
+        EncodingError: it is neither bytes nor text, so an encoder is missing.
     """
     if isinstance(message, str):
         return message.encode("utf-8", "backslashreplace")
@@ -32,7 +32,7 @@ def as_bytes(message: Any) -> bytes:
 
 
 def all_as_bytes(component: Component, messages: Sequence[Any]) -> Sequence[bytes]:
-    """A batch as bytes; those that are neither bytes nor text are failed, in the name of `component`."""
+    """A batch as bytes; messages that are neither bytes nor text are counted as failed by `component`."""
     if isinstance(messages, (LineBatch, LineBlock)) or {*map(type, messages)} == {bytes}:
         return messages
     taken: list[bytes] = []

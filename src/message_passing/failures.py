@@ -1,8 +1,8 @@
-"""What is said of a message that could not be handled, how often, and how it is said when nothing else can.
+"""Reports of messages that could not be handled: their content, their rate, and stderr as the last resort.
 
 A report is a plain dict with the original's field names (Message::Passing::Exception::Decoding and
 ::Encoding: `class`, `exception`, `packed_data`, `stringified_data`), when and where it happened, and the message in a
-form that can be sent again. However large that is which it reports, it is small, and making it costs little: see
+form that can be sent again. A report is small and cheap to make, however large the message: see
 `message_passing.abbreviation`.
 """
 
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DATA_LIMIT = 1024
-"""How much of the offending message a report carries if nobody says otherwise, and of the error's text: bytes, or
-characters of what is no bytes."""
+"""How much of the offending message, and of the error's text, a report carries by default: bytes, or characters if it
+is not bytes."""
 
 MOST_DATA = 16 * 1024 * 1024
-"""The largest such limit that somebody may ask for."""
+"""The largest such limit that may be set."""
 
 _NAME_LIMIT = 256
-"""Characters of a report's other texts."""
+"""The most characters of a report's other texts."""
 
 REPORT_BURST = 100
-"""Reports that a component may make at once; then `PER_SECOND`. Twice: of messages, and of everything else."""
+"""Reports that a component may make at once; then `PER_SECOND`. Separately for messages and everything else."""
 
 PER_SECOND = 10.0
 """Reports a second of one component in the long run. What is not reported is counted, and the next report says so."""
 
 
 class ReportLimit:
-    """How many reports a component may make: a token bucket.
+    """Rate limit of a component's reports: a token bucket.
 
     Attributes:
-        suppressed: failed messages that were not reported since the last report; what is no message counts as one.
+        suppressed: failed messages not reported since the last report; anything that is not a message counts as one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """The bucket is full.
+        """Start with a full bucket.
 
         Args:
             clock: seconds, monotonic.
@@ -78,7 +78,7 @@ class ReportLimit:
         return True
 
     def take_suppressed(self) -> int:
-        """How many were suppressed since this was asked last."""
+        """How many were suppressed since the last call."""
         count, self.suppressed = self.suppressed, 0
         return count
 
@@ -92,17 +92,17 @@ def report(
     suppressed: int = 0,
     limit: int = DATA_LIMIT,
 ) -> dict[str, Any]:
-    """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, mostly some 200 bytes.
+    """Describe a failure, in fields that any encoder can write: less than 40 KB of JSON, usually about 200 bytes.
 
-    The size is that of the default limit; each byte that is shown beyond it is less than 20 bytes of JSON.
+    That is the size at the default limit; each byte shown beyond it adds less than 20 bytes of JSON.
 
     Args:
         component: what failed: its name in the chain.
         error: why.
         messages: what it failed on; the first one is shown.
-        count: how many these are, where `messages` has not all of them.
+        count: how many there are, if `messages` does not have all of them.
         suppressed: how many failed before it without a report.
-        limit: how much of the message is shown: bytes, or characters of what is no bytes.
+        limit: how much of the message is shown: bytes, or characters if it is not bytes.
     """
     described: dict[str, Any] = {
         "time": iso_now(),
@@ -123,7 +123,7 @@ def report(
 
 
 def _class_of(error: BaseException) -> str:
-    """The original's name of the error, where it has one; a class that somebody has derived has its own."""
+    """The original's name of the error, if it has one; a derived class has its own."""
     cls = type(error)
     own = cls.__dict__.get("original") if issubclass(cls, MessageError) else None
     return own if isinstance(own, str) and own else class_name(cls)
@@ -132,11 +132,11 @@ def _class_of(error: BaseException) -> str:
 def _data_of(message: Any, limit: int) -> dict[str, Any]:
     """The fields that show a message.
 
-    `packed_data` is text and bytes that are UTF-8, as they are; of other bytes it is what can be read of them, and
+    `packed_data` is text, or bytes in UTF-8, unchanged; for other bytes it is what can be read of them, and
     `packed_data_base64` has the bytes themselves. `stringified_data` is anything else: as JSON, or in Python's
-    notation where JSON does not know it. `truncated` where that is not all of it.
+    notation where JSON cannot express it. `truncated` is set where that is not all of it.
     """
-    cls = type(message)  # `isinstance` asks the message too
+    cls = type(message)  # `isinstance` would run code of the message
     if issubclass(cls, (bytes, bytearray, memoryview)):
         head, more = beginning(message, limit)
         shown: dict[str, Any] = {"packed_data": abbreviate_bytes(message, limit)}
@@ -163,7 +163,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _has_utf8(text: str) -> bool:
-    """Whether it has a form in UTF-8: half a surrogate pair, as in names of files that are not UTF-8, has none."""
+    """Whether it can be written as UTF-8: lone surrogates, as in file names that are not UTF-8, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -172,10 +172,10 @@ def _has_utf8(text: str) -> bool:
 
 
 def last_resort(described: Any) -> None:
-    """Say it on stderr, whatever happens: the error chain itself has failed, or there is none.
+    """Write to stderr, never raising: the error chain itself has failed, or there is none.
 
     Args:
-        described: a report, or whatever else somebody gave to an error chain.
+        described: a report, or anything else given to an error chain.
     """
     try:
         make_way()
@@ -196,31 +196,31 @@ def _one_line_of(described: Any) -> str:
 
 
 def has_room(stream: TextIO, seconds: float) -> bool:
-    """Whether a stream takes some lines within so many seconds: a pipe that is full would keep us waiting."""
+    """Whether a stream accepts some lines within so many seconds: a full pipe would block."""
     poll = select.poll()
     try:
         poll.register(stream.fileno(), select.POLLOUT)
     except (AttributeError, OSError, ValueError):
-        return True  # it is none of the system's
+        return True  # it is not a file of the system
     return bool(poll.poll(1000 * seconds))
 
 
 class LastResort:
-    """The error chain of who has none: it writes to standard error."""
+    """The default error chain: it writes to standard error."""
 
     __slots__ = ()
 
     def consume(self, message: Any) -> None:
-        """Write a report, or whatever it is, as a line of JSON."""
+        """Write a report, or anything else, as a line of JSON."""
         last_resort(message)
 
 
 LAST_RESORT = LastResort()
-"""One for all."""
+"""The shared instance."""
 
 
 def _text_of(error: BaseException) -> str:
-    """What it says, without making of it what would be cut off anyway."""
+    """The error's text, without building what would be cut off anyway."""
     args, own = error.args, type(error).__str__
     if own is KeyError.__str__ and len(args) == 1:
         return bounded_repr(args[0], DATA_LIMIT)

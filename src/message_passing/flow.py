@@ -1,13 +1,13 @@
-"""What inputs, filters, decoders and encoders are: with `output`, what one inherits from to write a component.
+"""Base classes of inputs, filters, decoders and encoders: with `output`, those to inherit from for a component.
 
 An output has `consume`. An input has `output_to`. A filter is both. Messages travel in batches through
-`consume_many`; `consume` is a convenience for one message. Both belong to the base class, which counts, and a class
-that defines one is refused; it says what it does in one of these, whichever is the most natural:
+`consume_many`; `consume` is a convenience for one message. Both belong to the base class, which counts; a class
+that overrides one is refused. It defines one of these instead, whichever is the most natural:
 
     Filter.filter(message)            a message in, a message out, or None to drop it
-    Filter.filter_many(messages)      the same for a batch: the list of what goes on
-    Output.write(message)             take one message
-    Output.write_many(messages)       take a batch
+    Filter.filter_many(messages)      the same for a batch: the list of what passes
+    Output.write(message)             write one message
+    Output.write_many(messages)       write a batch
     Input.run()                       a coroutine that emits batches until its source ends
 
 The most derived definition wins: a subclass that defines only `filter` of a class that has
@@ -19,6 +19,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from message_passing.clock import monotonic
 from message_passing.delivery import AMBIENT, outside
 from message_passing.errors import OutputClosedError
 from message_passing.graph import topological_order
@@ -42,44 +43,52 @@ __all__ = [
 ]
 
 
+_SUSPICIOUS_TIME, _SUSPICIOUS_COUNT = 60.0, 100
+"""Seconds, and messages, for which a filter must have removed everything before that is worth a note."""
+
+_REMOVES_ALL = (
+    "it has removed every message for more than a minute: `message-passing trace` shows the way of a message"
+)
+
+
 class Input(Source):
-    """Takes messages from outside. Define `run`, which emits batches."""
+    """Receives messages from outside. Define `run`, which emits batches."""
 
     kind = "input"
 
     can_wait = True
-    """Whether what it does not read yet stays where it is: in a file, a pipe, or the queue of a sender that waits.
+    """Whether what it has not read yet stays where it is: in a file, a pipe, or the queue of a waiting sender.
     Otherwise (datagrams, published messages) an output drops what does not fit, and counts it, rather than wait."""
 
     def emit(self, messages: list[Any]) -> None:
-        """Hand on what was received: counted, never waits."""
+        """Pass on what was received: counts it, never blocks."""
         if self.observers:
             self._show(messages)
         self.metrics.received += len(messages)
         fate = AMBIENT.fate
         if fate is None or getattr(fate, "owner", None) is self:
             super().emit(messages)
-        else:  # within the call of another input, whose messages these are not: a log handler's, for one
+        else:  # within a call of another input, whose messages these are not, such as those of a log handler
             with outside():
                 super().emit(messages)
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
-        """See `Component.fail`. What an input loses it has not emitted: it is received with that."""
+        """See `Component.fail`. What an input loses was not emitted, so it is counted as received here."""
         self.metrics.received += len(messages) if count is None else count
         super().fail(error, messages, count)
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
-        """See `Component.drop`. What an input loses it has not emitted: it is received with that."""
+        """See `Component.drop`. What an input loses was not emitted, so it is counted as received here."""
         self.metrics.received += lost if isinstance(lost, int) else len(lost)
         super().drop(lost, reason)
 
     acknowledges = (
         False  # without an annotation, which would make an option of it; an instance may have its own
     )
-    """Whether it delivers, and what is DELIVERED is gone where it came from: it is not sent or read again."""
+    """Whether it acknowledges: what is DELIVERED is removed at its source, and not sent or read again."""
 
     def warnings(self) -> Sequence[str]:
-        """Which outputs say DELIVERED before anybody has a message that this acknowledges."""
+        """Warn of outputs that report DELIVERED before any receiver has a message that this input acknowledges."""
         given = [*super().warnings()]
         for end in topological_order([self]) if self.acknowledges else ():
             if isinstance(end, Output) and end.confirms_early:
@@ -90,51 +99,73 @@ class Input(Source):
     async def run(self) -> None:
         """Emit batches, `await self.drain()` after each, and return when the source has ended.
 
-        It is cancelled to stop it, at any `await`: what it has taken by then must have been emitted, or
-        is emitted in `stopped`.
+        It is stopped by cancellation, at any `await`: what it has read by then must have been emitted, or
+        be emitted in `stopped`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define run")
 
     def stopped(self) -> None:
-        """Called once after `run` ended or was cancelled: emit what was taken and not yet passed on."""
+        """Called once after `run` ended or was cancelled: emit what was read and not yet passed on."""
 
     def would_refuse(self, message: bytes) -> str:  # noqa: ARG002 - for those who define it
-        """Why it would not receive a message like this; empty if it would. For `message-passing trace`."""
+        """Why it would not receive such a message; empty if it would. For `message-passing trace`."""
         return ""
 
     def progress(self) -> tuple[int, int] | None:
-        """How much of a work with an end is done, and how much it is in all, in bytes; None when there is no end."""
+        """How much of finite work is done, and how much there is in all, in bytes; None if it has no end."""
         return None
 
 
 class Filter(Source, Output):
-    """Takes messages and hands on some, all or others. Define `filter`."""
+    """Receives messages and passes on some, all or others. Define `filter`."""
 
     kind = "filter"
 
     transparent: ClassVar[bool] = False
-    """Whether it passes messages on without inspecting them, so that none need be decoded for it: see `wiring`."""
+    """Whether it passes messages on without inspecting them, so that none need decoding for it: see `wiring`."""
 
     hooks = "filter(message) or filter_many(messages)"
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
-    """What goes on of a batch, whichever way the class says it: for a `write_many` of one's own."""
+    """Filter a batch, whether the class handles messages or batches: for a custom `write_many`."""
 
-    _filters_each: ClassVar[bool] = True  # `filter` is what the class says, not `filter_many`
+    removes_all: ClassVar[bool] = False
+    """Whether it removes every message by design, which is then not worth a note."""
+
+    _filters_each: ClassVar[bool] = True  # whether the class defines `filter` rather than `filter_many`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Find out which way the class says what it does, and whether it is ours."""
+        """Find out whether the class handles messages or batches, and whether it is built in."""
         super().__init_subclass__(**kwargs)
         cls._filters_each = says_each(cls, Filter, "filter", "filter_many")
         cls.filtered = Filter.filter_many if cls._filters_each else cls.filter_many
         if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
-            cls._most = 1.0  # how long it takes is found out with a few first
+            cls._most = 1.0  # its speed is measured with a few first
+
+    def on_init(self) -> None:
+        """Start without messages."""
+        super().on_init()
+        self._last_passing = (
+            0,
+            0,
+            monotonic(),
+        )  # messages passed and filtered, and when the first of these came
+
+    def notes(self) -> list[str]:
+        """That it has removed every message for a while, which somebody may not have meant. Asked each second."""
+        passed, filtered, since = self._last_passing
+        counted, now = self.metrics, monotonic()
+        if counted.passed != passed or counted.filtered == filtered:
+            self._last_passing = counted.passed, counted.filtered, now
+        elif now - since >= _SUSPICIOUS_TIME and counted.filtered - filtered >= _SUSPICIOUS_COUNT:
+            return [] if self.removes_all else [_REMOVES_ALL]
+        return []
 
     def filter(self, message: Any) -> Any:
-        """One message in; one message out, or None to drop it. Whatever it raises is reported."""
+        """Return the message to pass on, or None to drop it. If it raises, the message has failed and is reported."""
         raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """A batch in; the list of what goes on. Failures are handed to `self.fail`."""
+        """Return the list of messages to pass on. Failures go to `self.fail`."""
         kept: list[Any] = []
         apply = self.filter
         with self._onward.gathered(kept):
@@ -149,7 +180,7 @@ class Filter(Source, Output):
         return kept
 
     def write_many(self, messages: list[Any]) -> None:
-        """Filter a batch and hand on what is left: piece by piece, of one that takes long."""
+        """Filter a batch and pass on the result: piece by piece if it takes long."""
         each = self._filters_each
         if each and (len(messages) > 1 or self.stop_request.asked):
             kept: list[Any] = []
@@ -157,14 +188,14 @@ class Filter(Source, Output):
                 self._pace.filter_each(self.filter, messages, kept, self._hand_on)
         elif not each and self._most < inf:
             self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
-        else:  # there is nothing to be cut, or it is quick
+        else:  # there is nothing to split, or it is quick
             before = self.metrics.failed + self.metrics.passed
             count = len(messages)
             kept = self.filtered(messages)
             self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
 
     def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
-        """Hand on what was kept of so many; `rest`, not begun yet, is lost if nobody reads it any more."""
+        """Pass on what was kept of so many; `rest`, not begun yet, is lost if the reader has gone."""
         if of > len(kept):
             self.metrics.filtered += of - len(kept)
         try:
@@ -176,25 +207,25 @@ class Filter(Source, Output):
 
 
 class Decoder(Filter):
-    """A filter that makes an object of a message's bytes."""
+    """A filter that turns a message's bytes into an object."""
 
     kind = "decoder"
 
 
 class Encoder(Filter):
-    """A filter that makes bytes of an object.
+    """A filter that turns an object into bytes.
 
     Attributes:
-        readable: what it makes is text, or several texts in a frame: who looks at messages can look behind it.
+        readable: its result is text, or several texts in a frame, so that taps can show messages after it.
     """
 
     kind = "encoder"
     readable: ClassVar[bool] = True
     encodes_batches: ClassVar[bool] = False
-    """Whether an output may encode with it: it says what it makes of messages, and not only where that goes."""
+    """Whether an output may encode with it: it defines how messages are encoded, not only where they go."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Find out which way the class says what it does."""
+        """Find out whether the class handles messages or batches."""
         super().__init_subclass__(**kwargs)
         doing = {"filter", "filter_many", "write", "write_many"}
         definer = next(base for base in cls.__mro__ if not doing.isdisjoint(base.__dict__))
@@ -213,7 +244,7 @@ class Encoder(Filter):
         self._instead = self._leave if leaves_encoding(self) else None
 
     def warnings(self) -> Sequence[str]:
-        """That an output cannot see the fields which it needs."""
+        """Warn that an output cannot see the fields that it needs."""
         given = [*super().warnings()]
         if found := misses_objects(self):
             text = f"{found} needs fields of its messages, and gets what the {self.label} makes of them"
@@ -224,7 +255,7 @@ class Encoder(Filter):
         return given
 
     def _leave(self, messages: list[Any]) -> None:
-        """Hand objects on to the output that encodes them."""
+        """Pass objects on to the output that encodes them."""
         output = self._next
         before, output.encoders = output.encoders, (*self.encoders, self)
         try:
@@ -233,10 +264,10 @@ class Encoder(Filter):
             output.encoders = before
 
     def encode_for(self, output: Output, messages: list[Any]) -> list[Any]:
-        """What it makes of a batch that this has handed on as it was.
+        """Encode, for an output, a batch that was passed on unencoded.
 
         Args:
-            output: counts what fails. The report of it is this encoder's, and goes where its reports go.
+            output: counts what fails. The report is made by this encoder, and goes to its error chain.
             messages: some of the batch.
         """
         lost = output.metrics.lost()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Node(Protocol):
-    """As much of a component as walking, opening and closing needs."""
+    """The part of a component that walking, opening and closing needs."""
 
     label: str
     error: Any
@@ -20,27 +20,27 @@ class Node(Protocol):
         """Where its messages go."""
 
     def open(self) -> None:
-        """Acquire what it needs."""
+        """Acquire its resources."""
 
     def close_one(self) -> None:
-        """Release it."""
+        """Release them."""
 
     def counted(self) -> Sequence[Any]:
-        """Those that work for it elsewhere."""
+        """Components that work for it in other processes."""
 
     def report(self, error: BaseException) -> None:
-        """Tell the error chain."""
+        """Send a report to the error chain."""
 
 
 N = TypeVar("N", bound=Node)
 
 
 def topological_order(heads: Iterable[N], *, errors: bool = False) -> list[N]:
-    """Everything that can be reached from `heads`, each before whatever it hands messages to.
+    """Everything that can be reached from `heads`, each before the components it passes messages to.
 
     Args:
-        heads: where to begin.
-        errors: the components of their error chains too, after all others: any of those may have something
+        heads: where to start.
+        errors: include the components of their error chains, after all others: each of these may have something
             to report until it is closed.
 
     Raises:
@@ -80,20 +80,20 @@ def _topological_order(heads: Iterable[N]) -> list[N]:
 
 
 def with_parts(components: Iterable[N]) -> list[N]:
-    """All of them, each followed by those that work for it elsewhere."""
+    """All of them, each followed by those that work for it in other processes."""
     return [one for component in components for one in (component, *component.counted())]
 
 
 def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, errors: bool = False) -> None:
-    """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed door.
+    """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed component.
 
     Args:
-        heads: where to begin.
-        only: leave out those for which this is false.
-        errors: their error chains too, see `topological_order`.
+        heads: where to start.
+        only: skip those for which this is false.
+        errors: include their error chains, see `topological_order`.
 
     Raises:
-        OpenError: with the faults of all that could not be opened.
+        OpenError: with the errors of all that could not be opened.
     """
     faults: list[Fault] = []
     for component in reversed(topological_order(heads, errors=errors)):
@@ -107,8 +107,8 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:
     """Close everything reachable from `heads`, in the order that messages flow; `errors`: see `topological_order`.
 
-    Where messages end is closed after all that pass them on: what waits there for receivers has all that is still to
-    come. What reports go through comes last.
+    Outputs are closed after all components that feed them, so that what is queued for receivers is complete. Error
+    chains come last.
     """
     heads = list(heads)
     own = {id(one) for one in topological_order(heads)}

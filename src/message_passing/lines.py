@@ -21,7 +21,7 @@ def _refused(self: ImmutableBatch[Any], *_given: Any, **_named: Any) -> NoReturn
 
 
 class ImmutableBatch(list[_Item]):
-    """A batch that cannot be changed by those who get it, as none may be: others have it too. A copy is a list."""
+    """A batch that its receivers cannot change, since others have it too. A copy is a list."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ class ImmutableBatch(list[_Item]):
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refused
 
     def refuse(self) -> NoReturn:
-        """Somebody would change it.
+        """Refuse a change.
 
         Raises:
             TypeError: always.
@@ -46,7 +46,7 @@ class LineBatch(ImmutableBatch[bytes]):
     """A batch of messages of one line each, and the block of text that they make together.
 
     Attributes:
-        checked: each line is a JSON text, and no reader takes anything within it for the end of a line.
+        checked: each line is a JSON text, and contains nothing that a reader would take for a line break.
     """
 
     __slots__ = ("block", "checked")
@@ -70,9 +70,9 @@ class LineBatch(ImmutableBatch[bytes]):
 
 
 class LineBlock(Sequence[bytes]):
-    """A batch of messages, each a JSON text without a line break in it, as the block that they make together.
+    """A batch of messages, each a JSON text without a line break in it, as the block that they form.
 
-    It is for who writes the block (`Output.takes_blocks`), and is taken apart only if somebody asks for a message.
+    It is for outputs that write the block (`Output.takes_blocks`), and is split only if a message is asked for.
     """
 
     __slots__ = ("_count", "_lines", "block")
@@ -99,7 +99,7 @@ class LineBlock(Sequence[bytes]):
 
 
 class MultiMessage(bytes):
-    """One message that carries several: what is lost with it is that many.
+    """One message that carries several: it counts as that many if it is lost.
 
     Attributes:
         lines: how many.
@@ -119,14 +119,14 @@ class Indented(bytes):
 
 
 def message_count(messages: Collection[Any]) -> int:
-    """How many messages these are, counting what each frame carries."""
+    """How many messages these are, counting those that each frame carries."""
     if MultiMessage not in {*map(type, messages)}:
         return len(messages)
     return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
-    """Those that come after the first `count` of what these messages carry."""
+    """Those after the first `count` of what these messages carry."""
     if MultiMessage not in {*map(type, messages)}:
         return messages[count:]
     index = 0
@@ -137,11 +137,11 @@ def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
 
 
 def frames_of(lines: LineBatch, size: int) -> Iterator[MultiMessage]:
-    """A batch in as few frames as there is need for, in order.
+    """Pack a batch into as few frames as needed, in order.
 
     Args:
         lines: the batch.
-        size: bytes that a frame may have; a line that has more is a frame of its own. The last line of a
+        size: the most bytes of a frame; a longer line gets a frame of its own. The last line of a
             frame has no newline.
     """
     block, start, first, end = lines.block, 0, 0, len(lines)

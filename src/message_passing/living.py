@@ -1,4 +1,4 @@
-"""Components that have a life in the event loop: what they do beside the chain, and their last word within it."""
+"""Components with work of their own in the event loop: background tasks, and the last flush."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from message_passing.component import Component
+from message_passing.errors import MessagePassingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 FLUSH_AT_CHANGE = 5.0
-"""Seconds that a component may take to flush when it leaves a chain that goes on."""
+"""Seconds that a component may take to flush when it is removed from a running chain."""
 
 
 def lives(component: Component) -> bool:
-    """Whether closing it without the event loop would take something from it."""
+    """Whether something would be lost if it were closed without the event loop."""
     return _defines(component, "background") or flushes(component)
 
 
 def flushes(component: Component) -> bool:
-    """Whether it has something to do in `flush`."""
+    """Whether it defines `flush`."""
     return _defines(component, "flush")
 
 
@@ -29,20 +30,20 @@ def _defines(component: Component, name: str) -> bool:
 
 
 class Backgrounds:
-    """What components do beside the chain, while it runs. Within one event loop."""
+    """The background tasks of components while the chain runs, within one event loop."""
 
     def __init__(self, on_failure: Callable[[Component, Exception], object]) -> None:
-        """None does anything.
+        """Start with no tasks.
 
         Args:
             on_failure: called when one has raised.
         """
         self._on_failure = on_failure
         self._tasks: dict[Component, asyncio.Task[None]] = {}
-        self._leaving: dict[Component, asyncio.Task[None]] = {}  # each ends after the one before
+        self._leaving: dict[Component, asyncio.Task[None]] = {}  # each waits for the one before
 
     def begin(self, components: Iterable[Component]) -> None:
-        """Have those that are open, and have not begun, begin."""
+        """Start the tasks of open components that have not been started."""
         for one in components:
             if one.is_open and one not in self._tasks and _defines(one, "background"):
                 self._tasks[one] = asyncio.create_task(self._run(one), name=f"{one.label} background")
@@ -54,9 +55,9 @@ class Backgrounds:
             self._on_failure(component, error)
 
     def retire(self, component: Component) -> None:
-        """It leaves a chain that goes on, and gets no more: let it flush, for a bounded time, and close it.
+        """Flush a component removed from a running chain, for a bounded time, and close it.
 
-        Each after the one before, so in the order that messages flow what one passes on finds the next one open.
+        One after the other, in the order that messages flow: the next one is still open for what one passes on.
         """
         before = [*self._leaving.values()][-1:]
         task = asyncio.create_task(self._retire(component, before), name=f"{component.label} leaves")
@@ -73,6 +74,9 @@ class Backgrounds:
                 await asyncio.wait(before)
             async with asyncio.timeout(FLUSH_AT_CHANGE):
                 await component.flush()
+        except TimeoutError as error:
+            text = f"it has left the chain, and could not pass on what it held within {FLUSH_AT_CHANGE:g} s"
+            component.report(MessagePassingError(text) if component.held() else error)
         except Exception as error:  # noqa: BLE001 - it is closed whatever it does; what it has left is counted
             component.report(error)
         finally:
@@ -80,12 +84,12 @@ class Backgrounds:
             close_alone(component)
 
     async def left(self) -> None:
-        """Wait until those that leave have done so."""
+        """Wait until all that are leaving are closed."""
         if self._leaving:
             await asyncio.wait(self._leaving.values())
 
     async def end(self) -> None:
-        """Have all end what they do; those that leave are closed without having flushed."""
+        """Cancel all tasks; those that are leaving are closed without a flush."""
         leaving = [*self._leaving]
         await _cancelled(self._leaving.values())
         await self._stop([*self._tasks])
@@ -103,7 +107,7 @@ async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 def close_alone(component: Component) -> None:
-    """Close it; what that raises is reported."""
+    """Close it, and report what that raises."""
     try:
         component.close_one()
     except Exception as error:  # noqa: BLE001 - the others must still be closed

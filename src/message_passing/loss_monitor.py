@@ -1,6 +1,6 @@
-"""What a run loses, by its counters: looked at once a second, reported while it happens, and handed to who keeps it.
+"""The losses of a run, by its counters: checked once a second, reported while they happen, and passed to the ledger.
 
-The counters are kept anyway, so that a message that is lost costs no more for being reported.
+The counters exist anyway, so that reporting a lost message costs nothing more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from message_passing.errors import LossError
 from message_passing.escaping import one_line
 from message_passing.failures import LAST_RESORT, has_room, last_resort, report
 from message_passing.graph import with_parts
-from message_passing.metrics import lost_words, plural, says_full
+from message_passing.metrics import FAILED_REASON, lost_words, plural, says_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,28 +24,25 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 LOOK_INTERVAL = 1.0
-"""Seconds between two looks at the counters: a loss is reported at the first look after it."""
+"""Seconds between two checks of the counters: a loss is reported at the first check after it."""
 
 LOSS_INTERVAL = 10.0
-"""Seconds between two reports of one component's losses: what it lost meanwhile is in the second."""
+"""Seconds between two reports of one component's losses: the second includes everything lost in between."""
 
 FULL_FOR = 10.0
-"""Seconds for which a queue that has dropped a message for want of room counts as full."""
-
-FAILED_REASON = "failed"
-"""The reason of messages that could not be handled: each has a report of its own, or is counted in one."""
+"""Seconds for which a queue counts as full after it dropped a message for lack of room."""
 
 NOT_ARRIVED = "did not arrive"
-"""The reason of what senders lost on the way here."""
+"""The reason of messages that senders lost on the way here."""
 
 _SHOWN_SENDERS = 20
 _NAMED_SENDERS = 3
 _NAME = 100
-"""Senders that a report has, and that its sentence names; and characters of a name there."""
+"""The most senders in a report and in its sentence; and the most characters of a name there."""
 
 
 class Loss(NamedTuple):
-    """Messages that were lost in one way: by whom, why, and whose, if the sender is known."""
+    """Messages lost by one component for one reason, with the sender if it is known."""
 
     component: str
     reason: str
@@ -53,17 +50,17 @@ class Loss(NamedTuple):
 
 
 class LossMonitor:
-    """Knows what the components of one run lose.
+    """Monitors what the components of one run lose.
 
     Attributes:
-        reports: whether losses are reported; somebody else does it for a worker.
-        keep: given what was lost since the last look; less than nothing where it has come after all.
-        ledger: the file in which that is kept; None where it is not.
-        node: what this node is called in it.
+        reports: whether losses are reported; for a worker, its parent process does it.
+        keep: called with what was lost since the last check; negative if it has arrived after all.
+        ledger: the file in which that is recorded; None if it is not.
+        node: the name of this node in it.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing is lost yet.
+        """Start with nothing lost.
 
         Args:
             clock: seconds, monotonic.
@@ -76,16 +73,16 @@ class LossMonitor:
         self._records: dict[int, _Record] = {}
 
     async def watch(self, components: Callable[[], Iterable[Component]]) -> None:
-        """Look every `LOOK_INTERVAL`, until cancelled."""
+        """Check every `LOOK_INTERVAL`, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             self.look(components())
 
     def look(self, components: Iterable[Component]) -> None:
-        """See what was lost since the last look, and report what is due. In the chain's thread.
+        """Check what was lost since the last check, and report what is due. In the chain's thread.
 
         Args:
-            components: of the run, with their error chains. What has left since is looked at until it is closed.
+            components: of the run, with their error chains. Removed components are checked until they are closed.
         """
         now = self._clock()
         for record in self._look(components, now):
@@ -93,20 +90,20 @@ class LossMonitor:
                 record.due = now + LOSS_INTERVAL
 
     def finish(self, components: Iterable[Component], *, tell: bool) -> None:
-        """All are closed: see what was lost at last.
+        """Check the last losses, after all are closed.
 
         Args:
             components: as in `look`.
-            tell: whether what was not reported is written to standard error, as long as that takes it.
+            tell: whether to write what was not reported to standard error, as long as that accepts it.
         """
-        for _ in range(2):  # what senders lost counts from the second look on
+        for _ in range(2):  # what senders lost counts from the second check on
             records = self._look(components, self._clock())
         for record in records:
             if tell and record.pending and has_room(sys.stderr, 0):
                 last_resort(record.described())
 
     def is_full(self, component: Component) -> bool:
-        """Whether it has dropped messages for want of room within `FULL_FOR`. From any thread."""
+        """Whether it has dropped messages for lack of room within `FULL_FOR`. From any thread."""
         record = self._records.get(id(component))
         return record is not None and self._clock() < record.full_until
 
@@ -129,14 +126,14 @@ class LossMonitor:
 
 
 class _Record:
-    """What is known of one component.
+    """The losses of one component.
 
     Attributes:
-        component: which.
+        component: the component.
         pending: what it lost since its last report, by reason.
         due: when it may report again.
         full_until: until when it counts as full.
-        was_open: whether it was open at the last look.
+        was_open: whether it was open at the last check.
     """
 
     def __init__(self, component: Component) -> None:
@@ -145,25 +142,26 @@ class _Record:
         self.due = self.full_until = 0.0
         self.was_open = False
         self._dropped: dict[str, int] = {}
-        self._failed = 0
+        self._lost: Counter[str] = Counter()
         self._senders: Counter[str] = Counter()
-        self._fresh: Counter[str] = Counter()  # what may only be late: it counts from the next look on
+        self._fresh: Counter[str] = Counter()  # what may only be late counts from the next check on
         self._not_arrived = 0
 
     def look(self, found: Counter[Loss], now: float) -> bool:
-        """Add what it lost since the last look; whether that was anything."""
+        """Add what it lost since the last check; whether that was anything."""
         component, before = self.component, found.total()
-        counted = component.metrics.snapshot()  # `dropped` in one step: other threads may count meanwhile
-        dropped, failed = counted["dropped"], counted["failed"]
-        for reason, count in dropped.items():
-            if new := count - self._dropped.get(reason, 0):
+        dropped = dict(component.metrics.dropped)  # in one step: other threads may count meanwhile
+        if any(
+            says_full(reason) and count > self._dropped.get(reason, 0) for reason, count in dropped.items()
+        ):
+            self.full_until = now + FULL_FOR
+        lost = component.metrics.lost_for_good()
+        for reason in {**lost, **self._lost}:
+            if new := lost[reason] - self._lost[reason]:
                 found[Loss(component.chain_name, reason)] += new
-                self.pending[reason] += new
-                if new > 0 and says_full(reason):
-                    self.full_until = now + FULL_FOR
-        if new := failed - self._failed:
-            found[Loss(component.chain_name, FAILED_REASON)] += new
-        self._dropped, self._failed = dropped, failed
+                if reason != FAILED_REASON:
+                    self.pending[reason] += new
+        self._dropped, self._lost = dropped, lost
         self._look_at_senders(found)
         return found.total() != before
 
@@ -176,7 +174,7 @@ class _Record:
         if not changes and not self._fresh:
             return
         counted, self._fresh = self._fresh, +changes
-        counted.subtract(-changes)  # of these, some have come after all
+        counted.subtract(-changes)  # some of these have arrived after all
         for sender, new in counted.items():
             if new:
                 found[Loss(self.component.chain_name, NOT_ARRIVED, sender)] += new
@@ -185,8 +183,8 @@ class _Record:
                 self._senders[sender] += new
 
     def report(self) -> bool:
-        """Tell its error chain; whether there was something to tell, and room for it."""
-        if self.pending.total() <= 0:  # it has come after all
+        """Report to its error chain; whether there was something to report, and room for it."""
+        if self.pending.total() <= 0:  # it has arrived after all
             self._told()
             return False
         if self.component.error is LAST_RESORT and not has_room(sys.stderr, 0):
@@ -197,7 +195,8 @@ class _Record:
 
     def described(self) -> dict[str, Any]:
         """As a report: `count` since the last one, `total` since the beginning, and `senders` if they are known."""
-        count, total = self.pending.total(), sum(self._dropped.values()) + self._not_arrived
+        count = self.pending.total()
+        total = self._lost.total() - self._lost[FAILED_REASON] + self._not_arrived
         _, why = lost_words(self.pending, {})
         text = f"{plural(count)} lost: {why}{self._whose()}"
         if total > count:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FAILED_REASON = "failed"
+"""The reason of messages that could not be handled: each has a report of its own, or is counted in one."""
+
 UNSENT = "unsent at close"
 """The reason for messages that a component still held when it was closed."""
 
@@ -37,9 +40,11 @@ class Metrics:
         filtered: removed by a filter's decision: not a loss.
         dropped: lost, by reason: a queue was full, no receiver was connected.
         failed: could not be handled; each was reported to the error chain.
+        coming_again: of those failed (`FAILED_REASON`) and dropped, by reason, how many their input has not
+            acknowledged: they are delivered once more, and not lost.
     """
 
-    __slots__ = ("dropped", "failed", "filtered", "passed", "received")
+    __slots__ = ("coming_again", "dropped", "failed", "filtered", "passed", "received")
 
     def __init__(self) -> None:
         self.received = 0
@@ -47,6 +52,7 @@ class Metrics:
         self.filtered = 0
         self.dropped: Counter[str] = Counter()
         self.failed = 0
+        self.coming_again: Counter[str] = Counter()
 
     def add(self, snapshot: Snapshot) -> None:
         """Add those of a snapshot, taken in another process for one."""
@@ -59,6 +65,13 @@ class Metrics:
     def lost(self) -> int:
         """How many messages were received and are lost, other than by a filter's decision."""
         return self.dropped.total() + self.failed
+
+    def lost_for_good(self) -> Counter[str]:
+        """How many are lost, by reason, without those that come again."""
+        lost = Counter(self.dropped)
+        lost[FAILED_REASON] += self.failed
+        lost.subtract(dict(self.coming_again))
+        return +lost
 
     def snapshot(self, *, held: int = 0) -> Snapshot:
         """The counters now, with what the component still holds."""

@@ -1,7 +1,7 @@
-"""What a component's attribute `output_to` is: the next component, reached by the way that counts.
+"""The value of a component's attribute `output_to`: a proxy of the next component that counts what passes.
 
-A filter or an input may hand messages on itself, as those of the original do: `self.output_to.consume(message)`. What
-it hands on so is counted as passed, and stays in order with what it returns.
+A filter or an input may pass messages on itself, as in the original: `self.output_to.consume(message)`. Such messages
+are counted as passed, and stay in order with those that it returns.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Emits(Protocol):
-    """What hands messages on."""
+    """A component that passes messages on."""
 
     def emit(self, messages: list[Any]) -> None:
-        """Hand a batch on: counted."""
+        """Pass a batch on, counting it."""
 
 
 class Onward:
-    """The next component, as its predecessor sees it. Whatever is no `consume` is asked of that component itself.
+    """The next component, as its predecessor sees it. Every attribute but `consume` is that component's own.
 
     Attributes:
         target: what was given as `output_to`.
@@ -31,10 +31,10 @@ class Onward:
     __slots__ = ("_gathered", "_owner", "target")
 
     def __init__(self, owner: Emits | None, target: Any) -> None:
-        """Lead to `target`.
+        """Proxy for `target`.
 
         Args:
-            owner: hands a batch on, and counts it.
+            owner: passes a batch on, and counts it.
             target: a component, anything else with `consume`, or None.
         """
         self._owner = owner
@@ -43,7 +43,7 @@ class Onward:
 
     @contextmanager
     def gathered(self, messages: list[Any]) -> Iterator[None]:
-        """Within the block, what this thread hands on is added to `messages`, which are handed on later."""
+        """Within the block, what this thread passes on is added to `messages`, which are passed on later."""
         before, self._gathered = self._gathered, (messages, get_ident())
         try:
             yield
@@ -51,11 +51,11 @@ class Onward:
             self._gathered = before
 
     def consume(self, message: Any) -> None:
-        """Hand one message on."""
+        """Pass one message on."""
         self.consume_many([message])
 
     def consume_many(self, messages: list[Any]) -> None:
-        """Hand a batch on."""
+        """Pass a batch on."""
         if self._gathered and self._gathered[1] == get_ident():
             self._gathered[0].extend(messages)
         elif self._owner:
@@ -69,5 +69,5 @@ class Onward:
 
 
 def unwrapped(target: Any) -> Any:
-    """The component itself, where another one's `output_to` was given."""
+    """The component itself, if this is another component's `output_to`."""
     return target.target if isinstance(target, Onward) else target

@@ -1,6 +1,6 @@
-"""What takes messages: the base of every output and filter, and what stands in the place of an output.
+"""The base of every output and filter, and the stand-ins for an output.
 
-How a class says what it does is at the top of `flow`.
+Which methods a class defines is described at the top of `flow`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 def says_each(cls: type, root: type, each: str, many: str) -> bool:
-    """Whether a class says what it does to one message, rather than to a batch: the most derived definition wins.
+    """Whether a class handles single messages rather than batches: the most derived definition wins.
 
     Args:
         cls: the class.
-        root: the class that defines both for all, the batch's by calling the message's.
+        root: the base class that defines both, the batch method by calling the message method.
         each: the method for one message.
-        many: the method for a batch; a class that defines both works by the batch.
+        many: the method for a batch; a class that defines both is called with batches.
     """
     definer = next(base for base in cls.__mro__ if each in base.__dict__ or many in base.__dict__)
     return definer is root or many not in definer.__dict__
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that this thread is in, if it is in one."""
+    """The event loop running in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -47,7 +47,7 @@ class Encodes(Protocol):
     """An encoder, for an output that encodes with it."""
 
     def encode_for(self, output: Output, messages: list[Any]) -> list[Any]:
-        """What it makes of a batch."""
+        """Encode a batch."""
 
 
 class Output(Component):
@@ -56,36 +56,36 @@ class Output(Component):
     kind = "output"
 
     takes_blocks: ClassVar[bool] = False
-    """Whether `write_many` takes a batch of lines as a `lines.Block` too, which saves joining it: see `wiring`."""
+    """Whether `write_many` also accepts a batch of lines as a `lines.Block`, which saves joining it: see `wiring`."""
 
     takes_objects: ClassVar[bool] = False
-    """Whether it needs fields of its messages, and so objects: those that the encoder right before it was given.
+    """Whether it needs fields of its messages, and so the objects that the encoder right before it received.
     `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
 
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False
-    """Whether every input has ended: `drain` waits no longer for somebody who may never come."""
+    """Whether every input has ended: `drain` no longer waits for a peer that may never connect."""
     standing = False
-    """Nothing moves in what it has queued, so that it drops instead of being waited for."""
+    """Whether its queue makes no progress, so that it drops messages instead of making others wait."""
     waited_for = False
-    """Whether somebody awaits `drain` after each batch: then `write_many` may keep what does not fit until then."""
+    """Whether `drain` is awaited after each batch: then `write_many` may keep what does not fit until then."""
     sources_wait = True
-    """Whether every input before it loses nothing by waiting: see `Input.can_wait`."""
+    """Whether no input before it loses anything by waiting: see `Input.can_wait`."""
 
     hooks: ClassVar[str] = "write(message) or write_many(messages)"
-    """What a class of this kind defines, for whoever defines something else."""
+    """The methods that a class of this kind may define, for the error message if it defines others."""
 
-    _writes_each: ClassVar[bool] = True  # `write` is what the class says, not `write_many`
+    _writes_each: ClassVar[bool] = True  # whether the class defines `write` rather than `write_many`
 
     def __init_subclass__(cls, *, own_doors: bool = False, **kwargs: Any) -> None:
-        """Find out which way the class says what it does (see the module's text).
+        """Find out whether the class handles messages or batches (see the module docstring).
 
         Args:
-            own_doors: it has doors of its own, which call those of its base.
+            own_doors: it may override `consume` and `consume_many`, calling those of its base.
             kwargs: for other bases.
 
         Raises:
-            TypeError: it defines a door, which nobody would count at.
+            TypeError: it overrides one of these, so its messages would not be counted.
         """
         super().__init_subclass__(**kwargs)
         for door in () if own_doors else ("consume", "consume_many"):
@@ -100,38 +100,38 @@ class Output(Component):
             )
             raise TypeError(f"{text} a class defines: {cls.hooks}")
         cls._writes_each = says_each(cls, Output, "write", "write_many")
-        if cls.takes_objects:  # it is given each object of what an encoder puts into one frame
+        if cls.takes_objects:  # it receives each object of those that an encoder puts into one frame
             cls.weighs = True
 
-    _most = inf  # messages that a function for batches is given at once
+    _most = inf  # the most messages passed at once to a method for batches
 
     def __init__(self, **given: Any) -> None:
         """See `Component`."""
         self._pace = Pace(self, self._most)
-        self.encoders: tuple[Encodes, ...] = ()  # those that have left the batch which comes now to this
-        self._instead: Callable[[list[Any]], None] | None = None  # takes batches, in place of `write_many`
+        self.encoders: tuple[Encodes, ...] = ()  # messages of the current batch already dealt with
+        self._instead: Callable[[list[Any]], None] | None = None  # receives batches instead of `write_many`
         super().__init__(**given)
 
     confirms = (
         "handled"  # without an annotation, which would make an option of it; an instance may have its own
     )
-    """What it means that a message is DELIVERED, from this output: `written`, `handed to the network`."""
+    """What DELIVERED means for this output: `written`, `handed to the network`."""
 
     confirms_early = (
         False  # without an annotation, which would make an option of it; an instance may have its own
     )
-    """Whether that is before anybody has it, so that a message may still be lost and nobody learns of it."""
+    """Whether that is before any receiver has it, so that a message may still be lost without notice."""
 
     def write(self, message: Any) -> None:
-        """Take one message. Whatever it raises is counted as failed and reported; the next one goes on."""
+        """Write one message. If it raises, the message is counted as failed and reported; the next follows."""
         raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
 
     def write_many(self, messages: list[Any]) -> None:
-        """Take a batch. Whatever it raises fails the whole batch."""
+        """Write a batch. If it raises, the whole batch has failed."""
         self._pace.write_each(self.write, messages)
 
     def encoded(self, messages: Sequence[Any]) -> Sequence[bytes]:
-        """What is written of some of the messages that `write_many` got: for an output that `takes_objects`.
+        """Encode some of the messages that `write_many` received: for an output that `takes_objects`.
 
         What cannot be encoded is counted as failed here, and reported by the encoder. Without an encoder before this,
         messages are bytes or text already, and anything else fails.
@@ -147,14 +147,14 @@ class Output(Component):
         return all_as_bytes(self, found)
 
     async def drain(self) -> None:
-        """Wait until there is room again, as asyncio's `StreamWriter.drain` does."""
+        """Wait until there is room again, like asyncio's `StreamWriter.drain`."""
 
     def consume(self, message: Any) -> None:
-        """Take one message: counted, never waits."""
+        """Accept one message: counts it, never blocks."""
         self.consume_many([message])
 
     def consume_many(self, messages: list[Any]) -> None:
-        """Take a batch: counted, never waits, and raises only `OutputClosedError`."""
+        """Accept a batch: counts it, never blocks, and raises only `OutputClosedError`."""
         if self.observers:
             self._show(messages)
         self.metrics.received += message_count(messages) if self.weighs else len(messages)
@@ -172,14 +172,14 @@ class Output(Component):
             else:
                 self.write_many(messages)
         except OutputClosedError:
-            if self.metrics.passed == passed:  # otherwise it was handed on, and is counted further down
+            if self.metrics.passed == passed:  # otherwise it was passed on, and is counted downstream
                 self.drop(beyond(messages, self.metrics.failed - failed), "closed")
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:
-        """The counters now; passed is what was neither lost nor is still held."""
+        """The counters now; `passed` is what was neither lost nor is still held."""
         counted = super().snapshot(held=held)
         if type(self).outputs is Component.outputs:
             gone = self.metrics.lost() + self.metrics.filtered
@@ -188,7 +188,7 @@ class Output(Component):
 
 
 class UnconnectedOutput(Output):
-    """Stands where no `output_to` was given: what arrives is counted as dropped."""
+    """Placeholder where no `output_to` was given: what arrives is counted as dropped."""
 
     def write_many(self, messages: list[Any]) -> None:
         """Count the loss."""
@@ -196,7 +196,7 @@ class UnconnectedOutput(Output):
 
 
 class ConsumerAdapter(Output):
-    """An output that is simply an object with a `consume` method."""
+    """Adapter that makes an output of any object with a `consume` method."""
 
     target: Any = option(description="The object.", python_only=True)
 

@@ -1,7 +1,7 @@
-"""Going through a batch at a pace that nobody knows beforehand: what a user's code does to a message may take long.
+"""Processing a batch whose speed is not known beforehand: a user's code may take long for a message.
 
-What comes of a batch is handed on after each `SLICE` of work, and a stop is obeyed between two messages. The clock is
-read for several messages at once where they are quick, so that those cost nothing of it.
+The results of a batch are passed on after each `SLICE` of work, and a stop is obeyed between two messages. Where
+messages are quick, the clock is read once for several of them, so that they do not pay for it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from message_passing.stopping import StopRequest
 
 SLICE = 0.1
-"""Seconds of work within a batch after which results are handed on."""
+"""Seconds of work within a batch after which results are passed on."""
 
 QUICK = 0.001
-"""Seconds for a message; where one takes less, the clock is read for every `STRIDE` messages only."""
+"""Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
 
 STRIDE = 16
 
 SLOW = 0.25
-"""Seconds for a message. Where it takes as long, none is begun after a stop."""
+"""Seconds for a message; where one takes that long, none is begun after a stop."""
 
 WORK_AFTER_STOP = 3.0
-"""Seconds of work that components which go message by message still do after a stop, all of them together."""
+"""Seconds of work that is still done after a stop, for all components that work message by message together."""
 
 NOT_STARTED = "not started at stop"
-"""Why messages are dropped that a component had been given and had not begun with when it had to end."""
+"""Why messages are dropped that a component had received but not begun when it had to stop."""
 
 _GROWTH = 4
-"""So many times as many messages a batch's next piece may have as the one before, which was quick."""
+"""The factor by which the next piece of a batch may be larger than the one before, if that was quick."""
 
 
 class Paced(Protocol):
-    """A component that goes through batches."""
+    """A component that processes batches."""
 
     metrics: Metrics
     stop_request: StopRequest
@@ -55,19 +55,19 @@ class Paced(Protocol):
 
 
 class Pace:
-    """How one component goes through its batches.
+    """How one component processes its batches.
 
     Attributes:
-        work_left: seconds of work that it still does after a stop.
-        most: messages of which a function for batches is given no more at once.
+        work_left: seconds of work that it may still do after a stop.
+        most: the most messages passed at once to a function for batches.
     """
 
     def __init__(self, component: Paced, most: float = inf) -> None:
-        """Begin.
+        """Start with nothing measured.
 
         Args:
-            component: whose.
-            most: see the attribute. It follows what the function needs.
+            component: the component.
+            most: see the attribute. It adapts to the time that the function takes.
         """
         self.work_left = WORK_AFTER_STOP
         self.most = most
@@ -114,13 +114,13 @@ class Pace:
         kept: list[Any],
         hand_on: Callable[..., None],
     ) -> None:
-        """Call `apply` with each message, and hand on what it returns, unless that is None.
+        """Call `apply` with each message, and pass on what it returns, unless that is None.
 
         Args:
             apply: may raise.
             messages: the batch.
             kept: an empty list for what it returns; others may add to it, too.
-            hand_on: takes what was kept, of how many messages, and those that are not begun yet.
+            hand_on: receives what was kept, of how many messages, and those not begun yet.
         """
         component, metrics = self._component, self._component.metrics
         stop, rest, left, stride = component.stop_request, _iter(messages), len(messages), 1
@@ -157,7 +157,7 @@ class Pace:
     def filter_pieces(
         self, filter_many: Callable[[Any], list[Any]], messages: Any, hand_on: Callable[..., None]
     ) -> None:
-        """Call `filter_many` with the batch, in pieces that take about `SLICE` each where it is slow.
+        """Call `filter_many` with the batch, in pieces that take about `SLICE` each if it is slow.
 
         Args:
             filter_many: takes a list and returns one.
@@ -184,7 +184,7 @@ class Pace:
                 return
 
     def _work(self, began: float, ended: float, done: int) -> None:
-        """The component's own work, besides: all that are run together have one allowance."""
+        """Share one allowance of work among all components that are run together."""
         stop = self._component.stop_request
         if stop.asked:
             self.spend(began, ended, done)
@@ -193,7 +193,7 @@ class Pace:
                 self.work_left = 0.0
 
     def spend(self, began: float, ended: float, done: int) -> None:
-        """So many messages took from `began` to `ended`. Nothing is spent until a stop is asked for."""
+        """Record that so many messages took from `began` to `ended`. Nothing is charged before a stop request."""
         stop = self._component.stop_request
         if stop.asked:
             self.work_left -= ended - max(began, min(ended, stop.asked_at))
@@ -201,7 +201,7 @@ class Pace:
                 self.work_left = 0.0
 
     def _leave(self, rest: Iterator[Any], left: int) -> int:
-        """Count what was not begun; how many that was."""
+        """Count the messages that were not begun, and return how many."""
         if left <= 0:
             return 0
         lost = [*rest]
@@ -210,17 +210,17 @@ class Pace:
 
 
 def next_size(size: float, done: int, took: float) -> float:
-    """How many messages a next piece of a batch should have, so that it takes about a `SLICE`.
+    """How many messages the next piece of a batch should have, so that it takes about a `SLICE`.
 
     Args:
-        size: what was thought so far.
-        done: how many the last one had, at most as many.
-        took: the seconds that these took.
+        size: the estimate so far.
+        done: how many the last piece had, at most `size`.
+        took: the seconds that it took.
     """
     fitting = done * min(_GROWTH, SLICE / max(took, 1e-9))
     return max(1.0, fitting if fitting < done else max(fitting, size))
 
 
 def _iter(messages: Sequence[Any]) -> Iterator[Any]:
-    """One that tells how many are left (PEP 424)."""
+    """An iterator that knows how many are left (PEP 424)."""
     return iter(messages if type(messages) is list else [*messages])

@@ -1,10 +1,11 @@
-"""From one chain to another while it runs: what has not changed stays as it is, and nothing is lost on the way.
+"""Changing a running chain to another: what has not changed stays as it is, and nothing is lost.
 
 Components whose declaration is the same in both chains stay open, with all that they hold; only what they are
 connected to changes, between two batches. The others are opened before those that they replace are closed, except
-where both want the same address. When one of them cannot be opened, the chain stays what it was.
+where both need the same address. If one of them cannot be opened, the previous chain stays.
 
-An input that runs can be neither changed nor removed: whatever is on its way to its socket would be lost.
+A running input can be neither changed nor removed: messages on their way to its socket would be lost.
+Neither can an output that keeps messages until they are acknowledged, as long as no receiver is there to do so.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.errors import Fault, OpenError, UserError, collecting
-from message_passing.flow import Input, Source
+from message_passing.flow import Input, Output, Source
 from message_passing.graph import topological_order
 from message_passing.living import close_alone, lives
+from message_passing.metrics import plural
 
 if TYPE_CHECKING:
     from message_passing.chain import Chain
@@ -26,10 +28,10 @@ class ChainUpdate:
     """One change of a running chain.
 
     Attributes:
-        added: names that were not there before.
-        replaced: names of components that are others now.
-        removed: names that are there no more.
-        retired: components that were closed, whose counters still stand.
+        added: names that are new.
+        replaced: names of components that were replaced.
+        removed: names that are gone.
+        retired: components that were closed, whose counters are still reported.
     """
 
     def __init__(self, server: Server, before: Chain, after: Chain) -> None:
@@ -38,7 +40,7 @@ class ChainUpdate:
         Args:
             server: runs `before`.
             before: as it was built.
-            after: the same, and nothing of it is open.
+            after: as built, with no component open.
         """
         kept = after.unchanged(before)
         self.added = sorted(after.components.keys() - before.components.keys())
@@ -54,7 +56,7 @@ class ChainUpdate:
         self._gone = {gone[id(one)]: one for one in everything if id(one) in gone}
 
     def check(self) -> None:
-        """Look for what can be known to be wrong before anything is changed. It may take time.
+        """Look for errors before anything is changed. It may take time.
 
         Raises:
             UserError: with what was found.
@@ -64,6 +66,14 @@ class ChainUpdate:
             for name, component in self._gone.items()
             if isinstance(component, Input)
         ]
+        faults += [
+            Fault(
+                f"the output {name!r} cannot change now: it keeps {plural(component.held())} for its receiver, which "
+                "would be lost: try again when they have been taken, or restart"
+            )
+            for name, component in self._gone.items()
+            if isinstance(component, Output) and _keeps_for_somebody_away(component)
+        ]
         for name in (*self.added, *self.replaced):
             with collecting(faults, self._after.components[name].label):
                 self._after.components[name].preflight()
@@ -71,10 +81,10 @@ class ChainUpdate:
             raise UserError(*faults)
 
     def run(self) -> None:
-        """Do it. Within the server's loop, and between two batches.
+        """Apply the change. Within the server's loop, and between two batches.
 
         Raises:
-            OpenError: what is new cannot be opened; the chain is what it was.
+            OpenError: a new component cannot be opened; the previous chain stays.
         """
         self._connect(self._after, self._kept)
         try:
@@ -97,10 +107,10 @@ class ChainUpdate:
         self._server.adopt()
 
     def _open_new(self) -> None:
-        """What cannot be opened at first may want what one that goes has: those are closed then.
+        """If a new component cannot be opened, close those that are leaving, which may have its address, and retry.
 
         Raises:
-            OpenError: it is not for that.
+            OpenError: it failed for another reason.
         """
         faults: list[Fault] = []
         for component in reversed(topological_order(self._after.heads, errors=True)):
@@ -114,10 +124,10 @@ class ChainUpdate:
             raise OpenError(*faults)
 
     def _close_gone(self, *, flush: bool = False) -> None:
-        """Each hands what it holds to those that come after it, as before.
+        """Close each, passing what it holds to the components after it, as before.
 
         Args:
-            flush: there is time for those that can to do that within the loop; otherwise another needs their place.
+            flush: let those that can flush within the loop; False if a new component needs their address now.
         """
         for component in self._gone.values():
             if component not in self.retired:
@@ -128,7 +138,7 @@ class ChainUpdate:
                     close_alone(component)
 
     def _go_back(self) -> None:
-        """The chain as it was; what has been closed for the new one is made again."""
+        """Restore the previous chain; what was closed for the new one is constructed again."""
         kept = set(map(id, self._kept.values()))
         for component in topological_order(self._after.heads, errors=True):
             if id(component) not in kept:
@@ -138,5 +148,12 @@ class ChainUpdate:
         for component in reversed(topological_order(self._before.heads, errors=True)):
             try:
                 component.open()
-            except OpenError as error:  # somebody else has taken its place
+            except OpenError as error:  # another program has taken its address
                 component.report(error)
+
+
+def _keeps_for_somebody_away(output: Output) -> bool:
+    """Whether an output that tells what has arrived has messages that nobody takes."""
+    if output.confirms_early or not output.held():
+        return False
+    return output.info().get("peers") == 0 or bool(output.problems())

@@ -1,4 +1,4 @@
-"""From a component's short name to its class, importing nothing that was not asked for.
+"""Resolving a component's short name to its class, importing nothing that is not needed.
 
 A built-in component's module is found by its file name: `Socket::UDP` is `socket_udp.py`, in any case and
 with any punctuation. `+package.module:Class` names a class by its path. Other names are looked up among
@@ -32,7 +32,7 @@ PACKAGES = {
     "encoder": "codecs",
     "output": "outputs",
 }
-"""Each kind of component, in the order of a chain, and the package its built-in ones live in."""
+"""Each kind of component, in the order of a chain, and the package of its built-in ones."""
 
 BASES: dict[str, type[Component]] = {
     "input": Input,
@@ -47,11 +47,11 @@ _PERL_PREFIX = re.compile(r"\+?Message::Passing::(?:Input|Output|Filter(?:::(?:E
 
 
 class Found(NamedTuple):
-    """A component that was looked up.
+    """A component found by its name.
 
     Attributes:
         cls: its class.
-        name: what a command or config file calls it, whatever the class calls itself.
+        name: its name in commands and config files, whatever the class's own name is.
     """
 
     cls: type[Component]
@@ -96,7 +96,7 @@ _PATH = re.compile(r"(?:\./)?(?P<module>[A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.
 
 
 def path_hint(name: str) -> str:
-    """` (did you mean '+package.module:Class'?)` for a name that is a class's path but for its `+`."""
+    """The hint ` (did you mean '+package.module:Class'?)` for a class's path without its `+`."""
     found = _PATH.fullmatch(name)
     if not found or found["module"] in PACKAGES:  # `input:ZeroMQ`
         return ""
@@ -106,7 +106,7 @@ def path_hint(name: str) -> str:
 
 @functools.cache
 def names(kind: str) -> list[str]:
-    """The documented short names of all components of this kind, plug-ins included."""
+    """The documented short names of all components of this kind, including plug-ins."""
     found = []
     for stem in _files(kind).values():
         try:

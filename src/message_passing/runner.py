@@ -1,7 +1,7 @@
-"""One process running chains: the event loop, signals, and an orderly end.
+"""Running chains in one process: the event loop, signals, and an orderly shutdown.
 
-A first SIGINT or SIGTERM stops the inputs, passes on what was taken as far as that is no long work (see
-`stopping`), and closes everything within each component's bounded time. A second one leaves at once. SIGHUP reopens
+A first SIGINT or SIGTERM stops the inputs, passes on what was received unless that takes long (see
+`stopping`), and closes everything within each component's bounded time. A second one exits at once. SIGHUP reopens
 files, or does what `Server.on_hangup` says.
 """
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 LAST_DRAIN = 2.0
-"""Seconds that may be waited, once a stop was asked for, until what was read has been taken and flushed."""
+"""Seconds to wait, after a stop was requested, until what was read has been accepted and flushed."""
 
 
 class Server:
-    """Runs the chains that begin at `heads`: opened by somebody before, and closed by them after.
+    """Runs the chains that begin at `heads`, which the caller opens before and closes afterwards.
 
     Attributes:
-        running: the inputs have been started, and nobody has asked for the end.
-        failures: the components that failed, and why. Each error chain has been told.
+        running: the inputs have been started, and no stop was requested.
+        failures: the components that failed, and why. Each was reported to its error chain.
         on_hangup: what SIGHUP does. Called from a signal handler.
         losses: what the components lose.
-        backgrounds: what components do beside the chain.
-        stop_request: what the components see of that somebody has asked for the end.
+        backgrounds: the background tasks of the components.
+        stop_request: shows the components that a stop was requested.
     """
 
     def __init__(self, heads: Sequence[Input]) -> None:
@@ -59,13 +59,13 @@ class Server:
         self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._asked = asyncio.Event()  # to stop: otherwise the inputs have ended by themselves
-        for component in self.components:  # one that takes long to open may ask
+        self._asked = asyncio.Event()  # a stop was requested; otherwise the inputs have ended by themselves
+        for component in self.components:  # one that takes long to open may check it
             component.stop_request = self.stop_request
 
     @property
     def components(self) -> list[Component]:
-        """Everything in the chains, in the order that messages flow; then their error chains."""
+        """All components of the chains, in the order that messages flow; then their error chains."""
         return topological_order(self.heads, errors=True)
 
     def run(
@@ -75,13 +75,13 @@ class Server:
 
         Args:
             on_ready: called when every input has been started.
-            on_end: called when no more will be taken, and what was taken is still to be passed on.
+            on_end: called when no more will be received, and what was received is still to be passed on.
         """
         with rare_collections():
             asyncio.run(self._run(on_ready, on_end))
 
     def stop(self) -> None:
-        """Ask it to stop, from a signal handler or any thread."""
+        """Request a stop, from a signal handler or any thread."""
         self.stopping = True
         self.stop_request.ask()
         if self._loop and not self._loop.is_closed():
@@ -93,13 +93,13 @@ class Server:
             self._stop.set()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have the chains' thread call something soon; from any thread. It is not called once they have ended."""
+        """Schedule a call in the chains' thread, from any thread. It is not called once they have ended."""
         if self._loop:
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(function)
 
     def reopen(self) -> None:
-        """Ask every component to reopen what it may, from a signal handler or any thread."""
+        """Have every component reopen its files, from a signal handler or any thread."""
         self.call(self._reopen)
 
     async def _run(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
@@ -120,7 +120,7 @@ class Server:
         self.running = True
         on_ready()
         await self._stop.wait()
-        await asyncio.sleep(0)  # an input that was woken together with us takes what it was woken for
+        await asyncio.sleep(0)  # an input that was woken together with us reads what it was woken for
         for task in self._running.values():
             task.cancel()
         ended = {head: await self._cancelled(head) for head in self.heads}
@@ -135,7 +135,7 @@ class Server:
         watching.cancel()
 
     async def _flush(self) -> None:
-        """Have every component send what it keeps, in the order that messages flow, while all are still at work."""
+        """Flush every component, in the order that messages flow, while all are still at work."""
         if self.backgrounds.are_leaving:
             await self._until_stop(self.backgrounds.left())
         for component in self.components:
@@ -144,19 +144,19 @@ class Server:
         await self.backgrounds.end()
 
     def adopt(self) -> None:
-        """Tell the components that they are run by this: those of `heads`, now and when these have changed."""
+        """Mark the components of `heads` as run by this, now and whenever they change."""
         for component in self.components:
             component.stop_request = self.stop_request
         for head in sorted(
             self.heads, key=lambda one: not one.can_wait
-        ):  # those that cannot wait have the last word
+        ):  # an input that cannot wait decides for all
             for component in topological_order([head]):
                 if isinstance(component, Output):
                     component.waited_for = True
                     component.sources_wait = head.can_wait
 
     def begin(self, head: Input) -> None:
-        """Run an input from now on. Within the loop."""
+        """Start an input. Within the loop."""
         task = asyncio.create_task(head.run(), name=head.label)
         self._running[head] = task
         task.add_done_callback(lambda _: self._look_for_end())
@@ -166,7 +166,7 @@ class Server:
         return head in self._running
 
     def _look_for_end(self) -> None:
-        """One that failed ends all, and so does the end of the last one."""
+        """End all when one has failed or the last one has ended."""
         ended = [task for task in self._running.values() if task.done()]
         failed = [task for task in ended if not task.cancelled() and task.exception()]
         if failed:
@@ -183,7 +183,7 @@ class Server:
         return result
 
     async def _finish(self, head: Input, result: object) -> None:
-        """Have an input pass on what it has taken."""
+        """Have an input pass on what it has read."""
         self._note(head, result)
         try:
             head.stopped()
@@ -193,11 +193,11 @@ class Server:
             await self._until_stop(head.drain(), head)
 
     async def _until_stop(self, waiting: Coroutine[Any, Any, None], what: Component | None = None) -> None:
-        """Wait for something until it is over; after a stop, within `LAST_DRAIN`, which is for all together.
+        """Wait for something to finish; after a stop, within `LAST_DRAIN`, which all such waits share.
 
         Args:
-            waiting: what is waited for.
-            what: who is told of its failure.
+            waiting: what to wait for.
+            what: the component that its failure is reported for.
         """
         task = asyncio.ensure_future(waiting)
         asked = asyncio.ensure_future(self._asked.wait())
@@ -214,7 +214,7 @@ class Server:
             what.report(result)
 
     def _note(self, component: Component, result: object) -> None:
-        """Count it if it is a failure; that nobody reads an output any more is none."""
+        """Record it if it is a failure; that the reader of an output has gone is not one."""
         if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
             component.report(result)
             self.failures.append((component, result))

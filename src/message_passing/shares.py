@@ -1,4 +1,4 @@
-"""Whose the messages are that wait in a queue: how many of which delivery, in their order."""
+"""Which deliveries the messages in a queue belong to: how many of each, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Batch:
-    """What one delivery brought. It is held until all of it is settled."""
+    """One delivery's messages in a queue. It is held until all of them are settled."""
 
     __slots__ = ("hold", "left")
 
@@ -22,7 +22,7 @@ class _Batch:
         self.left = left
 
     def settle(self, count: int, outcome: Outcome) -> None:
-        """So many of its messages have come to this."""
+        """Record this outcome for so many of its messages."""
         if outcome is not Outcome.DELIVERED:
             self.hold.note(outcome)
         self.left -= count
@@ -37,11 +37,11 @@ class Shares:
     """A queue's messages, as runs of those of one batch."""
 
     def __init__(self) -> None:
-        """None."""
+        """Start with an empty queue."""
         self._runs: deque[tuple[_Batch, int]] = deque()
 
     def add(self, count: int, hold: Hold) -> None:
-        """So many more are in the queue, of a delivery of their own."""
+        """Append so many messages, of the current delivery."""
         self._add(_NOBODY if hold is NO_HOLD else _Batch(hold, count), count)
 
     def _add(self, batch: _Batch, count: int) -> None:
@@ -50,17 +50,17 @@ class Shares:
         self._runs.append((batch, count))
 
     def move(self, count: int, to: Shares) -> None:
-        """The first of this queue are at the end of another one now."""
+        """Move the first messages of this queue to the end of another one."""
         for batch, size in self._first(count):
             to._add(batch, size)
 
     def settle(self, count: int, outcome: Outcome) -> None:
-        """The first of this queue are in it no more, and have come to this."""
+        """Remove the first messages of this queue, with this outcome."""
         for batch, size in self._first(count):
             batch.settle(size, outcome)
 
     def settle_all(self, outcome: Outcome) -> None:
-        """All are in it no more."""
+        """Remove all."""
         while self._runs:
             batch, size = self._runs.popleft()
             batch.settle(size, outcome)
@@ -76,6 +76,6 @@ class Shares:
         return found
 
     def resumed(self) -> Call:
-        """`with shares.resumed():` what is done is of all these deliveries: which it is of, nobody knows."""
+        """`with shares.resumed():` what is done counts towards all these deliveries, since the one is not known."""
         fates = [batch.hold.fate for batch, _ in self._runs if batch.hold.fate is not None]
         return Call(Several(fates) if fates else None)

@@ -1,4 +1,4 @@
-"""What hands messages on: the base of every input and filter."""
+"""The base of every input and filter: what passes messages on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Source(Component):
-    """What hands messages on: it has `output_to`."""
+    """A component that passes messages on: it has `output_to`."""
 
     output_to: Any = option(
         default=None,
@@ -28,16 +28,16 @@ class Source(Component):
     wiring = Wiring()  # without an annotation, which would make an option of it
 
     def on_init(self) -> None:
-        """Find out what `output_to` is.
+        """Resolve `output_to`.
 
         Raises:
-            OptionError: it is not something with `consume`.
+            OptionError: it has no `consume` method.
         """
         self._next = self.as_output(self.output_to)
         self.output_to = self._onward = Onward(self, unwrapped(self.output_to))
 
     def as_output(self, target: Any) -> Output:
-        """`target` as an output: itself, or wrapped when it is a stranger with a `consume` method."""
+        """`target` as an output: itself, or an adapter if it is only an object with a `consume` method."""
         target = unwrapped(target)
         if isinstance(target, Output):
             return target
@@ -57,54 +57,58 @@ class Source(Component):
         Source.on_init(self)
 
     def outputs(self) -> Sequence[Output]:
-        """The one component it hands messages to."""
+        """The one component it passes messages to."""
         return (self._next,)
 
     def open(self) -> None:
-        """See `Component.open`. What those that come next allow is found out before."""
+        """See `Component.open`. Determines first what the next components accept."""
         if not self._opened:
             self.rewire()
         super().open()
 
     def rewire(self) -> None:
-        """Find out what those that come next allow: `wiring`."""
+        """Determine what the next components accept: see `wiring`."""
         self.wiring = wiring_of(self)
         self.on_rewire()
 
     def on_rewire(self) -> None:
-        """It hands messages to others now: find out what there is to be known of them."""
+        """Its outputs have changed: determine what they accept."""
 
     def emit(self, messages: list[Any]) -> None:
-        """Hand a batch on: counted, never waits."""
+        """Pass a batch on: counts it, never blocks."""
         if messages:
             self.metrics.passed += len(messages)
             self._next.consume_many(messages)
 
-    def deliver(self, messages: list[Any], on_settled: Callable[[Outcome], object]) -> None:
-        """Hand a batch on, and learn what became of it, once nobody keeps any of it any more.
+    def deliver(
+        self, messages: list[Any], on_settled: Callable[[Outcome], object], *, comes_again: bool = False
+    ) -> None:
+        """Pass a batch on, and be notified of its outcome once no component holds any of it.
 
-        That may be before this returns. It is called in the event loop in which this is, if it is in one.
+        That may be before this returns. `on_settled` is called in the event loop running here, if any.
 
         Args:
             messages: the batch.
             on_settled: called once, with the worst outcome of any message. It must not block.
+            comes_again: whether what is `LOST` is delivered once more, by this input or by whoever sent it. Then
+                components count it as failed or dropped, and nobody reports it as lost.
 
         Raises:
-            OutputClosedError: nobody reads an output any more.
+            OutputClosedError: the reader of an output has gone.
         """
-        with Delivery(on_settled, self, running_loop()):
+        with Delivery(on_settled, self, running_loop(), comes_again=comes_again):
             self.emit(messages)
 
     def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:
-        """Hand a batch to one of `outputs()`, or count it as another number: never waits.
+        """Pass a batch to one of `outputs()`, or count it as another number: never blocks.
 
         Args:
-            output: to whom.
+            output: where to.
             messages: the batch.
-            count: as how many messages that counts as passed, where it is not as many.
+            count: how many messages to count as passed, if not the length of the batch.
 
         Raises:
-            OutputClosedError: nobody reads that output any more.
+            OutputClosedError: the reader of that output has gone.
         """
         self.metrics.passed += len(messages) if count is None else count
         if messages:

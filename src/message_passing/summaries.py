@@ -1,4 +1,4 @@
-"""What a person is told of components: before they run, and of their losses afterwards."""
+"""Sentences for users about components: warnings before they run, and losses afterwards."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ if TYPE_CHECKING:
 
 
 def collect_warnings(components: Sequence[Component]) -> list[str]:
-    """What whoever starts these components should know, each thing once."""
+    """The warnings of these components, without repetitions."""
     return list(dict.fromkeys(one_line(text) for component in components for text in component.warnings()))
 
 
 def losses(components: Sequence[Component]) -> list[str]:
-    """A line for each component that lost messages, or may have: how many, and why. And what components remark."""
+    """A line for each component that lost messages, or may have: how many, and why; then their summaries."""
     lines = []
     for component in components:
-        reasons = {**component.metrics.dropped}
-        if component.metrics.failed:
-            reasons["failed"] = component.metrics.failed
-        total, why = lost_words(reasons, component.possibly_lost())
+        total, why = lost_words(component.metrics.lost_for_good(), component.possibly_lost())
         if total:
             one = total.rpartition(" ")[2] == "1"
             lines.append(f"{component.title} lost {total} message{'' if one else 's'}: {why}")

@@ -1,13 +1,13 @@
-"""How much need be done between two components, decided once when a chain is wired, and again when it is rewired.
+"""How much work is needed between two components, decided whenever a chain is wired or rewired.
 
-Between a decoder and an encoder of the same text, what nobody looks into need not be decoded: the text is checked,
-and passed on as it came. And where the next component writes lines, a batch may be one block of them.
+Between a decoder and an encoder of the same text, messages that no component inspects need not be decoded: the text
+is checked, and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
-An output that needs a field of its messages says `takes_objects`: the encoders right before it hand objects on, and
+An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
 
-What a class says of itself (`transparent`, `takes_text`, `takes_blocks`, `takes_objects`) holds for itself, and for
-its subclasses unless they handle messages in a way of their own: these have to say it again.
+What a class declares (`transparent`, `takes_text`, `takes_blocks`, `takes_objects`) holds for itself, and for
+its subclasses, unless they handle messages differently: these have to declare it again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HANDLING = frozenset({"emit", "filter", "filter_many", "on_init", "text_of", "write", "write_many"})
-"""What a class that handles messages in a way of its own defines."""
+"""The methods that a class which handles messages differently defines."""
 
 
 class Wired(Protocol):
-    """As much of a component as this looks at."""
+    """The part of a component that is used here."""
 
     def outputs(self) -> Sequence[Any]:
         """Where its messages go."""
@@ -31,10 +31,10 @@ class Wired(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a component may hand on instead of a list of objects.
+    """What a component may pass on instead of a list of objects.
 
     Attributes:
-        text: checked lines of JSON text (`lines.Lines`): they become text again, and nobody looks into them before.
+        text: checked lines of JSON text (`lines.Lines`): they become text again uninspected.
         blocks: a block of lines (`lines.Block`).
     """
 
@@ -43,7 +43,7 @@ class Wiring:
 
 
 def wiring_of(component: Wired) -> Wiring:
-    """What those that come next allow, all of them."""
+    """What all of the next components accept."""
     outputs = component.outputs()
     return Wiring(
         text=all(map(_becomes_text, outputs)),
@@ -52,7 +52,7 @@ def wiring_of(component: Wired) -> Wiring:
 
 
 def leaves_encoding(component: Any) -> bool:
-    """Whether an encoder hands objects on: it leads to one output that takes them, or to an encoder like that."""
+    """Whether an encoder passes objects on: it leads to one output that accepts them, or to such an encoder."""
     if not getattr(component, "encodes_batches", False):
         return False
     following, *others = component.outputs()
@@ -60,7 +60,7 @@ def leaves_encoding(component: Any) -> bool:
 
 
 def misses_objects(component: Any) -> str:
-    """What an output is called that would take objects, and gets what this encoder makes; empty if there is none."""
+    """The label of an output that wants objects but receives this encoder's result; empty if there is none."""
     if leaves_encoding(component):
         return ""
     for output in component.outputs():
@@ -72,7 +72,7 @@ def misses_objects(component: Any) -> str:
 
 
 def said(cls: type, name: str) -> Any:
-    """What a class says of itself, as far as that holds; None otherwise."""
+    """What a class declares, as far as that holds; None otherwise."""
     for base in cls.__mro__:
         if name in base.__dict__:
             return base.__dict__[name]

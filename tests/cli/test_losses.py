@@ -107,7 +107,9 @@ def test_what_was_lost_last_night(tmp_path: Path) -> None:
     found = json.loads(losses(tmp_path, "--since", "10m", "--json"))
     assert sum(one["lost"] for one in found["minutes"]) == 507
     assert [run["ended"] for run in found["runs"]] == [0, 1]
-    assert losses(tmp_path, "--since", "10m", "--node", "other").startswith("Nobody kept account")
+    assert losses(tmp_path, "--since", "10m", "--node", "other").startswith(
+        "No node called other kept account"
+    )
 
 
 def test_what_a_worker_drops_is_reported_by_its_name(tmp_path: Path) -> None:
@@ -216,6 +218,23 @@ def test_what_a_user_gets_wrong(words: list[str], told: str, tmp_path: Path) -> 
     done = finished("losses", *words, cwd=tmp_path, env={"STATE_DIRECTORY": str(tmp_path / "none")})
     assert done.status == 2
     assert done.told[0].startswith(f"message-passing losses: {told}")
+
+
+def test_the_sums_are_those_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the tables show only the largest; and a node's name that is misspelt is told."""
+    ledger = LossLedger(tmp_path / "losses.sqlite", 1 << 24)
+    ledger.check()
+    now = time.time()
+    minute = int(now) // 60 * 60
+    here = {(minute, Loss("out", f"reason {n}")): 2 for n in range(150)}
+    away = {(minute, Loss(f"f{n}", NOT_ARRIVED, f"sender {n}")): 1 for n in range(150)}
+    ledger.add(Run("1", "n", 1, now), here | away, now)
+    assert COMMAND.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(
+        "300 messages lost here, 150 messages lost by senders on the way, "
+    )
+    assert COMMAND.main([str(tmp_path), "--node", "m"]) == 0
+    assert capsys.readouterr().out.startswith("No node called m kept account of losses from ")
 
 
 def test_names_give_a_terminal_no_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

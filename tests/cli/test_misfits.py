@@ -179,7 +179,7 @@ def test_a_name_that_does_not_resolve_and_a_sender_that_is_silent(started: Any) 
     )
     receiver.wait_for("connected, and no message has come yet")
     one.write(b"{}\n")
-    receiver.wait_for("input (ZeroMQ): the first message has come")
+    receiver.wait_for("input (ZeroMQ): received the first message")
     assert sum("no message has come" in line for line in receiver.lines) == 1
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from message_passing.testing import free_port, wait_for
-from nodes import Node, node
+from nodes import Node, lines, node, part
 from support import untimed
 
 if TYPE_CHECKING:
@@ -233,6 +233,53 @@ def test_an_input_can_be_added_and_none_be_changed_or_removed(tmp_path: Path) ->
         assert f"message-passing: {text}" in one.said
         one.more_arrive("a")
     assert sorted(one.numbers("a")) == [*range(one.sent)]
+
+
+def test_an_output_that_keeps_messages_for_an_absent_receiver_stays(tmp_path: Path) -> None:
+    """What has not been acknowledged is not thrown away by a change; once it is, the change is made."""
+    first, second = free_port(), free_port()
+    said: list[str] = []
+
+    def sending(port: int) -> dict[str, Any]:
+        given = {"connect": f"tcp://127.0.0.1:{port}", "socket_type": "DEALER"}
+        return {"input": "STDIN", "output": "ZeroMQ", "output_options": given}
+
+    def receiver(port: int) -> list[str]:
+        given = {"socket_bind": f"tcp://127.0.0.1:{port}", "socket_type": "ROUTER"}
+        return [
+            *part("input", "ZeroMQ", **given),
+            *part("output", "File", filename=str(tmp_path / str(port))),
+        ]
+
+    def numbers(port: int) -> list[int]:
+        return [json.loads(line)["n"] for line in lines(tmp_path / str(port))]
+
+    def wait_until_said(text: str) -> None:
+        wait_for(lambda: text in "".join(said), timeout=20)
+
+    write(tmp_path, sending(first))
+    with node("--configfile", "c.json", cwd=tmp_path) as running:
+        assert running.process.stderr
+        listening = threading.Thread(
+            target=lambda error: said.extend(untimed(line.decode()) for line in error),
+            args=[running.process.stderr],
+        )
+        listening.start()
+        running.write(b"".join(b'{"n":%d}\n' % n for n in range(50)))
+        wait_until_said("nobody listens")
+        write(tmp_path, sending(second))
+        running.signal(signal.SIGHUP)
+        wait_until_said(STAYS)
+        assert "the output 'output' cannot change now: it keeps 50 messages for its receiver" in "".join(said)
+        with node(*receiver(first)), node(*receiver(second)):
+            wait_until_said(f"connected to tcp://127.0.0.1:{first}")
+            wait_for(lambda: numbers(first) == [*range(50)], timeout=20)
+            running.signal(signal.SIGHUP)
+            wait_until_said(TAKEN)
+            running.write(b'{"n":50}\n')
+            wait_for(lambda: numbers(second) == [50], timeout=20)
+        running.process.kill()
+        listening.join()
 
 
 def test_inputs_and_branches_come_and_go_in_the_named_form(tmp_path: Path) -> None:

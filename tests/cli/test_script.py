@@ -64,7 +64,7 @@ def test_the_example_of_the_module_works(tmp_path: Path) -> None:
     program.write_text(HEAD + textwrap.dedent(example))
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
-    words = [f"--socket-bind={address}", "--pid_file", str(tmp_path / "pid")]
+    words = [f"--socket-bind={address}", "--pid_file", str(tmp_path / "pid"), "--quiet"]
     with node(*words, command=(sys.executable, "-W", "error", str(program))) as collector:
         wait_for_port(port)
         wait_for((tmp_path / "pid").exists)

@@ -33,7 +33,7 @@ def test_on_a_terminal_it_says_where_it_listens_what_came_and_how_much() -> None
         with node(*sender(found[1].decode())) as other:
             other.write(b'{"a":1}\n{"a":2}\n')
             one.shows(b"input (ZeroMQ): connected on " + found[1])
-            one.shows(b"input (ZeroMQ): the first message has come")
+            one.shows(b"input (ZeroMQ): received the first message")
             status, _, err = other.end()
             assert (status, err) == (0, b"")  # a pipe: nothing of this
         one.process.terminate()

@@ -282,7 +282,7 @@ def deep(levels: int) -> list[Any]:
 )
 def test_what_never_ends_is_an_encoding_error(message: Any) -> None:
     """It is neither a crash nor a hang."""
-    with pytest.raises(EncodingError, match="nested too deeply, or holds itself"):
+    with pytest.raises(EncodingError, match="nested too deeply, or contains itself"):
         encode(message)
 
 

@@ -56,7 +56,7 @@ def test_many_members_are_refused(codec: Codec, monkeypatch: pytest.MonkeyPatch)
     assert begun == MOST_MEMBERS
     for count in (MOST_MEMBERS + 1, 1_000_000 // len(empty)):
         begun = 0
-        text = f"a message may be of {MOST_MEMBERS} {codec.member}, and it is of more"
+        text = f"a message may have {MOST_MEMBERS} {codec.member}, and this one has more"
         with pytest.raises(DecodingError, match=text):
             decoder.filter(empty * count)
         assert begun == MOST_MEMBERS

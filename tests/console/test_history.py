@@ -48,3 +48,12 @@ def test_a_component_that_has_gone_leaves_no_old_steps_behind() -> None:
     components = history.last(STEPS, ["a", "b"])["components"]
     assert isinstance(components, dict)
     assert sum(components["b"]["received"]) == 0
+
+
+def test_what_senders_lose_is_in_the_step_in_which_it_is_seen() -> None:
+    """What was lost before, or comes late after all, is in none; nor is anything where nobody counts it."""
+    history = History()
+    for now, lost in enumerate((7, 9, 8, 8, 11, None, 3, 5)):
+        history.note_senders(lost)
+        history.add(float(now), {})
+    assert history.last(10, [])["lost_by_senders"] == [0, 2, 0, 0, 3, 0, 0, 2]

@@ -1,35 +1,23 @@
-"""How the page looks and is used in a browser: keyboard, phone, light and dark, axe, and the guide's pictures."""
+"""How the page looks and is used in a browser: keyboard, phone, light and dark, and axe."""
 
 from __future__ import annotations
 
-import os
-import random
-import struct
-import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from documents import ROOT
+from console.applications import Applications
 from pages import Look, Site, looking
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-    from playwright.sync_api import Browser, Page, ViewportSize
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.program("chromium")
-
-PICTURES: dict[Literal["light", "dark"], Path] = {
-    "light": ROOT / "docs" / "console.png",
-    "dark": ROOT / "docs" / "console-dark.png",
-}
-LARGEST_PICTURE = 400_000
-REGIONS = ("At a glance", "Chain", "Live messages", "History", "Senders", "Errors")
 
 NUMBER = """
 () => [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
@@ -52,54 +40,6 @@ FOCUSED = """
 
 IS_THERE = "number => document.querySelector(`[data-number='${number}']`)?.checkVisibility() ?? false"
 """Whether what has this number is still to be seen: sentences come and go."""
-
-TRACEBACK = (
-    "Traceback (most recent call last):\n  File \"shop/orders.py\", line 10, in pay\nKeyError: 'price'\n"
-)
-
-
-class Applications:
-    """Three applications that log to a site; one of them loses some on the way."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._chances = random.Random(1)  # noqa: S311 - the same each time, and no secret
-        self._numbers = Counter[str]()
-        self._count = 0
-
-    def log(self, count: int) -> None:
-        """So many messages: a warning here and there, and errors with a traceback."""
-        for _ in range(count):
-            self._count += 1
-            name = self._chances.choice(["web-1", "web-2", "billing"])
-            self._numbers[name] += 1
-            if name != "web-2" or self._numbers[name] % 40 != 7:
-                self._site.send(self._message(name, self._count))
-
-    def _message(self, name: str, number: int) -> dict[str, Any]:
-        message: dict[str, Any] = {
-            "level": "INFO",
-            "message": f"order {number} paid by {self._chances.choice(['card', 'invoice', 'voucher'])}",
-            "service": name,
-            "sender": f"{name}:{2000 + len(name)}:18f3a2",
-            "sequence": self._numbers[name],
-            "extra": {"order": number},
-        }
-        if number % 97 == 0:
-            error = {"type": "KeyError", "traceback": TRACEBACK}
-            return message | {"level": "ERROR", "message": f"order {number} has no price", "exception": error}
-        if number % 23 == 0:
-            return message | {"level": "WARNING", "message": f"order {number} waits for stock"}
-        return message
-
-    def pour(self, seconds: float) -> None:
-        """Log for some time, more and less, with some broken messages: there is a history to be seen."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.log(12 + int(16 * abs((left % 40) / 20 - 1)))
-            if 30 < left % 50 < 33:
-                self._site.send(b'{"level":"INFO","message":"cut off')
-            time.sleep(0.1)
 
 
 def walk(page: Page) -> list[int]:
@@ -148,7 +88,7 @@ def test_everything_is_reached_with_the_keyboard(look: Look, site: Site) -> None
     page.locator("#clear").focus()
     page.keyboard.press("Enter")
 
-    page.get_by_role("button", name="decoder", exact=True).focus()
+    page.locator("#chain-drawing").get_by_role("button", name="decoder", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#details-title")).to_have_text("decoder")
     page.locator("#details-tail").focus()
@@ -204,9 +144,14 @@ def test_it_is_accessible(browser: Browser, site: Site, theme: Literal["light", 
         page.locator("#messages summary", has=page.get_by_text("has no price")).first.click()
         page.locator("#messages .field").first.click()
         site.send(
-            {"level": "ERROR", "message": "once more", "sender": "billing:2007:18f3a2", "sequence": 151}
+            {
+                "level": "ERROR",
+                "message": "once more",
+                "sender": "billing:2007:18a2b3c4d5e6f708",
+                "sequence": 151,
+            }
         )
-        page.get_by_role("button", name="alarms", exact=True).click()
+        page.locator("#chain-drawing").get_by_role("button", name="alarms", exact=True).click()
         page.get_by_text("Show as a table").click()
         expect(page.locator("#details")).to_be_visible()
         results = Axe().run(page)
@@ -239,26 +184,3 @@ def test_light_and_dark_are_the_reader_s(browser: Browser, site: Site) -> None:
         page.emulate_media(reduced_motion="reduce")
         assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
         assert page.evaluate("document.getAnimations().length") == 0
-
-
-def test_the_pictures_in_the_guide(browser: Browser, tmp_path: Path) -> None:
-    """UPDATE_SCREENSHOTS=1 takes them anew; else they are there, and the page has what they show."""
-    size: ViewportSize = {"width": 1280, "height": 2210}
-    site = Site(tmp_path, hwm=150)
-    with site, site.running(), looking(browser, site.url, viewport=size) as look:
-        page = look.open(site.url)
-        applications = Applications(site)
-        applications.log(200)
-        for name in REGIONS:
-            expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
-        expect(page.locator("#messages > li").first).to_be_visible()
-        if os.environ.get("UPDATE_SCREENSHOTS"):
-            applications.pour(75)
-            for theme, picture in PICTURES.items():
-                page.emulate_media(color_scheme=theme)
-                page.screenshot(path=picture)
-    for picture in PICTURES.values():
-        data = picture.read_bytes()
-        assert data.startswith(b"\x89PNG")
-        assert struct.unpack(">II", data[16:24]) == (size["width"], size["height"])
-        assert len(data) < LARGEST_PICTURE

@@ -160,5 +160,5 @@ def test_a_message_that_cannot_be_copied_fails_for_all_branches() -> None:
     NullFilter(output_to=t).consume_many(messages)
     assert [end.messages for end in ends] == [[{"a": 1}, {"a": 2}]] * 2
     assert t.metrics.failed == 1
-    assert "holds itself" in errors.messages[0]["exception"]
+    assert "contains itself" in errors.messages[0]["exception"]
     assert len(messages) == 3

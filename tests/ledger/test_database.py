@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -178,6 +179,52 @@ def test_what_is_no_ledger(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()  # a node is about to begin it
     found = read_losses(tmp_path / "empty", ALWAYS)
     assert (found["by_reason"], found["runs"]) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["a link", "a named pipe", "a directory", "the database of another program"])
+def test_what_a_node_does_not_write_to(kind: str, tmp_path: Path) -> None:
+    """Anything but a ledger in its place is left as it is, and told; to read it does not wait."""
+    path = tmp_path / "losses.sqlite"
+    if kind == "a link":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a directory":
+        path.mkdir()
+    else:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE other (name TEXT)")
+    before = path.lstat()[:7], path.lstat().st_mtime_ns
+    ledger = LossLedger(path, 1 << 20)
+    with pytest.raises(OSError, match=kind):
+        ledger.check()
+    with pytest.raises(OSError, match=kind):
+        ledger.add(RUN, {(MINUTE, FULL): 1}, NOW)
+    assert (path.lstat()[:7], path.lstat().st_mtime_ns) == before
+    assert [*tmp_path.iterdir()] == [path]
+    with pytest.raises(OpenError, match="ledger"):
+        read_losses(path, ALWAYS)
+
+
+def test_a_ledger_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    """As it may be after a copy was put back."""
+    ledger = made(tmp_path)
+    ledger.path.chmod(0o644)
+    ledger.add(RUN, {(MINUTE, FULL): 1}, NOW)
+    assert ledger.path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("column", ["reason", "minute", "count"])
+def test_a_row_of_something_else_is_told(column: str, tmp_path: Path) -> None:
+    """SQLite takes bytes in any column; an answer has names and numbers."""
+    ledger = made(tmp_path)
+    ledger.add(RUN, {(MINUTE, FULL): 1}, NOW)
+    with closing(sqlite3.connect(ledger.path)) as db:
+        db.execute(f"UPDATE losses SET {column} = ?", (b"\xff",))  # noqa: S608 - our own text
+        db.execute("UPDATE runs SET seen = 9e999")
+        db.commit()
+    with pytest.raises(OpenError, match=r"cannot read the ledger .*a row is damaged"):
+        read_losses(ledger.path, ALWAYS)
 
 
 def test_several_nodes_share_one(tmp_path: Path) -> None:

@@ -187,6 +187,50 @@ def test_partial_write(tmp_path: Path, later: int, end: bytes) -> None:
     ]
 
 
+@pytest.mark.parametrize("how", ["append", "reopen"])
+def test_a_line_that_a_killed_writer_has_left_torn(tmp_path: Path, how: str) -> None:
+    """What a killed process has left of its last line is no beginning of the next message, whenever it is opened."""
+    path = tmp_path / "out"
+    path.write_bytes(b"whole\n" if how == "reopen" else b'whole\n{"to')
+    with to_file(path) as output:
+        if how == "reopen":
+            path.rename(tmp_path / "out.1")
+            path.write_bytes(b'whole\n{"to')
+            output.reopen()
+        output.consume_many([b"one", b"two"])
+        output.consume(b"three")
+        assert output.metrics.failed == 0
+    assert path.read_bytes() == b'whole\n{"to\none\ntwo\nthree\n'
+
+
+@pytest.mark.parametrize(("before", "given"), [(b"", {}), (b"whole\n", {}), (b"to", {"append": False})])
+def test_a_file_without_a_torn_line_is_left_alone(
+    tmp_path: Path, before: bytes, given: dict[str, bool]
+) -> None:
+    """An empty file, one that ends with a newline, and one that is emptied get no line of their own."""
+    path = tmp_path / "out"
+    path.write_bytes(before)
+    with to_file(path, **given) as output:
+        output.consume(b"one")
+    assert path.read_bytes() == (b"" if given else before) + b"one\n"
+
+
+def test_a_torn_line_of_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may be written and not read is written all the same."""
+    path, really = tmp_path / "out", os.open
+    path.write_bytes(b"to")
+
+    def refusing(name: str, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_ACCMODE == os.O_RDONLY and str(name).startswith("/dev/fd/"):
+            raise PermissionError(13, "Permission denied", name)
+        return really(name, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with to_file(path) as output:
+        output.consume(b"one")
+    assert path.read_bytes() == b"toone\n"
+
+
 def test_not_text(tmp_path: Path) -> None:
     """An object fails with a hint, and its neighbours are written."""
     path = tmp_path / "out"

@@ -62,6 +62,19 @@ def collected(one: Receiver, count: int, limit: int = 1000) -> list[bytes]:
     return found
 
 
+def test_an_empty_batch_means_that_nothing_is_ready() -> None:
+    """Who asks for one message at a time gets one while any is there: after an empty batch he waits for a signal."""
+    with receiver("PULL", bind=("inproc://one-by-one",)) as one:
+        other = one._socket.context.socket(zmq.PUSH)
+        try:
+            other.connect("inproc://one-by-one")
+            for n in range(100):
+                other.send(b"%d" % n)
+            assert [one.receive(1) for _ in range(101)] == [*([b"%d" % n] for n in range(100)), []]
+        finally:
+            other.close(0)
+
+
 def test_a_batch_is_what_is_ready_and_no_more_than_asked_for() -> None:
     """Messages come in order, in batches of at most the limit, and nothing gives an empty batch."""
     address = endpoint()

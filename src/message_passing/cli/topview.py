@@ -235,7 +235,9 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
         table.add_column(name, justify="right", no_wrap=True)
     for one in answer["senders"][:_MOST_ROWS] if answer else ():
         row = (str(one["lost"]), str(one["received"]), span(max(0, now - one["seen"])))
-        table.add_row(Text(_escaped(str(one["name"]))), *row, style=_BAD if one["lost"] else "")
+        table.add_row(
+            Text(_escaped(str(one.get("label") or one["name"]))), *row, style=_BAD if one["lost"] else ""
+        )
     if table.row_count:
         yield table
 

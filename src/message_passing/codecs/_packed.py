@@ -1,4 +1,4 @@
-"""What the codecs of bytes share: what they take, and the bound on what a message may unpack to."""
+"""Code shared by the compression codecs: their input types, and the bound on what a message may unpack to."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 MAX_SIZE = 64 * 1024 * 1024
 
 MOST_MEMBERS = 1000
-"""Members, one after the other, that a message may be of. Whoever packs makes one of a message, and who joins packed
-files a few. An empty one has 20 bytes and less, and takes as long to begin as one with something in it: a small
-message of nothing else would keep the decoder busy for long."""
+"""The most members, one after the other, in a message. A packer makes one for a message; joined packed files have a
+few. An empty one has 20 bytes or less, but takes as long to begin as any other: a small message of nothing else would
+keep the decoder busy for long."""
 
 _PIECE = 1 << 16
-"""Bytes that a member is given at first, and twice as many each time. What it leaves over is copied by the library:
-if that were all that there is, each of many members would cost as much as the whole message."""
+"""Bytes passed to a member at first, doubled each time. The library copies what the member leaves over: if it were
+passed everything, each of many members would cost as much as the whole message."""
 
 
 class Format(NamedTuple):
-    """What differs between the formats.
+    """The differences between the formats.
 
     Attributes:
         name: its name.
-        member: what it calls a member.
-        errors: what unpacking raises.
-        padding: what may stand after a member, or be nothing.
+        member: its word for a member.
+        errors: the exceptions that unpacking raises.
+        padding: the optional padding after a member.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Format(NamedTuple):
 
 
 class Unpacking(Protocol):
-    """What the libraries make to unpack one member."""
+    """A library's decompressor, which unpacks one member."""
 
     @property
     def eof(self) -> bool:
@@ -53,17 +53,17 @@ class Unpacking(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What was given beyond its end."""
+        """The input beyond its end."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """What comes of these bytes more, up to so many."""
+        """Unpack these further bytes, to so many bytes at most."""
 
 
 class Unpacker(Decoder):
-    """A decoder of messages that may carry several: what is lost with one that fails is not known."""
+    """A decoder of messages that may carry several: how many are lost with one that fails is not known."""
 
     def summary(self) -> list[str]:
-        """That it is not, if what comes next takes several from each."""
+        """Report that it is not known, if the next component makes several messages of each."""
         failed = self.metrics.failed
         if not failed or not _taken_apart(self.outputs()):
             return []
@@ -103,7 +103,7 @@ def to_pack(message: Any, codec: str) -> bytes:
 
 
 def carrying(message: Any, packed: bytes) -> bytes:
-    """What was made of a message: a frame of as many lines, if it was one."""
+    """The packed message; a frame of as many lines if it was one."""
     return MultiMessage(packed, message.lines) if isinstance(message, MultiMessage) else packed
 
 
@@ -111,7 +111,7 @@ def to_unpack(message: Any, codec: str) -> bytes:
     """A decoder's message as bytes.
 
     Raises:
-        DecodingError: it is something else.
+        DecodingError: it is not bytes.
     """
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message)
@@ -119,16 +119,16 @@ def to_unpack(message: Any, codec: str) -> bytes:
 
 
 def unpack(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size: int) -> bytes:
-    """What a message was packed from.
+    """Unpack a message.
 
     Args:
         data: the message: members, one after the other.
-        form: of which format.
-        begin: makes what unpacks one.
-        max_size: the most bytes that may come of it.
+        form: its format.
+        begin: creates the decompressor for one.
+        max_size: the most bytes that it may unpack to.
 
     Raises:
-        DecodingError: it is not whole or not well-formed, is of too many members, or unpacks to too much.
+        DecodingError: it is incomplete or malformed, has too many members, or unpacks to too much.
     """
     parts: list[bytes] = []
     place, room = 0, max_size
@@ -153,9 +153,11 @@ def unpack(data: bytes, form: Format, begin: Callable[[], Unpacking], max_size: 
             place = found.end()
         if place == len(data):
             return parts[0] if len(parts) == 1 else b"".join(parts)
-    raise DecodingError(f"a message may be of {MOST_MEMBERS} {form.name} {form.member}s, and it is of more")
+    raise DecodingError(
+        f"a message may have {MOST_MEMBERS} {form.name} {form.member}s, and this one has more"
+    )
 
 
 def too_large_error(max_size: int) -> DecodingError:
-    """What is said of a message that unpacks to more than `max_size` bytes."""
+    """The error text for a message that unpacks to more than `max_size` bytes."""
     return DecodingError(f"it unpacks to more than {max_size} bytes (max_size)")

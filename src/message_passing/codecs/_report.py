@@ -1,4 +1,4 @@
-"""Error reports as sentences: what the command writes on a terminal instead of JSON."""
+"""Error reports as sentences: the command writes these to a terminal instead of JSON."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SHOWN = ("packed_data", "stringified_data")
 
 
 class ReportEncoder(JSONEncoder):
-    """Makes a line for a person of a report about failed messages; of anything else JSON.
+    """Encodes a report of failed messages as a readable line; anything else as JSON.
 
-    `message-passing: TIME: COMPONENT: what is wrong: the message`. The command uses it by itself where standard error
+    `message-passing: TIME: COMPONENT: what is wrong: the message`. The command uses it by default if standard error
     is a terminal and neither `--error` nor `--error_encoder` is given.
     """
 
@@ -29,7 +29,7 @@ class ReportEncoder(JSONEncoder):
         """A report as a line.
 
         Raises:
-            EncodingError: it is none, and has no JSON form either.
+            EncodingError: it is not a report, and has no JSON form either.
         """
         if not isinstance(message, dict) or not {"time", "component", "exception"} <= message.keys():
             return super().filter(message)
@@ -43,5 +43,5 @@ class ReportEncoder(JSONEncoder):
         return one_line(text + (f" ({', '.join(more)})" if more else "")).encode("utf-8", "backslashreplace")
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """One by one: reports are few."""
+        """Encode one by one: reports are few."""
         return super(JSONEncoder, self).filter_many(messages)

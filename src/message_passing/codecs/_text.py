@@ -1,4 +1,4 @@
-"""JSON text: what the codecs JSON and JSONLines share."""
+"""JSON text: code shared by the codecs JSON and JSONLines."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def decode_text(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
 
 
 class Malformed:
-    """Those lines of a message that are none.
+    """The malformed lines of a message.
 
     Attributes:
         count: how many.
         first: the first.
-        reason: what is wrong with it.
+        reason: why it is malformed.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Malformed:
 
 
 def decoded_lines(lines: list[Any], malformed: Malformed) -> list[Any]:
-    """The values of lines; those that have none are added to `malformed`."""
+    """The values of lines; malformed lines are added to `malformed`."""
     found: list[Any] = []
     for line in lines:
         try:
@@ -92,7 +92,7 @@ _PLACE = re.compile(r"\(byte (\d+)\)\Z")
 
 
 def _hint(error: Exception, text: Any) -> str:
-    """What to do about it, where a quote of another language stands where JSON has its own."""
+    """A hint where the text has single quotes instead of JSON's double quotes."""
     place = _PLACE.search(str(error))
     if place:
         octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else memoryview(text)
@@ -102,7 +102,7 @@ def _hint(error: Exception, text: Any) -> str:
 
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
-    """The same messages, if each is bytes: one well-formed JSON object in UTF-8, on one line."""
+    """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
     return _sound(LineBatch(messages))
@@ -121,7 +121,7 @@ def decoded_block(block: bytes) -> list[Any] | None:
         return None
     # What is decoded as a block need not be one value a line. It is where every line begins and ends as an
     # object does, and there are as many lines as values: see `_look_like_objects`.
-    lines = len(block) - len(block.replace(b"\n", b""))  # a sixth of what counting them takes
+    lines = len(block) - len(block.replace(b"\n", b""))  # takes a sixth of the time of counting them
     framed = block.startswith(b"{") and block.endswith(b"}\n") and block.count(b"}\n{") == lines - 1
     return found if framed and len(found) == lines else None
 
@@ -129,7 +129,7 @@ def decoded_block(block: bytes) -> list[Any] | None:
 def _look_like_objects(lines: list[bytes]) -> bool:
     """Whether each line begins and ends as an object does.
 
-    If so, and if their block holds as many values as there are lines, each of these is one: inside of a value
+    If so, and if their block has as many values as lines, each line is one value: within a value
     no `}` is followed by a line break and a `{`.
     """
     try:
@@ -157,22 +157,22 @@ def _sound(lines: LineBatch) -> LineBatch | None:
 
 
 class TextEncoder(Encoder):
-    """Makes JSON text of each message, on one line. Bytes are encoded already: they pass as they are."""
+    """Encodes each message as JSON text, on one line. Bytes are encoded already: they pass unchanged."""
 
     def on_init(self) -> None:
-        """One encoder for all messages."""
+        """Create one encoder for all messages."""
         super().on_init()
         self._encoder = msgspec.json.Encoder(enc_hook=to_jsonable)
 
     def takes_text(self) -> bool:
-        """Whether checked text is worth the same to it as the object."""
+        """Whether checked text can stand for the object."""
         return False
 
     def text_of(self, message: Any) -> bytes:
         """The text of one message.
 
         Raises:
-            EncodingError: it holds something that has no JSON form, or holds itself.
+            EncodingError: it contains something that has no JSON form, or contains itself.
         """
         if isinstance(message, bytes):
             return message
@@ -186,6 +186,6 @@ def _carefully(message: Any) -> bytes:
     try:
         return json.dumps(sanitize(message), ensure_ascii=False, separators=(",", ":")).encode()
     except RecursionError as error:
-        raise EncodingError("nested too deeply, or holds itself") from error
+        raise EncodingError("nested too deeply, or contains itself") from error
     except (TypeError, ValueError) as error:
         raise EncodingError(str(error)) from error

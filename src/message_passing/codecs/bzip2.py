@@ -1,6 +1,6 @@
 """Bzip2 (Message::Passing::Filter::Encoder::Bzip2 and ::Decoder::Bzip2).
 
-What the original sends is what Perl's Compress::Bzip2::memBzip makes: a byte 0xF0, the unpacked size in four
+The original sends the format of Perl's Compress::Bzip2::memBzip: a byte 0xF0, the unpacked size in four
 bytes (big-endian), and then an ordinary bzip2 stream.
 """
 
@@ -22,9 +22,9 @@ _FORMAT = _packed.Format("bzip2", "stream", (OSError, ValueError))
 
 
 class Bzip2Decoder(_packed.Unpacker):
-    """Unpacks bzip2: bytes in, bytes out. It understands ordinary bzip2 and the original's form.
+    """Unpacks bzip2: bytes in, bytes out. It understands ordinary bzip2 and the original's format.
 
-    A message may be of 1000 streams.
+    A message may have up to 1000 streams.
     """
 
     name = "Bzip2"
@@ -36,7 +36,7 @@ class Bzip2Decoder(_packed.Unpacker):
         """Unpack one message, which may be several bzip2 streams one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed bzip2, is of too many streams, or unpacks to more than
+            DecodingError: it is not complete, well-formed bzip2, has too many streams, or unpacks to more than
                 `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Bzip2")
@@ -48,7 +48,7 @@ class Bzip2Decoder(_packed.Unpacker):
                 raise _packed.too_large_error(self.max_size)
         unpacked = _packed.unpack(data, _FORMAT, self._begin, self.max_size)
         if stated is not None and stated != len(unpacked):
-            raise DecodingError(f"malformed bzip2: it unpacks to {len(unpacked)} bytes and says {stated}")
+            raise DecodingError(f"malformed bzip2: it unpacks to {len(unpacked)} bytes but declares {stated}")
         return unpacked
 
     def _begin(self) -> _packed.Unpacking:
@@ -56,16 +56,18 @@ class Bzip2Decoder(_packed.Unpacker):
 
 
 class Bzip2Encoder(Encoder):
-    """Packs text (as UTF-8) or bytes with bzip2, in the original's form: five bytes, then an ordinary stream.
+    """Packs text (as UTF-8) or bytes with bzip2, in the original's format: five bytes, then an ordinary stream.
 
-    It takes no objects: those must be JSON first.
+    It does not accept objects: encode those as JSON first.
     """
 
     name = "Bzip2"
     example = MappingProxyType({"level": 9})
     readable = False
 
-    level: int = option(default=6, description="1 needs least memory, 9 mostly packs smallest.", ge=1, le=9)
+    level: int = option(
+        default=6, description="1 needs the least memory, 9 usually compresses best.", ge=1, le=9
+    )
 
     def filter(self, message: Any) -> bytes:
         """Pack one message.

@@ -1,8 +1,8 @@
 """Crypt::CBC (Message::Passing::Filter::Encoder::Crypt::CBC, ::Decoder::Crypt::CBC and Role::Crypt::CBC).
 
-What Perl's Crypt::CBC writes by default is what `openssl enc -md md5` does: `Salted__`, eight bytes of
-salt, and the blocks. Key and initialization vector are drawn from passphrase and salt by MD5, and the text is
-padded as PKCS #7 says. Its versions before 2.17 wrote `RandomIV` and the initialization vector instead.
+Perl's Crypt::CBC writes by default what `openssl enc -md md5` does: `Salted__`, eight bytes of
+salt, and the blocks. Key and initialization vector are derived from passphrase and salt by MD5, and the text is
+padded according to PKCS #7. Its versions before 2.17 wrote `RandomIV` and the initialization vector instead.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Block:
 
 
 def _legacy(name: str) -> Any:
-    """A cipher's class: the package has moved these one by one, in several versions."""
+    """A cipher's class: the package has moved these one by one, over several versions."""
     return getattr(decrepit, name, None) or getattr(algorithms, name)
 
 
@@ -53,7 +53,7 @@ _CIPHERS = {
     "Blowfish": _Block(_legacy("Blowfish"), 56, 8),
     "Camellia": _Block(_legacy("Camellia"), 32, 16),
     "CAST5": _Block(_legacy("CAST5"), 16, 8),
-    "DES": _Block(lambda key: _TripleDES(key * 3), 8, 8),  # three times the same key is single DES
+    "DES": _Block(lambda key: _TripleDES(key * 3), 8, 8),  # the same key three times is single DES
     "DES_EDE3": _Block(_TripleDES, 24, 8),
     "IDEA": _Block(_legacy("IDEA"), 16, 8),
     "SEED": _Block(_legacy("SEED"), 16, 16),
@@ -89,7 +89,7 @@ class _Crypt:
         return _SALTED + salt + encrypt.update(padded) + encrypt.finalize()
 
     def decrypted(self, data: bytes) -> bytes:
-        """What was encrypted.
+        """Decrypt the data.
 
         Raises:
             DecodingError: the header is unknown, or the padding shows that key or data are wrong.
@@ -141,10 +141,10 @@ def _cipher_option() -> Any:
 class CryptCBCDecoder(_packed.Unpacker):
     """Decrypts what Perl's Crypt::CBC encrypted: bytes in, bytes out.
 
-    Legacy, for talking with nodes that use it. There is no authentication: whoever can change messages on
-    the way can change what they say, and a wrong key is noticed by the padding, which one wrong message in
-    256 passes by chance. Keys are drawn by MD5, which makes passphrases easy to guess. To protect what
-    travels over ZeroMQ, use CURVE.
+    Legacy, for communicating with nodes that use it. There is no authentication: an attacker who can change
+    messages in transit can change their content, and a wrong key is detected only by the padding, which one wrong
+    message in 256 passes by chance. Keys are derived with MD5, which makes passphrases easy to guess. To protect
+    messages sent over ZeroMQ, use CURVE.
     """
 
     name = "Crypt::CBC"
@@ -162,17 +162,17 @@ class CryptCBCDecoder(_packed.Unpacker):
         """Decrypt one message.
 
         Raises:
-            DecodingError: it was not encrypted this way, was cut off, or the key is a wrong one.
+            DecodingError: it was not encrypted this way, was cut off, or the key is wrong.
         """
         return self._crypt.decrypted(_packed.to_unpack(message, "Crypt::CBC"))
 
 
 class CryptCBCEncoder(Encoder):
-    """Encrypts text (as UTF-8) or bytes as Perl's Crypt::CBC does. Objects must be made JSON first.
+    """Encrypts text (as UTF-8) or bytes as Perl's Crypt::CBC does. Objects must be encoded as JSON first.
 
-    Legacy, for talking with nodes that use it. There is no authentication: whoever can change messages on
-    the way can change what they say. Keys are drawn by MD5, which makes passphrases easy to guess. To protect
-    what travels over ZeroMQ, use CURVE.
+    Legacy, for communicating with nodes that use it. There is no authentication: an attacker who can change
+    messages in transit can change their content. Keys are derived with MD5, which makes passphrases easy to guess.
+    To protect messages sent over ZeroMQ, use CURVE.
     """
 
     name = "Crypt::CBC"
@@ -188,7 +188,7 @@ class CryptCBCEncoder(Encoder):
         self._crypt = _Crypt(self.encryption_key, self.encryption_cipher, self.label)
 
     def filter(self, message: Any) -> bytes:
-        """Encrypt one message, with a salt of its own.
+        """Encrypt one message, with its own salt.
 
         Raises:
             EncodingError: it is neither text nor bytes.

@@ -16,7 +16,7 @@ _FORMAT = _packed.Format("gzip", "member", zlib.error, padding=re.compile(rb"\0*
 
 
 class GzipDecoder(_packed.Unpacker):
-    """Unpacks gzip: bytes in, bytes out. A message may be of 1000 members."""
+    """Unpacks gzip: bytes in, bytes out. A message may have up to 1000 members."""
 
     name = "Gzip"
     example = MappingProxyType({"max_size": 1048576})
@@ -27,7 +27,7 @@ class GzipDecoder(_packed.Unpacker):
         """Unpack one message, which may be several gzip members one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed gzip, is of too many members, or unpacks to more than
+            DecodingError: it is not complete, well-formed gzip, has too many members, or unpacks to more than
                 `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Gzip")
@@ -38,16 +38,16 @@ class GzipDecoder(_packed.Unpacker):
 
 
 class GzipEncoder(Encoder):
-    """Packs text (as UTF-8) or bytes with gzip. It takes no objects: those must be JSON first.
+    """Packs text (as UTF-8) or bytes with gzip. It does not accept objects: encode those as JSON first.
 
-    The same message always makes the same bytes: no time is written into them.
+    The same message always gives the same bytes: they contain no time.
     """
 
     name = "Gzip"
     example = MappingProxyType({"level": 1})
     readable = False
 
-    level: int = option(default=6, description="1 is the fastest, 9 the smallest.", ge=1, le=9)
+    level: int = option(default=6, description="1 is the fastest, 9 compresses best.", ge=1, le=9)
 
     def filter(self, message: Any) -> bytes:
         """Pack one message.

@@ -1,4 +1,4 @@
-"""JSON: one object, one line of UTF-8, without a newline. What the original sends and takes."""
+"""JSON: one object, one line of UTF-8, without a newline, as the original sends and receives it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class JSONDecoder(Decoder):
-    """Makes an object of JSON text. What is not bytes or text is an object already and passes as it is."""
+    """Decodes JSON text to an object. Anything but bytes or text is an object already and passes unchanged."""
 
     name = "JSON"
 
     def on_init(self) -> None:
-        """Nothing failed yet."""
+        """Start with no failures."""
         super().on_init()
         self._frames = self._lines = 0
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
-        """Count those that look as if they carried several messages: see `summary`."""
+        """Count failed messages that appear to carry several: see `summary`."""
         for message in messages:
             if isinstance(message, bytes) and b"}\n{" in message:
                 self._frames += 1
@@ -35,7 +35,7 @@ class JSONDecoder(Decoder):
         super().fail(error, messages, count)
 
     def summary(self) -> list[str]:
-        """How many messages were lost with those that carry several, which are JSONLines' to take apart."""
+        """How many messages were lost with those that carry several, which need the decoder JSONLines."""
         if not self._frames:
             return []
         which = f"{self._frames} that failed had several lines, {self._lines} in all"
@@ -61,16 +61,16 @@ class JSONDecoder(Decoder):
 
 
 class JSONEncoder(TextEncoder):
-    """Makes JSON text, in UTF-8 on one line, of an object. Bytes are taken for encoded: they pass as they are.
+    """Encodes an object as JSON text, in UTF-8 on one line. Bytes count as encoded: they pass unchanged.
 
-    Text becomes JSON text too, in quotes: a line break in it is an escape. To pass text as it is, as the original's
-    does, take the encoder Null.
+    Text becomes JSON text too, in quotes: a line break in it is escaped. To pass text unchanged, as the original
+    does, use the encoder Null.
 
-    Written beside what JSON knows: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
+    Supported besides the types of JSON: dates and times (ISO 8601), UUIDs, decimals, enums, sets, bytes (base64),
     dataclasses, msgspec and attrs objects, paths, IP addresses, lazy strings, scalars, arrays, timestamps,
     Series and DataFrames of numpy and pandas, and anything with `to_dict`, `__json__`, pydantic's
     `model_dump`, or the original's `to_hash` or `pack`. A subclass of a string, number, bytes or time is
-    written as its base type is. NaN and infinities become null; a lone surrogate becomes its escape, spelt out.
+    written as its base type is. NaN and infinities become null; a lone surrogate becomes the text of its escape.
     """
 
     name = "JSON"
@@ -82,14 +82,14 @@ class JSONEncoder(TextEncoder):
     )
 
     def takes_text(self) -> bool:
-        """Not where the text would be indented."""
+        """Whether checked text can stand for the object: not if the text would be indented."""
         return not self.pretty
 
     def filter(self, message: Any) -> bytes:
         """Encode one message.
 
         Raises:
-            EncodingError: it holds something that has no JSON form, or holds itself.
+            EncodingError: it contains something that has no JSON form, or contains itself.
         """
         text = self.text_of(message)
         if not self.pretty or isinstance(message, bytes):

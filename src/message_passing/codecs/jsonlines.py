@@ -1,4 +1,4 @@
-"""JSON Lines (https://jsonlines.org): many messages in one, a line each. The original has no such thing."""
+"""JSON Lines (https://jsonlines.org): many messages in one, a line each. The original has no such codec."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _BYTES = {bytes, MultiMessage}
 _TEXTS = (bytes, bytearray, memoryview, str)
 
 _PIECE = 1 << 18
-"""Bytes of text that are made objects at once: of `{}` in lines, twenty times as much memory."""
+"""Bytes of text that are decoded at once: lines of `{}` take twenty times as much memory as objects."""
 
 
 class JSONLinesDecoder(Decoder):
-    """Makes objects of JSON text with one on each line: as many messages as there are lines.
+    """Decodes JSON text with one object on each line: as many messages as there are lines.
 
-    A malformed line is counted as failed; the others go on. A message has one report at most, with the number of its
-    malformed lines and what is wrong with the first. Empty lines are none; a message without any other is malformed.
-    What is not bytes or text is an object already and passes as it is. A message with one line is one message, so
+    A malformed line is counted as failed; the others pass. A message has one report at most, with the number of its
+    malformed lines and what is wrong with the first. Empty lines are skipped; a message with no other is malformed.
+    Anything but bytes or text is an object already and passes unchanged. A message with one line is one message, so
     senders of both kinds, JSON and JSONLines, may send to it.
     """
 
     name = "JSONLines"
 
     def write_many(self, messages: list[Any]) -> None:
-        """Hand on every line: fewer than there were messages are not for that reason filtered.
+        """Pass on every line: if these are fewer than there were messages, none counts as filtered.
 
-        A small text can make many objects, each of which takes up much more memory than its line. So what is large is
-        taken apart, and handed on, a piece at a time.
+        A small text can make many objects, each of which takes up much more memory than its line. So large messages
+        are decoded and passed on a piece at a time.
         """
         if _size(messages) <= _PIECE:
             self.emit(self.filtered(messages))
@@ -89,7 +89,7 @@ class JSONLinesDecoder(Decoder):
         return found if None not in found else None
 
     def _in_pieces(self, message: Any) -> Iterator[list[Any]]:
-        """The objects of one message, some at a time; what is wrong with it is reported at its end."""
+        """The objects of one message, some at a time; its errors are reported at its end."""
         if not isinstance(message, _TEXTS):
             yield [message]
             return
@@ -104,13 +104,13 @@ class JSONLinesDecoder(Decoder):
             empty = empty and not lines
             yield decoded_lines(lines, malformed)
         if empty:
-            self.fail(DecodingError("there is no line in it"), [message])
+            self.fail(DecodingError("it has no lines"), [message])
         elif malformed.reason:
             self.fail(malformed.reason, [malformed.first], malformed.count)
 
 
 def _size(messages: list[Any]) -> int:
-    """How long all these texts are; 0 for what is no text."""
+    """The total length of these texts; anything that is not text counts as 0."""
     try:
         return sum(map(len, messages))
     except TypeError:
@@ -132,9 +132,9 @@ def _pieces(text: Any) -> Iterator[Any]:
 class JSONLinesEncoder(TextEncoder):
     """Puts messages that are ready at the same time into one, as JSON text with a line for each.
 
-    ZeroMQ then has fewer messages to move, and so has whoever takes them: several times the throughput. It
-    waits for nothing: a message that comes alone travels alone. What is lost with one of its messages is
-    counted as the lines that it has. The receiver needs the decoder JSONLines.
+    ZeroMQ and the receiver then have fewer messages to move: several times the throughput. It
+    does not wait: a message that comes alone travels alone. What is lost with one of its messages is
+    counted as the number of its lines. The receiver needs the decoder JSONLines.
     """
 
     name = "JSONLines"
@@ -151,13 +151,13 @@ class JSONLinesEncoder(TextEncoder):
         return True
 
     def write_many(self, messages: list[Any]) -> None:
-        """Hand on what the batch is put together to. They are counted as the messages that they carry."""
+        """Pass on the frames that the batch is joined to. They are counted as the messages that they carry."""
         frames = self.filtered(messages)
         if frames:
             self.hand_to(self._next, frames, message_count(frames))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """A batch as few messages."""
+        """Join a batch to few messages."""
         return [*frames_of(self._lines(messages), self.size)]
 
     def _lines(self, messages: list[Any]) -> LineBatch:
@@ -170,7 +170,7 @@ class JSONLinesEncoder(TextEncoder):
             try:
                 return LineBatch.of_block(self._encoder.encode_lines(messages))
             except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
-                pass  # which message it was is found by the careful road
+                pass  # encoding one by one finds which message it was
         texts = []
         for message in messages:
             try:
@@ -193,4 +193,6 @@ def _on_one_line(text: bytes) -> bytes:
     try:
         return msgspec.json.format(text, indent=-1)
     except msgspec.MsgspecError as error:
-        raise EncodingError(f"text of several lines that is no JSON cannot be one line: {error}") from error
+        raise EncodingError(
+            f"text of several lines that is not JSON cannot become one line: {error}"
+        ) from error

@@ -8,7 +8,7 @@ from message_passing.flow import Decoder, Encoder
 
 
 class NullDecoder(Decoder):
-    """Passes messages on as they came: bytes, from most inputs."""
+    """Passes messages on unchanged: bytes, from most inputs."""
 
     name = "Null"
 
@@ -18,7 +18,7 @@ class NullDecoder(Decoder):
 
 
 class NullEncoder(Encoder):
-    """Passes messages on as they are: right when they are bytes or text already."""
+    """Passes messages on unchanged: for messages that are bytes or text already."""
 
     name = "Null"
 

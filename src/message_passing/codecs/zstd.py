@@ -21,7 +21,7 @@ _FORMAT = _packed.Format("zstd", "frame", zstd.ZstdError)
 
 
 class ZstdDecoder(_packed.Unpacker):
-    """Unpacks zstd: bytes in, bytes out. A message may be of 1000 frames."""
+    """Unpacks zstd: bytes in, bytes out. A message may have up to 1000 frames."""
 
     name = "Zstd"
     example = MappingProxyType({"max_size": 1048576})
@@ -32,7 +32,7 @@ class ZstdDecoder(_packed.Unpacker):
         """Unpack one message, which may be several zstd frames one after the other.
 
         Raises:
-            DecodingError: it is not whole, well-formed zstd, is of too many frames, or unpacks to more than
+            DecodingError: it is not complete, well-formed zstd, has too many frames, or unpacks to more than
                 `max_size` bytes.
         """
         data = _packed.to_unpack(message, "Zstd")
@@ -43,22 +43,22 @@ class ZstdDecoder(_packed.Unpacker):
 
 
 class ZstdEncoder(Encoder):
-    """Packs text (as UTF-8) or bytes with zstd. It takes no objects: those must be JSON first.
+    """Packs text (as UTF-8) or bytes with zstd. It does not accept objects: encode those as JSON first.
 
-    Each frame has a checksum of its content (RFC 8878, section 3.1.1): what was damaged on its way fails, and is not
+    Each frame has a checksum of its content (RFC 8878, section 3.1.1): a message damaged on its way fails, and is not
     taken for other messages.
 
-    One log line alone hardly gets smaller: put JSONLines before it (`--encoder JSONLines --encoder Zstd`).
+    A single log line hardly gets smaller: put JSONLines before it (`--encoder JSONLines --encoder Zstd`).
     """
 
     name = "Zstd"
     example = MappingProxyType({"level": 1})
     readable = False
 
-    level: int = option(default=3, description="1 is the fastest, 22 the smallest.", ge=1, le=22)
+    level: int = option(default=3, description="1 is the fastest, 22 compresses best.", ge=1, le=22)
 
     def on_init(self) -> None:
-        """What is the same for every message."""
+        """Prepare what is the same for every message."""
         super().on_init()
         self._options: dict[int, int] = {
             zstd.CompressionParameter.compression_level: self.level,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from message_passing.loss_monitor import FAILED_REASON, Loss
+from message_passing.loss_monitor import Loss
+from message_passing.metrics import FAILED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.console.activity import MINUTE
 from message_passing.console.verdict import LATE, duration_text, is_full, message_text, rate_text
-from message_passing.loss_monitor import FAILED_REASON
+from message_passing.metrics import FAILED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

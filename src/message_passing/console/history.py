@@ -1,4 +1,4 @@
-"""The last hour, second by second: what each component was given, passed on and lost."""
+"""The last hour, second by second: what each component was given, passed on and lost, and what senders lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,18 @@ class History:
         self.took = 1.0
         self._rings: dict[str, _Ring] = {}
         self._times = array("d", bytes(8 * STEPS))
+        self._by_senders = array("q", bytes(8 * STEPS))
+        self._senders: int | None = None
+        self._senders_before: int | None = None
         self._count = 0
+
+    def note_senders(self, lost: int | None) -> None:
+        """How many messages senders have lost in all on their way here; None where nobody counts that.
+
+        It is in the next step by as many as it has grown. What comes late after all is lost no more, so it may fall:
+        that is taken from no step.
+        """
+        self._senders = lost
 
     def add(self, now: float, counters: Mapping[str, Counted]) -> None:
         """One step more.
@@ -63,6 +74,9 @@ class History:
         if self._count:
             self.took = max(now - self._times[(self._count - 1) % STEPS], 1e-3)
         self._times[index] = now
+        known = None not in (self._senders, self._senders_before)
+        self._by_senders[index] = max(0, (self._senders or 0) - (self._senders_before or 0)) if known else 0
+        self._senders_before = self._senders
         self.latest = {}
         for name, sums in counters.items():
             ring = self._rings.setdefault(name, _Ring())
@@ -87,6 +101,7 @@ class History:
         return {
             "step": 1.0,
             "times": [self._times[index] for index in where],
+            "lost_by_senders": [self._by_senders[index] for index in where],
             "components": {
                 name: {
                     field: [column[index] for index in where]

@@ -163,6 +163,7 @@ class SenderState(TypedDict):
     """One sender."""
 
     name: str
+    label: NotRequired[str]
     received: Signed
     lost: Signed
     seen: Time

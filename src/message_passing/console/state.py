@@ -10,7 +10,7 @@ from message_passing.component import MOST_PROBLEMS
 from message_passing.console.headline import chain_totals, headline, recent_peer_error
 from message_passing.console.verdict import condition, slowest, verdict
 from message_passing.errors import PeerError
-from message_passing.loss_monitor import FAILED_REASON
+from message_passing.metrics import FAILED_REASON
 from message_passing.version import __version__
 
 if TYPE_CHECKING:

@@ -177,6 +177,7 @@ class ServerWatcher:
         if self._seconds % _SENDERS_STEPS == 1:
             totals = self.books.totals()
             self.activity.note_senders(time.time(), totals["lost"] if totals else None)
+            self.history.note_senders(totals["lost"] if totals else None)
         self.history.add(time.time(), {name: counted(one) for name, one in self.snapshots.items()})
 
     async def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that are missing, in little memory."""
+"""Missing numbers, stored compactly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_left
 
 
 class Gaps:
-    """Numbers that are missing, as stretches in order."""
+    """Missing numbers, as ranges in order."""
 
     __slots__ = ("_firsts", "_lasts")
 
@@ -18,12 +18,12 @@ class Gaps:
         return len(self._firsts)
 
     def append(self, first: int, last: int) -> None:
-        """These are missing too, and higher than all others."""
+        """Add these missing numbers, which are higher than all others."""
         self._firsts.append(first)
         self._lasts.append(last)
 
     def remove(self, number: int) -> bool:
-        """This one is not missing any more; whether it was."""
+        """Remove this number; whether it was missing."""
         firsts, lasts = self._firsts, self._lasts
         index = bisect_left(lasts, number)
         if index == len(lasts) or number < (first := firsts[index]):
@@ -41,7 +41,7 @@ class Gaps:
         return True
 
     def forget(self, count: int) -> list[tuple[int, int]]:
-        """Forget so many of the lowest; their first and last numbers."""
+        """Forget so many of the lowest ranges; their first and last numbers."""
         forgotten = [*zip(self._firsts[:count], self._lasts[:count], strict=True)]
         del self._firsts[:count], self._lasts[:count]
         return forgotten

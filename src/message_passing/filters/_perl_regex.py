@@ -1,7 +1,7 @@
-r"""Perl's regular expressions (perlre(1), perlrecharclass(1), perlrebackslash(1)) in Python's spelling.
+r"""Perl's regular expressions (perlre(1), perlrecharclass(1), perlrebackslash(1)) in Python's syntax.
 
-What Python would read as something else is translated, and what it has nothing for is refused: a pattern that is read
-in another way passes other messages, and nobody is told.
+What Python would interpret differently is translated, and what it does not support is refused: a pattern that is
+misread would silently pass other messages.
 
     \Z \z            the end, with and without a newline that may follow; Python's \Z is Perl's \z
     \h \H \v \V      horizontal and vertical space; Python's \v is one character of these
@@ -28,16 +28,16 @@ def compile_perl(pattern: str) -> re.Pattern[str]:
     """A pattern as Perl reads it.
 
     Raises:
-        ValueError: it is none, or has something that Python's regular expressions do not have.
+        ValueError: it is malformed, or has something that Python's regular expressions do not support.
     """
     return compiled(in_python(pattern))
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern in Python's spelling; where another version of Python would read it in another way, it is none.
+    """A pattern in Python's syntax; one that another version of Python would interpret differently is refused.
 
     Raises:
-        ValueError: it is no regular expression.
+        ValueError: it is not a regular expression.
     """
     try:
         with warnings.catch_warnings():
@@ -48,10 +48,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def in_python(pattern: str) -> str:
-    """The pattern in Python's spelling.
+    """The pattern in Python's syntax.
 
     Raises:
-        ValueError: there is nothing like it in Python.
+        ValueError: Python has no equivalent.
     """
     groups = 0
 
@@ -103,7 +103,7 @@ _IN_SETS = {"h": _HORIZONTAL, "H": _HORIZONTAL, "v": _VERTICAL, "V": _VERTICAL}
 
 
 def _escape(text: str, groups: int) -> str:
-    """A backslash and what belongs to it, outside of a set."""
+    """Translate an escape sequence outside of a set."""
     letter = text[1]
     if letter in _IN_SETS and len(text) == 2:
         return f"[{_negated(letter)}{_members(_IN_SETS[letter])}]"
@@ -147,7 +147,7 @@ def _not_in_python(text: str) -> ValueError:
 
 
 def _set(text: str) -> str:
-    """A set in brackets."""
+    """Translate a set in brackets."""
     if text == "[":
         raise ValueError(
             "a [ has no ] (a class as [:alpha:] has brackets of its own within those of the set)"
@@ -176,9 +176,9 @@ def _member(found: re.Match[str]) -> str:
             raise ValueError(f"there is no class {text}: there are {', '.join(_CLASSES)}")
         return _class(name, negated=bool(found["not"]))
     if len(text) > 1 and text[0] == "[":
-        raise _not_in_python(text)  # Perl keeps it for later, too
+        raise _not_in_python(text)  # reserved in Perl, too
     if len(text) == 1:
-        # What Python may take for an operation between sets one day, and warns of.
+        # What a future Python may take for a set operation, and warns of.
         return f"\\{text}" if text in "[]&|~" else text
     letter = text[1]
     if text.startswith(r"\x{"):
@@ -229,7 +229,7 @@ def _class(name: str, *, negated: bool) -> str:
 
 
 def _ranges(is_member: Callable[[str], bool], *, negated: bool) -> str:
-    """The members of a set, all of Unicode looked through: a quarter of a second, for who asks for it."""
+    """The members of a set, searching all of Unicode: takes a quarter of a second, where it is needed."""
     return "".join(
         _spelt(first) if first == last else f"{_spelt(first)}-{_spelt(last)}"
         for first, last in _runs(is_member, negated=negated)

@@ -1,4 +1,4 @@
-r"""The regexfile of the Regexp filter: named pieces of regular expression, and formats made of them.
+r"""The regexfile of the Regexp filter: named pieces of regular expressions, and formats composed of them.
 
 The format is that of Message::Passing::Filter::Regexp, which is Config::Tiny's with Regexp::Log's marks:
 
@@ -27,7 +27,7 @@ _MARK = re.compile(r"\(\?#([=!])([-\w]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What a format and a choice of fields come to.
+    """The compiled form of a format and a selection of fields.
 
     Attributes:
         regex: the whole line's.
@@ -38,7 +38,7 @@ class Pattern:
     fields: tuple[tuple[str, str], ...]
 
     def parse(self, line: str) -> dict[str, str | None] | None:
-        """The fields of a line, or None if it does not match. A field that took no part is None."""
+        """The fields of a line, or None if it does not match. A field that did not participate is None."""
         match = self.regex.search(line)
         if match is None:
             return None
@@ -101,7 +101,7 @@ class RegexFile:
             capture: names of fields; `:all` stands for all of them, `:none` forgets those before it.
 
         Raises:
-            OptionError: no such format or field, or something that Python's `re` does not accept.
+            OptionError: no such format or field, or a pattern that Python's `re` does not accept.
         """
         if format_name.startswith(":") and format_name not in self.formats:
             hint = did_you_mean(format_name, self.formats) or f" (it has {', '.join(self.formats)})"
@@ -138,13 +138,13 @@ class RegexFile:
         return wanted
 
     def _split(self, template: str) -> list[tuple[str | None, str]]:
-        """A format's pieces and the plain text between them, a longer name before one that it begins with."""
+        """Split a format into pieces and the plain text between them, preferring longer names to their prefixes."""
         names = "|".join(map(re.escape, sorted(self.regexps, reverse=True)))
         texts = re.split(f"({names})", template) if names else [template]
         return [(text if at % 2 else None, text) for at, text in enumerate(texts)]
 
     def _expanded(self, piece: str, wanted: set[str], groups: list[tuple[str, str]]) -> str:
-        """A piece's text with its marks made groups, which are added to `groups`."""
+        """A piece's text with its marks replaced by groups, which are added to `groups`."""
         place = f"{self._filename}: [REGEXP] {piece}"
         opened: list[str] = []
         here: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""The books that a `Follow` filter keeps of all senders, and the bounds on what they may take."""
+"""The statistics that a `Follow` filter keeps of all senders, and the bounds on their size."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 NAME = 1000
-"""Characters that a sender's name may have; one with a longer name is not followed."""
+"""The most characters of a sender's name; one with a longer name is not followed."""
 
 RUN = "sender_run"
 """The field with the id of the run."""
 
 RUN_BYTES = 800
-"""What the books of one run take besides the name and the gaps, in bytes."""
+"""Size of the statistics of one run besides the name and the gaps, in bytes."""
 
 GAP_BYTES = 18
-"""What a gap takes: two numbers of 8 bytes, and the room that an array keeps for more."""
+"""Size of a gap: two numbers of 8 bytes, and an array's spare room."""
 
 OTHERS = "(other senders)"
-"""Who lost what `take_changes` does not tell apart."""
+"""The name for senders that `take_changes` does not distinguish."""
 
 _MOST_CHANGES = 1000
-"""Services and hosts that it does."""
+"""The most services and hosts that it distinguishes."""
 
 _SHARE = 20
-"""One in so many is forgotten at a time."""
+"""The inverse of the share of senders that are forgotten at a time."""
 
 
 class LossAccounting:
-    """What is known of all senders.
+    """The statistics of all senders.
 
     Attributes:
         senders: the run that the last message was of, by name; with keys, by the key's name and the sender's.
@@ -58,11 +58,11 @@ class LossAccounting:
     """
 
     def __init__(self, senders: int, max_bytes: int, key_field: str) -> None:
-        """Nobody has sent anything yet.
+        """Start with no senders.
 
         Args:
-            senders: of how many names there may be books.
-            max_bytes: what these may take.
+            senders: the most names with statistics.
+            max_bytes: the most bytes of these.
             key_field: the field with the key's name; "" for none.
         """
         self.senders: dict[Any, SenderStats] = {}
@@ -74,7 +74,7 @@ class LossAccounting:
         self._changes: Counter[str] = Counter()
 
     def meet(self, message: Any, now: float) -> None:
-        """The first message of a sender, or one without a stamp."""
+        """Count the first message of a sender, or one without a stamp."""
         found = message if isinstance(message, dict) else {}
         name, number = found.get("sender"), _whole(found.get("sequence"))
         key = found.get(self._key_field) if self._key_field else ""
@@ -90,7 +90,7 @@ class LossAccounting:
         self._enter(sender, number, whose)
 
     def take(self, whose: Any, sender: SenderStats, message: Any, now: float) -> None:
-        """A message whose number is not simply the next one of the run that its sender's last message was of."""
+        """Count a message whose number is not simply the next one of its sender's current run."""
         number, run = _whole(message["sequence"]), _run_of(message)
         if number is None:
             self.unstamped += 1
@@ -116,7 +116,7 @@ class LossAccounting:
         return found
 
     def _enter(self, sender: SenderStats, number: int, whose: Any) -> None:
-        """Enter the number, and see that the books do not grow beyond what they may take."""
+        """Record the number, and keep the statistics within their bounds."""
         gaps, lost = sender.gaps, sender.lost
         sender.take(number)
         if new := sender.lost - lost:
@@ -130,12 +130,12 @@ class LossAccounting:
                 self._forget()
 
     def _label(self, whose: Any, sender: SenderStats) -> str:
-        """Who it is for a person, the same after a restart; with keys, whose key it has, which nobody can make up."""
+        """The sender's readable name, the same after a restart; with keys, also the key, which cannot be forged."""
         label = sender.origin or sender_label(whose[1] if self._key_field else whose)
         return f"{label} with the key {whose[0]}" if self._key_field else label
 
     def take_changes(self) -> Counter[str]:
-        """By how much the losses of each have changed since this was asked last, by service and host."""
+        """The change in each one's losses since the last call, by service and host."""
         changes, self._changes = self._changes, Counter()
         return changes
 
@@ -147,14 +147,14 @@ class LossAccounting:
                 del self._of_key[whose[0]]
 
     def _size(self, whose: Any, sender: SenderStats) -> int:
-        """The bytes of a name and its runs, without the gaps."""
+        """The size of a name and its runs in bytes, without the gaps."""
         names = map(
             sys.getsizeof, (sender.origin, whose, *whose) if self._key_field else (sender.origin, whose)
         )
         return sum(names) + RUN_BYTES * len(every_run(sender))
 
     def _forget_gaps(self) -> None:
-        """Make room: half of the gaps of those that have most."""
+        """Make room: forget half of the gaps of those with the most."""
         everyone = [run for sender in self.senders.values() for run in every_run(sender)]
         for sender in nlargest(max(1, len(everyone) // _SHARE), everyone, key=lambda one: one.gaps):
             gaps = sender.gaps
@@ -162,10 +162,10 @@ class LossAccounting:
             self._gaps += sender.gaps - gaps
 
     def _forget(self) -> None:
-        """Make room: forget those that were silent longest.
+        """Make room: forget those that were idle longest.
 
-        A share of all at a time, since finding them means looking at all. With keys, those of the key whose senders
-        take most: however many senders somebody makes up with one key, those of another stay if they take less.
+        A share of all at a time, since finding them means scanning all. With keys, those of the key whose senders
+        take most: however many senders are invented with one key, those of another stay if they take less.
         """
         items: Iterable[tuple[Any, SenderStats]] = self.senders.items()
         if self._key_field:
@@ -214,36 +214,36 @@ class LossAccounting:
         return describe_sender(sender) if sender else None
 
     def label_of(self, whose: Any) -> str:
-        """What a person is told of a sender: `service@host`, else its name without the run's id."""
+        """The readable name of a sender: `service@host`, else its name without the run's id."""
         sender = self.senders.get(whose)
         name = whose[1] if self._key_field else whose
         return (sender.origin if sender else "") or sender_label(name)
 
     def losers(self) -> list[tuple[int, Any]]:
-        """Who lost how many."""
+        """How many messages each sender lost."""
         found = [(lost_of_name(sender), whose) for whose, sender in self.senders.items()]
         return [(lost, whose) for lost, whose in found if lost]
 
     def ambiguous(self) -> list[tuple[int, Any]]:
-        """Whose numbers are an estimate, and how many of them are ambiguous."""
+        """The senders with estimated numbers, and how many messages of each are ambiguous."""
         found = [(sums_of_name(sender)["ambiguous"], whose) for whose, sender in self.senders.items()]
         return [(count, whose) for count, whose in found if count]
 
     def silent(self, seconds: float) -> int:
-        """Of how many nothing has come for so long."""
+        """How many have been idle for so long."""
         since = time.time() - seconds
         return sum(sender.seen < since for sender in list(self.senders.values()))
 
 
 def _whole(number: Any) -> int | None:
-    """A sequence number, which JSON may have with a decimal point; None when it is none."""
+    """A sequence number, which in JSON may have a decimal point; None if it is not one."""
     if type(number) is float and number.is_integer():
         number = int(number)
     return number if type(number) is int and 1 <= number <= HIGHEST else None
 
 
 def _names(name: Any) -> TypeGuard[str]:
-    """Whether it is text that may be kept as a name."""
+    """Whether it is text that can be stored as a name."""
     return type(name) is str and len(name) <= NAME
 
 

@@ -1,13 +1,13 @@
-"""What of a sender's messages has arrived, by their numbers: the books of a run, and of all runs of a name.
+"""Which of a sender's messages have arrived, by their numbers: the statistics of a run, and of all runs of a name.
 
-What is known of a run of a sender follows from the set of its numbers that arrived, whatever their order:
+Everything about a run of a sender follows from the set of its numbers that arrived, in whatever order:
 
     received = how many                 duplicated = arrivals - received
     before   = those missing below the first that arrived
     lost     = those missing between that one and the highest
 
-The exceptions are where the set is not known: gaps beyond those that are remembered, and a sender that does not say
-which run a message is of. What then is not certain is counted as such: `perhaps_lost`, `ambiguous`.
+The exceptions are where the set is not known: gaps beyond those that are remembered, and a sender that does not state
+the run of a message. What is uncertain then is counted as such: `perhaps_lost`, `ambiguous`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from message_passing.filters._gaps import Gaps
 from message_passing.identity import begun, names_one_run
 
 GAPS = 1000
-"""Gaps that are remembered for one run; of older ones it is forgotten where they are, not how large."""
+"""The most gaps remembered for one run; of older ones the size is kept, but not the position."""
 
 RUNS = 100
-"""Runs of one sender's name that are remembered: processes that share it, or that had it one after the other."""
+"""The most runs remembered of one sender's name: processes that share it, or had it one after the other."""
 
 HIGHEST = 2**53 - 1
 """The largest sequence number: JSON's numbers are exact up to it (RFC 8259, section 6)."""
 
 COUNTERS = ("received", "lost", "perhaps_lost", "duplicated", "late", "restarted", "before", "ambiguous")
-"""The numbers that can be added up."""
+"""The counters that can be summed."""
 
 _NEAR = 1000
 """A missing 1 that comes when the highest is less than this is late; otherwise the sequence begins anew."""
@@ -38,19 +38,19 @@ _NEVER: Any = object()
 
 
 class SenderStats:
-    """The books of one run of one sender.
+    """The statistics of one run of one sender.
 
     Attributes:
-        expected: the number that comes next if nothing is missing: whoever sees it come adds one, and that is all.
+        expected: the number that comes next if nothing is missing; a caller that sees it only adds one.
         expected_of_run: the same where a message's run has to be compared as well. One of the two is always equal
             to nothing.
         run: the messages' run id; None when they have none.
-        runs: all that is known of the name, when it has had more than one run.
+        runs: the statistics of the name, if it has had more than one run.
         perhaps_lost: lost, or they arrived after all: so late that it was forgotten whether they were missing.
-        duplicated: messages that had come before.
-        late: messages that came after a higher number. They are no longer lost.
-        restarted: how often the sequence seemed to begin anew, without a run id that says so.
-        ambiguous: messages without a run id whose number had come before: a duplicate, or another run's. As long
+        duplicated: messages that had arrived before.
+        late: messages that arrived after a higher number; they are no longer counted as lost.
+        restarted: how often the sequence seemed to start over, without a run id to confirm it.
+        ambiguous: messages without a run id whose number had arrived before: a duplicate, or another run's. As long
             as there is none, `lost` is exact for a name that one process has; once there is, it is an estimate.
         seen: when the last message came, in seconds since 1970.
         origin: `service@host`, as far as the first message said; else an empty text.
@@ -81,13 +81,13 @@ class SenderStats:
     )
 
     def __init__(self, name: str, run: str | None, now: float, *, listened: bool = False) -> None:
-        """Nothing has come yet.
+        """Start with no messages.
 
         Args:
             name: the sender's.
             run: the id of the run.
             now: seconds since 1970.
-            listened: whether we had heard of the name before this run began: all that it sent should have come.
+            listened: whether the name was known before this run began, so that all it sent should have arrived.
         """
         self.run = run
         self.origin = ""
@@ -102,7 +102,7 @@ class SenderStats:
         self._others = 0  # what `received` has besides the numbers up to `expected`
         self._first = self._lead = self._lost = 0
         self._gaps: Gaps | None = None
-        self._horizon = 0  # of gaps up to here it is forgotten where they are
+        self._horizon = 0  # the positions of gaps up to here are forgotten
         self._forgotten = [0, 0]  # numbers in those: below the first that came, and above it
 
     @property
@@ -113,7 +113,7 @@ class SenderStats:
 
     @property
     def received(self) -> int:
-        """Messages that came, duplicates not counted."""
+        """Messages that arrived, not counting duplicates."""
         return self.highest + self._others
 
     @property
@@ -123,7 +123,7 @@ class SenderStats:
 
     @property
     def before(self) -> int:
-        """Numbers below the first one that came: sent before we listened, or lost."""
+        """Numbers below the first one that arrived: sent before we listened, or lost."""
         return 0 if self._listened else self._lead
 
     @property
@@ -132,13 +132,13 @@ class SenderStats:
         return len(self._gaps) if self._gaps else 0
 
     def compare_run(self) -> None:
-        """From now on, whoever sees a number must look at the run as well."""
+        """From now on, the caller must compare the run as well as the number."""
         if self.expected is not _NEVER:
             self.expected, self.expected_of_run = _NEVER, self.expected
             self._exact = False  # whatever the name: a process has one way of stamping
 
     def take(self, number: int) -> None:
-        """A message of this run with this number came, and it is not simply the next one."""
+        """Count a message of this run whose number is not simply the next one."""
         if number > self.highest:
             self._skip_to(number)
         elif self._exact or number > 1 or self.highest < _NEAR:
@@ -175,10 +175,10 @@ class SenderStats:
             self.ambiguous += 1
 
     def _begin_anew(self) -> None:
-        """So it seems: there is no run id to tell it from a duplicate of the first."""
+        """Count an apparent restart: without a run id it cannot be told from a duplicate of the first."""
         self.restarted += 1
         self.ambiguous += 1
-        self._others += self.highest  # what came before stays received, though counting begins anew
+        self._others += self.highest  # what arrived before stays received, though counting starts over
         self._lost, self._lead, self._listened = self.lost, self.before, False
         self._first, self._horizon, self._forgotten, self._gaps = 1, 0, [0, 0], None
         if self.expected is _NEVER:
@@ -205,7 +205,7 @@ class SenderStats:
                 self.forget_gaps(1)
 
     def forget_gaps(self, count: int) -> None:
-        """Forget where so many of the oldest gaps are."""
+        """Forget the positions of so many of the oldest gaps."""
         for first, last in self._gaps.forget(count) if self._gaps else ():
             self._horizon = last
             self._forgotten[last >= self._first] += last + 1 - first
@@ -215,7 +215,7 @@ class Runs:
     """All runs of one name.
 
     Attributes:
-        known: the books of each, by its id; None for messages that have none.
+        known: the statistics of each, by its id; None for messages that have none.
         forgotten: the sums over those that are no longer known.
         since: when the first message with this name came.
     """
@@ -232,7 +232,7 @@ class Runs:
         self.since = first.met
 
     def find(self, run: str | None, now: float) -> SenderStats | None:
-        """The books of a run; None when it may be one that is forgotten."""
+        """The statistics of a run; None if it may be a forgotten one."""
         found = self.known.get(run)
         if found is None:
             if run is not None and run <= self._latest:
@@ -247,7 +247,7 @@ class Runs:
         return found
 
     def forget_one(self) -> SenderStats:
-        """Forget the run that was silent longest, which is returned."""
+        """Forget the run that was idle longest, and return it."""
         oldest = min(self.known.values(), key=lambda one: one.seen)
         self.forgotten.update(sums(oldest))
         self._latest = max(self._latest, oldest.run or "")
@@ -262,7 +262,7 @@ def sums(sender: SenderStats) -> dict[str, int]:
 
 
 def every_run(sender: SenderStats) -> list[SenderStats]:
-    """The books of all remembered runs of a sender's name."""
+    """The statistics of all remembered runs of a sender's name."""
     return [sender] if sender.runs is None else [*sender.runs.known.values()]
 
 
@@ -284,11 +284,11 @@ def sums_of_name(sender: SenderStats) -> dict[str, int]:
 
 
 def lost_of_name(sender: SenderStats) -> int:
-    """Of these, how many are lost."""
+    """How many of these are lost."""
     return sender.lost if sender.runs is None else sums_of_name(sender)["lost"]
 
 
 def describe_sender(sender: SenderStats) -> dict[str, Any]:
-    """The books of a name as plain numbers, and its `origin`."""
+    """The statistics of a name as plain numbers, and its `origin`."""
     known = {"highest": sender.highest, "seen": sender.seen, "origin": sender.origin}
     return {**sums_of_name(sender), **known}

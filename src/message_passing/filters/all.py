@@ -12,7 +12,8 @@ class AllFilter(Filter):
 
     name = "All"
     transparent = True
+    removes_all = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:  # noqa: ARG002 - none of them matters
-        """Nothing."""
+        """Return nothing."""
         return []

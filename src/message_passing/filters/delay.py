@@ -1,4 +1,4 @@
-"""Hold messages back for some time (Message::Passing::Filter::Delay)."""
+"""Delay messages (Message::Passing::Filter::Delay)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 class DelayFilter(Filter):
-    """Passes every message on unchanged, `delay_for` seconds after it came, in the same order.
+    """Passes every message on unchanged, `delay_for` seconds after it arrived, in the same order.
 
-    For tests, and for letting something else happen first. Everything that comes within that time is held in
-    memory. What is still held when the chain ends is passed on at once.
+    For tests, and for letting something else happen first. Everything that arrives within that time is buffered in
+    memory. What is still buffered when the chain ends is passed on at once.
 
-    It needs a running asyncio event loop, as every chain that is run by `message-passing` has.
+    It needs a running asyncio event loop, which every chain that is run by `message-passing` has.
     """
 
     name = "Delay"
     transparent = True
     example = MappingProxyType({"delay_for": 0.5})
 
-    delay_for: float = option(description="Seconds to hold each message.", ge=0)
+    delay_for: float = option(description="How long to hold each message, in seconds.", ge=0)
 
     def on_init(self) -> None:
-        """Nothing is held yet."""
+        """Start with an empty buffer."""
         super().on_init()
         self._held: deque[tuple[list[Any], Hold, asyncio.TimerHandle]] = deque()
         self._gone: OutputClosedError | None = None
 
     def write_many(self, messages: list[Any]) -> None:
-        """Hold a batch, under one timer.
+        """Buffer a batch, with one timer.
 
         Raises:
             MessageError: no event loop is running in this thread.
@@ -55,7 +55,7 @@ class DelayFilter(Filter):
         self._held.append((messages, self.hold(), loop.call_later(self.delay_for, self._time_is_up)))
 
     def held(self) -> int:
-        """How many messages wait."""
+        """How many messages are buffered."""
         return sum(len(messages) for messages, *_ in self._held)
 
     async def drain(self) -> None:
@@ -69,12 +69,12 @@ class DelayFilter(Filter):
         await super().drain()
 
     async def flush(self) -> None:
-        """Pass on what still waits, at once."""
+        """Pass on what is still buffered, at once."""
         self._pass_on()
         await super().drain()
 
     def on_close(self) -> None:
-        """Pass on what still waits."""
+        """Pass on what is still buffered."""
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -90,6 +90,4 @@ class DelayFilter(Filter):
             with hold.resumed(last=True):
                 self.emit(messages)
         except OutputClosedError as error:
-            self._gone = (
-                error  # raised to whoever feeds us, since the loop that called this has no use for it
-            )
+            self._gone = error  # raised to our caller later, since the loop that called this cannot use it

@@ -1,4 +1,4 @@
-"""Follow every sender's sequence, and tell what is missing. The original has no such filter."""
+"""Follow every sender's sequence, and report what is missing. The original has no such filter."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from message_passing.flow import Filter
 from message_passing.options import option
 
 _SHOWN = 20
-"""Senders that an event names: those that lost most."""
+"""The most senders that an event names: those that lost most."""
 
 _NAME_SHOWN = 100
-"""Characters of a sender's name that are told at the end."""
+"""The most characters of a sender's name that are reported at the end."""
 
 
 class FollowFilter(Filter):
-    """Passes every message on, and keeps books of what each sender's sequence says: received, lost, duplicated, late.
+    """Passes every message on, and keeps statistics of each sender's sequence: received, lost, duplicated, late.
 
     Senders stamp their messages with `sender` and `sequence`: `message_passing.logging`'s handlers do, and the
-    filter `Stamp`. A number that is skipped is lost, until it comes late after all. What a sender sent before the
-    first message that came here is counted as `before`: it may have been sent when nobody listened. What it sent
-    after the last one that came is not known of. Messages without a stamp pass and are counted as `unstamped`; so
-    are those whose `sender` is no text, or longer than 1000 characters, or whose `sequence` is no whole
+    filter `Stamp`. A number that is skipped counts as lost, unless it arrives late. What a sender sent before the
+    first message that arrived here is counted as `before`: it may have been sent before this node listened. What it
+    sent after the last one that arrived is unknown. Messages without a stamp pass and are counted as `unstamped`; so
+    are those whose `sender` is not text, or longer than 1000 characters, or whose `sequence` is not a whole
     number from 1 to 2**53 - 1.
 
-    A process that is started again begins with 1 again. Where the sender's name is new each time, as it is by
-    default, or messages say in `sender_run` which run they are of, as `Stamp` with a fixed name does, nothing is
-    confused: `lost` and `duplicated` are exact, in whatever order messages come. Of a run that began after the
-    first message with its name came here (by its clock, compared with ours), nothing is `before`: all that is
-    missing is lost. `restarted` counts further runs; of a name, 100 are remembered. Without `sender_run`, nobody
-    can tell a restart from duplicates: a 1 that comes again is taken for a restart, other numbers for
-    duplicates, and both are counted as `ambiguous`: from then on that sender's numbers are an estimate. A restart
-    after which everything up to the earlier run's highest number is lost cannot be seen at all without it.
+    A restarted process begins with 1 again. Where the sender's name is new each time, as it is by
+    default, or messages state their run in `sender_run`, as those of `Stamp` with a fixed name do, nothing is
+    confused: `lost` and `duplicated` are exact, in whatever order messages arrive. For a run that began after the
+    first message with its name arrived here (by its clock, compared with ours), nothing is `before`: everything
+    missing is lost. `restarted` counts further runs; 100 are remembered for each name. Without `sender_run`, a
+    restart cannot be told from duplicates: a repeated 1 is taken for a restart, other repeated numbers for
+    duplicates, and both are counted as `ambiguous`: from then on that sender's numbers are an estimate. Without it,
+    a restart after which everything up to the earlier run's highest number is lost is not noticed at all.
 
-    For each run, 1000 gaps are remembered. What comes late in an older one may have come before: it is
+    For each run, 1000 gaps are remembered. What arrives late in an older one may have arrived before: it is
     counted as `perhaps_lost`, which is in neither `lost` nor `received`.
 
     With `report_interval`, an event goes down the chain at that interval and at the end: an object with
-    `event` `senders`, the totals, and the senders that lost most. At the end what was lost is told on standard
+    `event` `senders`, the totals, and the senders that lost most. At the end, losses are reported on standard
     error in any case.
 
-    For at most `senders` senders it keeps books, and in at most `max_bytes`. When there are more, the gaps of those
-    that have most are forgotten, or the senders that were silent longest; what they lost stays in the totals. One
-    that then comes back is new.
+    It keeps statistics for at most `senders` senders, in at most `max_bytes`. Beyond that, the gaps of those with
+    the most are forgotten, or the senders that were idle longest; their losses stay in the totals. A sender that
+    returns after that counts as new.
 
-    A sender chooses its own name. With `key_field`, senders with different keys are different, whatever they call
-    themselves, so that nobody can spoil another's books. The event then has `lost_by_key`, the losses by the key's
+    A sender chooses its own name. With `key_field`, senders with different keys are distinct, whatever their
+    names, so that none can corrupt another's statistics. The event then has `lost_by_key`, the losses by the key's
     name and then the sender's, instead of `lost_by_sender`. When there are too many senders, the key whose senders
     take most memory gives way first. Messages without that field count as unstamped.
     """
@@ -64,7 +64,7 @@ class FollowFilter(Filter):
     report_interval: float = option(
         default=0, description="Seconds between two events; 0 for none at all.", ge=0
     )
-    senders: int = option(default=100_000, description="For how many senders it keeps books.", ge=1)
+    senders: int = option(default=100_000, description="The most senders to keep statistics for.", ge=1)
     max_bytes: int = option(
         default=128 * 1024 * 1024,
         description="The most bytes of all per-sender statistics together: names, runs and remembered gaps.",
@@ -82,13 +82,13 @@ class FollowFilter(Filter):
     )
 
     def on_init(self) -> None:
-        """Nobody has sent anything yet."""
+        """Start with no senders."""
         super().on_init()
         self._books = LossAccounting(self.senders, self.max_bytes, self.key_field)
         self._timer: asyncio.TimerHandle | None = None
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """All of them, after a look at each one's stamp."""
+        """Pass all of them, recording each one's stamp."""
         if self.key_field:
             return self._filter_by_key(messages)
         books, now = self._books, time.time()
@@ -113,7 +113,7 @@ class FollowFilter(Filter):
         return messages
 
     def _filter_by_key(self, messages: list[Any]) -> list[Any]:
-        """The same for senders with keys: in a loop of its own, which does not slow the other one down."""
+        """Do the same for senders with keys: in a separate loop, which does not slow down the other one."""
         books, now, field = self._books, time.time(), self.key_field
         known = books.senders
         for message in messages:
@@ -136,17 +136,17 @@ class FollowFilter(Filter):
         return messages
 
     def totals(self) -> dict[str, int]:
-        """The sums over all senders there ever were.
+        """The sums over all senders so far.
 
         Returns:
             `received`, `lost`, `perhaps_lost`, `duplicated`, `late`, `restarted`, `before`, `ambiguous`;
-            `estimated`: as many of `lost` are of senders with ambiguous numbers; `senders`: of how many books are
-            kept; `forgotten`: of how many no more; `unstamped`: messages without a stamp.
+            `estimated`: how many of `lost` are of senders with ambiguous numbers; `senders`: how many have
+            statistics; `forgotten`: how many no longer have; `unstamped`: messages without a stamp.
         """
         return self._books.totals()
 
     def by_sender(self) -> dict[Any, dict[str, Any]]:
-        """Each sender's books: what `totals` has of it, its `highest` number, and when it was `seen`.
+        """Each sender's statistics: its part of `totals`, its `highest` number, and when it was `seen`.
 
         Returns:
             By the sender's name; with `key_field`, by the key's name and the sender's. From any thread.
@@ -154,7 +154,7 @@ class FollowFilter(Filter):
         return self._books.by_sender()
 
     def values(self, name: str) -> list[tuple[Any, float]]:
-        """One number of each sender's books, for who wants to sort many: `lost`, `received` and so on, or `seen`.
+        """One number of each sender's statistics, for sorting many: `lost`, `received` and so on, or `seen`.
 
         Returns:
             The sender as in `by_sender`, and the number. From any thread.
@@ -162,24 +162,24 @@ class FollowFilter(Filter):
         return self._books.values(name)
 
     def book(self, whose: Any) -> dict[str, Any] | None:
-        """What `by_sender` has of one sender; None when its books are no longer kept. From any thread."""
+        """The entry of `by_sender` for one sender; None if it is no longer kept. From any thread."""
         return self._books.book(whose)
 
     def label_of(self, whose: Any) -> str:
-        """What a person is told of a sender: `service@host` where its first message says so. From any thread."""
+        """The readable name of a sender: `service@host` where its first message gives these. From any thread."""
         label = self._books.label_of(whose)
         return f"{label} with the key {whose[0]}" if self.key_field else label
 
     def silent(self) -> int:
-        """Of how many nothing has come for `silent_after`."""
+        """How many senders have sent nothing for `silent_after`."""
         return self._books.silent(self.silent_after)
 
     def take_sender_losses(self) -> dict[str, int]:
-        """See `Component.take_sender_losses`: by service and host, where messages say these."""
+        """See `Component.take_sender_losses`: by service and host, where messages give these."""
         return self._books.take_changes()
 
     def event(self) -> dict[str, Any]:
-        """What is sent down the chain: the totals, who lost most, and how many are silent."""
+        """The event sent down the chain: the totals, the senders that lost most, and how many are idle."""
         worst = nlargest(_SHOWN, self._books.losers())
         if self.key_field:
             by_key: dict[str, dict[str, int]] = {}
@@ -197,7 +197,7 @@ class FollowFilter(Filter):
         }
 
     def summary(self) -> list[str]:
-        """What is told at the end: how much was lost on its way here, whose it was, and of whom it is not known."""
+        """Report at the end how many messages were lost on their way here, whose, and whose numbers are estimates."""
         totals, unsure = self.totals(), self._books.ambiguous()
         told = []
         lost, perhaps = totals["lost"] - totals["estimated"], totals["perhaps_lost"]
@@ -218,24 +218,23 @@ class FollowFilter(Filter):
         return told
 
     def _named(self, counted: list[tuple[int, Any]]) -> str:
-        """Whose most are, and how many others there are."""
+        """The senders with the most, and how many others there are."""
         named = ", ".join(f"{count} of {self._shown(whose)}" for count, whose in nlargest(3, counted))
         return named + (f" and {len(counted) - 3} more senders" if len(counted) > 3 else "")
 
     def _shown(self, whose: Any) -> str:
-        if not self.key_field:
-            return one_line(whose, _NAME_SHOWN)
-        return f"{one_line(whose[1], _NAME_SHOWN)} with the key {one_line(whose[0], _NAME_SHOWN)}"
+        label = one_line(self._books.label_of(whose), _NAME_SHOWN)
+        return f"{label} with the key {one_line(whose[0], _NAME_SHOWN)}" if self.key_field else label
 
     def on_close(self) -> None:
-        """The last event."""
+        """Send the last event."""
         if self._timer:
             self._timer.cancel()
         if self.report_interval:
             self._emit_event()
 
     def _wind(self) -> None:
-        with contextlib.suppress(RuntimeError):  # no loop is running: there is the event at the end
+        with contextlib.suppress(RuntimeError):  # no loop is running: only the event at the end is sent
             self._timer = asyncio.get_running_loop().call_later(self.report_interval, self._time_is_up)
 
     def _time_is_up(self) -> None:
@@ -243,5 +242,5 @@ class FollowFilter(Filter):
         self._wind()
 
     def _emit_event(self) -> None:
-        with contextlib.suppress(OutputClosedError):  # the next message finds out as well
+        with contextlib.suppress(OutputClosedError):  # the next message will find it out, too
             self.emit([self.event()])

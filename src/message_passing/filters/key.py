@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class KeyFilter(Filter):
-    """Passes a message on when one of its keys has a certain value; other messages are filtered out.
+    """Passes a message on if one of its keys has a certain value; other messages are filtered out.
 
-    `foo.bar` means the key `bar` of the dict at the key `foo`. Where a dict has a key that is itself spelt
-    with the dot, `{"foo.bar": 1}`, that one is meant.
+    `foo.bar` means the key `bar` of the dict at the key `foo`. If a dict has a key that itself contains
+    the dot, `{"foo.bar": 1}`, that one is used.
 
-    Text is compared as it is, numbers and booleans by their JSON text (`200`, `1.5`, `true`). A key that is
+    Text is compared unchanged, numbers and booleans by their JSON text (`200`, `1.5`, `true`). A key that is
     absent, null, or holds a dict or list never matches; `""`, `"0"` and `0` are values like any other.
     """
 
     name = "Key"
     example = MappingProxyType({"key": "level", "match": "^(?:ERROR|CRITICAL)$", "match_type": "regex"})
 
-    key: str = option(description="The key to look at; a dot leads into the dict below.", min_length=1)
+    key: str = option(description="The key to check; a dot leads into a nested dict.", min_length=1)
     match: str | int | float | bool = option(description="The value that passes, or the regular expression.")
     match_type: Literal["eq", "regex"] = option(
         default="eq",
@@ -42,7 +42,7 @@ class KeyFilter(Filter):
         """Compile the match.
 
         Raises:
-            OptionError: `match` is no regular expression.
+            OptionError: `match` is not a regular expression.
         """
         super().on_init()
         wanted: str = _match_text(self.match)
@@ -57,7 +57,7 @@ class KeyFilter(Filter):
             raise OptionError(Fault(text, "match")) from error
 
     def filter(self, message: Any) -> Any:
-        """The message when its key matches."""
+        """Return the message if its key matches."""
         text = _match_text(value_at(message, self.key))
         return message if text is not None and self._matches(text) else None
 

@@ -16,11 +16,11 @@ from message_passing.options import option
 class MangleFilter(Filter):
     """Calls a function of yours with each message and passes on what it returns.
 
-    The function drops a message by returning None. What it raises goes, with the message, to the error chain.
+    The function drops a message by returning None. If it raises, the exception and the message go to the error chain.
 
         MangleFilter(filter_function=lambda message: {**message, "seen": True}, output_to=...)
 
-    From the command line or a config file, name it by its path. The working directory is searched too:
+    From the command line or a config file, give its path. The working directory is searched too:
 
         --filter Mangle --filter_options '{"filter_function": "+my_module:redact"}'
     """
@@ -47,7 +47,7 @@ class MangleFilter(Filter):
         self._function = function
 
     def filter(self, message: Any) -> Any:
-        """What the function makes of the message."""
+        """Return the result of the function."""
         return self._function(message)
 
     def _load(self, path: str) -> Callable[[Any], Any]:

@@ -14,5 +14,5 @@ class NullFilter(Filter):
     transparent = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """The batch as it is."""
+        """Return the batch unchanged."""
         return messages

@@ -1,4 +1,4 @@
-"""Take lines apart with regular expressions from a file (Message::Passing::Filter::Regexp)."""
+"""Parse lines with regular expressions from a file (Message::Passing::Filter::Regexp)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from message_passing.options import option
 
 
 class RegexpFilter(Filter):
-    r"""Takes the line in one key apart and puts its fields into another, `@fields`.
+    r"""Parses the line in one key and puts its fields into another, `@fields`.
 
-    What a line looks like is written in a regexfile:
+    The format of a line is defined in a regexfile:
 
         [FORMAT]
         :access = %date %status %bytes
@@ -25,13 +25,13 @@ class RegexpFilter(Filter):
         %status = (?#=status)\d+(?#!status)
         %bytes = (?#=bytes)\d+|-(?#!bytes)
 
-    `(?#=name)` and `(?#!name)` mark the begin and end of a field. The pieces are regular expressions as Perl
-    reads them; what Python has nothing for, such as `\p{L}`, `\K` and recursion, is refused when the file is read.
+    `(?#=name)` and `(?#!name)` mark the beginning and end of a field. The pieces are Perl regular expressions;
+    what Python does not support, such as `\p{L}`, `\K` and recursion, is refused when the file is read.
     A format matches the whole line.
 
-    The fields are added to what is there already. A field that took no part in the match is null. A message
-    whose line does not match, or that has no such key, passes on unchanged; the attribute `unmatched` counts
-    these. Put `ToLogstash` before it: it takes dicts, not lines.
+    The fields are added to those already there. A field that did not participate in the match is null. A message
+    whose line does not match, or that has no such key, passes unchanged; the attribute `unmatched` counts
+    these. Put `ToLogstash` before it: it accepts dicts, not lines.
     """
 
     name = "Regexp"
@@ -67,7 +67,7 @@ class RegexpFilter(Filter):
     )
 
     def on_init(self) -> None:
-        """Nothing is read yet."""
+        """Prepare; the regexfile is not read yet."""
         super().on_init()
         self.unmatched = 0
         self._pattern: Pattern | None = None
@@ -101,10 +101,10 @@ class RegexpFilter(Filter):
             )
 
     def filter(self, message: Any) -> Any:
-        """The message with the fields of its line.
+        """Return the message with the fields of its line.
 
         Raises:
-            MessageError: it is no dict.
+            MessageError: it is not a dict.
         """
         self.open()
         if not isinstance(message, dict) or self._pattern is None:

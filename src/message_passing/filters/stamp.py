@@ -1,4 +1,4 @@
-"""Say in every message who sent it and as which. The original has no such filter."""
+"""Number each message and add its sender's name. The original has no such filter."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class StampFilter(Filter):
-    """Adds the fields `sender` and `sequence` to each message, by which a `Follow` filter can tell what is missing.
+    """Adds the fields `sender` and `sequence` to each message, by which a `Follow` filter detects missing messages.
 
-    The sequence begins with 1 and has no gaps. What is dropped behind this filter, by an output or on its
-    way, is a gap for the receiver. `message_passing.logging`'s handlers stamp their records themselves.
+    The sequence begins with 1 and has no gaps. What is dropped after this filter, by an output or in
+    transit, is a gap for the receiver. `message_passing.logging`'s handlers stamp their records themselves.
 
-    With a name of yours, which a process that is started again has again, messages also say which run they are of, in
+    With a fixed name, which a restarted process has again, messages also state their run, in
     `sender_run`: nanoseconds since 1970 at its start, in 16 hexadecimal digits. Without it a restart could not be
-    told from duplicates. The names that are made by default have it in them.
+    told from duplicates. The default names contain it.
 
-    A forked child is a sender of its own: another name, or another run. Messages must be objects.
+    A forked child is a separate sender, with another name or another run. Messages must be objects.
     """
 
     name = "Stamp"
@@ -38,7 +38,7 @@ class StampFilter(Filter):
     )
 
     def on_init(self) -> None:
-        """Nothing was sent yet."""
+        """Start the sequence."""
         super().on_init()
         self._begin()
 
@@ -50,10 +50,10 @@ class StampFilter(Filter):
         self._sequence: Iterator[int] = itertools.count(1)
 
     def filter(self, message: Any) -> dict[str, Any]:
-        """The message with its stamp.
+        """Return the message with its stamp.
 
         Raises:
-            MessageError: it is no dict.
+            MessageError: it is not a dict.
         """
         if not isinstance(message, dict):
             raise MessageError(f"only an object can be stamped, not {type(message).__name__}")

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 _PROGRESS_INTERVAL = 0.1
-"""Seconds between two looks whether something moves again in a branch that was left behind."""
+"""Seconds between two checks of whether a branch that was left behind makes progress again."""
 
 
 class TFilter(Filter):
-    """Hands every message to each of several outputs: the letter's shape is the stream's.
+    """Passes every message to each of several outputs, like `tee`: the letter has the shape of the stream.
 
-    What a branch does to a message (a filter that removes a field) is not seen by the others, since each has
-    a copy of its own. A branch whose reader has gone away does not keep messages from the others.
+    Changes that a branch makes to a message (a filter that removes a field) do not affect the others, since each
+    has its own copy. A branch whose reader has gone does not keep messages from the others.
 
-    The chain goes at the pace of the slowest branch that still moves. One in which nothing moves for `patience`
-    seconds, since its workers are away for one, is waited for no more until something does: the others go on, and
-    what does not fit there is dropped and counted. The error chain is told. When nothing moves in any branch, nobody
-    is held up, and the chain waits until something does.
+    The chain runs at the pace of the slowest branch that makes progress. A branch without progress for `patience`
+    seconds, for instance because its workers are unreachable, is no longer waited for until it makes progress again:
+    the others continue, and what does not fit there is dropped, counted and reported to the error chain. If no
+    branch makes progress, none holds up another, and the chain waits.
 
     To send different messages to different outputs, put a `Key` filter at the head of a branch.
     """
@@ -58,10 +58,10 @@ class TFilter(Filter):
     )
 
     def on_init(self) -> None:
-        """Find out what each of `output_to` is."""
+        """Resolve each of `output_to`."""
         targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
         self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
-        self._stopped: dict[Output, tuple[int, float]] = {}  # what waited there, and when that was looked at
+        self._stopped: dict[Output, tuple[int, float]] = {}  # what waited there, and when that was checked
         self._longest: dict[Output, float] = {}
 
     def connect_to(self, target: Any) -> None:
@@ -70,20 +70,20 @@ class TFilter(Filter):
         TFilter.on_init(self)
 
     def outputs(self) -> Sequence[Output]:
-        """All the components it hands messages to."""
+        """All the components it passes messages to."""
         return tuple(self._branches)
 
     def on_rewire(self) -> None:
-        """What is in the branches is something else now."""
+        """Forget what was known of the branches, which have changed."""
         self._longest.clear()
 
     @property
     def longest_wait(self) -> float:
-        """Seconds that `drain` may take while nothing moves."""
+        """Seconds that `drain` may take without progress."""
         return self.patience * len(self._branches)
 
     async def drain(self) -> None:
-        """Wait until every branch has room, but for those in which nothing moves any more."""
+        """Wait until every branch has room, except those that make no progress."""
         if len(self._branches) == 1:
             await self._branches[0].drain()
             return
@@ -98,7 +98,7 @@ class TFilter(Filter):
             inner = [one for one in topological_order([branch]) if isinstance(one, TFilter)]
             limit = self._longest[branch] = self.patience + sum(one.longest_wait for one in inner)
         before: dict[Output, int] = {}
-        seconds = limit / 2  # twice: what had moved before the first look does not count
+        seconds = limit / 2  # twice: progress before the first check does not count
         while not await _has_room(branch, seconds):
             held = {one: _held(one) for one in self._branches}
             if (held[branch] == before.get(branch) or not limit) and await self._goes_on(
@@ -109,7 +109,7 @@ class TFilter(Filter):
             before, seconds = held, limit / 2 or _PROGRESS_INTERVAL
 
     async def _goes_on(self, branch: Output, held: dict[Output, int], before: dict[Output, int]) -> bool:
-        """Whether a branch in which nothing moves holds up any other: one that takes messages, or has begun to."""
+        """Whether a branch without progress holds up another: one that accepts messages, or has begun to."""
         for one in self._branches:
             if one in self._stopped:
                 goes_on = await self._moves_again(one)
@@ -141,11 +141,11 @@ class TFilter(Filter):
         return True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
-        """All of them."""
+        """Return all of them."""
         return messages
 
     def emit(self, messages: list[Any]) -> None:
-        """Hand a batch to every branch: the last one gets the messages themselves, the others copies.
+        """Pass a batch to every branch: the last one gets the messages themselves, the others copies.
 
         Raises:
             OutputClosedError: a branch's reader has gone; all the others have their messages.
@@ -181,7 +181,7 @@ class TFilter(Filter):
             try:
                 copies.append(_copied(message))
             except RecursionError:
-                reason = "nested too deeply to be copied, or holds itself (with copy = false it is shared)"
+                reason = "nested too deeply to be copied, or contains itself (with copy = false it is shared)"
                 self.fail(MessageError(reason), [message])
             else:
                 whole.append(message)
@@ -189,18 +189,18 @@ class TFilter(Filter):
 
 
 def _held(branch: Output) -> int:
-    """How many messages wait in a branch."""
+    """How many messages are queued in a branch."""
     return sum(one.held() for one in topological_order([branch]))
 
 
 def _stands(branch: Output) -> bool:
-    """Whether all that a branch does with messages is to drop them."""
+    """Whether a branch only drops messages."""
     ends = [one for one in topological_order([branch]) if not one.outputs()]
     return all(one.standing and one.held() for one in ends)
 
 
 async def _has_room(branch: Output, seconds: float) -> bool:
-    """Whether a branch can be drained within so many seconds; with 0, whether there is nothing to wait for."""
+    """Whether a branch can be drained within so many seconds; with 0, whether it need not be waited for."""
     limit = asyncio.timeout(seconds if seconds < math.inf else None)
     try:
         async with limit:

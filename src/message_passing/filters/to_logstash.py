@@ -1,4 +1,4 @@
-"""Bring messages into logstash's old JSON form (Message::Passing::Filter::ToLogstash)."""
+"""Convert messages to logstash's old JSON format (Message::Passing::Filter::ToLogstash)."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _MOVES = (
     ("filename", "@source_path", ""),
     ("date", "@timestamp", ""),
 )
-"""A message's key, the key it becomes, and what is put before its value. The first to fill a key keeps it."""
+"""A message's key, the key it becomes, and the prefix of its value. The first to fill a key keeps it."""
 
 
 class ToLogstashFilter(Filter):
-    """Makes logstash's old JSON form of a message: `@fields`, `@message`, `@timestamp`, `@tags` and so on.
+    """Converts a message to logstash's old JSON format: `@fields`, `@message`, `@timestamp`, `@tags` and so on.
 
     | the message's key | becomes |
     |---|---|
     | `epochtime` (seconds) | `@timestamp`, in ISO 8601, UTC: `2012-01-01T00:00:00`; see `fractions` |
-    | `date` | `@timestamp`, as it is, if there was no `epochtime` |
+    | `date` | `@timestamp`, unchanged, if there was no `epochtime` |
     | `type` | `@type` |
     | `__CLASS__` | `@type`, with `perl:Class:` before it, if there was no `type` |
     | `hostname` | `@source_host` |
     | `message` | `@message` |
     | `filename` | `@source_path` |
-    | all others, `@tags` too | keys in `@fields`, as does what finds its place taken |
+    | all others, `@tags` too | keys in `@fields`, as is anything whose key is already taken |
 
-    `@tags` has `default_tags` and `add_tags`, each once, as in the original, which does not look at a message's own.
+    `@tags` has `default_tags` and `add_tags`, each once, as in the original, which ignores a message's own.
 
-    A message that is not a dict is taken as a line of text: it gets the time, this machine's name and the
-    type `generic_line`. An `epochtime` that is no time stays in `@fields`.
+    A message that is not a dict is treated as a line of text: it gets the time, this machine's name and the
+    type `generic_line`. An `epochtime` that is not a time stays in `@fields`.
     """
 
     name = "ToLogstash"
     example = MappingProxyType({"default_tags": ["untagged"], "add_tags": ["production"]})
 
     default_tags: list[str] = option(default_factory=list, description="Tags that every message gets.")
-    add_tags: list[str] = option(default_factory=list, description="Tags that every message gets besides.")
+    add_tags: list[str] = option(default_factory=list, description="Further tags that every message gets.")
     fractions: bool = option(
         default=False,
         description="Write microseconds and the time zone in `@timestamp`: `2012-01-01T00:00:00.250000Z`.",
@@ -59,16 +59,17 @@ class ToLogstashFilter(Filter):
         "has only `localhost`.",
     )
     clock: Callable[[], float] = option(
-        default=time.time, description="What tells the time of lines of text, in seconds since 1970."
+        default=time.time,
+        description="A function that returns the time for lines of text, in seconds since 1970.",
     )
 
     def on_init(self) -> None:
-        """Nothing is asked of the system yet."""
+        """Prepare; the system is not queried yet."""
         super().on_init()
         self._hostname = self.hostname
 
     def on_open(self) -> None:
-        """Find out this machine's name, once."""
+        """Determine this machine's name, once."""
         if self._hostname is None:
             self._hostname, found = full_host_name()
             if not found:
@@ -76,7 +77,7 @@ class ToLogstashFilter(Filter):
                 self.report(OpenError(f"{text}: the option `hostname` gives it"))
 
     def filter(self, message: Any) -> dict[str, Any]:
-        """One message in logstash's form."""
+        """Return the message in logstash's format."""
         fields = dict(message) if isinstance(message, dict) else self._line(message)
         result: dict[str, Any] = {"@fields": fields}
         if (timestamp := _iso8601(fields.get("epochtime"), fractions=self.fractions)) is not None:

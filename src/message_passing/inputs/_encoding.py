@@ -17,14 +17,14 @@ _MARKS = (
 _LONGEST_MARK = 4
 
 _WITHOUT_ORDER = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
-"""What is meant where a mark should say it and there is none: what Windows writes, where such files come from."""
+"""The byte order assumed without a mark: that of Windows, where such files come from."""
 
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
-"""Text encodings of Python's that no log file is in; of some, a beginning could not be decoded in bounded memory."""
+"""Text encodings of Python that no log file uses; some could not be decoded incrementally in bounded memory."""
 
 
 def wrong_encoding(name: str) -> str:
-    """What is wrong with the name of an encoding, as a sentence's end; empty when nothing is."""
+    """The error in the name of an encoding, as the end of a sentence; empty if there is none."""
     if _is_of_text(name):
         return ""
     try:
@@ -33,18 +33,18 @@ def wrong_encoding(name: str) -> str:
         known = (one.replace("_", "-") for one in {*aliases, *aliases.values()} if _is_of_text(one))
         hint = (
             did_you_mean(name, known)
-            or ": there are utf-8, utf-16, latin-1, cp1252 and others that Python has"
+            or ": there are utf-8, utf-16, latin-1, cp1252 and others that Python supports"
         )
         return f"there is no encoding {name!r}{hint}"
     return f"no file is written in {name!r}: give the encoding of its text"
 
 
 def _is_of_text(name: str) -> bool:
-    """Whether it is an encoding that Python has on this system, and that a file may be in."""
+    """Whether it is an encoding that Python supports on this system, and that a file may use."""
     try:
         if _canonical(name) in _NOT_OF_FILES:
             return False
-        bytes(4).decode(name, "replace")  # LookupError: it is a codec, and none of text
+        bytes(4).decode(name, "replace")  # LookupError: it is a codec, but not of text
         codecs.getincrementaldecoder(name)
     except (LookupError, ValueError):
         return False
@@ -56,26 +56,26 @@ def _canonical(name: str) -> str:
 
 
 class Transcoder:
-    r"""Makes UTF-8 of what is read, piece by piece; what cannot be decoded is spelt out (`\xff`).
+    r"""Converts input to UTF-8, piece by piece; what cannot be decoded is escaped (`\xff`).
 
-    UTF-8 itself is passed as it is, without a look at it. A byte-order mark at the beginning is taken off.
+    UTF-8 itself is passed unchanged and unchecked. A byte-order mark at the beginning is removed.
 
     Attributes:
-        notice: what a user should know of the encoding, as a sentence's end, until somebody has taken it.
+        notice: what a user should know of the encoding, as the end of a sentence, until it has been reported.
     """
 
     def __init__(self, encoding: str) -> None:
-        """Nothing read yet.
+        """Start before the first byte.
 
         Args:
-            encoding: its name, for which `wrong_encoding` finds nothing; empty for what a byte-order mark says, and
+            encoding: its name, for which `wrong_encoding` finds no error; empty to use a byte-order mark, or
                 UTF-8 without one.
         """
         self._given = _canonical(encoding) if encoding else None
         self.begin()
 
     def begin(self) -> None:
-        """A file is read from its beginning."""
+        """Start reading a file at its beginning."""
         self.notice = ""
         self._head: bytes | None = b""  # what may yet become a byte-order mark
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -83,24 +83,24 @@ class Transcoder:
         self._name = "utf-8"
 
     def begin_within(self, head: bytes) -> int:
-        """A file is read from somewhere behind its beginning.
+        """Start reading a file after its beginning.
 
         Args:
-            head: its first bytes, four where it has so many.
+            head: its first bytes, up to four.
 
         Returns:
-            The bytes of the encoding's smallest unit: the place to begin at is a multiple of it.
+            The size of the encoding's smallest unit in bytes: reading must start at a multiple of it.
         """
         self.begin()
         name = self._settle(head)[0]
         return 2 if name.startswith("utf-16") else 4 if name.startswith("utf-32") else 1
 
     def decode(self, data: bytes, *, final: bool = False) -> bytes:
-        """More of the file.
+        """Convert more of the file.
 
         Args:
             data: what was read.
-            final: there will be no more of it: what is left of a character is spelt out.
+            final: there is no more of it: an incomplete character is escaped.
         """
         if self._head is not None:
             self._head += data
@@ -122,11 +122,11 @@ class Transcoder:
 
     @property
     def waits(self) -> bool:
-        """Whether it has a part of a character, of which it waits for the rest."""
+        """Whether it has an incomplete character and waits for the rest."""
         return bool(self._head or (self._decoder and self._decoder.getstate()[0]))
 
     def _settle(self, head: bytes) -> tuple[str, bytes]:
-        """Find out the encoding: its name, and `head` without a mark."""
+        """Determine the encoding: its name, and `head` without a mark."""
         self._head = None
         mark, marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", ""))
         name = self._given or marked or "utf-8"
@@ -142,7 +142,7 @@ class Transcoder:
         return name, head
 
     def _look_for_zeros(self, data: bytes) -> None:
-        """Say so where every other byte is zero: UTF-16 without a mark, which nothing else would tell of."""
+        """Set `notice` if every other byte is zero: UTF-16 without a mark, which nothing else would reveal."""
         self._looked_for_zeros = True
         sample = data[:4096]
         even, odd = sample[::2].count(0), sample[1::2].count(0)

@@ -1,4 +1,4 @@
-"""What inputs share: how much they take at once, waiting for a descriptor, cutting text into lines."""
+"""Code shared by inputs: how much they read at once, waiting for a descriptor, splitting text into lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK = 1 << 18
 """The most bytes that are read at once."""
 
 _REST = 0.5
-"""Seconds that a stop may take to read the rest of a line of which the beginning was read."""
+"""Seconds that a stop may take to read the rest of a line whose beginning was read."""
 _PAUSE = 100
 """Milliseconds that its writer may pause within it."""
 _CUT = "incomplete at stop"
@@ -34,11 +34,11 @@ _CUT = "incomplete at stop"
 async def readable(fd: int) -> None:
     """Wait until `fd` has something to read.
 
-    The loop watches it only while somebody waits here: data that back-pressure leaves unread must not
+    The loop watches it only during this call: data that back-pressure leaves unread must not
     wake the loop again and again.
 
     Raises:
-        PermissionError: a file, which cannot be waited for and need not be.
+        PermissionError: it is a file, which cannot be waited for and need not be.
     """
     loop = asyncio.get_running_loop()
     ready: Future[None] = loop.create_future()
@@ -50,7 +50,7 @@ async def readable(fd: int) -> None:
 
 
 def next_byte(fd: int) -> bytes | None:
-    """One byte of what a descriptor has; empty at its end, None when none comes within a moment."""
+    """One byte from a descriptor; empty at its end, None if none comes within a moment."""
     ready = poll()
     ready.register(fd, POLLIN)
     try:
@@ -65,7 +65,7 @@ def _wake(ready: Future[None]) -> None:
 
 
 def how_far(fd: int) -> tuple[int, int] | None:
-    """How many bytes of a file have been read, and how many it has; None when all were, or it is no file."""
+    """How many bytes of a file have been read, and how many it has; None if all were, or it is not a file."""
     try:
         found = os.fstat(fd)
         done = os.lseek(fd, 0, os.SEEK_CUR) if stat.S_ISREG(found.st_mode) else found.st_size
@@ -95,7 +95,7 @@ class LineInput(Input):
     )
 
     def on_init(self) -> None:
-        """Nothing read yet.
+        """Start before the first line.
 
         Raises:
             OptionError: there is no such encoding.
@@ -114,7 +114,7 @@ class LineInput(Input):
         raise NotImplementedError(f"{type(self).__name__} must define as_messages")
 
     def take(self, data: bytes) -> None:
-        """Cut `data` into lines. Nothing is awaited here: what was read is safe from cancellation."""
+        """Split `data` into lines, without awaiting: what was read is safe from cancellation."""
         data = self._text.decode(data)
         if self._text.notice:
             self._tell_notice()
@@ -135,13 +135,13 @@ class LineInput(Input):
             self._add(last)
 
     def end_line(self) -> None:
-        """There will be no newline for what was read last: it is a line as it is."""
+        """End the last line, which has no newline."""
         if rest := self._text.decode(b"", final=True):
             self._add(rest)
         self._end_line()
 
     def source(self) -> str:
-        """What it reads, as messages call it."""
+        """The name of its source in messages."""
         return "what is read"
 
     def _tell_notice(self) -> None:
@@ -155,7 +155,7 @@ class LineInput(Input):
         self._leaving_out = False
 
     def _add(self, piece: bytes) -> None:
-        """More of a line whose end was not read."""
+        """Add more of a line whose end was not read."""
         if self._leaving_out:
             return
         self._partial += piece
@@ -165,34 +165,34 @@ class LineInput(Input):
             self._leaving_out = True
 
     def too_long(self, line: bytes) -> None:
-        """Leave out a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
-        text = f"a line of more than {self.max_line} bytes (max_line) is left out; this is its beginning"
+        """Skip a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
+        text = f"a line of more than {self.max_line} bytes (max_line) was skipped; this is its beginning"
         self.fail(MessageError(text), [line[:DATA_LIMIT]])
 
     async def pass_on(self) -> None:
-        """Emit all whole lines, at the pace of what is downstream, and let others run in between."""
+        """Emit all complete lines, at the pace of what is downstream, and let others run in between."""
         while self._lines:
             self._emit_batch()
             await self.drain()
             await asyncio.sleep(0)
 
     def stopped(self) -> None:
-        """Emit what was read: whole lines, the last one read to its end."""
+        """Emit what was read: complete lines, the last one read to its end."""
         self._read_rest()
         self.end_line()
         while self._lines:
             self._emit_batch()
 
     def read_byte(self) -> bytes | None:
-        """The next byte, which must come at once or soon. It must not take more: that would be lost.
+        """Read the next byte, which must come at once or soon. More must not be read, or it would be lost.
 
         Returns:
-            Empty where it ends: what was read is the last line. None where the rest of the line did not come.
+            Empty at the end: what was read is the last line. None if the rest of the line did not come.
         """
         return b""
 
     def _read_rest(self) -> None:
-        """Read a line to its end that a chunk had cut: half of it would be a message that nobody sent."""
+        """Read a line that a chunk had split to its end: half of it would be a message that was never sent."""
         deadline = monotonic() + _REST
         while self._partial or self._text.waits:
             if data := self.read_byte():

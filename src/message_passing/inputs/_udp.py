@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NEXT_MAY_DO = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH}
-"""This kind of address does not exist here; the host's other one may. Anything else is final: to bind
-`localhost` on IPv6 because its IPv4 port is taken would leave the senders talking to somebody else."""
+"""Errors of an address family that does not exist here; the host's other one may. Any other error is final: binding
+`localhost` on IPv6 because its IPv4 port is in use would leave the senders connected to another program."""
 
 _MAY_COME = {
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ENETUNREACH: "no network leads there",
     errno.EHOSTUNREACH: "no network leads there",
 }
-"""What a machine lacks while it starts."""
+"""Errors that may pass while the machine boots."""
 
 
 def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
-    """A non-blocking socket, bound or connected to the address; IPv4 is preferred where there are both.
+    """A non-blocking socket, bound or connected to the address; IPv4 is preferred where both exist.
 
     Raises:
-        UnknownHostError: its name, its address or the way there is not known, for now.
+        UnknownHostError: its name, its address or the route is not known, for now.
         OpenError: naming the address: address in use, permission denied.
     """
     last: OSError | None = None
@@ -66,17 +66,17 @@ def udp_socket(hostname: str, port: int, *, bind: bool) -> socket.socket:
 
 
 def check_host(label: str, hostname: str) -> None:
-    """See that a host can be found, now or later.
+    """Check that a host may be found, now or later.
 
     Raises:
-        OptionError: it can never be one.
+        OptionError: it can never be found.
     """
     if hostname and (wrong := wrong_host(hostname)):
         raise OptionError(Fault(f"{label}: option 'hostname': {wrong}", "hostname"))
 
 
 def format_address(hostname: str, port: int) -> str:
-    """The address as a person writes it."""
+    """The address for messages to users."""
     return f"[{hostname}]:{port}" if ":" in hostname else f"{hostname}:{port}"
 
 
@@ -88,19 +88,19 @@ def _resolve(hostname: str, port: int, *, bind: bool) -> Sequence[tuple[int, Any
 
 
 def udp_attempt(hostname: str, port: int, *, bind: bool) -> Attempt[socket.socket]:
-    """A socket as `udp_socket` makes it, as soon as the host's name is known.
+    """A socket from `udp_socket`, as soon as the host's name is known.
 
     Raises:
-        OpenError: it cannot be made, for another reason than the name.
+        OpenError: it cannot be created, for a reason other than the name.
     """
     return attempt(lambda: udp_socket(hostname, port, bind=bind), socket.socket.close)
 
 
 def not_known_yet(trying: Attempt[socket.socket], hostname: str, port: int, meanwhile: str) -> OpenError:
-    """What to report of a name that is not known.
+    """The report of a name that is not known.
 
     Args:
-        trying: what waits for it.
+        trying: the pending lookup.
         hostname: the name.
         port: its port.
         meanwhile: what happens until it is known.

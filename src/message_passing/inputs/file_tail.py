@@ -1,6 +1,6 @@
 """Messages from the end of a growing file (Message::Passing::Input::FileTail).
 
-The original starts `tail -F` for this; here the file is looked at in intervals.
+The original starts `tail -F` for this; here the file is polled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from message_passing.inputs._position import Place
 
 _BEHIND = 256
-"""So many bytes before the place that has been reached are compared at each look."""
+"""How many bytes before the current position are compared at each poll."""
 
 SAVE_INTERVAL = 0.2
 """Seconds between two times that the position is saved."""
@@ -49,19 +49,19 @@ class FileTailInput(LineInput):
     r"""Follows a file as it grows, one message a line, as `tail -F` does.
 
     A message is an object: `filename`, `message` (the line, without its line end), `hostname`, `epochtime`
-    (seconds, when it was read) and `type`, which is `log_line`. Bytes that are not of the file's encoding are spelt
-    out in `message` (`\xff`); `raw` hands on what a line holds, in UTF-8 where `encoding` names another one. A
-    byte-order mark is no part of the first line.
+    (seconds, when it was read) and `type`, which is `log_line`. Bytes that are invalid in the file's encoding are
+    escaped in `message` (`\xff`); `raw` passes on the bytes of a line, in UTF-8 if `encoding` names another one. A
+    byte-order mark is not part of the first line.
 
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
-    A file that gets shorter is read from its beginning, and so is one that was emptied and has grown beyond the place
-    that had been reached: the last 256 bytes before it are not the same then. What a file had got since the last
-    look when somebody emptied it, as logrotate's `copytruncate` does, is lost without a trace: rename it instead.
+    A file that gets shorter is read from its beginning, and so is one that was truncated and has grown beyond the
+    current position: the last 256 bytes before it differ then. What was written between the last poll and a
+    truncation, as by logrotate's `copytruncate`, is lost without a trace: rename the file instead.
 
-    A file that is not there, or may not be read, is reported once and waited for; one that comes and goes between
-    two looks is not seen. One that cannot be read any further (a stale file handle of NFS) is opened again by its
-    name: where that is still the same file, reading goes on where it was, and otherwise from the beginning, with a
-    report. Where it had got to is remembered from one run to the next with `position_file` only.
+    A file that does not exist, or may not be read, is reported once and waited for; one that comes and goes between
+    two polls is not seen. One that cannot be read any further (a stale file handle of NFS) is opened again by its
+    name: if that is still the same file, reading continues where it was, and otherwise from the beginning, with a
+    report. The position is remembered from one run to the next only with `position_file`.
 
     With `position_file`, nothing is left out: the position moves when the chain has settled what was read (`File` has
     written it, a `ZeroMQ` output of type DEALER has had it acknowledged), and a new run begins there, also after a
@@ -73,8 +73,8 @@ class FileTailInput(LineInput):
     Without it, a last line waits for its newline until the input is stopped.
 
     A line that is too long (`max_line`) is cut, and the message has the field `truncated`, which is true; with `raw`,
-    where there is no room for such a mark, it is left out and counted as failed. Either is reported. Patterns
-    (`*.log`) are not expanded.
+    which has no room for such a mark, it is skipped and counted as failed. Either is reported. Patterns (`*.log`) are
+    not expanded.
     """
 
     name = "FileTail"
@@ -99,7 +99,7 @@ class FileTailInput(LineInput):
     interval: float = option(default=0.25, description="Polling interval for new data, in seconds.", gt=0)
 
     def on_init(self) -> None:
-        """No file yet.
+        """Prepare; the file is not opened yet.
 
         Raises:
             OptionError: its name is a pattern, and that of no file; or it is its own position file.
@@ -123,7 +123,7 @@ class FileTailInput(LineInput):
         self._lost: tuple[int, int] | None = (
             None  # device and inode of a file that could not be read any further
         )
-        self._told = ""  # the trouble that was reported last, so that it is reported once
+        self._told = ""  # the last reported problem, so that it is reported once
         self._has_cut = False  # some of the lines that were read are cut
         self._line_end = 0  # the position behind the last whole line
         self._marked: Place | None = None  # where that was at the last look
@@ -140,7 +140,7 @@ class FileTailInput(LineInput):
             self._deliveries = OrderedDeliveries(self, self._messages_again)
 
     def on_open(self) -> None:
-        """Open the file if it is there.
+        """Open the file if it exists.
 
         Raises:
             OpenError: it is a directory, or something else that is no file; or the position file cannot be used.
@@ -294,7 +294,7 @@ class FileTailInput(LineInput):
         return messages
 
     def too_long(self, line: bytes) -> None:
-        """Cut it, where the message has room to say so."""
+        """Cut the line if the message has room to mark that."""
         if self.raw:
             super().too_long(line)
             return
@@ -318,7 +318,7 @@ class FileTailInput(LineInput):
         return self.filename
 
     def _look(self) -> bool:
-        """Read a chunk, or find out why there is none; whether it is worth looking again at once."""
+        """Read a chunk, or find out why there is none; whether to poll again at once."""
         if self._fd is None:
             try:
                 self._open_file()
@@ -344,7 +344,7 @@ class FileTailInput(LineInput):
         if not found.startswith(self._behind) and (len(found) < known or found[:known].strip(b"\0")):
             self._begin_again(fd)
             return True
-        # The same, or zeros: whoever writes an emptied file without O_APPEND goes on where he was, behind a hole.
+        # The same, or zeros: a program that writes a truncated file without O_APPEND leaves a hole up to its offset.
         data = found[known:]
         began = self._position
         self._position += len(data)
@@ -362,11 +362,8 @@ class FileTailInput(LineInput):
 
     def _begin_again(self, fd: int) -> None:
         """The file has been written anew."""
-        if self._marked and (
-            path := find_place(self.filename, self._marked)
-        ):  # a copy, made before it was emptied
+        if self._marked and find_place(self.filename, self._marked):  # a copy, made before it was emptied
             self._go_on_at(self._marked)
-            self._path = path
             return
         self.end_line()
         self._line_end = 0
@@ -378,7 +375,7 @@ class FileTailInput(LineInput):
         try:
             named = Path(self.filename).stat()
         except FileNotFoundError:
-            return False  # renamed or removed: whoever writes it may do so for a while
+            return False  # renamed or removed: its writer may continue for a while
         except OSError as error:
             self._trouble(error)  # of the name: what is open may still get more
             return False
@@ -483,7 +480,7 @@ class FileTailInput(LineInput):
         self._behind = os.pread(fd, known, position - known)
 
     def _begin(self, fd: int, found: os.stat_result, *, at_end: bool) -> None:
-        """Go to where reading begins."""
+        """Seek to where reading starts."""
         if self._lost == (found.st_dev, found.st_ino) and self._position <= found.st_size:
             os.lseek(fd, self._position, os.SEEK_SET)
             self._lost = None

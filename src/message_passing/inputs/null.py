@@ -1,4 +1,4 @@
-"""An input to which nothing ever happens (Message::Passing::Input::Null)."""
+"""An input that emits nothing (Message::Passing::Input::Null)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from message_passing.flow import Input
 
 
 class NullInput(Input):
-    """Emits nothing, and does not end until it is stopped: for trying out the rest of a chain."""
+    """Emits nothing, and runs until it is stopped: for trying out the rest of a chain."""
 
     name = "Null"
 

@@ -19,13 +19,13 @@ from message_passing.options import option
 _LARGEST = 65536
 
 _LAST_BATCHES = 100
-"""So many are still emitted at the end of what waits; what is left is counted."""
+"""The most waiting datagrams that are still emitted at the end; the rest is counted."""
 
 _LOOK = 0.1
-"""Seconds between two looks whether the name of its host is known by now."""
+"""Seconds between two checks of whether the name of its host is known."""
 
 _UNREAD_MOST = 10_000_000
-"""More cannot wait: `receive_buffer` has a bound, and the system takes several hundred bytes of it for each."""
+"""More cannot wait: `receive_buffer` is bounded, and the system uses several hundred bytes of it for each."""
 
 # Linux, include/uapi/asm-generic/socket.h and linux/sock_diag.h; the socket module has no names for them
 _SO_ATTACH_FILTER = 26
@@ -41,21 +41,21 @@ _TAKE_NOTHING = (
     0,
     0,
     0,
-)  # BPF_RET | BPF_K: so many bytes of each datagram are taken, and with none it is dropped
+)  # BPF_RET | BPF_K: the number of bytes accepted of each datagram; 0 drops it
 
 
 class SocketUDPInput(Input):
     """Receives datagrams, each one a message, as bytes.
 
-    Datagrams that the system throws away because they arrive faster than they are read are counted as
-    dropped (`receive buffer full`; on Linux). A larger `receive_buffer` rides out longer bursts.
+    Datagrams that the system discards because they arrive faster than they are read are counted as
+    dropped (`receive buffer full`; on Linux). A larger `receive_buffer` absorbs longer bursts.
 
-    While the host's name is not known (at boot, before the network is up), that is reported once, and it is looked up
-    again and again.
+    While the host's name is not known (at boot, before the network is up), that is reported once, and the lookup is
+    repeated.
 
-    At the end, up to 100,000 datagrams that wait are still read, and the rest is counted (`unread at close`). What
+    At the end, up to 100,000 waiting datagrams are still read, and the rest is counted (`unread at close`). What
     arrives between the stop and the end of the process is counted too (`closed`; on Linux). What the system or a
-    network card drops before it is known whose it is, nobody counts here.
+    network card drops before it reaches the socket is not counted here.
     """
 
     name = "Socket::UDP"
@@ -75,7 +75,7 @@ class SocketUDPInput(Input):
     )
 
     def on_init(self) -> None:
-        """Not bound yet.
+        """Prepare; nothing is bound yet.
 
         Raises:
             OptionError: its host can never be found.
@@ -86,7 +86,7 @@ class SocketUDPInput(Input):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens, once open: the address and the port, also when the system chose it.
+        """Where it listens, once open: the address and the port, even if the system chose it.
 
         Raises:
             OpenError: the name of its host is not known yet.
@@ -95,7 +95,7 @@ class SocketUDPInput(Input):
         return host, port
 
     def on_open(self) -> None:
-        """Bind, or go on looking for the host whose name is not known.
+        """Bind, or keep looking up a host whose name is not known.
 
         Raises:
             OpenError: the address is in use, or not allowed, or it cannot be the name of a host.
@@ -109,7 +109,7 @@ class SocketUDPInput(Input):
             )
 
     def _is_bound(self) -> bool:
-        """Whether it is by now.
+        """Try again to bind; whether it is bound.
 
         Raises:
             OpenError: the name is known, and the system refuses to bind its address.
@@ -142,7 +142,7 @@ class SocketUDPInput(Input):
         self._socket.close()
 
     async def run(self) -> None:
-        """Emit what is there at every wake; a flood's rest is found at the next, when others have run."""
+        """Emit what is there at every wake-up; the rest of a flood at the next one, when others have run."""
         while not self._is_bound():  # noqa: ASYNC110 - a thread finds it out
             await asyncio.sleep(_LOOK)
         while True:
@@ -151,7 +151,7 @@ class SocketUDPInput(Input):
             await self.drain()
 
     def stopped(self) -> None:
-        """Emit what had arrived by now: a bounded number, since it may be very many."""
+        """Emit what has arrived: a bounded number, since there may be very many."""
         if self._bound is None:
             return
         self._take_no_more()
@@ -187,7 +187,7 @@ class SocketUDPInput(Input):
             self.drop(new, self._reason)
 
     def _take_no_more(self) -> None:
-        """Let the system drop and count what comes from now on: what waits gets no more while it is read."""
+        """Have the system drop and count what comes from now on, so that the backlog stops growing."""
         if sys.platform != "linux" or self._reason == "closed":
             return
         self._count_drops()

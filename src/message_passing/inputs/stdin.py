@@ -16,10 +16,10 @@ from message_passing.inputs._reading import CHUNK, LineInput, how_far, next_byte
 class StdinInput(LineInput):
     """Reads messages from standard input, one a line, as bytes, until it ends.
 
-    Empty lines are skipped, and lines that are too long are left out (`max_line`). Only the newline is taken off a
-    line, not a carriage return before it, and a byte-order mark off the first one. A last line without a newline is a
-    message too, and everything that was read is passed on before the chain ends. A stop reads the line that it comes
-    in to its end; one whose rest does not come at once is counted as dropped (`incomplete at stop`).
+    Empty lines are skipped, and so are lines that are too long (`max_line`). Only the newline is removed from a
+    line, not a carriage return before it, and a byte-order mark from the first one. A last line without a newline is
+    a message too, and everything that was read is passed on before the chain ends. On a stop, the current line is
+    read to its end; one whose rest does not come at once is counted as dropped (`incomplete at stop`).
 
     Only one input of a process can read standard input.
     """
@@ -28,19 +28,19 @@ class StdinInput(LineInput):
     exclusive = "standard input"
 
     fd: ClassVar[int] = 0
-    """The file descriptor that is read; a subclass may name another."""
+    """The file descriptor to read; a subclass may set another."""
 
     _readers: ClassVar[dict[int, StdinInput]] = {}
-    """Who reads a descriptor in this process: a second one would wait where the first has taken everything."""
+    """The reader of each descriptor in this process: a second one would wait for what the first has read."""
 
     def on_open(self) -> None:
-        """See that there is something to read.
+        """Check that there is something to read.
 
         Raises:
             OpenError: standard input is closed, a directory, only for writing, or another input reads it.
         """
         if self.fd == 0 and sys.__stdin__ is None:
-            raise OpenError("standard input is closed")  # and the number may be something else's by now
+            raise OpenError("standard input is closed")  # and the number may have been reused
         try:
             mode = os.fstat(self.fd).st_mode
             access = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE
@@ -61,7 +61,7 @@ class StdinInput(LineInput):
             del self._readers[self.fd]
 
     async def run(self) -> None:
-        """Read until the end. The descriptor stays blocking: it is shared, with a terminal for one."""
+        """Read until the end. The descriptor stays blocking: it is shared, for instance with a terminal."""
         wait = True
         while True:
             if wait:
@@ -72,7 +72,7 @@ class StdinInput(LineInput):
             try:
                 data = os.read(self.fd, CHUNK)
             except BlockingIOError:
-                continue  # somebody who shares it made it non-blocking and was faster
+                continue  # a program that shares it made it non-blocking and was faster
             except OSError as error:
                 self.report(OpenError(f"standard input cannot be read any further: {error.strerror}"))
                 data = b""
@@ -86,15 +86,15 @@ class StdinInput(LineInput):
         await self.pass_on()
 
     def read_byte(self) -> bytes | None:
-        """One byte alone: what is behind it may be for whoever reads this descriptor next."""
+        """Read one byte only: the rest may be for the next program that reads this descriptor."""
         return next_byte(self.fd)
 
     def source(self) -> str:
-        """What it reads."""
+        """The name of its source."""
         return "standard input"
 
     def progress(self) -> tuple[int, int] | None:
-        """How far a file that it is has been read."""
+        """How far it has been read, if it is a file."""
         return how_far(self.fd)
 
     def as_messages(self, lines: list[bytes]) -> list[bytes]:

@@ -14,7 +14,7 @@ from message_passing.errors import DecodingError, Fault, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
-from message_passing.zeromq.hop.incoming import AcknowledgedReceiving
+from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
 from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 _FIRST_BATCH, _LARGEST_BATCH = 16, 1000
 _BATCH_BYTES = 160 * 1024
-"""About how many bytes a batch may have. More of them leave the processor's cache before they are written; and
-blocks of a batch that is decoded and encoded would together be more than the C library keeps when they are freed
-(half a MiB): it then asks the system for every page anew, which was a sixth of the time."""
+"""About how many bytes a batch may have. Larger ones leave the CPU cache before they are written; and the blocks
+of a batch that is decoded and encoded would together exceed what the C library keeps when they are freed
+(half a MiB): it then requests every page from the system again, which was a sixth of the time."""
 
 _SENDERS_INTERVAL = 0.01
-"""Seconds between two looks, at the end, whether the senders have ended."""
+"""Seconds between two checks, at the end, of whether the senders have ended."""
 
 _COUNTING = 1.0
-"""Seconds that counting what is lost at the end may take at least."""
+"""The least seconds allowed for counting what is lost at the end."""
 
 _NOTHING_CAME = 4.0
-"""Seconds for which senders are connected until it is worth a note that nothing has come from any."""
+"""Seconds after which it is noted that connected senders have sent nothing."""
 
 _SAMPLED = 16
 _BATCH_TIME = 0.05
-"""Seconds that a batch may take before the next one is made smaller, so that signals are soon obeyed."""
+"""Seconds that a batch may take before the next one is made smaller, so that signals are handled soon."""
 
 
 class ZeroMQInput(ZeroMQComponent, Input):
-    """Receives messages from a PUB or PUSH socket, ours, the original's or anybody's.
+    """Receives messages from a PUB or PUSH socket of this package, the original, or any other program.
 
     A SUB socket gets a copy of every message of every publisher, a PULL socket its share. A message is one
     ZeroMQ frame. When another publisher sends several frames (pyzmq's `PUBHandler`: topic, text), the last
@@ -57,7 +57,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
 
     socket_type: Literal["SUB", "PULL", "ROUTER", "DEALER"] = option(
         default="SUB",
-        description="SUB hears everything that is published; PULL shares it with other PULLs. ROUTER (from DEALER"
+        description="SUB receives everything that is published; PULL shares it with other PULLs. ROUTER (from DEALER"
         " outputs) and DEALER (from a ROUTER output, as one of several workers) acknowledge messages once the chain"
         " is done with them.",
     )
@@ -70,10 +70,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
     subscribe: list[str] = option(
         default_factory=lambda: [""],
         description="Prefixes that a SUB socket subscribes to, compared with the message's first bytes. "
-        "The default, an empty one, subscribes to everything.",
+        "The default, an empty prefix, subscribes to everything.",
     )
     multipart: Literal["last", "each"] = option(
-        default="last", description="What of a message of several frames is the message."
+        default="last", description="Which frames of a multipart message are the message."
     )
 
     key_field: str = option(
@@ -96,7 +96,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """Prepare the receiver.
 
         Raises:
-            OptionError: `key_field` is given, and nobody is asked who he is.
+            OptionError: `key_field` is given, but peers are not authenticated.
         """
         super().on_init()
         self._acknowledged: AcknowledgedReceiving | None = None
@@ -120,10 +120,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
         self._receivers = [self._receiver]
 
     def _prepare_acknowledged(self) -> None:
-        """What is acknowledged is received by another mechanism.
+        """Choose the mechanism for acknowledged messages.
 
         Raises:
-            OptionError: an option is given that this mechanism has not.
+            OptionError: an option is given that this mechanism does not have.
         """
         if self.key_field:
             raise OptionError(Fault(f"{self.label}: key_field is not for {self.socket_type}", "key_field"))
@@ -185,14 +185,14 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 self.emit(batch)
                 await self.drain()
                 size = _next_size(size, batch, time.monotonic() - began)
-                await asyncio.sleep(0)  # other inputs have their turn, however flooded this one is
+                await asyncio.sleep(0)  # let other inputs run, however flooded this one is
         finally:
             self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)
 
     def stopped(self) -> None:
-        """Have the senders end in order, and emit all that they have sent: nobody else has it."""
-        if self._acknowledged:  # what it has not acknowledged, the senders have
+        """Disconnect the senders in order, and emit everything they have sent, which exists nowhere else."""
+        if self._acknowledged:  # the senders still have what is not acknowledged
             return
         self._take_rest()
         self.tell(self._receiver.notices, at_end=True)
@@ -222,9 +222,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
         return bool(batch)
 
     def _count_left(self) -> None:
-        """Time is over: what is there is lost."""
+        """Count what is left when time is over: it is lost."""
         unread, left = self._receiver.abort(), 0
-        # Whom we connect to may go on sending.
+        # Peers that we connect to may go on sending.
         deadline = time.monotonic() + max(_COUNTING, self.linger / 1000)
         while (batch := self._receiver.receive(_LARGEST_BATCH)) and time.monotonic() <= deadline:
             left += len(batch)
@@ -246,13 +246,14 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self._receiver.notices.say(TOO_BIG, too_big.described(self.maxmsgsize), too_big.sender)
 
     def info(self) -> Mapping[str, Any]:
-        """Where it listens, and what was done about peers that sent too much."""
+        """Where it listens, and how peers that sent too much were handled."""
+        receivers = self._receivers
         found = {
             **super().info(),
-            "endpoints": tuple(one for receiver in self._receivers for one in receiver.endpoints()),
-            "peers": sum(receiver.peers() for receiver in self._receivers),
-            "received_bytes": sum(receiver.received_bytes for receiver in self._receivers),
-            "refused": self._refused_peers(),
+            "endpoints": tuple(one for receiver in receivers for one in receiver.endpoints()),
+            "peers": sum(receiver.peers() for receiver in receivers),
+            "received_bytes": sum(receiver.received_bytes for receiver in receivers),
+            "refused": dict(sum((Counter(one.refused_peers()) for one in receivers), Counter())),
         }
         if disconnected := self._disconnected():
             found["disconnected"] = disconnected
@@ -268,17 +269,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
             found.update(receiver.disconnected())
         return dict(found)
 
-    def _refused_peers(self) -> dict[str, int]:
-        found: Counter[str] = Counter()
-        for receiver in self._receivers:
-            found.update(receiver.refused_peers())
-        return dict(found)
-
     def _pauses(self) -> int:
         return sum(receiver.pauses() for receiver in self._receivers)
 
     def problems(self) -> list[str]:
-        """What keeps senders and it from each other; that the chain loses what is delivered to it."""
+        """What prevents senders from reaching it; and that the chain loses what it receives."""
         found = [
             text for receiver in self._receivers if receiver.health for text in receiver.health.problems()
         ]
@@ -287,7 +282,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         return found[:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
-        """That no sender has connected yet; that one has, and nothing has come."""
+        """Note that no sender has connected yet, or that one has and nothing has arrived."""
         return [text for receiver in self._receivers for text in self._notes_of(receiver)]
 
     def _notes_of(self, receiver: Receiver) -> list[str]:
@@ -305,7 +300,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         return [f"{where}: connected, and no message has come yet{wanted}"]
 
     def summary(self) -> list[str]:
-        """How many peers were disconnected because of what they sent, and how often all were paused."""
+        """How many peers were disconnected for what they sent, and how often all were paused."""
         told = [
             f"disconnected {count} peer{'' if count == 1 else 's'}: {why}"
             for why, count in self._disconnected().items()
@@ -313,7 +308,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if pauses := self._pauses():
             times = "once" if pauses == 1 else f"{pauses} times"
             told.append(
-                f"paused its senders {times}, when what waited reached 5/8 of queue_bytes (this loses nothing)"
+                f"paused its senders {times}, when buffered messages reached 5/8 of queue_bytes (this loses nothing)"
             )
         return told
 

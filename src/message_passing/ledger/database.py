@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ CREATE TABLE runs (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a directory"}
 _FILLED, _HALF = 0.9, 0.5  # of what it may take: from then on, the oldest gives way
 _MOST_COUNT = 2**53  # of one row: senders choose their numbers
 _MOST_TEXT = 300  # characters of a name or reason
@@ -146,25 +148,36 @@ class LossLedger:
         """Make an empty file, for its owner alone, if there is none.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be made, or is no regular file, but a link, a named pipe or a directory.
         """
-        if not self.path.exists():
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            return
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"it is no regular file, but {_KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}")
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         self.create()
         with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as db:
+            filled, version = contents(db)
+            if version > VERSION:
+                raise NewerLedgerError
+            if filled and not version:
+                raise OSError("it is the database of another program")
+            # It may be a copy that was put back. It is not opened for that: to close it would end the locks of who
+            # reads it in this process (fcntl(2)).
+            if (found := self.path.stat()).st_mode & 0o077 and found.st_uid == os.geteuid():
+                self.path.chmod(0o600)
             size = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA max_page_count = {max(16, self._max_bytes // size)}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(
                 "PRAGMA synchronous = NORMAL"
             )  # in WAL, a power failure costs the last commits at most
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise NewerLedgerError
             if version < VERSION:
                 db.execute("BEGIN IMMEDIATE")
                 if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was faster
@@ -236,6 +249,13 @@ class LossLedger:
         finally:
             os.close(folder)
         return aside
+
+
+def contents(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many tables and indexes it has, and the version of them: no ledger, or an empty one, if that is 0."""
+    # Asked in this order: a node that is about to begin it may do so in between.
+    filled = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return filled, db.execute("PRAGMA user_version").fetchone()[0]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

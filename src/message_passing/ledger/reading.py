@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError
-from message_passing.ledger.database import VERSION
+from message_passing.ledger.database import VERSION, contents
 from message_passing.loss_monitor import NOT_ARRIVED
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MOST_ROWS = 100
 MOST_STEPS = 1440
 """Steps of time in one answer: minutes, or several together where a period has more."""
 
+_NAMES = frozenset(("node", "component", "reason", "sender"))
 _PATIENCE = 2.0  # seconds that a node's writing is waited for
 
 # Sums of counts of 2**53 are beyond what SQLite's `sum` takes: it would fail.
@@ -57,6 +59,8 @@ def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
     """
     if not path.exists():
         raise OpenError(f"there is no ledger at {path}")
+    if not path.is_file():  # to open a named pipe would wait for its other end
+        raise OpenError(f"{path} is no ledger of message-passing: it is no regular file")
     uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
         try:
@@ -70,10 +74,10 @@ def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
 def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
     with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as db:
         db.row_factory = sqlite3.Row
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        filled, version = contents(db)
         if version > VERSION:
             raise OpenError(f"{path} was written by a later version of message-passing")
-        if not version and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if filled and not version:
             raise OpenError(f"{path} is no ledger of message-passing")
         since, until = asked
         step = 60 * max(1, -int(-(until - since) // (60 * MOST_STEPS)))
@@ -81,8 +85,24 @@ def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
         values["not_arrived"] = NOT_ARRIVED
         found: dict[str, Any] = {"since": since, "until": until, "time": time.time(), "step": step}
         for name, query in _QUERIES.items():
-            found[name] = [dict(row) for row in db.execute(query, values)] if version else []
+            found[name] = [_sound(dict(row)) for row in db.execute(query, values)] if version else []
         if not version:  # a node is about to begin it
             return {**found, "kept_from": None}
         fact = db.execute("SELECT value FROM facts WHERE name = 'kept_from'").fetchone()
         return {**found, "kept_from": fact["value"] if fact else None}
+
+
+def _sound(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of names and finite numbers. SQLite takes anything in any column (sqlite.org/flexextypes.html).
+
+    Raises:
+        sqlite3.DataError: it is something else.
+    """
+    for name, value in row.items():
+        if not isinstance(value, str) if name in _NAMES else not _is_number(value):
+            raise sqlite3.DataError(f"a row is damaged: its {name} is {str(value)[:40]!r}")
+    return row
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Writing to a descriptor that may stand still: a pipe, a terminal, a socket, whose reader takes nothing."""
+"""Writing to a descriptor that may block: a pipe, terminal or socket whose reader reads nothing."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PIPE_ROOM = select.PIPE_BUF
-"""So many bytes a pipe takes without waiting when poll(2) says that it takes any (pipe(7))."""
+"""How many bytes a pipe accepts without blocking when poll(2) reports that it is writable (pipe(7))."""
 
 
 class Channel:
-    """A descriptor that is written without waiting for whoever reads it.
+    """A descriptor that is written without waiting for its reader.
 
-    Whether a descriptor waits is not ours to say where it is shared: a terminal's is that of the shell, too. So a
-    pipe or terminal is opened once more for ourselves (proc_pid_fd(5)), and where the system does not let us, it is
-    written in pieces that fit. Files and other devices never stand still, and are written as they are.
+    The blocking mode of a shared descriptor must not be changed: a terminal's is that of the shell, too. So a
+    pipe or terminal is opened once more (proc_pid_fd(5)), and where the system does not allow that, it is
+    written in pieces that fit. Files and other devices never block for long, and are written directly.
 
     Attributes:
         given: the descriptor.
-        may_stand: whether it may stand still at all.
-        is_named_pipe: whether it is a pipe that somebody can open by a name.
-        identity: device and inode: what tells whether the descriptor's number is another file's by now.
+        may_stand: whether it may block at all.
+        is_named_pipe: whether it is a pipe that can be opened by a name.
+        identity: device and inode, which show whether the descriptor's number has been reused for another file.
     """
 
     def __init__(self, fd: int) -> None:
-        """Look at it.
+        """Inspect the descriptor.
 
         Raises:
             OSError: it is closed.
@@ -53,7 +53,7 @@ class Channel:
         self._write: Callable[[memoryview], int] | None = None
 
     def fileno(self) -> int:
-        """What a loop can wait for until there is room."""
+        """The descriptor that a loop can wait on until there is room."""
         return self.given if self._own < 0 else self._own
 
     def write(self, data: memoryview) -> int:
@@ -73,7 +73,7 @@ class Channel:
         return self._write(data)
 
     def _way(self) -> Callable[[memoryview], int]:
-        """How it can be written without waiting."""
+        """Determine how it can be written without blocking."""
         if not os.get_blocking(self.given):
             return self._write_own
         with contextlib.suppress(OSError):  # it is none
@@ -81,7 +81,7 @@ class Channel:
             return partial(_send, self._socket)
         with contextlib.suppress(
             OSError
-        ):  # another user's; or it has no reader any more, which writing will tell
+        ):  # another user's; or it has no reader any more, which writing will show
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             self._own = os.open(f"/proc/self/fd/{self.given}", flags)
             return self._write_own
@@ -96,20 +96,20 @@ class Channel:
         return os.write(self.given, data[:_PIPE_ROOM])
 
     def has_room(self, seconds: float) -> bool:
-        """Wait until it takes something, or an error would be told, for so long at most."""
+        """Wait until it is writable or has an error, for so long at most."""
         poll = select.poll()  # select.select takes no descriptor above 1023
         poll.register(self.fileno(), select.POLLOUT)
         return bool(poll.poll(1000 * seconds))
 
     def unread(self) -> int:
-        """How many bytes a pipe has that nobody has read."""
+        """How many unread bytes a pipe has."""
         size = array("i", [0])
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.given, termios.FIONREAD, size)
         return size[0]
 
     def close(self) -> None:
-        """Let go of what was opened here; the descriptor itself is its owner's to close."""
+        """Close what was opened here; its owner closes the descriptor itself."""
         own, self._own = self._own, -1
         if own >= 0:
             os.close(own)
@@ -119,13 +119,13 @@ class Channel:
         self._write = None
 
     def __del__(self) -> None:
-        """A component that nobody closes leaves nothing open."""
+        """Leave nothing open if the component is never closed."""
         if getattr(self, "_own", -1) >= 0 or getattr(self, "_socket", None):
             self.close()
 
 
 def opened_channel(fd: int) -> Channel:
-    """A channel to a descriptor that is ours; it is closed where it cannot be looked at."""
+    """A channel to a descriptor that we own; it is closed if it cannot be inspected."""
     try:
         return Channel(fd)
     except OSError:
@@ -134,7 +134,7 @@ def opened_channel(fd: int) -> Channel:
 
 
 def _name_of(fd: int) -> str:
-    """What Linux calls a descriptor: `pipe:[4711]` where it has no name (proc_pid_fd(5)); elsewhere `pipe:` too."""
+    """Linux's name for a descriptor: `pipe:[4711]` where it has no name (proc_pid_fd(5)); elsewhere `pipe:` too."""
     try:
         return str(Path(f"/proc/self/fd/{fd}").readlink())
     except OSError:

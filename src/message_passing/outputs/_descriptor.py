@@ -1,4 +1,4 @@
-"""Outputs that write lines to a file descriptor, whether or not somebody reads what comes out of it."""
+"""Outputs that write lines to a file descriptor, whether or not it has a reader."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WAITING_LINES_BYTES = 16 << 20
-"""Bytes of lines that wait for a reader, of sources that do not wait themselves; a batch alone may be more."""
+"""The most bytes of lines that wait for a reader, from sources that cannot wait; a single batch may have more."""
 
 ROOM_BYTES = 64 << 10
-"""Bytes of lines that may wait before inputs wait too: as many as a pipe takes by itself (pipe(7))."""
+"""Bytes of lines that may wait before inputs wait too: the capacity of a pipe (pipe(7))."""
 
 AT_CLOSE = 1.0
-"""Seconds that closing waits for a reader to take what is queued."""
+"""Seconds that closing waits for a reader to read what is queued."""
 
 WITHOUT_READER = 5.0
-"""Seconds that the end waits for somebody to open a named pipe that nobody reads."""
+"""Seconds that the end waits for a reader to open a named pipe that has none."""
 
 NOBODY_READS, NOT_WRITTEN = "nobody reads", "not written at close"
-"""Why lines are dropped: the queue was full, or closing could wait no longer."""
+"""Reasons for dropping lines: the queue was full, or closing could wait no longer."""
 
 _WRITE_PATIENCE = 0.01
-"""Seconds that a write itself waits for room: whoever reads takes some within that, and the loop is not needed."""
+"""Seconds that a write itself waits for room: an active reader makes some within that, without the loop."""
 
 _LOOK = 0.1
-"""Seconds between two looks whether somebody reads."""
+"""Seconds between two checks for a reader."""
 
 
 class DescriptorOutput(Output):
     """The base of outputs that write lines to a file descriptor, with one system call a batch.
 
-    A file is written at once. What can stand still (a pipe, a terminal, a socket) never holds up the event loop: what
-    it does not take is queued, and `drain` waits until it has been taken, so that inputs wait for it.
+    A file is written at once. What can block (a pipe, a terminal, a socket) never holds up the event loop: what
+    it does not accept is queued, and `drain` waits until it has been accepted, so that inputs wait for it.
     """
 
     confirms = "written"
@@ -53,20 +53,20 @@ class DescriptorOutput(Output):
     escape: bool = escape_option()
 
     def on_init(self) -> None:
-        """Nothing written yet."""
+        """Start with nothing written."""
         super().on_init()
         self._lock = threading.RLock()
         self._torn = False  # the last thing written was cut off before its newline
-        self._channel: Channel | None = None  # None: nobody reads yet
-        self._nobody = False  # whoever read it has gone
+        self._channel: Channel | None = None  # None: no reader yet
+        self._nobody = False  # its reader has gone
         self._queue: deque[Queued] = deque()
         self._in_loop = (
-            False  # whether it has been used within an event loop: then nothing waits outside of one
+            False  # whether it has been used within an event loop: then it never blocks outside of one
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
-        self._gone: OutputClosedError | None = None  # found out while nobody was there to be told
+        self._gone: OutputClosedError | None = None  # found when it could not be raised to a caller
 
     def held(self) -> int:
         """The messages that are queued."""
@@ -88,7 +88,7 @@ class DescriptorOutput(Output):
                 self._enqueue(queued)
 
     def write_number(self, fd: int, messages: list[Any]) -> None:
-        """Write a batch to a descriptor that is not ours: somebody may have put another file under its number."""
+        """Write a batch to a descriptor that we do not own: its number may have been reused for another file."""
         try:
             found = os.fstat(fd)
             if self._channel is None or self._channel.identity != (found.st_dev, found.st_ino):
@@ -99,7 +99,7 @@ class DescriptorOutput(Output):
         self.write_lines(messages)
 
     def _written(self, queued: Queued) -> bool:
-        """Write a block; whether nothing is left to do of it."""
+        """Write a block; whether it is finished."""
         channel = self._channel
         if channel is None:
             return False
@@ -109,7 +109,7 @@ class DescriptorOutput(Output):
         return self._settle(queued, error)
 
     def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
-        """What is written of a batch: the block, and the messages that are in it."""
+        """The block to write for a batch, and the messages in it."""
         return as_block(self, messages, escape=self.escape)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
@@ -117,18 +117,18 @@ class DescriptorOutput(Output):
         self.fail(error, lines)
 
     def look_for_reader(self) -> None:
-        """Where nobody reads, see whether somebody does by now, and `take_over` the channel to it then."""
+        """If there is no reader, check for one, and `take_over` the channel to it."""
 
     def waits_for_another(self, *, first: bool) -> bool:  # noqa: ARG002 - for those that can
-        """Whoever read it has gone: whether another one may come, for whom lines are kept.
+        """Handle the loss of the reader; whether another one may come, for which lines are kept.
 
         Args:
-            first: that is found out now, and has not been reported.
+            first: this was found only now, and has not been reported.
         """
         return False
 
     def opened_again(self, error: OSError) -> bool:  # noqa: ARG002 - for those that can
-        """Whether what refused to be written has been opened again: then the rest is written once more."""
+        """Whether the failed file has been opened again: then the rest is written once more."""
         return False
 
     keeps_written = False  # without an annotation, which would make an option of it
@@ -141,10 +141,10 @@ class DescriptorOutput(Output):
         """Wait until more may be written."""
 
     async def drain(self) -> None:
-        """Wait until there is room; at the end until all has been taken, for a bounded time where nobody reads.
+        """Wait until there is room; at the end until all has been accepted, for a bounded time without a reader.
 
         Raises:
-            OutputClosedError: whoever read it has gone.
+            OutputClosedError: the reader has gone.
         """
         self._in_loop = True
         if self.keeps_written:
@@ -164,7 +164,7 @@ class DescriptorOutput(Output):
             raise self._gone
 
     def take_over(self, channel: Channel | None) -> None:
-        """Write to another descriptor from now on: a line that was begun is begun anew."""
+        """Write to another descriptor from now on: a line that was begun is written again from its start."""
         self._unwatch()
         if self._channel:
             self._channel.close()
@@ -173,11 +173,11 @@ class DescriptorOutput(Output):
             self._queue[0] = self._queue[0].again()
 
     def finish(self) -> None:
-        """Write what is queued, in bounded time, and drop what is left; then let go of what was opened here."""
+        """Write what is queued, in bounded time, and drop what is left; then close what was opened here."""
         self._in_loop = True
         deadline = monotonic() + AT_CLOSE
         with self._lock:
-            with suppress(OutputClosedError):  # counted, and there is nobody left to be told
+            with suppress(OutputClosedError):  # counted, and there is no caller left to raise to
                 while self._queue:
                     self._flush()
                     left = deadline - monotonic()
@@ -210,7 +210,7 @@ class DescriptorOutput(Output):
         self._watch()
 
     def _write(self, channel: Channel, queued: Queued, patience: float = 0) -> bool:
-        """Write what fits; whether nothing is left to do of it."""
+        """Write what fits; whether it is finished."""
         rest = memoryview(queued.data)[queued.done :]
         deadline = 0.0
         while rest:
@@ -251,7 +251,7 @@ class DescriptorOutput(Output):
         """Write what is queued, as far as there is room.
 
         Raises:
-            OutputClosedError: whoever read it has gone; what was queued has been counted as dropped.
+            OutputClosedError: the reader has gone; what was queued has been counted as dropped.
         """
         if self._channel is None:
             self.look_for_reader()
@@ -268,7 +268,7 @@ class DescriptorOutput(Output):
             queued.hold.release()
 
     def _watch(self) -> None:
-        """Have the loop write on as soon as there is room, or somebody reads."""
+        """Have the loop continue writing as soon as there is room, or a reader."""
         try:
             loop = self._loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -1,10 +1,11 @@
-"""From a batch of messages to one block of lines, and what of it was written."""
+"""Joining a batch of messages to one block of lines, and tracking how much of it was written."""
 
 from __future__ import annotations
 
 import errno
 import os
 import select
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 LINE_END = b"\n"
 
 _AT_A_GLANCE = 1 << 20
-"""Bytes of a block up to which its messages are joined once more to be looked at: it takes as much memory again."""
+"""The largest block, in bytes, whose messages are joined once more for a check, which takes as much memory again."""
 
 
 def escape_option() -> Any:
     """The option `escape` of an output that writes lines."""
     return option(
         default=True,
-        description="Escape line breaks within a message (`\\n`). False writes messages exactly as they "
-        "are, as the original does: one with a line break spans several lines.",
+        description="Escape line breaks within a message (`\\n`). False writes messages unchanged, "
+        "as the original does: one with a line break spans several lines.",
     )
 
 
@@ -41,10 +42,10 @@ def as_block(
     """A batch as one block, each message followed by `end`, and the messages that are in it.
 
     Args:
-        component: in whose name those that are neither bytes nor text are failed.
+        component: counts messages that are neither bytes nor text as failed.
         messages: the batch.
-        end: what each is followed by.
-        escape: make each message one line: see `message_passing.escaping` for what breaks one. A frame of several
+        end: written after each.
+        escape: make each message one line: see `message_passing.escaping` for what breaks a line. A frame of several
             messages stays as many lines, and what was indented on purpose keeps its own.
     """
     lines: Sequence[bytes]
@@ -72,7 +73,7 @@ def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
 def as_safe_block(
     written: tuple[bytes, Sequence[bytes]], escape: Callable[[str], str]
 ) -> tuple[bytes, Sequence[bytes]]:
-    """What `as_block` makes, once more, for who reads it on a terminal; bytes that are not UTF-8 are spelt out."""
+    """The result of `as_block`, escaped for a terminal; bytes that are not UTF-8 are escaped too."""
     lines = [escape(line.decode("utf-8", "backslashreplace")).encode() for line in written[1]]
     return b"\n".join([*lines, b""]), lines
 
@@ -90,7 +91,7 @@ def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
     """Write all of `data`, waiting where a descriptor is non-blocking.
 
     Returns:
-        How many bytes were written, and what kept the rest from it.
+        How many bytes were written, and the error that prevented the rest.
     """
     rest = memoryview(data)
     while rest:
@@ -107,8 +108,29 @@ def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
     return len(data), None
 
 
+def ends_within_a_line(fd: int) -> bool:
+    """Whether a file has been left without its last newline: by a process that was killed, or had no room for it.
+
+    It is read through the descriptor's own name (proc_pid_fd(5)), so that it is this file, whatever its path leads to
+    by now. What may be written and not read, and what is no regular file, counts as whole.
+    """
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return False
+    try:
+        reader = os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.pread(reader, 1, found.st_size - 1) not in (b"", LINE_END)
+    except OSError:
+        return False
+    finally:
+        os.close(reader)
+
+
 def unfinished(lines: Sequence[bytes], written: int) -> Sequence[bytes]:
-    """Those of a block's lines that are not in its first `written` bytes; only a last newline may lack."""
+    """The lines of a block that are not in its first `written` bytes; only a last newline may be missing."""
     end = 0
     for index, line in enumerate(lines):
         start, end = end, end + len(line)
@@ -129,7 +151,7 @@ class Queued:
     hold: Hold = NO_HOLD  # while it is queued
 
     def unfinished(self) -> Sequence[bytes]:
-        """The lines that no reader has whole."""
+        """The lines that no reader has completely."""
         return unfinished(self.lines, self.done - self.repair)
 
     def is_torn(self) -> bool:
@@ -137,7 +159,7 @@ class Queued:
         return bool(self.done) and not self.data.endswith(b"\n", 0, self.done)
 
     def again(self) -> Queued:
-        """What is left of it, for somebody who has nothing of its first line."""
+        """What is left of it, from the start of its first incomplete line, for a new reader."""
         lines = self.unfinished()
         return Queued(b"\n".join([*lines, b""]), lines, hold=self.hold) if self.done else self
 

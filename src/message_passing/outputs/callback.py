@@ -13,7 +13,7 @@ from message_passing.options import option
 class CallbackOutput(Output):
     """Calls a function of yours with each message.
 
-    What the function raises is counted as failed and reported, and it is called with the next message.
+    If the function raises, the message is counted as failed and reported, and the next one follows.
     """
 
     name = "Callback"
@@ -23,5 +23,5 @@ class CallbackOutput(Output):
     cb: Callable[[Any], object] = option(description="Called with each message.", python_only=True)
 
     def write(self, message: Any) -> None:
-        """Call it."""
+        """Call the function."""
         self.cb(message)

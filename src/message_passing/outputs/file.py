@@ -19,6 +19,7 @@ from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
+from message_passing.outputs._lines import ends_within_a_line
 from message_passing.outputs._syncing import MOST_UNSYNCED_BYTES, UNSYNCED_BYTES, Syncing, Unsynced
 from message_passing.secure_files import kind_of, open_to_append
 
@@ -35,24 +36,23 @@ _LOOK = 0.1
 """Seconds between two looks whether the disk has taken what waits for it, besides being told."""
 
 _LOST = (errno.ESTALE, errno.ENOTCONN)
-"""The file is not there any more, or its file system is not: its name may lead to one again."""
+"""Errors of a file, or file system, that is gone: its name may lead to one again."""
 
 
 class FileOutput(DescriptorOutput):
     """Writes each message to a file, followed by a newline, with one write for all that arrived together.
 
-    A file that ends within a line, since whoever wrote it was killed, is given a newline first.
-
     On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
-    refuses to write (a full disk) is counted as failed and reported, and the next messages are tried.
+    cannot write (a full disk) is counted as failed and reported, and the next messages are tried. A last line
+    without a newline, left by a process that was killed, is ended first: no message is appended to it.
 
-    A named pipe is written when somebody reads it. Until then, and while its reader takes nothing, inputs wait; that
-    nobody reads it is reported once. When its reader goes, what is left is kept for the next one. A stop waits for a
-    reader for a bounded time, and so does the end of the inputs where nobody reads it; what is not written then is
+    A named pipe is written while it has a reader. Until then, and while its reader reads nothing, inputs wait; a
+    missing reader is reported once. When its reader goes, what is left is kept for the next one. A stop waits for a
+    reader for a bounded time, and so does the end of the inputs if there is none; what is not written then is
     counted (`not written at close`).
 
-    A process of root follows symbolic links of root's alone, and in a folder that others may write it
-    opens regular files with one name alone: so nobody can make it write elsewhere.
+    A process of root follows only root's symbolic links, and in a directory that others may write to it
+    opens only regular files with a single name: so no other user can make it write elsewhere.
 
     With `fsync`, a message is settled (acknowledged to an output of type DEALER or ROUTER, say) when it is on the
     disk, so that it survives a power failure; batches that come meanwhile are synced together. If the system cannot
@@ -95,7 +95,7 @@ class FileOutput(DescriptorOutput):
             )
 
     def on_close(self) -> None:
-        """End a torn line, for whoever appends to the file next, and close it."""
+        """End an incomplete line, for the next program that appends to the file, and close it."""
         if self._nobody and self._channel and (unread := self._channel.unread()):
             lost = f"{unread} bytes that were written to the named pipe {self.filename!r} are lost"
             self.report(OpenError(f"{lost}: nobody has read them"))
@@ -109,7 +109,7 @@ class FileOutput(DescriptorOutput):
                     self.drop(entry.lines, NOT_SYNCED)
 
     def reopen(self) -> None:
-        """Open the name again, and let go of the old file only when that worked."""
+        """Open the name again, and close the old file only if that worked."""
         if not self._opened or self._closed or self._is_same_pipe():
             return
         try:
@@ -121,7 +121,7 @@ class FileOutput(DescriptorOutput):
             self._begin_with(fd)
 
     def write_many(self, messages: list[Any]) -> None:
-        """One write for the batch."""
+        """Write the batch with one call."""
         self._opened_for_error = False
         if self._syncing:
             self._sync_loop = running_loop() or self._sync_loop
@@ -202,25 +202,25 @@ class FileOutput(DescriptorOutput):
             self._begin_with(fd)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
-        """Say which file it was."""
+        """Name the file in the report."""
         error.filename = self.filename
         super().refused(error, lines)
 
     def opened_again(self, error: OSError) -> bool:
-        """A file that its server has lost (a stale handle of NFS) is opened again by its name, once for a batch."""
+        """Reopen a file that its server has lost (a stale handle of NFS) by its name, once for a batch."""
         if error.errno not in _LOST or self._opened_for_error:
             return False
         self._opened_for_error = True
         try:
             fd = self._open_file(0)
         except OpenError:
-            return False  # what the write said is reported
+            return False  # the error of the write is reported
         self._release()
         self._begin_with(fd)
         return True
 
     def look_for_reader(self) -> None:
-        """Open the pipe, if somebody reads it by now."""
+        """Open the pipe, if it has a reader."""
         try:
             fd = self._open_file(0)
         except OpenError as error:
@@ -231,7 +231,7 @@ class FileOutput(DescriptorOutput):
                 self._begin_with(fd)
 
     def waits_for_another(self, *, first: bool) -> bool:
-        """A named pipe may get another reader."""
+        """Whether another reader may come: that of a named pipe."""
         if self._channel is None or not self._channel.is_named_pipe:
             return False
         if first:
@@ -240,10 +240,11 @@ class FileOutput(DescriptorOutput):
         return True
 
     def _begin_with(self, fd: int) -> None:
-        """Write to this from now on; -1 for a pipe that nobody reads."""
+        """Write to this from now on; -1 for a pipe without a reader."""
         self.take_over(opened_channel(fd) if fd >= 0 else None)
         self._fd = fd
-        self._torn = self._torn or (fd >= 0 and _ends_torn(fd))
+        if fd >= 0 and ends_within_a_line(fd):
+            self._torn = True
         if self._syncing:
             self._syncing.begin(fd, self.filename)
 
@@ -259,7 +260,7 @@ class FileOutput(DescriptorOutput):
             return False
 
     def _is_same_pipe(self) -> bool:
-        """Whether its name is still that of the pipe that it writes to: what is on its way stays on its way."""
+        """Whether its name is still that of the pipe that it writes to, so that what the pipe has is kept."""
         if self._channel is None or not self._channel.is_named_pipe:
             return self._channel is None
         try:
@@ -269,8 +270,8 @@ class FileOutput(DescriptorOutput):
         return self._channel.identity == (found.st_dev, found.st_ino)
 
     def _open_file(self, flags: int) -> int:
-        """Open it: the descriptor, or -1 for a pipe that nobody reads."""
-        # Appending even to an emptied file: whoever truncates it under us leaves no hole in it then. And without
+        """Open it: the descriptor, or -1 for a pipe without a reader."""
+        # Appending even to an emptied file: if it is truncated meanwhile, that leaves no hole in it. And without
         # waiting for a pipe to be read.
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:
@@ -311,20 +312,3 @@ class FileOutput(DescriptorOutput):
                 else:
                     os.close(fd)
         self._torn = False
-
-
-def _ends_torn(fd: int) -> bool:
-    """Whether a regular file ends within a line, as far as that can be seen."""
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode) or not found.st_size:
-        return False
-    try:
-        reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # there is no /proc, or it may be written and not read
-        return False
-    try:
-        return os.pread(reading, 1, found.st_size - 1) != b"\n"
-    except OSError:
-        return False
-    finally:
-        os.close(reading)

@@ -16,8 +16,8 @@ from message_passing.outputs._lines import as_block, escape_option
 class IOHandleOutput(Output):
     """Writes messages to a file object that you give it: anything with `write`, for text or for bytes.
 
-    It is flushed after each batch that arrived together, and closed by whoever opened it. Where `append` does not end
-    with a newline, what is written is no lines, and nothing is escaped.
+    It is flushed after each batch, and closed by whoever opened it. If `append` does not end
+    with a newline, the messages are not lines, and nothing is escaped.
     """
 
     name = "IO::Handle"
@@ -29,7 +29,7 @@ class IOHandleOutput(Output):
     escape: bool = escape_option()
 
     def on_init(self) -> None:
-        """See that it can be written to.
+        """Check that it can be written to.
 
         Raises:
             OptionError: it cannot.
@@ -39,7 +39,7 @@ class IOHandleOutput(Output):
         self._end = self.append.encode("utf-8", "backslashreplace")
 
     def on_open(self) -> None:
-        """Find out whether it takes text or bytes.
+        """Find out whether it accepts text or bytes.
 
         Raises:
             OpenError: it is closed.
@@ -52,10 +52,10 @@ class IOHandleOutput(Output):
         except ValueError as error:
             raise OpenError(f"cannot write to {self.fh!r}: {error}") from error
         except OSError:
-            pass  # a full disk for one: it is reported with the messages that meet it
+            pass  # a full disk, for instance: it is reported with the messages concerned
 
     def write_many(self, messages: list[Any]) -> None:
-        """One write for the batch."""
+        """Write the batch with one call."""
         block, lines = as_block(self, messages, self._end, escape=self.escape and self._end.endswith(b"\n"))
         if not lines:
             return

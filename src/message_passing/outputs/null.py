@@ -1,4 +1,4 @@
-"""An output that throws everything away (Message::Passing::Output::Null)."""
+"""An output that discards everything (Message::Passing::Output::Null)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from message_passing.flow import Output
 
 
 class NullOutput(Output):
-    """Takes every message and throws it away: they count as passed, since that was asked for."""
+    """Discards every message. They count as passed, since that is intended."""
 
     name = "Null"
     confirms = "thrown away, as was asked for"
 
     def write_many(self, messages: list[Any]) -> None:
-        """Nothing."""
+        """Do nothing."""

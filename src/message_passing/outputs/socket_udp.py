@@ -14,12 +14,12 @@ from message_passing.options import option
 
 
 class SocketUDPOutput(Output):
-    """Sends each message as one datagram, without waiting and without knowing whether anybody receives it.
+    """Sends each message as one datagram, without blocking and without knowing whether it is received.
 
     Messages for which the system has no room at the moment are counted as dropped (`send buffer full`),
-    as are those to a port of which the system knows that nobody listens there (`connection refused`).
-    While the host's name is not known (at boot, before the network is up), that is reported once, it is looked up
-    again and again, and messages are dropped (`unknown host`).
+    as are those to a port that the system knows to be closed (`connection refused`).
+    While the host's name is not known (at boot, before the network is up), that is reported once, the lookup is
+    repeated, and messages are dropped (`unknown host`).
     A message that is too large for a datagram (65507 bytes on IPv4) is reported as failed.
     """
 
@@ -32,7 +32,7 @@ class SocketUDPOutput(Output):
     port: int = option(description="Port to send to.", ge=1, le=65535)
 
     def on_init(self) -> None:
-        """No socket yet.
+        """Prepare; there is no socket yet.
 
         Raises:
             OptionError: its host can never be found.
@@ -41,10 +41,10 @@ class SocketUDPOutput(Output):
         check_host(self.label, self.hostname)
 
     def on_open(self) -> None:
-        """Find the host, or go on looking for it.
+        """Look up the host, repeatedly if needed.
 
         Raises:
-            OpenError: it cannot be the name of a host, or there is no way to it.
+            OpenError: it cannot be the name of a host, or there is no route to it.
         """
         self._trying = udp_attempt(self.hostname, self.port, bind=False)
         if not self._trying.result:
@@ -55,7 +55,7 @@ class SocketUDPOutput(Output):
             )
 
     def on_close(self) -> None:
-        """Close the socket; what it took is on its way."""
+        """Close the socket; what it accepted is in transit."""
         self._trying.stop()
         if self._trying.result:
             self._trying.result.close()
@@ -90,7 +90,7 @@ class SocketUDPOutput(Output):
         try:
             self._socket.send(data)
         except ConnectionRefusedError:
-            # An earlier datagram was refused, which is told only now, in place of sending this one.
+            # An earlier datagram was refused, which is reported only now, instead of sending this one.
             self._socket.send(data)
 
     def _reason(self, error: OSError) -> str:

@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class StderrOutput(DescriptorOutput):
-    """Writes each message to standard error, followed by a newline: where the error chain ends by default.
+    """Writes each message to standard error, followed by a newline: the end of the default error chain.
 
-    What is written is printable ASCII and tabs, so that no message gives a terminal an order: all else is written as
-    JSON's escapes, with which JSON stays the same. `escape` is what does that; False writes messages as they are.
+    Only printable ASCII and tabs are written, so that no message can control a terminal: everything else becomes
+    JSON escapes, which leave JSON equivalent. `escape` controls that; False writes messages unchanged.
 
-    When standard error is closed, messages are counted as dropped (`closed`), and the chain goes on. While its reader
-    takes nothing, up to 16 MiB wait for it; more are dropped (`nobody reads`), and so is what is left a second after
-    the end (`not written at close`).
+    When standard error is closed, messages are counted as dropped (`closed`), and the chain continues. While its
+    reader reads nothing, up to 16 MiB wait for it; more are dropped (`nobody reads`), and so is what is left a second
+    after the end (`not written at close`).
     """
 
     name = "STDERR"
 
     fd: ClassVar[int] = 2
-    """The file descriptor that is written; a subclass may name another."""
+    """The file descriptor to write; a subclass may set another."""
 
     def on_close(self) -> None:
-        """Write what waits, in bounded time."""
+        """Write what is queued, in bounded time."""
         self.finish()
 
     def write_many(self, messages: list[Any]) -> None:
-        """One write for the batch, after what the program printed before."""
+        """Write the batch with one call, after what the program printed before."""
         if self.fd == 2 and sys.__stderr__ is None:
-            # closed when the program started: the number may be something else's by now
+            # closed when the program started: the number may have been reused
             self.drop(messages, "closed")
             return
         make_way()
@@ -48,7 +48,7 @@ class StderrOutput(DescriptorOutput):
         self.write_number(self.fd, messages)
 
     def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
-        """In ASCII."""
+        """Escape everything but ASCII."""
         return (
             as_safe_block(super().block_of(messages), ascii_json)
             if self.escape
@@ -56,7 +56,7 @@ class StderrOutput(DescriptorOutput):
         )
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
-        """Nobody listens, which is no reason to stop; anything else is a failure."""
+        """Drop messages if there is no reader, which is no reason to stop; anything else is a failure."""
         if error.errno in (errno.EPIPE, errno.EBADF):
             self.drop(lines, "closed")
         else:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class StdoutOutput(DescriptorOutput):
     """Writes each message to standard output, followed by a newline, without delay.
 
-    On a terminal, what it would obey or not show is written as JSON's escapes too, unless `escape` is false.
+    On a terminal, control and unprintable characters are written as JSON escapes too, unless `escape` is false.
 
-    When nobody reads it any more (`| head`), the chain ends. While its reader takes nothing (a pager, a terminal that
-    was stopped), inputs wait for it; a stop waits for it for a bounded time, and what is not written then is counted
+    When its reader has gone (`| head`), the chain ends. While its reader reads nothing (a pager, a stopped
+    terminal), inputs wait for it; a stop waits for it for a bounded time, and what is not written then is counted
     (`not written at close`).
     """
 
@@ -31,16 +31,16 @@ class StdoutOutput(DescriptorOutput):
     takes_blocks = True
 
     fd: ClassVar[int] = 1
-    """The file descriptor that is written; a subclass may name another."""
+    """The file descriptor to write; a subclass may set another."""
 
     def on_open(self) -> None:
-        """See that there is something to write to.
+        """Check that there is something to write to.
 
         Raises:
             OpenError: standard output is closed, or only for reading.
         """
         if self.fd == 1 and sys.__stdout__ is None:
-            raise OpenError("standard output is closed")  # and the number may be something else's by now
+            raise OpenError("standard output is closed")  # and the number may have been reused
         try:
             access = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE
             self._terminal = os.isatty(self.fd)
@@ -50,22 +50,22 @@ class StdoutOutput(DescriptorOutput):
             raise OpenError("standard output is open for reading only")
 
     def on_close(self) -> None:
-        """Write what waits, in bounded time."""
+        """Write what is queued, in bounded time."""
         self.finish()
 
     def write_many(self, messages: list[Any]) -> None:
-        """One write for the batch, after what the program printed before."""
+        """Write the batch with one call, after what the program printed before."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # it may be None, broken or closed
             sys.stdout.flush()
         self.write_number(self.fd, messages)
 
     def block_of(self, messages: list[Any]) -> tuple[bytes, Sequence[bytes]]:
-        """As it is, or for a terminal."""
+        """Escape the batch if this is a terminal."""
         written = super().block_of(messages)
         return as_safe_block(written, escape_json) if self._terminal and self.escape else written
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
-        """A reader that has gone ends the chain; anything else is a failure.
+        """End the chain if the reader has gone; anything else is a failure.
 
         Raises:
             OutputClosedError: the reader has gone.

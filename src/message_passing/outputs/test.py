@@ -10,21 +10,21 @@ from message_passing.options import option
 
 
 class TestOutput(Output):
-    """Keeps every message in `messages`, for tests to look at."""
+    """Keeps every message in `messages`, for tests to inspect."""
 
-    __test__ = False  # its name is the original's, and no test of pytest's
+    __test__ = False  # its name is the original's; it is not a test for pytest
 
     name = "Test"
     confirms = "kept"
 
     cb: Callable[[Any], object] | None = option(
         default=None,
-        description="Called with each message before it is kept; a message on which it raises is not kept.",
+        description="Called with each message before it is kept; a message for which it raises is not kept.",
         python_only=True,
     )
 
     def on_init(self) -> None:
-        """Nothing arrived yet."""
+        """Start with no messages."""
         self.messages: list[Any] = []
 
     @property
@@ -33,7 +33,7 @@ class TestOutput(Output):
         return len(self.messages)
 
     def clear_messages(self) -> None:
-        """Forget what has arrived."""
+        """Discard what has arrived."""
         self.messages.clear()
 
     def write(self, message: Any) -> None:

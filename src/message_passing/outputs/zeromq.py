@@ -21,7 +21,7 @@ from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
-from message_passing.zeromq.hop.outgoing import AcknowledgedSending
+from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 from message_passing.zeromq.last_wait import until_taken
 from message_passing.zeromq.open_outputs import open_outputs
 from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
 
+MOST_WORKERS = 1000
+"""Processes that one chain may have: more is a mistake, and would take the machine's memory one by one."""
+
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 
 

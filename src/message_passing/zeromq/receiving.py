@@ -155,15 +155,15 @@ class Receiver:
     def _fast(self, limit: int) -> list[bytes]:
         """Without asking about each message what can be known of it: that costs more than to receive it."""
         batch: list[bytes] = []
-        frames = map(
-            self._socket.recv, repeat(_NOBLOCK, limit - 1)
-        )  # a call less for each than a loop over `recv`
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
                 several = self._monitor_thread is None or self._monitor_thread.has_several()
                 self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
-            for frame in frames:
+                limit -= 1
+            # A call less for each than a loop over `recv`. An empty batch means that nothing is ready: so all of
+            # `limit` is tried, also if it is 1.
+            for frame in map(self._socket.recv, repeat(_NOBLOCK, limit)):
                 # Asking whether more frames follow costs more than receiving one. A JSON object is
                 # a message by itself whatever follows, so only other frames are asked about.
                 if frame and frame[0] == _OBJECT_START:
@@ -234,6 +234,7 @@ class Receiver:
             while len(found) < limit:
                 message = next_message(self._socket, -1, each=True, named=False)
                 self._deliveries.note(message)
+                self.received_bytes += message.size
                 found.append(message.frames)
         return found
 

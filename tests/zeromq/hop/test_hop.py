@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import ExitStack, contextmanager
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,20 +120,25 @@ class Flaky(Output):
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
-    """What cannot be written is not acknowledged, and is written by itself when there is room."""
+    """What cannot be written is not acknowledged, is written when there is room, and is never called lost."""
     endpoint, file, full = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out", tmp_path / "out.full"
     (tmp_path / "flaky.py").write_text(FLAKY)
     full.touch()
     words = part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER")
     output = part("output", "+flaky:Flaky", filename=str(file))
-    with node(*words, *output, cwd=tmp_path) as receiving, sender(endpoint) as sending:
+    kept = ["--state_dir", str(tmp_path)]
+    with node(*words, *output, *kept, cwd=tmp_path) as receiving, sender(endpoint) as sending:
         sending.write(messages(0, 3000))
         with pytest.raises(TimeoutError):
             wait_for(file.exists, timeout=1.5)
         full.unlink()
         assert sending.end()[0] == 0
-        receiving.stop()
+        _, _, err = receiving.stop()
     assert written(file) == list(range(3000))
+    assert b"delivered again" in err
+    assert b" lost 3" not in err
+    with closing(sqlite3.connect(tmp_path / "losses.sqlite")) as ledger:
+        assert ledger.execute("SELECT * FROM losses").fetchall() == []
 
 
 def test_rejected_messages_are_not_sent_again(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from message_passing.ledger.period import Period, local, period
 from message_passing.ledger.reading import MOST_ROWS, read_losses
 from message_passing.ledger.state_dir import LEDGER, default_state_dir
 from message_passing.ledger.writer import ALIVE_INTERVAL
-from message_passing.loss_monitor import NOT_ARRIVED
 from message_passing.metrics import plural
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.json:
         print_out(ascii_json(json.dumps(found)) + "\n")
     else:
-        print_out("".join(f"{line}\n" for line in _lines(name, asked, found)))
+        print_out("".join(f"{line}\n" for line in _lines(name, asked, found, given.node)))
     return 0
 
 
@@ -99,16 +98,16 @@ def _is_socket(target: str) -> bool:
         return False
 
 
-def _lines(name: str, asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
+def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Iterator[str]:
     when = f"from {local(asked.since)} to {local(asked.until)}"
     reasons = found["by_reason"]
-    here = sum(one["count"] for one in reasons if one["reason"] != NOT_ARRIVED)
-    senders = sum(one["count"] for one in reasons if one["reason"] == NOT_ARRIVED)
+    here, senders = (sum(one[which] for one in found["minutes"]) for which in ("lost", "not_arrived"))
     by = escape_control(name)
     if not reasons and found["runs"]:
         yield f"Nothing was lost {when}, by {by}."
     elif not reasons:
-        yield f"Nobody kept account of losses {when}, by {by}."
+        nobody = f"No node called {escape_control(node)}" if node else "Nobody"
+        yield f"{nobody} kept account of losses {when}, by {by}."
     else:
         yield f"{plural(here)} lost here, {plural(senders)} lost by senders on the way, {when}, by {by}:"
         yield ""

@@ -42,7 +42,7 @@ from message_passing.errors import (
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
 from message_passing.registry import find, names
-from message_passing.workers.pooled_chain import PooledChain
+from message_passing.workers.pooled_chain import MOST_WORKERS, PooledChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -72,7 +72,9 @@ class MessagePassing(Script):
     configfile: str = option(
         default="", min_length=1, description="JSON, TOML or YAML file with these options."
     )
-    workers: int = option(default=0, ge=0, description="Processes that decode, filter and encode; 0: none.")
+    workers: int = option(
+        default=0, ge=0, le=MOST_WORKERS, description="Processes that decode, filter and encode; 0: none."
+    )
     report_limit: int = option(
         default=DATA_LIMIT,
         ge=0,

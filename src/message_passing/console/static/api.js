@@ -6,8 +6,13 @@ let token = "";
 /** The node wants a token, or another one. */
 export class TokenWanted extends Error {}
 
-/** The node answered that the question was wrong; its sentence is for people. */
-export class Refused extends Error {}
+/** The node answered that the question was wrong; its sentence is for people, `status` the answer's. */
+export class Refused extends Error {
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status;
+  }
+}
 
 /** Not now: too many others ask. */
 export class Busy extends Error {}
@@ -66,7 +71,7 @@ export async function ask(path, query, signal) {
   }
   if (answer.status === 503) throw new Busy(sentence);
   if (answer.status >= 500) throw new Error(sentence);
-  throw new Refused(sentence);
+  throw new Refused(sentence, answer.status);
 }
 
 /** The decoded answer, given up after some seconds. */

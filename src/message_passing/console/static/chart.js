@@ -1,7 +1,7 @@
 // A small chart over time, drawn as SVG: lines or bars, two axes, and a mark where somebody points.
 
 import { svg } from "./dom.js";
-import { brief, minute } from "./words.js";
+import { clock, minute, tick } from "./words.js";
 
 const LEFT = 52;
 const RIGHT = 12;
@@ -15,7 +15,7 @@ function roundUp(number) {
 }
 
 export class Chart {
-  /** In `box`; `lines` are [{css, bars}], one for each value of a step; `point(index or -1)` when somebody points at one. */
+  /** In `box`; `lines` are [{css, bars}], one for each value of a step, bars on top of each other; `point(index or -1)` when somebody points at one. */
   constructor(box, { lines, height, point }) {
     this.lines = lines;
     this.height = height;
@@ -73,7 +73,8 @@ export class Chart {
     this.width = this.box.clientWidth;
     if (!this.width || this.from === undefined) return;
     this.root.setAttribute("width", this.width);
-    const most = Math.max(0, ...this.steps.flatMap((step) => step.values));
+    const stacked = this.lines.every((line) => line.bars);
+    const most = Math.max(0, ...this.steps.flatMap((step) => (stacked ? step.values.reduce((a, b) => a + b, 0) : step.values)));
     this.top = most > 0 ? roundUp(most) : 1;
     this.drawn.replaceChildren(...this.axes(), ...this.lines.flatMap((line, i) => (line.bars ? this.bars(line, i) : this.line(line, i))));
   }
@@ -83,13 +84,14 @@ export class Chart {
     for (const share of [0, 0.5, 1]) {
       const y = this.y(this.top * share);
       parts.push(svg("line", { class: "grid", x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y }));
-      parts.push(svg("text", { class: "tick", x: LEFT - 6, y: y + 4, "text-anchor": "end" }, brief(Number((this.top * share).toPrecision(3)))));
+      parts.push(svg("text", { class: "tick", x: LEFT - 6, y: y + 4, "text-anchor": "end" }, tick(this.top * share)));
     }
     const room = Math.max(2, Math.floor((this.width - LEFT) / 80));
-    const every = [60, 120, 300, 600, 900, 1800].find((one) => (this.to - this.from) / one <= room) ?? 3600;
+    const every = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800].find((one) => (this.to - this.from) / one <= room) ?? 3600;
+    const words = every < 60 ? clock : minute;
     for (let time = Math.ceil(this.from / every) * every; time <= this.to; time += every) {
       parts.push(svg("line", { class: "grid", x1: this.x(time), x2: this.x(time), y1: TOP, y2: this.height - BOTTOM }));
-      parts.push(svg("text", { class: "tick", x: Math.min(this.x(time), this.width - 20), y: this.height - 6, "text-anchor": "middle" }, minute(time)));
+      parts.push(svg("text", { class: "tick", x: Math.min(this.x(time), this.width - 20), y: this.height - 6, "text-anchor": "middle" }, words(time)));
     }
     return parts;
   }
@@ -109,8 +111,10 @@ export class Chart {
     let d = "";
     for (const step of this.steps.filter((one) => one.values[index] > 0)) {
       const x = this.x(step.from);
-      const y = Math.min(this.y(step.values[index]), this.y(0) - 2); // a single loss can be seen too
-      d += `M${x.toFixed(1)},${this.y(0)}V${y.toFixed(1)}H${Math.max(x + 2, this.x(step.to)).toFixed(1)}V${this.y(0)}Z`;
+      const under = step.values.slice(0, index).reduce((a, b) => a + b, 0);
+      const foot = under ? Math.min(this.y(under), this.y(0) - 2) : this.y(0);
+      const y = Math.min(this.y(under + step.values[index]), foot - 2); // a single loss can be seen too
+      d += `M${x.toFixed(1)},${foot.toFixed(1)}V${y.toFixed(1)}H${Math.max(x + 2, this.x(step.to)).toFixed(1)}V${foot.toFixed(1)}Z`;
     }
     return [svg("path", { class: `bars ${css}`, d })];
   }

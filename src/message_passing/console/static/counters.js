@@ -2,13 +2,17 @@
 
 import { count, visible } from "./words.js";
 
-/** Messages that a component lost, and why: [lost, "3 queue full, 1 failed"]. */
-export function losses(component) {
-  const reasons = Object.entries(component.dropped).filter(([, number]) => number);
-  if (component.failed) reasons.push(["failed", component.failed]);
-  const lost = reasons.reduce((sum, [, number]) => sum + number, 0);
-  return [lost, reasons.map(([reason, number]) => `${count(number)} ${visible(reason)}`).join(", ")];
+/** Why it lost how many: [["queue full", 3], ["failed", 1]]. */
+export function reasons(component) {
+  return [...Object.entries(component.dropped), ["failed", component.failed]].filter(([, number]) => number);
 }
 
-/** How full it is, from 0 to 1; null when nothing bounds what it holds. */
+/** Messages that a component lost, and why: [lost, "3 queue full, 1 failed"]. */
+export function losses(component) {
+  const found = reasons(component);
+  const lost = found.reduce((sum, [, number]) => sum + number, 0);
+  return [lost, found.map(([reason, number]) => `${count(number)} ${visible(reason)}`).join(", ")];
+}
+
+/** How full it is, from 0 to 1; null when nothing bounds what it buffers. What drops for want of room is full. */
 export const fill = (component) => (component.full ? 1 : component.capacity ? Math.min(1, component.buffered / component.capacity) : null);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, el, keep, say } from "./dom.js";
-import { clock, count, iso, visible } from "./words.js";
+import { count, iso, visible, when } from "./words.js";
 
 const FIRST = 10;
 
@@ -73,11 +73,11 @@ function item() {
 
 function update(element, { time, component, error, message, times, since }) {
   const [head, words, text] = element.children;
-  const [when, where, often] = head.children;
-  when.setAttribute("datetime", iso(time));
-  say(when, clock(time));
+  const [moment, where, often] = head.children;
+  moment.setAttribute("datetime", iso(time));
+  say(moment, when(time));
   say(where, visible(component));
-  say(often, times > 1 ? `, ${count(times)} times since ${clock(since)}` : "");
+  say(often, times > 1 ? `, ${count(times)} times since ${when(since)}` : "");
   say(words, visible(error));
   say(text, visible((typeof message === "string" ? message : JSON.stringify(message ?? "")).slice(0, 2000)));
   text.hidden = !message;

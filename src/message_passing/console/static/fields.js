@@ -3,7 +3,11 @@
 import { LEVELS, NAMES } from "./vocabulary.js";
 
 const TEXTS = [...NAMES.message, "text", "msg", "exception"];
-const SENDERS = ["sender", "service", "service.name", "@fields.sender", "@fields.service", "Attributes.sender", "component", "logger", "@source_host"];
+const SERVICES = [...NAMES.service, "@fields.service"];
+const LOGGERS = [...NAMES.logger.filter((name) => name !== "name"), "component"]; // any message may have a name
+const SENDERS = ["sender", "@fields.sender", "Attributes.sender", ...NAMES.host];
+const UNITS = [[1e8, 1e11, 1], [1e11, 1e14, 1e3], [1e14, 1e17, 1e6], [1e17, 1e20, 1e9]];
+const RUN = /:[0-9a-f]{16}$/;
 const TRACES = [...NAMES.traceback, "exc_text", "exc_info", "traceback", "stack_trace", "stack", "@fields.stack", "exception"];
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -42,8 +46,30 @@ export function text(message) {
   return first(message, TEXTS) || JSON.stringify(message).slice(0, 1000);
 }
 
-/** Who sent it, as far as the message says so. */
-export const from = (message) => first(message, SENDERS);
+/** Who sent it, as far as the message says so: its service and host, else its logger, else the sender's name. */
+export function from(message) {
+  const service = first(message, SERVICES);
+  const host = first(message, NAMES.host);
+  if (service) return host ? `${service}@${host}` : service;
+  return first(message, LOGGERS) || first(message, SENDERS).replace(RUN, "");
+}
+
+/** When it says that it was made, in seconds, by the rule of the node's `message_time`; null if it does not say. */
+export function madeAt(message) {
+  for (const path of NAMES.time) {
+    let value = at(message, path);
+    if (typeof value === "string" && value.length <= 64) value = timeOfText(value, path === "@timestamp");
+    const unit = typeof value === "number" && UNITS.find(([low, high]) => value >= low && value < high);
+    if (unit) return value / unit[2];
+  }
+  return null;
+}
+
+function timeOfText(text, utc) {
+  if (/^\d{1,20}(\.\d{1,20})?$/.test(text)) return Number(text);
+  const zone = /(z|[+-]\d\d(:?\d\d)?)$/i.test(text.slice(10));
+  return zone || utc ? Date.parse(zone ? text : `${text}Z`) / 1000 : null;
+}
 
 /** Its traceback, or "". */
 export function traceback(message) {

@@ -7,7 +7,8 @@ import { Past } from "./past.js";
 import { clock, count, nameOf, rate } from "./words.js";
 
 const EVERY = 5000;
-const NAMES = ["In", "Out", "Lost"];
+const NAMES = ["In", "Out", "Lost here", "Lost by senders"];
+const LEGEND = ["in", "out", "lost", "senders"];
 
 export class History {
   constructor() {
@@ -19,7 +20,7 @@ export class History {
     this.steps = [];
     const point = (index) => this.point(index);
     this.rates = new Chart(byId("chart-rates"), { lines: [{ css: "in" }, { css: "out" }], height: 190, point });
-    this.lost = new Chart(byId("chart-lost"), { lines: [{ css: "lost", bars: true }], height: 96, point });
+    this.lost = new Chart(byId("chart-lost"), { lines: [{ css: "lost", bars: true }, { css: "senders", bars: true }], height: 96, point });
     this.of = byId("history-of");
     this.range = byId("history-range");
     this.of.addEventListener("change", () => this.show());
@@ -67,16 +68,17 @@ export class History {
     if (this.running) this.timer = setTimeout(() => this.ask(), EVERY);
   }
 
-  /** What the three lines are made of. */
+  /** What the lines are made of. Senders lose messages on their way to the node, not to one of its components. */
   sources() {
     const id = this.of.value;
-    if (id) return ["received", "passed", "lost"].map((name) => ({ name, ids: [id] }));
+    if (id) return [...["received", "passed", "lost"].map((name) => ({ name, ids: [id] })), { name: "none", ids: [] }];
     const main = this.components.filter((one) => !one.errors);
     const of = (kind) => main.filter((one) => one.kind === kind).map((one) => one.id);
     return [
       { name: "received", ids: of("input") },
       { name: "passed", ids: of("output") },
       { name: "lost", ids: main.map((one) => one.id) },
+      { name: "senders" },
     ];
   }
 
@@ -89,7 +91,7 @@ export class History {
     const of = this.of.selectedOptions[0].textContent;
     const only = (wanted) => this.steps.map((step) => ({ ...step, values: wanted.map((i) => step.values[i]) }));
     this.rates.show(only([0, 1]), from, end, [`Messages a second in and out of ${of}`, this.words([0, 1])]);
-    this.lost.show(only([2]), from, end, [`Messages a second lost by ${of}`, this.words([2])]);
+    this.lost.show(only([2, 3]), from, end, [`Messages a second lost by ${of}`, this.words([2, 3])]);
     this.point(-1);
     this.table();
   }
@@ -112,7 +114,7 @@ export class History {
     const step = this.steps[index] ?? this.steps.at(-1);
     if (!step) return;
     const when = this.steps[index] ? clock(step.to) : "Now";
-    NAMES.forEach((name, line) => say(byId(`legend-${name.toLowerCase()}`), `${name} ${rate(step.values[line])}`));
+    NAMES.forEach((name, line) => say(byId(`legend-${LEGEND[line]}`), `${name} ${rate(step.values[line])}`));
     say(byId("legend-when"), when);
   }
 

@@ -1,15 +1,17 @@
 // Puts the parts of the page together: one connection to the node, and what each part does with its state.
 
-import { findToken, hasToken, useToken } from "./api.js";
+import { findToken, hasToken } from "./api.js";
 import { ChainSection } from "./chain.js";
 import { Connection } from "./connection.js";
 import { byId, say } from "./dom.js";
 import { Errors } from "./errors.js";
 import { History } from "./history.js";
+import { showGone, showHeadline } from "./headline.js";
 import { listen } from "./keys.js";
+import { Losses } from "./losses.js";
 import { Senders } from "./senders.js";
+import { askForToken, hideSignIn } from "./sign_in.js";
 import { Tail } from "./tail.js";
-import { showVitals } from "./vitals.js";
 import { clock, duration } from "./words.js";
 
 const HIDDEN = 30_000; // so long a page may be hidden before it leaves the node alone
@@ -17,10 +19,15 @@ const HIDDEN = 30_000; // so long a page may be hidden before it leaves the node
 const tail = new Tail();
 const history = new History();
 const errors = new Errors();
-const senders = new Senders((name) => {
+const ofSender = (name) => {
   tail.filters.add("sender", name);
   show("messages-section");
-});
+};
+const senders = new Senders(ofSender);
+const findSender = (label) => {
+  senders.find(label);
+  show("senders-section");
+};
 const chain = new ChainSection({
   tail: (id) => {
     tail.lookAt(id);
@@ -31,6 +38,7 @@ const chain = new ChainSection({
     show("history-section");
   },
 });
+const losses = new Losses({ component: (id) => go(id), sender: ofSender, find: findSender });
 let started = false; // a first state has come
 let restarted = "";
 
@@ -53,6 +61,7 @@ function go(where) {
 function run(running) {
   history.run(running);
   senders.run(running);
+  losses.run(running);
   tail.watch(running);
 }
 
@@ -65,12 +74,15 @@ function status(kind, text, more = "") {
 
 const connection = new Connection({
   state(state, isNew) {
-    byId("token-form").hidden = true;
+    hideSignIn();
     byId("console").hidden = false;
-    tail.filters.offer(state);
+    byId("sections").hidden = byId("keyboard-section").hidden = false;
+    byId("sign-out").hidden = !hasToken();
+    tail.offer(state);
     history.offer(state.components);
     if (isNew) {
       errors.forget();
+      losses.forget();
       history.forget();
       if (started) {
         restarted = ` It was started again at ${clock(state.started)}.`;
@@ -80,7 +92,8 @@ const connection = new Connection({
     }
     started = true;
     status("live", `The node answers.${restarted}`);
-    showVitals(state, go);
+    showHeadline(state, go);
+    losses.follow(state);
     chain.show(state);
     errors.follow(state.errors);
     byId("console").classList.remove("stale");
@@ -88,6 +101,7 @@ const connection = new Connection({
   },
   gone(seconds) {
     status("gone", "The node is gone, trying again.", seconds < 3 ? "" : `No answer for ${duration(seconds)}.`);
+    showGone(Date.now() - seconds * 1000);
     byId("console").classList.add("stale");
   },
   refused(sentence) {
@@ -95,18 +109,12 @@ const connection = new Connection({
   },
   token() {
     run(false);
-    status("gone", hasToken() ? "The node does not know this token." : "The node asks for a token.");
+    const text = hasToken() ? "The node does not know this token." : "The node asks for a token.";
+    status("waiting", text);
     byId("console").hidden = true;
-    byId("token-form").hidden = false;
-    byId("token").focus();
+    byId("sections").hidden = byId("keyboard-section").hidden = true;
+    askForToken(hasToken() ? text : "", () => connection.ask());
   },
-});
-
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  useToken(byId("token").value);
-  byId("token").value = "";
-  connection.ask();
 });
 
 let leaving = 0;

@@ -11,6 +11,7 @@ export class Past {
     this.added = 0; // when, by the page's own clock
     this.times = [];
     this.components = {}; // id -> {received: [], passed: [], lost: []}
+    this.senders = []; // lost by senders
   }
 
   /** How many seconds are to be asked for: all at first, then only what is new. The node's clock may be another. */
@@ -33,6 +34,8 @@ export class Past {
         known[name].push(...columns[name].slice(from));
       }
     }
+    const bySenders = answer.lost_by_senders ?? answer.times.map(() => 0);
+    this.senders.push(...bySenders.slice(from));
     const old = this.times.length - KEEP;
     for (const columns of Object.values(this.components)) {
       for (const column of Object.values(columns)) {
@@ -40,18 +43,21 @@ export class Past {
         if (old > 0) column.splice(0, old);
       }
     }
-    if (old > 0) this.times.splice(0, old);
+    if (old > 0) {
+      this.times.splice(0, old);
+      this.senders.splice(0, old);
+    }
   }
 
   /**
    * The last `seconds` in at most about `most` steps: [{from, to, values: [messages a second, ...]}], one value for each of
-   * `lines`: [{name: "received", ids: [...]}, ...]. A step that has not ended is left out, unless there is no other.
+   * `lines`: [{name: "received", ids: [...]}, ...], or {name: "senders"} for what senders lost. A step that has not ended is left out, unless there is no other.
    */
   steps(seconds, lines, most = 240) {
     const end = this.times.at(-1);
     if (end === undefined) return [];
     const width = Math.max(1, Math.ceil(seconds / most));
-    const columns = lines.map(({ name, ids }) => ids.map((id) => this.components[id]?.[name]).filter(Boolean));
+    const columns = lines.map(({ name, ids }) => (name === "senders" ? [this.senders] : ids.map((id) => this.components[id]?.[name]).filter(Boolean)));
     const found = [];
     for (let i = 1; i < this.times.length; i += 1) {
       if (this.times[i] < end - seconds) continue;

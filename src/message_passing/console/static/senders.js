@@ -1,6 +1,7 @@
 // The table of senders: who lost how much, and who is idle. The node sorts and searches; here is shown what it found.
 
 import { get, Refused } from "./api.js";
+import { command } from "./copy.js";
 import { byId, el, say } from "./dom.js";
 import { count, duration, iso, messages, percent, visible } from "./words.js";
 
@@ -17,6 +18,9 @@ export class Senders {
     this.turn = 0;
     this.running = false;
     this.search = byId("sender-search");
+    this.ids = byId("sender-ids");
+    this.ids.addEventListener("change", () => byId("sender-table").classList.toggle("ids", this.ids.checked));
+    byId("sender-none").lastElementChild.append("add the filter Follow, ", command("--filter Follow"), ".");
     let typing = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(typing);
@@ -30,6 +34,12 @@ export class Senders {
       });
     }
     this.mark();
+  }
+
+  /** Show those in whose name or label this is. */
+  find(text) {
+    this.search.value = text;
+    this.ask();
   }
 
   mark() {
@@ -83,22 +93,25 @@ export class Senders {
   }
 
   row() {
-    const button = el("button", { type: "button", class: "link", onclick: () => this.choose(button.closest("tr").dataset.name) });
-    return el("tr", {}, el("th", { scope: "row" }, button), ...Array.from({ length: 7 }, () => el("td")));
+    const button = el("button", { type: "button", class: "link", title: "Show its messages", onclick: () => this.choose(button.closest("tr").dataset.name) });
+    const cells = COLUMNS.map((label) => el("td", { role: "cell", "data-label": label }));
+    return el("tr", { role: "row" }, el("th", { scope: "row", role: "rowheader" }, button, el("span", { class: "id" })), ...cells);
   }
 }
+
+const COLUMNS = ["Lost", "Idle for", "Received", "Late", "Duplicates", "Restarts", "Before"];
 
 function fillRow(row, one, now) {
   row.dataset.name = one.name;
   const [name, lost, seen, received, late, duplicated, restarted, before] = row.cells;
   const button = name.firstElementChild;
-  say(button, visible(one.name));
-  button.setAttribute("title", "Show its messages");
+  say(button, visible(one.label));
+  say(name.lastElementChild, visible(one.name));
   say(received, count(one.received));
   const share = one.lost ? ` (${percent(one.lost / (one.lost + one.received))})` : "";
   say(lost, one.lost ? `\u25b2 ${count(one.lost)}${share}` : "0");
   lost.className = one.lost ? "bad" : "";
-  say(seen, `${duration(now - one.seen)} ago`);
+  say(seen, duration(now - one.seen));
   seen.setAttribute("title", iso(one.seen));
   say(late, count(one.late));
   say(duplicated, count(one.duplicated));

@@ -1,5 +1,7 @@
 // The section with live messages: newest first, held still while somebody reads, and honest about what it does not show.
 
+import { hasToken } from "./api.js";
+import { command, quoted } from "./copy.js";
 import { byId, el, say } from "./dom.js";
 import { Filters } from "./filters.js";
 import { row } from "./row.js";
@@ -11,7 +13,7 @@ export class Tail {
     this.list = byId("messages");
     this.button = byId("pause");
     this.paused = false;
-    this.reading = false; // held because the list has the focus
+    this.reading = false; // held because the list has the focus, is pointed at, or is not at its top
     this.frame = 0;
     this.sizes = []; // of the messages in the list, newest first
     this.size = 0;
@@ -24,6 +26,9 @@ export class Tail {
     this.list.addEventListener("focusin", () => this.hold(true));
     this.list.addEventListener("focusout", (event) => this.hold(this.list.contains(event.relatedTarget)));
     this.list.addEventListener("toggle", () => this.hold(this.list.contains(document.activeElement)), true);
+    this.list.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.hold(true));
+    this.list.addEventListener("pointerleave", () => this.hold(this.list.contains(document.activeElement)));
+    this.list.addEventListener("scroll", () => this.hold(this.list.matches(":hover") || this.list.contains(document.activeElement)));
     setInterval(() => this.count(), 1000);
   }
 
@@ -34,6 +39,21 @@ export class Tail {
     this.mark();
     this.busy(true);
     this.stream.follow(this.filters.query());
+    const text = this.command();
+    const element = byId("tail-command");
+    if (element.dataset.text !== text) element.replaceChildren(command(text));
+    element.dataset.text = text;
+  }
+
+  /** What shows the same in a terminal. */
+  command() {
+    const { at, level, field, search } = this.filters.query();
+    const words = ["message-passing", "tail", location.origin];
+    for (const [name, values] of Object.entries({ at: [at], level: [level], field, search: [search] })) {
+      for (const value of values) if (value) words.push(`--${name}`, quoted(value));
+    }
+    if (hasToken()) words.push("--token", "env:TOKEN");
+    return words.join(" ");
   }
 
   /** Whether what is shown is not yet what is asked for. */
@@ -53,6 +73,18 @@ export class Tail {
     this.stream.follow(this.filters.query());
   }
 
+  /** Where senders connect to, for who waits for a first message. */
+  offer(state) {
+    this.filters.offer(state);
+    const inputs = state.components.filter((one) => one.kind === "input" && !one.errors && one.listens);
+    const endpoints = inputs.flatMap((one) => one.endpoints).slice(0, 3);
+    const text = endpoints.join(" ");
+    const element = byId("messages-where");
+    if (element.dataset.text === text) return;
+    element.dataset.text = text;
+    element.replaceChildren(...(text ? [" Senders connect to ", ...endpoints.map((one) => command(one))] : []));
+  }
+
   watch(watched) {
     if (!watched) this.stream.stop();
     else if (!this.stream.running) this.stream.follow(this.filters.query());
@@ -62,6 +94,7 @@ export class Tail {
     const still = this.paused || this.reading;
     this.paused = !still;
     this.reading = false;
+    if (still) this.list.scrollTop = 0; // what comes is above what was read
     if (still && this.list.contains(document.activeElement)) this.button.focus();
     this.mark();
     this.later();
@@ -69,7 +102,9 @@ export class Tail {
 
   /** Nothing moves under somebody's hands; it goes on when the focus leaves and no message is open. */
   hold(here) {
-    this.reading = !this.paused && (here || this.list.querySelector("details[open]") !== null);
+    const reading = !this.paused && (here || this.list.scrollTop > 0 || this.list.querySelector("details[open]") !== null);
+    if (reading === this.reading) return;
+    this.reading = reading;
     this.mark();
     this.later();
   }
@@ -151,7 +186,8 @@ export class Tail {
       text = `Shows all: ${count(shown)} a second.${this.unsent ? ` Not shown before: ${count(this.unsent)}.` : ""}`;
     }
     say(byId("tail-words"), `${text} Since the beginning: ${count(this.shown)} shown.`);
-    say(byId("messages-none"), wanted ? `No message yet that is ${wanted}.` : "No message yet.");
+    say(byId("messages-none").firstElementChild, wanted ? `No message yet that is ${wanted}.` : "No message yet.");
+    byId("messages-where").hidden = Boolean(wanted);
   }
 
   /** What is wrong with the stream; "" when it is well. */

@@ -10,6 +10,9 @@ export const count = (number) => whole.format(number ?? 0);
 /** The same for narrow places: 1.23M. */
 export const brief = (number) => (Math.abs(number) < 10000 ? whole.format(number) : short.format(number));
 
+/** A number at an axis, whose half is told from it: 0.05, 1.5, 150, 12.5K. */
+export const tick = (number) => (number < 100 ? String(Number(number.toPrecision(3))) : brief(Number(number.toPrecision(3))));
+
 /** Messages a second: 0, 0.4, 12, 1,234, 12.3K. */
 export function rate(number) {
   if (!number) return "0/s";
@@ -48,12 +51,26 @@ export function duration(seconds) {
   return `${Math.floor(hours / 24)} days`;
 }
 
+/** How long after it was sent a message came: "12 ms later", "3.2 s later"; clocks may differ. */
+export function span(seconds) {
+  const size = Math.abs(seconds);
+  const text = size < 1 ? `${Math.round(size * 1000)} ms` : size < 10 ? `${size.toFixed(1)} s` : duration(size);
+  return `${text} ${seconds < 0 ? "earlier: the clocks differ" : "later"}`;
+}
+
 /** The time of day, in the reader's zone: 03:12:44, or with milliseconds. */
 export function clock(seconds, fine = false) {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return "";
   const text = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return fine ? `${text}.${String(date.getMilliseconds()).padStart(3, "0")}` : text;
+}
+
+/** The time of day, and the date where it is not today's. */
+export function when(seconds) {
+  const date = new Date(seconds * 1000);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return date.toDateString() === new Date().toDateString() ? clock(seconds) : `${day} ${clock(seconds)}`;
 }
 
 /** Hours and minutes. */

@@ -36,12 +36,12 @@ KEEP_ALIVE = 1.0
 MOST_REMEMBERED = 100_000
 """Settled numbers that are remembered of one sender, besides all below the lowest that is not."""
 
-MOST_SENDERS = 10_000
+_MOST_SENDERS = 10_000
 """Senders that are remembered; the one that has been silent longest is forgotten for another."""
 
 
 @dataclass(slots=True)
-class Memory:
+class SenderMemory:
     """What is known of a sender's numbers.
 
     Attributes:
@@ -145,7 +145,7 @@ class Consumer:
         self._frames, self._size = frames, size
         self._dead_after = dead_after
         self._peers: dict[Hashable, Sending] = {}
-        self._memories: dict[bytes, Memory] = {}
+        self._memories: dict[bytes, SenderMemory] = {}
 
     def senders(self) -> int:
         """How many connections have said who they are."""
@@ -163,10 +163,10 @@ class Consumer:
         """For every sender the number up to which all is settled, to be remembered by the next run."""
         return {sender: memory.floor for sender, memory in self._memories.items()}
 
-    def _memory(self, sender: bytes) -> Memory:
-        memory = self._memories.pop(sender, None) or Memory()
+    def _memory(self, sender: bytes) -> SenderMemory:
+        memory = self._memories.pop(sender, None) or SenderMemory()
         self._memories[sender] = memory  # as the last one
-        if len(self._memories) > MOST_SENDERS:
+        if len(self._memories) > _MOST_SENDERS:
             oldest = next((one for one, kept in self._memories.items() if not kept.delivered), sender)
             del self._memories[oldest]
         return memory

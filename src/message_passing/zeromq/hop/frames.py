@@ -16,7 +16,7 @@ from message_passing.errors import MessagePassingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-VERSION = 1
+_VERSION = 1
 
 ID_BYTES = 16
 """Bytes of the id of a sender or receiver."""
@@ -44,7 +44,7 @@ class Hello:
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [_HELLO.pack(b"H", VERSION, self.sender, self.first)]
+        return [_HELLO.pack(b"H", _VERSION, self.sender, self.first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Ready:
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [_READY.pack(b"R", VERSION, self.receiver, self.frames, self.size)]
+        return [_READY.pack(b"R", _VERSION, self.receiver, self.frames, self.size)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,9 @@ def _pong(frames: Sequence[bytes]) -> Pong:
 
 
 def _check_version(head: bytes) -> None:
-    if len(head) > 1 and head[1] != VERSION:
+    if len(head) > 1 and head[1] != _VERSION:
         raise ProtocolError(
-            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {VERSION}"
+            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {_VERSION}"
         )
 
 

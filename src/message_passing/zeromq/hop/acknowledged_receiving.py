@@ -89,7 +89,8 @@ class AcknowledgedReceiving:
             number, frame = heapq.heappop(self._waiting)
             self.redelivered += number in self._lost
             self._lost.discard(number)
-            self._owner.deliver(unpacked(frame.data), functools.partial(self._settled, number, frame))
+            settled = functools.partial(self._settled, number, frame)
+            self._owner.deliver(unpacked(frame.data), settled, comes_again=True)
             await self._owner.drain()
         if some:
             await asyncio.sleep(0)  # other inputs have their turn
