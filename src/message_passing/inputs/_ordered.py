@@ -104,7 +104,9 @@ class OrderedDeliveries:
                 continue
 
     def _hand_on(self, batch: _Batch) -> None:
-        self._owner.deliver(self._as_messages(batch.lines), functools.partial(self._settled, batch))
+        self._owner.deliver(
+            self._as_messages(batch.lines), functools.partial(self._settled, batch), comes_again=True
+        )
 
     def _settled(self, batch: _Batch, outcome: Outcome) -> None:
         self._changed.set()
