@@ -18,7 +18,8 @@ import pytest
 from message_passing.errors import MessageError, OpenError, OptionError
 from message_passing.flow import Output
 from message_passing.inputs import _ordered
-from message_passing.inputs.file_tail import FileTailInput, line_end
+from message_passing.inputs._followed import line_end
+from message_passing.inputs.file_tail import FileTailInput
 from message_passing.testing import TestOutput, free_port, running, wait_for
 from nodes import lines, node, part
 

@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 16
 """Bytes that a position file may have."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
     """A place in a file, and what tells that file from others, whatever it is called by then.
 
     Attributes:
@@ -41,17 +41,17 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 class _Saved(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     version: int
     filename: str
-    place: Place
+    place: FilePlace
 
 
-def place_in(fd: int, position: int) -> Place:
+def place_in(fd: int, position: int) -> FilePlace:
     """The place in an open file.
 
     Raises:
         OSError: it cannot be read.
     """
     found = os.fstat(fd)
-    return Place(
+    return FilePlace(
         position=position,
         device=found.st_dev,
         inode=found.st_ino,
@@ -60,7 +60,7 @@ def place_in(fd: int, position: int) -> Place:
     )
 
 
-def is_at(fd: int, place: Place) -> bool:
+def is_at(fd: int, place: FilePlace) -> bool:
     """Whether an open file has the place: the same bytes are there. The beginning is in any file.
 
     Raises:
@@ -90,13 +90,13 @@ class PositionFile:
         self.path, self._filename = path, str(Path(filename).absolute())
         self._lock = -1
         self._saving = threading.Lock()
-        self._saved: Place | None = None
+        self._saved: FilePlace | None = None
 
     def is_empty(self) -> bool:
         """Whether there is no place in it yet."""
         return self._saved is None
 
-    def open(self) -> Place | None:
+    def open(self) -> FilePlace | None:
         """Keep other processes away from it, and read it.
 
         Returns:
@@ -138,7 +138,7 @@ class PositionFile:
         self._saved = found.place
         return found.place
 
-    def save(self, place: Place) -> None:
+    def save(self, place: FilePlace) -> None:
         """Put a place into it, on the disk; whoever reads it finds this or the one before, whole. From any thread.
 
         Raises:
@@ -147,7 +147,7 @@ class PositionFile:
         with self._saving:
             self._save(place)
 
-    def _save(self, place: Place) -> None:
+    def _save(self, place: FilePlace) -> None:
         if place == self._saved or self._lock < 0:
             return
         data = msgspec.json.encode(_Saved(version=1, filename=self._filename, place=place)) + b"\n"

@@ -17,7 +17,7 @@ from message_passing.inputs._position import is_at
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from message_passing.inputs._position import Place
+    from message_passing.inputs._position import FilePlace
 
 _MOST_FILES = 100_000
 """Files of a folder that are looked at."""
@@ -29,7 +29,7 @@ _ROTATED = r"(?:[.-]\d[\dTZ_.:-]*|\.old)"
 """What rotation adds to a name: `.1`, `-20261126`, `.2026-11-26_02-10`."""
 
 
-def find_place(filename: str, place: Place) -> str | None:
+def find_place(filename: str, place: FilePlace) -> str | None:
     """The path of the file that has a place now, or of a copy of it; None if there is none.
 
     Args:
@@ -50,7 +50,7 @@ def being_rotated() -> OSError:
     return OSError(errno.EAGAIN, "it is being rotated")
 
 
-def _find_place(filename: str, place: Place) -> str | None:
+def _find_place(filename: str, place: FilePlace) -> str | None:
     entries = [(path, found) for path, found in _files(filename) if found.st_size >= place.position]
     same = [(path, found) for path, found in entries if _is_same(found, place)]
     path = next((path for path, found in same if _has(path, found, place)), None)
@@ -81,7 +81,7 @@ def next_file(filename: str, since: int, seen: Collection[tuple[int, int]]) -> s
     return min(later)[1] if later else filename
 
 
-def _is_same(found: os.stat_result, place: Place) -> bool:
+def _is_same(found: os.stat_result, place: FilePlace) -> bool:
     # The device's number may have changed with the next boot: what the file has in it tells more.
     return found.st_ino == place.inode and (bool(place.position) or found.st_dev == place.device)
 
@@ -134,7 +134,7 @@ def _is_rotated(path: str, filename: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(base.name)}{_ROTATED}|{between}", name))
 
 
-def _has(path: str, found: os.stat_result, place: Place) -> bool:
+def _has(path: str, found: os.stat_result, place: FilePlace) -> bool:
     """Whether the file that was found there has the place.
 
     Raises:

@@ -12,7 +12,6 @@ import errno
 import glob
 import os
 import socket
-import stat
 import time
 from collections import deque
 from pathlib import Path
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.errors import Fault, MessageError, OpenError, OptionError
+from message_passing.inputs._followed import CutLine, line_end, reason_of, require_file
 from message_passing.inputs._ordered import OrderedDeliveries
 from message_passing.inputs._position import PositionFile, place_in
 from message_passing.inputs._reading import CHUNK, READ_BATCH, LineInput, how_far, next_byte
@@ -30,7 +30,7 @@ from message_passing.resolving import full_host_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from message_passing.inputs._position import Place
+    from message_passing.inputs._position import FilePlace
 
 _BEHIND = 256
 """How many bytes before the current position are compared at each poll."""
@@ -126,13 +126,13 @@ class FileTailInput(LineInput):
         self._told = ""  # the last reported problem, so that it is reported once
         self._has_cut = False  # some of the lines that were read are cut
         self._line_end = 0  # the position behind the last whole line
-        self._marked: Place | None = None  # where that was at the last look
-        self._resume: Place | None = None  # where to go on in whatever file has it
+        self._marked: FilePlace | None = None  # where that was at the last look
+        self._resume: FilePlace | None = None  # where to go on in whatever file has it
         self._seen: deque[tuple[int, int]] = deque(maxlen=_MOST_SEEN)
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
         self._unsaved = ""  # why the position could not be saved
-        self._to_mark: Place | None = None  # what was marked, and its lines are not all delivered
+        self._to_mark: FilePlace | None = None  # what was marked, and its lines are not all delivered
         self._since = 0  # when the file that was read before was written last, in nanoseconds since the epoch
         if self.position_file:
             self.acknowledges = True
@@ -159,7 +159,7 @@ class FileTailInput(LineInput):
             raise OpenError(f"cannot follow {self.filename!r}: {error}") from error
         except OSError as error:
             if error.errno in (errno.EISDIR, errno.EINVAL):
-                raise OpenError(f"cannot follow {self.filename}: {_reason(error)}") from error
+                raise OpenError(f"cannot follow {self.filename}: {reason_of(error)}") from error
             self._trouble(error)
 
     def on_close(self) -> None:
@@ -231,7 +231,7 @@ class FileTailInput(LineInput):
             *([stalls] if self._deliveries and self._deliveries.stalls() else []),
         ]
 
-    def _mark(self) -> Place | None:
+    def _mark(self) -> FilePlace | None:
         """Where the last whole line ends, if that is elsewhere than at the last look."""
         if self._fd is None:
             return None
@@ -245,7 +245,7 @@ class FileTailInput(LineInput):
         return self._marked
 
     def _messages_again(self, lines: list[bytes]) -> list[Any]:
-        self._has_cut = self._has_cut or any(isinstance(line, _Cut) for line in lines)
+        self._has_cut = self._has_cut or any(isinstance(line, CutLine) for line in lines)
         return self.as_messages(lines)
 
     async def _keep_saving(self) -> None:
@@ -260,7 +260,7 @@ class FileTailInput(LineInput):
                 else:
                     self._unsaved = ""
 
-    def _save_now(self, file: PositionFile, place: Place) -> None:
+    def _save_now(self, file: PositionFile, place: FilePlace) -> None:
         try:
             file.save(place)
         except OSError as error:
@@ -288,9 +288,9 @@ class FileTailInput(LineInput):
         messages: list[dict[str, Any]] = [{**common, "message": text, "epochtime": now} for text in decoded]
         if self._has_cut:
             for message, line in zip(messages, lines, strict=True):
-                if isinstance(line, _Cut):
+                if isinstance(line, CutLine):
                     message["truncated"] = True
-            self._has_cut = any(isinstance(line, _Cut) for line in self._lines)
+            self._has_cut = any(isinstance(line, CutLine) for line in self._lines)
         return messages
 
     def too_long(self, line: bytes) -> None:
@@ -300,7 +300,7 @@ class FileTailInput(LineInput):
             return
         cut = line[: self.max_line]
         _, whole = codecs.utf_8_decode(cut, "backslashreplace", False)
-        self._lines.append(_Cut(cut[:whole] or cut))
+        self._lines.append(CutLine(cut[:whole] or cut))
         self._has_cut = True
         text = f"a line of more than {self.max_line} bytes (max_line) is cut there, and marked `truncated`"
         self.report(MessageError(f"{self.source()}: {text}"))
@@ -400,7 +400,7 @@ class FileTailInput(LineInput):
         path = next_file(self.filename, ours.st_mtime_ns, {*self._seen, (ours.st_dev, ours.st_ino)})
         return path if path != self.filename else ""
 
-    def _go_on_at(self, place: Place | None) -> None:
+    def _go_on_at(self, place: FilePlace | None) -> None:
         """Let go of the file, to go on at this place, in whatever file has it then."""
         self._resume = place
         self._close_file()
@@ -456,7 +456,7 @@ class FileTailInput(LineInput):
         fd = self._open_next()
         try:
             found = os.fstat(fd)
-            _require_file(found)
+            require_file(found)
             if self._resume:
                 self._begin_at(fd, self._resume.position)
             else:
@@ -507,39 +507,7 @@ class FileTailInput(LineInput):
                 os.close(fd)
 
     def _trouble(self, error: OSError) -> None:
-        reason = _reason(error)
+        reason = reason_of(error)
         if reason != self._told:
             self._told = reason
             self.report(OpenError(f"cannot read {self.filename}: {reason}; it is tried again"))
-
-
-class _Cut(bytes):
-    """The beginning of a line that was too long."""
-
-    __slots__ = ()
-
-
-def line_end(data: bytes, began: int, newline: bytes) -> int:
-    """The position behind the last line that ends in some data; 0 if none does.
-
-    Args:
-        data: a part of a file.
-        began: its position there.
-        newline: of the file's encoding; it is at a multiple of its length.
-    """
-    end = len(data)
-    while (index := data.rfind(newline, 0, end)) >= 0:
-        if (began + index) % len(newline) == 0:
-            return began + index + len(newline)
-        end = index + len(newline) - 1
-    return 0
-
-
-def _require_file(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
-        raise OSError(code, os.strerror(code))
-
-
-def _reason(error: OSError) -> str:
-    return "it is not a regular file" if error.errno == errno.EINVAL else str(error.strerror)
