@@ -156,11 +156,17 @@ class FileTailInput(LineInput):
         try:
             self._open_file(at_end=self.start == "end" and not self._resume)
         except ValueError as error:
+            self._unlock()
             raise OpenError(f"cannot follow {self.filename!r}: {error}") from error
         except OSError as error:
             if error.errno in (errno.EISDIR, errno.EINVAL):
+                self._unlock()
                 raise OpenError(f"cannot follow {self.filename}: {reason_of(error)}") from error
             self._trouble(error)
+
+    def _unlock(self) -> None:
+        if self._position_file:
+            self._position_file.close()
 
     def on_close(self) -> None:
         """Let go of the file, and save how far all is settled."""
