@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
-import threading
 from pathlib import Path
 
 import msgspec
 
-from message_passing.errors import OpenError
+from message_passing.inputs._saved_file import SavedFile, Versioned
 
 _COMPARED = 256
 """Bytes at a file's beginning, and before the place that was reached, that tell whether it is the same file."""
@@ -38,8 +35,7 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
 
 
-class _Saved(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    version: int
+class _Saved(Versioned, kw_only=True, forbid_unknown_fields=True):
     filename: str
     place: FilePlace
 
@@ -87,9 +83,8 @@ class PositionFile:
             path: its path.
             filename: the file that is read, for whoever looks into it.
         """
-        self.path, self._filename = path, str(Path(filename).absolute())
-        self._lock = -1
-        self._saving = threading.Lock()
+        self._file = SavedFile(path, "position file")
+        self._filename = str(Path(filename).absolute())
         self._saved: FilePlace | None = None
 
     def is_empty(self) -> bool:
@@ -105,67 +100,21 @@ class PositionFile:
         Raises:
             OpenError: another process uses it, it is no position file, or the system refuses.
         """
-        try:
-            self._lock = os.open(
-                f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
-            )
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with Path(self.path).open("rb") as file:
-                data = file.read(_MOST_BYTES)
-        except BlockingIOError as error:
-            self.close()
-            text = "another input or process uses it: give each its own"
-            raise OpenError(f"cannot use the position file {self.path!r}: {text}") from error
-        except FileNotFoundError as error:
-            if error.filename == self.path:
-                return None
-            raise OpenError(f"cannot use the position file {self.path!r}: {error.strerror}") from error
-        except (OSError, ValueError) as error:
-            self.close()
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise OpenError(f"cannot use the position file {self.path!r}: {reason}") from error
-        try:
-            found = msgspec.json.decode(data, type=_Saved)
-        except msgspec.DecodeError as error:
-            self.close()
-            text = f"{error}. If it is one, and damaged, remove it: reading begins where `start` says then"
-            raise OpenError(f"{self.path!r} is no position file: {text}") from error
-        if found.version != 1:
-            self.close()
-            raise OpenError(
-                f"the position file {self.path!r} is of version {found.version}, and only 1 is known"
-            )
-        self._saved = found.place
-        return found.place
+        text = "remove it: reading begins where `start` says then"
+        found = self._file.open(_Saved, most_bytes=_MOST_BYTES, remedy=text)
+        self._saved = found.place if found else None
+        return self._saved
 
     def save(self, place: FilePlace) -> None:
-        """Put a place into it, on the disk; whoever reads it finds this or the one before, whole. From any thread.
+        """Put a place into it: see `SavedFile.save`.
 
         Raises:
             OSError: the system refuses.
         """
-        with self._saving:
-            self._save(place)
-
-    def _save(self, place: FilePlace) -> None:
-        if place == self._saved or self._lock < 0:
-            return
-        data = msgspec.json.encode(_Saved(version=1, filename=self._filename, place=place)) + b"\n"
-        fd = os.open(
-            f"{self.path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
-        )
-        try:
-            os.write(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        Path(f"{self.path}.new").replace(self.path)
-        self._saved = place
+        if place != self._saved:
+            self._file.save(_Saved(version=1, filename=self._filename, place=place))
+            self._saved = place
 
     def close(self) -> None:
         """Let others use it; nothing is saved from now on."""
-        with self._saving:
-            lock, self._lock = self._lock, -1
-        if lock >= 0:
-            with contextlib.suppress(OSError):
-                os.close(lock)
+        self._file.close()
