@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.hop.consumer import Consumer
 
-SAVE_INTERVAL = 1.0
+REMEMBER_INTERVAL = 1.0
 """Seconds between two times that it is saved."""
 
 _MOST_BYTES = 1 << 20
@@ -57,7 +57,7 @@ class RememberedSenders:
     async def keep_saving(self) -> None:
         """Save now and then; the disk is waited for elsewhere."""
         while True:
-            await asyncio.sleep(SAVE_INTERVAL)
+            await asyncio.sleep(REMEMBER_INTERVAL)
             floors = self._consumer.floors()
             if floors != self._saved:
                 try:

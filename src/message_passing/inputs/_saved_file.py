@@ -22,7 +22,7 @@ class Versioned(msgspec.Struct, kw_only=True):
     version: int
 
 
-Kind = TypeVar("Kind", bound=Versioned)
+_Kind = TypeVar("_Kind", bound=Versioned)
 
 
 class SavedFile:
@@ -39,7 +39,7 @@ class SavedFile:
         self._lock = -1
         self._saving = threading.Lock()
 
-    def open(self, kind: type[Kind], *, most_bytes: int, remedy: str) -> Kind | None:
+    def open(self, kind: type[_Kind], *, most_bytes: int, remedy: str) -> _Kind | None:
         """Keep other processes away from it, and read it.
 
         Args:
@@ -66,7 +66,7 @@ class SavedFile:
             raise OpenError(f"cannot use the {self._what} {self._path!r}: {reason}") from error
         return found
 
-    def _read(self, kind: type[Kind], most_bytes: int, remedy: str) -> Kind | None:
+    def _read(self, kind: type[_Kind], most_bytes: int, remedy: str) -> _Kind | None:
         self._lock = os.open(f"{self._path}.lock", os.O_RDWR | _FLAGS, 0o666)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:

@@ -117,7 +117,7 @@ def test_only_what_is_settled_is_remembered(tmp_path: Path) -> None:
 def test_a_state_file_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is reported once, and a problem until it works again; receiving goes on."""
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    monkeypatch.setattr(_remembered, "SAVE_INTERVAL", 0.05)
+    monkeypatch.setattr(_remembered, "REMEMBER_INTERVAL", 0.05)
     fsync = os.fsync
 
     def no_room(_fd: int) -> None:
