@@ -212,7 +212,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 began = time.monotonic()
                 self.emit(batch)
                 await self.drain()
-                size = _next_size(size, batch, time.monotonic() - began)
+                size = self._next_size(size, batch, time.monotonic() - began)
                 await asyncio.sleep(0)  # let other inputs run, however flooded this one is
         finally:
             self._receiver.on_ready(lambda: None)
@@ -351,10 +351,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
         else:
             self._receiver.close()
 
-
-def _next_size(size: int, batch: list[bytes], took: float) -> int:
-    if took > _BATCH_TIME:
-        return max(1, size // 2)
-    sample = batch[::_SAMPLED]
-    fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
-    return max(1, min(_LARGEST_BATCH, size * 2, fitting))
+    @staticmethod
+    def _next_size(size: int, batch: list[bytes], took: float) -> int:
+        if took > _BATCH_TIME:
+            return max(1, size // 2)
+        sample = batch[::_SAMPLED]
+        fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
+        return max(1, min(_LARGEST_BATCH, size * 2, fitting))
