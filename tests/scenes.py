@@ -28,7 +28,8 @@ PATIENCE = 20.0
 
 _NOTES = re.compile(
     r"(?m)^message-passing: [^ ]*Z: [^:]*: (?:\w+://\S+: (?:no (?:sender|receiver|peer) has connected yet|"
-    r"nobody listens there: start|connected, and no message has come yet)|connected (?:on|to) |the first message).*\n"
+    r"nobody listens there: start|connected, and no message has come yet)|connected (?:on|to) |"
+    r"received the first message).*\n"
 )
 """What a node says when others are started more than three seconds after it, as on a busy machine."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import message_passing
 from message_passing.codecs.jsonlines import JSONLinesEncoder
+from message_passing.component import MOST_REASONS, OTHER_REASONS
 from message_passing.errors import MessageError
 from message_passing.flow import Input, Output
 from message_passing.lines import MultiMessage
@@ -97,6 +99,30 @@ def test_a_number_of_messages_is_dropped() -> None:
     loses.drop(0, "another reason")
     assert loses.snapshot()["dropped"] == {"no room": 2}
     assert accounted_for(loses)
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason", "error"),
+    [(1, 5, TypeError), (1, None, TypeError), (-5, "why", ValueError), (1, "", ValueError)],
+)
+def test_what_is_no_loss_is_the_component_s_mistake(lost: int, reason: Any, error: type[Exception]) -> None:
+    """It is told where it is made, and counts nothing, rather than end whoever adds up the losses later."""
+    for one in (Loses(), Reads(error=Kept(), output_to=Kept())):
+        with pytest.raises(error, match="drop: "):
+            one.drop(lost, reason)
+        assert one.snapshot()["dropped"] == {}
+        assert one.snapshot()["received"] == 0
+
+
+def test_reasons_are_bounded() -> None:
+    """However many a component makes up, nothing is uncounted."""
+    loses = Loses()
+    for number in range(MOST_REASONS + 50):
+        loses.drop(2, f"reason {number}")
+    dropped = loses.snapshot()["dropped"]
+    assert len(dropped) == MOST_REASONS + 1
+    assert dropped[OTHER_REASONS] == 100
+    assert sum(dropped.values()) == 2 * (MOST_REASONS + 50)
 
 
 class Reads(Input):

@@ -112,6 +112,31 @@ def test_what_its_input_delivers_once_more_is_not_lost(comes_again: bool) -> Non
     )
 
 
+class Keeps(Output):
+    """Sends nothing of what it is given."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Keep it."""
+        self.kept = (messages, self.hold())
+
+    def held(self) -> int:
+        """All of it."""
+        return len(self.kept[0])
+
+
+@pytest.mark.parametrize("comes_again", [True, False])
+def test_what_is_left_at_close_and_comes_again_is_not_lost(comes_again: bool) -> None:
+    """A relay that ends with messages that it has not acknowledged has not lost them."""
+    keeps, outcomes = Keeps(error=Kept()), list[Outcome]()
+    source = ListInput(output_to=keeps, error=Kept(), messages=[])
+    source.open()
+    keeps.open()
+    source.deliver([1, 2, 3], outcomes.append, comes_again=comes_again)
+    source.close()
+    assert outcomes == [Outcome.LOST]
+    assert losses([keeps]) == ([] if comes_again else ["Keeps output lost 3 messages: 3 unsent at close"])
+
+
 def test_a_queue_that_drops_is_full() -> None:
     """For want of room, whatever share of it can be counted; any other loss is none of a queue's."""
     clock = Clock()

@@ -12,8 +12,10 @@ import pytest
 
 from message_passing import registry
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
-from message_passing.errors import ComponentError
+from message_passing.declaration import Declaration
+from message_passing.errors import ChainError, ComponentError
 from message_passing.filters.to_logstash import ToLogstashFilter
+from message_passing.flow import Filter, Input, Output
 from message_passing.registry import BASES, PACKAGES, find, names
 
 PLUGIN = """
@@ -147,7 +149,7 @@ def test_a_path_leads_to_a_class_in_the_working_directory(
         ("output", "Stranger", "is no output: it must be a subclass of message_passing.Output"),
         ("filter", "function", "is no filter: it must be a subclass of message_passing.Filter"),
         ("filter", "Lacking", "lacks the method 'filter' that every filter defines"),
-        ("output", "SinkLacking", "lacks the method 'consume' that every output defines"),
+        ("output", "SinkLacking", "lacks the method 'write' that every output defines"),
         ("input", "SourceLacking", "lacks the method 'run' that every input defines"),
         ("filter", "Shuot", r"has no 'Shuot' \(did you mean 'Shout'\?\)"),
     ],
@@ -207,3 +209,26 @@ def test_a_missing_optional_package_says_which_extra_to_install(monkeypatch: pyt
     )
     assert "crypt_cbc" in names("encoder")
     registry.names.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "async def filter(self, message):\n        return message",
+        "def filter(self, message):\n        yield message",
+        "async def filter_many(self, messages):\n        yield 1",
+    ],
+)
+def test_a_method_that_calling_would_not_run_is_refused(method: str) -> None:
+    """A class whose filter is async or yields would lose every message."""
+    with pytest.raises(TypeError, match=r"Lazy\.filter.* is async, or yields: calling it would do nothing"):
+        exec(f"from message_passing import Filter\nclass Lazy(Filter):\n    {method}")  # noqa: S102
+
+
+@pytest.mark.parametrize("kind", ["Input", "Filter", "Output"])
+def test_a_constructor_that_forgets_its_base_is_refused(kind: str) -> None:
+    """Whatever the kind, in a sentence that says what to call, and before anything is opened."""
+    base = {"Input": Input, "Filter": Filter, "Output": Output}[kind]
+    forgets = type("Forgets", (base,), {"__init__": lambda _: None})
+    with pytest.raises(ChainError, match=r"TypeError: Forgets\.__init__ has to call super\(\)\.__init__"):
+        Declaration(kind.lower(), "one", forgets, {}).make()

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _reporting = threading.local()
 
+MOST_REASONS, OTHER_REASONS = 100, "other reasons"
+"""Reasons that one component may count losses by, and what those beyond them are counted as."""
+
 MOST_PROBLEMS = 10
 """The most sentences that `Component.problems` returns."""
 
@@ -99,10 +102,14 @@ class Component(Declared):
 
         Raises:
             OptionError: with every fault that was found.
+            TypeError: its class has a constructor of its own, which does not call this one's.
         """
         if cls.__init__ is not Component.__init__:  # it has arguments besides the declared options
             options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
-            return cls(**given)
+            own = cls(**given)
+            if "metrics" not in own.__dict__:
+                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
+            return own
         made = cls.__new__(cls)
         known = options.declared(cls)
         checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
@@ -332,10 +339,20 @@ class Component(Declared):
         Args:
             lost: how many; or the messages themselves, of which one that carries several counts as these.
             reason: why, in a few words that do not change from message to message: each reason is a counter. With
-                the word `full`, it says that there was no room (`metrics.says_full`).
+                the word `full`, it says that there was no room (`metrics.says_full`). Beyond `MOST_REASONS`, it is
+                counted as one of `OTHER_REASONS`.
+
+        Raises:
+            TypeError, ValueError: the reason is no text, or empty, or the number less than 0. Nothing is counted.
         """
-        if count := lost if isinstance(lost, int) else self._weigh(lost):
-            self.metrics.dropped[reason] += count
+        count = lost if isinstance(lost, int) else self._weigh(lost)
+        if not isinstance(reason, str):
+            raise TypeError(f"drop: the reason must be words, not {type(reason).__name__}")
+        if count < 0 or not reason:
+            raise ValueError(f"drop: {count} messages cannot be lost for the reason {reason[:80]!r}")
+        if count:
+            dropped = self.metrics.dropped
+            dropped[reason if reason in dropped or len(dropped) < MOST_REASONS else OTHER_REASONS] += count
             if fate := AMBIENT.fate:
                 fate.note(Outcome.LOST)
                 if fate.comes_again:

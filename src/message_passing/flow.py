@@ -79,8 +79,8 @@ class Input(Source):
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`. What an input loses was not emitted, so it is counted as received here."""
-        self.metrics.received += lost if isinstance(lost, int) else len(lost)
         super().drop(lost, reason)
+        self.metrics.received += lost if isinstance(lost, int) else len(lost)
 
     acknowledges = (
         False  # without an annotation, which would make an option of it; an instance may have its own

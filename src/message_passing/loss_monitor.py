@@ -150,7 +150,7 @@ class _Record:
     def look(self, found: Counter[Loss], now: float) -> bool:
         """Add what it lost since the last check; whether that was anything."""
         component, before = self.component, found.total()
-        dropped = dict(component.metrics.dropped)  # in one step: other threads may count meanwhile
+        dropped = component.metrics.snapshot()["dropped"]  # in one step: other threads may count meanwhile
         if any(
             says_full(reason) and count > self._dropped.get(reason, 0) for reason, count in dropped.items()
         ):

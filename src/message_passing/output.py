@@ -6,6 +6,7 @@ Which methods a class defines is described at the top of `flow`.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -33,6 +34,9 @@ def says_each(cls: type, root: type, each: str, many: str) -> bool:
     """
     definer = next(base for base in cls.__mro__ if each in base.__dict__ or many in base.__dict__)
     return definer is root or many not in definer.__dict__
+
+
+_LAZY = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -85,7 +89,8 @@ class Output(Component):
             kwargs: for other bases.
 
         Raises:
-            TypeError: it overrides one of these, so its messages would not be counted.
+            TypeError: it overrides one of these, so its messages would not be counted; or one of its methods is
+                async or yields.
         """
         super().__init_subclass__(**kwargs)
         for door in () if own_doors else ("consume", "consume_many"):
@@ -99,6 +104,11 @@ class Output(Component):
                 f"{cls.__name__} defines {door}, which belongs to the base class: it counts, and calls what"
             )
             raise TypeError(f"{text} a class defines: {cls.hooks}")
+        for method in ("filter", "filter_many", "write", "write_many"):
+            defined = cls.__dict__.get(method)
+            if any(is_lazy(defined) for is_lazy in _LAZY):
+                text = f"{cls.__name__}.{method} is async, or yields: calling it would do nothing"
+                raise TypeError(f"{text}; define it without, and do slow work in `async background`")
         cls._writes_each = says_each(cls, Output, "write", "write_many")
         if cls.takes_objects:  # it receives each object of those that an encoder puts into one frame
             cls.weighs = True

@@ -199,4 +199,4 @@ def test_an_empty_key_of_the_other_commands_is_an_error(
     where = ("--connect",) if command is send else ()
     assert command.COMMAND.main([*where, "tcp://127.0.0.1:9", option, ""]) == 2
     name = option.removeprefix("--").replace("-", "_")
-    assert f"option '{name}' is empty (''): give a value, or leave the option out" in capsys.readouterr().err
+    assert f"option '{name}' is empty (''): give a value, or omit the option" in capsys.readouterr().err

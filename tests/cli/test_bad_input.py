@@ -74,7 +74,7 @@ def test_permission_denied() -> None:
         command=WITHOUT_RIGHTS,
     )  # fmt: skip
     assert (done.status, done.out) == (2, b"")
-    reason = "permission denied: a port below 1024 or this path needs more rights"
+    reason = "permission denied: a port below 1024 or this path needs more privileges"
     assert done.told == [
         "message-passing: File output: cannot write to the file '/refused.log': Permission denied",
         f"message-passing: ZeroMQ input: ipc:///refused.sock: {reason}",

@@ -234,7 +234,7 @@ def test_nothing_is_opened(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "which? name config files, or write the options of a chain"),
+        ([], "name config files, or give the options of a chain"),
         (["--timeout", "0", "a.toml"], "argument --timeout: must be a number above 0, not '0'"),
         (["--timeout", "soon", "a.toml"], "must be a number above 0, not 'soon'"),
     ],

@@ -107,8 +107,10 @@ def test_what_is_seen_for_people(tmp_path: Path) -> None:
     assert done.status == 1
     failed, advice = done.out.decode().splitlines()[-2:]
     place = f"127.0.0.1 port {endpoint.rpartition(':')[2]}"
-    assert failed == f"FAILED  connect       {place} refuses: the machine is there, and nothing listens"
-    assert advice.startswith("        what to do    start the receiver; see that it binds this port")
+    assert (
+        failed == f"FAILED  connect       {place} refuses: the machine is up, but nothing listens on the port"
+    )
+    assert advice.startswith("        what to do    start the receiver; check that it binds this port")
 
 
 def test_a_filter_that_removes_it_is_told_from_a_way_that_loses_it(tmp_path: Path, examined: Any) -> None:
@@ -197,8 +199,8 @@ def test_an_http_server_is_recognized(examined: Any) -> None:
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server answers there"),
         (b"\x15\x03\x01\x00\x02", "a TLS server answers there"),
-        (b"220 mail ESMTP\r\n", "what is there says b'220 mail ESMTP\\r\\n', which is no ZeroMQ"),
-        (b"", "what is there takes the connection and says nothing"),
+        (b"220 mail ESMTP\r\n", "what is there sends b'220 mail ESMTP\\r\\n', which is not ZeroMQ"),
+        (b"", "what is there accepts the connection and sends nothing"),
     ],
 )
 def test_others_are_recognized(said: bytes, told: str, examined: Any) -> None:
@@ -229,15 +231,15 @@ def test_a_receiver_that_pulls_takes_nothing_from_a_pub(tmp_path: Path, examined
     """The commonest mismatch: a sender of which nothing is said is a PUB."""
     with aggregator(tmp_path, socket_type="PULL") as (endpoint, _):
         found = examined(endpoint, "--socket-type", "PUB")
-        assert found.last[:3] == ("socket type", False, "it is a PULL, and takes nothing from a PUB")
+        assert found.last[:3] == ("socket type", False, "it is a PULL, and accepts nothing from a PUB")
         assert "set socket_type PUSH in the sender" in found.last[3]
         found = examined(endpoint)
-        told = "it is a PULL, and takes nothing from a PUB, which log handlers and outputs are by default"
+        told = "it is a PULL, and accepts nothing from a PUB, the default of log handlers and outputs"
         assert found.last[:3] == ("socket type", False, told)
         assert found.last[3].endswith("--socket-type PUSH")
         found = examined(endpoint, "--socket-type", "PUSH")
         assert found.status == 0
-        assert found.text("socket type") == "it is a PULL: it takes what a PUSH sends"
+        assert found.text("socket type") == "it is a PULL, which receives from a PUSH"
         wait_for(lambda: lines(tmp_path / "out"), timeout=20)
 
 
@@ -245,10 +247,14 @@ def test_a_subscription_that_leaves_our_messages_out(tmp_path: Path, examined: A
     """A PUB never says that nobody wants what it sends."""
     with aggregator(tmp_path, subscribe=["topic"]) as (endpoint, _):
         found = examined(endpoint)
-    assert found.last[:3] == ("subscription", False, "it has subscribed only to what begins with 'topic'")
+    assert found.last[:3] == (
+        "subscription",
+        False,
+        "it has subscribed only to messages that begin with 'topic'",
+    )
     with aggregator(tmp_path, subscribe=[]) as (endpoint, _):
         found = examined(endpoint)
-    assert found.last[:3] == ("subscription", False, "it is connected, and has subscribed to nothing")
+    assert found.last[:3] == ("subscription", False, "it is connected, but has subscribed to nothing")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +335,7 @@ def test_keys_step_by_step(tmp_path: Path, examined: Any, capsys: pytest.Capture
     with aggregator(tmp_path, **ring.options()) as (endpoint, _):
         capsys.readouterr()
         found = examined(endpoint)
-        assert found.last[:3] == ("mechanism", False, "it wants CURVE, and we came without")
+        assert found.last[:3] == ("mechanism", False, "it requires CURVE, and we use none")
         assert "--curve-server-key" in found.last[3]
         found = examined(endpoint, *ring.words("other"))
         assert found.last[:2] == ("handshake", False)
@@ -358,11 +364,11 @@ def test_behind_encryption_the_socket_type_is_found_by_trying(
         capsys.readouterr()
         found = examined(endpoint, *ring.words())
         assert found.last[:2] == ("socket type", False)
-        assert found.text("handshake") == "it has let us in, as a PUSH"
+        assert found.text("handshake") == "it accepted us, as a PUSH"
         assert examined(endpoint, *ring.words(), "--socket-type", "PUSH").status == 0
         found = examined(endpoint, *ring.words(), "--socket-type", "PUB")
         assert found.status == 1
-        assert "leave --socket-type away" in found.last[3]
+        assert "omit --socket-type" in found.last[3]
 
 
 def test_keys_where_none_are_wanted(
@@ -383,7 +389,7 @@ def test_a_password(tmp_path: Path, examined: Any) -> None:
     passwords.write_text("shop:right\n")
     passwords.chmod(0o600)
     with aggregator(tmp_path, plain_passwords=str(passwords)) as (endpoint, _):
-        assert "it wants PLAIN" in examined(endpoint).last[2]
+        assert "it requires PLAIN" in examined(endpoint).last[2]
         wrong = examined(endpoint, "--plain-username", "shop", "--plain-password", "wrong")
         assert wrong.last[:2] == ("handshake", False)
         assert "plain_passwords" in wrong.last[3]

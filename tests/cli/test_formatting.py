@@ -71,7 +71,7 @@ def test_what_is_missing_is_empty_and_what_is_no_object_is_itself() -> None:
 @pytest.mark.parametrize("text", ["{", "}", "{}", "{a b}", "{message!r}", "{a:>9}", "{0[x]", "{a:9999}"])
 def test_a_template_has_names_in_braces_and_nothing_else(text: str) -> None:
     """It is no format string: with one of those a stranger could ask for anything."""
-    with pytest.raises(OpenError, match="names of fields stand in braces"):
+    with pytest.raises(OpenError, match="field names are in braces"):
         Template(text)
 
 

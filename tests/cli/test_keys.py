@@ -75,10 +75,10 @@ def test_a_key_may_be_named_by_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["new", "web/1"], "web/1: a name has letters, digits, and . _ - @ only"),
+        (["new", "web/1"], "web/1: a name may contain only letters, digits, and . _ - @ only"),
         (
             ["new", "--", "-web"],
-            "-web: a name has letters, digits, and . _ - @ only, and begins with neither . nor -",
+            "-web: a name may contain only letters, digits, and . _ - @, and must not begin with . or -",
         ),
         (["new", "../web"], "../web: a name has"),
         (["new", ".web"], ".web: a name has"),
@@ -86,7 +86,7 @@ def test_a_key_may_be_named_by_its_file(tmp_path: Path) -> None:
         (["new", "web\x1b[31m"], r"'web\x1b[31m': a name has"),
         (["new", "b\udcffb"], r"'b\udcffb': a name has"),
         (["new", "w" * 300], "a name has at most 200 characters"),
-        (["new", ""], "a name has letters"),
+        (["new", ""], "a name may contain only letters"),
         (["allow", "../../web", KEY, "--folder", "{}"], "../../web: a name has"),
         (["allow", "web\x001", KEY, "--folder", "{}"], r"'web\x001': a name has"),
         (["allow", "x", "/dev/zero", "--folder", "{}"], "the key file '/dev/zero' is a device"),
@@ -103,10 +103,13 @@ def test_a_key_may_be_named_by_its_file(tmp_path: Path) -> None:
             ["revoke", "x", "--folder", "{}/none"],
             "cannot read the folder '{}/none': No such file or directory",
         ),
-        (["new", "old", "--folder", "{}"], "old.key_secret is there already"),
+        (["new", "old", "--folder", "{}"], "old.key_secret exists already"),
         (["allow", "web-2", KEY, "--folder", "{}"], "this key is allowed already, as 'web-1'"),
         (["allow", "web-1", "no key", "--folder", "{}"], "cannot read the key file 'no key': No such file"),
-        (["allow", "x", "{}/old.key_secret", "--folder", "{}"], "that is a secret key: it stays where it is"),
+        (
+            ["allow", "x", "{}/old.key_secret", "--folder", "{}"],
+            "that is a secret key, which must stay private",
+        ),
         (["revoke", "web1", "--folder", "{}"], "there is no key 'web1' in {} (did you mean 'web-1'?)"),
         (["list", "--folder", "{}/none"], "there is no such folder"),
         (["alow"], "invalid choice: 'alow'"),

@@ -100,15 +100,13 @@ def test_what_was_lost_last_night(tmp_path: Path) -> None:
     ), text
     assert re.search(r"^   10  unsent at close +output ", text, re.MULTILINE)
     assert re.search(r"^    2  shop@web-1 +message-passing  ", text, re.MULTILINE)
-    assert "message-passing kept no account from " in text
-    assert losses(tmp_path, "--since", "2h", "--until", "1h").startswith(
-        "Nobody kept account of losses from "
-    )
+    assert "message-passing recorded nothing from " in text
+    assert losses(tmp_path, "--since", "2h", "--until", "1h").startswith("Losses were not recorded from ")
     found = json.loads(losses(tmp_path, "--since", "10m", "--json"))
     assert sum(one["lost"] for one in found["minutes"]) == 507
     assert [run["ended"] for run in found["runs"]] == [0, 1]
     assert losses(tmp_path, "--since", "10m", "--node", "other").startswith(
-        "No node called other kept account"
+        "There is no record of a node called other"
     )
 
 
@@ -155,7 +153,7 @@ def test_a_damaged_ledger_is_set_aside(tmp_path: Path) -> None:
         running.write(stamped([1, 4]))
         status, _, err = running.end()
     assert status == 0
-    assert b"losses.sqlite is damaged: it is set aside as" in err
+    assert b"losses.sqlite is damaged: it was set aside as" in err
     assert in_ledger(tmp_path)[NOT_ARRIVED] == 2
 
 
@@ -167,7 +165,7 @@ def test_a_directory_that_is_not_safe(tmp_path: Path) -> None:
     words = ["--input", "STDIN", "--output", "STDOUT"]
     done = finished(*words, "--state_dir", str(open_to_all))
     assert done.status == 2
-    assert done.told[0].startswith("message-passing: --state_dir: others than this node's user can write to")
+    assert done.told[0].startswith("message-passing: --state_dir: users other than this node's can write to")
     done = finished(*words, "--state_dir", "/dev/null/state")
     assert (done.status, "cannot make the state directory" in done.err) == (2, True)
     done = finished(*words, "--control", str(tmp_path / "node"), env={"STATE_DIRECTORY": "/dev/null/state"})
@@ -234,7 +232,28 @@ def test_the_sums_are_those_of_all(tmp_path: Path, capsys: pytest.CaptureFixture
         "300 messages lost here, 150 messages lost by senders on the way, "
     )
     assert COMMAND.main([str(tmp_path), "--node", "m"]) == 0
-    assert capsys.readouterr().out.startswith("No node called m kept account of losses from ")
+    assert capsys.readouterr().out.startswith("There is no record of a node called m from ")
+
+
+def test_a_node_that_has_just_been_killed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows what it lost, which is said at once; and of one that was killed not that it did not run."""
+    path, now = tmp_path / "losses.sqlite", time.time()
+    ledger = LossLedger(path, 1 << 20)
+    ledger.check()
+    dead, alive = 2**31 - 1, os.getpid()
+    ledger.add(Run("a", "logs", dead, now - 500), {}, now - 90)
+    assert COMMAND.main([str(path), "--since", "1m"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No loss is known from ")
+    assert f"it has no process {dead} on this machine any more: it was killed, or runs elsewhere" in out
+    ledger.add(Run("b", "logs", alive, now - 20), {}, now - 10)
+    assert COMMAND.main([str(path), "--since", "1m"]) == 0
+    out = capsys.readouterr().out
+    assert "(40 s): it was killed, or the machine stopped, up to a minute later." in out
+    assert "process" not in out
+    assert out.count("recorded nothing from") == 1
+    assert COMMAND.main([str(path), "--since", "15s"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing was lost from ")
 
 
 def test_names_give_a_terminal_no_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

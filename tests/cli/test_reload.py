@@ -323,7 +323,7 @@ def test_what_is_fixed_at_the_start_is_said_to_be(tmp_path: Path) -> None:
     """The user, the pid file, where it can be watched: another start is needed."""
     with scene(tmp_path) as one:
         one.reload({**config(one.port, "b"), "pid_file": "x.pid"}, says=STAYS)
-        assert "message-passing: c.json: pid_file: has changed: that needs a new start" in one.said
+        assert "message-passing: c.json: pid_file: has changed: that needs a restart" in one.said
         one.more_arrive("a")
     assert one.numbers("b") == []
 
@@ -342,7 +342,7 @@ def test_a_chain_with_workers_says_that_it_cannot(tmp_path: Path) -> None:
     """And goes on."""
     with scene(tmp_path, "--workers", "1") as one:
         one.reload(config(one.port, "b"), says=STAYS)
-        assert "message-passing: c.json: has changed: with --workers, that needs a new start" in one.said
+        assert "message-passing: c.json: has changed: with --workers, that needs a restart" in one.said
         one.more_arrive("a")
     assert sorted(one.numbers("a")) == [*range(one.sent)]
 

@@ -120,17 +120,17 @@ def test_its_help_lists_its_options(copy: tuple[str, ...]) -> None:
           --target NAME         The output (default STDOUT).
           --target_options OPT  Its options: JSON, @file or key=value.
           --daemonize           Go to the background once the chain runs.
-          --quiet               Say only what is wrong: no signs of life, no totals at the end.
+          --quiet               Report only problems: no signs of life, no totals at the end.
           --pid_file VALUE      File to write the process id to.
           --user VALUE          User to become, once privileged sockets are open.
           --io_priority VALUE   Input/output scheduling class.
           --control [VALUE]     Unix socket to serve `top`, `tail` and `doctor` on.
-          --http VALUE          HOST:PORT of a page to watch it, and of its metrics.
+          --http VALUE          HOST:PORT to serve the monitoring page and metrics on.
           --http_token VALUE    Token that clients of --http must present, or env:NAME.
-          --name VALUE          What `top`, the page and `ps` call it.
-          --state_dir VALUE     Directory of the ledger of losses. With --control or --http, one is kept in any case.
+          --name VALUE          Its name in `top`, on the page and in `ps`.
+          --state_dir VALUE     Directory of the ledger of losses. With --control or --http, there is always a ledger.
           --ledger_days VALUE   Days for which losses are kept.
-          --ledger_bytes VALUE  Bytes that the ledger may take: the oldest losses give way.
+          --ledger_bytes VALUE  Maximum size of the ledger in bytes; the oldest losses are removed first.
           --count VALUE         How many targets.
           --label VALUE         What to call it.
     """)

@@ -170,7 +170,7 @@ def test_a_real_shell_removes_them() -> None:
 def test_an_ipv6_address_without_brackets(address: str, right: str) -> None:
     """It is said how it is written, with its port."""
     assert check_endpoint(f"tcp://{address}", binds=True) == (
-        f"'tcp://{address}': an IPv6 address stands in brackets: write tcp://{right}"
+        f"'tcp://{address}': an IPv6 address must be in brackets: write tcp://{right}"
     )
     assert check_endpoint(f"tcp://{right}", binds=True) == ""
 

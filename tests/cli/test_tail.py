@@ -147,7 +147,7 @@ def test_filters_and_the_count(publisher: Publisher, tmp_path: Path) -> None:
         assert [line.rpartition(" ")[2] for line in one.lines()] == ["1", "5"]
         assert (
             one.told()
-            == "message-passing tail: 2 shown, none missed (1 have no number, of which nobody can tell)\n"
+            == "message-passing tail: 2 shown, none missed (1 without a number, whose losses are unknown)\n"
         )
 
 
@@ -209,7 +209,7 @@ def test_nobody_there_is_said_once_and_waited_for(tmp_path: Path) -> None:
     """An endpoint that was mistyped looks like one that is quiet; it is shown when it comes."""
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with tailing(tmp_path, endpoint, "--format", "{message}", "--count", "1") as one:
-        wait_for(lambda: f"nobody publishes at {endpoint} yet: it goes on trying (" in one.told(), timeout=20)
+        wait_for(lambda: f"there is no publisher at {endpoint} yet: still trying (" in one.told(), timeout=20)
         assert finished("send", "--bind", endpoint, "--timeout", "20", "at last").status == 0
         assert one.ended() == 0
         assert one.lines() == ["at last"]
@@ -311,7 +311,7 @@ def test_at_a_component_and_none_of_that_name(tmp_path: Path) -> None:
         (["tcp://127.0.0.1:1", "--field", "x"], "--field: a field is wanted as `name=value`"),
         (["tcp://127.0.0.1:1", "--at", "input"], "--at is for a running node"),
         (["/some.sock", "--subscribe", "x"], "--subscribe is for a publisher"),
-        (["tcp://127.0.0.1:1", "--format", "{message.x!r}"], "names of fields stand in braces"),
+        (["tcp://127.0.0.1:1", "--format", "{message.x!r}"], "field names are in braces"),
         (["tcp://127.0.0.1:1", "--count", "0"], "argument --count"),
     ],
 )

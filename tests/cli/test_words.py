@@ -101,7 +101,7 @@ def test_options_stand_on_either_side(words: list[str]) -> None:
                 )
             ],
         ),
-        ("run", ["run what? name a config file, or write the options of a chain; see --help"]),
+        ("run", ["name a config file, or give the options of a chain; see --help"]),
         ("--json check ok.toml", LATE),
         ("--filter Null check ok.toml", LATE),
         ("ok.toml check", LATE),

@@ -57,7 +57,7 @@ def test_the_level_is_written_into_the_stream() -> None:
         (b"plain text", "Invalid data stream"),
         (encode(b"hello")[:-4] + bytes(4), "Invalid data stream"),
         (encode(b"hello") + b"rest", "Invalid data stream"),
-        (b"\xf0" + bytes(4) + bz2.compress(b"hello"), "it unpacks to 5 bytes and says 0"),
+        (b"\xf0" + bytes(4) + bz2.compress(b"hello"), "it unpacks to 5 bytes but declares 0"),
     ],
 )
 def test_what_is_not_bzip2_is_a_decoding_error(data: bytes, reason: str) -> None:

@@ -339,7 +339,7 @@ def test_only_commands_of_ours_can_be_copied(look: Look, site: Site) -> None:
         return [box.querySelectorAll('button').length, box.textContent.replace(/ ?Copy/, '')];
     }"""
     for text, buttons in [
-        ("make one with `message-passing keys new NAME`", 1),
+        ("create one with `message-passing keys new NAME`", 1),
         ("on that host, run: message-passing keys allow NAME 'abc'", 1),
         ("it said: `rm -rf /`", 0),
         ("it said: `message-passing ps; rm -rf /`", 0),

@@ -45,6 +45,14 @@ def test_all_is_well() -> None:
     ]
 
 
+def test_what_is_a_problem_is_no_note_as_well() -> None:
+    """The same sentence once, as what it is."""
+    assert sentences(state(component(problems=["a stranger"], notes=["a stranger", "another"]))) == [
+        "bad: one: a stranger",
+        "note: one: another",
+    ]
+
+
 def test_an_idle_node_is_not_well() -> None:
     """That no message has come is what there is to say."""
     idle = {
@@ -63,6 +71,11 @@ def test_an_idle_node_is_not_well() -> None:
             "bad",
             "bad: one is losing <0.1/s; so far 1,200 queue full.",
         ),
+        (
+            {"failed": 9, "coming_again": {"failed": 9}},
+            "",
+            "note: one could not handle what its input delivers once more: 9 attempts.",
+        ),
         ({"buffered": 5, "capacity": 10}, "warn", "warn: one is filling up: 5 of 10 messages are buffered."),
         ({"buffered": 11, "capacity": 10}, "warn", "bad: one is full: 11 of 10 messages are buffered."),
         ({"utilization": 0.5}, "", "warn: one is the slowest component: it takes 50 % of the chain's time."),
@@ -79,6 +92,15 @@ def test_a_component(more: dict[str, Any], how: str, text: str) -> None:
     one = component(**more)
     assert condition(one) == how
     assert sentences(state(one)) == [text]
+
+
+def test_what_is_lost_besides_what_comes_again() -> None:
+    """Only the rest is called lost."""
+    again = {"failed": 8, "queue full": 2}
+    assert sentences(state(component(failed=9, dropped={"queue full": 2}, coming_again=again))) == [
+        "warn: one has lost 1 message: 1 failed. None in the last second.",
+        "note: one could not handle what its input delivers once more: 10 attempts.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_a_worker_is_killed(tmp_path: Path) -> None:
     (account,) = balanced([sent], [life], in_order=False).values()
     assert not account.dropped
     assert account.in_flight == lost
-    assert sum("it is started again" in line for line in told) == 3, told
+    assert sum("it is restarted" in line for line in told) == 3, told
 
 
 def lost_or_here(life: Life, count: int) -> None:

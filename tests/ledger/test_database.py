@@ -143,8 +143,8 @@ def test_a_damaged_file_is_set_aside(damage: str, tmp_path: Path) -> None:
     )
     told = ledger.check()
     assert (
-        told
-        == f"the ledger {ledger.path} is damaged: it is set aside as {ledger.path}.damaged, and a new one begins"
+        told == f"the ledger {ledger.path} is damaged: it was set aside as {ledger.path}.damaged, "
+        "and a new one was started"
     )
     ledger.add(RUN, {(MINUTE, FULL): 1}, NOW)
     assert counts(ledger) == {"queue full": 1}
@@ -174,7 +174,7 @@ def test_what_is_no_ledger(tmp_path: Path) -> None:
         read_losses(tmp_path / "text", ALWAYS)
     with closing(sqlite3.connect(tmp_path / "other")) as db:
         db.execute("CREATE TABLE other (name TEXT)")
-    with pytest.raises(OpenError, match="is no ledger of message-passing"):
+    with pytest.raises(OpenError, match="is not a ledger of message-passing"):
         read_losses(tmp_path / "other", ALWAYS)
     (tmp_path / "empty").touch()  # a node is about to begin it
     found = read_losses(tmp_path / "empty", ALWAYS)

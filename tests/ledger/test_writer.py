@@ -53,7 +53,7 @@ def test_what_cannot_be_written_waits_within_bounds(tmp_path: Path, monkeypatch:
     assert sum(one["count"] for one in found["by_reason"]) == 60 - unwritten
     assert "(other senders)" in [one["sender"] for one in found["by_sender"]]
     assert len(told) == 2
-    assert "losses wait in memory, and it is tried again" in told[0]
+    assert "losses are kept in memory, and it is retried" in told[0]
     assert told[1].startswith(f"{unwritten} lost messages are not in the ledger")
 
 

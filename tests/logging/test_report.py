@@ -82,7 +82,7 @@ OBSTACLES = {
     "nobody connects": ("", {"socket_bind": "tcp://127.0.0.1:{port}"}, "no receiver has connected"),
     "address in use": ("", {"socket_bind": "tcp://127.0.0.1:{taken}"}, "address in use"),
     "not our address": ("", {"socket_bind": "tcp://192.0.2.1:{port}"}, "this machine has no such address"),
-    "no such folder": ("", {"socket_bind": "ipc://{folder}/none/x.sock"}, "the folder does not exist"),
+    "no such folder": ("", {"socket_bind": "ipc://{folder}/none/x.sock"}, "the directory does not exist"),
     "accepts and says nothing": ("tcp://127.0.0.1:{taken}", {}, "has not answered as ZeroMQ does"),
     "nobody listens for work": ("tcp://127.0.0.1:{port}", {"socket_type": "PUSH"}, "nobody listens there"),
 }
@@ -239,11 +239,11 @@ _HTTP = (
     [
         ("PUB", _HTTP, "an HTTP server answers there: another program uses this port"),
         ("PUSH", _HTTP, "an HTTP server answers there: another program uses this port"),
-        ("PUB", b"\x01\0", "it speaks ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later"),
+        ("PUB", b"\x01\0", "it uses ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later"),
         (
             "PUB",
             b"\xff" + bytes(8) + b"\x7f\x01\x02\0\0",
-            "it speaks ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later",
+            "it uses ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later",
         ),
     ],
     ids=["HTTP", "HTTP and a PUSH", "ZMTP 1", "ZMTP 2"],

@@ -127,8 +127,8 @@ def test_a_killed_worker_is_started_again(folder: Path) -> None:
     (report,) = [json.loads(line) for line in err.splitlines()]
     assert report["component"] == "workers"
     assert report["exception"] == (
-        f"worker 1 (process {first}) was killed by SIGKILL, with 0 messages in hand; "
-        "it is started again in 0.1 s"
+        f"worker 1 (process {first}) was killed by SIGKILL, with 0 messages in flight; "
+        "it is restarted in 0.1 s"
     )
     processes = {json.loads(line)["process"] for line in lines(folder / "out")}
     assert processes == {first, second}

@@ -12,16 +12,20 @@ import subprocess
 import sys
 import termios
 import time
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock, PropertyMock
 
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing.declaration import Declaration
 from message_passing.filters.null import NullFilter
+from message_passing.stopping import StopRequest
 from message_passing.testing import free_port, wait_for
 from message_passing.workers.pool import Pool
+from message_passing.workers.pooled_chain import MOST_WORKERS
 from nodes import OURS, lines, node, part, wait_for_port
 from support import Kept, untimed
 
@@ -96,6 +100,17 @@ def test_a_worker_that_is_not_ready_at_the_end_is_no_trouble() -> None:
         assert not second.ready
     assert second.has_ended()
     assert errors.messages == []
+
+
+def test_a_stop_while_workers_are_started() -> None:
+    """No more are started, and those that were are gone at once, however many were asked for."""
+    part = Declaration("filter", "part", "Null", {}, output_to=("output",))
+    pool = Pool(count=MOST_WORKERS, parts=[part], members={"part": NullFilter()}, output_to=Kept())
+    pool.stop_request = Mock(spec=StopRequest)
+    type(pool.stop_request).asked = PropertyMock(side_effect=chain((False, False), repeat(True)))
+    with pool:
+        assert len(pool._supervisor.living) == 2
+    assert pool._supervisor.living == []
 
 
 @contextlib.contextmanager

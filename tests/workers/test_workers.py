@@ -173,7 +173,7 @@ def test_objects_are_on_the_other_side_what_they_were(folder: Path) -> None:
     expected = ["(1, 2)", "{3}", "datetime.date(2026, 1, 2)", "<class 'NoneType'>", "{'n': 0}"]
     assert done.out.decode().splitlines() == expected
     report = json.loads(done.told[0])
-    assert report["exception"].startswith("an object of type function cannot go to another process: ")
+    assert report["exception"].startswith("an object of type function cannot be sent to another process: ")
     assert done.told[1:] == ["message-passing: workers (Pool) lost 1 message: 1 failed"]
 
 

@@ -121,7 +121,7 @@ def test_a_secret_that_others_can_read_is_refused_with_what_to_run(tmp_path: Pat
 def test_what_is_no_key_file(tmp_path: Path, read: Callable[[str], bytes], trap: str) -> None:
     """It is not waited for, not read without end, and what a link leads to must be as a file itself must be."""
     path = tmp_path / "trap"
-    text = {"large": "is too large: it may have 4,096 bytes", "no text": "it is no text"}.get(trap, "is a")
+    text = {"large": "is too large: it may have 4,096 bytes", "no text": "it is not text"}.get(trap, "is a")
     if trap == "pipe":
         os.mkfifo(path)
     elif trap == "device":
@@ -167,7 +167,9 @@ def test_the_forms_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(OpenError, match="the environment variable 'EMPTY' is empty"):
         public_key("env:EMPTY")
     (tmp_path / "web-1.key").chmod(0o600)
-    with pytest.raises(OpenError, match=r"holds a public key only: name the file that ends in \.key_secret"):
+    with pytest.raises(
+        OpenError, match=r"contains only a public key: name the file that ends in \.key_secret"
+    ):
         secret_key(str(tmp_path / "web-1.key"))
 
 

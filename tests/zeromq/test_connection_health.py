@@ -105,7 +105,7 @@ def test_who_does_not_fit_is_a_problem_for_a_minute(opened: Any, monkeypatch: py
     connection.close()
     rule = "a PULL receives from a PUSH (see its option socket_type)"
     assert re.fullmatch(
-        f"{there.endpoint}: (127.0.0.1|somebody) connected, and is no PUSH: {re.escape(rule)}", told[0]
+        f"{there.endpoint}: (127.0.0.1|somebody) connected, but is not a PUSH: {re.escape(rule)}", told[0]
     )
     assert there.look().notes() == []
     monkeypatch.setattr(connection_health, "_REMEMBERED", 0.0)

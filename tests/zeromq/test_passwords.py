@@ -65,7 +65,7 @@ def test_a_line_without_a_name_or_a_password_is_an_error(path: Path, line: bytes
     """By its number, without what is in it; while the server runs it admits nobody, and the others are admitted."""
     path.write_bytes(b"anna:s3cret:with colon\n# more\n" + line + b"\n")
     passwords = Passwords(str(path))
-    with pytest.raises(OpenError, match=f"line {where} has not, and admits nobody") as raised:
+    with pytest.raises(OpenError, match=f"line {where} does not, and admits no user") as raised:
         passwords.check()
     assert "carl" not in str(raised.value)
     assert passwords.match(*PAIR)

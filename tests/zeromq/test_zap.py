@@ -110,7 +110,7 @@ def test_a_wrong_password_waits_and_a_right_one_does_not(passwords: str) -> None
         assert made.refused_after(b"anna", b"one") < FIRST_DELAY
         said = made.notices.take(all_counts=True)
     assert said[0] == "refused a client at 127.0.0.1: its name or password is wrong"
-    assert any("too many wrong names or passwords came from its address just now" in text for text in said)
+    assert any("its address has sent too many wrong names or passwords recently" in text for text in said)
     assert len(said) == 3, "one of each kind, and a count"
 
 

@@ -1,1 +1,1 @@
-"""The command `message-passing`: running a chain, its other commands, and what commands of one's own are made of."""
+"""The command `message-passing`: running a chain, its other commands, and the base of custom commands."""

@@ -1,4 +1,4 @@
-"""`check --connect`: whether the ends of a chain can do what they are for, tried and let go again."""
+"""`check --connect`: trying the inputs and outputs of a chain, and releasing them again."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Trial:
 
     Attributes:
         what: the component, and its endpoint or file.
-        text: what came of it, as a sentence's end.
-        right: whether it is as it should be.
+        text: the result, as the end of a sentence.
+        right: whether it works.
     """
 
     what: str
@@ -66,7 +66,7 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
                     settings,
                     connect=(endpoint,) if endpoint in settings.connect else (),
                     bind=(endpoint,) if endpoint in settings.bind else (),
-                    subscribe=(),  # whatever it would hear is not for us
+                    subscribe=(),  # what it would receive is not for us
                     linger=0,
                 )
                 yield _of(f"{one.label} {endpoint}", partial(_try_socket, only, timeout))
@@ -102,7 +102,7 @@ def _try_udp(hostname: str, port: int, *, binds: bool) -> str:
         if binds:
             return "it can be bound"
         address = opened.getpeername()[0]
-    return f"its host is {address}; whether anybody listens there, UDP does not tell"
+    return f"its host is {address}; UDP does not show whether anything listens there"
 
 
 def _try_socket(settings: SocketSettings, timeout: float) -> str:
@@ -134,7 +134,7 @@ def _try_bind(settings: SocketSettings, endpoint: str) -> str:
 
 
 def _look_at_ipc(endpoint: str, path: Path) -> str:
-    """ZeroMQ takes a path away from whoever is bound to it, so binding is no way to try it."""
+    """Check a path without binding it, since ZeroMQ would take it from the socket that is bound to it."""
     if not stat.S_ISSOCK(path.stat().st_mode):
         raise OpenError("a file is there that is no socket")
     try:
@@ -145,7 +145,7 @@ def _look_at_ipc(endpoint: str, path: Path) -> str:
         raise OpenError("address in use: another process is bound to it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OpenError("this user may not write to its folder")
-    return "it can be bound: what was bound to it has ended"
+    return "it can be bound: the previous owner has ended"
 
 
 def _try_connect(settings: SocketSettings, endpoint: str, timeout: float) -> str:
@@ -171,7 +171,7 @@ def _dial(endpoint: str, timeout: float) -> None:
     """Connect without ZeroMQ.
 
     Raises:
-        OpenError: nobody answers, and why.
+        OpenError: there is no answer, and why.
     """
     try:
         dial(endpoint, timeout)

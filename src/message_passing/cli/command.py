@@ -21,10 +21,10 @@ COMMANDS = tuple(one.name for one in pkgutil.iter_modules(commands.__path__))
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser of one command's words, which says what it lacks as all else does."""
+    """A parser of one command's arguments, which reports errors like the rest of the package."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong.
+        """Raise the error.
 
         Raises:
             OpenError: always.
@@ -36,7 +36,7 @@ def positive(word: str) -> float:
     """A number of seconds, for `add_argument(type=...)`.
 
     Raises:
-        ArgumentTypeError: it is none, or not above 0.
+        ArgumentTypeError: it is not a number, or not above 0.
     """
     try:
         seconds = float(word)
@@ -55,11 +55,11 @@ class Command:
         name: its first word.
         description: what it does, a sentence.
         epilog: what follows the options in its help: examples, and its exit status.
-        arguments: adds its words and options to a parser.
-        run: does what they say, and gives the exit status. `given.command_line` has the words as they came.
-        usage: its words, where argparse would not tell all of them.
+        arguments: adds its arguments and options to a parser.
+        run: runs the command, and returns the exit status. `given.command_line` has the original arguments.
+        usage: its usage line, where argparse would not show everything.
         runs_chains: it takes the options of a chain as well, as `given.chain`.
-        prepare: changes the words before they are parsed.
+        prepare: changes the arguments before they are parsed.
     """
 
     name: str
@@ -73,15 +73,15 @@ class Command:
 
     @property
     def title(self) -> str:
-        """What it is called in messages: `message-passing keys`."""
+        """Its name in messages: `message-passing keys`."""
         return f"message-passing {self.name}"
 
     def tell(self, text: object) -> None:
-        """Say something on standard error."""
+        """Write a sentence to standard error."""
         tell(f"{self.title}: {text}\n")
 
     def parser(self) -> CommandParser:
-        """What reads its words."""
+        """The parser of its arguments."""
         parser = CommandParser(
             prog=self.title,
             usage=f"{self.title} {self.usage}" if self.usage else None,

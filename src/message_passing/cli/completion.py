@@ -1,4 +1,4 @@
-"""`--completion`: the script that makes a shell complete our words, generated with the package."""
+"""`--completion`: the shell completion script, generated with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is at an endpoint: for `doctor`, which goes there step by step, for `check --connect`, `send` and `tail`."""
+"""Probing an endpoint step by step: for `doctor`, `check --connect`, `send` and `tail`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was looked at.
+    """The result of one step.
 
     Attributes:
         name: `connect`.
         text: what was found, a sentence.
-        advice: what to do, where it is not well; that it is well otherwise.
-        skipped: it could not be looked at, which is no fault.
+        advice: what to do if it failed; empty otherwise.
+        skipped: it could not be checked, which is not a failure.
     """
 
     name: str
@@ -45,18 +45,18 @@ class Step:
 
 
 class EndpointProbe:
-    """The first steps to an endpoint: from its text to who answers there, without any key.
+    """The first steps to an endpoint: from its text to the peer that answers there, without any key.
 
     Attributes:
         endpoint: as it was given.
-        greeting: what the other side said, once it was reached.
+        greeting: the ZMTP greeting of the other side, once it was reached.
         local: whether it is on this machine.
     """
 
     greeting: Greeting
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        """Nothing is known yet.
+        """Start without results.
 
         Args:
             endpoint: `tcp://host:port`, or `ipc://path`.
@@ -68,10 +68,10 @@ class EndpointProbe:
         self._addresses: list[tuple[int, Any]] = []
 
     def steps(self, security: SocketSecurity | None) -> Iterator[Step]:
-        """Look at one thing after the other; the last one is that which is wrong, if anything is.
+        """Run the steps one after the other, up to one that fails.
 
         Args:
-            security: with what we mean to connect.
+            security: the security to connect with.
         """
         for look in (self._parse, self._find, self._connect):
             step = look()
@@ -88,7 +88,7 @@ class EndpointProbe:
         return Step("endpoint", wrong or f"{self.endpoint} is an endpoint", advice if wrong else "")
 
     def _find(self) -> Step:
-        """Resolve the name, or see the socket's file."""
+        """Resolve the name, or check the socket's file."""
         transport, address = split_endpoint(self.endpoint)
         if transport == "ipc":
             return self._find_file(address)
@@ -97,22 +97,22 @@ class EndpointProbe:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
+            reason = error.strerror if isinstance(error, socket.gaierror) else "it is not a host name"
             advice = (
-                "spell it as it is in /etc/hosts or in DNS (`getent hosts NAME`), or give the address itself"
+                "check its spelling in /etc/hosts or DNS (`getent hosts NAME`), or give the address itself"
             )
-            return Step("resolve", f"the name {host!r} is not known here: {reason}", advice)
+            return Step("resolve", f"the name {host!r} cannot be resolved here: {reason}", advice)
         wanted = (socket.AF_INET, socket.AF_INET6) if bracketed else (socket.AF_INET,)
         self._addresses = [(family, where) for family, _, _, _, where in found if family in wanted]
         texts = ", ".join(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
         if not self._addresses:
-            advice = f"ZeroMQ uses those only where one is written: tcp://[{found[0][4][0]}]:{port}"
+            advice = f"ZeroMQ uses those only when written as an address: tcp://[{found[0][4][0]}]:{port}"
             return Step("resolve", f"{host} has IPv6 addresses only: {texts}", advice)
         self.local = any(_is_local(family, str(where[0])) for family, where in self._addresses)
         return Step("resolve", f"{host} is {texts}")
 
     def _find_file(self, path: str) -> Step:
-        advice = "start the receiver, on this machine, and give its path as it has it"
+        advice = "start the receiver on this machine, and give the same path as it has"
         self._addresses = [(socket.AF_UNIX, path)]
         try:
             is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116 - `@name` is no path at all
@@ -120,7 +120,7 @@ class EndpointProbe:
             if path.startswith("@"):
                 self._addresses = [(socket.AF_UNIX, unix_name(path))]
                 return Step("resolve", f"{path} is a name without a file")
-            return Step("resolve", f"{path} cannot be seen: {error.strerror}", advice)
+            return Step("resolve", f"{path} cannot be accessed: {error.strerror}", advice)
         return Step("resolve", f"{path} is {'a' if is_socket else 'no'} socket", "" if is_socket else advice)
 
     def _connect(self) -> Step:
@@ -132,12 +132,12 @@ class EndpointProbe:
             except OSError as error:
                 failure = error
             else:
-                return Step("connect", f"{place} takes connections")
+                return Step("connect", f"{place} accepts connections")
         return _not_connected(place, failure, self._timeout)
 
 
 def require_endpoint(endpoint: str, *, binds: bool) -> None:
-    """See that an endpoint is one, and that its host exists.
+    """Check that an endpoint is valid, and that its host exists.
 
     Raises:
         OpenError: what is wrong with it.
@@ -150,10 +150,10 @@ def require_endpoint(endpoint: str, *, binds: bool) -> None:
 
 
 def dial(endpoint: str, timeout: float) -> None:
-    """Connect without ZeroMQ, which does not say why it cannot, and hang up.
+    """Connect without ZeroMQ, which does not report why it fails, and disconnect.
 
     Raises:
-        OSError: nobody answers.
+        OSError: there is no answer.
     """
     transport, address = split_endpoint(endpoint)
     if transport == "ipc":
@@ -166,15 +166,15 @@ def dial(endpoint: str, timeout: float) -> None:
 
 
 def shake_hands(blocking: BlockingSender, timeout: float, settle: float = 0.0) -> bool:
-    """Wait until a peer has let us in.
+    """Wait until a peer has accepted us.
 
     Args:
         blocking: a socket that connects.
         timeout: seconds that this may take.
-        settle: seconds for which it must keep us.
+        settle: seconds for which it must stay connected.
 
     Returns:
-        Whether it did; why not, is said by `blocking`.
+        Whether it did; `blocking` knows why not.
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and not blocking.failed:
@@ -188,7 +188,7 @@ def shake_hands(blocking: BlockingSender, timeout: float, settle: float = 0.0) -
 
 
 def _is_local(family: int, address: str) -> bool:
-    """Whether an address is one of this machine's: only such can be bound."""
+    """Whether an address is one of this machine's, and so can be bound."""
     with socket.socket(socket.AddressFamily(family), socket.SOCK_STREAM) as probe:
         try:
             probe.bind((address, 0))
@@ -199,21 +199,19 @@ def _is_local(family: int, address: str) -> bool:
 
 def _not_connected(place: str, error: OSError, timeout: float) -> Step:
     if isinstance(error, ConnectionRefusedError):
-        told = f"{place} refuses: the machine is there, and nothing listens"
-        advice = "start the receiver; see that it binds this port (socket_bind), and not 127.0.0.1 on another machine"
+        told = f"{place} refuses: the machine is up, but nothing listens on the port"
+        advice = "start the receiver; check that it binds this port (socket_bind), not 127.0.0.1 on another machine"
     elif isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
         told = f"{place} does not answer within {timeout:g} seconds"
         advice = (
-            "open the port in the firewalls on the way; see that the address is right and the machine is up"
+            "open the port in the firewalls in between; check that the address is right and the machine is up"
         )
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         told = f"there is no route to {place}: {error.strerror}"
-        advice = "see that the machine is up, and the network or VPN to it (`ip route get ADDRESS`)"
+        advice = "check that the machine is up, and the network or VPN to it (`ip route get ADDRESS`)"
     else:
         told = f"{place} cannot be connected to: {error.strerror or error}"
-        advice = (
-            "the system says why; for a path: who may use it is said by the rights of the file and its folder"
-        )
+        advice = "see the reason above; for a path, check the permissions of the file and its directory"
     return Step("connect", told, advice)
 
 
@@ -225,29 +223,37 @@ def _of_greeting(greeting: Greeting, ours: str) -> Iterator[Step]:
     yield Step("greeting", f"ZeroMQ answers, with ZMTP {greeting.version} and mechanism {greeting.mechanism}")
     yield Step("mechanism", *_of_mechanism(greeting, ours))
     if greeting.error and greeting.mechanism == ours:
-        advice = "our address is not allowed to connect: see `allow` and `deny` on the other side"
+        advice = "our address is not allowed to connect: check `allow` and `deny` on the other side"
         yield Step("handshake", f"it rejected us: {greeting.error}", advice)
 
 
 def _of_mechanism(greeting: Greeting, ours: str) -> tuple[str, str]:
-    """What is found of it, and what to do."""
+    """The result, and what to do."""
     theirs = greeting.mechanism
     if theirs == ours:
         return ("nothing is encrypted on either side" if ours == "NULL" else f"both sides use {ours}"), ""
     if theirs == "CURVE":
         told = (
-            "it wants CURVE, and we came without" if ours == "NULL" else f"it wants CURVE, and we use {ours}"
+            "it requires CURVE, and we use none"
+            if ours == "NULL"
+            else f"it requires CURVE, and we use {ours}"
         )
         advice = (
             "give --curve-server-key (its public key) and --curve-secret-key (ours), in the sender as well"
         )
     elif theirs == "PLAIN":
-        told, advice = "it wants PLAIN: a name and a password", "give --plain-username and --plain-password"
+        told, advice = (
+            "it requires PLAIN: a name and a password",
+            "give --plain-username and --plain-password",
+        )
     elif theirs == "NULL":
-        told = f"it does not know {ours}, and nothing is sent to it without"
+        told = f"it does not use {ours}, and nothing is sent to it without"
         advice = (
-            "set curve_secret_key and curve_allowed_keys there, or come without keys (all can then read it)"
+            "set curve_secret_key and curve_allowed_keys there, or connect without keys (readable by all)"
         )
     else:
-        told, advice = f"it wants {theirs}, which message-passing does not know", "use NULL or CURVE there"
+        told, advice = (
+            f"it requires {theirs}, which message-passing does not support",
+            "use NULL or CURVE there",
+        )
     return told, advice

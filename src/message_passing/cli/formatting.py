@@ -1,4 +1,4 @@
-"""A message as a person reads it on a terminal: by a template, coloured, with nothing that a terminal would obey."""
+"""Formatting messages for a terminal: by a template, in colour, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIM, _PLAIN = "2", "\x1b[0m"
 
 
 def escape_control_json(message: Any) -> str:
-    """One line of JSON in which a terminal has nothing to obey: such characters are escaped as JSON does."""
+    """One line of JSON without control characters for a terminal: these are escaped as in JSON."""
     try:
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
     except (RecursionError, ValueError):  # also numbers of more digits than Python writes
@@ -33,24 +33,24 @@ def escape_control_json(message: Any) -> str:
 
 
 def colours(choice: str, stream: TextIO) -> bool:
-    """Whether to use colours there: `always`, `never`, or `auto`, on a terminal that has them."""
+    """Whether to use colours: `always`, `never`, or `auto`, on a terminal that supports them."""
     if choice != "auto":
         return choice == "always"
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Template:
-    """How a message is written: text with names of fields in braces, and nothing else."""
+    """A template of a message: text with field names in braces, and nothing else."""
 
     def __init__(self, text: str, *, coloured: bool = False) -> None:
-        """Read it.
+        """Parse the template.
 
         Args:
-            text: `{time} {extra.order:8}` : names, and widths to fill up to.
-            coloured: whether levels are.
+            text: `{time} {extra.order:8}` : names, and widths to pad to.
+            coloured: whether levels are coloured.
 
         Raises:
-            OpenError: it is no template.
+            OpenError: it is not a template.
         """
         self._parts: list[str | Callable[[Any, Any], str]] = []
         self._coloured = coloured
@@ -61,7 +61,7 @@ class Template:
             if found[0] in ("{{", "}}"):
                 self._parts.append(found[0][0])
             elif found["name"] is None:
-                told = "names of fields stand in braces: {name}, {extra.order}, {level:8}; {{ is a brace"
+                told = "field names are in braces: {name}, {extra.order}, {level:8}; {{ is a brace"
                 raise OpenError(f"{text!r}: {told}")
             else:
                 self._parts.append(self._place(found["name"], int(found["width"] or 0)))
@@ -78,11 +78,11 @@ class Template:
         return place
 
     def fill(self, message: Any, when: float | None = None) -> str:
-        """The lines that a message makes: one, and those of its traceback.
+        """The lines of a message: one, and those of its traceback.
 
         Args:
             message: an object, or text.
-            when: when it came, in seconds since 1970, for one that does not say.
+            when: when it arrived, in seconds since 1970, for one without a time.
         """
         parts = (part if isinstance(part, str) else part(message, when) for part in self._parts)
         lines = ["".join(parts).rstrip()]
@@ -122,7 +122,7 @@ def _colour_of(message: Any) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes for a person: `12.3 MB`."""
+    """A readable number of bytes: `12.3 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
@@ -131,7 +131,7 @@ def size(count: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time for a person: `45 s`, `12 min`, `3 h 20 min`."""
+    """A readable duration: `45 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""The entry point: the first word leads to a command, and all else runs a chain."""
+"""The entry point: the first argument selects a command; anything else runs a chain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main() -> NoReturn:
-    """Do what the words of the command line say."""
+    """Run the command line."""
     words = sys.argv[1:]
     if words and words[0] in COMMANDS:
         command = cast("Command", load_own(f"message_passing.cli.commands.{words[0]}:COMMAND"))

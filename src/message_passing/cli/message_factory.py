@@ -1,4 +1,4 @@
-"""Messages made by commands, with the fields that the log handler sends."""
+"""Messages created by commands, with the fields of the log handler."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class MessageFactory:
-    """Makes messages of text, or of objects: with the log handler's fields."""
+    """Creates messages from text or objects, with the log handler's fields."""
 
     def __init__(self, level: str, fields: Sequence[str], tag: str, *, as_objects: bool = False) -> None:
-        """Take what all have in common.
+        """Set what all messages have in common.
 
         Args:
             level: a level's name or number.
@@ -34,7 +34,7 @@ class MessageFactory:
             as_objects: lines are JSON objects.
 
         Raises:
-            OpenError: there is no such level, or a field is none.
+            OpenError: there is no such level, or a field is malformed.
         """
         try:
             self._number = level_number(level)
@@ -49,34 +49,34 @@ class MessageFactory:
         self._as_objects = as_objects
 
     def of_line(self, line: bytes, number: int) -> bytes:
-        """The message that a line of standard input is.
+        """The message for a line of standard input.
 
         Raises:
-            OpenError: it is no JSON object, where it should be one.
+            OpenError: it is not a JSON object, where it should be one.
         """
         text = line.decode("utf-8", "backslashreplace")
         make = self.of_object if self._as_objects else self.of_text
         return make(text, "standard input", number)
 
     def of_text(self, text: str, place: str, line: int) -> bytes:
-        """The message whose text this is."""
+        """The message with this text."""
         return as_json(self._fields(text, place, line))
 
     def of_object(self, text: str, place: str, line: int) -> bytes:
-        """The message that is this JSON object, with the fields that it lacks.
+        """The message of this JSON object, with missing fields added.
 
         Raises:
-            OpenError: it is none.
+            OpenError: it is not a JSON object.
         """
         where = f"line {line}: " if line else ""
         try:
             found = json.loads(text)
         except ValueError as error:
-            raise OpenError(f"{where}this is no JSON: {error}") from error
+            raise OpenError(f"{where}this is not JSON: {error}") from error
         except RecursionError as error:
             raise OpenError(f"{where}this JSON is nested too deeply") from error
         if not isinstance(found, dict):
-            raise OpenError(f"{where}this is JSON, but no object: a message is {{...}}")
+            raise OpenError(f"{where}this is JSON, but not an object: a message is {{...}}")
         fields = self._fields(str(found.get("message", "")), place, line)
         if isinstance(found.get("level"), str) and "level_number" not in found:
             with contextlib.suppress(OptionError):  # a level of the user's own has no number that we know

@@ -1,4 +1,4 @@
-"""Asking several running nodes again and again, each in a thread of its own: one that hangs holds up no other."""
+"""Polling several running nodes, each in its own thread, so that a hanging one does not delay the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SENDERS = 5
 """How many senders are shown."""
 
 _LOOK_ROUND = 2.0
-"""Seconds between two looks whether there are more nodes."""
+"""Seconds between two searches for further nodes."""
 
 _END = 0.5
 """Seconds that ending may take."""
@@ -30,15 +30,15 @@ _FORGOTTEN = 300.0
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What is known of one node.
+    """The status of one node.
 
     Attributes:
         target: as it was named.
         state: the last `GET /state`; None before there was one.
         senders: the last `GET /senders`, those that are shown.
         gone: why it does not answer; empty while it does.
-        since: when it was last heard, in seconds since 1970.
-        times: how often it was asked.
+        since: when it last answered, in seconds since 1970.
+        times: how often it was polled.
     """
 
     target: str
@@ -50,24 +50,24 @@ class NodeStatus:
 
 
 class Poller:
-    """Several nodes.
+    """Polls several nodes.
 
     Attributes:
-        order: in which senders are asked for.
+        order: the order of senders.
         wake: a descriptor that can be read when there is something new.
     """
 
     def __init__(self, targets: Sequence[str], token: str | None, interval: float, order: str) -> None:
-        """Name them.
+        """Choose the nodes.
 
         Args:
             targets: the nodes; none for all that are found.
             token: their `--http_token`.
-            interval: seconds between two questions.
+            interval: seconds between two requests.
             order: of senders.
 
         Raises:
-            OpenError: a target is none.
+            OpenError: a target is malformed.
         """
         self.order = order
         self.wake, self._say = os.pipe()
@@ -92,7 +92,7 @@ class Poller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it. A thread that waits for a node that hangs is left to itself, and to the end of the process."""
+        """Stop. A thread that waits for a hanging node is abandoned until the process ends."""
         self._ended.set()
         for watch in list(self._watches.values()):
             watch.soon.set()
@@ -104,11 +104,11 @@ class Poller:
             os.close(self._say)
 
     def statuses(self) -> list[NodeStatus]:
-        """What is known now, in the order of their names."""
+        """The current status, in the order of their names."""
         return [watch.status for watch in list(self._watches.values())]
 
     def all_statuses(self, times: int) -> list[NodeStatus]:
-        """What is known, once each node has been asked so often."""
+        """The status, once each node has been polled so often."""
         self._looked_round.wait()
         with self._news:
             self._news.wait_for(lambda: all(one.times >= times or one.gone for one in self.statuses()))
@@ -126,7 +126,7 @@ class Poller:
             self._ended.wait(self._interval)
 
     def reorder(self, order: str) -> None:
-        """Ask for the senders in another order, now."""
+        """Request the senders in another order, now."""
         self.order = order
         for watch in list(self._watches.values()):
             watch.soon.set()
@@ -156,7 +156,7 @@ class Poller:
             watch.ask(self.order)
             with self._news:
                 self._news.notify_all()
-            with contextlib.suppress(BlockingIOError):  # whoever reads it knows already
+            with contextlib.suppress(BlockingIOError):  # it is signalled already
                 os.write(self._say, b".")
             if self._finds and watch.status.gone and time.time() - watch.status.since > _FORGOTTEN:
                 watch.forgotten = True
@@ -167,7 +167,7 @@ class Poller:
 
 
 class _Watch:
-    """One node, and what it said last."""
+    """One node, and its last answer."""
 
     def __init__(self, node: NodeClient) -> None:
         self.status = NodeStatus(node.target)
@@ -176,7 +176,7 @@ class _Watch:
         self._node = node
 
     def ask(self, order: str) -> None:
-        """Ask it."""
+        """Poll it."""
         before = self.status
         try:
             state = self._node.get("/state")

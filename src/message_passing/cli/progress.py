@@ -1,7 +1,7 @@
-"""How far long work has got: one line on a terminal, redrawn a few times a second, and nothing anywhere else.
+"""Progress of long work: one line on a terminal, redrawn a few times a second, and nothing anywhere else.
 
-What rich makes of the figures is written by us: it would replace `sys.stderr`, and hide the cursor, which a killed
-process cannot bring back. Whatever we write to standard error says `stderr_line.make_way` first. Without rich, which
+The text that rich formats is written here: rich would replace `sys.stderr`, and hide the cursor, which a killed
+process cannot restore. All that writes to standard error calls `stderr_line.make_way` first. Without rich, which
 the extra `console` brings, there is no line.
 """
 
@@ -34,18 +34,18 @@ DRAWING_INTERVAL = 0.2
 """Seconds between two drawings."""
 
 _LONG = 2
-"""Looks after which a work that still has an end ahead is long: a file that is followed grows all the time."""
+"""Checks after which unfinished work counts as long: a followed file grows all the time."""
 
 _ERASE = "\r\x1b[K"
 
 
 def can_draw(stream: TextIO | None) -> bool:
-    """Whether a line that is drawn again and again can be seen there, and disturbs nobody."""
+    """Whether a redrawn line is visible there, and disturbs nothing."""
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def _in_front(stream: TextIO) -> bool:
-    """Whether the terminal is ours at the moment, and no job's that was started after us."""
+    """Whether we are the terminal's foreground job."""
     try:
         return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
     except OSError:  # a terminal that controls nobody
@@ -53,10 +53,10 @@ def _in_front(stream: TextIO) -> bool:
 
 
 class ProgressLine:
-    """The line, while standard error is a terminal. Whatever else we write there takes its place."""
+    """The progress line, while standard error is a terminal. Any other output there replaces it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is drawn.
+        """Start with nothing drawn.
 
         Args:
             clock: seconds, monotonic.
@@ -70,7 +70,7 @@ class ProgressLine:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """From here on it is erased before something else is written."""
+        """Erase it from now on before anything else is written."""
         self._stack.enter_context(drawing(self.erase))
         return self
 
@@ -79,11 +79,11 @@ class ProgressLine:
         self._stack.close()
 
     def show(self, done: int, total: int) -> None:
-        """Draw it, unless it was drawn just now.
+        """Draw it, unless it was just drawn.
 
         Args:
-            done: bytes.
-            total: bytes, of which `done` are done.
+            done: the bytes done.
+            total: all bytes.
         """
         now = self._clock()
         if not self.wanted or now - self._drawn_at < DRAWING_INTERVAL or not _in_front(self._stream):
@@ -102,7 +102,7 @@ class ProgressLine:
         self._visible = True
 
     def _make(self) -> tuple[Progress, Console]:
-        """What makes a text of the figures.
+        """The formatter of the figures.
 
         Raises:
             PackageError: rich is not installed.
@@ -117,18 +117,18 @@ class ProgressLine:
             progress.TimeRemainingColumn(),
         )
         screen = console.Console(file=self._stream)
-        screen.width -= 1  # a terminal may begin a new line after its last column
+        screen.width -= 1  # a terminal may wrap after its last column
         return progress.Progress(*columns, console=screen, auto_refresh=False, get_time=self._clock), screen
 
     def restart(self) -> None:
-        """Other work begins: its rate is its own."""
+        """Reset the rate for other work."""
         if self._made:
             for task in list(self._made[0].task_ids):
                 self._made[0].remove_task(task)
         self.erase()
 
     def erase(self) -> None:
-        """Take it away until it is drawn again."""
+        """Erase it until it is drawn again."""
         if self._visible:
             self._visible = False
             self._write(_ERASE)
@@ -142,7 +142,7 @@ class ProgressLine:
 
 
 class ChainProgress:
-    """How far the inputs of a running chain are, those of them whose work has an end.
+    """Progress of the inputs of a running chain that have an end.
 
     Nothing is shown where the chain itself writes to the terminal.
     """
@@ -151,7 +151,7 @@ class ChainProgress:
         """Prepare it.
 
         Args:
-            server: what runs.
+            server: runs the chain.
         """
         self._server = server
         self._line = ProgressLine()

@@ -1,4 +1,4 @@
-"""Writing a command of one's own on the machinery of `message-passing` (Message::Passing::Role::Script).
+"""Base class of custom commands like `message-passing` (Message::Passing::Role::Script).
 
     class Collector(Script):
         \"\"\"Collect log messages and print them.\"\"\"
@@ -15,7 +15,7 @@
     if __name__ == "__main__":
         Collector.start()
 
-It has `--socket_bind`, `--output`, `--output_options`, and what every such command has: `--daemonize`,
+It has `--socket_bind`, `--output`, `--output_options`, and the options of every such command: `--daemonize`,
 `--pid_file`, `--user`, `--io_priority`.
 """
 
@@ -58,14 +58,14 @@ __all__ = ["CLIComponent", "Script"]
 
 
 class Script:
-    """A command: its options, the chain it builds of them, and its life as a process."""
+    """A command: its options, the chain it builds from them, and its life as a process."""
 
     prog: ClassVar[str] = ""
-    """What it is called in messages; the class's name when left empty."""
+    """Its name in messages; by default the class's name."""
 
     daemonize: bool = option(default=False, description="Go to the background once the chain runs.")
     quiet: bool = option(
-        default=False, description="Say only what is wrong: no signs of life, no totals at the end."
+        default=False, description="Report only problems: no signs of life, no totals at the end."
     )
     pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
     user: str = option(
@@ -81,7 +81,7 @@ class Script:
         description="Unix socket to serve `top`, `tail` and `doctor` on.",
     )
     http: str = option(
-        default="", min_length=1, description="HOST:PORT of a page to watch it, and of its metrics."
+        default="", min_length=1, description="HOST:PORT to serve the monitoring page and metrics on."
     )
     http_token: str = option(
         secret=True,
@@ -90,26 +90,26 @@ class Script:
         description="Token that clients of --http must present, or env:NAME.",
     )
     name: str = option(
-        default="", min_length=1, max_length=100, description="What `top`, the page and `ps` call it."
+        default="", min_length=1, max_length=100, description="Its name in `top`, on the page and in `ps`."
     )
     state_dir: str = option(
         default="",
         min_length=1,
-        description="Directory of the ledger of losses. With --control or --http, one is kept in any case.",
+        description="Directory of the ledger of losses. With --control or --http, there is always a ledger.",
     )
     ledger_days: int = option(default=30, ge=1, le=3650, description="Days for which losses are kept.")
     ledger_bytes: int = option(
         default=16 * 1024 * 1024,
         ge=LEAST_LEDGER_BYTES,
         le=2**40,
-        description="Bytes that the ledger may take: the oldest losses give way.",
+        description="Maximum size of the ledger in bytes; the oldest losses are removed first.",
     )
 
     def __init__(self, given: Given) -> None:
-        """Take what the command was given.
+        """Read the command's options.
 
         Raises:
-            UserError: it cannot be made, for want of an option; with all faults that were found.
+            UserError: an option is missing or wrong; with all errors that were found.
         """
         self.given = given
         self.chosen = {flag: one.chosen_in(given) for flag, one in self.component_choices().items()}
@@ -117,14 +117,14 @@ class Script:
             setattr(self, name, value)
 
     def _own_options(self) -> dict[str, Any]:
-        """The command's own options; for each wrong one its default, so that other faults are found too."""
+        """The command's own options; for each wrong one its default, so that other errors are found too."""
         given, prefix = self.given, f"{self.title()}: "
         known = option_rules.declared(type(self))
         own = {name: value for name, value in given.values.items() if name in known}
         if isinstance(priority := own.get("io_priority"), str):
             own["io_priority"] = priority.lower()
         for name in [name for name, value in own.items() if isinstance(value, str) and "\0" in value]:
-            # All of these are names, paths, addresses and secrets, which the system would refuse, or cut there.
+            # All of these are names, paths, addresses and secrets, which the system would refuse or truncate there.
             text = f"option {name!r} has a null character in it, which no name, path or address has"
             given.faults.append(Fault(text, given.places[name]))
             given.already_reported.add(name)
@@ -132,7 +132,7 @@ class Script:
         own = {name: value for name, value in own.items() if name not in given.already_reported}
         values, faults = option_rules.checked(known, own, label=self.title(), from_text=True)
         for fault in faults:
-            if fault.where:  # otherwise it is one that is missing
+            if fault.where:  # otherwise it is missing
                 given.faults.append(Fault(fault.text.removeprefix(prefix), given.places[fault.where]))
                 given.already_reported.add(fault.where)
         for name, one in known.items():
@@ -143,12 +143,12 @@ class Script:
         return values
 
     def build_chain(self) -> Chain | Sequence[Chain | Input]:
-        """The chain to run, or several, or inputs of chains connected by hand. Every command defines it."""
+        """The chain to run, or several, or inputs of chains connected by hand. Must be defined by every command."""
         raise NotImplementedError(f"{type(self).__name__} must define build_chain")
 
     @classmethod
     def title(cls) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return cls.prog or cls.__name__
 
     @classmethod
@@ -179,7 +179,7 @@ class Script:
 
     @classmethod
     def read(cls, words: Sequence[str]) -> Self:
-        """The command that these words ask for.
+        """The command for these arguments.
 
         Raises:
             UserError: see `__init__`.
@@ -188,7 +188,7 @@ class Script:
 
     @classmethod
     def read_words(cls, words: Sequence[str], commands: Collection[str] = ()) -> Given:
-        """What the words give; see `parse`."""
+        """The parsed arguments; see `parse`."""
         choices = cls.component_choices()
         parser = build_parser(cls.title(), choices, option_rules.declared(cls), cls.printers())
         return parse(parser, words, commands)
@@ -213,16 +213,16 @@ class Script:
             return service.run(pid_file=script.pid_file, daemon=daemon)
         except UserError as error:
             text = "".join(f"{cls.title()}: {fault}\n" for fault in error.faults)
-            # A name may come, so this is no mistake: whoever starts services may try again.
+            # The name may appear later, so this is not a configuration error: a service manager may try again.
             later = isinstance(error, UnknownHostError)
             return cls._end(daemon, EXIT_FAILED if later else EXIT_USER_ERROR, text)
-        except KeyboardInterrupt:  # before signals were obeyed
+        except KeyboardInterrupt:  # before signals were handled
             return cls._end(daemon, 128 + signal.SIGINT, "")
         except Exception:  # noqa: BLE001 - a fault of ours or of a component's: all that is known is told
             return cls._end(daemon, EXIT_FAILED, traceback.format_exc())
 
     def validate(self) -> Validated:
-        """What is wrong with it, as far as that is known without asking anything outside this process."""
+        """Its errors, as far as they can be found without looking outside this process."""
         faults = list(self.given.faults)
         unused: list[UnusedComponentWarning] = []
         chain: Chain | None = None
@@ -243,10 +243,10 @@ class Script:
         return Validated(faults, warnings, chain, console)
 
     def prepare(self) -> Prepared:
-        """The chain, built and checked as far as that goes without opening anything.
+        """The chain, built and checked as far as possible without opening anything.
 
         Raises:
-            UserError: with every fault that was found.
+            UserError: with every error that was found.
         """
         found = self.validate()
         faults, chain = found.faults, found.chain or Chain()
@@ -273,7 +273,7 @@ class Script:
         )
 
     def changed(self) -> Self | None:
-        """The same command as it would be started now; None when that makes no difference.
+        """The same command as it would be started now; None if that makes no difference.
 
         Raises:
             UserError: it could not be started, or would have to be for the change.
@@ -283,7 +283,7 @@ class Script:
             return None
         faults = list(again.given.faults)
         faults += [
-            Fault("has changed: that needs a new start", again.given.places.get(name, f"--{name}"))
+            Fault("has changed: that needs a restart", again.given.places.get(name, f"--{name}"))
             for name in option_rules.declared(type(self))
             if getattr(self, name) != getattr(again, name)
         ]
@@ -292,26 +292,26 @@ class Script:
         return again
 
     def make_console(self) -> ConsoleServer | None:
-        """What answers whoever watches, checked and not started; None when nobody asked for it.
+        """The console, checked and not started; None if it was not requested.
 
         Raises:
-            UserError: its address is none, it needs a token, or a package is missing.
+            UserError: its address is malformed, it needs a token, or a package is missing.
         """
         if not self.control and not self.http:
             return None
-        # Imported when it is asked for: it brings a web server with it.
+        # Imported on demand: it imports a web server.
         make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
         return make(self.identity(), control=self.control, http=self.http, token=self.http_token)
 
     def identity(self) -> NodeIdentity:
-        """What the node is called."""
+        """The name of the node."""
         return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
 
     def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
-        """The chain, built: nothing outside this process is asked.
+        """The chain, built without looking outside this process.
 
         Args:
-            on_unused: called with each component that nothing outputs to; otherwise it is told.
+            on_unused: called with each component that nothing outputs to; by default, a warning is written.
 
         Raises:
             UserError: see `Chain.build`.

@@ -1,4 +1,4 @@
-"""Lines on standard output and standard error, in which nothing gives a terminal an order."""
+"""Writing lines to standard output and standard error, without control characters for a terminal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from message_passing.failures import has_room
 from message_passing.stderr_line import make_way
 
 TELLING = 1.0
-"""Seconds that telling something waits for a reader of standard error who takes nothing."""
+"""Seconds that writing waits for a reader of standard error that reads nothing."""
 
 
 def tell(text: str) -> None:
-    """Write lines to standard error, if somebody can be told at all; nothing in them gives a terminal an order."""
+    """Write lines to standard error, if it is open, with control characters escaped."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         if has_room(sys.stderr, TELLING):
             make_way()
@@ -34,7 +34,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def is_watched(stream: TextIO | None) -> bool:
-    """Whether it is a terminal, or systemd's journal (JOURNAL_STREAM of systemd.exec(5)): a person reads it."""
+    """Whether it is a terminal, or systemd's journal (JOURNAL_STREAM of systemd.exec(5)), which people read."""
     try:
         number = cast("TextIO", stream).fileno()
         found = os.fstat(number)
@@ -44,7 +44,7 @@ def is_watched(stream: TextIO | None) -> bool:
 
 
 def let_go(stream: TextIO | None) -> None:
-    """What could not be written shall not be tried again when the process ends: that changes its status."""
+    """Keep Python from writing it again when the process ends, which would change the exit status."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         try:
             cast("TextIO", stream).flush()
@@ -55,11 +55,11 @@ def let_go(stream: TextIO | None) -> None:
 
 
 def print_out(text: str, *, safe: bool = False) -> None:
-    """Write to standard output; nothing happens when nobody reads it. Letters that it has not are spelt out.
+    """Write to standard output, ignoring a reader that has gone. Characters it cannot encode are escaped.
 
     Args:
-        text: lines; what in them a terminal would obey or not show is written as JSON's escapes.
-        safe: there are orders of our own in it, such as colours, and all else was escaped before.
+        text: lines; control and unprintable characters are written as JSON escapes.
+        safe: it contains our own control sequences, such as colours, and is escaped already.
 
     Raises:
         OpenError: it cannot be written.

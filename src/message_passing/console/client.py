@@ -168,7 +168,7 @@ class NodeClient:
         if isinstance(error, FileNotFoundError):
             if self._pid is None:
                 return f"there is no such control socket; a running node is {_EXAMPLE}"
-            if not _runs(self._pid):
+            if not process_exists(self._pid):
                 return "there is no process with this id"
             return f"this process has no control socket at {self.path}; is it a node with --control?"
         if isinstance(error, ConnectionRefusedError):
@@ -191,7 +191,8 @@ class _LocalConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _runs(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether this machine, as this process sees it, has a process of this number."""
     try:
         os.kill(pid, 0)
     except PermissionError:

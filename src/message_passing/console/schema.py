@@ -43,6 +43,7 @@ class ComponentState(TypedDict):
     filtered: Count
     dropped: dict[str, Count]
     failed: Count
+    coming_again: NotRequired[dict[str, Count]]
     buffered: Signed
     capacity: Count | None
     full: NotRequired[bool]

@@ -80,6 +80,8 @@ def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
 def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str, float]) -> dict[str, Any]:
     info = place.component.info()
     step, took = watcher.history.rates(place.id), watcher.history.took
+    counted, again = watcher.snapshots[place.id], dict(place.component.metrics.coming_again)
+    lost = sum(counted["dropped"].values()) + counted["failed"]
     found = {
         "id": place.id,
         "label": place.component.label,
@@ -87,14 +89,15 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "errors": place.errors,
         "in_workers": place.in_workers,
         "outputs": place.outputs,
-        **_counters(watcher.snapshots[place.id]),
+        **_counters(counted),
+        "coming_again": again,
         "capacity": info.get("capacity"),
         "full": watcher.server.losses.is_full(place.component),
         "disconnected": info.get("disconnected", {}),
         "pauses": info.get("pauses", 0),
         "in_rate": step.received / took,
         "out_rate": step.passed / took,
-        "lost_rate": step.lost / took,
+        "lost_rate": step.lost / took if lost > sum(again.values()) else 0.0,
         "utilization": shares.get(place.id),
         "possibly_lost": dict(place.component.possibly_lost()),
         "endpoints": info.get("endpoints", ()),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from message_passing.metrics import FAILED_REASON
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -97,6 +99,12 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "bad", f"{name} is losing {rate_text(one['lost_rate'])}; so far {why}.", where
     elif lost:
         yield "warn", f"{name} has lost {message_text(lost)}: {why}. None in the last second.", where
+    if again := sum(one.get("coming_again", {}).values()):
+        yield (
+            "note",
+            f"{name} could not handle what its input delivers once more: {again:,} attempts.",
+            where,
+        )
     if _fill(one) >= FULL:
         how = "is full" if is_full(one) else "is filling up"
         buffered = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
@@ -104,7 +112,8 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             buffered = "it has dropped messages within 10 s for want of room"
         yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
-        yield "note", f"{name}: {note}", where
+        if note not in one.get("problems", ()):
+            yield "note", f"{name}: {note}", where
 
 
 def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
@@ -131,8 +140,10 @@ def _of_errors(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
-    """How many messages it has lost, and why: `3 queue full, 1 failed`."""
-    reasons: Sequence[tuple[str, int]] = [*component["dropped"].items(), ("failed", component["failed"])]
+    """How many messages it has lost, and why: `3 queue full, 1 failed`. What is delivered once more is not lost."""
+    counted: Sequence[tuple[str, int]] = [*component["dropped"].items(), (FAILED_REASON, component["failed"])]
+    again = component.get("coming_again", {})
+    reasons = [(reason, max(0, count - again.get(reason, 0))) for reason, count in counted]
     told = [f"{count:,} {reason}" for reason, count in reasons if count]
     return sum(count for _, count in reasons), ", ".join(told)
 

@@ -1,6 +1,6 @@
 """The ledger's file: an SQLite database (sqlite.org), bounded in bytes and age, that several nodes may share.
 
-It is opened for each use, so that nobody holds on to a file that was set aside, and closed before the next.
+It is opened for each use and closed afterwards, so that no node keeps a file that was set aside.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from message_passing.loss_monitor import Loss
 
 VERSION = 1
-"""Of the tables: `PRAGMA user_version`."""
+"""Version of the tables: `PRAGMA user_version`."""
 
 AT_ONCE = 200
 """Losses that are added at once, so that they take a small part even of the smallest ledger: some 250 KB of 1 MiB."""
 
 MOST_RUNS = 1000
-"""Runs that are remembered."""
+"""The most runs that are remembered."""
 
 _TABLES = """
 CREATE TABLE losses (
@@ -43,16 +43,16 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a directory"}
-_FILLED, _HALF = 0.9, 0.5  # of what it may take: from then on, the oldest gives way
+_FILLED, _HALF = 0.9, 0.5  # the share of its maximum size from which the oldest rows are removed
 _MOST_COUNT = 2**53  # of one row: senders choose their numbers
 _MOST_TEXT = 300  # characters of a name or reason
 _MOST_TAKEN_BACK = 1000  # rows from which what has come after all is taken
-_SHARE = 10  # one in so many rows gives way at a time
+_SHARE = 10  # one in so many rows is removed at a time
 _PATIENCE = 2.0  # seconds that another node's writing is waited for
 
 
 class NewerLedgerError(Exception):
-    """It was written by a later version, which knows what is in it: it is left alone."""
+    """It was written by a later version with an unknown format: it is not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class Run:
     """One run of one node.
 
     Attributes:
-        id: no other run's.
-        node: what the node is called.
-        pid: the process.
+        id: unique to the run.
+        node: the name of the node.
+        pid: the process id.
         started: when, in seconds since 1970.
     """
 
@@ -73,26 +73,26 @@ class Run:
 
 
 class LossLedger:
-    """One file, for who writes it."""
+    """One ledger file, for writing."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """Nothing is opened yet.
+        """Prepare; nothing is opened yet.
 
         Args:
             path: the file.
-            max_bytes: what it may take on disk, besides SQLite's log of some MB.
+            max_bytes: its maximum size on disk, besides SQLite's log of some MB.
         """
         self.path = path
         self._max_bytes = max_bytes
 
     def check(self) -> str:
-        """Make the file if it is not there, and set it aside if it is damaged.
+        """Create the file if it does not exist, and set it aside if it is damaged.
 
         Returns:
-            What a person should know; empty if there is nothing.
+            A sentence for the user; empty if there is nothing to report.
 
         Raises:
-            OSError, sqlite3.Error: it cannot be made.
+            OSError, sqlite3.Error: it cannot be created.
             NewerLedgerError: see there.
         """
         found = _identity(self.path)
@@ -105,15 +105,17 @@ class LossLedger:
                 raise
         aside = self._set_aside(found)
         with self._opened():
-            return f"the ledger {self.path} is damaged: it is set aside as {aside}, and a new one begins"
+            return (
+                f"the ledger {self.path} is damaged: it was set aside as {aside}, and a new one was started"
+            )
 
     def add(
         self, run: Run, losses: Mapping[tuple[int, Loss], int], now: float, *, ended: bool = False
     ) -> None:
-        """Add losses, and that the run goes on or has ended.
+        """Add losses, and record that the run continues or has ended.
 
         Args:
-            run: whose.
+            run: the run that lost them.
             losses: at most `AT_ONCE`, by the beginning of a minute, in seconds since 1970. Less than nothing takes
                 back what was added.
             now: seconds since 1970.
@@ -127,7 +129,7 @@ class LossLedger:
                 try:
                     self._add(db, run, losses, now, ended=ended)
                     break
-                except sqlite3.OperationalError:  # it may have no room: see whether the oldest makes some
+                except sqlite3.OperationalError:  # it may be full: try to make room by removing the oldest
                     db.rollback()
                     if not self._make_room(db, from_share=_HALF):
                         raise
@@ -145,10 +147,10 @@ class LossLedger:
             db.commit()
 
     def create(self) -> None:
-        """Make an empty file, for its owner alone, if there is none.
+        """Create an empty file, for its owner alone, if there is none.
 
         Raises:
-            OSError: it cannot be made, or is no regular file, but a link, a named pipe or a directory.
+            OSError: it cannot be created, or is no regular file, but a link, a named pipe or a directory.
         """
         try:
             found = self.path.lstat()
@@ -180,7 +182,7 @@ class LossLedger:
             )  # in WAL, a power failure costs the last commits at most
             if version < VERSION:
                 db.execute("BEGIN IMMEDIATE")
-                if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was faster
+                if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was first
                     for statement in _TABLES.split(";"):
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {VERSION}")
@@ -213,9 +215,9 @@ class LossLedger:
         )
 
     def _make_room(self, db: sqlite3.Connection, *, from_share: float = _FILLED) -> bool:
-        """Have the oldest rows give way if it fills up, in the order in which they came; whether some have.
+        """Remove the oldest rows, in order of insertion, if it fills up; whether some were removed.
 
-        A disk that is full makes none give way.
+        A full disk alone removes none.
         """
         size, pages, free = (
             db.execute(f"PRAGMA {name}").fetchone()[0]
@@ -274,12 +276,12 @@ def _note_kept_from(db: sqlite3.Connection, when: float) -> None:
 
 
 def _plain(text: str) -> str:
-    """A text that the database takes, and that takes little of it: a name may have half a surrogate pair in it."""
+    """A text that the database accepts, shortened: a name may contain lone surrogates."""
     return text[:_MOST_TEXT].encode("utf-8", "backslashreplace").decode()
 
 
 def _take_back(db: sqlite3.Connection, key: tuple[str, ...], count: int) -> None:
-    """What has come after all is no loss of the minute in which it was missed: the last ones first."""
+    """Take back losses that have arrived after all, the latest first."""
     rows = db.execute(
         "SELECT rowid, count FROM losses WHERE node = ? AND component = ? AND reason = ? AND sender = ? "
         "ORDER BY rowid DESC",

@@ -1,4 +1,4 @@
-"""Times as a person says them: `02:00`, `yesterday 22:00`, `2026-11-26T02:00Z`, `90m`."""
+"""Times as people write them: `02:00`, `yesterday 22:00`, `2026-11-26T02:00Z`, `90m`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = re.compile(r"@?(\d{9,11}(?:\.\d{1,9})?)", re.ASCII)
 _ALLOWED = "02:00, yesterday 22:00, 2026-11-26, 2026-11-26 02:00, 2026-11-26T02:00:00Z, 90m (ago) or now"
 
 DEFAULT_PERIOD = 86400.0
-"""Seconds before its end at which a period begins whose beginning nobody says."""
+"""The default length of a period, in seconds."""
 
 
 class Period(NamedTuple):
@@ -27,7 +27,7 @@ class Period(NamedTuple):
 
 
 def period(since: str, until: str, now: float) -> Period:
-    """What a person means by two times, of which either may be left out.
+    """The period between two times, either of which may be omitted.
 
     Times without a zone are this machine's. A time of day is the last one before now; as an end, the first one
     after the beginning. Where the clocks are set back or forward, an hour that is there twice, or not at all, belongs
@@ -39,7 +39,7 @@ def period(since: str, until: str, now: float) -> Period:
         now: seconds since 1970.
 
     Raises:
-        OptionError: one is none, or the end is not after the beginning.
+        OptionError: one is malformed, or the end is not after the beginning.
     """
     clock = _CLOCK.fullmatch(until.strip())
     begin = _moment(since, now, "since", later=False) if since else None
@@ -59,7 +59,7 @@ def local(seconds: float, form: str = "%Y-%m-%d %H:%M:%S %z") -> str:
     """A time as this machine's clock shows it, with its distance from UTC: `2026-11-26 02:00:00 +0100`."""
     try:
         return datetime.fromtimestamp(seconds).astimezone().strftime(form)
-    except (ValueError, OverflowError, OSError):  # a node may say anything
+    except (ValueError, OverflowError, OSError):  # a node may send anything
         return f"@{seconds:.0f}"
 
 
@@ -103,7 +103,7 @@ def _at(day: datetime, found: re.Match[str]) -> datetime:
 
 
 def _as_seconds(when: datetime, *, later: bool) -> float:
-    """Of the two moments that a local time may be (PEP 495), the later or the earlier."""
+    """The later or the earlier of the two moments that a local time may be (PEP 495)."""
     if when.tzinfo:
         return when.timestamp()
     both = [when.replace(fold=fold).timestamp() for fold in (0, 1)]

@@ -1,4 +1,4 @@
-"""Asking the ledger: what was lost within a period, by reason, by sender and by minute, and who kept it."""
+"""Querying the ledger: losses within a period, by reason, sender and minute, and the runs that recorded them."""
 
 # ruff: noqa: S608 - the queries are our own text; what is asked for are parameters
 
@@ -55,7 +55,7 @@ def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
         node: only what this node lost; empty for all.
 
     Raises:
-        OpenError: it is not there, cannot be read, or is none.
+        OpenError: it does not exist, cannot be read, or is not a ledger.
     """
     if not path.exists():
         raise OpenError(f"there is no ledger at {path}")
@@ -78,7 +78,7 @@ def _read(uri: str, path: Path, asked: Period, node: str) -> dict[str, Any]:
         if version > VERSION:
             raise OpenError(f"{path} was written by a later version of message-passing")
         if filled and not version:
-            raise OpenError(f"{path} is no ledger of message-passing")
+            raise OpenError(f"{path} is not a ledger of message-passing")
         since, until = asked
         step = 60 * max(1, -int(-(until - since) // (60 * MOST_STEPS)))
         values = {"since": since, "until": until, "node": node, "step": step, "most": MOST_ROWS}

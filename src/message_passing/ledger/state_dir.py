@@ -1,8 +1,9 @@
-"""Where a node keeps what must survive a restart and a reboot.
+"""The directory for what must survive a restart and a reboot.
 
-Not where its control socket is: `XDG_RUNTIME_DIR` and `/run` are emptied when the user logs out or the machine starts
-(XDG Base Directory Specification). State that "should persist between (application) restarts" has a place of its own,
-`XDG_STATE_HOME`, and what systemd starts is told one: `STATE_DIRECTORY` (systemd.exec(5), `StateDirectory=`).
+It differs from that of the control socket: `XDG_RUNTIME_DIR` and `/run` are emptied when the user logs out or the
+machine starts (XDG Base Directory Specification). State that "should persist between (application) restarts" belongs
+in `XDG_STATE_HOME`; systemd passes its services a directory for it in `STATE_DIRECTORY` (systemd.exec(5),
+`StateDirectory=`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def default_state_dir() -> Path:
-    """The directory that the system or the user's environment says; it need not be there."""
+    """The directory given by the system or the user's environment; it need not exist."""
     if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given)
     home = os.environ.get("XDG_STATE_HOME", "")
@@ -36,7 +37,7 @@ def default_state_dir() -> Path:
 
 
 def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place: str = "") -> Path:
-    """Make the directory, for its owner alone, if it is not there.
+    """Create the directory, for its owner alone, if it does not exist.
 
     Args:
         path: the directory.
@@ -47,7 +48,7 @@ def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place:
         Where in it the ledger is.
 
     Raises:
-        OpenError: it cannot be made, or somebody else could put files into it.
+        OpenError: it cannot be created, or another user could put files into it.
     """
     uid, gid = owner or (os.geteuid(), -1)
     try:
@@ -60,10 +61,10 @@ def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place:
         text = f"cannot make the state directory {path}: {error.strerror}; name another: --state_dir DIR"
         raise OpenError(Fault(text, place)) from error
     if not stat.S_ISDIR(folder.st_mode):
-        raise OpenError(Fault(f"the state directory {path} is no directory", place))
+        raise OpenError(Fault(f"the state directory {path} is not a directory", place))
     if not _all_in((folder.st_uid, link.st_uid), (0, uid)) or folder.st_mode & _OTHERS_WRITE:
         text = (
-            f"others than this node's user can write to the state directory {path}: give it to that user "
+            f"users other than this node's can write to the state directory {path}: give it to that user "
             f"alone (chmod 700), or name another: --state_dir DIR"
         )
         raise OpenError(Fault(text, place))

@@ -1,4 +1,4 @@
-"""Writing the ledger, in a thread of its own: whatever a disk does, the chain does not wait for it."""
+"""Writing the ledger in its own thread, so that the chain never waits for a disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRITE_INTERVAL = 5.0
 """Seconds between two writes, while something is lost: what a process that is killed has not written yet."""
 
 ALIVE_INTERVAL = 60.0
-"""Seconds between two notes that the node runs, while nothing is lost."""
+"""Seconds between two records that the node is running, while nothing is lost."""
 
 LAST_WRITE = 2.0
 """Seconds that the end of a node waits for its last write."""
@@ -35,7 +35,7 @@ beyond twice as many, losses are only counted (`unwritten`)."""
 OTHER_SENDERS = "(other senders)"
 
 _COMPLAINT = 600.0
-"""Seconds between two lines that say that it cannot be written."""
+"""Seconds between two reports that it cannot be written."""
 
 _DAY, _HOUR = 86400.0, 3600.0
 _JUMP = 60.0
@@ -43,7 +43,7 @@ _JUMP = 60.0
 
 
 class LedgerWriter:
-    """Keeps what one node loses.
+    """Records the losses of one node.
 
     Attributes:
         unwritten: messages lost that are not in the ledger, and will not be.
@@ -60,7 +60,7 @@ class LedgerWriter:
             days: for how long losses are kept.
             max_bytes: what the ledger may take.
             pid: this process.
-            tell: says a sentence to a person; from that thread.
+            tell: reports a sentence to the user; called from that thread.
         """
         self.unwritten = 0
         self._ledger, self._tell, self._days = LossLedger(path, max_bytes), tell, days
@@ -76,7 +76,7 @@ class LedgerWriter:
         self._thread.start()
 
     def add(self, losses: Mapping[Loss, int]) -> None:
-        """Keep what was lost just now. From any thread; never waits for a disk."""
+        """Record losses. From any thread; never waits for a disk."""
         minute = int(wall()) // 60 * 60
         with self._lock:
             for loss, count in losses.items():
@@ -144,7 +144,7 @@ class LedgerWriter:
         if monotonic() - self._complained >= _COMPLAINT:
             self._complained = monotonic()
             self._tell(
-                f"cannot write the ledger {self._ledger.path}: {why}; losses wait in memory, and it is tried again"
+                f"cannot write the ledger {self._ledger.path}: {why}; losses are kept in memory, and it is retried"
             )
 
 

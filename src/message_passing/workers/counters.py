@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DIED = "in a worker that died"
-"""Why messages are lost that a worker had when it died."""
+"""The reason of messages lost with a worker that died."""
 
 
 def added(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """The sum."""
+    """Sum counters."""
     total = Metrics()
     held = 0
     for one in snapshots:
@@ -25,7 +25,7 @@ def added(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 
 def after_death(snapshot: Snapshot) -> Snapshot:
-    """The counters of a component whose process is no more: what it held is lost."""
+    """The counters of a component whose process has ended: what it held is lost."""
     if not snapshot["held"]:
         return snapshot
     dropped = Counter(snapshot["dropped"])
@@ -36,7 +36,7 @@ def after_death(snapshot: Snapshot) -> Snapshot:
 
 
 def as_metrics(snapshot: Snapshot) -> Metrics:
-    """Counters that stand where a snapshot was taken."""
+    """Counters fixed at a snapshot."""
     metrics = Metrics()
     metrics.add(snapshot)
     return metrics

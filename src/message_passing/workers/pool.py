@@ -1,4 +1,4 @@
-"""The pool: a part of the parent's chain that deals messages to workers and hands on what they return."""
+"""The pool: the component of the parent's chain that distributes messages to workers and passes on their results."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from message_passing.options import option
 from message_passing.pacing import NOT_STARTED, WORK_AFTER_STOP
 from message_passing.shares import Shares
 from message_passing.workers.counters import DIED, added, as_metrics
+from message_passing.workers.pooled_chain import MOST_WORKERS
 from message_passing.workers.process import LARGEST_BATCH, WINDOW
 from message_passing.workers.supervisor import Supervisor, why_not_ready
 from message_passing.workers.wire import (
@@ -40,31 +41,31 @@ if TYPE_CHECKING:
 NO_WORKER = "no worker could be started"
 
 END_PATIENCE = 5.0
-"""Seconds that the end waits for workers that return nothing."""
+"""Seconds to wait at the end for workers that return nothing."""
 
 _WAITING = 2000
-"""Messages that may wait here for a worker: two batches. Whoever brings more waits meanwhile."""
+"""The most messages that wait here for a worker: two batches. Beyond that, inputs wait."""
 
 _WORKERS_INTERVAL = 0.1
-"""Seconds between two looks at whether every worker is still there."""
+"""Seconds between two checks that every worker is alive."""
 
 
 class Pool(Filter):
-    """Deals messages to workers, which decode, filter and encode them, and hands on what they return.
+    """Distributes messages to workers, which decode, filter and encode them, and passes on their results.
 
-    It counts as passed what workers are done with; what became of it, the workers' own counters say.
+    It counts as passed what workers are done with; the workers' own counters show the outcome.
     """
 
-    count: int = option(description="How many workers.", ge=1)
-    parts: list[Any] = option(description="The declarations of what each worker runs.", python_only=True)
+    count: int = option(description="How many workers.", ge=1, le=MOST_WORKERS)
+    parts: list[Any] = option(description="The declarations of each worker's components.", python_only=True)
     members: Any = option(
         default_factory=dict, description="The same parts as components, which stay closed.", python_only=True
     )
     detached: bool = option(default=False, description="Keep the workers off terminals.")
-    node: str = option(default="", description="What the node is called, in the workers' process titles.")
+    node: str = option(default="", description="The node's name in the workers' process titles.")
 
     def on_init(self) -> None:
-        """Nothing is started yet."""
+        """Prepare; no worker is started yet."""
         super().on_init()
         self.chain_name = self.label = "worker pool"
         self._members: Mapping[str, Component] = {**self.members, "output": Results()}
@@ -84,7 +85,7 @@ class Pool(Filter):
     # As a component
 
     def preflight(self) -> None:
-        """Ask those whom the workers will open."""
+        """Check the components that the workers will open."""
         for member in self._members.values():
             member.preflight()
 
@@ -93,9 +94,9 @@ class Pool(Filter):
 
         Raises:
             OpenError: one cannot be started.
-            WorkerError: a component has failed in it.
+            WorkerError: a component failed in one.
         """
-        self._supervisor.open()
+        self._supervisor.open(lambda: self.stop_request.asked)
         while any(not one.ready for one in self._supervisor.living) and not self.stop_request.asked:
             self._receive_all(50)
             if dead := self._supervisor.collect():
@@ -109,14 +110,14 @@ class Pool(Filter):
             worker.order(REOPEN)
 
     def held(self) -> int:
-        """Messages that wait here, or that a worker has."""
+        """Messages that wait here or are with a worker."""
         return len(self._pending) + self._in_flight()
 
     def _in_flight(self) -> int:
         return sum(one.outstanding for one in self._supervisor.living)
 
     def write_many(self, messages: list[Any]) -> None:
-        """Deal a batch. When far too many wait already, whoever brings more works for them here.
+        """Distribute a batch. If far too many wait already, the caller processes events until they are fewer.
 
         Raises:
             OutputClosedError: there is no reader of what comes out.
@@ -135,7 +136,7 @@ class Pool(Filter):
             self._work_here(10)
 
     async def drain(self) -> None:
-        """Wait until few are left to deal.
+        """Wait until few are left to distribute.
 
         Raises:
             OutputClosedError: there is no reader of what comes out.
@@ -144,7 +145,7 @@ class Pool(Filter):
         await super().drain()
 
     async def _while_there(self, is_much: Callable[[], bool]) -> None:
-        """Wait until there is less to do; somebody may wait who does not run `background`."""
+        """Wait until there is less to do; the caller may not be running `background`."""
         self._enter_loop()
         while not self._trouble and is_much():
             self._changed.clear()
@@ -152,7 +153,7 @@ class Pool(Filter):
         self._raise_trouble()
 
     def on_close(self) -> None:
-        """Let the workers finish, and end them."""
+        """Let the workers finish, and stop them."""
         self._leave_loop()
         self._ending = True
         self._moved = time.monotonic()
@@ -168,7 +169,7 @@ class Pool(Filter):
                 worker.order(END)
             else:
                 worker.kill()
-                worker.ended = True  # though it may have said just now that it is ready
+                worker.ended = True  # though it may just have reported that it is ready
         began = time.monotonic()
         while self._supervisor.living:
             self._receive_all(20)
@@ -182,7 +183,7 @@ class Pool(Filter):
     # Beside the chain
 
     async def background(self) -> None:
-        """Look after the workers, also while no message comes, until none can be started any more.
+        """Supervise the workers, even while no message comes, until none can be started any more.
 
         Raises:
             OutputClosedError: there is no reader of what comes out.
@@ -196,7 +197,7 @@ class Pool(Filter):
         raise WorkerError(self._supervisor.hopeless)
 
     async def flush(self) -> None:
-        """Wait until all that was dealt has come back, and has been handed on.
+        """Wait until everything distributed has come back and been passed on.
 
         Raises:
             OutputClosedError: there is no reader of what comes out.
@@ -219,7 +220,7 @@ class Pool(Filter):
         self._timer = loop.call_later(_WORKERS_INTERVAL, self._look)
 
     def counters(self) -> dict[str, Snapshot]:
-        """The counters of each part by its name, summed over all workers that there are and were."""
+        """The counters of each part by its name, summed over all workers, past and present."""
         return dict.fromkeys(self._members, added(())) | self._supervisor.counters()
 
     def counted(self) -> list[Component]:
@@ -229,12 +230,12 @@ class Pool(Filter):
         return list(self._members.values())
 
     def look(self) -> None:
-        """Ask the workers where their time goes."""
+        """Have the workers measure their utilization."""
         for worker in self._supervisor.ready:
             worker.look()
 
     def shares(self) -> Mapping[Component, float]:
-        """Of the time of all workers that have told."""
+        """Each part's share of the time of all workers that have reported it."""
         told = [one.busy for one in self._supervisor.living if one.busy]
         return {
             component: sum(each.get(name, 0.0) for each in told) / len(told)
@@ -243,11 +244,11 @@ class Pool(Filter):
         }
 
     def described_workers(self) -> list[dict[str, Any]]:
-        """Each process that there is."""
+        """The status of each worker process."""
         return [one.described() for one in self._supervisor.living]
 
     def info(self) -> Mapping[str, Any]:
-        """How many messages may wait here or be with the workers."""
+        """The most messages that may wait here or be with the workers."""
         return {"capacity": _WAITING + len(self._supervisor.living) * WINDOW * LARGEST_BATCH}
 
     def changed(self) -> None:
@@ -276,7 +277,7 @@ class Pool(Filter):
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
         self._changed.set()
-        self._readable.set()  # ZeroMQ's descriptor tells of a change once, to whoever asks first
+        self._readable.set()  # ZeroMQ's descriptor signals a change once, to the first reader
         if self._loop:
             self._timer = self._loop.call_later(_WORKERS_INTERVAL, self._look)
 
@@ -288,7 +289,7 @@ class Pool(Filter):
             loop.remove_reader(self._supervisor.file_descriptor)
 
     def _work_here(self, milliseconds: int, *, restart_at_once: bool = False) -> None:
-        """What the loop does otherwise."""
+        """Do here what the loop does otherwise."""
         self._receive_all(milliseconds)
         self._look_after(restart_at_once=restart_at_once)
         self._obey_stop()
@@ -296,7 +297,7 @@ class Pool(Filter):
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
 
-    # What waits, and what workers say
+    # Waiting messages, and workers' answers
 
     def _receive_all(self, milliseconds: int = 0) -> None:
         while self._receive_one(milliseconds):
@@ -336,7 +337,7 @@ class Pool(Filter):
     def _count_done(self, worker: Worker, said: WorkerMessage) -> None:
         worker.is_done(said)
         self.hand_to(self._next, [], said.done)
-        if worker.dead:  # its death was known before its last words
+        if worker.dead:  # its death was noticed before its last answers
             self.take_back(said.done + said.back, DIED)
         if said.back:
             self.drop(said.back, NOT_STARTED)
@@ -373,13 +374,13 @@ class Pool(Filter):
         return found
 
     def _lose(self, count: int, reason: str, shares: Shares) -> None:
-        """Count messages as lost, which are all that these deliveries had there."""
+        """Count messages as lost: all that these deliveries had there."""
         with outside():
             self.drop(count, reason)
         shares.settle_all(Outcome.LOST)
 
     def _obey_stop(self) -> None:
-        """Once somebody has asked for the end: have no worker begin what takes long, and deal only for a while."""
+        """After a stop request: have no worker begin what takes long, and distribute only for a while."""
         if not self.stop_request.asked:
             return
         now = time.monotonic()
@@ -396,9 +397,9 @@ class Pool(Filter):
     def _look_after(self, *, restart_at_once: bool = False) -> None:
         for worker in self._supervisor.collect():
             self._lose(worker.outstanding, DIED, worker.shares)
-            text = f"{worker} {worker.why()}, with {self._messages_of(worker)} in hand"
+            text = f"{worker} {worker.why()}, with {self._messages_of(worker)} in flight"
             if not self._supervisor.hopeless:
-                text += f"; it is started again in {self._supervisor.next_start(worker.number):g} s"
+                text += f"; it is restarted in {self._supervisor.next_start(worker.number):g} s"
             self.report(WorkerError(text))
         if self._pending or not self._ending:
             for error in self._supervisor.replace(at_once=restart_at_once):
@@ -407,13 +408,13 @@ class Pool(Filter):
             self._drop_pending(NO_WORKER)
 
     def _give_up_if_late(self, since: float) -> None:
-        """Kill workers that have returned nothing for too long, when all that is left to do is to end."""
+        """Kill workers that have returned nothing for too long, once the chain is stopping."""
         if time.monotonic() - max(since, self._moved) < END_PATIENCE:
             return
         for worker in self._supervisor.living:
             worker.kill()
             text = f"{worker} had returned nothing for {END_PATIENCE:g} s and was killed"
-            self.report(WorkerError(f"{text}, with {self._messages_of(worker)} in hand"))
+            self.report(WorkerError(f"{text}, with {self._messages_of(worker)} in flight"))
         for worker in self._supervisor.collect():
             self._lose(worker.outstanding, DIED, worker.shares)
         self._drop_pending(UNSENT)

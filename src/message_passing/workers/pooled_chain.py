@@ -1,4 +1,4 @@
-"""The flat form with workers: the input and the output stay here, what is between them goes to the workers."""
+"""The flat form with workers: input and output stay here, and the components between them run in workers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from message_passing.flow import Input
     from message_passing.workers.pool import Pool
 
-MOST_WORKERS = 1000
-"""Processes that one chain may have: more is a mistake, and would take the machine's memory one by one."""
+MOST_WORKERS = 256
+"""Each is a Python process of some 25 MB, and has descriptors here: a port's number in its place starts none."""
 
 _WORKERS_PARTS = ("decoder", "filter", "encoder")
 
@@ -40,7 +40,7 @@ class PooledChain(Chain):
             parts: by the keys of `FLAT_PARTS`.
             count: how many workers.
             background: see `Pool`.
-            node: what the node is called.
+            node: the name of the node.
         """
         super().__init__()
         self._parts = parts
@@ -48,7 +48,7 @@ class PooledChain(Chain):
         self._background, self._node = background, node
 
     def build(self) -> list[Input]:
-        """Build it as if there were no workers, which finds all mistakes, and put the pool in its middle.
+        """Build it as if there were no workers, which finds all errors, and put the pool in its middle.
 
         Raises:
             UserError: see `Chain.build`.
@@ -68,7 +68,7 @@ class PooledChain(Chain):
             if name.rstrip(" 0123456789") in moved
         ]
         members = {one.name: made[one.name] for one in declared}
-        # Imported when it is asked for, as all components are: without it, the command starts sooner.
+        # Imported on demand, like all components, so that the command starts sooner without it.
         pool_class = cast("type[Pool]", load_own("message_passing.workers.pool:Pool"))
         pool = pool_class(
             count=self._count,

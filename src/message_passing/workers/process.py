@@ -1,4 +1,4 @@
-"""One worker, as its parent sees it: a process, the way to it, and what it has been dealt."""
+"""One worker, as its parent sees it: a process, its socket, and the messages sent to it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from message_passing.workers.wire import WorkerMessage, WorkerSpec
 
 WINDOW = 2
-"""Batches that a worker may have: one that it works on, and one so that it need not wait for the next."""
+"""Batches sent to a worker in advance: one that it works on, and the next one."""
 
 LARGEST_BATCH = 250
-"""Messages in a batch. A worker that dies takes `WINDOW` times this with it at most."""
+"""The most messages in a batch. A worker that dies loses at most `WINDOW` times this."""
 
 _FIRST_BATCH = 16
 _BATCH_TIME = 0.01
-"""Seconds of work that a batch should be: less costs more for dealing, more makes others wait."""
+"""Seconds of work in a batch: less costs more for distribution, more makes others wait."""
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from message_passing.workers.worker import main; main()"
@@ -46,12 +46,12 @@ class Worker:
 
     Attributes:
         number: its place among the workers, from 1.
-        ready: it takes messages.
-        ended: it has said its last words, or was not to say any.
+        ready: it accepts messages.
+        ended: it has sent its last answer, or none is expected.
         dead: its process has been found ended.
-        failure: what it said when it failed.
-        counters: the latest that it told, by its parts' names.
-        busy: the shares of the time that these take, as it told last; empty when nobody watches.
+        failure: its error message, if it failed.
+        counters: the latest that it reported, by its parts' names.
+        busy: their shares of the time, as last reported; empty while nothing watches.
         since: when it was started, or became ready.
     """
 
@@ -89,7 +89,7 @@ class Worker:
 
     @property
     def outstanding(self) -> int:
-        """Messages dealt to it that it is not done with."""
+        """Messages sent to it that it is not done with."""
         return sum(self._sent)
 
     @property
@@ -106,10 +106,10 @@ class Worker:
         self._socket.connect(self._job.orders)
 
     def room(self, waiting: int, workers: int) -> int:
-        """How many of the messages that wait should be dealt to it now, one of so many workers that are ready."""
+        """How many of the waiting messages to send it now, as one of so many ready workers."""
         if not self.ready or len(self._sent) >= WINDOW or self.has_ended():
             return 0
-        fair = max(-(-waiting // workers), self._size // 4)  # crumbs cost more than they share out
+        fair = max(-(-waiting // workers), self._size // 4)  # tiny batches cost more than sharing them gains
         return min(self._size, fair, waiting)
 
     def deal(self, batch: list[Any]) -> None:
@@ -122,16 +122,16 @@ class Worker:
         self._sent.append(len(batch))
 
     def order(self, word: Any) -> None:
-        """Send it a word, which it obeys after what it has been dealt."""
+        """Send it a command, which it executes after the messages sent before."""
         if self._socket:
             self._socket.send(pickled(word))
 
     def look(self) -> None:
-        """Have it look, for a while, where its time goes."""
+        """Have it measure its utilization for a while."""
         self._ring(ASK)
 
     def stop(self) -> None:
-        """Have it begin nothing any more that takes long. Telling it again changes nothing."""
+        """Have it begin nothing more that takes long. Idempotent."""
         if not self._stopped:
             self._stopped = True
             self._ring(STOP)
@@ -142,7 +142,7 @@ class Worker:
                 os.write(self._process.stdin.fileno(), what)
 
     def is_done(self, said: WorkerMessage) -> None:
-        """It is done with a batch, or with a part of one that takes long."""
+        """Record that it is done with a batch, or with a part of one that takes long."""
         self._sent[0] -= said.done + said.back
         if self._sent[0] <= 0:
             self._sent.popleft()
@@ -156,12 +156,12 @@ class Worker:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
 
     def release(self) -> None:
-        """Let go of a process that has ended."""
+        """Release a process that has ended."""
         self.dead = True
         with contextlib.suppress(OSError):
             if self._process.stdin:
@@ -185,7 +185,7 @@ class Worker:
         }
 
     def why(self) -> str:
-        """How it ended, as the rest of a sentence."""
+        """How it ended, as the end of a sentence."""
         status = self._process.returncode
         if self.failure:
             return "failed: " + "; ".join(map(str, self.failure.faults))
@@ -197,7 +197,7 @@ class Worker:
 
 
 def _start(number: int, node: str, *, background: bool) -> subprocess.Popen[bytes]:
-    """The process. Signals wait until it has said what it does about them."""
+    """Start the process, with signals blocked until it has installed its handlers."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing
     here = str(Path(__file__).parents[2])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

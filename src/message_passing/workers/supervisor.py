@@ -1,4 +1,4 @@
-"""All workers: where they are reached, starting those that died again, and what they have counted."""
+"""Supervising the workers: their sockets, restarting those that died, and their counters."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 """Seconds between a worker's death and the next start; twice as long each time."""
 
 _LIVED = 10.0
-"""Seconds after which a worker that dies is a new trouble, not the old one again."""
+"""Seconds of life after which a worker's death counts as a new problem."""
 
 _TRIES = 5
-"""Starts in a row that may fail, of every worker, before there is no hope."""
+"""Failed starts in a row, for every worker, after which restarting is given up."""
 
 _LONGEST_FOLDER = 80
 """Of the 107 bytes that the path of a socket may have."""
@@ -40,7 +40,7 @@ _LONGEST_FOLDER = 80
 
 @dataclass(slots=True)
 class _Slot:
-    """One worker's place, also while there is nobody on it."""
+    """The slot of one worker, even while it is empty."""
 
     number: int
     worker: Worker | None = None
@@ -66,8 +66,8 @@ class Supervisor:
             count: how many.
             parts: for each worker's `WorkerSpec`.
             path: asked for `sys.path` when one is started.
-            background: terminals are not for them.
-            node: what the node is called.
+            background: keep them off terminals.
+            node: the name of the node.
         """
         self.hopeless = ""
         self.folder = ""
@@ -79,8 +79,8 @@ class Supervisor:
         self._known: dict[int, Worker] = {}
         self._past: dict[str, Snapshot] = {}
 
-    def open(self) -> None:
-        """Bind, and start all of them.
+    def open(self, stop: Callable[[], bool]) -> None:
+        """Bind, and start all of them, or no more once `stop` says so.
 
         Raises:
             OpenError: the system refused.
@@ -91,6 +91,8 @@ class Supervisor:
         try:
             self._gather.bind(f"ipc://{self.folder}/results")
             for place in self._places:
+                if stop():
+                    break
                 self._start(place)
         except zmq.ZMQError as error:
             self.close()
@@ -111,11 +113,11 @@ class Supervisor:
 
     @property
     def ready(self) -> list[Worker]:
-        """Those that take messages, the one with the least to do first."""
+        """Those that accept messages, the least loaded first."""
         return sorted((one for one in self.living if one.ready), key=lambda one: one.batches)
 
     def receive(self, milliseconds: int = 0) -> tuple[Worker | None, WorkerMessage] | None:
-        """The next thing that was said, and by whom; waits so long for it at most."""
+        """The next answer, and its worker; waits at most so long for it."""
         try:
             if milliseconds and not self._gather.poll(milliseconds):
                 return None
@@ -130,7 +132,7 @@ class Supervisor:
         return worker, said
 
     def arrived(self, worker: Worker) -> None:
-        """It is ready: whoever had its place before is history."""
+        """Mark it as ready, and forget its predecessor."""
         worker.greet()
         for place in self._places:
             if place.worker is worker:
@@ -141,7 +143,7 @@ class Supervisor:
                 self._past = {name: added(each) for name, each in self._told(one).items()}
 
     def collect(self) -> list[Worker]:
-        """Those whose process has ended since this was asked last: their places are empty now."""
+        """Those whose process has ended since the last call; their slots are empty now."""
         found = []
         for place in self._places:
             if place.worker and place.worker.has_ended():
@@ -154,11 +156,11 @@ class Supervisor:
         return found
 
     def next_start(self, number: int) -> float:
-        """Seconds until that place is filled again."""
+        """Seconds until that slot is filled again."""
         return self._places[number - 1].pause
 
     def replace(self, *, at_once: bool = False) -> list[WorkerError]:
-        """Start those that are due; what kept some from it."""
+        """Start those that are due; return the errors of those that failed."""
         troubles = []
         for place in self._places:
             if not place.worker and not self.hopeless and (at_once or time.monotonic() >= place.due):
@@ -172,7 +174,7 @@ class Supervisor:
         return troubles
 
     def counters(self) -> dict[str, Snapshot]:
-        """Of each part, summed over all workers that there are and were."""
+        """The counters of each part, summed over all workers, past and present."""
         told: dict[str, list[Snapshot]] = {}
         for source in (self._past, *(self._counters_of(one) for one in self._known.values())):
             for name, snapshot in source.items():
@@ -180,7 +182,7 @@ class Supervisor:
         return {name: added(each) for name, each in told.items()}
 
     def close(self) -> None:
-        """Kill whoever is left, and remove every trace."""
+        """Kill the remaining workers, and remove the sockets."""
         for place in self._places:
             if place.worker:
                 place.worker.kill()
@@ -217,7 +219,7 @@ class Supervisor:
 
 
 def why_not_ready(worker: Worker) -> Exception:
-    """What is wrong when a worker has ended before it was ready: a fault in a component, or a mistake."""
+    """The error when a worker ended before it was ready: a fault in a component, or in the configuration."""
     if not worker.failure:
         return OpenError(f"{worker} {worker.why()} before it was ready")
     if worker.failure.trace:
@@ -229,7 +231,7 @@ def _private_folder() -> str:
     """A new folder that only this user may enter, with a name that leaves room for a socket's.
 
     Raises:
-        OpenError: there is no place for it.
+        OpenError: it cannot be created.
     """
     places = [None, "/tmp"]  # noqa: S108 - made by mkdtemp, with mode 0700
     try:
@@ -240,5 +242,5 @@ def _private_folder() -> str:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
     except OSError as error:
-        raise OpenError(f"there is no place for the workers' sockets: {error}") from error
+        raise OpenError(f"cannot create a directory for the workers' sockets: {error}") from error
     return folder

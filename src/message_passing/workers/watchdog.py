@@ -1,4 +1,4 @@
-"""A worker's second thread: it waits for the parent's end, or word of a stop, and looks where the time goes.
+"""A worker's second thread: it watches for the parent's end or a stop request, and samples utilization.
 
 The parent writes a byte to the worker's pipe for as long as it is watched, and another one when it is to stop, since
 that is read also while a component hangs; its messages would not be.
@@ -22,16 +22,16 @@ ASK = b"\n"
 """What the parent writes when it is watched."""
 
 STOP = b"s"
-"""What it writes when somebody has asked for the end: a component that is at work must not begin much more."""
+"""What it writes after a stop request: a working component must not begin much more."""
 
 _LEASE = 3.0
 """Seconds that this holds."""
 
 _TELL = 1.0
-"""Seconds between two tellings of what was seen."""
+"""Seconds between two reports of the samples."""
 
 _PARENT_INTERVAL = 1.0
-"""Seconds between two looks whether the parent is still there, beside waiting for its pipe to end."""
+"""Seconds between two checks that the parent is alive, besides waiting for its pipe to end."""
 
 
 class ParentWatchdog:
@@ -74,12 +74,12 @@ class ParentWatchdog:
             self._names, self._thread, self._tell = names, threading.get_ident(), tell
 
     def end(self) -> None:
-        """Tell nothing from now on."""
+        """Report nothing from now on."""
         with self._lock:
             self._tell = None
 
     def _run(self) -> NoReturn:
-        """Wait until the parent is gone, and leave."""
+        """Wait until the parent is gone, and exit."""
         poll = select.poll()
         poll.register(self._lifeline, select.POLLIN)
         while os.getppid() == self._parent:  # asked too: a process that it started may hold the pipe open

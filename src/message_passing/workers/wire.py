@@ -1,12 +1,12 @@
-"""What the parent and its workers say to each other, and how that becomes bytes.
+"""The messages between the parent and its workers, and their encoding.
 
-    parent --PUSH--> worker     a batch of messages, or one of the words END and REOPEN
+    parent --PUSH--> worker     a batch of messages, or a command, END or REOPEN
     worker --PUSH--> parent     `WorkerMessage`
     parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while somebody watches, and one when
                                 somebody has asked for the end; that it ends means that the parent is gone
 
-It is pickled, so that a message is on the other side what it was on this: a tuple, a date, an object of the
-user's. Both sides are one program of one user, and the sockets are in a folder that nobody else may enter.
+They are pickled, so that a message keeps its type on the other side: a tuple, a date, an object of the
+user's. Both sides are one program of one user, and the sockets are in a directory that no other user may enter.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class WorkerError(MessagePassingError):
 
 
 class WorkerSpec(NamedTuple):
-    """What a worker is to be.
+    """The specification of a worker.
 
     Attributes:
         serial: which one it is, among all that were ever started.
@@ -53,17 +53,17 @@ class WorkerSpec(NamedTuple):
 
     @property
     def orders(self) -> str:
-        """The endpoint where the worker takes messages."""
+        """The endpoint where the worker receives messages."""
         return f"ipc://{self.folder}/{self.serial}"
 
     @property
     def results(self) -> str:
-        """The endpoint where the parent gathers."""
+        """The endpoint where the parent receives answers."""
         return f"ipc://{self.folder}/results"
 
 
 class WorkerMessage(NamedTuple):
-    """What a worker says.
+    """A worker's answer.
 
     Attributes:
         serial: the worker's.
@@ -113,7 +113,7 @@ def _bytes_again(cls: type[bytes], data: bytes, attributes: dict[str, Any]) -> b
 
 
 def pickled(what: Any) -> bytes:
-    """As bytes.
+    """Encode it.
 
     Raises:
         Exception: something in it cannot be pickled; whatever its class raises.
@@ -124,19 +124,19 @@ def pickled(what: Any) -> bytes:
 
 
 def unpickled(data: bytes) -> Any:
-    """What it was."""
+    """Decode it."""
     return pickle.loads(data)  # noqa: S301 - from ourselves: see the module's text
 
 
 def portable(component: Component, messages: Sequence[Any]) -> list[Any]:
-    """Those messages that can go to another process; the others are failed, in the name of `component`."""
+    """The messages that can be sent to another process; the others are counted as failed by `component`."""
     kept: list[Any] = []
     for message in messages:
         try:
             unpickled(pickled(message))
         except Exception as error:  # noqa: BLE001 - whatever its class raises
             reason = f"{type(error).__name__}: {error}"
-            text = f"an object of type {type(message).__name__} cannot go to another process: {reason}"
+            text = f"an object of type {type(message).__name__} cannot be sent to another process: {reason}"
             component.fail(EncodingError(text), [message])
         else:
             kept.append(message)

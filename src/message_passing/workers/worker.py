@@ -1,7 +1,7 @@
 """The worker's side: a process that takes batches, runs them through its chain, and returns what comes out.
 
-It ends when it is told to, and when its parent is gone. Signals are the parent's business: those that a
-terminal or a service manager sends to all processes at once do nothing here.
+It ends on command, and when its parent is gone. The parent handles signals: those that a
+terminal or a service manager sends to all processes at once are ignored here.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LINGER = 5000
-"""Milliseconds that a worker's last words may take."""
+"""Milliseconds that sending a worker's last answer may take."""
 
 
 class ResultChannel:
-    """The way back to the parent, for any thread."""
+    """The channel to the parent, for any thread."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._serial = spec.serial
@@ -68,7 +68,7 @@ class ResultChannel:
         self._open.attach()
 
     def say(self, **what: Any) -> None:
-        """Say it; never waits: the parent deals only as much as it takes back.
+        """Send an answer without blocking: the parent sends only as much as it takes back.
 
         Raises:
             Exception: it cannot be pickled.
@@ -78,17 +78,17 @@ class ResultChannel:
             self._open.socket.send(data)
 
     def close(self) -> None:
-        """Wait until all has been said."""
+        """Wait until everything has been sent."""
         self._open.close(_LINGER)
 
 
 class Results(Output):
-    """Where a worker's chain ends: what it is given is returned to the parent, with the counters."""
+    """The end of a worker's chain: its messages are returned to the parent, with the counters."""
 
     channel: Any = option(default=None, description="The way back.", python_only=True)
 
     def on_init(self) -> None:
-        """Nothing to return yet."""
+        """Start with nothing to return."""
         self.label = "workers' results"
         self.in_batch = False
         self._given_at = 0.0
@@ -103,7 +103,7 @@ class Results(Output):
             self.give()
 
     def begin(self) -> None:
-        """A batch begins."""
+        """Begin a batch."""
         self.in_batch, self._given_at = True, monotonic()
 
     def give(self, **what: Any) -> None:
@@ -122,7 +122,7 @@ class Results(Output):
 
 
 class Reports(Output):
-    """Where a worker's error chain begins: the parent's has the rest of it."""
+    """The head of a worker's error chain: the parent has the rest of it."""
 
     channel: Any = option(description="The way back.", python_only=True)
 
@@ -132,7 +132,7 @@ class Reports(Output):
 
 
 class Orders(Input):
-    """Takes the batches that the parent deals."""
+    """Receives the batches that the parent sends."""
 
     endpoint: str = option(description="Where.")
     results: Any = option(description="Where the chain ends.", python_only=True)
@@ -156,7 +156,7 @@ class Orders(Input):
         self._open.attach()
 
     async def run(self) -> None:
-        """Take a batch at a time, and say when it is done."""
+        """Process a batch at a time, and report when it is done."""
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._open.file_descriptor, ready.set)
         try:
@@ -173,7 +173,7 @@ class Orders(Input):
                     self.reopen_all()
                 else:
                     await self._do(order)
-                await asyncio.sleep(0)  # others in the loop have their turn
+                await asyncio.sleep(0)  # let others in the loop run
         finally:
             loop.remove_reader(self._open.file_descriptor)
 
@@ -202,7 +202,7 @@ class Orders(Input):
             self.results.give()
 
     def _take_settled(self) -> list[tuple[int, int]]:
-        """What has been settled since this was asked last, as far as everything before has been."""
+        """What has been settled since the last call, up to the first unsettled message."""
         found = []
         while self._pieces and self._pieces[0][1] is not None:
             count, outcome = self._pieces.popleft()
@@ -245,7 +245,7 @@ def main() -> NoReturn:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """The parent obeys it for us."""
+    """Ignore a signal, which the parent handles."""
 
 
 def _read(pipe: Any) -> WorkerSpec:
@@ -284,7 +284,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
         orders.reopen_all = server.reopen
         server.run(on_ready=lambda: channel.say(state=READY))
         results.in_batch = True  # what comes while the chain closes is returned with the last words
-    if server.failures:  # the error chain has been told why
+    if server.failures:  # the reason was reported to the error chain
         return 1
     results.give(state=ENDED)
     return 0

@@ -168,7 +168,7 @@ class AccessControl:
     @staticmethod
     def unseen() -> Decision:
         """Of somebody whose password is not looked at."""
-        reason = "too many wrong names or passwords came from its address just now"
+        reason = "its address has sent too many wrong names or passwords recently"
         return Decision(kind="unseen", reason=reason)
 
     def _remember(self, credential: str, address: str) -> None:

@@ -46,8 +46,8 @@ _DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
 
 _ADVICE = {
     "refused": "start the {who}, and see that it binds this address (socket_bind): one side must",
-    "silent": "see that its host is up, and that no firewall drops what is sent to this port",
-    "unknown": "see how it is spelt, and whether DNS or /etc/hosts knows it (`getent hosts NAME`)",
+    "silent": "check that its host is up, and that no firewall blocks this port",
+    "unknown": "check its spelling, and whether DNS or /etc/hosts has it (`getent hosts NAME`)",
 }
 
 
@@ -123,7 +123,7 @@ class ConnectionHealth:
         if self._bound:
             if absent := self._open.absent():
                 return f"{', '.join(absent)}: this machine has no such address"
-            gone = f"{self._where()}: nobody is connected any more"
+            gone = f"{self._where()}: no peer is connected any more"
             return self._stranger or (gone if self._met else self._nobody())
         now = self._clock()
         down = [
@@ -131,7 +131,7 @@ class ConnectionHealth:
             for one in self._links.values()
             if one.is_down(now, 0) and (text := self._why(one))
         ]
-        return down[-1] if down else f"{self._where()}: nobody is connected"
+        return down[-1] if down else f"{self._where()}: no peer is connected"
 
     def connected_for(self) -> float:
         """Seconds for which somebody has been connected without a break, as of the last look; 0 if nobody is."""
@@ -174,11 +174,13 @@ class ConnectionHealth:
         )
         if by_peer:
             self._suspect = (
-                "somebody connected, and hung up during the handshake: the socket_type may not fit"
+                "a peer connected, and disconnected during the handshake: the socket_type may not fit"
             )
             return
         rule = f"{expected_peer(self._ours)} (see its option socket_type)"
-        self._stranger = f"{self._where()}: {who} connected, and is no {FITTING_TYPES[self._ours][0]}: {rule}"
+        self._stranger = (
+            f"{self._where()}: {who} connected, but is not a {FITTING_TYPES[self._ours][0]}: {rule}"
+        )
         self._stranger_at = self._clock()
 
     def _link_of(self, endpoint: str) -> _Link:

@@ -58,7 +58,7 @@ class ConnectionOptions(Declared):
         secret=True,
         default="",
         min_length=1,
-        description="This side's secret key, for encryption: a file made by `message-passing keys new "
+        description="This side's secret key, for encryption: a file created by `message-passing keys new "
         "NAME`, the key itself, or `env:NAME` for an environment variable with either.",
     )
     curve_server_key: str = option(
@@ -66,7 +66,7 @@ class ConnectionOptions(Declared):
         default="",
         min_length=1,
         description="The public key of the other side, which is then the server, in the same formats: "
-        "everything is encrypted, and nothing is sent to anybody else.",
+        "everything is encrypted, and nothing is sent to any other peer.",
     )
     curve_allowed_keys: str = option(
         default="",
@@ -149,9 +149,9 @@ class ConnectionOptions(Declared):
         default=Limits().reconnect_ivl_max,
         ge=0,
         le=LARGEST_INT,
-        description="Maximum reconnect delay (exponential back-off), in milliseconds, less up to a "
+        description="Maximum reconnect delay (exponential back-off), in milliseconds, minus up to a "
         "quarter at random. 0: no back-off, so that a returning peer is found soon, however "
-        "long it was away.",
+        "long it was unreachable.",
     )
 
 

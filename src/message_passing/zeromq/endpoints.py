@@ -30,7 +30,7 @@ def check_endpoint(endpoint: str, *, binds: bool) -> str:
         hint = did_you_mean(transport, TRANSPORTS) or f" (there are {', '.join(TRANSPORTS)})"
         return f"{endpoint!r}: there is no transport {transport!r}{hint}"
     if "\0" in address:  # ZeroMQ would take what stands before it
-        return f"{endpoint!r} has a null character in it, which no address has"
+        return f"{endpoint!r} contains a null character, which no address has"
     return _check_tcp(endpoint, address, binds=binds) if transport == "tcp" else ""
 
 
@@ -38,7 +38,7 @@ def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
     match = _TCP.fullmatch(address)
     if not match:
         if right := in_brackets(address):
-            return f"{endpoint!r}: an IPv6 address stands in brackets: write tcp://{right}"
+            return f"{endpoint!r}: an IPv6 address must be in brackets: write tcp://{right}"
         return f"{endpoint!r} needs a host and a port: write one like tcp://127.0.0.1:5558"
     host, port = match["host"], match["port"]
     if not binds and (host == "*" or port in ("*", "0")):
@@ -205,11 +205,11 @@ def unknown_hosts(endpoints: tuple[str, ...]) -> list[Fault]:
 
 _REASONS = {
     errno.EADDRINUSE: "address in use: another socket is bound to it",
-    errno.EACCES: "permission denied: a port below 1024 or this path needs more rights",
+    errno.EACCES: "permission denied: a port below 1024 or this path needs more privileges",
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ENODEV: "this machine has no such network interface; give its address instead, which may come later",
     errno.ENAMETOOLONG: "the path is too long for an ipc socket (107 bytes)",
-    errno.ENOENT: "the folder does not exist",
+    errno.ENOENT: "the directory does not exist",
     errno.EINVAL: "not a valid endpoint",
     zmq.EMTHREAD: "no input/output thread is left in the ZeroMQ context",
 }

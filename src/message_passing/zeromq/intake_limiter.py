@@ -249,7 +249,7 @@ class IntakeLimiter:
         self._since, self._released = now, 0.0
         where = f" at {worst.address}" if worst.address else ""
         limit = f"maxmsgsize {self._maxmsgsize}" if reason == UNFINISHED else f"queue_bytes {self._bound}"
-        text = f"disconnected a peer{where} that had sent {size} bytes of a message without an end"
+        text = f"disconnected a peer{where} that had sent {size} bytes of an unfinished message"
         so_far = sum(self.disconnected.values())
         self._notices.say(f"intake {reason}", f"{text} (limit: {limit}; peers disconnected so far: {so_far})")
 

@@ -96,7 +96,7 @@ def read_key_file(path: str, *, guarded: bool = False, secret: bool = False) -> 
         data, found = secure_files.read_file(path, "key file", limit=LARGEST_KEY_FILE)
         text = data.decode()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         hint = "" if "/" in path or path.endswith((PUBLIC, SECRET)) else "; a key itself has 40 characters"
         raise OpenError(f"cannot read the key file {path!r}: {reason}{hint}") from error
     if guarded:
@@ -112,7 +112,7 @@ def entries(text: str) -> dict[str, str]:
 def _from_file(path: str, entry: str, *, guarded: bool = False) -> bytes:
     found = read_key_file(path, guarded=guarded, secret=entry == "secret-key")
     if not is_key(found.get(entry, "")):
-        other = " (it holds a public key only: name the file that ends in .key_secret)"
+        other = " (it contains only a public key: name the file that ends in .key_secret)"
         hint = other if entry == "secret-key" and "public-key" in found else ""
         raise OpenError(f"there is no {entry} in the file {path!r}{hint}")
     return found[entry].encode()
@@ -125,7 +125,7 @@ def check_name(name: str) -> None:
         OpenError: it cannot.
     """
     if not _NAME.fullmatch(name):
-        text = "a name has letters, digits, and . _ - @ only, and begins with neither . nor -"
+        text = "a name may contain only letters, digits, and . _ - @, and must not begin with . or -"
         raise OpenError(Fault(text, name if name.isprintable() else repr(name)))
     if len(name) > _LONGEST_NAME:
         raise OpenError(Fault(f"a name has at most {_LONGEST_NAME} characters", name))
@@ -179,7 +179,7 @@ def write_new(path: Path, text: str, mode: int) -> None:
             raise
     except FileExistsError as error:
         raise OpenError(
-            f"{path} is there already: revoke or remove it first, or choose another name"
+            f"{path} exists already: revoke or remove it first, or choose another name"
         ) from error
     except OSError as error:
         raise OpenError(f"cannot write {path}: {error.strerror}") from error

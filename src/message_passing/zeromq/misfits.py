@@ -65,7 +65,7 @@ def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
     if greeting.is_old:
         if ours not in SENDING_TYPES:
             return ""
-        return "it speaks ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later"
+        return "it uses ZMTP 2 or older: receivers need ZeroMQ 4 (2013) or later"
     if not greeting.version:
         return f"{greeting.other}: another program uses this port: choose another, or stop that program"
     theirs = one_line(greeting.mechanism, _SHOWN)
@@ -82,9 +82,7 @@ def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
 def type_misfit(ours: str, theirs: str) -> str:
     """Why two socket types do not go together, and what to do."""
     if theirs not in FITTING_TYPES:
-        advice = (
-            f"no input or output of message-passing goes with a {theirs}: it is another program's endpoint"
-        )
+        advice = f"no input or output of message-passing fits a {theirs}: it is another program's endpoint"
     elif ours in TWO_WAY_TYPES or theirs in TWO_WAY_TYPES:
         advice = "messages are acknowledged on both sides or on neither: see socket_type"
     elif (theirs in SENDING_TYPES) == (ours in SENDING_TYPES):

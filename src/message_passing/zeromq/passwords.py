@@ -89,7 +89,7 @@ class Passwords:
             if error.errno not in SHORTAGE:
                 self._forget(f"the file of passwords {self.path!r} cannot be read: {error.strerror}")
         except OpenError as error:
-            self._forget(f"{error}; nobody is admitted until then")
+            self._forget(f"{error}; no user is admitted until then")
         else:
             self._known = {}
             for name, password in _pairs(data):
@@ -125,7 +125,7 @@ def _wrong_lines(data: bytes) -> str:
     if not wrong:
         return ""
     which = ", ".join(wrong[:5]) + (", ..." if len(wrong) > 5 else "")
-    return f"each line needs a name, a colon and a password: line {which} has not, and admits nobody"
+    return f"each line needs a name, a colon and a password: line {which} does not, and admits no user"
 
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0

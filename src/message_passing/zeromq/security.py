@@ -144,13 +144,13 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
 def _wrong_with(name: str, value: object) -> str:
     """What is wrong with a value that is given, in Python perhaps, where nobody has looked at its type."""
     if not value:  # a variable that was not set, most likely, and it must not open a door
-        return f"option {name!r} is empty ({value!r}): give a value, or leave the option out"
+        return f"option {name!r} is empty ({value!r}): give a value, or omit the option"
     if name in ("allow", "deny"):
         return ""
     if not isinstance(value, str):  # the value is not shown, nor below: it may be a secret
         return f"option {name!r} must be non-empty str, not of type {type(value).__name__}"
     if "\0" in value:
-        return f"option {name!r} has a null character in it, which no path, key, name or password may have"
+        return f"option {name!r} contains a null character, which no path, key, name or password may have"
     return ""
 
 
@@ -167,7 +167,7 @@ def _contradictions(given: dict[str, Any]) -> list[str]:
         )
     if "curve_allowed_keys" in has and "curve_secret_key" not in has:
         faults.append(
-            "curve_allowed_keys needs curve_secret_key: make one with `message-passing keys new NAME`"
+            "curve_allowed_keys needs curve_secret_key: create one with `message-passing keys new NAME`"
         )
     if ("plain_password" in has) != ("plain_username" in has):
         faults.append("plain_username and plain_password need each other")
@@ -178,9 +178,7 @@ def security_warnings(label: str, bind: tuple[str, ...], security: SocketSecurit
     """What to say at the start about a socket that anybody may reach, or that tells passwords: sentences."""
     told = []
     if security and security.mechanism == "PLAIN":
-        told.append(
-            f"{label}: PLAIN sends names and passwords for all to read on the way: use CURVE where you can"
-        )
+        told.append(f"{label}: PLAIN sends names and passwords unencrypted: use CURVE where possible")
     if security and security.protects:
         return told
     told += [

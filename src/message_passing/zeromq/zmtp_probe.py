@@ -58,8 +58,8 @@ class Greeting:
         if self.said[:2] in (b"\x15\x03", b"\x16\x03"):
             return "a TLS server answers there"
         if not self.said:
-            return "what is there takes the connection and says nothing"
-        return f"what is there says {self.said[:40]!r}, which is no ZeroMQ of version 3 or later"
+            return "what is there accepts the connection and sends nothing"
+        return f"what is there sends {self.said[:40]!r}, which is not ZeroMQ of version 3 or later"
 
 
 def probe_endpoint(endpoint: str, timeout: float) -> Greeting | None:
@@ -132,7 +132,7 @@ def _understood(connection: socket.socket, said: bytes, timeout: float) -> Greet
         if name == "READY":
             socket_type = _property(body, "socket-type")
         else:
-            error = body[1:].decode("ascii", "replace") if name == "ERROR" else "it hung up"
+            error = body[1:].decode("ascii", "replace") if name == "ERROR" else "it disconnected"
     return Greeting(said, f"{said[10]}.{said[11]}", mechanism, socket_type, error)
 
 

@@ -1,1 +1,1 @@
-"""The commands besides running a chain: one module for each, named as the command is."""
+"""The commands besides running a chain: one module each, named after the command."""

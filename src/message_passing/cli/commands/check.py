@@ -1,4 +1,4 @@
-"""The command `message-passing check`: all that is wrong with config files, each with its file, line and column."""
+"""The command `message-passing check`: all errors in config files, each with its file, line and column."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _run(given: argparse.Namespace) -> int:
     elif given.chain:
         looked = {name: check_file(name) for name in given.chain}
     else:
-        raise OpenError("which? name config files, or write the options of a chain; see --help")
+        raise OpenError("name config files, or give the options of a chain; see --help")
     trials = {
         name: list(try_ends(_components(one), given.timeout)) if given.connect else []
         for name, one in looked.items()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from message_passing.registry import Found
 
 _EPILOG = """\
-NAME is a component's name, for all kinds that have one of that name; KIND:NAME for one of them; or a class of
+NAME is a component's name, for all kinds with a component of that name; KIND:NAME for one of them; or a class of
 your own, +package.module:Class.
 
 exit status: 0, or 2 when there is no such component
@@ -46,7 +46,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def as_object(found: Found) -> dict[str, Any]:
-    """All that is declared of a component, for a program."""
+    """Everything declared of a component, for a program."""
     cls, name = found
     return {
         "kind": cls.kind,

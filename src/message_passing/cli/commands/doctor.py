@@ -1,4 +1,4 @@
-"""The command `message-passing doctor`: did my log arrive? One step after the other, and what to do."""
+"""The command `message-passing doctor`: does my log arrive? Step by step, with advice."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ examples:
   message-passing doctor tcp://logs:5558 --curve-secret-key ~/web-1.key_secret --curve-server-key server.key
   message-passing doctor tcp://127.0.0.1:5558 --node 4711       see it come out of the aggregator as well
 
-A node on this machine that was started with --control is found by itself. The canary is a message of level INFO
-that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
+A node on this machine that was started with --control is found automatically. The canary is a message of level
+INFO that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
 """
 
 _SETTLE = 0.3
@@ -88,14 +88,14 @@ def _written(step: Step, *, coloured: bool) -> str:
 
 
 class Diagnosis:
-    """One endpoint, under examination."""
+    """The diagnosis of one endpoint."""
 
     def __init__(self, given: argparse.Namespace, security: SocketSecurity | None) -> None:
-        """Nothing is known yet.
+        """Start without results.
 
         Args:
-            given: the command's words.
-            security: with what we mean to connect.
+            given: the command's arguments.
+            security: the security to connect with.
         """
         self._given = given
         self._security = security
@@ -104,10 +104,10 @@ class Diagnosis:
         self._canary: CanaryTracker | None = None
 
     def steps(self) -> Iterator[Step]:
-        """All that can be looked at; what follows a step that failed cannot.
+        """Run all steps, up to one that fails.
 
         Raises:
-            OpenError: the node that was named cannot be asked.
+            OpenError: the node that was named does not answer.
         """
         self._find_node()
         try:
@@ -138,7 +138,7 @@ class Diagnosis:
         if theirs:
             yield _of_types(theirs, wanted)
         if theirs == "PUSH":
-            yield Step("handshake", "left out: a PUSH would give us its workers' messages", skipped=True)
+            yield Step("handshake", "skipped: a PUSH would send us its workers' messages", skipped=True)
             yield from self._of_sender()
             return
         types = [FITTING_TYPES[theirs][0]] if theirs else [wanted] if wanted else ["PUB", "PUSH", "SUB"]
@@ -150,7 +150,7 @@ class Diagnosis:
             )
             if shake_hands(blocking, self._given.timeout, _SETTLE):
                 self._kind, self._blocking = kind, blocking
-                yield Step("handshake", f"it has let us in, as a {kind}")
+                yield Step("handshake", f"it accepted us, as a {kind}")
                 if not theirs:
                     yield _of_types(FITTING_TYPES[kind][0], wanted)
                 return
@@ -166,22 +166,26 @@ class Diagnosis:
         text = (
             told[0].removeprefix(prefix)
             if told
-            else f"it did not let us in within {self._given.timeout:g} seconds"
+            else f"it did not accept us within {self._given.timeout:g} seconds"
         )
         if zmq.EVENT_HANDSHAKE_FAILED_AUTH in failed:
             public = "the public key that belongs to --curve-secret-key"
-            advice = f"allow {public} there: `message-passing keys allow`; a running server obeys at once"
+            advice = (
+                f"allow {public} there: `message-passing keys allow`; a running server applies it at once"
+            )
             if self._security and self._security.mechanism == "PLAIN":
-                advice = "give the name and the password as they stand in plain_passwords there"
+                advice = "give the name and the password as they are in plain_passwords there"
             return Step("handshake", text, advice)
         if self._security and self._security.mechanism == "CURVE":
-            advice = "take --curve-server-key from the server's own NAME.key: it is another server's now"
+            advice = (
+                "take --curve-server-key from the server's own NAME.key: the present one is another server's"
+            )
             kind = self._given.socket_type
             if kind:
-                advice += f"; or leave --socket-type away: it may not be {kind} that fits"
+                advice += f"; or omit --socket-type: {kind} may not fit"
             return Step("handshake", "it cannot read what we encrypt: this is not its public key", advice)
         return Step(
-            "handshake", text, "look into the other side's own log: it may say whom it refused, and why"
+            "handshake", text, "read the other side's log: it may show which peers it refused, and why"
         )
 
     def _listen(self) -> Iterator[Step]:
@@ -190,7 +194,7 @@ class Diagnosis:
             return
         if self._kind == "SUB":
             came = blocking.receive(self._given.timeout)
-            text = "a message came from there" if came else "nothing came meanwhile: it may just be quiet"
+            text = "a message came from there" if came else "nothing arrived meanwhile: it may just be idle"
             yield Step("messages", text, skipped=not came)
             yield from self._of_sender()
             return
@@ -198,20 +202,20 @@ class Diagnosis:
         while not blocking.prefixes and (left := deadline - time.monotonic()) > 0:
             blocking.wait(left)
         if not blocking.prefixes:
-            advice = "nothing that is published reaches it: its `subscribe` must not be empty"
-            yield Step("subscription", "it is connected, and has subscribed to nothing", advice)
+            advice = "nothing that is published reaches it: its option `subscribe` must not be empty"
+            yield Step("subscription", "it is connected, but has subscribed to nothing", advice)
         elif not blocking.wants(b'{"time"'):
             found = prefixes_text(blocking.prefixes)
-            advice = "messages must begin so, or its option `subscribe` must be left away"
-            yield Step("subscription", f"it has subscribed only to what begins with {found}", advice)
+            advice = "messages must begin with that, or its option `subscribe` must be removed"
+            yield Step("subscription", f"it has subscribed only to messages that begin with {found}", advice)
         else:
             yield Step("subscription", "it has subscribed to our messages")
 
     def _of_sender(self) -> Iterator[Step]:
-        """What a sender has lost, by its own count: that of the node on this machine which is bound there."""
+        """What a sender has lost, by its own count: that of the node on this machine that is bound there."""
         found = sender_at(self._given.endpoint, self._given.timeout) if self._probe.local else None
         if found is None:
-            told = "no node with --control is known that sends there, so nobody says what it lost"
+            told = "no node with --control is known that sends there, so its losses are unknown"
             yield Step("losses", told, skipped=True)
         else:
             yield losses_of(*found)
@@ -236,7 +240,7 @@ class Diagnosis:
             self._blocking = None
             left = blocking.close(given.timeout)
             advice = (
-                "the receiver takes nothing: it is stuck or overloaded; look at it with `message-passing top`"
+                "the receiver reads nothing: it is stuck or overloaded; inspect it with `message-passing top`"
             )
             text = f"{name} has left for it" if sent and left else "a message could not be sent"
             yield Step("canary", text, "" if sent and left else advice)
@@ -245,29 +249,29 @@ class Diagnosis:
             if sender := sender_at(given.endpoint, given.timeout):
                 yield losses_of(*sender)
         else:
-            told = "no node with --control is known that listens there, so nobody says what became of it"
+            told = "no node with --control is known that listens there, so its outcome is unknown"
             yield Step("arrival", f"{told} (--node TARGET names one)", skipped=True)
 
 
 def _of_types(theirs: str, wanted: str | None) -> Step:
-    """Whether what a sender sends arrives at a socket of this type: one that says nothing of it uses a PUB."""
+    """Whether messages of a sender arrive at a socket of this type; senders use a PUB by default."""
     shown = plain_type(theirs)
     ours = FITTING_TYPES.get(theirs, ("",))[0]
     if not ours:
-        advice = "no input or output of message-passing goes with it: it is another program's"
+        advice = "no input or output of message-passing fits it: it belongs to another program"
         return Step("socket type", f"it is a {shown}", advice)
     if theirs in SENDING_TYPES:
-        text = f"it is a {shown}, which sends: a log that is sent there goes nowhere, and receivers connect to it"
-        advice = "name the receiver's endpoint; what this one sends is shown by `message-passing tail`"
+        text = f"it is a {shown}, which sends: a log sent there goes nowhere; receivers connect to it"
+        advice = "name the receiver's endpoint; `message-passing tail` shows what this one sends"
         return Step("socket type", text, advice if wanted else "")
     if not wanted and ours != "PUB":
-        text = f"it is a {shown}, and takes nothing from a PUB, which log handlers and outputs are by default"
-        advice = f"set socket_type {ours} in the sender, and see whether it arrives: --socket-type {ours}"
+        text = f"it is a {shown}, and accepts nothing from a PUB, the default of log handlers and outputs"
+        advice = f"set socket_type {ours} in the sender, and check whether it arrives: --socket-type {ours}"
         return Step("socket type", text, advice)
     if wanted and wanted != ours:
         advice = f"set socket_type {ours} in the sender, or {FITTING_TYPES[wanted][0]} in the receiver"
-        return Step("socket type", f"it is a {shown}, and takes nothing from a {wanted}", advice)
-    return Step("socket type", f"it is a {shown}: it takes what a {ours} sends")
+        return Step("socket type", f"it is a {shown}, and accepts nothing from a {wanted}", advice)
+    return Step("socket type", f"it is a {shown}, which receives from a {ours}")
 
 
 COMMAND = Command(

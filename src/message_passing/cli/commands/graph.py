@@ -1,4 +1,4 @@
-"""The command `message-passing graph`: its words, and where the picture goes."""
+"""The command `message-passing graph`: its arguments, and where the drawing goes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FORMATS: dict[str, Callable[[Graph], str]] = {"text": as_lines, "mermaid": as_mermaid, "svg": as_svg}
 
 _EPILOG = """\
-Dashed arrows, and the circles of the text, are the ways of messages that could not be handled. Nothing is opened.
+Dashed arrows, and the circles of the text, show where failed messages go. Nothing is opened.
 
 exit status: 0, or 2 when the chain has errors, which are reported as by `message-passing check`
 
@@ -39,7 +39,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     if not given.chain:
-        raise OpenError("name one config file, or write the options of a chain; see --help")
+        raise OpenError("name one config file, or give the options of a chain; see --help")
     looked = check_words(given.chain)
     if not looked.chain:
         tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
@@ -50,7 +50,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _can_be_shown(text: str) -> bool:
-    """Whether standard output has these letters."""
+    """Whether standard output can encode these characters."""
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The command `message-passing keys`: CURVE keys made, allowed, listed and revoked."""
+"""The command `message-passing keys`: generating, allowing, listing and revoking CURVE keys."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ examples:
 
 
 def _marked(words: Sequence[str]) -> list[str]:
-    """The words with a mark before each key: it may begin with `-`, and is no option for that."""
+    """The arguments with a mark before each key, which may begin with `-` without being an option."""
     return [f"{_KEY}{word}" if is_key(word) else word for word in words]
 
 
@@ -92,7 +92,7 @@ def _folder(name: str) -> Path:
 def _new(given: argparse.Namespace) -> str:
     path, public = write_pair(given.folder, given.name)
     return (
-        f"secret key: {path} (for its owner's eyes only)\n"
+        f"secret key: {path} (keep it private)\n"
         f"public key: {public.decode()}\n"
         f"to allow it on a server: message-passing keys allow {given.name} '{public.decode()}'\n"
     )
@@ -102,7 +102,9 @@ def _allow(given: argparse.Namespace) -> str:
     check_name(given.name)
     text = given.key.removeprefix(_KEY)
     if text.endswith(SECRET):
-        raise OpenError("that is a secret key: it stays where it is; give the public one, which ends in .key")
+        raise OpenError(
+            "that is a secret key, which must stay private: give the public one, whose name ends in .key"
+        )
     key = copied_key(text)
     allowed = AllowedKeys(str(given.folder))
     if os.path.lexists(given.folder):
@@ -125,7 +127,7 @@ def _list(given: argparse.Namespace) -> str:
 
 
 def _revoke(given: argparse.Namespace) -> str:
-    """Remove a file of the folder, whatever it is: only names that are in it can be given."""
+    """Remove a file of the directory, of any type: only names that are in it can be given."""
     name = f"{given.name}{PUBLIC}"
     keys = AllowedKeys(str(given.folder))
     try:

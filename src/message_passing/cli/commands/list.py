@@ -1,4 +1,4 @@
-"""The command `message-passing list`: the components there are, each with a line about it."""
+"""The command `message-passing list`: the available components, with a line about each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
 _EPILOG = """\
-Plug-ins that are installed are listed too. What needs a package that is not installed says how to install it.
+Installed plug-ins are listed too. A component that needs a package that is not installed shows how to install it.
 
 exit status: 0, or 2 for an unknown kind
 

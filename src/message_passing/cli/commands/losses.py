@@ -1,4 +1,4 @@
-"""The command `message-passing losses`: what nodes lost within a period, also before their last restart."""
+"""The command `message-passing losses`: what nodes lost within a period, including before their last restart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from message_passing.cli.command import Command
 from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
 from message_passing.clock import iso_time
-from message_passing.console.client import NodeClient
+from message_passing.console.client import NodeClient, process_exists
 from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.escaping import ascii_json, escape_control
@@ -37,7 +37,7 @@ times: 02:00 (the last one before now; as --until, the first one after --since),
 """
 
 _GRACE = 2 * ALIVE_INTERVAL
-"""Seconds for which a node that goes on may not have noted that it runs."""
+"""The most seconds between two records that a node is running."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +62,9 @@ def _run(given: argparse.Namespace) -> int:
     except OptionError as error:
         raise OptionError(*(Fault(one.text, f"--{one.where}") for one in error.faults)) from error
     name, found = _asked(given, asked)
+    if not name.startswith("node "):  # the file is here, and so, most likely, are the processes
+        for run in found["runs"]:
+            run["gone"] = not run["ended"] and not process_exists(run["pid"])
     if given.json:
         print_out(ascii_json(json.dumps(found)) + "\n")
     else:
@@ -70,7 +73,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _asked(given: argparse.Namespace, asked: Period) -> tuple[str, dict[str, Any]]:
-    """Who answers, and what."""
+    """The source of the answer, and the answer."""
     target = given.target
     if target.isdigit() or "://" in target or _is_socket(target):
         node = NodeClient(target, from_environment(given.token) if given.token else None)
@@ -103,11 +106,16 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
     reasons = found["by_reason"]
     here, senders = (sum(one[which] for one in found["minutes"]) for which in ("lost", "not_arrived"))
     by = escape_control(name)
+    gaps = [*_gaps(asked, found)]
     if not reasons and found["runs"]:
-        yield f"Nothing was lost {when}, by {by}."
+        yield f"{'No loss is known' if gaps else 'Nothing was lost'} {when}, by {by}."
     elif not reasons:
-        nobody = f"No node called {escape_control(node)}" if node else "Nobody"
-        yield f"{nobody} kept account of losses {when}, by {by}."
+        recorded = (
+            f"There is no record of a node called {escape_control(node)}"
+            if node
+            else "Losses were not recorded"
+        )
+        yield f"{recorded} {when}, by {by}."
     else:
         yield f"{plural(here)} lost here, {plural(senders)} lost by senders on the way, {when}, by {by}:"
         yield ""
@@ -123,20 +131,21 @@ def _lines(name: str, asked: Period, found: Mapping[str, Any], node: str) -> Ite
         )
     if max(len(reasons), len(found["by_sender"])) >= MOST_ROWS:
         yield f"Only the {MOST_ROWS} largest of each are shown: choose a shorter period, or --node."
-    yield from _gaps(asked, found)
+    yield from gaps
 
 
 def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
-    """When nobody kept account: what was lost then, nobody knows."""
+    """The times without a record, when losses are unknown."""
     if found["kept_from"] and found["kept_from"] > asked.since:
-        yield f"Losses before {local(found['kept_from'])} have given way to later ones, or were too old."
+        yield f"Losses before {local(found['kept_from'])} were removed to make room, or were too old."
     for node in dict.fromkeys(one["node"] for one in found["runs"]):
         runs = [one for one in found["runs"] if one["node"] == node]
-        seen, why = asked.since, "did not run"
+        seen, why, latest = asked.since, "did not run", 0.0
         for run in runs:
             if run["started"] > seen + 1:
                 yield _gap(node, seen, run["started"], why)
-            if run["seen"] >= seen:
+            if run["seen"] >= latest:  # also of one that was killed shortly before
+                latest = run["seen"]
                 why = (
                     "had ended"
                     if run["ended"]
@@ -145,17 +154,20 @@ def _gaps(asked: Period, found: Mapping[str, Any]) -> Iterator[str]:
             seen = max(seen, run["seen"])
         last = max(runs, key=lambda one: float(one["seen"]))
         end = min(asked.until, found["time"])
-        if end > seen + (1 if last["ended"] else _GRACE):
+        if last.get("gone") and end <= seen + _GRACE:
+            why = f"has no process {last['pid']} on this machine any more: it was killed, or runs elsewhere"
+            yield _gap(node, seen, end, why)
+        elif end > seen + (1 if last["ended"] else _GRACE):
             yield _gap(node, seen, end, why)
 
 
 def _gap(node: str, begin: float, end: float, why: str) -> str:
-    what = f"{_short(node)} kept no account from {local(begin)} to {local(end)} ({span(end - begin)})"
+    what = f"{_short(node)} recorded nothing from {local(begin)} to {local(end)} ({span(end - begin)})"
     return f"{what}: it {why}."
 
 
 def _when(one: Mapping[str, Any]) -> str:
-    """The minutes in which it was lost."""
+    """The minutes of the losses."""
     first, last = (local(one[which], "%m-%d %H:%M") for which in ("first", "last"))
     if first == last:
         return first
@@ -181,7 +193,7 @@ def _short(text: object) -> str:
 
 COMMAND = Command(
     name="losses",
-    description="Show what nodes lost within a period, also before their last restart.",
+    description="Show what nodes lost within a period, including before their last restart.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -1,4 +1,4 @@
-"""The command `message-passing send`: messages from a shell, with the fields that the log handler sends."""
+"""The command `message-passing send`: sending messages from a shell, with the fields of the log handler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from message_passing.zeromq.security import SocketSecurity
 
 _QUEUE = 1000
-"""Messages that may be in ZeroMQ's own queue, of which nobody knows whether they have left."""
+"""The most messages in ZeroMQ's own queue, which may or may not have been sent."""
 
 _EPILOG = """\
 examples:
@@ -34,7 +34,7 @@ examples:
   make 2>&1 | message-passing send --connect tcp://logs:5558 --tag build
   message-passing send --connect tcp://logs:5558 --json '{"message":"paid","order":12}'
 
-exit status: 0 all were sent, 1 not all were (it says how many, and why), 2 usage error.
+exit status: 0 all were sent, 1 some were not (it reports how many, and why), 2 usage error.
 Receivers do not acknowledge: "sent" means handed to the network. `message-passing doctor` finds out more.
 """
 
@@ -81,10 +81,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    """A time that can be waited.
+    """A valid timeout.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     seconds = float(text)
     if not 0 <= seconds < 1e6:
@@ -122,7 +122,7 @@ def _see_standard_input() -> None:
         OpenError: there is none.
     """
     if sys.stdin is None:
-        raise OpenError("standard input is closed, and there are no words to send")
+        raise OpenError("standard input is closed, and there are no arguments to send")
     if sys.stdin.isatty():
         COMMAND.tell("each line that you type is sent; end with Ctrl-D")
 
@@ -133,14 +133,14 @@ class _Sending:
     def __init__(self, endpoint: str, given: argparse.Namespace, security: SocketSecurity | None) -> None:
         self._endpoint, self._given = endpoint, given
         connect, bind = ((), (endpoint,)) if given.bind else ((endpoint,), ())
-        # Few in ZeroMQ's own queue, so that it is known how many have left.
+        # Few in ZeroMQ's own queue, so that it is known how many were sent.
         settings = SocketSettings(given.socket_type, connect, bind, hwm=_QUEUE, security=security)
         self._blocking = BlockingSender(settings)
         self._unsent = self._wrong = self._large = 0
-        self._more = False  # there was more in standard input, that nobody has counted
+        self._more = False  # there was more in standard input, which was not counted
 
     def send(self, message: bytes) -> bool:
-        """Send one; False when it could not be."""
+        """Send one; False if it could not be sent."""
         if len(message) > Limits().maxmsgsize:
             self._large += 1
             return True
@@ -150,7 +150,7 @@ class _Sending:
         return False
 
     def send_lines(self, maker: MessageFactory) -> None:
-        """Send each line of standard input, until one is not taken."""
+        """Send each line of standard input, until one is not accepted."""
         with ProgressLine() as progress:
             lines = _lines(progress)
             for number, line in lines:
@@ -180,7 +180,7 @@ class _Sending:
         self._blocking.close(0)
 
     def end(self) -> int:
-        """Let it leave, say what did not; the exit status."""
+        """Flush, and report what was not sent; the exit status."""
         given, blocking = self._given, self._blocking
         reason = "" if not self._unsent else self._reason()
         left = blocking.close(given.timeout if given.linger is None else given.linger)
@@ -194,7 +194,7 @@ class _Sending:
         if not left:
             most = min(blocking.sent, _QUEUE)
             told = f"up to {most} of the {_messages(blocking.sent, '')} sent may not have arrived"
-            COMMAND.tell(f"{told}: the receiver takes them too slowly, or has gone")
+            COMMAND.tell(f"{told}: the receiver reads them too slowly, or has gone")
         if self._unsent or self._large or not left:
             return 1
         return 2 if self._wrong else 0
@@ -204,16 +204,16 @@ class _Sending:
         if blocking.peers():
             if self._given.socket_type == "PUSH" or blocking.prefixes:
                 wanted = self._given.socket_type == "PUSH" or b"" in blocking.prefixes
-                told = "takes them too slowly" if wanted else "has not subscribed to what they begin with"
-                return f"who listens at {endpoint} {told}"
+                told = "reads them too slowly" if wanted else "has not subscribed to their prefix"
+                return f"the receiver at {endpoint} {told}"
             return f"a receiver is connected at {endpoint}, but had subscribed to nothing within {seconds}"
         if blocking.told:
-            return f"nobody took them within {seconds}"
+            return f"no receiver accepted them within {seconds}"
         if blocking.connected and not blocking.ever():
             kind = "PULL" if self._given.socket_type == "PUB" else "SUB"
             return (
-                f"what is at {endpoint} hangs up on us: it is a {kind}, which --socket-type must fit, "
-                f"or no ZeroMQ; see `message-passing doctor {endpoint}`"
+                f"{endpoint} closes our connection: it is a {kind}, which --socket-type must fit, "
+                f"or not ZeroMQ; see `message-passing doctor {endpoint}`"
             )
         if self._given.bind:
             return f"nobody connected to {endpoint} within {seconds}"
@@ -230,10 +230,10 @@ def _is_file() -> bool:
 
 
 def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
-    """The lines of standard input and their numbers; how far it is read is shown where it is a file."""
+    """The lines of standard input and their numbers; progress is shown if it is a file."""
     total = os.fstat(sys.stdin.fileno()).st_size if _is_file() else 0
     done = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if total else 0
-    most = Limits().maxmsgsize + 2  # what is longer with its newline is too large without it
+    most = Limits().maxmsgsize + 2  # a line that is longer with its newline is too large without it
     for number in itertools.count(1):
         line = sys.stdin.buffer.readline(most)
         if not line:

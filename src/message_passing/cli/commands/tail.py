@@ -1,4 +1,4 @@
-"""The command `message-passing tail`: live messages of a publisher, or of a running node, all of them."""
+"""The command `message-passing tail`: all live messages of a publisher or a running node."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   message-passing tail tcp://logs:5558                 what a PUB publishes there
-  message-passing tail 4711 --level WARNING            what a node with --control hands to its output
+  message-passing tail 4711 --level WARNING            what a node with --control passes to its output
   message-passing tail http://127.0.0.1:9090 --at decoder --field extra.order=12
   message-passing tail 4711 --follow-sender web-1 --format '{time} {message}'
   message-passing tail 4711 --json --count 100 | jq .message
 
-Nothing is sampled. At the end it says how many were shown, and how many were missed: lost on the way, or too many
-to be shown. Of a PUSH nothing can be shown without taking it away from its workers: ask the node that sends.
+Nothing is sampled. At the end it reports how many were shown, and how many were missed: lost in transit, or too
+many to be shown. Messages of a PUSH cannot be shown without taking them from its workers: tail the sending node.
 """
 
 _QUEUE = 100_000
-"""Messages that ZeroMQ may hold for us while the terminal is slow."""
+"""Messages that ZeroMQ may buffer for us while the terminal is slow."""
 
 _BATCH = 1000
 _PAUSE = 0.2
-"""Seconds between two looks whether anybody still reads what we write."""
+"""Seconds between two checks of whether our output still has a reader."""
 
 _LONELY = 3.0
-"""Seconds after which we say that nobody is there."""
+"""Seconds after which it is reported that there is no publisher."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +96,7 @@ def _count(text: str) -> int:
     """A number of messages.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     if (count := int(text)) < 1:
         raise ValueError(text)
@@ -137,10 +137,10 @@ class _Writer:
             self._reader.register(sys.stdout.fileno(), 0)
 
     def write_all(self, coming: Coming) -> None:
-        """Write what comes, each batch at once, until enough was shown.
+        """Write what arrives, each batch at once, until enough was shown.
 
         Raises:
-            BrokenPipeError: nobody reads it any more.
+            BrokenPipeError: the reader has gone.
         """
         for batch in coming:
             self._write(batch)
@@ -164,13 +164,13 @@ class _Writer:
 
 
 def _is_of(message: Any, sender: str) -> bool:
-    """Whether a message is of this sender: by all of its name, or by its beginning, `HOST` or `HOST:PID`."""
+    """Whether a message is of this sender: by its full name, or its beginning, `HOST` or `HOST:PID`."""
     name = message.get("sender") if isinstance(message, dict) else None
     return isinstance(name, str) and (name == sender or name.startswith(f"{sender}:"))
 
 
 class _RunningNode:
-    """Messages from a node that runs, as it tells them.
+    """Messages from a running node, as it streams them.
 
     Attributes:
         missed: messages that it did not show.
@@ -194,7 +194,7 @@ class _RunningNode:
         )
 
     def messages(self) -> Coming:
-        """What it tells, until it ends."""
+        """Its messages, until it ends."""
         for batch in self._stream.batches():
             if missed := sum(told.get("missed", 0) for told in batch):
                 self.missed += missed
@@ -216,7 +216,7 @@ class _Publisher:
     """Messages from publishers.
 
     Attributes:
-        missed: messages that did not come, by their numbers.
+        missed: messages that did not arrive, by their numbers.
         ended: it never does.
     """
 
@@ -239,11 +239,11 @@ class _Publisher:
 
     @property
     def missed(self) -> int:
-        """How many numbers are missing in what the senders sent."""
+        """How many of the senders' sequence numbers are missing."""
         return self._books.totals()["lost"]
 
     def messages(self) -> Coming:
-        """What comes, for ever."""
+        """Its messages, without end."""
         ready = select.poll()
         ready.register(self._receiver.file_descriptor, select.POLLIN)
         lonely = time.monotonic() + _LONELY
@@ -258,7 +258,7 @@ class _Publisher:
                 lonely = float("inf")
                 if not self._receiver.met():
                     why = self._receiver.health.obstacle() if self._receiver.health else ""
-                    COMMAND.tell(f"nobody publishes at {self._endpoint} yet: it goes on trying ({why})")
+                    COMMAND.tell(f"there is no publisher at {self._endpoint} yet: still trying ({why})")
 
     def _looked_at(self, batch: list[bytes]) -> list[tuple[float, Any]]:
         now = time.time()
@@ -273,7 +273,7 @@ class _Publisher:
     def remark(self) -> str:
         """What else there is to say at the end."""
         unstamped = self._books.totals()["unstamped"]
-        return f" ({unstamped} have no number, of which nobody can tell)" if unstamped else ""
+        return f" ({unstamped} without a number, whose losses are unknown)" if unstamped else ""
 
     def close(self) -> None:
         """Let go of it."""
@@ -282,7 +282,7 @@ class _Publisher:
 
 def _tell_missed(count: int) -> None:
     if sys.stdout.isatty() and sys.stderr.isatty():
-        COMMAND.tell(f"{count} missed: they came too fast to be shown")
+        COMMAND.tell(f"{count} missed: they arrived too fast to be shown")
 
 
 COMMAND = Command(

@@ -1,4 +1,4 @@
-"""The command `message-passing test`: its words, and how it reports the results of the tests."""
+"""The command `message-passing test`: its arguments, and the report of the results."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ A file's tests are its list `tests`. Each has `input`, a list of messages, and t
   filtered = 1                        # the number of messages that filters remove
   at = "decoder"                      # the component that receives them; default: the only input
 
-With several outputs, `output` is a table of lists by their names. Inputs and outputs are replaced, so nothing
-that they would open is opened; all other components are real, and created anew for each test.
+With several outputs, `output` is a table of lists by their names. Inputs and outputs are replaced, so that nothing
+is opened; all other components are real, and created anew for each test.
 
 exit status: 0 all tests pass, 1 a test fails, 2 the file or its tests are invalid
 
@@ -62,7 +62,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _wrong(name: str, one: CheckResult) -> list[str]:
-    """Why a file's cases cannot be run."""
+    """Why a file's tests cannot be run."""
     if one.right and not one.cases:
         return [f"{name}: it has no tests: they are the list `{TESTS}`, see {COMMAND.title} --help"]
     return [] if one.right else [str(mistake) for mistake in one.diagnostics if not mistake.warning]

@@ -58,10 +58,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _interval(text: str) -> float:
-    """Seconds between two pictures.
+    """Seconds between two updates.
 
     Raises:
-        ValueError: they are too few or too many.
+        ValueError: too few or too many.
     """
     seconds = float(text)
     if not 0.1 <= seconds <= 3600:
@@ -88,7 +88,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _json(poller: Poller, *, once: bool) -> int:
-    """A line for each node, again and again."""
+    """Print a line for each node, repeatedly."""
     while True:
         statuses = poller.all_statuses(times=1)
         for one in statuses:
@@ -107,7 +107,7 @@ def _status(statuses: Sequence[NodeStatus]) -> int:
 
 
 def _once(poller: Poller) -> int:
-    # What a component's share of the time is, a node finds out only while it is asked: the second answer has it.
+    # A node measures utilization only while it is polled: the second answer has it.
     statuses = poller.all_statuses(times=2)
     print_out(_picture(_console(plain=True), statuses, poller.order, keys=False))
     return _status(statuses)
@@ -129,12 +129,12 @@ def _console(*, plain: bool) -> Console:
 
 
 def _frame() -> Callable[..., Any]:
-    # It imports rich, which not everybody has.
+    # It imports rich, which may not be installed.
     return cast("Callable[..., Any]", load_own("message_passing.cli.topview:frame"))
 
 
 def _live(poller: Poller) -> int:
-    """Draw until somebody presses q.
+    """Draw until q is pressed.
 
     Raises:
         OpenError: there is no terminal.
@@ -150,7 +150,7 @@ def _live(poller: Poller) -> int:
 
 
 class _Screen:
-    """The picture, and what keys do with it."""
+    """The screen, and its keys."""
 
     def __init__(self, live: Live, poller: Poller, keyboard: _Keyboard) -> None:
         self._live, self._poller, self._keyboard = live, poller, keyboard
@@ -159,7 +159,7 @@ class _Screen:
         self._shown: Sequence[NodeStatus] = ()
 
     def run(self) -> None:
-        """Draw, when there is something new, until q."""
+        """Draw, whenever there is something new, until q is pressed."""
         while True:
             if not self._paused:
                 self._shown = self._poller.statuses()
@@ -176,13 +176,13 @@ class _Screen:
 
 
 class _Keyboard:
-    """Keys as they are pressed, and that the terminal has another size now."""
+    """Reads keys, and notices changes of the terminal's size."""
 
     def __init__(self, resized: int) -> None:
         self._resized = resized
 
     def keys(self, news: int) -> str | list[str]:
-        """Wait for keys, for another size, or until `news` can be read.
+        """Wait for keys, a new size, or until `news` is readable.
 
         Returns:
             The keys; an empty text among them when there will be no more.
@@ -202,7 +202,7 @@ class _Keyboard:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[_Keyboard]:
-    """The terminal gives each key at once, and does not show it; as it was before, at the end."""
+    """Have the terminal deliver each key at once, without echo; restore its mode at the end."""
     before = termios.tcgetattr(sys.stdin.fileno())
     hear, say = os.pipe()
     os.set_blocking(say, False)

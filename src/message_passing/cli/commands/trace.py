@@ -1,4 +1,4 @@
-"""The command `message-passing trace`: its words, and how it writes the way of a message."""
+"""The command `message-passing trace`: its arguments, and the output of a message's path."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _LONGEST_LINE = 16 << 20
 """Bytes of a line on standard input."""
 
 _EPILOG = """\
-Nothing is opened, sent or written: inputs and outputs are replaced, all other components are real, and each
-message gets new ones. Without MESSAGE, or where it is `-`, each line on standard input is a message.
+Nothing is opened, sent or written: inputs and outputs are replaced, all other components are real, and created
+anew for each message. Without MESSAGE, or where it is `-`, each line on standard input is a message.
 
 exit status: 0 each message reaches an output, 1 one does not, 2 the chain has errors
 
@@ -48,7 +48,7 @@ _VERBS = {
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--at", metavar="NAME", default="", help="the component that is given the message")
+    parser.add_argument("--at", metavar="NAME", default="", help="the component that receives the message")
     parser.add_argument("--json", action="store_true", help="a list of message, steps, outputs and ends")
 
 
@@ -56,7 +56,7 @@ def _run(given: argparse.Namespace) -> int:
     words: list[str] = given.chain
     in_words = bool(words) and words[0].startswith("-")
     if not words:
-        raise OpenError("name a config file, or write the options of a chain; see --help")
+        raise OpenError("name a config file, or give the options of a chain; see --help")
     looked = check_words(words if in_words else words[:1])
     if not looked.chain or not looked.script:
         tell("".join(f"{mistake}\n" for mistake in looked.diagnostics if not mistake.warning))
@@ -77,7 +77,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _typed(words: Sequence[str]) -> Iterator[str]:
-    """The messages that were typed; or the lines of standard input, which may go on for ever.
+    """The messages that were typed; or the lines of standard input, which may be endless.
 
     Raises:
         OpenError: a line is too long.
@@ -92,7 +92,7 @@ def _typed(words: Sequence[str]) -> Iterator[str]:
 
 
 def _start_of(chain: Chain, at: str) -> str:
-    """The name of the component that is given the messages.
+    """The name of the component that receives the messages.
 
     Raises:
         OpenError: there is none of this name, or there are several inputs.
@@ -109,7 +109,7 @@ def _start_of(chain: Chain, at: str) -> str:
 
 
 def _place_of(step: TraceStep, files: Positions) -> str:
-    """File and line where a component was declared; empty where it was written on the command line."""
+    """File and line where a component was declared; empty if that was on the command line."""
     found = files.diagnostic(Fault("", step.declared), None)
     return f"{found.file}:{found.line}" if found.file and found.line else ""
 
@@ -133,7 +133,7 @@ def _as_lines(found: Trace, files: Positions) -> Iterator[str]:
 
 
 def _told_of(step: TraceStep, steps: dict[str, TraceStep]) -> Iterator[str]:
-    """What it made of the message, in lines below its name."""
+    """What it did to the message, in lines below its name."""
     if step.outcome in _VERBS:
         reasons = "; ".join(step.reasons)
         yield f"    {_VERBS[step.outcome]}{': ' if reasons else ''}{reasons}"
@@ -162,7 +162,7 @@ def _listed(messages: list[str], count: int) -> Iterator[str]:
 
 
 def _outcome_of(found: Trace, files: Positions) -> str:
-    """Where the message came to, as a sentence."""
+    """Where the message ended, as a sentence."""
     if found.failure:
         return f"the chain cannot be run: {found.failure}"
     parts = [f"reaches {step.name} ({_title(step, files)})" for step in found.having("output")]
@@ -193,7 +193,7 @@ def _as_object(text: str, found: Trace, files: Positions) -> dict[str, Any]:
 
 COMMAND = Command(
     name="trace",
-    description="Show a message's way through a chain: what each component makes of it, and where it ends.",
+    description="Show a message's path through a chain: what each component does to it, and where it ends.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

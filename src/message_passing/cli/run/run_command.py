@@ -1,4 +1,4 @@
-"""The command `message-passing`: one chain of the components that its words or its config file name."""
+"""The command `message-passing`: one chain of the components named by its arguments or config file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 SENTENCES = "+message_passing.codecs._report:ReportEncoder"
-"""The encoder of errors that are written on a terminal."""
+"""The encoder of errors that are written to a terminal."""
 
 
 class MessagePassing(Script):
@@ -84,9 +84,9 @@ class MessagePassing(Script):
 
     @classmethod
     def read_words(cls, words: Sequence[str], commands: Collection[str] = (*COMMANDS, RUN_WORD)) -> Given:
-        """What the words give, and what the config file adds: the words win."""
+        """The options of the arguments, then of the config file: the arguments win."""
         if list(words) == [RUN_WORD]:
-            raise UserError("run what? name a config file, or write the options of a chain; see --help")
+            raise UserError("name a config file, or give the options of a chain; see --help")
         given = super().read_words(words[1:] if list(words[:1]) == [RUN_WORD] else words, commands)
         given.words = tuple(words)
         if given.bare or "configfile" in (*given.places, *given.already_reported):
@@ -113,7 +113,7 @@ class MessagePassing(Script):
         """As in every command; only a chain without workers can change while it runs."""
         again = super().changed() if self.configfile else None
         if again and self.workers:
-            raise UserError(Fault("has changed: with --workers, that needs a new start", self.configfile))
+            raise UserError(Fault("has changed: with --workers, that needs a restart", self.configfile))
         return again
 
     def build_chain(self) -> Chain:
@@ -150,7 +150,7 @@ class MessagePassing(Script):
         return chain
 
     def _prefer_sentences(self) -> None:
-        """On a terminal errors are lines for a person, unless somebody has said what they are to be."""
+        """Encode errors as readable lines on a terminal, unless an error encoder was given."""
         keys = ("error", "error_encoder", "error_options", "error_encoder_options")
         if (
             not self.daemonize
@@ -167,7 +167,7 @@ class MessagePassing(Script):
 
     @classmethod
     def printers(cls) -> dict[str, Callable[[str], str]]:
-        """Those of every command, and two more."""
+        """The options of every command, and two more."""
         return {**super().printers(), "describe": describe, "completion": completion}
 
     @classmethod
@@ -184,7 +184,7 @@ class MessagePassing(Script):
 
 HELP = """\
 Usage: message-passing [run] FILE [OPTION...] | OPTION... | COMMAND --help
-Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output till input ends.
+Run Input -> Decoder(s) -> Filter(s) -> Encoder(s) -> Output until input ends.
 Commands: {commands}
   --input NAME    {input}
   --output NAME   {output}
@@ -197,7 +197,7 @@ Commands: {commands}
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
   --completion bash|zsh  --version  --name N
-NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: your mistake.
+NAME may be +package.module:Class. Status 0: ended, 1: failed, 2: usage error.
 Examples:
   message-passing --input STDIN --output STDOUT
   message-passing --input STDIN --output STDOUT --filter +myapp:MessageWorker
@@ -275,7 +275,7 @@ class CheckResult:
 
 
 def check_file(name: str) -> CheckResult:
-    """What is wrong with a config file."""
+    """The errors in a config file."""
     return check_words([name])
 
 
