@@ -14,7 +14,7 @@ import zmq.log.handlers
 
 from message_passing.errors import OptionError
 from message_passing.flow import Filter
-from message_passing.inputs.zeromq import ZeroMQInput, _next_size
+from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, running, wait_for
 from support import Kept
@@ -225,11 +225,11 @@ def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> No
     """A batch is never larger than a thousand nor smaller than one message."""
     few = [b"a log line"] * 20
     sizes = [(16, 0.0), (900, 0.0), (100, 1.0), (1, 1.0)]
-    assert [_next_size(size, few, took) for size, took in sizes] == [32, 1000, 50, 1]
+    assert [ZeroMQInput._next_size(size, few, took) for size, took in sizes] == [32, 1000, 50, 1]
 
 
 def test_batches_of_large_messages_are_small() -> None:
     """About 160 KiB, and one message at least."""
-    assert _next_size(1000, [bytes(65536)] * 100, 0.0) == 2
-    assert _next_size(1000, [bytes(10_000_000)], 0.0) == 1
-    assert _next_size(1000, [b""], 0.0) == 1000
+    assert ZeroMQInput._next_size(1000, [bytes(65536)] * 100, 0.0) == 2
+    assert ZeroMQInput._next_size(1000, [bytes(10_000_000)], 0.0) == 1
+    assert ZeroMQInput._next_size(1000, [b""], 0.0) == 1000

@@ -46,6 +46,24 @@ def test_append_and_truncate(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one\ntwo\n"
 
 
+def test_a_torn_line_of_a_killed_process(tmp_path: Path) -> None:
+    """What comes is not glued to what was there: a torn line is ended first, also in a file that is opened again."""
+    path = tmp_path / "out"
+    path.write_bytes(b"tor")
+    with to_file(path) as output:
+        output.consume(b"one")
+        path.write_bytes(b"torn")
+        output.reopen()
+        output.consume(b"two")
+        output.reopen()
+        output.consume(b"three")
+    assert path.read_bytes() == b"torn\ntwo\nthree\n"
+    path.write_bytes(b"torn")
+    with to_file(path, append=False) as output:
+        output.consume(b"one")
+    assert path.read_bytes() == b"one\n"
+
+
 def test_mode_follows_the_umask(tmp_path: Path) -> None:
     """Who may read the file is the umask's business."""
     before = os.umask(0o027)

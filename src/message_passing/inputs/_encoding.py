@@ -80,6 +80,7 @@ class Transcoder:
         self._head: bytes | None = b""  # what may yet become a byte-order mark
         self._decoder: codecs.IncrementalDecoder | None = None
         self._looked_for_zeros = False
+        self._name = "utf-8"
 
     def begin_within(self, head: bytes) -> int:
         """Start reading a file after its beginning.
@@ -115,6 +116,10 @@ class Transcoder:
             self._look_for_zeros(data)
         return data
 
+    def newline(self) -> bytes:
+        """How a line ends in what is read, as far as the encoding is known."""
+        return "\n".encode(self._name)
+
     @property
     def waits(self) -> bool:
         """Whether it has an incomplete character and waits for the rest."""
@@ -131,7 +136,7 @@ class Transcoder:
             self.notice = (
                 f"begins with the byte-order mark of {marked}, and is read as {name}: see `encoding`"
             )
-        name = _WITHOUT_ORDER.get(name, name)
+        name = self._name = _WITHOUT_ORDER.get(name, name)
         if name != "utf-8":
             self._decoder = codecs.getincrementaldecoder(name)("backslashreplace")
         return name, head

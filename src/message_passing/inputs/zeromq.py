@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.component import MOST_PROBLEMS
-from message_passing.errors import DecodingError, Fault, OptionError, PeerError
+from message_passing.errors import DecodingError, Fault, OpenError, OptionError, PeerError
 from message_passing.flow import Input
+from message_passing.inputs._remembered import RememberedSenders
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
@@ -67,6 +68,13 @@ class ZeroMQInput(ZeroMQComponent, Input):
         le=10_000,
         description="With ROUTER and DEALER: frames of about 64 KiB of one sender that may be unacknowledged.",
     )
+    state_file: str = option(
+        default="",
+        min_length=1,
+        description="With ROUTER and DEALER: path of a file that keeps, from one run to the next, which frames have"
+        " been received, so that they are not delivered twice. It is saved once a second and at the end, so after a"
+        " crash what was received in the last second may be delivered twice. Beside it, there is a `.lock`.",
+    )
     subscribe: list[str] = option(
         default_factory=lambda: [""],
         description="Prefixes that a SUB socket subscribes to, compared with the message's first bytes. "
@@ -100,6 +108,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """
         super().on_init()
         self._acknowledged: AcknowledgedReceiving | None = None
+        self._remembered: RememberedSenders | None = None
         self.can_wait = self.socket_type != "SUB"
         if self.key_field and not (self._security and self._security.asks):
             text = f"{self.label}: key_field needs curve_allowed_keys, plain_passwords or allow"
@@ -111,6 +120,9 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if self.socket_type in ("ROUTER", "DEALER"):
             self._prepare_acknowledged()
             return
+        if self.state_file:
+            text = f"{self.label}: state_file is for ROUTER and DEALER, which acknowledge"
+            raise OptionError(Fault(text, "state_file"))
         self._receiver = Receiver(
             self.settings(self.socket_type, subscribe=prefixes),
             join_frames=self.multipart == "last",
@@ -137,6 +149,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
         )
         self._receivers = self._hop.sockets.receivers
         self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers)
+        if self.state_file:
+            self._remembered = RememberedSenders(
+                self.state_file, self._hop.consumer, lambda text: self.report(OpenError(text))
+            )
 
     def _tell_of_peers(self) -> None:
         for receiver in self._receivers:
@@ -158,14 +174,26 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def on_open(self) -> None:
         """Bind or connect."""
         if self._acknowledged:
-            self._hop.open()
+            if self._remembered:
+                self._remembered.open()
+            try:
+                self._hop.open()
+            except OpenError:
+                if self._remembered:
+                    self._remembered.close()
+                raise
         else:
             self._receiver.open()
 
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
         if self._acknowledged:
-            await self._acknowledged.run()
+            saving = asyncio.create_task(self._remembered.keep_saving()) if self._remembered else None
+            try:
+                await self._acknowledged.run()
+            finally:
+                if saving:
+                    saving.cancel()
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))
@@ -184,7 +212,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 began = time.monotonic()
                 self.emit(batch)
                 await self.drain()
-                size = _next_size(size, batch, time.monotonic() - began)
+                size = self._next_size(size, batch, time.monotonic() - began)
                 await asyncio.sleep(0)  # let other inputs run, however flooded this one is
         finally:
             self._receiver.on_ready(lambda: None)
@@ -279,6 +307,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
         ]
         if self._acknowledged and self._acknowledged.stalled:
             found.insert(0, self._acknowledged.stalled)
+        if self._remembered and self._remembered.trouble:
+            found.insert(0, self._remembered.trouble)
         return found[:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
@@ -316,13 +346,15 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """Close the socket."""
         if self._acknowledged:
             self._acknowledged.close(self.linger / 1000)
+            if self._remembered:
+                self._remembered.close()
         else:
             self._receiver.close()
 
-
-def _next_size(size: int, batch: list[bytes], took: float) -> int:
-    if took > _BATCH_TIME:
-        return max(1, size // 2)
-    sample = batch[::_SAMPLED]
-    fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
-    return max(1, min(_LARGEST_BATCH, size * 2, fitting))
+    @staticmethod
+    def _next_size(size: int, batch: list[bytes], took: float) -> int:
+        if took > _BATCH_TIME:
+            return max(1, size // 2)
+        sample = batch[::_SAMPLED]
+        fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
+        return max(1, min(_LARGEST_BATCH, size * 2, fitting))

@@ -131,6 +131,15 @@ class DescriptorOutput(Output):
         """Whether the failed file has been opened again: then the rest is written once more."""
         return False
 
+    keeps_written = False  # without an annotation, which would make an option of it
+    """Whether what was written is not safe yet: then `keep_written` and `make_room` are called."""
+
+    def keep_written(self, lines: Sequence[bytes], size: int) -> None:
+        """These lines were written, within the call that brought them."""
+
+    async def make_room(self) -> None:
+        """Wait until more may be written."""
+
     async def drain(self) -> None:
         """Wait until there is room; at the end until all has been accepted, for a bounded time without a reader.
 
@@ -138,6 +147,8 @@ class DescriptorOutput(Output):
             OutputClosedError: the reader has gone.
         """
         self._in_loop = True
+        if self.keeps_written:
+            await self.make_room()
         ended = 0.0
         while self._queue and (self.ending or self._waiting() > ROOM_BYTES):
             self._watch()
@@ -224,6 +235,9 @@ class DescriptorOutput(Output):
             self._nobody = True  # and what the pipe itself has waits in it, since it stays open here
             return False
         self._nobody = False
+        if self.keeps_written and queued.done:
+            left = queued.unfinished() if error else ()
+            self.keep_written(queued.lines[: len(queued.lines) - len(left)], queued.done)
         if error and self.opened_again(error):
             self._torn = False
             return self._written(queued.again())

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
 import stat
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
+
+from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.options import option
+from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
 from message_passing.outputs._lines import ends_within_a_line
-from message_passing.secure_files import open_to_append
+from message_passing.outputs._syncing import MOST_UNSYNCED_BYTES, UNSYNCED_BYTES, Syncing, Unsynced
+from message_passing.secure_files import kind_of, open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SYNC_AT_END = 5.0
+"""Seconds that the end of the inputs, and closing, wait for the disk."""
+
+NO_ROOM, NOT_SYNCED = "waiting to be synced: full", "not synced at close"
+"""Why lines are dropped with `fsync`."""
+
+_LOOK = 0.1
+"""Seconds between two looks whether the disk has taken what waits for it, besides being told."""
 
 _LOST = (errno.ESTALE, errno.ENOTCONN)
 """Errors of a file, or file system, that is gone: its name may lead to one again."""
@@ -39,6 +53,11 @@ class FileOutput(DescriptorOutput):
 
     A process of root follows only root's symbolic links, and in a directory that others may write to it
     opens only regular files with a single name: so no other user can make it write elsewhere.
+
+    With `fsync`, a message is settled (acknowledged to an output of type DEALER or ROUTER, say) when it is on the
+    disk, so that it survives a power failure; batches that come meanwhile are synced together. If the system cannot
+    sync, what was written since the last sync is counted as failed and reported, an input that acknowledges delivers
+    it again, and the file is opened anew. Inputs wait while 16 MiB wait to be synced.
     """
 
     name = "File"
@@ -47,6 +66,20 @@ class FileOutput(DescriptorOutput):
 
     filename: str = option(description="Path of the file to write.", min_length=1)
     append: bool = option(default=True, description="False empties the file when the chain starts.")
+    fsync: Literal["never", "batch"] | Annotated[float, msgspec.Meta(ge=0.001, le=3600)] = option(
+        default="never",
+        description="When what was written is put on the disk itself, before which no message is settled: `batch` at "
+        "once, or after so many seconds at most. `never`: when the system likes, and what was written is settled.",
+    )
+
+    def on_init(self) -> None:
+        """Say what `fsync` confirms."""
+        super().on_init()
+        self._syncing: Syncing | None = None
+        self._sync_loop: asyncio.AbstractEventLoop | None = None
+        if self.fsync != "never":
+            self.keeps_written, self.confirms = True, "synced to disk"
+            self._syncing = Syncing(0.0 if self.fsync == "batch" else float(self.fsync), self._has_synced)
 
     def on_open(self) -> None:
         """Open the file, creating it.
@@ -68,6 +101,12 @@ class FileOutput(DescriptorOutput):
             self.report(OpenError(f"{lost}: nobody has read them"))
         self.finish()
         self._release()
+        if self._syncing:
+            left = self._syncing.end(SYNC_AT_END)
+            self._take_synced()
+            for entry in left:
+                with entry.hold.resumed(last=True):
+                    self.drop(entry.lines, NOT_SYNCED)
 
     def reopen(self) -> None:
         """Open the name again, and close the old file only if that worked."""
@@ -84,7 +123,83 @@ class FileOutput(DescriptorOutput):
     def write_many(self, messages: list[Any]) -> None:
         """Write the batch with one call."""
         self._opened_for_error = False
+        if self._syncing:
+            self._sync_loop = running_loop() or self._sync_loop
+            if self._syncing.waiting_bytes() > MOST_UNSYNCED_BYTES:
+                self.drop(messages, NO_ROOM)
+                return
         self.write_lines(messages)
+
+    def held(self) -> int:
+        """The messages that are queued, or not synced."""
+        return super().held() + (self._syncing.unsynced() if self._syncing else 0)
+
+    async def flush(self) -> None:
+        """Sync what was written, for a bounded time."""
+        if self._syncing:
+            deadline = monotonic() + SYNC_AT_END
+            self._syncing.hurry()
+            while self._syncing.unsynced() and monotonic() < deadline:
+                await self._until_synced()
+
+    async def make_room(self) -> None:
+        """Wait while much is not synced."""
+        while self._syncing and self._syncing.waiting_bytes() > UNSYNCED_BYTES:
+            await self._until_synced()
+
+    async def _until_synced(self) -> None:
+        """Wait until something was, for a moment at most."""
+        self._sync_loop = asyncio.get_running_loop()
+        synced = self._sync_loop.create_future()
+        self._waiters.add(synced)
+        await asyncio.wait([synced], timeout=_LOOK)
+        self._waiters.discard(synced)
+        self._take_synced()
+
+    def keep_written(self, lines: Sequence[bytes], size: int) -> None:
+        """They are settled when they are synced."""
+        if self._syncing and lines:
+            self._syncing.add(Unsynced(lines, size, self.hold()))
+
+    def _has_synced(self) -> None:
+        """The thread of `Syncing` has done something: have it taken where the chain is."""
+        loop = self._sync_loop
+        if loop is not None and loop.is_running():
+            with contextlib.suppress(RuntimeError):  # it has just been closed: closing takes it
+                loop.call_soon_threadsafe(self._take_synced)
+        elif loop is None:
+            self._take_synced()
+
+    def _take_synced(self) -> None:
+        """Settle what is on the disk, and what will not be."""
+        if self._syncing is None:
+            return
+        for entries, error in self._syncing.take():
+            for entry in entries:
+                with entry.hold.resumed(last=True):
+                    if error:
+                        self.fail(self._sync_error(error), entry.lines)
+        if self._fd >= 0 and self._syncing.has_failed():
+            self._begin_anew()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _sync_error(self, error: OSError) -> OSError:
+        text = f"it could not be put on the disk ({error.strerror}), and may be lost"
+        return OSError(error.errno, text, self.filename)
+
+    def _begin_anew(self) -> None:
+        """Open the file again, since it could not be synced; where that fails, go on with what is open."""
+        with self._lock:
+            try:
+                fd = self._open_file(0)
+            except OpenError as error:
+                self.report(error)
+                fd = self._fd
+            else:
+                self._release()
+            self._begin_with(fd)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Name the file in the report."""
@@ -130,6 +245,8 @@ class FileOutput(DescriptorOutput):
         self._fd = fd
         if fd >= 0 and ends_within_a_line(fd):
             self._torn = True
+        if self._syncing:
+            self._syncing.begin(fd, self.filename)
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
@@ -158,12 +275,26 @@ class FileOutput(DescriptorOutput):
         # waiting for a pipe to be read.
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:
-            return open_to_append(self.filename, flags, 0o666)
+            return self._required(open_to_append(self.filename, flags, 0o666))
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
             if isinstance(error, OSError) and error.errno == errno.ENXIO and self._is_pipe():
+                if self._syncing:
+                    raise OpenError(self._no_sync(stat.S_IFIFO)) from error
                 return -1
             reason = error.strerror if isinstance(error, OSError) else error
             raise OpenError(f"cannot write to the file {self.filename!r}: {reason}") from error
+
+    def _required(self, fd: int) -> int:
+        """The descriptor, if what was opened can be synced where that is asked for."""
+        mode = os.fstat(fd).st_mode
+        if self._syncing and not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+            os.close(fd)
+            raise OpenError(self._no_sync(mode))
+        return fd
+
+    def _no_sync(self, mode: int) -> str:
+        what = kind_of(mode)
+        return f"cannot sync {self.filename!r}, which is {what}: `fsync` needs a regular file, or must be `never`"
 
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
@@ -176,5 +307,8 @@ class FileOutput(DescriptorOutput):
                 if self._torn:
                     os.write(fd, b"\n")
             finally:
-                os.close(fd)
+                if self._syncing:
+                    self._syncing.retire()
+                else:
+                    os.close(fd)
         self._torn = False

@@ -1,0 +1,120 @@
+"""How far a file has been read, kept in another file from one run to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from message_passing.inputs._saved_file import SavedFile, Versioned
+
+_COMPARED = 256
+"""Bytes at a file's beginning, and before the place that was reached, that tell whether it is the same file."""
+
+_MOST_BYTES = 1 << 16
+"""Bytes that a position file may have."""
+
+
+class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a file, and what tells that file from others, whatever it is called by then.
+
+    Attributes:
+        position: bytes before it, all of whole lines.
+        device: of the file; and
+        inode: its number there.
+        modified: when it was last written, in nanoseconds since the epoch.
+        fingerprint: of its first bytes and of those before the place; empty for its beginning.
+    """
+
+    position: int
+    device: int
+    inode: int
+    modified: int
+    fingerprint: str
+
+
+class _Saved(Versioned, kw_only=True, forbid_unknown_fields=True):
+    filename: str
+    place: FilePlace
+
+
+def place_in(fd: int, position: int) -> FilePlace:
+    """The place in an open file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = os.fstat(fd)
+    return FilePlace(
+        position=position,
+        device=found.st_dev,
+        inode=found.st_ino,
+        modified=found.st_mtime_ns,
+        fingerprint=_fingerprint(fd, position),
+    )
+
+
+def is_at(fd: int, place: FilePlace) -> bool:
+    """Whether an open file has the place: the same bytes are there. The beginning is in any file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return os.fstat(fd).st_size >= place.position and _fingerprint(fd, place.position) == place.fingerprint
+
+
+def _fingerprint(fd: int, position: int) -> str:
+    if not position:
+        return ""
+    known = min(_COMPARED, position)
+    compared = os.pread(fd, known, 0) + os.pread(fd, known, position - known)
+    return hashlib.blake2b(compared, digest_size=16).hexdigest()
+
+
+class PositionFile:
+    """A file with a place in it, for one process at a time."""
+
+    def __init__(self, path: str, filename: str) -> None:
+        """It is not touched yet.
+
+        Args:
+            path: its path.
+            filename: the file that is read, for whoever looks into it.
+        """
+        self._file = SavedFile(path, "position file")
+        self._filename = str(Path(filename).absolute())
+        self._saved: FilePlace | None = None
+
+    def is_empty(self) -> bool:
+        """Whether there is no place in it yet."""
+        return self._saved is None
+
+    def open(self) -> FilePlace | None:
+        """Keep other processes away from it, and read it.
+
+        Returns:
+            The place; None if there is none yet.
+
+        Raises:
+            OpenError: another process uses it, it is no position file, or the system refuses.
+        """
+        text = "remove it: reading begins where `start` says then"
+        found = self._file.open(_Saved, most_bytes=_MOST_BYTES, remedy=text)
+        self._saved = found.place if found else None
+        return self._saved
+
+    def save(self, place: FilePlace) -> None:
+        """Put a place into it: see `SavedFile.save`.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        if place != self._saved:
+            self._file.save(_Saved(version=1, filename=self._filename, place=place))
+            self._saved = place
+
+    def close(self) -> None:
+        """Let others use it; nothing is saved from now on."""
+        self._file.close()

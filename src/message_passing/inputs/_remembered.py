@@ -1,0 +1,96 @@
+"""What an acknowledging input remembers of its senders, so that its next run delivers nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from message_passing.inputs._saved_file import SavedFile, Versioned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from message_passing.zeromq.hop.consumer import Consumer
+
+REMEMBER_INTERVAL = 1.0
+"""Seconds between two times that it is saved."""
+
+_MOST_BYTES = 1 << 20
+"""Bytes that the file may have: of as many senders as a consumer remembers, each with less than a hundred."""
+
+
+class _Senders(Versioned, kw_only=True, forbid_unknown_fields=True):
+    floors: dict[str, int]
+
+
+class RememberedSenders:
+    """The number up to which each sender's frames are settled, in a file.
+
+    Attributes:
+        trouble: why it could not be saved; empty if it could.
+    """
+
+    def __init__(self, path: str, consumer: Consumer, tell: Callable[[str], object]) -> None:
+        """It is not touched yet.
+
+        Args:
+            path: of the file.
+            consumer: what remembers it while this runs.
+            tell: called with `trouble` when that begins.
+        """
+        self.trouble = ""
+        self._path, self._consumer, self._tell = path, consumer, tell
+        self._file = SavedFile(path, "state file")
+        self._saved: dict[bytes, int] = {}
+
+    def open(self) -> None:
+        """Remember what was saved.
+
+        Raises:
+            OpenError: see `SavedFile.open`.
+        """
+        remedy = "remove it: what senders send again then, may be delivered twice"
+        if found := self._file.open(_Senders, most_bytes=_MOST_BYTES, remedy=remedy):
+            for sender, floor in found.floors.items():
+                self._consumer.remember(_id(sender), floor)
+
+    async def keep_saving(self) -> None:
+        """Save now and then; the disk is waited for elsewhere."""
+        while True:
+            await asyncio.sleep(REMEMBER_INTERVAL)
+            floors = self._consumer.floors()
+            if floors != self._saved:
+                try:
+                    await asyncio.to_thread(self._file.save, _as_senders(floors))
+                except OSError as error:
+                    self._fails(error)
+                else:
+                    self._saved, self.trouble = floors, ""
+
+    def close(self) -> None:
+        """Save for the last time."""
+        floors = self._consumer.floors()
+        try:
+            if floors != self._saved:
+                self._file.save(_as_senders(floors))
+        except OSError as error:
+            self._fails(error)
+        self._file.close()
+
+    def _fails(self, error: OSError) -> None:
+        text = f"cannot save in {self._path!r} what has been received: {error.strerror}; it is tried again, and until"
+        text += " then a new run may receive twice what is received now"
+        if text != self.trouble:
+            self.trouble = text
+            self._tell(text)
+
+
+def _as_senders(floors: dict[bytes, int]) -> _Senders:
+    return _Senders(version=1, floors={sender.hex(): floor for sender, floor in floors.items() if floor})
+
+
+def _id(sender: str) -> bytes:
+    try:
+        return bytes.fromhex(sender)
+    except ValueError:  # of nobody: nothing is sent again by it
+        return b""

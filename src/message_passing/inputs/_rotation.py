@@ -1,0 +1,154 @@
+"""Finds what became of a log file that was rotated: by its contents, whatever it is called now."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.inputs._position import is_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from message_passing.inputs._position import FilePlace
+
+_MOST_FILES = 100_000
+"""Files of a folder that are looked at."""
+
+_LOOKS = 5
+"""How often a folder is looked at, at most, until it is the same twice."""
+
+_ROTATED = r"(?:[.-]\d[\dTZ_.:-]*|\.old)"
+"""What rotation adds to a name: `.1`, `-20261126`, `.2026-11-26_02-10`."""
+
+
+def find_place(filename: str, place: FilePlace) -> str | None:
+    """The path of the file that has a place now, or of a copy of it; None if there is none.
+
+    Args:
+        filename: the path that the file had.
+        place: what is looked for.
+
+    Raises:
+        OSError: files are being renamed all the time.
+    """
+    for _ in range(_LOOKS):
+        with contextlib.suppress(FileNotFoundError):  # it has just been renamed
+            return _find_place(filename, place)
+    raise being_rotated()
+
+
+def being_rotated() -> OSError:
+    """Files are being renamed faster than they are found."""
+    return OSError(errno.EAGAIN, "it is being rotated")
+
+
+def _find_place(filename: str, place: FilePlace) -> str | None:
+    entries = [(path, found) for path, found in _files(filename) if found.st_size >= place.position]
+    same = [(path, found) for path, found in entries if _is_same(found, place)]
+    path = next((path for path, found in same if _has(path, found, place)), None)
+    if path or not place.position:
+        return path
+    copies = [(found.st_mtime_ns, path, found) for path, found in entries if _is_rotated(path, filename)]
+    copies.sort(key=itemgetter(0), reverse=True)
+    return next((path for _, path, found in copies if _has(path, found, place)), None)
+
+
+def next_file(filename: str, since: int, seen: Collection[tuple[int, int]]) -> str:
+    """The path of the file to read after one: what was rotated since then and not read, the oldest first.
+
+    Args:
+        filename: the path of what is followed, which comes last.
+        since: when the one before was last written, in nanoseconds since the epoch.
+        seen: device and inode of files that have been read.
+
+    Raises:
+        OSError: files are being renamed all the time.
+    """
+    later = [
+        (found.st_mtime_ns, path)
+        for path, found in _files(filename)
+        if path != filename and _is_rotated(path, filename) and found.st_size and found.st_mtime_ns >= since
+        if (found.st_dev, found.st_ino) not in seen and not _is_named(found, filename)
+    ]
+    return min(later)[1] if later else filename
+
+
+def _is_same(found: os.stat_result, place: FilePlace) -> bool:
+    # The device's number may have changed with the next boot: what the file has in it tells more.
+    return found.st_ino == place.inode and (bool(place.position) or found.st_dev == place.device)
+
+
+def _is_named(found: os.stat_result, filename: str) -> bool:
+    try:
+        return os.path.samestat(found, Path(filename).stat())
+    except OSError:
+        return False
+
+
+def _files(filename: str) -> list[tuple[str, os.stat_result]]:
+    """Regular files beside it, and itself, while no rotation moves them.
+
+    Raises:
+        OSError: files are being renamed all the time.
+    """
+    found = list(_candidates(filename))
+    for _ in range(_LOOKS):
+        before, found = found, list(_candidates(filename))
+        if {(path, one.st_ino) for path, one in before} == {(path, one.st_ino) for path, one in found}:
+            return found
+    raise being_rotated()
+
+
+def _candidates(filename: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Regular files beside it, and itself: first."""
+    here = Path(filename)
+    with contextlib.suppress(OSError):
+        found = here.stat()
+        if stat.S_ISREG(found.st_mode):
+            yield filename, found
+    for folder in dict.fromkeys((here.parent, Path(os.path.realpath(filename)).parent)):
+        try:
+            with os.scandir(folder) as entries:
+                for entry in islice(entries, _MOST_FILES):
+                    if entry.is_file(follow_symlinks=False) and entry.name != here.name:
+                        with contextlib.suppress(FileNotFoundError):  # it has another name by now
+                            yield entry.path, entry.stat(follow_symlinks=False)
+        except OSError:  # it has gone, or may not be listed
+            continue
+
+
+def _is_rotated(path: str, filename: str) -> bool:
+    """Whether a name is what rotation makes of another."""
+    name, base = Path(path).name, Path(filename)
+    if path == filename:
+        return True
+    between = rf"{re.escape(base.stem)}{_ROTATED}{re.escape(base.suffix)}" if base.suffix else "$."
+    return bool(re.fullmatch(rf"{re.escape(base.name)}{_ROTATED}|{between}", name))
+
+
+def _has(path: str, found: os.stat_result, place: FilePlace) -> bool:
+    """Whether the file that was found there has the place.
+
+    Raises:
+        FileNotFoundError: it is not there any more.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    try:
+        if not os.path.samestat(os.fstat(fd), found):
+            raise FileNotFoundError(errno.ENOENT, "it has been renamed", path)
+        return is_at(fd, place)
+    finally:
+        os.close(fd)

@@ -1,0 +1,109 @@
+"""A small file that a process keeps for its next run, and that no other process may use meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from message_passing.errors import OpenError
+
+_FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Versioned(msgspec.Struct, kw_only=True):
+    """What is in such a file; derived classes have the rest."""
+
+    version: int
+
+
+_Kind = TypeVar("_Kind", bound=Versioned)
+
+
+class SavedFile:
+    """The file: beside it are its `.lock`, which stays, and for a moment its `.new` contents."""
+
+    def __init__(self, path: str, what: str) -> None:
+        """It is not touched yet.
+
+        Args:
+            path: its path.
+            what: what it is: `position file`.
+        """
+        self._path, self._what = path, what
+        self._lock = -1
+        self._saving = threading.Lock()
+
+    def open(self, kind: type[_Kind], *, most_bytes: int, remedy: str) -> _Kind | None:
+        """Keep other processes away from it, and read it.
+
+        Args:
+            kind: what is in it.
+            most_bytes: how many bytes it may have.
+            remedy: what to do if it is damaged.
+
+        Returns:
+            What is in it; None if there is no such file yet.
+
+        Raises:
+            OpenError: another process uses it, it is not of this kind, or the system refuses.
+        """
+        try:
+            found = self._read(kind, most_bytes, remedy)
+        except OpenError:
+            self.close()
+            raise
+        except (OSError, ValueError) as error:
+            self.close()
+            reason = error.strerror if isinstance(error, OSError) else error
+            if isinstance(error, BlockingIOError):
+                reason = "another input or process uses it: give each its own"
+            raise OpenError(f"cannot use the {self._what} {self._path!r}: {reason}") from error
+        return found
+
+    def _read(self, kind: type[_Kind], most_bytes: int, remedy: str) -> _Kind | None:
+        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | _FLAGS, 0o666)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            with Path(self._path).open("rb") as file:
+                data = file.read(most_bytes)
+        except FileNotFoundError:
+            return None
+        try:
+            found = msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as error:
+            text = f"{error}. If it is one, and damaged, {remedy}"
+            raise OpenError(f"{self._path!r} is no {self._what}: {text}") from error
+        if found.version != 1:
+            text = f"is of version {found.version}, and only 1 is known"
+            raise OpenError(f"the {self._what} {self._path!r} {text}")
+        return found
+
+    def save(self, content: Versioned) -> None:
+        """Write it to the disk; whoever reads it finds this or what was there before, whole. From any thread.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        with self._saving:
+            if self._lock < 0:
+                return
+            fd = os.open(f"{self._path}.new", os.O_WRONLY | os.O_TRUNC | _FLAGS, 0o666)
+            with os.fdopen(fd, "wb") as file:
+                file.write(msgspec.json.encode(content) + b"\n")
+                file.flush()
+                os.fsync(fd)
+            Path(f"{self._path}.new").replace(self._path)
+
+    def close(self) -> None:
+        """Let others use it; nothing is saved from now on."""
+        with self._saving:
+            lock, self._lock = self._lock, -1
+            if lock >= 0:
+                with contextlib.suppress(OSError):
+                    os.close(lock)

@@ -1,0 +1,231 @@
+"""Has what was written to a file put on the disk, in a thread, so that nobody waits for the disk unless he has to."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from message_passing.clock import monotonic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from message_passing.delivery import Hold
+
+UNSYNCED_BYTES = 16 << 20
+"""Bytes that may wait to be synced before those who can wait do so, and a sync that has time begins at once."""
+
+MOST_UNSYNCED_BYTES = 64 << 20
+"""Bytes that may wait to be synced at all: what comes from those who cannot wait is dropped beyond that."""
+
+_NO_SUCH_SYNC = (errno.EINVAL, errno.ENOTSUP)
+"""What a file system says that cannot sync a directory by itself (fsync(2))."""
+
+
+@dataclass(slots=True)
+class Unsynced:
+    """Lines of one batch that were written and are not known to be on the disk."""
+
+    lines: Sequence[bytes]
+    size: int
+    hold: Hold
+
+
+@dataclass(slots=True)
+class _File:
+    """A file that is written, or was.
+
+    Attributes:
+        path: of which the directory is to be synced before anything is confirmed; empty once that was done.
+        retired: nothing more will be written, and it is to be closed.
+        error: why nothing of it can be confirmed any more.
+    """
+
+    fd: int
+    path: str
+    entries: list[Unsynced] = field(default_factory=list)
+    retired: bool = False
+    error: OSError | None = None
+
+
+class Syncing:
+    """Syncs what is added, several batches at once where they wait.
+
+    A file that could not be synced is given up: the system may have thrown away what it could not write, and would
+    say of the next sync that all is well (fsync(2), on EIO). So whatever was added since the last good one fails.
+    """
+
+    def __init__(self, interval: float, on_done: Callable[[], object]) -> None:
+        """Without a file.
+
+        Args:
+            interval: seconds between two syncs at least.
+            on_done: called in the thread when there is something to `take`, or there may be room.
+        """
+        self._interval, self._on_done = interval, on_done
+        self._changed = threading.Condition()
+        self._files: deque[_File] = deque()
+        self._done: deque[tuple[list[Unsynced], OSError | None]] = deque()
+        self._count = self._size = 0  # of what was added and not taken
+        self._last = -interval
+        self._hurries = self._ended = False
+        self._thread: threading.Thread | None = None
+
+    def begin(self, fd: int, path: str) -> None:
+        """This file, which is closed here when another one comes, is written from now on.
+
+        The same one again is one that could not be synced, and cannot be opened anew.
+        """
+        with self._changed:
+            if self._files and self._files[-1].fd == fd and not self._files[-1].retired:
+                self._files.pop()
+            self.retire()
+            self._files.append(_File(fd, path))
+
+    def retire(self) -> None:
+        """The file will not be written any more: sync and close it."""
+        with self._changed:
+            if self._files and not self._files[-1].retired:
+                self._files[-1].retired = True
+                self._start()
+                self._changed.notify_all()
+
+    def add(self, entry: Unsynced) -> None:
+        """This was written to the file."""
+        with self._changed:
+            self._count += len(entry.lines)
+            self._size += entry.size
+            file = self._files[-1]
+            if file.error:
+                self._done.append(([entry], file.error))
+            else:
+                file.entries.append(entry)
+                self._start()
+                self._changed.notify_all()
+        if file.error:
+            self._on_done()
+
+    def unsynced(self) -> int:
+        """How many messages wait."""
+        return self._count
+
+    def waiting_bytes(self) -> int:
+        """Bytes that wait."""
+        return self._size
+
+    def take(self) -> list[tuple[list[Unsynced], OSError | None]]:
+        """What is on the disk, or will not be, and why, since this was asked last."""
+        taken: list[tuple[list[Unsynced], OSError | None]] = []
+        with self._changed:
+            while self._done:
+                entries, error = self._done.popleft()
+                self._count -= sum(len(entry.lines) for entry in entries)
+                self._size -= sum(entry.size for entry in entries)
+                taken.append((entries, error))
+        return taken
+
+    def hurry(self) -> None:
+        """Sync what waits now."""
+        with self._changed:
+            self._hurries = True
+            self._changed.notify_all()
+
+    def has_failed(self) -> bool:
+        """Whether the file that is written has been given up."""
+        with self._changed:
+            return bool(self._files) and self._files[-1].error is not None
+
+    def end(self, seconds: float) -> list[Unsynced]:
+        """Sync and close everything, for so long at most.
+
+        Returns:
+            What is not known to be on the disk by then.
+        """
+        deadline = monotonic() + seconds
+        with self._changed:
+            self._ended = True
+            self.retire()
+            while self._files and (left := deadline - monotonic()) > 0:
+                self._changed.wait(left)
+            left_over = [entry for file in self._files for entry in file.entries]
+            self._count -= sum(len(entry.lines) for entry in left_over)
+            self._size -= sum(entry.size for entry in left_over)
+            for file in self._files:
+                file.entries = []
+            return left_over
+
+    def _start(self) -> None:
+        if self._thread is None:  # a daemon: a disk that never answers does not keep the process
+            self._thread = threading.Thread(target=self._run, name="message-passing sync", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while file := self._next():
+            count = len(file.entries)
+            error = file.error or (_synced(file) if count else None)
+            with self._changed:
+                self._last = monotonic()
+                if error is not None:  # what came meanwhile may be lost as well
+                    file.error, count = error, len(file.entries)
+                if count := min(count, len(file.entries)):
+                    self._done.append((file.entries[:count], error))
+                    file.entries = file.entries[count:]
+                if file.retired and not file.entries:
+                    self._files.remove(file)
+                    _close(file.fd)
+                self._changed.notify_all()
+            if count:
+                self._on_done()
+
+    def _next(self) -> _File | None:
+        """Wait for a file with something to do; None when there will be none."""
+        with self._changed:
+            while True:
+                due = self._last + self._interval
+                now = monotonic()
+                soon = self._hurries or self._ended or now >= due or self._size > UNSYNCED_BYTES
+                for file in self._files:
+                    if file.retired or (file.entries and soon):
+                        return file
+                if self._ended and not self._files:
+                    return None
+                waits = any(file.entries for file in self._files)
+                self._hurries = self._hurries and waits
+                self._changed.wait(due - now if waits else None)
+
+
+def _synced(file: _File) -> OSError | None:
+    """Sync it, with the directory that has its name; what the system says against it."""
+    try:
+        os.fdatasync(file.fd)
+        if file.path:
+            _sync_directory(file.path)
+            file.path = ""
+    except OSError as error:
+        return error
+    return None
+
+
+def _sync_directory(path: str) -> None:
+    """Put a file's name on the disk, which its own sync does not (fsync(2))."""
+    fd = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_SYNC:
+            raise
+    finally:
+        os.close(fd)
+
+
+def _close(fd: int) -> None:
+    with contextlib.suppress(
+        OSError
+    ):  # a stale handle's close fails, and the descriptor is gone all the same
+        os.close(fd)
