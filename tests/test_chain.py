@@ -98,8 +98,8 @@ def test_all_faults_are_told_together() -> None:
     chain.output("out", 5)
     chain.output("none", None)
     assert faults(chain) == [
-        "chain.toml: the file ends early",
         "output 'out': there is already a component named 'out': the output",
+        "chain.toml: the file ends early",
         "output 'none': a component is a name, a class or a component, not None",
         "input 'in': there is no component named 'dcoder' (did you mean 'decoder'?)",
         "input 'in': there is no input 'ZeorMQ' (did you mean 'ZeroMQ'?)",

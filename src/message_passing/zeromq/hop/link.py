@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from message_passing.zeromq.hop.consumer import Delivered
+    from message_passing.zeromq.hop.delivery_state import Unsettled
     from message_passing.zeromq.hop.frames import HopMessage
-    from message_passing.zeromq.hop.producer import Unsettled
     from message_passing.zeromq.settings import SocketSettings
 
 _AT_ONCE = 64
