@@ -61,13 +61,13 @@ def _find_place(filename: str, place: FilePlace) -> str | None:
     return next((path for _, path, found in copies if _has(path, found, place)), None)
 
 
-def next_file(filename: str, since: int, seen: Collection[tuple[int, int]]) -> str:
+def next_file(filename: str, since: int, seen: Collection[tuple[int, int, int]]) -> str:
     """The path of the file to read after one: what was rotated since then and not read, the oldest first.
 
     Args:
         filename: the path of what is followed, which comes last.
         since: when the one before was last written, in nanoseconds since the epoch.
-        seen: device and inode of files that have been read.
+        seen: device, inode and modification time of files that have been read: a new file may get an old inode.
 
     Raises:
         OSError: files are being renamed all the time.
@@ -76,7 +76,7 @@ def next_file(filename: str, since: int, seen: Collection[tuple[int, int]]) -> s
         (found.st_mtime_ns, path)
         for path, found in _files(filename)
         if path != filename and _is_rotated(path, filename) and found.st_size and found.st_mtime_ns >= since
-        if (found.st_dev, found.st_ino) not in seen and not _is_named(found, filename)
+        if (found.st_dev, found.st_ino, found.st_mtime_ns) not in seen and not _is_named(found, filename)
     ]
     return min(later)[1] if later else filename
 

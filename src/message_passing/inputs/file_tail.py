@@ -128,7 +128,7 @@ class FileTailInput(LineInput):
         self._line_end = 0  # the position behind the last whole line
         self._marked: FilePlace | None = None  # where that was at the last look
         self._resume: FilePlace | None = None  # where to go on in whatever file has it
-        self._seen: deque[tuple[int, int]] = deque(maxlen=_MOST_SEEN)
+        self._seen: deque[tuple[int, int, int]] = deque(maxlen=_MOST_SEEN)
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
         self._unsaved = ""  # why the position could not be saved
@@ -394,7 +394,7 @@ class FileTailInput(LineInput):
             self.end_line()
             self._line_end = self._position
             if self._deliveries:
-                self._seen.append(self._identity)
+                self._seen.append((*self._identity, ours.st_mtime_ns))
                 self._since = ours.st_mtime_ns
             self._close_file()
         return True
@@ -403,7 +403,9 @@ class FileTailInput(LineInput):
         """The path of a file that was written after this one, and rotated; empty if there is none."""
         if self._deliveries is None:
             return ""
-        path = next_file(self.filename, ours.st_mtime_ns, {*self._seen, (ours.st_dev, ours.st_ino)})
+        path = next_file(
+            self.filename, ours.st_mtime_ns, {*self._seen, (ours.st_dev, ours.st_ino, ours.st_mtime_ns)}
+        )
         return path if path != self.filename else ""
 
     def _go_on_at(self, place: FilePlace | None) -> None:
