@@ -275,7 +275,7 @@ def test_a_stop_is_obeyed_between_two_messages(folder: Path, name: str) -> None:
     assert status == 0
     assert took < 3, told
     done = [json.loads(line)["n"] for line in lines(folder / "out")]
-    lost = sum(map(int, re.findall(r"(\d+) not started at stop", told)))
+    lost = sum(map(int, re.findall(r"(?m)^message-passing: .*?(\d+) not started at stop", told)))
     assert len(done) + lost == count, told
     assert len(set(done)) == len(done)
     assert lost > 10

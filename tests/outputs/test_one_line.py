@@ -214,7 +214,7 @@ def test_standard_output_that_is_a_terminal(tmp_path: Path) -> None:
     """It gets no orders from a message; with `escape` false it gets what came."""
     given = tmp_path / "given"
     given.write_bytes(b"a\x1b[2J\xc2\x9b\x7f\xe2\x80\xae caf\xc3\xa9\n")
-    words = [*STDIN_TO_STDOUT, "--decoder", "Null"]
+    words = [*STDIN_TO_STDOUT, "--decoder", "Null", "--quiet"]
     with given.open("rb") as stdin:
         shown = in_terminal(*words, stdin=stdin)
     assert shown.text == "a\\u001b[2J\\u009b\\u007f\\u202e caf\u00e9\r\n".encode()
