@@ -397,3 +397,9 @@ def test_a_filter_that_removes_everything_says_so(monkeypatch: pytest.MonkeyPatc
     assert wanted.notes() == []
     now = 200.0
     assert wanted.notes() == []  # and nothing came
+
+
+def test_every_filter_can_be_asked_for_notes() -> None:
+    """Also one whose `on_init` does not call that of its base."""
+    assert TFilter(output_to=[TestOutput()]).notes() == []
+    assert NullFilter(output_to=TestOutput()).notes() == []
