@@ -141,14 +141,7 @@ class Filter(Source, Output):
         if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
             cls._most = 1.0  # its speed is measured with a few first
 
-    def on_init(self) -> None:
-        """Start without messages."""
-        super().on_init()
-        self._last_passing = (
-            0,
-            0,
-            monotonic(),
-        )  # messages passed and filtered, and when the first of these came
+    _last_passing = (-1, 0, 0.0)  # messages passed and filtered when one passed last, and when that was seen
 
     def notes(self) -> list[str]:
         """That it has removed every message for a while, which somebody may not have meant. Asked each second."""
