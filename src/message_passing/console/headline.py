@@ -125,15 +125,15 @@ def _bottleneck(state: Mapping[str, Any]) -> str:
         group = [one for one in timed if one["in_workers"] == there]
         if sum(one["utilization"] for one in group) >= _SATURATED:
             slow = max(group, key=lambda one: float(one["utilization"]))
-            return f"{_title(slow)} takes {slow['utilization'] * 100:.0f} % of {whose} time"
+            return f"{_titled(slow)} takes {slow['utilization'] * 100:.0f} % of {whose} time"
     rate = sum(one["in_rate"] for one in main if one["kind"] == "input")
     if state["backlog"] >= max(_LEAST_BACKLOG, rate):
         most = max(main, key=lambda one: int(one["buffered"]))
-        return f"{message_text(most['buffered'])} are buffered in {_title(most)}"
+        return f"{message_text(most['buffered'])} are buffered in {_titled(most)}"
     return ""
 
 
-def _title(one: Mapping[str, Any]) -> str:
+def _titled(one: Mapping[str, Any]) -> str:
     """A component's name in the chain, and its type: see `Component.title`."""
     name, label = one["id"][:80], one["label"][:80]
     return name if name.startswith(label) else f"{name} ({label.rpartition(' ')[0] or label})"

@@ -35,7 +35,7 @@ BEHIND = 5.0
 _GROWN = 1.0
 """And by how many seconds they came older lately than before."""
 
-_TREND, _LEAST = 30, 6
+_TREND, _ENOUGH = 30, 6
 """Samples of an input that are compared, one a second: the later half with the earlier one; and how many it takes."""
 
 _STALE = 10.0
@@ -143,7 +143,7 @@ class _Trend:
 
     def _grows(self) -> bool:
         """Whether the youngest came older lately than before, though newer ones came."""
-        if len(self._samples) < _LEAST:
+        if len(self._samples) < _ENOUGH:
             return False
         samples = [*self._samples]
         halves = samples[: len(samples) // 2], samples[len(samples) // 2 :]
