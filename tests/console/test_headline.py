@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -189,3 +190,81 @@ def test_a_worker_that_is_not_ready_is_degraded() -> None:
     assert of_state({**node, "stopping": True}, {})["state"] == "down"
     assert of_state({**node, "ready": False}, {})["state"] == "down"
     assert of_state(node, {})["text"] == "No message yet, 10 s after the start. It has no input."
+
+
+SLOW = """
+import time
+from message_passing import Filter
+
+class Slow(Filter):
+    def filter_many(self, messages):
+        time.sleep(0.1)
+        return messages
+"""
+
+
+def test_a_node_that_falls_behind_names_the_slow_component(tmp_path: Path) -> None:
+    """Its messages come older and older, and a filter takes all the time."""
+    (tmp_path / "mine.py").write_text(SLOW)
+    words = ("--input", "STDIN", "--filter", "Follow", "--filter", "+mine:Slow", "--output", "STDOUT")
+    with watched(*words, cwd=tmp_path) as one:
+        began = time.time()
+        found: dict[str, Any] = {}
+
+        def behind() -> bool:  # they come at half the speed at which they were made
+            made = began - 6 + (time.time() - began) / 2
+            one.node.write(json.dumps({"time": made}).encode() + b"\n")
+            found.update(one.get("/state")["headline"])
+            return str(found["text"]).startswith("Falling behind: ")
+
+        wait_for(behind, timeout=30)
+        said = r"Falling behind: messages are \d+ s old when they arrive, and filter 2 \(Slow\) takes \d+ % of the "
+        assert re.fullmatch(said + r"chain's time\.", found["text"]), found
+        assert found["state"] == "degraded"
+
+
+def component(name: str, kind: str, **more: Any) -> dict[str, Any]:
+    """What the state says of a component to which nothing has happened."""
+    numbers = {"buffered": 0, "capacity": None, "in_rate": 10.0, "utilization": 0.0}
+    rest = {"label": f"Some {kind}", "errors": False, "in_workers": False, "problems": [], "full": False}
+    return {"id": name, "kind": kind, **numbers, **rest, "endpoints": (), "listens": False, **more}
+
+
+def test_age_alone_is_not_falling_behind() -> None:
+    """Time or a backlog must say so too; what an input takes may be its waiting."""
+    node: dict[str, Any] = {
+        "stopping": False,
+        "ready": True,
+        "loop_delay": 0.0,
+        "workers": [],
+        "backlog": 0,
+        "started": 0.0,
+        "time": 100.0,
+        "last_message": 100.0,
+        "newest_age": 60.0,
+        "last_minute": {"dropped": 0, "failed": 0, "lost_by_senders": 0, "peer_error": ""},
+        "totals": {"received": 9, "passed": 9, "dropped": 0, "failed": 0, "lost_by_senders": None},
+    }
+
+    def said(behind: float | None, *components: dict[str, Any], **more: Any) -> tuple[str, str]:
+        found = of_state({**node, "components": [*components], **more}, {}, behind)
+        return found["state"], found["text"]
+
+    source, busy = component("input", "input"), component("f", "filter", utilization=0.97)
+    text = "Falling behind: messages are 60 s old when they arrive, and "
+    assert said(60.0, source, busy) == ("degraded", f"{text}f (Some) takes 97 % of the chain's time.")
+    assert said(None, source, busy)[0] == "ok", "replayed, or as old as ever"
+    assert said(60.0, source, component("f", "filter", utilization=0.5))[0] == "ok"
+    assert said(60.0, component("input", "input", utilization=1.0))[0] == "ok"
+    assert said(60.0, source, component("f", "filter", utilization=None))[0] == "ok", "nobody has measured it"
+    halves = [component(name, "filter", utilization=share) for name, share in (("a", 0.4), ("b", 0.58))]
+    assert said(60.0, source, *halves)[1] == f"{text}b (Some) takes 58 % of the chain's time."
+    workers = component("f", "filter", utilization=0.99, in_workers=True)
+    assert said(60.0, source, workers)[1] == f"{text}f (Some) takes 99 % of the workers' time."
+    output = component("output", "output", buffered=120)
+    assert said(60.0, source, output, backlog=120)[1] == f"{text}120 messages are buffered in output (Some)."
+    assert said(60.0, source, output, backlog=99)[0] == "ok"
+    fast = component("input", "input", in_rate=500.0)
+    assert said(60.0, fast, output, backlog=120)[0] == "ok", "less than a second's messages"
+    assert said(60.0, source, busy, last_message=30.0)[0] == "degraded"
+    assert said(None, source, busy, last_message=30.0)[0] == "idle"

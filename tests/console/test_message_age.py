@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from message_passing.console.message_age import LATENCIES, MessageAge
+from message_passing.console.message_age import LATENCIES, MessageAge, _Trend
 from message_passing.filters.null import NullFilter
 from message_passing.message_fields import message_time
 from message_passing.outputs.null import NullOutput
@@ -120,3 +120,46 @@ def test_samples_that_nobody_takes_are_bounded() -> None:
         age.arm([one])
         one.consume({"time": AT})
     assert len(age._samples) == 100
+
+
+def trend(*ages: float, every: float = 1.0) -> float | None:
+    """How far behind an input is found to be whose messages came at this age, one after the other."""
+    found = _Trend()
+    for number, age in enumerate(ages):
+        found.add(AT + number * every, AT + number * every - age)
+    return found.behind(AT + (len(ages) - 1) * every)
+
+
+def test_what_comes_older_and_older_is_behind() -> None:
+    """From 5 s on, until it has caught up; slowly too, and whoever else is late by himself."""
+    assert trend(*(5 + number / 2 for number in range(8))) == pytest.approx(8.5)
+    assert trend(*(5 + number / 8 for number in range(30))) == pytest.approx(8.625)
+    assert trend(*(5 + number / 2 for number in range(8)), 8.0, 7.0, 6.0) == pytest.approx(6)
+    assert trend(*(5 + number / 2 for number in range(8)), 8.0, 4.0) is None
+    assert trend(*(number / 2 for number in range(8))) is None
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        [86_400.0] * 20,  # of a sender whose clock is wrong
+        [86_400.0 + number for number in range(20)],  # all are of one time: replayed
+        [86_400.0 - 10 * number for number in range(20)],  # replayed faster than they were made
+        [30.0 - number for number in range(20)],  # catching up after it was away
+        [5.0, 9.0, 13.0],  # too few to tell
+    ],
+)
+def test_age_alone_is_not_behind(ages: list[float]) -> None:
+    """Old messages are well, as long as they do not come ever older."""
+    assert trend(*ages) is None
+
+
+def test_nothing_comes_so_nothing_is_behind() -> None:
+    """It is idle, and what was before counts no more."""
+    found = _Trend()
+    for number in range(8):
+        found.add(AT + number, AT + number / 2 - 5)
+    assert found.behind(AT + 17) is not None
+    assert found.behind(AT + 18) is None
+    found.add(AT + 30, AT)
+    assert found.behind(AT + 30) is None

@@ -163,6 +163,22 @@ def test_openmetrics_for_who_asks_for_it() -> None:
     assert 0 <= found["message_passing_chain_utilization_ratio"][()] <= 1
 
 
+def test_what_is_in_a_spool(tmp_path: Path) -> None:
+    """Its messages and bytes, while nobody acknowledges them; a node without a spool has no such metric."""
+    spool = {"connect": f"tcp://127.0.0.1:{free_port()}", "socket_type": "DEALER", "linger": 0}
+    with watched(
+        "--input", "STDIN", *part("output", "ZeroMQ", **spool, spool=str(tmp_path / "spool"))
+    ) as one:
+        one.node.write(b'{"a":1}\n' * 7)
+        wait_for(
+            lambda: samples(_openmetrics(one))["message_passing_spool_messages"]["output", "output"] == 7
+        )
+        found = samples(_openmetrics(one))
+        assert found["message_passing_spool_bytes"]["output", "output"] >= 7 * len('{"a":1}')
+    with watched("--input", "STDIN", "--output", "STDOUT") as one:
+        assert b"message_passing_spool_" not in one.ask("/metrics")[1]
+
+
 def _openmetrics(one: Watched) -> str:
     status, body = one.ask("/metrics", {"Accept": "application/openmetrics-text; version=1.0.0"})
     assert status == 200

@@ -37,6 +37,15 @@ _OF_PEERS = {
 }
 """Counters that components with a socket have, by their name in `Component.info`."""
 
+_OF_SPOOLS = {
+    "spooled": (
+        "message_passing_spool_messages",
+        "Messages in a spool that no receiver has acknowledged yet.",
+    ),
+    "spooled_bytes": ("message_passing_spool_bytes", "Bytes of the messages in a spool."),
+}
+"""Gauges that outputs with a spool have, by their name in `Component.info`."""
+
 _SENDERS = {
     "received": "Messages of stamped senders that arrived.",
     "duplicated": "Messages that arrived more than once.",
@@ -136,6 +145,9 @@ class _Collector:
         counters = {
             key: CounterMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_PEERS.items()
         }
+        spools = {
+            key: GaugeMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_SPOOLS.items()
+        }
         for place in self._watcher.layout.places:
             values, info = [place.id, place.component.kind], place.component.info()
             problems.add_metric(values, len(place.component.problems()))
@@ -144,10 +156,14 @@ class _Collector:
             for key, family in counters.items():
                 if key in info:
                     family.add_metric(values, info[key])
+            for key, gauge in spools.items():
+                if key in info:
+                    gauge.add_metric(values, info[key])
             for family, name in ((refused, "refused"), (disconnected, "disconnected")):
                 for reason, count in info.get(name, {}).items():
                     family.add_metric([*values, reason], count)
         yield from (peers, refused, disconnected, problems, *counters.values())
+        yield from (family for family in spools.values() if family.samples)  # absent where there is no spool
 
     def _shares(self) -> Iterator[Metric]:
         shares = GaugeMetricFamily(

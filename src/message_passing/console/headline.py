@@ -2,7 +2,8 @@
 
 down: it does not run yet, or is stopping. losing: it has dropped messages in the last minute, or senders have lost
 some on the way to it. degraded: messages failed in the last minute, a queue is full, an end does not fit, a peer was
-refused, a worker is missing, or the event loop is delayed. idle: no message has come, or none for a minute. ok: none
+refused, a worker is missing, the event loop is delayed, or it falls behind: messages come older and older, and it has
+no time left or many are buffered. idle: no message has come, or none for a minute. ok: none
 of these.
 """
 
@@ -29,26 +30,41 @@ _SHOWN = 3
 _LONGEST = 1000
 """Characters of a sentence."""
 
+_SATURATED = 0.95
+"""The share of the time from which components leave none for more messages."""
 
-def headline(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> dict[str, str]:
+_LEAST_BACKLOG = 100
+"""Buffered messages from which a backlog is a sign of falling behind, if it is more than a second's messages, too."""
+
+
+def headline(
+    state: Mapping[str, Any], lost: Mapping[Loss, int], behind: float | None = None
+) -> dict[str, str]:
     """Its `state`, one of `STATES`, and `text`, a sentence.
 
     Args:
         state: as `GET /state` gives it, but for this.
         lost: what was lost in the last minute.
+        behind: how old messages are when they come, in seconds, where that grows: see `MessageAge.behind`.
     """
-    for word, text in _candidates(state, lost):
+    for word, text in _candidates(state, lost, behind):
         if text:
             return {"state": word, "text": text[:_LONGEST]}
     return {"state": "ok", "text": _all_is_well(state)[:_LONGEST]}
 
 
-def _candidates(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> Iterator[tuple[str, str]]:
+def _candidates(
+    state: Mapping[str, Any], lost: Mapping[Loss, int], behind: float | None
+) -> Iterator[tuple[str, str]]:
     if state["stopping"]:
         yield "down", "Stopping: it receives no more messages."
     elif not state["ready"]:
         yield "down", "Not running yet: it receives no messages."
     yield "losing", _losing(state, lost)
+    for one in state["components"]:
+        for problem in one["problems"]:
+            yield "degraded", f"{one['id'][:80]}: {problem}"
+    yield "degraded", _falling_behind(state, behind)
     for text in _degraded(state, lost):
         yield "degraded", text
     yield "idle", _idle(state)
@@ -72,9 +88,6 @@ def _named(lost: Mapping[Loss, int]) -> str:
 
 
 def _degraded(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> Iterator[str]:
-    for one in state["components"]:
-        for problem in one["problems"]:
-            yield f"{one['id'][:80]}: {problem}"
     if state["loop_delay"] is None:
         yield "Blocked: the chain has not responded for a second."
     for one in state["components"]:
@@ -93,6 +106,37 @@ def _degraded(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> Iterator[st
         yield f"A peer was refused or not understood in the last minute: {text}"
     if state["loop_delay"] and state["loop_delay"] > LATE:
         yield f"The event loop is delayed by {state['loop_delay'] * 1000:.0f} ms."
+
+
+def _falling_behind(state: Mapping[str, Any], behind: float | None) -> str:
+    if behind is None or not (why := _bottleneck(state)):
+        return ""
+    return f"Falling behind: messages are {duration_text(behind)} old when they arrive, and {why}."
+
+
+def _bottleneck(state: Mapping[str, Any]) -> str:
+    """What messages wait for, with the component's name; empty if nothing says that they wait here.
+
+    An input may wait for messages in its own code, so its time is no sign.
+    """
+    main = [one for one in state["components"] if not one["errors"]]
+    timed = [one for one in main if one["utilization"] is not None and one["kind"] != "input"]
+    for there, whose in ((False, "the chain's"), (True, "the workers'")):
+        group = [one for one in timed if one["in_workers"] == there]
+        if sum(one["utilization"] for one in group) >= _SATURATED:
+            slow = max(group, key=lambda one: float(one["utilization"]))
+            return f"{_titled(slow)} takes {slow['utilization'] * 100:.0f} % of {whose} time"
+    rate = sum(one["in_rate"] for one in main if one["kind"] == "input")
+    if state["backlog"] >= max(_LEAST_BACKLOG, rate):
+        most = max(main, key=lambda one: int(one["buffered"]))
+        return f"{message_text(most['buffered'])} are buffered in {_titled(most)}"
+    return ""
+
+
+def _titled(one: Mapping[str, Any]) -> str:
+    """A component's name in the chain, and its type: see `Component.title`."""
+    name, label = one["id"][:80], one["label"][:80]
+    return name if name.startswith(label) else f"{name} ({label.rpartition(' ')[0] or label})"
 
 
 def _idle(state: Mapping[str, Any]) -> str:

@@ -29,6 +29,18 @@ _LONGEST = 256 * 1024
 _WAITING = 100
 """Samples that may wait to be looked at."""
 
+BEHIND = 5.0
+"""Seconds that messages are old when they come, from which a node may be falling behind."""
+
+_GROWN = 1.0
+"""And by how many seconds they came older lately than before."""
+
+_TREND, _ENOUGH = 30, 6
+"""Samples of an input that are compared, one a second: the later half with the earlier one; and how many it takes."""
+
+_STALE = 10.0
+"""Seconds without a message after which an input is not behind: nothing comes."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -45,6 +57,7 @@ class MessageAge:
         self.counts = [0] * (len(LATENCIES) + 1)
         self.total = 0.0
         self._newest: dict[int, float | None] = {}  # by where it came, the time of the latest
+        self._trends: dict[int, _Trend] = {}
         self._armed: dict[int, _Sample] = {}
         self._samples: deque[tuple[int, float, Any]] = deque(maxlen=_WAITING)
 
@@ -68,15 +81,31 @@ class MessageAge:
             said = message if isinstance(message, float) else message_time(_decoded(message))
             self._newest[key] = said
             if said is not None:
+                self._trends.setdefault(key, _Trend()).add(came, said)
                 latency = max(0.0, came - said)
                 self.total += latency
                 self.counts[sum(latency > bound for bound in LATENCIES)] += 1
         for key in self._newest.keys() - self._armed.keys():
             del self._newest[key]
+            self._trends.pop(key, None)
 
     def newest(self) -> float | None:
         """The time that the newest message says it was made at; None if none came, or it does not say."""
         return max((said for said in self._newest.values() if said is not None), default=None)
+
+    def behind(self, now: float) -> float | None:
+        """How old messages are when they come, where that has been growing while newer ones came.
+
+        Old messages that are replayed are no sign of it: all are of one time, or come faster than they were made.
+
+        Args:
+            now: seconds since 1970.
+
+        Returns:
+            Seconds; of several inputs the most; None where none of them falls behind.
+        """
+        found = (trend.behind(now) for trend in [*self._trends.values()])
+        return max((age for age in found if age is not None), default=None)
 
     def cumulative(self) -> list[tuple[str, float]]:
         """The classes as a histogram of Prometheus' has them: upper bound, and how many are not above it."""
@@ -88,6 +117,39 @@ class MessageAge:
         for one in self._armed.values():
             one.leave()
         self._armed = {}
+
+
+class _Trend:
+    """How the messages of one input aged lately. Once it is behind it stays so until it has caught up."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, float]] = deque(maxlen=_TREND)
+        self._behind = False
+
+    def add(self, came: float, said: float) -> None:
+        """One sample more: when it came, and the time that it says."""
+        if self._samples and came - self._samples[-1][0] > _STALE:
+            self._samples.clear()
+            self._behind = False
+        self._samples.append((came, said))
+        self._behind = came - said >= BEHIND and (self._behind or self._grows())
+
+    def behind(self, now: float) -> float | None:
+        """The last one's age when it came; None if that is well, or nothing comes."""
+        if not self._behind or now - self._samples[-1][0] > _STALE:
+            return None
+        came, said = self._samples[-1]
+        return came - said
+
+    def _grows(self) -> bool:
+        """Whether the youngest came older lately than before, though newer ones came."""
+        if len(self._samples) < _ENOUGH:
+            return False
+        samples = [*self._samples]
+        halves = samples[: len(samples) // 2], samples[len(samples) // 2 :]
+        before, lately = (min(came - said for came, said in half) for half in halves)
+        newest_before, newest_lately = (max(said for _, said in half) for half in halves)
+        return before + _GROWN <= lately and lately >= BEHIND and newest_before < newest_lately
 
 
 class _Sample:

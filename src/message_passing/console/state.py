@@ -73,7 +73,7 @@ def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
         "errors": {"count": watcher.reports.count, "last": last[0] if last else None},
     }
     slow = slowest(found["components"])
-    found["headline"] = headline(found, lost)
+    found["headline"] = headline(found, lost, watcher.ages.behind(now))
     return {**found, "slowest": slow["id"] if slow else None, "verdict": verdict(found)}
 
 
