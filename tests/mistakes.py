@@ -30,6 +30,21 @@ class Broken(Filter):
         raise RuntimeError("no luck")
     def filter(self, message):
         return message
+
+class Looks(Same):
+    """Raises when it looks around."""
+    def preflight(self):
+        raise RuntimeError("no luck")
+
+class Warns(Same):
+    """Raises when asked for its warnings."""
+    def warnings(self):
+        raise LookupError("no words")
+
+class Opens(Same):
+    """Raises when it is opened."""
+    def on_open(self):
+        raise ValueError("no door")
 '''
 
 FILES: dict[str, str | bytes] = {
@@ -69,6 +84,12 @@ FILES: dict[str, str | bytes] = {
         class = "File"
         options = { filename = "x", appnd = true }
     """,
+    "texts.toml": 'inputs = "STDIN"\n[outputs.out]\nclass = "STDOUT"\n[filters.one]\nclass = "Null"\n'
+    'output_to = "out"\n',
+    "flat.toml": 'input = "STDIN"\n[outputs.out]\nclass = "STDOUT"\n',
+    "misspelt.toml": '[inptus.in]\nclass = "STDIN"\noutput_to = "out"\n[outputs.out]\nclass = "STDOUT"\n',
+    "back.toml": '[inputs.in]\nclass = "STDIN"\noutput_to = "out"\n'
+    '[outputs.out]\nclass = "STDOUT"\noutput_to = "in"\n',
     "mixed.toml": 'output = "STDOUT"\n[inputs.in]\nclass = "STDIN"\noutput_to = "out"\n'
     '[outputs.out]\nclass = "STDOUT"\n',
 }

@@ -82,3 +82,25 @@ def test_what_could_not_be_read_has_no_more_faults() -> None:
     """Its missing output_to has been told in another way."""
     chain = {"start": Declaration("input", "start", None, None, place="start")}
     assert told(chain) == []
+
+
+def test_a_way_that_is_refused_is_on_no_loop() -> None:
+    """Messages cannot go there, which has been told; and another loop is told all the same."""
+    chain = declared(
+        start=("input", ["a"]),
+        a=("filter", ["b", "out"]),
+        b=("filter", ["a"]),
+        out=("output", ["start", "a"]),
+    )
+    assert told(chain) == [
+        "out: an output has no output_to: messages end there",
+        "out: 'start' is an input: nothing can output to it",
+        "loop in the chain: a -> b -> a",
+    ]
+
+
+def test_nothing_is_missing_where_something_could_not_be_read() -> None:
+    """It may be what seems to be missing; what has been read is still checked."""
+    chain = declared(filter=("filter", ["nowhere"]), other=("filter", []))
+    faults = name_faults(chain, "errors", unread={"input"})
+    assert [str(fault) for fault in faults] == ["other: needs an output_to"]

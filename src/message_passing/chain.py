@@ -50,6 +50,7 @@ class Chain:
         declared: the declarations by name.
         option_defaults: values of the options `report_limit` and `dead_letters` for components that are constructed
             here without them; error chains leave no dead letters.
+        unread: kinds of components whose declarations could not be read, which is among the chain's errors.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class Chain:
         self.option_defaults: dict[str, Any] = {}
         self.default_error_encoder = "JSON"
         self.declared: dict[str, Declaration] = {}
+        self.unread: set[str] = set()
         self._faults: list[Fault] = []
         self._repeated: list[Fault] = []
         self._error_head: str | None = None
@@ -136,14 +138,14 @@ class Chain:
         if self._built:
             return self.heads
         faults = [*self._repeated, *self._faults]
-        faults += name_faults(self.declared, self._error_head, self._error_place)
+        faults += name_faults(self.declared, self._error_head, self._error_place, self.unread)
         made: dict[str, Component] = {}
         for declaration in self.declared.values():
             with collecting(faults):
                 if component := declaration.make():
                     made[declaration.name] = component
         faults += self._shared(made)
-        if faults or len(made) < len(self.declared):
+        if faults or self.unread or len(made) < len(self.declared):
             raise UserError(*faults)
         self._wire(made)
         self._warn_of_unused()

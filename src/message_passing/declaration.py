@@ -12,7 +12,7 @@ from message_passing.component import Component
 from message_passing.errors import ChainError, Fault, UserError, child_location, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class TakesDeclarations(Protocol):
@@ -139,7 +139,10 @@ class Declaration:
 
 
 def name_faults(
-    declared: Mapping[str, Declaration], error_head: str | None, error_place: str = ""
+    declared: Mapping[str, Declaration],
+    error_head: str | None,
+    error_place: str = "",
+    unread: Collection[str] = (),
 ) -> list[Fault]:
     """Errors in the names: undeclared ones, inputs used as outputs, missing or superfluous `output_to`, loops.
 
@@ -147,14 +150,16 @@ def name_faults(
         declared: the components by their names.
         error_head: the name of the component that errors go to.
         error_place: where that was written.
+        unread: kinds whose declarations could not all be read, which has been reported: what seems to be missing may
+            be among them.
     """
     faults = []
-    if not any(one.kind == "input" for one in declared.values()):
+    if "input" not in unread and not any(one.kind == "input" for one in declared.values()):
         faults.append(Fault("a chain needs at least one input"))
     if error_head is not None and error_head not in declared:
         hint = did_you_mean(error_head, declared)
         text = f"there is no component named {error_head!r} for the errors to go to{hint}"
-        faults.append(Fault(text, error_place))
+        faults += [] if unread else [Fault(text, error_place)]
     elif error_head is not None and declared[error_head].kind == "input":
         faults.append(Fault(f"errors cannot go to {error_head!r}: it is an input", error_place))
     for one in declared.values():
@@ -166,7 +171,7 @@ def name_faults(
         for target, place in one.target_places():
             if target not in declared:
                 hint = did_you_mean(target, declared)
-                faults.append(Fault(f"there is no component named {target!r}{hint}", place))
+                faults += [] if unread else [Fault(f"there is no component named {target!r}{hint}", place)]
             elif declared[target].kind == "input":
                 faults.append(Fault(f"{target!r} is an input: nothing can output to it", place))
     return faults + _loops(declared)
@@ -183,10 +188,16 @@ def _loops(declared: Mapping[str, Declaration]) -> list[Fault]:
             faults.append(Fault(f"loop in the chain: {' -> '.join(loop)}", place))
         elif name in declared and name not in finished:
             for target in declared[name].output_to:
-                if isinstance(target, str):
+                if isinstance(target, str) and not _leads_nowhere(declared, name, target):
                     visit(target, [*path, name])
             finished.add(name)
 
     for name in declared:
         visit(name, [])
     return faults
+
+
+def _leads_nowhere(declared: Mapping[str, Declaration], name: str, target: str) -> bool:
+    """Whether messages cannot go this way, which `name_faults` reports: a loop on it would be no news."""
+    to_input = target in declared and declared[target].kind == "input"
+    return to_input or declared[name].kind == "output"

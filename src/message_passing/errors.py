@@ -24,7 +24,7 @@ import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from message_passing.escaping import one_line
 
@@ -174,6 +174,33 @@ def collecting(faults: list[Fault], place: str = "") -> Iterator[None]:
         yield
     except UserError as error:
         faults += error.under(place, ": ").faults if place else error.faults
+
+
+@contextmanager
+def naming_component(component: Any, method: str) -> Iterator[None]:
+    """Wrap a call of a component's method: if a class of the user's own raises anything, the error names it.
+
+    Args:
+        component: whose method is called.
+        method: its name.
+
+    Raises:
+        ComponentError: it raised no error of this package's.
+    """
+    try:
+        yield
+    except MessagePassingError:
+        raise
+    except Exception as error:
+        cls = type(component)
+        if cls.__module__.startswith("message_passing."):
+            raise  # a fault of ours: whoever reports it needs the traceback
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = next((one for one in reversed(frames) if one.filename == file), frames[-1])
+        whose = f"{method}() of {component.chain_name!r} ({cls.__module__}.{cls.__qualname__})"
+        text = f"{whose} raised {type(error).__name__}: {error} at {frame.filename}:{frame.lineno}"
+        raise ComponentError(text) from error
 
 
 EXTRAS = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from message_passing.errors import Fault, OpenError, collecting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
 
 class Node(Protocol):
@@ -84,13 +86,20 @@ def with_parts(components: Iterable[N]) -> list[N]:
     return [one for component in components for one in (component, *component.counted())]
 
 
-def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, errors: bool = False) -> None:
+def open_all(
+    heads: Iterable[N],
+    *,
+    only: Callable[[N], bool] = lambda _: True,
+    errors: bool = False,
+    within: Callable[[N], AbstractContextManager[object]] = lambda _: nullcontext(),
+) -> None:
     """Open everything reachable from `heads`, the far end first, so that nothing arrives at a closed component.
 
     Args:
         heads: where to start.
         only: skip those for which this is false.
         errors: include their error chains, see `topological_order`.
+        within: what to open each one within, such as `naming_component`.
 
     Raises:
         OpenError: with the errors of all that could not be opened.
@@ -98,7 +107,7 @@ def open_all(heads: Iterable[N], *, only: Callable[[N], bool] = lambda _: True, 
     faults: list[Fault] = []
     for component in reversed(topological_order(heads, errors=errors)):
         if only(component):
-            with collecting(faults, component.label):
+            with collecting(faults, component.label), within(component):
                 component.open()
     if faults:
         raise OpenError(*faults)

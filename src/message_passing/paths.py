@@ -35,6 +35,8 @@ def load(path: str, what: str, *, local: bool = True) -> object:
     module_name, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     if not module_name or not name or path.count(":") > 1:
         raise ComponentError(f"'+{path}' is not a {what.lower()}'s path: write +package.module:{what}")
+    if "/" in module_name or module_name.startswith("."):
+        raise ComponentError(f"'+{path}' is not a {what.lower()}'s path{_path_hint(module_name, name, what)}")
     module = _import(path, module_name, local=local)
     found: object = module
     for part in name.split("."):
@@ -43,6 +45,14 @@ def load(path: str, what: str, *, local: bool = True) -> object:
         alike = [known for known, value in vars(module).items() if callable(value)]
         raise ComponentError(f"module {module_name!r} has no {name!r}{did_you_mean(name, alike)}")
     return found
+
+
+def _path_hint(module_name: str, name: str, what: str) -> str:
+    """What to write instead of a file's name."""
+    right = module_name.removeprefix("./").removesuffix(".py").replace("/", ".")
+    if all(part.isidentifier() for part in right.split(".")):
+        return f" (did you mean '+{right}:{name}'?)"
+    return f": write +package.module:{what}, from a folder where Python finds it or the working directory"
 
 
 def load_own(path: str) -> Any:
@@ -116,7 +126,9 @@ def _import(path: str, module_name: str, *, local: bool) -> ModuleType:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ComponentError(f"'+{path}': there is no module {error.name!r} {searched}") from error
+            file = module_name.endswith(".py")
+            hint = f" (did you mean '+{path.replace('.py', '', 1)}'?)" if file else ""
+            raise ComponentError(f"'+{path}': there is no module {error.name!r} {searched}{hint}") from error
         raise ComponentError(
             f"'+{path}' cannot be imported: it imports {error.name!r}, which is missing"
         ) from error

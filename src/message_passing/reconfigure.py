@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.errors import Fault, OpenError, UserError, collecting
+from message_passing.errors import Fault, OpenError, UserError, collecting, naming_component
 from message_passing.flow import Input, Output, Source
 from message_passing.graph import topological_order
 from message_passing.living import close_alone, lives
@@ -75,8 +75,9 @@ class ChainUpdate:
             if isinstance(component, Output) and _keeps_for_somebody_away(component)
         ]
         for name in (*self.added, *self.replaced):
-            with collecting(faults, self._after.components[name].label):
-                self._after.components[name].preflight()
+            component = self._after.components[name]
+            with collecting(faults, component.label), naming_component(component, "preflight"):
+                component.preflight()
         if faults:
             raise UserError(*faults)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from message_passing.errors import ComponentError, Fault, collecting, naming_component
 from message_passing.escaping import one_line
 from message_passing.metrics import lost_words
 
@@ -14,8 +15,19 @@ if TYPE_CHECKING:
 
 
 def collect_warnings(components: Sequence[Component]) -> list[str]:
-    """The warnings of these components, without repetitions."""
-    return list(dict.fromkeys(one_line(text) for component in components for text in component.warnings()))
+    """The warnings of these components, without repetitions.
+
+    Raises:
+        ComponentError: a component of the user's own cannot say; with all of these.
+    """
+    texts: list[str] = []
+    faults: list[Fault] = []
+    for component in components:
+        with collecting(faults), naming_component(component, "warnings"):
+            texts += map(one_line, component.warnings())
+    if faults:
+        raise ComponentError(*faults)
+    return list(dict.fromkeys(texts))
 
 
 def losses(components: Sequence[Component]) -> list[str]:

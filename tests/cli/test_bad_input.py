@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import STDIN_TO_STDOUT, WITHOUT_RIGHTS, finished
+from message_passing.cli.run.run_command import MessagePassing
 from mistakes import FILES, Mistake, table
 
 if TYPE_CHECKING:
@@ -112,3 +113,69 @@ def test_a_missing_extra(folder: Path, package: str, extra: str, words: list[str
     what = f"{words[-2][2:]} {words[-1]!r}: " if place == "--encoder" else ""
     text = f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
     assert done == (2, b"", f"message-passing: {place}: {what}{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "what", "label"),
+    [
+        ("Looks", "preflight", "RuntimeError: no luck", "Looks filter: "),
+        ("Warns", "warnings", "LookupError: no words", ""),
+        ("Opens", "on_open", "ValueError: no door", "Opens filter: "),
+    ],
+)
+def test_whatever_a_component_of_the_user_raises(
+    folder: Path, name: str, method: str, what: str, label: str
+) -> None:
+    """One sentence that names the component, its class, and the line."""
+    done = finished(*STDIN_TO_STDOUT, "--filter", f"+mine:{name}", cwd=folder)
+    lines = (folder / "mine.py").read_text().splitlines()
+    place = f"{folder / 'mine.py'}:{lines.index(f'    def {method}(self):') + 2}"
+    text = f"{label}{method}() of 'filter' (mine.{name}) raised {what} at {place}"
+    assert done == (2, b"", f"message-passing: {text}\n")
+
+
+def test_a_file_where_a_module_is_named(folder: Path) -> None:
+    """What to write instead."""
+    done = finished(*STDIN_TO_STDOUT, "--filter", "+mine.py:Same", cwd=folder)
+    assert (done.status, done.out) == (2, b"")
+    assert done.err.endswith(" (did you mean '+mine:Same'?)\n")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "place"),
+    [
+        (["--control"], "", "--control"),
+        (["--http", "127.0.0.1:9"], "", "--http"),
+        ([], "control = true", "chain.toml: control"),
+        ([], 'http = "127.0.0.1:9"', "chain.toml: http"),
+    ],
+)
+def test_a_console_without_its_packages(folder: Path, words: list[str], text: str, place: str) -> None:
+    """The option, or the key, that needs them is named."""
+    (folder / "chain.toml").write_text(f'input = "STDIN"\noutput = "STDOUT"\n{text}\n')
+    program = "import sys; sys.modules['starlette'] = None; import message_passing.__main__"
+    command = (sys.executable, "-W", "error", "-c", program)
+    done = finished("--configfile", "chain.toml", *words, command=command, cwd=folder)
+    hint = "install it with `pip install 'message-passing[console]'`"
+    text = f"this needs the package 'starlette': {hint}"
+    assert done == (2, b"", f"message-passing: {place}: {text}\n")
+
+
+def test_options_of_the_console_that_do_nothing(folder: Path) -> None:
+    """A token that nobody has to give, and an option of which only the last one counts."""
+    done = finished(*STDIN_TO_STDOUT, "--http_token", "x", "--name", "a", "--name", "b", cwd=folder)
+    assert (done.status, done.out) == (0, b"")
+    warning = "message-passing: warning: "
+    assert done.err.splitlines()[:2] == [
+        f"{warning}--name is given more than once: only the last one counts",
+        f"{warning}--http_token has no effect without --http",
+    ]
+
+
+@pytest.mark.parametrize("given", ["true", "false"])
+def test_a_control_socket_that_is_true_in_a_file(folder: Path, given: str) -> None:
+    """It is where `--control` alone has it; false is none."""
+    (folder / "chain.toml").write_text(f'input = "STDIN"\noutput = "STDOUT"\ncontrol = {given}\n')
+    script = MessagePassing.read(["--configfile", str(folder / "chain.toml")])
+    assert (script.control, script.given.faults) == ("default" if given == "true" else "", [])

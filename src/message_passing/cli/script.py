@@ -37,7 +37,7 @@ from message_passing.cli.run.ledger import LEAST_LEDGER_BYTES, LedgerOptions
 from message_passing.cli.run.service import EXIT_FAILED, EXIT_USER_ERROR, Prepared, Service, Validated
 from message_passing.cli.terminal import tell
 from message_passing.declaration import UnreadText
-from message_passing.errors import Fault, UserError, collecting
+from message_passing.errors import Fault, PackageError, UserError, collecting, naming_component
 from message_passing.escaping import one_line
 from message_passing.graph import topological_order
 from message_passing.node_identity import NodeIdentity
@@ -121,6 +121,9 @@ class Script:
         given, prefix = self.given, f"{self.title()}: "
         known = option_rules.declared(type(self))
         own = {name: value for name, value in given.values.items() if name in known}
+        for name, one in known.items():  # `control = true` in a file is `--control` alone
+            if one.flag_value is not None and isinstance(own.get(name), bool):
+                own |= {name: one.flag_value} if own.pop(name) else {}
         if isinstance(priority := own.get("io_priority"), str):
             own["io_priority"] = priority.lower()
         for name in [name for name, value in own.items() if isinstance(value, str) and "\0" in value]:
@@ -238,8 +241,11 @@ class Script:
         faults += [replace(one, where=places.get(one.where.removeprefix("--"), one.where)) for one in wrong]
         warnings = [Fault(str(one), one.place) for one in unused]
         warnings += map(Fault, self.given.warnings)
+        if self.http_token and not self.http and not {"http", "http_token"} & self.given.already_reported:
+            warnings.append(Fault("--http_token has no effect without --http", places.get("http_token", "")))
         if chain is not None:
-            warnings += map(Fault, collect_warnings(topological_order(chain.heads, errors=True)))
+            with collecting(faults):
+                warnings += map(Fault, collect_warnings(topological_order(chain.heads, errors=True)))
         return Validated(faults, warnings, chain, console)
 
     def prepare(self) -> Prepared:
@@ -258,7 +264,7 @@ class Script:
             with collecting(faults):
                 set_io_priority(self.io_priority)
         for component in topological_order(chain.heads, errors=True):
-            with collecting(faults, component.label):
+            with collecting(faults, component.label), naming_component(component, "preflight"):
                 component.preflight()
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
@@ -300,7 +306,10 @@ class Script:
         if not self.control and not self.http:
             return None
         # Imported on demand: it imports a web server.
-        make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
+        try:
+            make = cast("type[ConsoleServer]", load_own("message_passing.console.http_server:ConsoleServer"))
+        except PackageError as error:
+            raise error.under("--http" if self.http else "--control") from error
         return make(self.identity(), control=self.control, http=self.http, token=self.http_token)
 
     def identity(self) -> NodeIdentity:

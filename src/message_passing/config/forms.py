@@ -16,7 +16,7 @@ The named form has a table for each kind of component, and makes chains of any s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import NoneType
 from typing import Any
 
@@ -149,15 +149,19 @@ def flat_chain(parts: Mapping[str, Declaration], chain: Chain | None = None) -> 
     return chain
 
 
-def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = None) -> Chain:
+def named_chain(
+    values: Mapping[str, Any], source: str, chain: Chain | None = None, *, reported: Collection[str] = ()
+) -> Chain:
     """The chain of the named form, declared and not yet built.
 
     Args:
         values: the config file's tables.
         source: the file's name, for messages.
         chain: where to declare them; a new one when it is not given.
+        reported: keys that may be missing because of an error that has been reported.
     """
     chain = chain or Chain()
+    chain.unread.update(kind for key, kind in NAMED_KEYS.items() if key in reported or _is_flat(kind, values))
     file = SourceLocation(source, source)
     singular = {kind: kind for kind in NAMED_KEYS.values() if isinstance(values.get(kind), Mapping)}
     for key in singular:
@@ -167,7 +171,9 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
         tables = values.get(key, {})
         if not isinstance(tables, Mapping):
             place = child_location(file, f"{source}: {key}", key)
-            chain.add_faults(Fault("must be a table of components by their names", place))
+            chain.unread.add(kind)
+            if not has_unread(tables):
+                chain.add_faults(Fault("must be a table of components by their names", place))
             continue
         for name, table in tables.items():
             place = child_location(file, f"{source}: {key}.{name}", key, name)
@@ -179,6 +185,11 @@ def named_chain(values: Mapping[str, Any], source: str, chain: Chain | None = No
     elif not isinstance(head, (str, NoneType)):
         chain.add_faults(Fault("must be the name of a component", place))
     return chain
+
+
+def _is_flat(kind: str, values: Mapping[str, Any]) -> bool:
+    """Whether a component of this kind is given as the flat form has it, which is refused beside the named form."""
+    return f"{kind}_options" in values or not isinstance(values.get(kind, {}), Mapping)
 
 
 def _table_faults(table: Any, place: str) -> list[Fault]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.config.quoting import lost_quotes
+from message_passing.config.quoting import lost_pair, lost_quotes
 from message_passing.config.variables import expand_variables
 from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
 
@@ -83,7 +83,7 @@ def _options_from_word(text: str) -> Mapping[str, Any]:
         return {(name := key.replace("-", "_")): _value_from_word(name, value)}
     if not stripped.startswith(("{", "#", "[")) and not _is_json(stripped):
         what = f'{text!r} is not JSON (like \'{{"key": "value"}}\'), @file or key=value'
-        raise ConfigError(f"{what}: {hint}" if (hint := lost_quotes(text)) else what)
+        raise ConfigError(f"{what}: {hint}" if (hint := lost_quotes(text)) else what + lost_pair(text))
     return _as_mapping(_json_from_word(text), "")
 
 

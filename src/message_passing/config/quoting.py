@@ -7,6 +7,7 @@ import re
 from message_passing.errors import abbreviate
 
 _BARE = re.compile(r"[\[{]*\s*[A-Za-z_][\w.-]*\s*[:,\]]")
+_NEARLY_PAIR = re.compile(r"(?P<key>[A-Za-z_][\w.-]*)(?:\s*=\s*(?P<value>.*))?", re.DOTALL)
 _EXAMPLE = """'{"key": "value"}'"""
 
 
@@ -22,3 +23,12 @@ def lost_quotes(text: str) -> str:
         arrived = f"the shell has removed the quotes, what arrived is {abbreviate(text)}"
         return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
     return ""
+
+
+def lost_pair(text: str) -> str:
+    """What was most likely meant by a word that is nearly `key=value`; empty if it is nothing like that."""
+    found = _NEARLY_PAIR.fullmatch(text.strip())
+    if not found:
+        return ""
+    pair = f"{found['key']}={found['value'] or 'VALUE'}"
+    return f" (did you mean {pair!r}? It is one word, without spaces around the =)"

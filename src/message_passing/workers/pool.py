@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from message_passing.delivery import Outcome, outside
-from message_passing.errors import OutputClosedError
+from message_passing.errors import OutputClosedError, naming_component
 from message_passing.flow import Filter
 from message_passing.metrics import UNSENT
 from message_passing.options import option
@@ -86,7 +86,8 @@ class Pool(Filter):
     def preflight(self) -> None:
         """Check the components that the workers will open."""
         for member in self._members.values():
-            member.preflight()
+            with naming_component(member, "preflight"):
+                member.preflight()
 
     def on_open(self) -> None:
         """Start the workers, and wait until all are ready.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _NO_VALUE = object()
+_REPEATED = " repeated"
 
 
 @dataclass(slots=True)
@@ -171,6 +172,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str], commands: Colle
     try:
         found, unknown = parser.parse_known_args(words)
         given.values = vars(found)
+        given.warnings += given.values.pop(_REPEATED, ())
         _group(given.values)
     except _WordError as error:
         given.faults += error.faults
@@ -224,30 +226,47 @@ def _complaints(
         elif commands and (not after_option or word in commands or is_config(word)):
             given.bare.append(word)
         elif not after_option:  # otherwise it is most likely that unknown option's value
-            yield from unexpected([word])
+            yield from unexpected([word], given.words)
         after_option = is_option
 
 
-def unexpected(words: Iterable[str]) -> Iterator[Fault]:
-    """What is wrong with words that belong to no option."""
+def unexpected(words: Iterable[str], line: Sequence[str]) -> Iterator[Fault]:
+    """What is wrong with words of a command line that belong to no option."""
+    before = {third: (first, second) for first, second, third in zip(line, line[1:], line[2:], strict=False)}
     for word in words:
-        yield Fault(f"unexpected word {word!r}: every value follows its --option (quote values with spaces)")
+        option, key = before.get(word, ("", ""))
+        hint = "every value follows its --option (quote values with spaces)"
+        if option.endswith("options") and key.isidentifier():
+            hint = f"did you mean {option} {key}={word}?"
+        yield Fault(f"unexpected word {word!r}: {hint}")
 
 
 def _add(
     parser: argparse.ArgumentParser,
     name: str,
-    action: str | type[argparse.Action] = "store",
+    action: str | type[argparse.Action] | None = None,
     flag_value: str | None = None,
 ) -> None:
     """An option with a value; without one it means `flag_value`, or is noted; the words after it are still read."""
     const = _NO_VALUE if flag_value is None else flag_value
-    parser.add_argument(*_spellings(name), dest=name, action=action, nargs="?", const=const)
+    parser.add_argument(*_spellings(name), dest=name, action=action or _Last, nargs="?", const=const)
 
 
 def _spellings(name: str) -> tuple[str, ...]:
     dashed = name.replace("_", "-")
     return (f"--{name}",) if dashed == name else (f"--{name}", f"--{dashed}")
+
+
+class _Last(argparse.Action):
+    """An option of which one value counts: that several were given is noted, in a sentence."""
+
+    def __call__(
+        self, _parser: object, namespace: argparse.Namespace, values: object, _option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest, values) != values:
+            text = f"--{self.dest} is given more than once: only the last one counts"
+            setattr(namespace, _REPEATED, list(dict.fromkeys([*getattr(namespace, _REPEATED, []), text])))
+        setattr(namespace, self.dest, values)
 
 
 class _Belonging(argparse.Action):

@@ -35,7 +35,7 @@ def read_bare_words(given: Given) -> Iterator[Fault]:
     others = [word for word in words if not _may_be_file(word)]
     if first in others:
         raise UserError(f"there is no command {first!r}{_command_hint(first)}")
-    yield from unexpected(others)
+    yield from unexpected(others, given.words)
     files += [word for word in words if word not in others]
     named = [name] if (name := given.values.get("configfile")) else []
     if len(named + files) > 1:
@@ -51,6 +51,8 @@ def read_bare_words(given: Given) -> Iterator[Fault]:
 
 
 def _may_be_file(word: str) -> bool:
+    if "://" in word and not Path(word).exists():
+        return False  # an endpoint
     return word == "-" or "/" in word or is_config(word) or Path(word).exists()
 
 

@@ -139,11 +139,8 @@ class MessagePassing(Script):
         chain = self.declare_in(Chain())
         if self.chosen["error_encoder"].component == SENTENCES:
             chain.default_error_encoder = SENTENCES
-        own = [key for key in FLAT_KEYS if key in values]
-        tables = [
-            key for key in own if key in FLAT_PARTS and isinstance(values[key], Mapping)
-        ]  # of no flat file
-        flat = [self.given.places[key] for key in own if key not in tables]
+        tables = {key for key in FLAT_PARTS if isinstance(values.get(key), Mapping)}  # of no flat file
+        flat = [self.given.places[key] for key in FLAT_KEYS if key in values and key not in tables]
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             written = [place for place in flat if isinstance(place, SourceLocation)]
@@ -167,7 +164,9 @@ class MessagePassing(Script):
     def declare_in(self, chain: Chain) -> Chain:
         """Declare its components in a chain, in whichever form they were written."""
         if is_named(self.given.values):
-            return named_chain(self.given.values, self.configfile, chain)
+            return named_chain(
+                self.given.values, self.configfile, chain, reported=self.given.already_reported
+            )
         return flat_chain(self.chosen, chain)
 
     @classmethod
