@@ -157,7 +157,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
         " decoder is losing 1/s; so far 7 failed.",
         " output is losing 2.5/s; so far 3 queue full, 40 too big.",
         " output is filling up: 8,000 of 10,000 messages are buffered.",
-        " 10 messages did not arrive from their senders: see who, in the table.",
+        " 10 messages did not arrive from their senders: see the table of senders.",
         " decoder is the slowest component: it takes 93 % of the chain's time.",
         " 7 errors; the last 90 s ago, in decoder: DecodingError: malformed",
         " input: a key was refused",

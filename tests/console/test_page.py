@@ -204,7 +204,7 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
             look.settled()
             site.send({"message": "afterwards"})
             expect(page.locator("#messages > li").first).to_contain_text("afterwards")
-            expect(page.locator("#messages .divider")).to_have_text("The node was restarted")
+            expect(page.locator("#messages .divider")).to_have_text("The node restarted")
 
 
 def test_the_workers_and_the_slow_part_in_them(browser: Browser) -> None:

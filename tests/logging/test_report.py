@@ -135,7 +135,7 @@ def test_why_nothing_leaves_is_said_once_while_it_waits(
             there.wait_for_messages("1", "2", "3")
             logger.error("4")
             said = wait_for(lambda: capsys.readouterr().err)
-            assert untimed(said) == f"message-passing: log records are delivered again, at {there.endpoint}\n"
+            assert untimed(said) == f"message-passing: log records are delivered again, to {there.endpoint}\n"
             there.signal(signal.SIGSTOP)
 
             def fill() -> str:

@@ -73,7 +73,7 @@ def losses_of(state: Any, output: Any) -> Step:
     if not total and not problems:
         return Step("losses", f"{who} has sent {output['passed']}, and lost none")
     text = f"{who} has sent {output['passed']}, and lost {total or 'none'}" + (f": {why}" if why else "")
-    advice = problems[0] if problems else f"see `message-passing top {state['pid']}`, while it goes on"
+    advice = problems[0] if problems else f"see `message-passing top {state['pid']}`, while it is running"
     return Step("losses", one_line(text, _LONGEST_TITLE), advice)
 
 
@@ -173,7 +173,7 @@ class CanaryTracker:
             advice = (
                 f"see what its filters remove and where messages wait: `message-passing top {self._node}`"
             )
-            return Step("arrival", "the canary has come into the node, and not out at its output", advice)
+            return Step("arrival", "the canary reached the node, but not its output", advice)
         label = one_line(self._source["label"], 100)
         advice = f"see `message-passing top {self._node}`: it may be overloaded, or {label} full"
         return Step("arrival", f"the canary was not seen in the node within {timeout:g} seconds", advice)

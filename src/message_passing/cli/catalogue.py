@@ -35,7 +35,7 @@ def describe(name: str) -> str:
     if name:
         return "\n".join(map(described, look_up_all(name)))
     lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
-    return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
+    return "\n".join([*lines, "", "--describe NAME shows the details of one.", ""])
 
 
 def look_up_all(name: str) -> list[Found]:

@@ -196,7 +196,7 @@ def _verdict(state: Any) -> Iterator[Text]:
     for one in findings[:_MOST_FINDINGS]:
         yield _sentence(one["text"], _STYLES[one["weight"]])
     if len(findings) > _MOST_FINDINGS:
-        yield _line((f" and {len(findings) - _MOST_FINDINGS} more, as the page shows", _DIM))
+        yield _line((f" and {len(findings) - _MOST_FINDINGS} more, shown on the console's page", _DIM))
 
 
 def _sentence(text: str, style: str) -> Text:

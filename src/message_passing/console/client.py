@@ -53,7 +53,9 @@ class NodeClient:
         self._pid = int(target) if target.isascii() and target.isdigit() else None
         self._address = _HTTP.fullmatch(target)
         if "://" in target and not self._address:
-            what = "is a ZeroMQ endpoint" if target.startswith(("tcp:", "ipc:", "inproc:")) else "is no node"
+            what = (
+                "is a ZeroMQ endpoint" if target.startswith(("tcp:", "ipc:", "inproc:")) else "is not a node"
+            )
             raise OpenError(f"{target!r} {what}: a running node is {_EXAMPLE}")
         self.path = control_path(self._pid) if self._pid is not None else Path(target).expanduser()
 
@@ -138,7 +140,9 @@ class NodeClient:
 
     def _refusal(self, stream: Stream) -> OpenError:
         if stream.response.status == http.client.UNAUTHORIZED:
-            told = "this token is not its --http_token" if self._token else "it wants a token (--http_token)"
+            told = (
+                "this token is not its --http_token" if self._token else "it requires a token (--http_token)"
+            )
             return OpenError(f"{self.target}: {told}")
         with contextlib.suppress(ValueError):
             answer = decode_answer("", stream.read())
@@ -149,13 +153,11 @@ class NodeClient:
     def _reason(self, error: Exception) -> str:
         """Why it could not be asked: a sentence's end."""
         if isinstance(error, TimeoutError):
-            return (
-                f"no answer within {self._timeout:g} seconds: it hangs, or a firewall swallows what is sent"
-            )
+            return f"no answer within {self._timeout:g} seconds: it hangs, or a firewall drops the packets"
         if isinstance(error, TooLargeError | http.client.LineTooLong):
-            return "the head of its answer does not end: it is no node's --control or --http"
+            return "the header of its response is too long: it is not a node's --control or --http"
         if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError | ValueError):
-            return "something answers there that does not speak HTTP: it is no node's --control or --http"
+            return "something answers there that does not speak HTTP: it is not a node's --control or --http"
         if isinstance(error, socket.gaierror):
             return f"this host name is unknown: {error.strerror}"
         if self._address and isinstance(error, ConnectionRefusedError):
@@ -175,7 +177,7 @@ class NodeClient:
             return "the node that this control socket belonged to has ended"
         if isinstance(error, PermissionError):
             return "only the user that runs the node may connect to its control socket"
-        return f"it is no control socket: {error.strerror or error}"
+        return f"it is not a control socket: {error.strerror or error}"
 
 
 class _LocalConnection(http.client.HTTPConnection):

@@ -77,7 +77,7 @@ class Guard:
             await self._answer(scope, receive, send)
         elif listener.requests >= REQUESTS:
             listener.log.refuse("too many requests", tell=True)
-            await _say(send, 503, "too many requests are being answered: try again later")
+            await _say(send, 503, "too many requests at once: try again later")
         else:
             listener.requests += 1
             try:
@@ -97,19 +97,19 @@ class Guard:
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
         """Status, sentence, and what it is counted as, of a request that is not answered."""
         if scope["method"] not in ("GET", "HEAD"):
-            return 405, "this only answers GET: nothing can be changed here", "method"
+            return 405, "only GET is supported: nothing can be changed here", "method"
         if scope["http_version"] not in ("1.0", "1.1"):
-            return 505, "this speaks HTTP/1.1", "malformed request"
+            return 505, "only HTTP/1.0 and HTTP/1.1 are supported", "malformed request"
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MOST_TARGET:
-            return 414, f"path and parameters may have {_MOST_TARGET} bytes", "request too large"
+            return 414, f"path and parameters may have at most {_MOST_TARGET} bytes", "request too large"
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD:
-            return 431, f"the headers may have {MOST_HEAD} bytes", "request too large"
+            return 431, f"the headers may have at most {MOST_HEAD} bytes", "request too large"
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
-            return 400, "a GET has no content here", "malformed request"
+            return 400, "a GET must not have a body", "malformed request"
         if self._browsers and (sentence := _of_browser(scope["path"], headers, self._expected)):
             return 403, sentence, "from another site"
         if not self._may(scope["path"], headers.get(b"authorization", b"")):
-            return 401, "it wants its token: Authorization: Bearer TOKEN", "token"
+            return 401, "it requires a token: Authorization: Bearer TOKEN", "token"
         return None
 
     def _may(self, path: str, given: bytes) -> bool:
@@ -130,10 +130,10 @@ def _of_browser(path: str, headers: Mapping[bytes, bytes], token: bytes) -> str:
         return "host not allowed: use the `--http` address, or set `--http_token`"
     followed = path == "/" and headers.get(b"sec-fetch-mode") == b"navigate"
     if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none") and not followed:
-        return "a page of another site asks for it"
+        return "requests from pages of other sites are refused"
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host.lower():
-        return "a page of another site asks for it"
+        return "requests from pages of other sites are refused"
     return ""
 
 

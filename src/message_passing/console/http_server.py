@@ -53,7 +53,7 @@ class ConsoleServer:
         self._address = http_address(http) if http else None
         self._token = from_environment(token)
         if self._address and not is_loopback(self._address[0]) and not self._token:
-            text = f"others than this machine can reach {http}: that needs a token (--http_token)"
+            text = f"{http} can be reached from other machines: a token is required (--http_token)"
             raise OptionError(Fault(text, "--http"))
         self.watcher: ServerWatcher | None = None
         self._listening: list[tuple[socket.socket, str]] = []

@@ -34,7 +34,7 @@ def http_address(text: str) -> tuple[str, int]:
     if not found or int(found["port"]) > 65535:
         if right := in_brackets(text, "9090"):
             raise OptionError(
-                Fault(f"an IPv6 address stands in brackets: write {right}, not {text!r}", "--http")
+                Fault(f"an IPv6 address must be in brackets: write {right}, not {text!r}", "--http")
             )
         raise OptionError(Fault(f"must be HOST:PORT, like 127.0.0.1:9090, not {text!r}", "--http"))
     host = found["host"] or ""
@@ -96,7 +96,7 @@ def listen_control(path: str) -> tuple[socket.socket, Path]:
         ensure_folder()
     place = control_path(os.getpid()) if path == DEFAULT else Path(path)
     if len(os.fsencode(place)) > _LONGEST_PATH:
-        raise OpenError(f"--control: {place} is too long: a socket's path has {_LONGEST_PATH} bytes at most")
+        raise OpenError(f"--control: {place} is too long: a socket path has at most {_LONGEST_PATH} bytes")
     _clear(place)
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -116,7 +116,7 @@ def _clear(place: Path) -> None:
     """Take away a socket that nobody answers any more; leave everything else alone."""
     try:
         if not stat.S_ISSOCK(place.lstat().st_mode):
-            raise OpenError(f"--control: {place} is there, and is no socket")
+            raise OpenError(f"--control: {place} exists and is not a socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(1)
             asking.connect(str(place))

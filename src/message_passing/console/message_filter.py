@@ -50,10 +50,10 @@ class MessageFilter:
         for one in fields:
             path, equals, text = one.partition("=")
             if not equals or not path:
-                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one[:50]!r}", "field"))
+                raise OptionError(Fault(f"a field must be given as `name=value`, not {one[:50]!r}", "field"))
             pairs.append((path, text))
         if len(pairs) > FIELDS:
-            raise OptionError(Fault(f"at most {FIELDS} fields may be asked for, not {len(pairs)}", "field"))
+            raise OptionError(Fault(f"at most {FIELDS} fields may be given, not {len(pairs)}", "field"))
         return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
 
     @property

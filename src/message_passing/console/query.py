@@ -45,7 +45,7 @@ class Query:
         except UnicodeDecodeError as error:
             raise HTTPException(400, "the parameters are not UTF-8") from error
         except ValueError as error:
-            raise HTTPException(400, f"at most {MOST_PARAMETERS} parameters") from error
+            raise HTTPException(400, f"at most {MOST_PARAMETERS} parameters are allowed") from error
         for name, value in pairs:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"

@@ -155,12 +155,12 @@ class Routes:
         asked = period(query.text("since"), query.text("until"), time.time())
         losses = self._watcher.server.losses
         if (path := losses.ledger) is None:
-            raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
+            raise HTTPException(404, "this node does not keep a ledger of losses: see --state_dir")
         try:
             return _JSON(await self._ledger.read(path, asked, query.text("node", losses.node)))
         except TimeoutError as error:
             raise HTTPException(
-                503, "others ask for losses: try again later", {"Retry-After": "5"}
+                503, "others are reading the ledger: try again later", {"Retry-After": "5"}
             ) from error
 
     async def _tail(self, request: Request) -> Response:
@@ -198,7 +198,7 @@ class Routes:
         if place is None:
             raise HTTPException(404, f"there is no component {name[:50]!r}{hint}")
         if place.in_workers:
-            raise HTTPException(409, f"{name!r} runs in the workers: look at what is before or behind them")
+            raise HTTPException(409, f"{name!r} runs in the workers: tail a component before or after them")
         return place
 
     async def _metrics(self, request: Request) -> Response:
@@ -214,9 +214,9 @@ class Routes:
     async def _ready(self, _request: Request) -> Response:
         server = self._watcher.server
         if server.stopping:
-            return PlainTextResponse("it is ending\n", 503)
+            return PlainTextResponse("the node is stopping\n", 503)
         if not server.running:
-            return PlainTextResponse("the chain does not run yet\n", 503)
+            return PlainTextResponse("the chain is not running yet\n", 503)
         return PlainTextResponse("ready\n")
 
     async def _page(self, request: Request) -> Response:

@@ -45,13 +45,13 @@ def ensure_folder() -> Path:
         OpenError: it cannot be made, or somebody else could put sockets into it.
     """
     path = folder()
-    elsewhere = "name another place: --control PATH"
+    elsewhere = "choose another path: --control PATH"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_ours(path):
             path.chmod(0o700)
     except OSError as error:
-        raise OpenError(f"cannot make the folder {path}: {error.strerror}; {elsewhere}") from error
+        raise OpenError(f"cannot create the directory {path}: {error.strerror}; {elsewhere}") from error
     if not is_ours(path):
-        raise OpenError(f"{path} is not a folder of this user alone, so no socket is put there; {elsewhere}")
+        raise OpenError(f"{path} is not a directory that only this user can write to; {elsewhere}")
     return path

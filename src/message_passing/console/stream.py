@@ -100,11 +100,9 @@ class Stream:
         try:
             return self.response.read1(_CHUNK)
         except TimeoutError as error:
-            text = f"it has said nothing for {self._timeout:g} seconds: it hangs, or the way is cut"
+            text = f"it has sent nothing for {self._timeout:g} seconds: it hangs, or the connection is broken"
             if self._rest or not self._streams:
-                text = (
-                    f"its answer was not whole within {self._timeout:g} seconds: it hangs, or the way is slow"
-                )
+                text = f"its answer was not complete within {self._timeout:g} seconds: it hangs or is slow"
             raise OpenError(f"{self._target}: {text}") from error
         except TooLargeError as error:
             text = f"its answer has more than {LARGEST_ANSWER >> 20} MiB: it is broken, or no message-passing node"
@@ -119,7 +117,7 @@ class Stream:
             if not data.lstrip().startswith(b"{"):
                 raise self.stranger() from error
             told = one_line(str(error), QUOTED)
-            text = f"what it answers to {self._path} is wrong: {told}; is it broken, or of another version?"
+            text = f"its answer to {self._path} is invalid: {told}; is it another version of message-passing?"
             raise OpenError(f"{self._target}: {text}") from error
 
     def stranger(self) -> OpenError:

@@ -102,14 +102,14 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if again := sum(one.get("coming_again", {}).values()):
         yield (
             "note",
-            f"{name} could not handle what its input delivers once more: {again:,} attempts.",
+            f"{name} failed on messages that its input delivers again: {again:,} attempts.",
             where,
         )
     if _fill(one) >= FULL:
         how = "is full" if is_full(one) else "is filling up"
         buffered = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
         if one.get("full"):
-            buffered = "it has dropped messages within 10 s for want of room"
+            buffered = "it has dropped messages in the last 10 s because it was full"
         yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
         if note not in one.get("problems", ()):
@@ -122,7 +122,7 @@ def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, s
     if lost := senders["lost"]:
         yield (
             "warn",
-            f"{message_text(lost)} did not arrive from their senders: see who, in the table.",
+            f"{message_text(lost)} did not arrive from their senders: see the table of senders.",
             "senders",
         )
     if idle := senders.get("idle", 0):

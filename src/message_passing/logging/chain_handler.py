@@ -53,7 +53,7 @@ class MessagePassingHandler(logging.Handler):
         self.output = output
         self._service = service
         if not callable(fields) and fields not in (known := get_args(Fields)):
-            text = f"fields is one of {', '.join(known)}, or a function, not {fields!r}"
+            text = f"fields must be one of {', '.join(known)}, or a function, not {fields!r}"
             raise OptionError(Fault(f"MessagePassingHandler: {text}{did_you_mean(str(fields), known)}"))
         self._fields = fields
         self._within = ""
@@ -77,7 +77,7 @@ class MessagePassingHandler(logging.Handler):
         """Give it to the output. Whoever is called may log: nobody is asked about his own records, for ever."""
         if self._within == "output":
             raise RecursionError(
-                "the output has logged this while it was given a record: it is not given that"
+                "the output logged this while it was handling a record: this is not sent to it"
             )
         found = as_objects(default)
         if callable(self._fields):

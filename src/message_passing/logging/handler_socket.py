@@ -103,7 +103,7 @@ class HandlerSocket:
             return self.sender is not None and self.sender.intact
         if self.sender and not self.sender.intact:
             self.abandon()
-            self._say("somebody has closed the descriptors of the socket; another one is opened")
+            self._say("the socket's descriptors were closed from outside; a new socket is opened")
         if self._leaving or self._closing:  # the one before may have the address still
             return False
         if self.sender is None and monotonic() >= self._open_after:
@@ -113,9 +113,9 @@ class HandlerSocket:
                 sender.open()
             except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
                 self._open_after = monotonic() + _RETRY
-                hint = "a forked process cannot bind what its parent has: have receivers bind; "
+                hint = "a forked process cannot bind its parent's address: let receivers bind instead; "
                 self._say(
-                    f"{error} ({hint if self._forked and self._settings.bind else ''}tried again every second)"
+                    f"{error} ({hint if self._forked and self._settings.bind else ''}retrying every second)"
                 )
             else:
                 self._pipe = Pipe(self._messages, self._most)

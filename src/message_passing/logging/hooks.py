@@ -45,7 +45,7 @@ class _Hooks:
         self._program(kind, error, trace)
 
     def _on_thread(self, args: threading.ExceptHookArgs) -> None:
-        name = args.thread.name if args.thread else "a thread that has gone"
+        name = args.thread.name if args.thread else "a thread that has ended"
         found = (args.exc_type, args.exc_value, args.exc_traceback)
         self._log(f"uncaught exception in {name}", args.exc_type, found)
         self._threads(args)

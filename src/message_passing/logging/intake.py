@@ -120,9 +120,7 @@ class Intake:
                 level = level_of_item(items[place][0])[1]
                 del items[place], texts[place]
                 self._losses.add(TOO_BIG, level)
-                self._say(
-                    TOO_BIG, f"a log record was lost, which had {size} bytes: maxmsgsize is {self._largest}"
-                )
+                self._say(TOO_BIG, f"a log record of {size} bytes was lost: maxmsgsize is {self._largest}")
 
     def _find_out(self, error: BaseException) -> None:
         """See whose doing it was that something was raised that is no `Exception`.
@@ -164,7 +162,7 @@ class Intake:
         self._losses.add(NOT_ENCODED, level)
         if logging.raiseExceptions:  # as logging's own handlers do
             name = type(error).__name__
-            self._say(name, f"a log record was lost, which {NOT_ENCODED}: {name}: {_described(error)}")
+            self._say(name, f"a log record {NOT_ENCODED} and was lost: {name}: {_described(error)}")
 
 
 def _described(error: BaseException) -> str:

@@ -20,7 +20,7 @@ def salvaged(record: Any, largest: int = LARGEST_RECORD) -> Entry:
         add_rest(whole, entry, largest)
     except Exception:  # noqa: BLE001 - it has no attributes at all, or what they are raises
         entry = _single(record)
-    missing = "not all of the record could be taken"
+    missing = "not all of the record could be captured"
     entry.format_error = f"{missing}; {entry.format_error}" if entry.format_error else missing
     return entry
 

@@ -258,7 +258,8 @@ class Shipper:
             # A signal handler interrupted the very thread that sends, or a function of the user's does not return.
             if self._report_interval != 0:
                 say(
-                    f"log handler: {len(self.queue)} records and more wait behind one that is being sent: not closed"
+                    f"log handler: not closed: {len(self.queue)} or more "
+                    "records are waiting behind one that is being sent"
                 )
             return
         if cancel:

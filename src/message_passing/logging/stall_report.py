@@ -67,7 +67,7 @@ class StallReport:
         if due and obstacle and (obstacle != self._said or self._is_again(now)):
             self._times = self._times + 1 if obstacle == self._said else 1
             self._said, self._said_at = obstacle, now
-            more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
+            more = "" if last else f" ({waiting} wait; nothing sent for {now - self._moved_at:.0f} s)"
             self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
 
     def _is_again(self, now: float) -> bool:
@@ -78,5 +78,5 @@ class StallReport:
         """Something leaves: say so, if it was said that nothing does."""
         if self._said and sender:
             where = ", ".join(sender.outgoing.endpoints())
-            self._notices.say("delivered", f"log records are delivered again, at {where}")
+            self._notices.say("delivered", f"log records are delivered again, to {where}")
         self._said = ""

@@ -117,7 +117,7 @@ def _send(handler: logging.Handler, name: str | None, method: str, event: Mappin
         record = _record_of(name, method, event)
         wanted = record.levelno >= handler.level
     except Exception as error:  # noqa: BLE001 - whatever an event holds, a log call never fails
-        text = f"{safe(repr, event)} (not all of the event could be taken: {type(error).__name__})"
+        text = f"{safe(repr, event)} (not all of the event could be captured: {type(error).__name__})"
         record = logging.LogRecord("structlog", _LEVELS.get(method, logging.INFO), "", 0, text, None, None)
         wanted = record.levelno >= handler.level
     if wanted:

@@ -110,7 +110,7 @@ def set_io_priority(name: str) -> None:
     except ComponentError as error:
         raise error.under("--io_priority") from error
     if not hasattr(psutil, "IOPRIO_CLASS_BE"):
-        raise OpenError(Fault("this system has no such classes", "--io_priority"))
+        raise OpenError(Fault("this system has no I/O priority classes", "--io_priority"))
     classes = {
         "none": psutil.IOPRIO_CLASS_NONE,
         "be": psutil.IOPRIO_CLASS_BE,
@@ -120,4 +120,4 @@ def set_io_priority(name: str) -> None:
     try:
         psutil.Process().ionice(classes[name])
     except psutil.AccessDenied as error:
-        raise OpenError(Fault(f"only root may set the class {name!r}", "--io_priority")) from error
+        raise OpenError(Fault(f"only root can set the class {name!r}", "--io_priority")) from error

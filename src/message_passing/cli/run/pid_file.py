@@ -83,7 +83,9 @@ class PidFile:
         """See that no living process wrote it, of those that do not lock it, and that it holds nothing else."""
         text = os.pread(self._fd, _PID_LENGTH + 1, 0).strip(b" \t\r\n\0")
         if text and not (len(text) < _PID_LENGTH and text.isdigit()):
-            raise self._refusal("it holds something else than a process id: remove it, or give another file")
+            raise self._refusal(
+                "it contains something other than a process id: remove it, or give another file"
+            )
         if (pid := self._writer()) not in (
             0,
             os.getpid(),

@@ -11,7 +11,7 @@ export function copyButton(text, words = "Copy") {
   let timer = 0;
   button.addEventListener("click", async () => {
     const done = await copy(typeof text === "function" ? text() : text);
-    button.textContent = done ? "Copied" : "Not allowed here";
+    button.textContent = done ? "Copied" : "Copying is not allowed here";
     clearTimeout(timer);
     timer = setTimeout(() => (button.textContent = words), SHOWN);
   });

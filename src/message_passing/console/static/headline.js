@@ -71,7 +71,7 @@ function showState(kind, text) {
 
 /** The node does not answer: what is shown is as it was then. */
 export function showGone(since) {
-  showState("gone", `No answer since ${when(since / 1000)}. All below is as it was then.`);
+  showState("gone", `No answer since ${when(since / 1000)}. Everything below is as it was then.`);
 }
 
 /** Show the state, the figures and the sentences about what needs attention; `go(where)` leads to what one is about. */

@@ -56,7 +56,7 @@ export class Stream {
         return; // the same question would be refused again
       }
       if (error instanceof TokenWanted) return; // it is followed again when there is one
-      this.on.trouble(error instanceof Busy ? `The node says: ${error.message}.` : "No messages: the node is gone. Reconnecting.");
+      this.on.trouble(error instanceof Busy ? `The node answered: ${error.message}.` : "No messages: the node is gone. Reconnecting.");
     }
     if (stopper === this.stopper) this.timer = setTimeout(() => this.open(new AbortController()), 1000);
   }

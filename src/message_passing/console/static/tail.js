@@ -69,7 +69,7 @@ export class Tail {
 
   /** The node was restarted: say so between its messages, and go on. */
   restarted() {
-    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node was restarted")], [0]);
+    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node restarted")], [0]);
     this.stream.follow(this.filters.query());
   }
 
@@ -185,7 +185,7 @@ export class Tail {
     } else {
       text = `Shows all: ${count(shown)} a second.${this.unsent ? ` Not shown before: ${count(this.unsent)}.` : ""}`;
     }
-    say(byId("tail-words"), `${text} Since the beginning: ${count(this.shown)} shown.`);
+    say(byId("tail-words"), `${text} ${count(this.shown)} shown in total.`);
     say(byId("messages-none").firstElementChild, wanted ? `No message yet that is ${wanted}.` : "No message yet.");
     byId("messages-where").hidden = Boolean(wanted);
   }
