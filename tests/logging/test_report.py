@@ -187,7 +187,8 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
     lines = [line for line in done.stderr.splitlines() if "address in use" in line]
     assert len(lines) == 2
     assert all(
-        "a forked process cannot bind what its parent has: have receivers bind" in line for line in lines
+        "a forked process cannot bind its parent's address: let receivers bind instead" in line
+        for line in lines
     )
     assert done.stderr.count(": 1 unsent at close") == 3
 

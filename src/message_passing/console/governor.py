@@ -1,8 +1,8 @@
-"""How much of the processor's time watching may take: so little that the chain hardly notices, whatever watchers do.
+"""Limiter of the CPU time that the console may take, so that the chain hardly notices, whatever clients do.
 
-The chain and the console share one interpreter, so the time that the console's thread takes is missing in the chain.
-Whatever is asked waits until there is room for it: one who asks too much is answered later, and a live tail misses
-messages, which it is told.
+The chain and the console share one interpreter, so the time that the console's thread takes is lost to the chain.
+Requests wait until there is time for them: a client that asks too much is answered later, and a live tail misses
+messages, which are counted and reported to it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who may ask, and what a browser may do with the answer.
+"""Which requests are allowed, and what a browser may do with the response.
 
-A page of another site may send a browser to an address on loopback: one that names another host in its request is
-refused (DNS rebinding), and so is one that comes from a page of another site, which could not read the answer and
-would still cost the node something. No other site may show the page in a frame.
+A page of another site may send a browser to a loopback address. A request that names another host is refused (DNS
+rebinding), and so is one that comes from a page of another site: that page could not read the response, but it would
+still cost the node something. No other site may show the page in a frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     App = Callable[[Any, Any, Any], Awaitable[None]]
 
 OPEN_PATHS = ("/health", "/ready", "/")
-"""What needs no token: no more than that the node lives, and the page without any data."""
+"""Paths that need no token: the health checks, and the page without any data."""
 
 _OPEN_FOLDER = "/static/"
 
@@ -54,8 +54,8 @@ class Guard:
         Args:
             app: the application.
             listener: where its requests come from.
-            token: what a request must carry as `Authorization: Bearer TOKEN`; empty where none is asked for.
-            browsers: whether a browser can reach it, with what another site made it ask.
+            token: what a request must carry as `Authorization: Bearer TOKEN`; empty if none is required.
+            browsers: whether a browser can reach it, and so another site's page through the browser.
         """
         self._browsers = browsers
         self._app = app
@@ -63,7 +63,7 @@ class Guard:
         self._expected = f"Bearer {token}".encode() if token else b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or have it answered."""
+        """Refuse a request, or pass it on to the application."""
         if scope["type"] != "http":
             return
         listener = self._listener
@@ -87,7 +87,7 @@ class Guard:
                 listener.requests -= 1
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Have it answered; where that fails, say so in a line, and keep the connection for nothing more."""
+        """Run the application; if that fails, log one line and close the connection."""
         try:
             await self._app(scope, receive, _with_headers(send))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not write a traceback for each request
@@ -95,7 +95,7 @@ class Guard:
             scope["connection"].transport.close()
 
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
-        """Status, sentence, and what it is counted as, of a request that is not answered."""
+        """The status, sentence and counted reason for a request that is refused; None if it is allowed."""
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "only GET is supported: nothing can be changed here", "method"
         if scope["http_version"] not in ("1.0", "1.1"):
@@ -138,7 +138,7 @@ def _of_browser(path: str, headers: Mapping[bytes, bytes], token: bytes) -> str:
 
 
 def _is_at_home(host: str) -> bool:
-    """Whether a `Host` header is one that only somebody on this machine, or a socket's client, would send."""
+    """Whether a `Host` header is one that only a program on this machine, or a client of the socket, would send."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if name in ("", "localhost") or name.endswith(".localhost"):
         return True

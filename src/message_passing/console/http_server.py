@@ -1,4 +1,4 @@
-"""The thread in which a node is watched and asked, and its sockets: opened before the chain runs, closed after."""
+"""The console's thread and its sockets: opened before the chain runs, closed after it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from message_passing.runner import Server
 
 _END = 3.0
-"""Seconds that ending may take."""
+"""Seconds that shutting down may take."""
 
 
 class ConsoleServer:
-    """Answers on a control socket and on an address, from a thread of its own."""
+    """Serves a control socket and a TCP address, from its own thread."""
 
     def __init__(self, node: NodeIdentity, *, control: str = "", http: str = "", token: str = "") -> None:
-        """Check what was given.
+        """Check the options.
 
         Args:
             node: what is watched.
             control: path of the control socket, or `DEFAULT`; empty for none.
             http: `HOST:PORT`; empty for none.
-            token: what must be given to be answered over HTTP, or `env:NAME`; anything but loopback needs one.
+            token: what clients must send over HTTP, or `env:NAME`; every address except loopback needs one.
 
         Raises:
-            OptionError: `http` is no address, or needs a token.
+            OptionError: `http` is not an address, or needs a token.
         """
         self._node = node
         self._log = AccessLog(node.title)
@@ -63,14 +63,14 @@ class ConsoleServer:
         self._stop: asyncio.Event | None = None
 
     def start(self, server: Server, names: Mapping[str, Component]) -> Self:
-        """Open the sockets, and answer from now on. Before the chain runs, from its thread.
+        """Open the sockets, and serve from now on. Call it before the chain runs, from its thread.
 
         Args:
             server: what is watched.
             names: what its components are called.
 
         Raises:
-            OpenError: an address is not to be had.
+            OpenError: an address cannot be opened.
         """
         try:
             if self._control:
@@ -131,7 +131,7 @@ class ConsoleServer:
             self.watcher.relayout(names)
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         if self._loop and self._stop and self._thread:
             with contextlib.suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._stop.set)

@@ -1,9 +1,9 @@
-"""The application that answers: read only, the same on the control socket and over HTTP.
+"""The console's web application: read-only, the same on the control socket and over HTTP.
 
 /state /senders /errors /history /losses    JSON
 /tail                               JSON lines, endless
 /metrics                            Prometheus
-/health /ready                      for whoever restarts or balances
+/health /ready                      for supervisors and load balancers
 / /static/NAME                      the page
 """
 
@@ -65,7 +65,7 @@ _MOST_A_SECOND = 100_000
 """Messages a second that a live tail may be limited to."""
 
 _FRESH = 0.1
-"""Seconds for which an answer is given again to whoever asks the same."""
+"""Seconds for which an answer is cached for the same request."""
 
 _FILES = {
     file.name: file
@@ -249,7 +249,7 @@ class _Stream(StreamingResponse):
 
 
 class _Fresh:
-    """A text that is made when somebody asks, and given again to those who ask right after him."""
+    """A text that is made on request, and cached for a short time."""
 
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""The components of a node as an operator sees them: each with an id, and where its messages go."""
+"""A node's components as an operator sees them: each with an id and the components that it sends to."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Topology:
         return found.component
 
     def find(self, name: str) -> tuple[ComponentView | None, str]:
-        """The component with this id, or how to put it right: ` (did you mean ...?)`."""
+        """The component with this id, or a hint: ` (did you mean ...?)`."""
         known = {place.id: place for place in self.places}
         return known.get(name), did_you_mean(name, known) or f" (it has {', '.join(known)})"
 

@@ -1,4 +1,4 @@
-"""A handler that gives records to any component (Log::Dispatch::Message::Passing)."""
+"""A handler that passes records to any component (Log::Dispatch::Message::Passing)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MessagePassingHandler(logging.Handler):
-    """Hands each record, as a dict, to an output or filter, in the thread that logs.
+    """Passes each record, as a dict, to an output or filter, in the thread that logs.
 
         handler = MessagePassingHandler(JSONEncoder(output_to=FileOutput(filename="app.log")))
 
@@ -45,7 +45,7 @@ class MessagePassingHandler(logging.Handler):
 
         Raises:
             TypeError: `output` has no `consume`.
-            OptionError: there is no such field set.
+            OptionError: the field set does not exist.
         """
         if not callable(getattr(output, "consume", None)):
             raise TypeError(f"output must have a consume method; {output!r} has none")
@@ -59,7 +59,7 @@ class MessagePassingHandler(logging.Handler):
         self._within = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the record on; a failure of the output's own is its error chain's business."""
+        """Pass the record on; the output's own failures go to its error chain."""
         try:
             entry = entry_of(record)
             add_around(entry, around(record))

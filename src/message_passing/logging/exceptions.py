@@ -1,4 +1,4 @@
-"""What a record tells of an exception, whose size an application decides: no more than there is room for."""
+"""What a record says about an exception: bounded, since the application decides its size."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ARGUMENTS_SHOWN = tuple(
 
 
 def error_of(exc_info: Any) -> BaseException | None:
-    """The exception in what a record calls `exc_info`; None if there is none in it."""
+    """The exception in a record's `exc_info`; None if there is none."""
     error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
     return error if isinstance(error, BaseException) else None
 

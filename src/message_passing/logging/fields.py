@@ -1,8 +1,8 @@
-"""From an entry to one JSON object: the default field set, and those of others.
+"""From an entry to one JSON object: the default field set, and those of other systems.
 
-default    ours: docs/guide-logging.md tells every field
+default    ours: docs/guide-logging.md describes every field
 ecs        Elastic Common Schema 8
-log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and all else beside it
+log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and everything else beside it
 logstash   Logstash's version 1 event, as logstash_formatter and its like write it
 logstash0  what the filter ToLogstash makes: Logstash's version 0, with @fields
 otel       the names of OpenTelemetry's log data model
@@ -71,7 +71,7 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
 
 
 def conversion(fields: Fields, origin: Origin) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
-    """What makes of the default fields those of a set."""
+    """The function that converts the default fields to those of a set."""
     if fields == "default":
         return lambda default: default
     if fields == "log_dispatch":

@@ -22,10 +22,10 @@ _LONGEST = threading.TIMEOUT_MAX / 2
 
 
 def seconds(timeout: Any) -> float:
-    """How long to wait at most.
+    """Check the longest time to wait.
 
     Raises:
-        OptionError: it is no number.
+        OptionError: it is not a number.
     """
     known = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not known or timeout != timeout:  # noqa: PLR0124 - NaN is no number

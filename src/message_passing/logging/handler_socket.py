@@ -1,4 +1,4 @@
-"""The socket of a handler: opened when it is needed, again after it was closed under us, and closed in the end."""
+"""The socket of a handler: opened on demand, reopened if it was closed from outside, and closed in the end."""
 
 from __future__ import annotations
 

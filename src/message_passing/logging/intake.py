@@ -1,4 +1,4 @@
-"""Taking records off the handler's queue: each is given its number and made a text. One thread at a time."""
+"""Taking records off the handler's queue: each gets its number and is encoded. One thread at a time."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Intake:
             load: the long records in the queue.
             largest: bytes of a text above which its record is lost; -1 for no limit.
             numbered: whether records are given numbers.
-            say: told why a record could not be encoded: a kind of error, and a sentence.
+            say: called when a record could not be encoded, with a kind of error and a sentence.
         """
         self.taken = 0
         self.items: list[NumberedRecord] = []

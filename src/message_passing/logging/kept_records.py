@@ -1,4 +1,4 @@
-"""Encoded records that wait for a receiver: those that are sent next, and those that nobody has subscribed to."""
+"""Encoded records that wait for a receiver: those that are sent next, and those without a subscriber."""
 
 from __future__ import annotations
 

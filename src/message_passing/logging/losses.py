@@ -1,4 +1,4 @@
-"""What a handler lost, why, and since when; and the record that tells the receiver of it.
+"""What a handler lost, why, and since when; and the record that reports it to the receiver.
 
 Any thread counts, a signal handler in the middle of counting too, and nobody waits: each kind of loss has an
 `itertools.count`, whose `next` cannot be interrupted. What it has come to is in its `repr`.
@@ -102,7 +102,7 @@ class Losses:
         return count
 
     def notice(self) -> Entry:
-        """The record that tells of all that is untold: how many of each level, why, since when."""
+        """The record that reports all unreported losses: how many of each level, why, and since when."""
         counted = self._reached()
         self._telling = sum(counted.values()), counted
         levels: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What can be had of a record that is not whole: attributes are missing, or raise when they are asked for."""
+"""What can be captured of a broken record: one whose attributes are missing, or raise when read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The options of `ZeroMQHandler`, declared as a component's are, and checked when the handler is made.
 
 They come from Python, from the environment and from configurations in YAML or JSON, by `logging.config.dictConfig`:
-what is not of the right type would fail, or lose everything, in the first log call, where nobody is told.
+a value of the wrong type would fail, or lose everything, in the first log call, where it would go unnoticed.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class HandlerOptions(HandlerDeclaration):
         """Check what was given, and fill in the defaults.
 
         Raises:
-            OptionError: with every mistake.
+            OptionError: with every error.
         """
         known = declared(HandlerDeclaration)
         texts: list[str] = []
@@ -134,7 +134,7 @@ class HandlerOptions(HandlerDeclaration):
         vars(self).update(context=found, level=_level(self.level))
 
     def sockets(self) -> list[SocketSettings]:
-        """What the sockets are built from: one for each receiver of copies.
+        """The settings of the sockets: one for each receiver of copies.
 
         Raises:
             OptionError: the options by which peers prove who they are contradict each other, or are not what they

@@ -1,6 +1,6 @@
-"""The road from a log call to the socket: a queue that anybody appends to, and what becomes of it until the end.
+"""The path from a log call to the socket: a queue that any thread appends to, until it is closed.
 
-The caller's part is one append; who empties the queue is told in `queue_worker`.
+The caller's part is one append; what empties the queue is described in `queue_worker`.
 
 A forked child starts anew: its queue, counters, thread and socket are its own.
 
@@ -203,7 +203,7 @@ class Shipper:
             self.worker.attend()
 
     def fail(self) -> None:
-        """Count a record of which nothing could be taken."""
+        """Count a record of which nothing could be captured."""
         self._losses.fail()
 
     # For the thread
@@ -213,7 +213,7 @@ class Shipper:
         return self.worker.thread is thread and not self.closed
 
     def is_orphaned(self) -> bool:
-        """Whether nobody has the handler any more, who could close it."""
+        """Whether the handler has been garbage-collected, so that nothing can close it."""
         return self.owner is not None and self.owner() is None
 
     def tell(self, *, last: bool = False) -> None:

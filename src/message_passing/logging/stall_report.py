@@ -1,4 +1,4 @@
-"""Why nothing leaves though records wait: said once, when nothing has for a while."""
+"""Report of why nothing is sent although records wait: written once, when nothing has been sent for a while."""
 
 from __future__ import annotations
 

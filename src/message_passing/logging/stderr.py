@@ -1,4 +1,4 @@
-"""A line on standard error that nobody waits for: a pipe that is not read would stand whoever writes to it still."""
+"""A line on standard error without waiting: writing to a pipe that is not read would block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding entries and handing them to the socket, or keeping them until it takes them: one thread at a time."""
+"""Encoding entries and passing them to the socket, or keeping them until it accepts them: one thread at a time."""
 
 from __future__ import annotations
 

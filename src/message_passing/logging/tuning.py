@@ -1,4 +1,4 @@
-"""How often the handler's thread looks, and how much is done at a time."""
+"""How often the handler's thread polls, and how much is done at a time."""
 
 from __future__ import annotations
 
