@@ -200,7 +200,7 @@ def test_nodes_that_are_gone_asked_or_not_there() -> None:
     assert "3 nodes" in text
     assert line(text, "4711") == "4711  gone for 30 s: there is no process with this id"
     assert line(text, "/run/x.sock") == "/run/x.sock  gone: refused"
-    assert line(text, "4712") == "4712  is asked"
+    assert line(text, "4712") == "4712  connecting"
     assert "no node of this user is running with --control" in drawn(width=100)
 
 
