@@ -65,7 +65,7 @@ function run(running) {
   tail.watch(running);
 }
 
-/** What is announced, and what changes too often to be. */
+/** What is announced to screen readers, and what changes too often for that. */
 function status(kind, text, more = "") {
   byId("status").className = kind;
   say(byId("status-words"), text);

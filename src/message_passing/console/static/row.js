@@ -1,4 +1,4 @@
-// One message in the list: a line, and when it is opened all that is in it.
+// One message in the list: a line, and everything in it when it is opened.
 
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";

@@ -1,4 +1,4 @@
-// The live stream of messages from the node: opened again by itself, and counted whether shown or not.
+// The live stream of messages from the node: reopened automatically, and counted whether shown or not.
 
 import { ask, Busy, Refused, TokenWanted } from "./api.js";
 import { readLines } from "./lines.js";
@@ -20,7 +20,7 @@ export class Stream {
     this.timer = 0;
   }
 
-  /** Follow what this query wants, from now on. */
+  /** Follow this query from now on. */
   follow(query) {
     this.query = query;
     this.stop();
