@@ -197,7 +197,7 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
         expect(page.locator("#headline-word")).to_have_text("Not reachable")
         expect(page.locator("#messages")).to_contain_text("before")
         with site.running():
-            expect(page.get_by_role("status").first).to_contain_text("It was started again")
+            expect(page.get_by_role("status").first).to_contain_text("The node restarted at")
             assert page.locator("#process").inner_text() != first
             expect(page.locator("#error-list li")).to_have_count(0)
             expect(page.locator("#tail-state")).to_be_hidden()
