@@ -39,7 +39,7 @@ STALLED = 10.0
 """Seconds after which a response that is not read is abandoned; a live tail, when another one needs its place."""
 
 HEALTH_CHECKS = 20
-"""Requests for `/health` and `/ready` in one second, of one listening socket, that wait for nobody else's."""
+"""Requests for `/health` and `/ready` in one second, of one listening socket, that go ahead of all others."""
 
 MOST_HEAD = 16 * 1024
 """Bytes of a request's head."""

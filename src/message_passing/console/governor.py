@@ -21,7 +21,7 @@ SHARE = 0.025
 """The share of one core that the console's thread may take in any case."""
 
 SPARE = 0.5
-"""And the part of what the chain leaves below `IDLE` of its core: there it is missed by nobody."""
+"""And the share of what the chain leaves unused below `IDLE` of its core, where it costs nothing."""
 
 IDLE = 0.6
 
@@ -131,7 +131,7 @@ class Governor:
         self._before += seconds
 
     def has_room(self, lane: Lane) -> bool:
-        """Whether work may begin now: nobody waits before it, and there is time left."""
+        """Whether work may begin now: nothing waits before it, and there is time left."""
         return not any(self._waiting[one] for one in Lane if one <= lane) and self._wait(lane) == 0
 
     def call(self, lane: Lane, function: Callable[[], object]) -> None:

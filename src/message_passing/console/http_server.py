@@ -97,7 +97,7 @@ class ConsoleServer:
         try:
             asyncio.run(self._run(started))
         finally:
-            started.set()  # whatever went wrong, nobody waits for it for ever
+            started.set()  # whatever went wrong, nothing waits for it forever
 
     async def _run(self, started: threading.Event) -> None:
         assert self.watcher  # noqa: S101 - `start` has made it
@@ -122,7 +122,7 @@ class ConsoleServer:
         return BoundedServer(listener, Guard(app, listener, token, browsers=not is_control))
 
     def _fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What nobody in the console's loop has caught."""
+        """Log an exception that nothing in the console's loop has caught."""
         self._log.fail("the console", context.get("exception") or RuntimeError(context["message"]))
 
     def relayout(self, names: Mapping[str, Component]) -> None:

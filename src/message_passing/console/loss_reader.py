@@ -26,7 +26,7 @@ class LossReader:
     """Reads for all clients."""
 
     def __init__(self) -> None:
-        """Nobody has asked yet."""
+        """Prepare; nothing has been read yet."""
         self._turn = asyncio.Lock()
         self._bucket = Bucket(LEDGER_SHARE, LEDGER_BURST)
 

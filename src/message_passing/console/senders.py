@@ -1,7 +1,7 @@
 """Per-sender statistics, from the chain's `Follow` filters.
 
 Adding up and sorting the books of many senders takes long: it is done again only when there is time for it
-(`RANKING_SHARE`), and everybody who asks meanwhile is given what there is.
+(`RANKING_SHARE`), and requests meanwhile get the previous result.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Kept(Generic[_Result]):
         self.since = 0.0
 
     def get(self, bucket: Bucket, spent: Callable[[float], object]) -> _Result:
-        """The result; `bucket` has the time for making it, and `spent` is told what was taken of it."""
+        """The result; `bucket` has the time for making it, and `spent` is called with the time taken."""
         if self._result is None or bucket.level() > 0:
             began = time.thread_time()
             self._result, self.since = self._make(), time.time()
@@ -68,7 +68,7 @@ class SenderRanking:
 
         Args:
             layout: the components.
-            spent: told how many seconds each adding up and sorting took.
+            spent: called with the seconds that each summing and sorting took.
         """
         self._followers: list[Any] = [
             place.component
@@ -90,7 +90,7 @@ class SenderRanking:
         """As `GET /senders` gives it.
 
         Args:
-            sort: who lost most first, who is idle longest, who sent most, or by name.
+            sort: by losses, idle time or messages received, largest first, or by name.
             search: only those in whose name or label this is.
             limit: how many.
             offset: how many before them are left out.

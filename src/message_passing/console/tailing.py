@@ -42,7 +42,7 @@ class Tail:
         self._came = asyncio.Event()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody watches any more
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the client
                 loop.call_soon_threadsafe(self._came.set)
 
         self._filter, self._limit, self._admit = wanted, limit, admit

@@ -151,20 +151,20 @@ def _within(texts: Sequence[bytes], size: int, at_least: int = 0) -> tuple[Seque
 
 
 class TapPoint:
-    """Where some watchers stand. All but `hungry` belongs to the chain's thread.
+    """A point in a chain with taps. All but `hungry` belongs to the chain's thread.
 
     Attributes:
         count: messages that went by.
-        hungry: whether a watcher may have room for more.
-        taps: the watchers.
+        hungry: whether a tap may have room for more.
+        taps: the clients' taps.
     """
 
     def __init__(self, time_left: Bucket, doors: Collection[object] = (None,)) -> None:
-        """Nobody stands there.
+        """Make one without taps.
 
         Args:
-            time_left: what may be spent at all doors together.
-            doors: those that share it.
+            time_left: what may be spent at all tap points together.
+            doors: the tap points that share it.
         """
         self.count = 0
         self.hungry = False
@@ -173,7 +173,7 @@ class TapPoint:
         self._again = 0.0
 
     def add(self, tap: Tap) -> None:
-        """One more watcher."""
+        """Add a tap."""
         self.taps.append(tap)
         tap.stand(self)
         self.hungry = True
@@ -232,10 +232,10 @@ def _short(text: bytes) -> bytes:
 
 
 class TapRegistry:
-    """The doors of a chain at which somebody stands. To be used in the chain's thread, or while it does not run."""
+    """A chain's tap points that have clients. To be used in the chain's thread, or while it does not run."""
 
     def __init__(self) -> None:
-        """Nobody stands anywhere."""
+        """Make one without tap points."""
         self._doors: dict[int, TapPoint] = {}
         self._bucket = Bucket(TAP_SHARE, TAP_BURST, time.perf_counter)
 

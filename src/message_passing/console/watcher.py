@@ -41,16 +41,16 @@ BUSY_AFTER = 1.0
 """Seconds that the chain may take to respond before it is reported as blocked."""
 
 _AWAITED_INTERVAL = 0.1
-"""And how many when somebody waits for the answer."""
+"""The same while a request waits for the answer."""
 
 _FRESH = 0.1
-"""Seconds for which counters are of now: who asks again sooner costs the chain nothing."""
+"""Seconds for which counters are current: a request within them costs the chain nothing."""
 
 _SENDERS_STEPS = 5
 """Steps between two samples of the total that senders have lost."""
 
 _WATCHED = 10.0
-"""Seconds after a question during which somebody is taken to watch."""
+"""Seconds after a request for which the console counts as watched."""
 
 
 class ServerWatcher:
@@ -119,12 +119,12 @@ class ServerWatcher:
         self.ages.arm(self.layout.sampled)
 
     def asked(self, seconds: float = _WATCHED) -> None:
-        """Somebody looks, and may again within so many seconds: for so long, look closer."""
+        """Note a request that may be repeated within so many seconds: for that time, sample in more detail."""
         self._watched_until = max(self._watched_until, time.monotonic() + seconds)
 
     @property
     def watched(self) -> bool:
-        """Whether somebody has looked lately."""
+        """Whether there was a request lately."""
         return time.monotonic() < self._watched_until
 
     async def run(self) -> None:
@@ -145,7 +145,7 @@ class ServerWatcher:
         return found | there
 
     async def refresh(self) -> None:
-        """See to it that `snapshots` is of now, for somebody who has just asked."""
+        """Update `snapshots` for a request, unless it is current."""
         async with self._refreshing:
             if time.monotonic() - self._refreshed < _FRESH:
                 return
@@ -237,6 +237,6 @@ class ServerWatcher:
             self.server.call(lambda: self._taps.remove(component, tap))
 
     def leave(self) -> None:
-        """Nobody is told of failures any more."""
+        """Stop observing the chain."""
         self.reports.leave()
         self.ages.leave()

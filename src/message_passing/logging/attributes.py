@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 LARGEST_RECORD = 256 * 1024
-"""Characters of a message, and of all else that a record brings, unless said otherwise."""
+"""Characters of a message, and of everything else in a record, by default."""
 
 _NAME = 1000
 """Characters of a name: of a logger, a level, a file, a thread and so on."""

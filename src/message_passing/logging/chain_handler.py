@@ -65,7 +65,7 @@ class MessagePassingHandler(logging.Handler):
             add_around(entry, around(record))
             if has_more(record):
                 add_rest(record, entry)
-            with outside():  # whoever logs may be within another chain's delivery
+            with outside():  # the caller may be within another chain's delivery
                 self._hand_on(as_dict(entry, origin := self._origin()), origin)
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)
@@ -74,7 +74,7 @@ class MessagePassingHandler(logging.Handler):
         return Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
 
     def _hand_on(self, default: dict[str, Any], origin: Origin) -> None:
-        """Give it to the output. Whoever is called may log: nobody is asked about his own records, for ever."""
+        """Pass it to the output. What is called may log: its own records are not passed to it."""
         if self._within == "output":
             raise RecursionError(
                 "the output logged this while it was handling a record: this is not sent to it"

@@ -86,7 +86,7 @@ class DeliveryThread:
         return monotonic() <= self.seen
 
     def wake(self) -> bool:
-        """Wake it, if nobody has yet."""
+        """Wake it, unless it has been woken."""
         if not self._bell.locked():
             return False
         self.seen = monotonic() + tuning.THREAD_PATIENCE  # so long it may take to wake
@@ -97,11 +97,11 @@ class DeliveryThread:
         """Have it look at once."""
         try:
             self._bell.release()
-        except RuntimeError:  # somebody else has rung
+        except RuntimeError:  # another thread has woken it
             return
 
     def hurry(self, *, begins: bool) -> None:
-        """Have it deliver all that there is: somebody waits for that, and says so when he begins and at each look."""
+        """Have it deliver everything: a caller waits for that, and calls this at the start and at each check."""
         hurries, self._hurries_until = self._hurries(), monotonic() + tuning.HURRY
         if begins or not hurries:
             self.ring()

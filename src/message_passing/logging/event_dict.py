@@ -27,7 +27,7 @@ _WRAPPED = ("_logger", "_name")
 
 
 class EventRecord(logging.LogRecord):
-    """A record of an event, made by whoever hands it to a handler, whatever thread and process it names."""
+    """A record of an event, made in the thread that passes it to a handler, whatever thread and process it names."""
 
     made_here = True
 

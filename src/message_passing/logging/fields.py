@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder(enc_hook=to_jsonable, decimal_format="number").en
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who sends: the same in every record of a process.
+    """The sender: the same in every record of a process.
 
     Attributes:
         host: the machine's name.
@@ -121,7 +121,7 @@ def said_of(origin: Origin, process_id: int | None = None) -> dict[str, Any]:
     """The fields that are the same in every record of a process.
 
     Args:
-        origin: who sends.
+        origin: the sender.
         process_id: the process that logged, if the record says so.
     """
     said = {"process_id": process_id or origin.process_id, "host": origin.host, "service": origin.service}

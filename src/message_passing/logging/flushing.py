@@ -44,7 +44,7 @@ class Logged(Protocol):
 
 
 class Flush:
-    """Somebody waits until what was logged before has left."""
+    """A wait until everything logged before has left."""
 
     def __init__(self, logged: Logged, worker: QueueWorker) -> None:
         """It begins.
@@ -66,7 +66,7 @@ class Flush:
 
         Args:
             seconds: how long that may take.
-            patience: how much longer somebody else may be at it, who sends first.
+            patience: how much longer another thread that is sending may take first.
         """
         worker, over = self._worker, monotonic() + seconds
         last = over + patience

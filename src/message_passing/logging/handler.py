@@ -67,7 +67,7 @@ class ReceiverQueue:
     def opens_for(self, handler: logging.Handler) -> Shipper:
         """The handler that is to be closed when the program ends, if this is open then; its shipper."""
         self._shipper.owner = reference_to(handler)
-        # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
+        # For a handler without other references; at exit logging closes it, after the program's own exit functions.
         weakref.finalize(handler, self._shipper.orphan).atexit = False
         return self._shipper
 

@@ -36,8 +36,8 @@ class HandlerSocket:
         sender: the one that is open.
         sent: records handed to ZeroMQ.
         wake: called, from another thread, when there is something to do though there is no record.
-        quiet: only send, neither hear nor open or close anything: for who may be interrupted by a signal handler that
-            raises, while somebody else does the rest soon. pyzmq loses what it has received then.
+        quiet: only send, do not receive, open or close anything: for a thread that a signal handler may interrupt
+            with an exception, while another thread soon does the rest. pyzmq would lose what it has received.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class HandlerSocket:
         self._pause.acquire()
 
     def notices(self, *, last: bool = False) -> list[str]:
-        """What is to be said to a person, once: who refuses us, whom we refused.
+        """The pending reports, each once: who refuses us, whom we refused.
 
         Args:
-            last: nobody will ask again.
+            last: this is the last call.
         """
         found, self._late = self._late, []
         for sender in (self.sender, *(leaving for leaving, _ in self._leaving)):
@@ -190,7 +190,7 @@ class HandlerSocket:
                 self._closing = False
 
     def wait(self, seconds: float) -> None:
-        """Wait so long at most for room to send, or for somebody to listen."""
+        """Wait at most so long for room to send, or for a receiver."""
         try:
             if self.sender:
                 self.sender.poll(max(1, int(seconds * 1000)))

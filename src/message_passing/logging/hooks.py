@@ -31,7 +31,7 @@ class _Hooks:
         sys.excepthook, threading.excepthook = self._hooks
 
     def remove(self) -> None:
-        """Put the earlier hooks back; where somebody has put one over ours, ours stays and only chains."""
+        """Restore the earlier hooks; if another hook was installed over ours, ours stays and only chains."""
         self.logger = None
         if sys.excepthook is self._hooks[0]:
             sys.excepthook = self._program

@@ -28,11 +28,11 @@ MOST_INTERRUPTIONS = 5
 """How often something that is no `Exception` is raised over one record, each time at once, until that is lost."""
 
 _LONGEST_ERROR = 500
-"""Characters of an error that are said."""
+"""Characters of an error that are reported."""
 
 
 class Load:
-    """Bytes of the long records in the queue. Callers add to the one number, whoever sends to the other."""
+    """Bytes of the long records in the queue. Callers add to one number, the sending thread to the other."""
 
     __slots__ = ("put", "taken")
 
@@ -113,7 +113,7 @@ class Intake:
             self._leave_out()
 
     def _leave_out(self) -> None:
-        """Lose what is larger than may be sent: a receiver with such a limit disconnects who sends it."""
+        """Drop what is larger than may be sent: a receiver with such a limit disconnects its sender."""
         items, texts = self.items, self.texts
         for place in reversed(range(len(texts))):
             if (size := len(texts[place])) > self._largest:

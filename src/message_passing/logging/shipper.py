@@ -217,7 +217,7 @@ class Shipper:
         return self.owner is not None and self.owner() is None
 
     def tell(self, *, last: bool = False) -> None:
-        """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
+        """Write pending reports to stderr. Not while holding the lock: its reader may be slow."""
         transmitter = self.worker.transmitter
         for text in transmitter.notices(last=last) if transmitter else ():
             if self._report_interval != 0:

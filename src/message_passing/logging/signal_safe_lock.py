@@ -1,7 +1,7 @@
 """A lock that is not leaked when a signal handler raises; the sending thread holds it.
 
 Python runs signal handlers between any two steps of the main thread. One that raises right after `acquire` has
-returned would leave a plain lock that nobody knows to be theirs, and that nobody will release. A reentrant lock knows
+returned would leave a plain lock that no thread knows it holds, and that none will release. A reentrant lock knows
 its owner: releasing it fails where it is not ours, so that one may always try. It is taken within the `try` whose
 `finally` releases it, and there is no step between the two at which a signal handler could raise and the lock stay
 taken.
@@ -22,7 +22,7 @@ class SignalSafeLock:
     """Runs functions one at a time; neither a running one nor a signal handler within it can run another."""
 
     def __init__(self) -> None:
-        """Nobody has it."""
+        """Make it, released."""
         self._lock: Any = threading.RLock()
 
     def mine(self) -> bool:

@@ -1,7 +1,7 @@
 """Capturing of a record only what must be captured at once, if all of it is immutable.
 
 Most records are a text and a few numbers and strings. Those cannot change after the call, so the text may be
-put together later, by whoever encodes the record. What can change (a list, an object, an exception) is made
+put together later, by the thread that encodes the record. What can change (a list, an object, an exception) is made
 text at once: see `entry`.
 """
 
