@@ -90,7 +90,7 @@ def test_permission_denied() -> None:
     assert (done.status, done.out) == (2, b"")
     assert done.told == [
         "message-passing: --user: only root can become user 'root'",
-        "message-passing: --io_priority: only root may set the class 'rt'",
+        "message-passing: --io_priority: only root can set the class 'rt'",
     ]
 
 

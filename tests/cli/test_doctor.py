@@ -119,7 +119,7 @@ def test_a_filter_that_removes_it_is_told_from_a_way_that_loses_it(tmp_path: Pat
         wait_for_control(tmp_path / "c.sock")
         found = examined(endpoint, "--node", str(tmp_path / "c.sock"))
         assert found.status == 1
-        assert "has come into the node, and not out" in found.text("arrival")
+        assert "reached the node, but not its output" in found.text("arrival")
 
 
 def test_a_node_that_does_not_listen_there_is_the_users_mistake(

@@ -202,7 +202,7 @@ WRONG: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "huge length": (once(HEAD + b"Content-Length: 999999999999999999\r\n\r\n{"), "is wrong"),
     "huge chunk": (once(CHUNKED + b"fffffffffffffff\r\n{"), "is wrong"),
     "negative chunk": (once(CHUNKED + b"-5\r\n{"), "is wrong"),
-    "dripping body": (drip(HEAD + b"\r\n{"), "not whole within"),
+    "dripping body": (drip(HEAD + b"\r\n{"), "not complete within"),
     "redirect": (once(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n"), "no message-passing node"),
     "other status": (body({"error": ESCAPES * 500}, "418 I am"), "\\e[2J"),
     "error of no text": (body({"error": {"a": 1}}, "500 Oh"), "no message-passing node"),
@@ -276,7 +276,7 @@ def test_a_node_that_drips_holds_up_nobody(capsys: pytest.CaptureFixture[str]) -
         began = time.monotonic()
         assert top.COMMAND.main([target, "--once"]) == 1
         assert time.monotonic() - began < 6
-        assert "not whole within 2 seconds" in capsys.readouterr().out
+        assert "not complete within 2 seconds" in capsys.readouterr().out
 
 
 def test_what_a_node_names_gives_the_terminal_no_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -349,7 +349,7 @@ def test_a_stream_of_a_line_that_drips() -> None:
     ):
         assert next(stream) == {"alive": True}
         began = time.monotonic()
-        with pytest.raises(OpenError, match="not whole within"):
+        with pytest.raises(OpenError, match="not complete within"):
             next(stream)
         assert time.monotonic() - began < 3
 

@@ -82,8 +82,8 @@ def test_one_that_is_no_longer_ours_stays(tmp_path: Path) -> None:
         ("link", "it is a symbolic link"),
         ("broken", "it is a symbolic link"),
         ("hard", "it has another name elsewhere"),
-        ("log", "it holds something else than a process id"),
-        ("digits", "it holds something else than a process id"),
+        ("log", "it contains something other than a process id"),
+        ("digits", "it contains something other than a process id"),
     ],
 )
 def test_what_is_no_pid_file_is_refused_and_left_alone(

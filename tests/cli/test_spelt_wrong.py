@@ -184,7 +184,7 @@ def test_what_is_no_such_address(address: str) -> None:
 def test_the_address_of_the_page() -> None:
     """The same rule for `--http`."""
     with pytest.raises(
-        OptionError, match=r"an IPv6 address stands in brackets: write \[::1\]:9090, not '::1:9090'"
+        OptionError, match=r"an IPv6 address must be in brackets: write \[::1\]:9090, not '::1:9090'"
     ):
         http_address("::1:9090")
 

@@ -308,7 +308,7 @@ def test_at_a_component_and_none_of_that_name(tmp_path: Path) -> None:
         (["tcp://h"], "needs a host and a port"),
         (["/no/such.sock"], "there is no such control socket"),
         (["tcp://127.0.0.1:1", "--level", "LOUD"], "--level: there is no level 'LOUD'"),
-        (["tcp://127.0.0.1:1", "--field", "x"], "--field: a field is wanted as `name=value`"),
+        (["tcp://127.0.0.1:1", "--field", "x"], "--field: a field must be given as `name=value`"),
         (["tcp://127.0.0.1:1", "--at", "input"], "--at is for a running node"),
         (["/some.sock", "--subscribe", "x"], "--subscribe is for a publisher"),
         (["tcp://127.0.0.1:1", "--format", "{message.x!r}"], "field names are in braces"),

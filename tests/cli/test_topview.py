@@ -157,7 +157,7 @@ def test_a_node_in_24_lines_of_80_columns() -> None:
         " decoder is losing 1/s; so far 7 failed.",
         " output is losing 2.5/s; so far 3 queue full, 40 too big.",
         " output is filling up: 8,000 of 10,000 messages are buffered.",
-        " 10 messages did not arrive from their senders: see who, in the table.",
+        " 10 messages did not arrive from their senders: see the table of senders.",
         " decoder is the slowest component: it takes 93 % of the chain's time.",
         " 7 errors; the last 90 s ago, in decoder: DecodingError: malformed",
         " input: a key was refused",
@@ -200,7 +200,7 @@ def test_nodes_that_are_gone_asked_or_not_there() -> None:
     assert "3 nodes" in text
     assert line(text, "4711") == "4711  gone for 30 s: there is no process with this id"
     assert line(text, "/run/x.sock") == "/run/x.sock  gone: refused"
-    assert line(text, "4712") == "4712  is asked"
+    assert line(text, "4712") == "4712  connecting"
     assert "no node of this user is running with --control" in drawn(width=100)
 
 

@@ -126,13 +126,13 @@ def test_a_stream_that_falls_silent_is_told() -> None:
     """A node says something every second, so one that does not hangs."""
     with answering() as target, NodeClient(target, timeout=0.2).stream("/endless") as stream:
         assert [next(stream), next(stream)]
-        assert "it has said nothing for 0.2 seconds" in complaint(lambda: next(stream))
+        assert "it has sent nothing for 0.2 seconds" in complaint(lambda: next(stream))
 
 
 def test_a_token_is_asked_for_or_wrong() -> None:
     """These are two mistakes."""
     with answering() as target:
-        assert "it wants a token (--http_token)" in complaint(lambda: NodeClient(target).get("/secret"))
+        assert "it requires a token (--http_token)" in complaint(lambda: NodeClient(target).get("/secret"))
         assert "this token is not" in complaint(lambda: NodeClient(target, "x").get("/secret"))
 
 
@@ -189,7 +189,7 @@ def test_a_socket_that_is_not_there_or_was_left_behind(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "left.sock"))
     assert "has ended" in complaint(lambda: NodeClient(str(tmp_path / "left.sock")).get("/state"))
-    assert "it is no control socket" in complaint(lambda: NodeClient("/" + "x" * 200).get("/state"))
+    assert "it is not a control socket" in complaint(lambda: NodeClient("/" + "x" * 200).get("/state"))
 
 
 def test_a_process_without_a_control_socket_is_not_one_that_is_not_there(
@@ -233,11 +233,11 @@ def test_the_folder_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.Monk
     place.chmod(0o755)
     assert folders.ensure_folder().stat().st_mode & 0o777 == 0o700
     place.chmod(0o777)
-    assert "not a folder of this user alone" in complaint(folders.ensure_folder)
+    assert "not a directory that only this user can write to" in complaint(folders.ensure_folder)
     assert discover() == []
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
-    assert "not a folder of this user alone" in complaint(folders.ensure_folder)
+    assert "not a directory that only this user can write to" in complaint(folders.ensure_folder)
 
 
 @pytest.mark.parametrize("given", ["", "run/user"])

@@ -57,5 +57,5 @@ def test_a_word_that_cannot_be_meant_is_refused() -> None:
     """With the one that may be."""
     with pytest.raises(OptionError, match=r"no level 'warnign' .did you mean 'WARNING'"):
         level_number("warnign")
-    with pytest.raises(OptionError, match="wanted as `name=value`, not 'x'"):
+    with pytest.raises(OptionError, match="given as `name=value`, not 'x'"):
         MessageFilter.of(fields=["x"])

@@ -197,14 +197,14 @@ def test_it_comes_back_when_the_node_does(browser: Browser, tmp_path: Path) -> N
         expect(page.locator("#headline-word")).to_have_text("Not reachable")
         expect(page.locator("#messages")).to_contain_text("before")
         with site.running():
-            expect(page.get_by_role("status").first).to_contain_text("It was started again")
+            expect(page.get_by_role("status").first).to_contain_text("The node restarted at")
             assert page.locator("#process").inner_text() != first
             expect(page.locator("#error-list li")).to_have_count(0)
             expect(page.locator("#tail-state")).to_be_hidden()
             look.settled()
             site.send({"message": "afterwards"})
             expect(page.locator("#messages > li").first).to_contain_text("afterwards")
-            expect(page.locator("#messages .divider")).to_have_text("The node was restarted")
+            expect(page.locator("#messages .divider")).to_have_text("The node restarted")
 
 
 def test_the_workers_and_the_slow_part_in_them(browser: Browser) -> None:

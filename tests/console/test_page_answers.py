@@ -107,7 +107,7 @@ def test_without_follow_it_says_that_it_does_not_know(browser: Browser, tmp_path
             re.compile(r"^Nothing lost here since the start at [\d:]+\.$")
         )
         expect(page.locator("#losses-unknown")).to_contain_text(
-            "is not known: add the filter Follow, --filter Follow"
+            "is unknown: add the filter Follow, --filter Follow"
         )
         expect(figure(page, "Lost")).to_contain_text("here; on the way: unknown")
 

@@ -74,7 +74,7 @@ def test_an_idle_node_is_not_well() -> None:
         (
             {"failed": 9, "coming_again": {"failed": 9}},
             "",
-            "note: one could not handle what its input delivers once more: 9 attempts.",
+            "note: one failed on messages that its input delivers again: 9 attempts.",
         ),
         ({"buffered": 5, "capacity": 10}, "warn", "warn: one is filling up: 5 of 10 messages are buffered."),
         ({"buffered": 11, "capacity": 10}, "warn", "bad: one is full: 11 of 10 messages are buffered."),
@@ -99,7 +99,7 @@ def test_what_is_lost_besides_what_comes_again() -> None:
     again = {"failed": 8, "queue full": 2}
     assert sentences(state(component(failed=9, dropped={"queue full": 2}, coming_again=again))) == [
         "warn: one has lost 1 message: 1 failed. None in the last second.",
-        "note: one could not handle what its input delivers once more: 10 attempts.",
+        "note: one failed on messages that its input delivers again: 10 attempts.",
     ]
 
 
@@ -113,7 +113,7 @@ def test_what_is_lost_besides_what_comes_again() -> None:
         ({"workers": [{"number": 2, "ready": False}]}, "warn: Worker 2 is not ready."),
         (
             {"senders": {"lost": 4, "senders": 2}},
-            "warn: 4 messages did not arrive from their senders: see who, in the table.",
+            "warn: 4 messages did not arrive from their senders: see the table of senders.",
         ),
         ({"senders": {"lost": 0, "idle": 2, "senders": 3}}, "note: 2 of 3 senders are idle."),
         (

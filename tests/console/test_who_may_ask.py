@@ -68,7 +68,7 @@ def test_a_socket_that_was_left_behind_is_taken_over_and_a_live_one_is_not(tmp_p
     file.write_text("precious")
     third = finished(*STDIN_TO_STDOUT, "--control", str(file))
     assert (third.status, file.read_text()) == (2, "precious")
-    assert third.told == [f"message-passing: --control: {file} is there, and is no socket"]
+    assert third.told == [f"message-passing: --control: {file} exists and is not a socket"]
     long = tmp_path / ("x" * 100)
     assert "too long" in finished(*STDIN_TO_STDOUT, "--control", str(long)).err
 
@@ -80,7 +80,7 @@ def test_a_token_opens_all_but_the_page_itself(monkeypatch: pytest.MonkeyPatch) 
         for path in ("/state", "/senders", "/errors", "/history", "/tail", "/metrics"):
             for headers in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Basic s3cret"}):
                 status, body = one.ask(path, headers)
-                assert (status, "wants its token" in json.loads(body)["error"]) == (401, True), path
+                assert (status, "requires a token" in json.loads(body)["error"]) == (401, True), path
         assert one.ask("/state", {"Authorization": "Bearer s3cret"})[0] == 200
         assert [one.ask(path)[0] for path in ("/health", "/ready")] == [200, 200]
 
@@ -89,7 +89,7 @@ def test_beyond_loopback_a_token_is_needed() -> None:
     """Whoever forgets it is told before anything is opened."""
     for address in ("0.0.0.0:9090", "[::]:9090", "192.0.2.7:9090", "logs.example.org:9090"):
         found = finished(*STDIN_TO_STDOUT, "--http", address)
-        text = f"--http: others than this machine can reach {address}: that needs a token (--http_token)"
+        text = f"--http: {address} can be reached from other machines: a token is required (--http_token)"
         assert (found.status, found.told) == (2, [f"message-passing: {text}"])
 
 

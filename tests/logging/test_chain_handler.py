@@ -89,7 +89,7 @@ def test_an_output_that_logs_is_not_given_that(capsys: pytest.CaptureFixture[str
     for number in range(3):
         logger.error("%d", number)
     assert [message["message"] for message in output.messages] == ["0", "1", "2"]
-    assert capsys.readouterr().err.count("the output has logged this") == 3
+    assert capsys.readouterr().err.count("the output logged this") == 3
 
 
 def test_a_function_for_the_fields_that_logs() -> None:

@@ -121,7 +121,7 @@ def test_a_record_that_lacks_an_attribute_lacks_no_other(missing: str) -> None:
     }
     wanted = whole | without.get(missing, {})
     assert {name: found.get(name) for name in wanted} == wanted
-    assert found["format_error"].startswith("not all of the record could be taken")
+    assert found["format_error"].startswith("not all of the record could be captured")
 
 
 @pytest.mark.parametrize("created", ["1000.5", None, [], {}], ids=str)

@@ -87,7 +87,7 @@ def test_a_fault_costs_its_record(name: str, capsys: pytest.CaptureFixture[str])
         wait_for(lambda: any("records were dropped" in record["message"] for record in arrivals.records))
         handler.close()
     first, *_, last = untimed(capsys.readouterr().err).splitlines()
-    assert first.startswith("message-passing: a log record was lost, which could not be encoded: ")
+    assert first.startswith("message-passing: a log record could not be encoded and was lost: ")
     assert text in first
     assert len(first) < 1000
     assert last.endswith(": 5 could not be encoded")
@@ -318,7 +318,7 @@ def test_one_that_does_not_return() -> None:
     done = run(program, free_endpoint())
     assert time.monotonic() - begun < 6
     assert done.returncode == 0
-    assert "records and more wait behind one that is being sent" in done.stderr
+    assert "records are waiting behind one that is being sent" in done.stderr
 
 
 def test_a_class_is_a_function_too() -> None:

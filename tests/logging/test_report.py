@@ -135,7 +135,7 @@ def test_why_nothing_leaves_is_said_once_while_it_waits(
             there.wait_for_messages("1", "2", "3")
             logger.error("4")
             said = wait_for(lambda: capsys.readouterr().err)
-            assert untimed(said) == f"message-passing: log records are delivered again, at {there.endpoint}\n"
+            assert untimed(said) == f"message-passing: log records are delivered again, to {there.endpoint}\n"
             there.signal(signal.SIGSTOP)
 
             def fill() -> str:
@@ -187,7 +187,8 @@ def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
     lines = [line for line in done.stderr.splitlines() if "address in use" in line]
     assert len(lines) == 2
     assert all(
-        "a forked process cannot bind what its parent has: have receivers bind" in line for line in lines
+        "a forked process cannot bind its parent's address: let receivers bind instead" in line
+        for line in lines
     )
     assert done.stderr.count(": 1 unsent at close") == 3
 

@@ -167,7 +167,7 @@ def test_descriptors_that_are_closed_under_it(first: int, files: int) -> None:
         done = run(program, arrivals.endpoint)
         assert done.returncode == 0, done.stderr
         if first:
-            assert "somebody has closed the descriptors of the socket; another one is opened" in done.stderr
+            assert "the socket's descriptors were closed from outside; a new socket is opened" in done.stderr
         wait_for(lambda: len(arrivals.records) == 6)
 
 

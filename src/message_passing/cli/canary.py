@@ -1,4 +1,4 @@
-"""The last steps of `message-passing doctor`: what the receiving node has seen of a canary, counted and lost."""
+"""The last steps of `message-passing doctor`: whether the receiving node saw the canary, and what it has lost."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 _EVERYWHERE = ("*", "0.0.0.0", "[::]", "::")  # noqa: S104 - compared with, not bound
 
 _BEGUN_WITHIN = 3.0
-"""Seconds within which a node has said the first thing: once a second it does."""
+"""Seconds within which a node sends its first line: it sends one every second."""
 
 _LONGEST_TITLE, _MOST_REASONS = 500, 8
-"""Characters of what a node says of itself that are shown, and reasons for its losses."""
+"""The most characters of a node's texts, and the most reasons for its losses, that are shown."""
 
 _COUNTED_WITHIN, _POLL_INTERVAL = 2.0, 0.1
-"""Seconds within which a node counts anew, and between two looks."""
+"""Seconds within which a node updates its counters, and between two polls."""
 
 
 def _takes(component: Any, endpoint: str, kind: str = "input") -> bool:
-    """Whether this is the input, or the output, of a node on this machine that is bound where `endpoint` leads."""
+    """Whether this is the input or output of a node on this machine that is bound at `endpoint`."""
     if component["kind"] != kind:
         return False
     if kind == "output" and endpoint in component["endpoints"]:
@@ -45,7 +45,7 @@ def _takes(component: Any, endpoint: str, kind: str = "input") -> bool:
 
 
 def _bound_at(endpoint: str, kind: str, timeout: float) -> tuple[NodeClient, Any, Any] | None:
-    """The node on this machine of which a component of this kind is bound there, its state, and that component's."""
+    """The node on this machine that has a component of this kind bound there, its state, and that component's."""
     for node in discover(timeout=timeout):
         try:
             state = node.get("/state")
@@ -58,7 +58,7 @@ def _bound_at(endpoint: str, kind: str, timeout: float) -> tuple[NodeClient, Any
 
 
 def sender_at(endpoint: str, timeout: float) -> tuple[Any, Any] | None:
-    """The state of the node on this machine that sends there, and that of its output; None when none is known to."""
+    """The state of the node on this machine that sends there, and that of its output; None if none is known."""
     found = _bound_at(endpoint, "output", timeout)
     return found[1:] if found else None
 
@@ -73,15 +73,15 @@ def losses_of(state: Any, output: Any) -> Step:
     if not total and not problems:
         return Step("losses", f"{who} has sent {output['passed']}, and lost none")
     text = f"{who} has sent {output['passed']}, and lost {total or 'none'}" + (f": {why}" if why else "")
-    advice = problems[0] if problems else f"see `message-passing top {state['pid']}`, while it goes on"
+    advice = problems[0] if problems else f"see `message-passing top {state['pid']}`, while it is running"
     return Step("losses", one_line(text, _LONGEST_TITLE), advice)
 
 
 class CanaryTracker:
-    """What one node sees at its input, and at its output."""
+    """Tracks a canary message at a node's input and output."""
 
     def __init__(self, node: NodeClient, state: Any, source: Any) -> None:
-        """Take note of how it is before.
+        """Record the state beforehand.
 
         Args:
             node: the node.
@@ -98,7 +98,7 @@ class CanaryTracker:
 
     @classmethod
     def of(cls, node: NodeClient, endpoint: str) -> Self:
-        """Those of a node that is said to listen at an endpoint.
+        """A tracker for a node that is said to listen at an endpoint.
 
         Raises:
             OpenError: it does not answer, or has no such input.
@@ -115,18 +115,18 @@ class CanaryTracker:
 
     @classmethod
     def found(cls, endpoint: str, timeout: float) -> Self | None:
-        """Those of the node on this machine that listens at an endpoint; None when none is known to.
+        """A tracker for the node on this machine that listens at an endpoint; None if none is known.
 
         Args:
             endpoint: where it listens.
-            timeout: seconds that a node may take to answer: one that has just been started has yet to import what it
-                answers with.
+            timeout: seconds that a node may take to answer: one that has just started still has to import its
+                console.
         """
         found = _bound_at(endpoint, "input", timeout)
         return cls(*found) if found else None
 
     def watch(self, name: str) -> None:
-        """Begin to look out for a message with this text in it, behind the input and at the first output."""
+        """Start to watch for a message with this text, after the input and at the first output."""
         watching = []
         for place in ("", self._source["id"]):
             begun, seen = threading.Event(), threading.Event()
@@ -144,7 +144,7 @@ class CanaryTracker:
             begun.wait(_BEGUN_WITHIN)
 
     def steps(self, timeout: float, *, expected: bool) -> Iterator[Step]:
-        """What became of it.
+        """The results.
 
         Args:
             timeout: how long it may take, in seconds.
@@ -173,13 +173,13 @@ class CanaryTracker:
             advice = (
                 f"see what its filters remove and where messages wait: `message-passing top {self._node}`"
             )
-            return Step("arrival", "the canary has come into the node, and not out at its output", advice)
+            return Step("arrival", "the canary reached the node, but not its output", advice)
         label = one_line(self._source["label"], 100)
         advice = f"see `message-passing top {self._node}`: it may be overloaded, or {label} full"
         return Step("arrival", f"the canary was not seen in the node within {timeout:g} seconds", advice)
 
     def _now(self) -> tuple[Any, Any]:
-        """The node's state and its input's, once that has been counted anew: it is once a second."""
+        """The node's state and its input's, once the counters have been updated: they are every second."""
         deadline = time.monotonic() + _COUNTED_WITHIN
         while True:
             state = self._node.get("/state")
@@ -214,7 +214,7 @@ class CanaryTracker:
 
 
 def _look_out(stream: Stream, begun: threading.Event, seen: threading.Event) -> None:
-    """Until it is seen. The first thing that is said, whatever it is, shows that the node looks out."""
+    """Wait until it is seen. The first line, whatever it is, shows that the node is watching."""
     with stream:
         try:
             for told in stream:

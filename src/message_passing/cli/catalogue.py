@@ -1,4 +1,4 @@
-"""What is said of components: which there are, what each is, its options, and an example of its use."""
+"""Descriptions of components: which exist, what each does, its options, and an example."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMON = ("report_limit", "dead_letters")
 
 
 def describe(name: str) -> str:
-    """A text about the components called `name`, or about all when it is empty.
+    """A text about the components called `name`, or about all if it is empty.
 
     Raises:
         ComponentError: there is none of that name.
@@ -35,7 +35,7 @@ def describe(name: str) -> str:
     if name:
         return "\n".join(map(described, look_up_all(name)))
     lines = [f"{kind}s:".ljust(10) + ", ".join(names(kind)) for kind in PACKAGES]
-    return "\n".join([*lines, "", "--describe NAME tells more of one.", ""])
+    return "\n".join([*lines, "", "--describe NAME shows the details of one.", ""])
 
 
 def look_up_all(name: str) -> list[Found]:
@@ -71,7 +71,7 @@ def summary(cls: type[Component]) -> str:
 
 
 def own_options(cls: type[Component]) -> dict[str, Option]:
-    """Its options, but those that connect it to others; what every component has comes last."""
+    """Its options, except those that connect it to others; those that every component has come last."""
     found = {name: one for name, one in declared(cls).items() if name not in CONNECTING}
     return {**{name: one for name, one in found.items() if name not in COMMON}, **found}
 
@@ -90,7 +90,7 @@ def described(found: Found) -> str:
 
 
 def _example(found: Found) -> str:
-    """The words of a command that has it with its example; empty where no command can spell that."""
+    """The words of a command that uses it with its example; empty if no command can express it."""
     cls, name = found
     own = own_options(cls)
     if not cls.example or any(key in own and own[key].python_only for key in cls.example):
@@ -103,7 +103,7 @@ def _example(found: Found) -> str:
 
 
 def default_text(one: Option) -> str:
-    """` (required)`, or the default that it has; nothing for one that is off when not given."""
+    """` (required)`, or its default; empty for an option that is off by default."""
     if one.required:
         return " (required)"
     default = one.make_default()

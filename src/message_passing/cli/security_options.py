@@ -24,11 +24,11 @@ _VALUES = {
     "plain_username": "NAME",
     "plain_password": "WORD",
 }
-"""Those options of connections that commands take, and what help calls their values."""
+"""The options of connections that commands accept, and the names of their values in help texts."""
 
 
 def add_security(parser: argparse.ArgumentParser) -> None:
-    """The options by which we prove who we are, and know whom we reach: those of components, in their words."""
+    """Add the options for our identity and for verifying the peer's, as components describe them."""
     group = parser.add_argument_group("encryption and identity")
     known = declared(ConnectionOptions)
     for name, value in _VALUES.items():
@@ -47,12 +47,12 @@ def joined(words: Sequence[str]) -> list[str]:
 
 
 def security_options(given: argparse.Namespace) -> dict[str, str]:
-    """Those options of `add_security` that were given, by the names that components have for them."""
+    """The options of `add_security` that were given, under their names in components."""
     return {name: value for name in _VALUES if (value := getattr(given, name)) is not None}
 
 
 def security_from(given: argparse.Namespace) -> SocketSecurity | None:
-    """The security that the options of `add_security` ask for.
+    """The security that the options of `add_security` specify.
 
     Raises:
         UserError: they contradict each other, or a key cannot be read.

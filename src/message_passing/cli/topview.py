@@ -1,4 +1,4 @@
-"""What `message-passing top` draws: a function from what the nodes said to something that rich can write."""
+"""The display of `message-passing top`: a function from the nodes' states to something that rich can render."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STYLES = {"bad": _BAD, "warn": _WARN, "note": ""}
 _STATES = {"ok": _GOOD, "idle": _HEAD, "degraded": _WARN, "losing": _BAD, "down": _WARN}
 
 _LONGEST_TEXT = 1000
-"""Characters of a text of a node's that are looked at: a line is cut where the terminal ends."""
+"""Characters of a node's text that are processed: a line is cut at the terminal's width."""
 
 
 def frame(
@@ -43,13 +43,13 @@ def frame(
     keys: bool = True,
     now: float | None = None,
 ) -> RenderableType:
-    """One picture of all nodes.
+    """Render all nodes.
 
     Args:
-        nodes: what is known of them.
-        order: of the senders.
-        paused: whether it stands still, which is said.
-        keys: whether it says which keys there are.
+        nodes: their states.
+        order: how senders are sorted.
+        paused: whether the display is paused, which is shown.
+        keys: whether to show the keys.
         now: the time, in seconds since 1970.
     """
     moment = time.time() if now is None else now
@@ -88,7 +88,7 @@ def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
         yield _line((_short(seen.target), _HEAD), (f"  gone{when}: ", _BAD), (_escaped(seen.gone), ""))
         return
     if state is None:
-        yield _line((_short(seen.target), _HEAD), ("  is asked", _DIM))
+        yield _line((_short(seen.target), _HEAD), ("  connecting", _DIM))
         return
     yield from _heading(state, now)
     yield from _verdict(state)
@@ -105,13 +105,13 @@ def _escaped(text: str) -> str:
 
 
 def _short(target: str) -> str:
-    """What a node is called, the end of a long path."""
+    """A node's name: of a long path, its end."""
     text = escape_control(target)
     return text if len(text) <= _NAMED else f"...{text[3 - _NAMED :]}"
 
 
 def _heading(state: Any, now: float) -> Iterator[RenderableType]:
-    """What it is, how it is, and its figures, each line as short as 80 columns ask."""
+    """Its name, state and figures, each line within 80 columns."""
     headline, process = state["headline"], state["process"]
     text = _line((_short(state["name"]), _HEAD))
     text.append(f"  {headline['state'].upper()}", _STATES[headline["state"]])
@@ -189,18 +189,18 @@ def _queue(component: Any) -> Text:
 
 
 def _verdict(state: Any) -> Iterator[Text]:
-    """What needs attention, as the node says it, whole: a command in it can be copied."""
+    """What needs attention, in the node's words, untruncated: a command in it can be copied."""
     said = state["headline"]["text"]
     found = state.get("verdict", ())
     findings = [one for one in found if one["weight"] != "good" and one["text"] != said]
     for one in findings[:_MOST_FINDINGS]:
         yield _sentence(one["text"], _STYLES[one["weight"]])
     if len(findings) > _MOST_FINDINGS:
-        yield _line((f" and {len(findings) - _MOST_FINDINGS} more, as the page shows", _DIM))
+        yield _line((f" and {len(findings) - _MOST_FINDINGS} more, shown on the console's page", _DIM))
 
 
 def _sentence(text: str, style: str) -> Text:
-    """A line that goes on where the terminal ends: nothing of it is hidden."""
+    """A line that wraps at the terminal's width: nothing of it is hidden."""
     return Text.assemble((" ", ""), (_escaped(text), style), overflow="fold")
 
 
@@ -243,5 +243,5 @@ def _senders(totals: Any, answer: Any, order: str, now: float) -> Iterator[Rende
 
 
 def _line(*parts: tuple[str, str]) -> Text:
-    """One line, cut where the terminal ends."""
+    """One line, cut at the terminal's width."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")

@@ -1,4 +1,4 @@
-"""The way of one message through a chain: what each component made of it, and where it ended."""
+"""The path of one message through a chain: what each component made of it, and where it ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TraceStep:
     Attributes:
         name: what the chain calls it.
         label: what it is: `Key filter`.
-        declared: where that was declared, for whoever looks its line up.
+        declared: where that was declared, for looking up its line.
         rule: the options that it was given, as text; those that may be secret are left out.
         received: the messages it was given (an input: that it emitted), as text; and
         count: how many these were.
@@ -54,16 +54,16 @@ class TraceStep:
     to: list[str] = field(default_factory=list)
 
     def note(self, messages: Sequence[Any]) -> None:
-        """A batch that it was given: written down now, since who gets it may change it."""
+        """Record a batch that it received: now, since later components may change it."""
         self.count += len(messages)
         self.received += map(_as_shown, messages[: SHOWN_MESSAGES - len(self.received)])
 
     def note_report(self, described: dict[str, Any]) -> None:
-        """A report that it has made."""
+        """Record a report that it made."""
         self.reasons.append(str(described["exception"]))
 
     def settle(self, component: Component, chain_name_of: dict[int, str]) -> None:
-        """The component has done its part: see what that was."""
+        """Determine the outcome, once the component has finished."""
         counted = component.metrics
         self.to = [chain_name_of[id(one)] for one in component.outputs() if id(one) in chain_name_of]
         self.reasons += [f"{reason} ({count})" for reason, count in counted.dropped.items() if count]
@@ -81,7 +81,7 @@ class TraceStep:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The way of one message.
+    """The path of one message.
 
     Attributes:
         steps: every component that it can come to, in the direction of flow.
@@ -97,7 +97,7 @@ class Trace:
 
 
 def trace(script: MessagePassing, chain: Chain, text: str, at: str) -> Trace:
-    """Give a copy of a chain, whose inputs and outputs are replaced, one message, and note what becomes of it.
+    """Give a copy of a chain, whose inputs and outputs are replaced, one message, and record what becomes of it.
 
     Args:
         script: the command that would run the chain.

@@ -1,1 +1,1 @@
-"""A running node, watched from outside: what it tells over HTTP, and who asks."""
+"""Watching a running node from outside: what it serves over HTTP, and its clients."""

@@ -1,4 +1,4 @@
-"""What the console refuses and where it fails: counted, and told on standard error once in a while."""
+"""Requests that the console refuses or fails on: counted, and reported on standard error at a limited rate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOG_PERIOD = 60.0
-"""Seconds within which something of one kind is told once."""
+"""Seconds within which one kind of event is reported once."""
 
 _MOST_KINDS = 50
-"""Kinds of which it is remembered when they were told. They come from the code; this is a bound in any case."""
+"""Kinds of events whose last report is remembered. They come from the code; this is a bound in any case."""
 
 _LONGEST_LINE = 300
 """Characters of a line."""
@@ -39,7 +39,7 @@ class AccessLog:
     Attributes:
         refused: how many requests and connections were not served, by reason.
         failed: requests in which the console itself failed.
-        watchers: live tails that run now.
+        watchers: live tails that are running.
         missed: messages that live tails did not show.
     """
 
@@ -69,18 +69,18 @@ class AccessLog:
         }
 
     def refuse(self, reason: str, *, tell: bool = False) -> None:
-        """Somebody is not served.
+        """Count a request or connection that is not served.
 
         Args:
             reason: why, one of a few.
-            tell: whether an operator would want to know.
+            tell: whether to report it to the operator.
         """
         self.refused[reason] += 1
         if tell:
             self.say(reason, f"refused: {reason}")
 
     def fail(self, what: str, error: BaseException) -> None:
-        """The console has failed, which is a fault of its own: said in one line, with the place in the code."""
+        """Report a failure of the console itself in one line, with the place in the code."""
         self.failed += 1
         frames = traceback.extract_tb(error.__traceback__)
         place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
@@ -117,7 +117,7 @@ class QuietHandler(logging.Handler):
 
 
 def quiet(log: AccessLog) -> None:
-    """Have the web server's own log go to ours."""
+    """Redirect the web server's own log to ours."""
     logger = logging.getLogger("uvicorn.error")
     logger.handlers[:] = [QuietHandler(log)]
     logger.propagate = False

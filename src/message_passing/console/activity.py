@@ -1,4 +1,4 @@
-"""When a message last came to a node, and what it has lost in the last minute, by component and reason."""
+"""When a node last received a message, and what it lost in the last minute, by component and reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINUTE = 60.0
 """Seconds that count as recent."""
 
 _BUCKET = 5.0
-"""Seconds that are added up in one: by so much more than a minute may be taken for one."""
+"""Seconds that are summed up in one step: the last minute may be longer by that much."""
 
 
 class _Bucket:
@@ -30,7 +30,7 @@ class _Bucket:
 
 
 class Activity:
-    """The last minute, from counters that are looked at once a second.
+    """The last minute, from counters that are read once a second.
 
     Attributes:
         last_message: when an input last received something, in seconds since 1970, as exact as it is looked at: to a
@@ -69,9 +69,9 @@ class Activity:
         self._before = seen
 
     def note_senders(self, now: float, lost: int | None) -> None:
-        """How many messages senders have lost in all by now; None where nobody counts that.
+        """How many messages senders have lost in total; None if loss tracking is off.
 
-        What comes late after all is lost no more, so this may fall.
+        A message that arrives late is no longer lost, so this may fall.
         """
         if lost is not None and self._senders is not None:
             self._bucket(now).lost_by_senders += lost - self._senders

@@ -22,10 +22,10 @@ _SEND_BUFFER = 128 * 1024
 """Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
 
 _GRACE = 0.8
-"""Seconds that answers under way may take at the end."""
+"""Seconds that responses in progress may take at the end."""
 
 _TOGETHER = 16
-"""Connections that are accepted at a time, before others have their turn."""
+"""Connections that are accepted at a time before other work has its turn."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
@@ -69,7 +69,7 @@ class BoundedServer(uvicorn.Server):
         self._accepting = asyncio.create_task(self._accept(opened))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and end what goes on."""
+        """Accept no more connections, and end those that are open."""
         if self._accepting:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
@@ -108,7 +108,7 @@ class BoundedServer(uvicorn.Server):
                 await asyncio.sleep(1)
 
     async def _take(self, accepted: socket.socket) -> None:
-        """Look after a connection, or end it."""
+        """Serve a connection, or close it."""
         log = self._listener.log
         with contextlib.suppress(OSError):
             accepted.setblocking(False)
@@ -126,7 +126,7 @@ class BoundedServer(uvicorn.Server):
         accepted.close()
 
     def _make_room(self) -> bool:
-        """Whether there is room for one more connection, once another one has given way if need be."""
+        """Whether there is room for one more connection, after closing another one if need be."""
         connections: list[Any] = list(self.server_state.connections)
         if len(connections) < CONNECTIONS:
             return True
@@ -139,7 +139,7 @@ class BoundedServer(uvicorn.Server):
 
 
 def _has_left(accepted: socket.socket) -> bool:
-    """Whether who has connected has said nothing and hung up already."""
+    """Whether the client has already disconnected without sending anything."""
     try:
         return not accepted.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

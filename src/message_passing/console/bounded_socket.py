@@ -1,4 +1,4 @@
-"""A connection of which no more is read than is allowed, and for no longer: also from one who never ends, or drips.
+"""A connection that bounds how much is read from it and for how long, even if the peer never ends, or drips.
 
 `http.client` bounds neither: each single read may take as long as its time-out, and an answer may have any size.
 """
@@ -11,7 +11,7 @@ import time
 
 
 class TooLargeError(OSError):
-    """More has come than was allowed."""
+    """More bytes came than are allowed."""
 
 
 class BoundedSocket:
@@ -34,7 +34,7 @@ class BoundedSocket:
         self.allow(seconds, most)
 
     def allow(self, seconds: float, most: int) -> None:
-        """So many seconds from now on, and so many bytes, may what is read next take."""
+        """Allow what is read next so many seconds from now, and so many bytes."""
         self.deadline, self.most = time.monotonic() + seconds, most
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -74,7 +74,7 @@ class BoundedSocket:
         self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Nothing: `http.client` closes it when it has the head of an answer, and reads on (see `end`)."""
+        """Do nothing: `http.client` closes it after the header of a response, and reads on (see `end`)."""
 
     def end(self) -> None:
         """Let go of it."""

@@ -1,6 +1,6 @@
-"""Asking a running node: over its control socket (`--control`) or over TCP (`--http`).
+"""Client of a running node, over its control socket (`--control`) or over TCP (`--http`).
 
-Every request has a connection of its own, so a node that was started again is found again.
+Every request has its own connection, so a restarted node is found again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from message_passing.errors import OpenError
 from message_passing.escaping import one_line
 
 TIMEOUT = 5.0
-"""Seconds that a node may take to answer, to the last byte. In a stream it says something every second."""
+"""Seconds that a node may take to answer, to the last byte. A stream has a line every second."""
 
 _MOST_HEAD = 64 * 1024
-"""Bytes of an answer's head."""
+"""Bytes of a response's header."""
 
 _HTTP = re.compile(r"http://(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^/:@\[\]]+):(?P<port>\d{1,5})/?", re.ASCII)
 _EXAMPLE = "a process id, the path of a control socket, or http://host:port"
@@ -40,7 +40,7 @@ class NodeClient:
 
         Args:
             target: `http://host:port`, the path of a control socket, or a process id.
-            token: what its `--http_token` is.
+            token: its `--http_token`.
             timeout: seconds that it may take to connect, and to answer.
 
         Raises:
@@ -53,7 +53,9 @@ class NodeClient:
         self._pid = int(target) if target.isascii() and target.isdigit() else None
         self._address = _HTTP.fullmatch(target)
         if "://" in target and not self._address:
-            what = "is a ZeroMQ endpoint" if target.startswith(("tcp:", "ipc:", "inproc:")) else "is no node"
+            what = (
+                "is a ZeroMQ endpoint" if target.startswith(("tcp:", "ipc:", "inproc:")) else "is not a node"
+            )
             raise OpenError(f"{target!r} {what}: a running node is {_EXAMPLE}")
         self.path = control_path(self._pid) if self._pid is not None else Path(target).expanduser()
 
@@ -65,10 +67,10 @@ class NodeClient:
 
         Args:
             path: `/state`, `/senders`, `/errors` or `/history`.
-            query: what is asked; a list is asked several times, None not at all.
+            query: the parameters; a list repeats one, None omits it.
 
         Raises:
-            OpenError: it is not there, refuses, or is something else: a sentence that says which.
+            OpenError: it is not there, refuses, or is not a node; the sentence says which.
         """
         stream = self.stream(path, **query)
         with stream:
@@ -82,7 +84,7 @@ class NodeClient:
             query: see `get`.
 
         Raises:
-            OpenError: at once, see `get`; later, when it says nothing any more.
+            OpenError: at once, see `get`; later, when it stops sending.
         """
         given = {name: value for name, value in query.items() if value is not None}
         words = urllib.parse.urlencode(given, doseq=True)
@@ -113,7 +115,7 @@ class NodeClient:
         return stream
 
     def alive(self) -> bool:
-        """Whether somebody takes connections there, however long he takes to answer."""
+        """Whether something accepts connections there, however long it takes to answer."""
         connection = self._connection()
         try:
             connection.connect()
@@ -138,7 +140,9 @@ class NodeClient:
 
     def _refusal(self, stream: Stream) -> OpenError:
         if stream.response.status == http.client.UNAUTHORIZED:
-            told = "this token is not its --http_token" if self._token else "it wants a token (--http_token)"
+            told = (
+                "this token is not its --http_token" if self._token else "it requires a token (--http_token)"
+            )
             return OpenError(f"{self.target}: {told}")
         with contextlib.suppress(ValueError):
             answer = decode_answer("", stream.read())
@@ -147,15 +151,13 @@ class NodeClient:
         return stream.stranger()
 
     def _reason(self, error: Exception) -> str:
-        """Why it could not be asked: a sentence's end."""
+        """Why the request failed, as the end of a sentence."""
         if isinstance(error, TimeoutError):
-            return (
-                f"no answer within {self._timeout:g} seconds: it hangs, or a firewall swallows what is sent"
-            )
+            return f"no answer within {self._timeout:g} seconds: it hangs, or a firewall drops the packets"
         if isinstance(error, TooLargeError | http.client.LineTooLong):
-            return "the head of its answer does not end: it is no node's --control or --http"
+            return "the header of its response is too long: it is not a node's --control or --http"
         if isinstance(error, http.client.HTTPException | ConnectionResetError | BrokenPipeError | ValueError):
-            return "something answers there that does not speak HTTP: it is no node's --control or --http"
+            return "something answers there that does not speak HTTP: it is not a node's --control or --http"
         if isinstance(error, socket.gaierror):
             return f"this host name is unknown: {error.strerror}"
         if self._address and isinstance(error, ConnectionRefusedError):
@@ -175,7 +177,7 @@ class NodeClient:
             return "the node that this control socket belonged to has ended"
         if isinstance(error, PermissionError):
             return "only the user that runs the node may connect to its control socket"
-        return f"it is no control socket: {error.strerror or error}"
+        return f"it is not a control socket: {error.strerror or error}"
 
 
 class _LocalConnection(http.client.HTTPConnection):
@@ -192,7 +194,7 @@ class _LocalConnection(http.client.HTTPConnection):
 
 
 def process_exists(pid: int) -> bool:
-    """Whether this machine, as this process sees it, has a process of this number."""
+    """Whether this machine, as seen by this process, has a process with this id."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -203,7 +205,7 @@ def process_exists(pid: int) -> bool:
 
 
 def discover(*, timeout: float = 1.0) -> list[NodeClient]:
-    """All nodes of this user with a control socket in the usual folder.
+    """All nodes of this user that have a control socket in the default directory.
 
     Args:
         timeout: seconds that each may take, here and later.

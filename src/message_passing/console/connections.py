@@ -1,6 +1,6 @@
 """One listening socket of the console and its connections: how many, how long each may take, and who gives way.
 
-uvicorn bounds none of it: it waits for ever for a request to begin or to end, and for an answer to be read.
+uvicorn bounds none of these: it waits forever for a request to begin or end, and for a response to be read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from message_passing.console.governor import Governor, Lane
 
 CONNECTIONS = 100
-"""Connections of one listening socket. For one more, the one that has said nothing for longest is closed."""
+"""Connections of one listening socket. For one more, the one that has been idle longest is closed."""
 
 REQUESTS = 60
 """Requests of one listening socket that are answered at a time; the rest is for `/health` and `/ready`."""
@@ -36,10 +36,10 @@ HEAD_TIMEOUT = 5.0
 """Seconds from the connection, or the last answer, to the end of a request's head."""
 
 STALLED = 10.0
-"""Seconds after which an answer that nobody reads is given up; a live tail, when another one wants its place."""
+"""Seconds after which a response that is not read is abandoned; a live tail, when another one needs its place."""
 
 HEALTH_CHECKS = 20
-"""Requests for `/health` and `/ready` in one second, of one listening socket, that wait for nobody else's."""
+"""Requests for `/health` and `/ready` in one second, of one listening socket, that go ahead of all others."""
 
 MOST_HEAD = 16 * 1024
 """Bytes of a request's head."""
@@ -62,7 +62,7 @@ class Listener:
     """
 
     def __init__(self, lane: Lane, governor: Governor, log: AccessLog) -> None:
-        """Nobody has connected.
+        """Start without connections.
 
         Args:
             lane: when their requests go first.
@@ -86,7 +86,7 @@ class Listener:
         return self.checks_left() >= 0
 
     def admits_watcher(self) -> bool:
-        """Whether there is a place for one more live tail; one that is not read may lose its place for it."""
+        """Whether there is room for one more live tail; one that is not read may lose its place to it."""
         if len(self.watchers) < WATCHERS:
             return True
         since, stalled = min(((one.stalled_since, one) for one in self.watchers), key=lambda pair: pair[0])

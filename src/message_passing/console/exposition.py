@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from message_passing.console.watcher import ServerWatcher
 
 _COUNTERS = {
-    "received": "Messages that were given to the component, or taken from outside by an input.",
-    "passed": "Messages that were handed on; of an output, those that left.",
-    "filtered": "Messages that a filter was asked to remove.",
+    "received": "Messages that the component received; of an input, from outside.",
+    "passed": "Messages passed on to the next component; of an output, those that were sent or written.",
+    "filtered": "Messages that a filter removed on purpose.",
     "failed": "Messages that could not be handled.",
 }
 
 _OF_PEERS = {
     "received_bytes": ("message_passing_received_bytes", "Bytes of the messages that were received."),
     "sent_bytes": ("message_passing_sent_bytes", "Bytes of the messages that were handed to the network."),
-    "pauses": ("message_passing_pauses", "Times that all senders were paused, since too much waited."),
+    "pauses": ("message_passing_pauses", "Times that all senders were paused, because too much was waiting."),
 }
 """Counters that components with a socket have, by their name in `Component.info`."""
 
@@ -47,10 +47,10 @@ _OF_SPOOLS = {
 """Gauges that outputs with a spool have, by their name in `Component.info`."""
 
 _SENDERS = {
-    "received": "Messages of stamped senders that arrived.",
+    "received": "Messages that arrived from senders that stamp theirs.",
     "duplicated": "Messages that arrived more than once.",
     "late": "Messages that arrived after a later one.",
-    "perhaps_lost": "Messages that are lost, or arrived too late to tell.",
+    "perhaps_lost": "Messages that were lost, or arrived too late to be counted.",
     "ambiguous": "Messages that are duplicates or follow a restart; their senders' losses are an estimate.",
 }
 
@@ -76,11 +76,11 @@ class _Collector:
         watcher = self._watcher
         usage = watcher.meter.read()
         yield InfoMetricFamily(
-            "message_passing_build", "The version that runs.", value={"version": __version__}
+            "message_passing_build", "The version that is running.", value={"version": __version__}
         )
         # The names that every client library uses for its own process.
         yield CounterMetricFamily(
-            "process_cpu_seconds", "Processor time, user and system, in seconds.", value=usage["cpu_seconds"]
+            "process_cpu_seconds", "CPU time, user and system, in seconds.", value=usage["cpu_seconds"]
         )
         yield GaugeMetricFamily(
             "process_resident_memory_bytes", "Resident memory in bytes.", value=usage["memory"]
@@ -97,7 +97,7 @@ class _Collector:
         running = watcher.server.running and not watcher.server.stopping
         yield GaugeMetricFamily("message_passing_ready", "1 while the chain runs; else 0.", value=running)
         yield CounterMetricFamily(
-            "message_passing_errors", "Failures that were reported.", value=watcher.reports.count
+            "message_passing_errors", "Errors that were reported.", value=watcher.reports.count
         )
 
     def _times(self) -> Iterator[Metric]:
@@ -111,12 +111,12 @@ class _Collector:
         if (newest := watcher.ages.newest()) is not None:
             yield GaugeMetricFamily(
                 "message_passing_newest_message_timestamp_seconds",
-                "The newest message's own time, since 1970: of one message a second and input.",
+                "The newest message's own time, since 1970, sampled from one message per input and second.",
                 value=newest,
             )
         yield HistogramMetricFamily(
             "message_passing_delivery_latency_seconds",
-            "From a message's own time until it came: of one message a second and input, 0 if its clock is ahead.",
+            "From a message's own time until it arrived: one message per input and second; 0 if its clock is ahead.",
             buckets=watcher.ages.cumulative(),
             sum_value=watcher.ages.total,
         )
@@ -125,11 +125,13 @@ class _Collector:
         """What components with a socket tell of it."""
         labels = ["component", "kind"]
         peers = GaugeMetricFamily(
-            "message_passing_peers", "Peers that are connected, and have shaken hands.", labels=labels
+            "message_passing_peers",
+            "Peers that are connected and have completed the handshake.",
+            labels=labels,
         )
         refused = CounterMetricFamily(
             "message_passing_peers_refused",
-            "Handshakes that failed, with either side refusing, by reason.",
+            "Handshakes that failed, refused by either side, by reason.",
             labels=[*labels, "reason"],
         )
         disconnected = CounterMetricFamily(
@@ -139,7 +141,7 @@ class _Collector:
         )
         problems = GaugeMetricFamily(
             "message_passing_problems",
-            "What keeps a component from its work: how many things.",
+            "How many problems keep a component from working.",
             labels=labels,
         )
         counters = {
@@ -168,7 +170,7 @@ class _Collector:
     def _shares(self) -> Iterator[Metric]:
         shares = GaugeMetricFamily(
             "message_passing_utilization_ratio",
-            "A component's share of the chain's time, or of the workers'; known while it is sampled.",
+            "A component's share of the chain's time, or of the workers'; only while it is sampled.",
             labels=["component", "kind"],
         )
         kinds = {place.id: place.component.kind for place in self._watcher.layout.places}
@@ -177,7 +179,7 @@ class _Collector:
         yield shares
         yield GaugeMetricFamily(
             "message_passing_chain_utilization_ratio",
-            "The share of one core that the chain's thread takes, or would if it had it.",
+            "The share of one core that the chain's thread uses, or would use if it had the core to itself.",
             value=self._watcher.chain_utilization,
         )
 
@@ -202,18 +204,18 @@ class _Collector:
         )
         possibly = GaugeMetricFamily(
             "message_passing_messages_possibly_lost",
-            "Messages besides these that may have been lost, at most, by reason.",
+            "Further messages that may have been lost, at most, by reason.",
             labels=[*labels, "reason"],
         )
         buffered = GaugeMetricFamily(
             "message_passing_messages_buffered", "Messages that are buffered.", labels=labels
         )
         capacity = GaugeMetricFamily(
-            "message_passing_messages_capacity", "Messages that may wait at most.", labels=labels
+            "message_passing_messages_capacity", "Messages that may be buffered at most.", labels=labels
         )
         full = GaugeMetricFamily(
             "message_passing_messages_full",
-            "1 while a queue drops messages for want of room, and for 10 s after; else 0.",
+            "1 while a queue drops messages because it is full, and for 10 s after; else 0.",
             labels=labels,
         )
         for place in watcher.layout.places:
@@ -243,9 +245,9 @@ class _Collector:
             "Messages that senders sent and that have not arrived.",
             value=sums["lost"],
         )
-        yield GaugeMetricFamily("message_passing_senders", "Senders that are known.", value=sums["senders"])
+        yield GaugeMetricFamily("message_passing_senders", "Known senders.", value=sums["senders"])
         yield GaugeMetricFamily(
-            "message_passing_senders_idle", "Senders that have been idle for long.", value=sums["idle"]
+            "message_passing_senders_idle", "Senders that have been idle for a long time.", value=sums["idle"]
         )
 
     def _console(self) -> Iterator[Metric]:
@@ -260,7 +262,7 @@ class _Collector:
         yield refused
         yield CounterMetricFamily(
             "message_passing_console_missed",
-            "Messages that live tails did not show, because they came too fast or were not read.",
+            "Messages that live tails did not show, because they arrived too fast or were not read.",
             value=log.missed,
         )
         yield GaugeMetricFamily("message_passing_console_watchers", "Live tails.", value=log.watchers)

@@ -1,8 +1,8 @@
-"""How much of the processor's time watching may take: so little that the chain hardly notices, whatever watchers do.
+"""Limiter of the CPU time that the console may take, so that the chain hardly notices, whatever clients do.
 
-The chain and the console share one interpreter, so the time that the console's thread takes is missing in the chain.
-Whatever is asked waits until there is room for it: one who asks too much is answered later, and a live tail misses
-messages, which it is told.
+The chain and the console share one interpreter, so the time that the console's thread takes is lost to the chain.
+Requests wait until there is time for them: a client that asks too much is answered later, and a live tail misses
+messages, which are counted and reported to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARE = 0.025
 """The share of one core that the console's thread may take in any case."""
 
 SPARE = 0.5
-"""And the part of what the chain leaves below `IDLE` of its core: there it is missed by nobody."""
+"""And the share of what the chain leaves unused below `IDLE` of its core, where it costs nothing."""
 
 IDLE = 0.6
 
@@ -131,7 +131,7 @@ class Governor:
         self._before += seconds
 
     def has_room(self, lane: Lane) -> bool:
-        """Whether work may begin now: nobody waits before it, and there is time left."""
+        """Whether work may begin now: nothing waits before it, and there is time left."""
         return not any(self._waiting[one] for one in Lane if one <= lane) and self._wait(lane) == 0
 
     def call(self, lane: Lane, function: Callable[[], object]) -> None:

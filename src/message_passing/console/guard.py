@@ -1,8 +1,8 @@
-"""Who may ask, and what a browser may do with the answer.
+"""Which requests are allowed, and what a browser may do with the response.
 
-A page of another site may send a browser to an address on loopback: one that names another host in its request is
-refused (DNS rebinding), and so is one that comes from a page of another site, which could not read the answer and
-would still cost the node something. No other site may show the page in a frame.
+A page of another site may send a browser to a loopback address. A request that names another host is refused (DNS
+rebinding), and so is one that comes from a page of another site: that page could not read the response, but it would
+still cost the node something. No other site may show the page in a frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     App = Callable[[Any, Any, Any], Awaitable[None]]
 
 OPEN_PATHS = ("/health", "/ready", "/")
-"""What needs no token: no more than that the node lives, and the page without any data."""
+"""Paths that need no token: the health checks, and the page without any data."""
 
 _OPEN_FOLDER = "/static/"
 
@@ -54,8 +54,8 @@ class Guard:
         Args:
             app: the application.
             listener: where its requests come from.
-            token: what a request must carry as `Authorization: Bearer TOKEN`; empty where none is asked for.
-            browsers: whether a browser can reach it, with what another site made it ask.
+            token: what a request must carry as `Authorization: Bearer TOKEN`; empty if none is required.
+            browsers: whether a browser can reach it, and so another site's page through the browser.
         """
         self._browsers = browsers
         self._app = app
@@ -63,7 +63,7 @@ class Guard:
         self._expected = f"Bearer {token}".encode() if token else b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or have it answered."""
+        """Refuse a request, or pass it on to the application."""
         if scope["type"] != "http":
             return
         listener = self._listener
@@ -77,7 +77,7 @@ class Guard:
             await self._answer(scope, receive, send)
         elif listener.requests >= REQUESTS:
             listener.log.refuse("too many requests", tell=True)
-            await _say(send, 503, "too many requests are being answered: try again later")
+            await _say(send, 503, "too many requests at once: try again later")
         else:
             listener.requests += 1
             try:
@@ -87,7 +87,7 @@ class Guard:
                 listener.requests -= 1
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Have it answered; where that fails, say so in a line, and keep the connection for nothing more."""
+        """Run the application; if that fails, log one line and close the connection."""
         try:
             await self._app(scope, receive, _with_headers(send))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not write a traceback for each request
@@ -95,21 +95,21 @@ class Guard:
             scope["connection"].transport.close()
 
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
-        """Status, sentence, and what it is counted as, of a request that is not answered."""
+        """The status, sentence and counted reason for a request that is refused; None if it is allowed."""
         if scope["method"] not in ("GET", "HEAD"):
-            return 405, "this only answers GET: nothing can be changed here", "method"
+            return 405, "only GET is supported: nothing can be changed here", "method"
         if scope["http_version"] not in ("1.0", "1.1"):
-            return 505, "this speaks HTTP/1.1", "malformed request"
+            return 505, "only HTTP/1.0 and HTTP/1.1 are supported", "malformed request"
         if len(scope["raw_path"]) + len(scope["query_string"]) > _MOST_TARGET:
-            return 414, f"path and parameters may have {_MOST_TARGET} bytes", "request too large"
+            return 414, f"path and parameters may have at most {_MOST_TARGET} bytes", "request too large"
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD:
-            return 431, f"the headers may have {MOST_HEAD} bytes", "request too large"
+            return 431, f"the headers may have at most {MOST_HEAD} bytes", "request too large"
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
-            return 400, "a GET has no content here", "malformed request"
+            return 400, "a GET must not have a body", "malformed request"
         if self._browsers and (sentence := _of_browser(scope["path"], headers, self._expected)):
             return 403, sentence, "from another site"
         if not self._may(scope["path"], headers.get(b"authorization", b"")):
-            return 401, "it wants its token: Authorization: Bearer TOKEN", "token"
+            return 401, "it requires a token: Authorization: Bearer TOKEN", "token"
         return None
 
     def _may(self, path: str, given: bytes) -> bool:
@@ -130,15 +130,15 @@ def _of_browser(path: str, headers: Mapping[bytes, bytes], token: bytes) -> str:
         return "host not allowed: use the `--http` address, or set `--http_token`"
     followed = path == "/" and headers.get(b"sec-fetch-mode") == b"navigate"
     if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none") and not followed:
-        return "a page of another site asks for it"
+        return "requests from pages of other sites are refused"
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host.lower():
-        return "a page of another site asks for it"
+        return "requests from pages of other sites are refused"
     return ""
 
 
 def _is_at_home(host: str) -> bool:
-    """Whether a `Host` header is one that only somebody on this machine, or a socket's client, would send."""
+    """Whether a `Host` header is one that only a program on this machine, or a client of the socket, would send."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if name in ("", "localhost") or name.endswith(".localhost"):
         return True

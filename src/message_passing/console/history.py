@@ -1,4 +1,4 @@
-"""The last hour, second by second: what each component was given, passed on and lost, and what senders lost."""
+"""The last hour, second by second: what each component received, passed on and lost, and what senders lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS = 3600
 
 
 class Counted(NamedTuple):
-    """How many messages within a step, or since the beginning."""
+    """How many messages in one step, or since the start."""
 
     received: int
     passed: int
@@ -23,7 +23,7 @@ class Counted(NamedTuple):
 
 
 def counted(snapshot: Snapshot) -> Counted:
-    """What of a component's counters is kept."""
+    """The counters of a component that are kept."""
     lost = sum(snapshot["dropped"].values()) + snapshot["failed"]
     return Counted(snapshot["received"], snapshot["passed"], lost)
 
@@ -40,7 +40,7 @@ class History:
     """Steps of about a second each.
 
     Attributes:
-        latest: by component, what the last step brought.
+        latest: the last step's counts, by component.
         took: how long that step was, in seconds.
     """
 
@@ -56,7 +56,7 @@ class History:
         self._count = 0
 
     def note_senders(self, lost: int | None) -> None:
-        """How many messages senders have lost in all on their way here; None where nobody counts that.
+        """How many messages senders have lost in total on their way here; None if loss tracking is off.
 
         It is in the next step by as many as it has grown. What comes late after all is lost no more, so it may fall:
         that is taken from no step.
@@ -64,7 +64,7 @@ class History:
         self._senders = lost
 
     def add(self, now: float, counters: Mapping[str, Counted]) -> None:
-        """One step more.
+        """Add a step.
 
         Args:
             now: seconds since 1970.

@@ -1,4 +1,4 @@
-"""The thread in which a node is watched and asked, and its sockets: opened before the chain runs, closed after."""
+"""The console's thread and its sockets: opened before the chain runs, closed after it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from message_passing.runner import Server
 
 _END = 3.0
-"""Seconds that ending may take."""
+"""Seconds that shutting down may take."""
 
 
 class ConsoleServer:
-    """Answers on a control socket and on an address, from a thread of its own."""
+    """Serves a control socket and a TCP address, from its own thread."""
 
     def __init__(self, node: NodeIdentity, *, control: str = "", http: str = "", token: str = "") -> None:
-        """Check what was given.
+        """Check the options.
 
         Args:
             node: what is watched.
             control: path of the control socket, or `DEFAULT`; empty for none.
             http: `HOST:PORT`; empty for none.
-            token: what must be given to be answered over HTTP, or `env:NAME`; anything but loopback needs one.
+            token: what clients must send over HTTP, or `env:NAME`; every address except loopback needs one.
 
         Raises:
-            OptionError: `http` is no address, or needs a token.
+            OptionError: `http` is not an address, or needs a token.
         """
         self._node = node
         self._log = AccessLog(node.title)
@@ -53,7 +53,7 @@ class ConsoleServer:
         self._address = http_address(http) if http else None
         self._token = from_environment(token)
         if self._address and not is_loopback(self._address[0]) and not self._token:
-            text = f"others than this machine can reach {http}: that needs a token (--http_token)"
+            text = f"{http} can be reached from other machines: a token is required (--http_token)"
             raise OptionError(Fault(text, "--http"))
         self.watcher: ServerWatcher | None = None
         self._listening: list[tuple[socket.socket, str]] = []
@@ -63,14 +63,14 @@ class ConsoleServer:
         self._stop: asyncio.Event | None = None
 
     def start(self, server: Server, names: Mapping[str, Component]) -> Self:
-        """Open the sockets, and answer from now on. Before the chain runs, from its thread.
+        """Open the sockets, and serve from now on. Call it before the chain runs, from its thread.
 
         Args:
             server: what is watched.
             names: what its components are called.
 
         Raises:
-            OpenError: an address is not to be had.
+            OpenError: an address cannot be opened.
         """
         try:
             if self._control:
@@ -97,7 +97,7 @@ class ConsoleServer:
         try:
             asyncio.run(self._run(started))
         finally:
-            started.set()  # whatever went wrong, nobody waits for it for ever
+            started.set()  # whatever went wrong, nothing waits for it forever
 
     async def _run(self, started: threading.Event) -> None:
         assert self.watcher  # noqa: S101 - `start` has made it
@@ -122,7 +122,7 @@ class ConsoleServer:
         return BoundedServer(listener, Guard(app, listener, token, browsers=not is_control))
 
     def _fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What nobody in the console's loop has caught."""
+        """Log an exception that nothing in the console's loop has caught."""
         self._log.fail("the console", context.get("exception") or RuntimeError(context["message"]))
 
     def relayout(self, names: Mapping[str, Component]) -> None:
@@ -131,7 +131,7 @@ class ConsoleServer:
             self.watcher.relayout(names)
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         if self._loop and self._stop and self._thread:
             with contextlib.suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._stop.set)

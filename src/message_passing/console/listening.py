@@ -1,4 +1,4 @@
-"""The sockets on which a node can be asked: one in the file system, for its user only, and one of TCP."""
+"""The console's listening sockets: a Unix socket, for its user only, and a TCP socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from message_passing.resolving import UnknownHostError, addresses_of, wrong_host
 from message_passing.zeromq.endpoints import in_brackets
 
 DEFAULT = "default"
-"""For `--control` without a path: the folder of this user's nodes."""
+"""For `--control` without a path: the directory of this user's nodes."""
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]*):)?(?P<port>\d{1,5})")
 _LONGEST_PATH = 107
@@ -28,13 +28,13 @@ def http_address(text: str) -> tuple[str, int]:
     """Host and port of `--http`: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`; a port alone is on loopback.
 
     Raises:
-        OptionError: it is none of these, or its host can never be found.
+        OptionError: it is none of these, or its host can never be resolved.
     """
     found = _ADDRESS.fullmatch(text.strip())
     if not found or int(found["port"]) > 65535:
         if right := in_brackets(text, "9090"):
             raise OptionError(
-                Fault(f"an IPv6 address stands in brackets: write {right}, not {text!r}", "--http")
+                Fault(f"an IPv6 address must be in brackets: write {right}, not {text!r}", "--http")
             )
         raise OptionError(Fault(f"must be HOST:PORT, like 127.0.0.1:9090, not {text!r}", "--http"))
     host = found["host"] or ""
@@ -54,7 +54,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen_http(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """Open a socket that listens there.
 
     Raises:
         UnknownHostError: its name is not known, or this machine has no such address, for now.
@@ -81,10 +81,10 @@ def listen_http(host: str, port: int) -> socket.socket:
 
 
 def listen_control(path: str) -> tuple[socket.socket, Path]:
-    """A socket in the file system, which its user alone may open.
+    """Open a Unix socket that only its user may connect to.
 
     Args:
-        path: where; `DEFAULT` for this process's place in the folder of this user's nodes.
+        path: its path; `DEFAULT` for this process's own in the directory of this user's nodes.
 
     Returns:
         The socket, and its path.
@@ -96,7 +96,7 @@ def listen_control(path: str) -> tuple[socket.socket, Path]:
         ensure_folder()
     place = control_path(os.getpid()) if path == DEFAULT else Path(path)
     if len(os.fsencode(place)) > _LONGEST_PATH:
-        raise OpenError(f"--control: {place} is too long: a socket's path has {_LONGEST_PATH} bytes at most")
+        raise OpenError(f"--control: {place} is too long: a socket path has at most {_LONGEST_PATH} bytes")
     _clear(place)
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -113,10 +113,10 @@ def listen_control(path: str) -> tuple[socket.socket, Path]:
 
 
 def _clear(place: Path) -> None:
-    """Take away a socket that nobody answers any more; leave everything else alone."""
+    """Remove a socket that no process serves any more; leave everything else alone."""
     try:
         if not stat.S_ISSOCK(place.lstat().st_mode):
-            raise OpenError(f"--control: {place} is there, and is no socket")
+            raise OpenError(f"--control: {place} exists and is not a socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(1)
             asking.connect(str(place))

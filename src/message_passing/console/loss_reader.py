@@ -1,4 +1,4 @@
-"""Reading the ledger for who asks the console: one answer at a time, in a thread, within a share of one core."""
+"""Reading the ledger for the console's clients: one request at a time, in a thread, within a share of one core."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LEDGER_PATIENCE = 2.0
 
 
 class LossReader:
-    """Reads for all who ask."""
+    """Reads for all clients."""
 
     def __init__(self) -> None:
-        """Nobody has asked yet."""
+        """Prepare; nothing has been read yet."""
         self._turn = asyncio.Lock()
         self._bucket = Bucket(LEDGER_SHARE, LEDGER_BURST)
 
@@ -34,7 +34,7 @@ class LossReader:
         """See `read_losses`.
 
         Raises:
-            TimeoutError: others have taken all the time there is.
+            TimeoutError: other requests have used up the time.
             OpenError: it cannot be read.
         """
         async with asyncio.timeout(LEDGER_PATIENCE):

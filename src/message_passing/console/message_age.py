@@ -1,7 +1,7 @@
-"""How old messages are when they come: the time that they say themselves, of one message a second.
+"""How old messages are when they arrive, by their own time, sampled from one message per input and second.
 
-The chain pays nothing for it but the look at one message a second of each input: an observer that leaves as soon as
-it has seen a batch. What has to be decoded for it is decoded in the console's thread.
+The chain only pays for sampling one message a second of each input, by an observer that leaves as soon as it has seen
+a batch. What has to be decoded for it is decoded in the console's thread.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ LATENCIES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 36
 """Upper bounds of the classes in which delivery latencies are counted, in seconds."""
 
 _LONGEST = 256 * 1024
-"""Bytes of a message that is decoded for its time; of a longer one it is not known."""
+"""The most bytes of a message that is decoded for its time; that of a longer one is unknown."""
 
 _WAITING = 100
-"""Samples that may wait to be looked at."""
+"""Samples that may wait to be evaluated."""
 
 BEHIND = 5.0
 """Seconds that messages are old when they come, from which a node may be falling behind."""
@@ -45,7 +45,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class MessageAge:
-    """What the samples said.
+    """Latencies and times from the samples.
 
     Attributes:
         counts: samples of each class of `LATENCIES`, and those above them all.
@@ -62,7 +62,7 @@ class MessageAge:
         self._samples: deque[tuple[int, float, Any]] = deque(maxlen=_WAITING)
 
     def arm(self, components: Iterable[Component]) -> None:
-        """Look at the next batch that each of these is given. In the chain's thread, once a second."""
+        """Sample the next batch that each of these receives. In the chain's thread, once a second."""
         armed: dict[int, _Sample] = {}
         for one in components:
             sample = self._armed.get(id(one))
@@ -75,7 +75,7 @@ class MessageAge:
         self._armed = armed
 
     def look(self) -> None:
-        """Take what was sampled. In the console's thread."""
+        """Evaluate what was sampled. In the console's thread."""
         while self._samples:
             key, came, message = self._samples.popleft()
             said = message if isinstance(message, float) else message_time(_decoded(message))
@@ -90,7 +90,7 @@ class MessageAge:
             self._trends.pop(key, None)
 
     def newest(self) -> float | None:
-        """The time that the newest message says it was made at; None if none came, or it does not say."""
+        """The newest message's own time; None if no message came, or it has none."""
         return max((said for said in self._newest.values() if said is not None), default=None)
 
     def behind(self, now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Which messages a watcher wants to see: by level, by fields, by a text in them."""
+"""Filter for live tails: by level, by fields, and by a text in the message."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FIELDS = 16
-"""Fields that may be asked for at a time."""
+"""Fields that may be given at a time."""
 
 _decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """What is wanted of each message; nothing given wants everything.
+    """The conditions that each message must meet; without any, all match.
 
     Attributes:
-        level: at least this one. A message without a level is not wanted then.
+        level: the lowest level. Messages without a level then do not match.
         fields: path and text of fields that must be equal: `("app.name", "shop")`.
-        search: a text that must be in the message, in upper or lower case.
+        search: a text that must be in the message, ignoring case.
     """
 
     level: int | None = None
@@ -36,7 +36,7 @@ class MessageFilter:
 
     @classmethod
     def of(cls, level: str = "", fields: Iterable[str] = (), search: str = "") -> MessageFilter:
-        """What these words want.
+        """Make one from command-line or URL parameters.
 
         Args:
             level: a name or number; empty for any.
@@ -44,25 +44,25 @@ class MessageFilter:
             search: any text.
 
         Raises:
-            OptionError: one of them cannot be understood.
+            OptionError: one of them is invalid.
         """
         pairs = []
         for one in fields:
             path, equals, text = one.partition("=")
             if not equals or not path:
-                raise OptionError(Fault(f"a field is wanted as `name=value`, not {one[:50]!r}", "field"))
+                raise OptionError(Fault(f"a field must be given as `name=value`, not {one[:50]!r}", "field"))
             pairs.append((path, text))
         if len(pairs) > FIELDS:
-            raise OptionError(Fault(f"at most {FIELDS} fields may be asked for, not {len(pairs)}", "field"))
+            raise OptionError(Fault(f"at most {FIELDS} fields may be given, not {len(pairs)}", "field"))
         return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is asked of a message."""
+        """Whether every message matches."""
         return self.level is None and not self.fields and not self.search
 
     def matches(self, message: Any, text: str) -> bool:
-        """Whether this message is wanted.
+        """Whether this message matches.
 
         Args:
             message: as it was decoded: an object, or text.
@@ -76,7 +76,7 @@ class MessageFilter:
 
 
 def decode_for_display(raw: bytes) -> tuple[Any, str]:
-    """A message as a watcher gets it: the object that it is, or else its text; and its text in any case."""
+    """A message as a viewer gets it: the decoded object, or else its text; and its text in any case."""
     text = raw.decode("utf-8", "backslashreplace")
     if raw[:1] != b"{":
         return text, text

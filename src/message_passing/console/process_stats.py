@@ -1,4 +1,4 @@
-"""What this process takes of its machine: processor time, memory, descriptors, threads (Linux: proc(5))."""
+"""This process's resource usage: CPU time, memory, descriptors, threads (Linux: proc(5))."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Usage(TypedDict):
 
 
 class Meter:
-    """Asks the system; `cpu` is the share of one core since the last time."""
+    """Reads it from the system; `cpu` is the share of one core since the last call."""
 
     def __init__(self) -> None:
         """Begin counting."""
@@ -34,7 +34,7 @@ class Meter:
         self._cpu = 0.0
 
     def read(self) -> Usage:
-        """What it takes now."""
+        """The current usage."""
         now, spent = time.monotonic(), _cpu_seconds()
         if now - self._at >= 0.5:
             self._cpu = (spent - self._spent) / (now - self._at)

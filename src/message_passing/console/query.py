@@ -24,18 +24,18 @@ _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Query:
-    """What a request asks for."""
+    """The parameters of a request."""
 
     def __init__(self, raw: bytes, known: Sequence[str], repeated: Sequence[str] = ()) -> None:
-        """Read it.
+        """Parse them.
 
         Args:
-            raw: what stands behind the question mark (RFC 3986, 3.4), in the form of HTML's forms.
-            known: the names that there are.
+            raw: the query string (RFC 3986, 3.4), encoded like an HTML form.
+            known: the allowed names.
             repeated: those that may be given more than once.
 
         Raises:
-            HTTPException: 400, with a sentence that says what is wrong.
+            HTTPException: 400, with a sentence that states the error.
         """
         self._values: dict[str, list[str]] = {}
         try:
@@ -45,7 +45,7 @@ class Query:
         except UnicodeDecodeError as error:
             raise HTTPException(400, "the parameters are not UTF-8") from error
         except ValueError as error:
-            raise HTTPException(400, f"at most {MOST_PARAMETERS} parameters") from error
+            raise HTTPException(400, f"at most {MOST_PARAMETERS} parameters are allowed") from error
         for name, value in pairs:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
@@ -66,10 +66,10 @@ class Query:
         return self._values.get(name, [])
 
     def number(self, name: str, default: int, most: int) -> int:
-        """A parameter's number; one that is larger than `most` is taken for `most`.
+        """A parameter's number, at most `most`.
 
         Raises:
-            HTTPException: 400, it is none.
+            HTTPException: 400, it is not a number.
         """
         text = self.text(name, str(default))
         if not _NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""The last failures that components reported, noted on their way to the error chain."""
+"""The last failures that components reported, recorded on their way to the error chain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 KEPT = 100
-"""Failures that are kept; older ones are counted only."""
+"""Failures that are kept; older ones are only counted."""
 
 SHOWN = 1100
 """Characters of each text of a failure that are kept: what a report has, with the mark of its cut."""
@@ -53,7 +53,7 @@ class RecentErrors:
             self._reporters.append(one)
 
     def leave(self) -> None:
-        """Note nothing more."""
+        """Stop recording."""
         for one in self._heads:
             one.observers = tuple(each for each in one.observers if each != self._note_all)
         for one in self._reporters:

@@ -1,9 +1,9 @@
-"""The application that answers: read only, the same on the control socket and over HTTP.
+"""The console's web application: read-only, the same on the control socket and over HTTP.
 
 /state /senders /errors /history /losses    JSON
 /tail                               JSON lines, endless
 /metrics                            Prometheus
-/health /ready                      for whoever restarts or balances
+/health /ready                      for supervisors and load balancers
 / /static/NAME                      the page
 """
 
@@ -65,7 +65,7 @@ _MOST_A_SECOND = 100_000
 """Messages a second that a live tail may be limited to."""
 
 _FRESH = 0.1
-"""Seconds for which an answer is given again to whoever asks the same."""
+"""Seconds for which an answer is cached for the same request."""
 
 _FILES = {
     file.name: file
@@ -155,12 +155,12 @@ class Routes:
         asked = period(query.text("since"), query.text("until"), time.time())
         losses = self._watcher.server.losses
         if (path := losses.ledger) is None:
-            raise HTTPException(404, "this node keeps no ledger of losses: see --state_dir")
+            raise HTTPException(404, "this node does not keep a ledger of losses: see --state_dir")
         try:
             return _JSON(await self._ledger.read(path, asked, query.text("node", losses.node)))
         except TimeoutError as error:
             raise HTTPException(
-                503, "others ask for losses: try again later", {"Retry-After": "5"}
+                503, "others are reading the ledger: try again later", {"Retry-After": "5"}
             ) from error
 
     async def _tail(self, request: Request) -> Response:
@@ -198,7 +198,7 @@ class Routes:
         if place is None:
             raise HTTPException(404, f"there is no component {name[:50]!r}{hint}")
         if place.in_workers:
-            raise HTTPException(409, f"{name!r} runs in the workers: look at what is before or behind them")
+            raise HTTPException(409, f"{name!r} runs in the workers: tail a component before or after them")
         return place
 
     async def _metrics(self, request: Request) -> Response:
@@ -214,9 +214,9 @@ class Routes:
     async def _ready(self, _request: Request) -> Response:
         server = self._watcher.server
         if server.stopping:
-            return PlainTextResponse("it is ending\n", 503)
+            return PlainTextResponse("the node is stopping\n", 503)
         if not server.running:
-            return PlainTextResponse("the chain does not run yet\n", 503)
+            return PlainTextResponse("the chain is not running yet\n", 503)
         return PlainTextResponse("ready\n")
 
     async def _page(self, request: Request) -> Response:
@@ -249,7 +249,7 @@ class _Stream(StreamingResponse):
 
 
 class _Fresh:
-    """A text that is made when somebody asks, and given again to those who ask right after him."""
+    """A text that is made on request, and cached for a short time."""
 
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make

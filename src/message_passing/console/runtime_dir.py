@@ -1,4 +1,4 @@
-"""Where the control sockets of running nodes are: one folder for each user, one socket for each process."""
+"""The directory of the control sockets: one for each user, with one socket for each process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUFFIX = ".sock"
 
 
 def folder() -> Path:
-    """The folder of this user's nodes; it need not be there."""
+    """The directory of this user's nodes; it may not exist."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if Path(runtime).is_absolute():
         return Path(runtime) / "message-passing"
@@ -22,12 +22,12 @@ def folder() -> Path:
 
 
 def control_path(pid: int) -> Path:
-    """Where the control socket of a process is, unless it was given another place."""
+    """The default path of a process's control socket."""
     return folder() / f"{pid}{SUFFIX}"
 
 
 def is_ours(path: Path) -> bool:
-    """Whether this is a folder that only this user can have put something into."""
+    """Whether this is a directory that only this user can write to."""
     try:
         found = path.lstat()
     except OSError:
@@ -36,22 +36,22 @@ def is_ours(path: Path) -> bool:
 
 
 def ensure_folder() -> Path:
-    """Make the folder, for its owner alone, if it is not there.
+    """Create the directory, accessible to its owner only, if it does not exist.
 
     Returns:
         The folder.
 
     Raises:
-        OpenError: it cannot be made, or somebody else could put sockets into it.
+        OpenError: it cannot be created, or others could write to it.
     """
     path = folder()
-    elsewhere = "name another place: --control PATH"
+    elsewhere = "choose another path: --control PATH"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_ours(path):
             path.chmod(0o700)
     except OSError as error:
-        raise OpenError(f"cannot make the folder {path}: {error.strerror}; {elsewhere}") from error
+        raise OpenError(f"cannot create the directory {path}: {error.strerror}; {elsewhere}") from error
     if not is_ours(path):
-        raise OpenError(f"{path} is not a folder of this user alone, so no socket is put there; {elsewhere}")
+        raise OpenError(f"{path} is not a directory that only this user can write to; {elsewhere}")
     return path

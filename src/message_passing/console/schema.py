@@ -1,6 +1,6 @@
-"""What a node's answers must be: who asks takes nothing from a node that is not of this form.
+"""The schema of a node's answers: clients reject anything else.
 
-A node may be broken, hostile, or no node at all. What is not named here is left away: newer ones can say more.
+A node may be broken, hostile, or not a node at all. Unknown fields are ignored: newer nodes may send more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Signed = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
 
 
 class Process(TypedDict):
-    """What the process takes of its machine."""
+    """The process's resource usage."""
 
     cpu: Amount
     cpu_seconds: Amount
@@ -112,14 +112,14 @@ class FindingState(TypedDict):
 
 
 class Headline(TypedDict):
-    """How it is, in one word and a sentence."""
+    """The node's state, in one word and a sentence."""
 
     state: Literal["ok", "degraded", "losing", "idle", "down"]
     text: str
 
 
 class Totals(TypedDict):
-    """The sums since its start."""
+    """The totals since its start."""
 
     received: Signed
     passed: Signed
@@ -216,7 +216,7 @@ class LossStep(TypedDict):
 
 
 class KeptRun(TypedDict):
-    """A run of a node that kept account."""
+    """A run of a node, as the ledger has it."""
 
     node: str
     pid: Count
@@ -259,10 +259,10 @@ _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 def decode_answer(path: str, data: bytes) -> Any:
-    """What a node answers at a path.
+    """Decode a node's answer at a path.
 
     Raises:
-        ValueError: it is no JSON, or not of the form that it must be; the text says what is wrong where.
+        ValueError: it is not JSON, or does not fit the schema; the text says what is wrong and where.
     """
     try:
         answer = _ANSWERS.get(path, _ANY).decode(data)

@@ -1,7 +1,7 @@
-"""What the chain's `Follow` filters know of those who send.
+"""Per-sender statistics, from the chain's `Follow` filters.
 
 Adding up and sorting the books of many senders takes long: it is done again only when there is time for it
-(`RANKING_SHARE`), and everybody who asks meanwhile is given what there is.
+(`RANKING_SHARE`), and requests meanwhile get the previous result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Order = Literal["lost", "idle", "received", "name"]
 _Result = TypeVar("_Result")
 _Ranked = tuple[Any, float, Any]
-"""Whose books, the number by which they are sorted, and who keeps them."""
+"""A sender, the number it is sorted by, and the filter that has its statistics."""
 
 _VALUES: dict[Order, str] = {"lost": "lost", "idle": "seen", "received": "received", "name": "seen"}
 _METHODS = ("totals", "silent", "values", "book", "label_of")
@@ -50,7 +50,7 @@ class _Kept(Generic[_Result]):
         self.since = 0.0
 
     def get(self, bucket: Bucket, spent: Callable[[float], object]) -> _Result:
-        """The result; `bucket` has the time for making it, and `spent` is told what was taken of it."""
+        """The result; `bucket` has the time for making it, and `spent` is called with the time taken."""
         if self._result is None or bucket.level() > 0:
             began = time.thread_time()
             self._result, self.since = self._make(), time.time()
@@ -61,14 +61,14 @@ class _Kept(Generic[_Result]):
 
 
 class SenderRanking:
-    """The books of all senders in some chains."""
+    """The statistics of all senders of some chains."""
 
     def __init__(self, layout: Topology, spent: Callable[[float], object] = lambda _: None) -> None:
-        """Find those that keep them: components with `totals`, `silent`, `values`, `book` and `label_of`.
+        """Find the filters that have them: components with `totals`, `silent`, `values`, `book` and `label_of`.
 
         Args:
             layout: the components.
-            spent: told how many seconds each adding up and sorting took.
+            spent: called with the seconds that each summing and sorting took.
         """
         self._followers: list[Any] = [
             place.component
@@ -83,14 +83,14 @@ class SenderRanking:
         }
 
     def totals(self) -> dict[str, int] | None:
-        """The sums over all senders; None when nobody keeps books."""
+        """The sums over all senders; None if loss tracking is off."""
         return self._totals.get(self._bucket, self._spent) if self._followers else None
 
     def page(self, sort: Order, search: str, limit: int, offset: int = 0) -> dict[str, Any]:
         """As `GET /senders` gives it.
 
         Args:
-            sort: who lost most first, who is idle longest, who sent most, or by name.
+            sort: by losses, idle time or messages received, largest first, or by name.
             search: only those in whose name or label this is.
             limit: how many.
             offset: how many before them are left out.

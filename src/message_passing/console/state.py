@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _PEER_ERROR = f"{PeerError.__name__}: "
 _NOTES = 3
-"""How many of the last things that were to be said about peers are shown."""
+"""How many of the latest notices about peers are shown."""
 
 
 def state(watcher: ServerWatcher, node: NodeIdentity) -> dict[str, Any]:
-    """Everything but the single senders, messages and failures.
+    """Everything except individual senders, messages and failures.
 
     Args:
         watcher: who watches the node.
@@ -110,12 +110,12 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
 
 
 def _counters(snapshot: Snapshot) -> dict[str, Any]:
-    """A component's counters by the names that operators know."""
+    """A component's counters under the names that operators see."""
     return {"buffered" if name == "held" else name: count for name, count in snapshot.items()}
 
 
 def _notes(watcher: ServerWatcher, name: str) -> list[str]:
-    """What was said last about a component's peers: refused keys and the like."""
+    """The latest notices about a component's peers: refused keys and the like."""
     found: dict[str, None] = {}
     for one in watcher.reports.last():
         if one["component"] == name and one["error"].startswith(_PEER_ERROR):

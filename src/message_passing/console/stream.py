@@ -1,4 +1,4 @@
-"""What a running node answers, read as it comes: whole, or line by line, and never more than is allowed."""
+"""A running node's response, read as it arrives: whole, or line by line, within bounds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer, and of a line in a stream."""
 
 QUOTED = 300
-"""Characters of what a node says that are quoted."""
+"""Characters of a node's response that are quoted."""
 
 _CHUNK = 1 << 18
 """The most bytes that are read at once."""
 
 
 class Stream:
-    """What a node goes on to say: an iterator, to be closed."""
+    """A response that continues, as an iterator; close it when done."""
 
     response: http.client.HTTPResponse
 
@@ -46,7 +46,7 @@ class Stream:
         """The next line, decoded; waits for it.
 
         Raises:
-            OpenError: it has said nothing for too long, or what it says is not what a node says.
+            OpenError: nothing came for too long, or it is not a node's response.
         """
         while not self._lines:
             if (answers := self._next_lines()) is None:
@@ -56,7 +56,7 @@ class Stream:
         return self._lines.popleft()
 
     def batches(self) -> Iterator[list[Any]]:
-        """The lines, decoded, as many together as have come: for who would write each by itself, and be too slow.
+        """The decoded lines, in batches of those that have arrived.
 
         Raises:
             OpenError: see `__next__`.
@@ -69,7 +69,7 @@ class Stream:
         """All that there is, decoded.
 
         Raises:
-            OpenError: it is not what a node answers, does not end, or takes too long.
+            OpenError: it is not a node's response, does not end, or takes too long.
         """
         return self._decoded(self.read())
 
@@ -85,7 +85,7 @@ class Stream:
         return b"".join(parts)
 
     def _next_lines(self) -> list[Any] | None:
-        """What has come, as far as it is whole lines; None at the end."""
+        """The complete lines that have arrived; None at the end."""
         self._streams = True
         data = self._read()
         if not data:
@@ -96,15 +96,13 @@ class Stream:
         return [self._decoded(line) for line in lines]
 
     def _read(self) -> bytes:
-        """What has come: some bytes, none at the end."""
+        """Some bytes that have arrived; empty at the end."""
         try:
             return self.response.read1(_CHUNK)
         except TimeoutError as error:
-            text = f"it has said nothing for {self._timeout:g} seconds: it hangs, or the way is cut"
+            text = f"it has sent nothing for {self._timeout:g} seconds: it hangs, or the connection is broken"
             if self._rest or not self._streams:
-                text = (
-                    f"its answer was not whole within {self._timeout:g} seconds: it hangs, or the way is slow"
-                )
+                text = f"its answer was not complete within {self._timeout:g} seconds: it hangs or is slow"
             raise OpenError(f"{self._target}: {text}") from error
         except TooLargeError as error:
             text = f"its answer has more than {LARGEST_ANSWER >> 20} MiB: it is broken, or no message-passing node"
@@ -119,11 +117,11 @@ class Stream:
             if not data.lstrip().startswith(b"{"):
                 raise self.stranger() from error
             told = one_line(str(error), QUOTED)
-            text = f"what it answers to {self._path} is wrong: {told}; is it broken, or of another version?"
+            text = f"its answer to {self._path} is invalid: {told}; is it another version of message-passing?"
             raise OpenError(f"{self._target}: {text}") from error
 
     def stranger(self) -> OpenError:
-        """The error when that is no node."""
+        """The error for a server that is not a node."""
         name = self.response.getheader("Server")
         who = f" ({name[:60]!r})" if name else ""
         return OpenError(
@@ -131,7 +129,7 @@ class Stream:
         )
 
     def interrupt(self) -> None:
-        """End it, from any thread: who waits for its next line gets no more."""
+        """End it, from any thread: whatever waits for its next line stops."""
         with contextlib.suppress(OSError):
             self._connection.interrupt()
 

@@ -1,4 +1,4 @@
-"""A live tail as a stream of JSON lines: what is wanted, as fast as the watcher can follow, and what was missed."""
+"""A live tail as a stream of JSON lines: matching messages, as fast as the client reads, and how many were missed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from message_passing.console.message_filter import MessageFilter
 
 LOOKED_AT = 10
-"""How many messages are looked at for each that may be sent, where there is a limit: watching stays cheap."""
+"""How many messages are examined for each that may be sent, if there is a limit: this keeps a tail cheap."""
 
 _MESSAGES_AT_ONCE, _BYTES_AT_ONCE = 100, 64 * 1024
-"""Messages, and bytes of them, that are looked at before others have their turn."""
+"""Messages, and their bytes, that are examined before other work has its turn."""
 
 _SECOND = 1.0
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -42,7 +42,7 @@ class Tail:
         self._came = asyncio.Event()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody watches any more
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the client
                 loop.call_soon_threadsafe(self._came.set)
 
         self._filter, self._limit, self._admit = wanted, limit, admit

@@ -1,8 +1,8 @@
-"""Looking at what a running component is given, without changing the chain, and without holding it up.
+"""Taps on the messages that a running component receives, without changing the chain or slowing it down.
 
-A door is among a component's observers while somebody watches; nothing is there before and after. What
-the chain's thread may spend there is bounded (`TAP_SHARE`), and so is what waits for a watcher: the rest is a number
-only, and whoever watches learns how many messages he has not seen.
+A tap point is among a component's observers only while a client watches. The time that the chain's thread may spend
+there is bounded (`TAP_SHARE`), and so is what is buffered for a client: the rest is only counted, and reported to
+the client as missed.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from message_passing.component import Component
 
 WAITING = 200_000
-"""Messages that may wait for a watcher; what comes meanwhile is counted as missed."""
+"""Messages that may be buffered for a client; further ones are counted as missed."""
 
 WAITING_BYTES = 4 * 1024 * 1024
-"""And how many bytes, with `_EACH` for each message besides its text."""
+"""And how many bytes, including `_EACH` for each message besides its text."""
 
 TAP_SHARE = 0.01
-"""The share of its time that the chain's thread may spend at all doors together."""
+"""The share of its time that the chain's thread may spend on all tap points together."""
 
 TAP_BURST = 0.05
-"""Seconds that it may spend there at once, after a while in which it did not."""
+"""Seconds that it may spend there at once after a pause."""
 
 _EACH = 64
 """Bytes that a message takes besides its text."""
 
 _SHOWN_BYTES = 256 * 1024
-"""Of a longer message only the beginning is kept, as text."""
+"""Only the beginning of a longer message is kept, as text."""
 
 _BETWEEN = 64
-"""Messages after which it is seen whether there is still time."""
+"""Messages after which the remaining time is checked."""
 
 _encoder = JSONEncoder()
 
 
 class Tap:
-    """One watcher at one door. Filled by the chain's thread, emptied by another one."""
+    """One client at one tap point: filled by the chain's thread, emptied by another one."""
 
     def __init__(
         self, wake: Callable[[], object], waiting: int = WAITING, waiting_bytes: int = WAITING_BYTES
@@ -151,20 +151,20 @@ def _within(texts: Sequence[bytes], size: int, at_least: int = 0) -> tuple[Seque
 
 
 class TapPoint:
-    """Where some watchers stand. All but `hungry` belongs to the chain's thread.
+    """A point in a chain with taps. All but `hungry` belongs to the chain's thread.
 
     Attributes:
         count: messages that went by.
-        hungry: whether a watcher may have room for more.
-        taps: the watchers.
+        hungry: whether a tap may have room for more.
+        taps: the clients' taps.
     """
 
     def __init__(self, time_left: Bucket, doors: Collection[object] = (None,)) -> None:
-        """Nobody stands there.
+        """Make one without taps.
 
         Args:
-            time_left: what may be spent at all doors together.
-            doors: those that share it.
+            time_left: what may be spent at all tap points together.
+            doors: the tap points that share it.
         """
         self.count = 0
         self.hungry = False
@@ -173,7 +173,7 @@ class TapPoint:
         self._again = 0.0
 
     def add(self, tap: Tap) -> None:
-        """One more watcher."""
+        """Add a tap."""
         self.taps.append(tap)
         tap.stand(self)
         self.hungry = True
@@ -232,10 +232,10 @@ def _short(text: bytes) -> bytes:
 
 
 class TapRegistry:
-    """The doors of a chain at which somebody stands. To be used in the chain's thread, or while it does not run."""
+    """A chain's tap points that have clients. To be used in the chain's thread, or while it does not run."""
 
     def __init__(self) -> None:
-        """Nobody stands anywhere."""
+        """Make one without tap points."""
         self._doors: dict[int, TapPoint] = {}
         self._bucket = Bucket(TAP_SHARE, TAP_BURST, time.perf_counter)
 

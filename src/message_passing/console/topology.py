@@ -1,4 +1,4 @@
-"""The components of a node as an operator sees them: each with an id, and where its messages go."""
+"""A node's components as an operator sees them: each with an id and the components that it sends to."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Elsewhere(Protocol):
         """See `Component.counted`."""
 
     def look(self) -> None:
-        """Somebody watches: find out, for the next seconds, where the time of those parts goes."""
+        """Sample, for the next seconds, where the time of those parts goes: the console has a viewer."""
 
     def shares(self) -> Mapping[Component, float]:
-        """What was found out: their shares of the time, from 0 to 1; empty when nobody watches."""
+        """The sampled shares of the time, from 0 to 1; empty without a viewer."""
 
     def described_workers(self) -> list[dict[str, Any]]:
         """The processes in which they run: `number`, `pid`, `ready`, `outstanding` messages."""
@@ -116,15 +116,15 @@ class Topology:
         return found.component
 
     def find(self, name: str) -> tuple[ComponentView | None, str]:
-        """The component with this id, or how to put it right: ` (did you mean ...?)`."""
+        """The component with this id, or a hint: ` (did you mean ...?)`."""
         known = {place.id: place for place in self.places}
         return known.get(name), did_you_mean(name, known) or f" (it has {', '.join(known)})"
 
     def shown_at(self) -> ComponentView | None:
-        """Whose messages are shown when nobody says where: of the first input, where it ends.
+        """The component whose messages are shown by default: where the path of the first input ends.
 
-        At each fork that is the first way. Before that it is where what can be read is packed or encrypted; what
-        is done in workers can be looked at only before and behind them.
+        At each fork it follows the first output. It stops earlier where readable messages are packed or encrypted;
+        work in workers can only be watched before and after them.
         """
         known = {place.id: place for place in self.places}
         found = place = next(iter(self.places), None)

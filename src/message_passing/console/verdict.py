@@ -1,4 +1,4 @@
-"""What an operator should know first of a node, in sentences, from its state: for the page and for `top` alike."""
+"""Findings: what an operator should know first about a node, in sentences, for both the page and `top`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FULL = 0.5
-"""The share of a component's room from which it counts as filling up; it is full from 0.95 on."""
+"""The share of a component's capacity from which it counts as filling up; from 0.95 on it is full."""
 
 _FULL_UP = 0.95
 SLOW_SHARE = 0.5
 """The share of the chain's time from which a component is called slow."""
 
 LATE = 0.2
-"""Seconds from which the chain's answer is worth telling."""
+"""Seconds of loop delay from which it is reported."""
 
 _MOST, _LONGEST, _NAME = 100, 1000, 80
-"""Sentences of one verdict, and characters of each and of the names in it. They are strangers' texts: who shows them
-sees to what a terminal or page would take for something else."""
+"""The most sentences of one verdict, and characters of each and of the names in it. They contain untrusted text: what
+shows them must escape control characters or markup."""
 
 _WEIGHTS = ("bad", "warn", "note")
 
@@ -30,7 +30,7 @@ Finding = dict[str, str]
 
 
 def condition(component: Mapping[str, Any]) -> str:
-    """How a component is.
+    """A component's condition.
 
     Returns:
         `bad` while it is losing messages, `warn` when it fills up, `lost` when it has lost some, or an empty text.
@@ -43,14 +43,14 @@ def condition(component: Mapping[str, Any]) -> str:
 
 
 def slowest(components: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The component that takes most of the time, if that is a lot."""
+    """The component that takes the most time, if that is a large share."""
     timed = [one for one in components if one["utilization"] is not None]
     most = max(timed, key=lambda one: float(one["utilization"]), default=None)
     return most if most and most["utilization"] >= SLOW_SHARE else None
 
 
 def verdict(state: Mapping[str, Any]) -> list[Finding]:
-    """The sentences, the worst first; if there are none, one that says how it is: idle, or well.
+    """The findings, the worst first; if there are none, one sentence that says whether it is idle or all is well.
 
     Args:
         state: as `GET /state` gives it.
@@ -102,14 +102,14 @@ def _of_component(one: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if again := sum(one.get("coming_again", {}).values()):
         yield (
             "note",
-            f"{name} could not handle what its input delivers once more: {again:,} attempts.",
+            f"{name} failed on messages that its input delivers again: {again:,} attempts.",
             where,
         )
     if _fill(one) >= FULL:
         how = "is full" if is_full(one) else "is filling up"
         buffered = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"
         if one.get("full"):
-            buffered = "it has dropped messages within 10 s for want of room"
+            buffered = "it has dropped messages in the last 10 s because it was full"
         yield "bad" if is_full(one) else "warn", f"{name} {how}: {buffered}.", where
     for note in one["notes"]:
         if note not in one.get("problems", ()):
@@ -122,7 +122,7 @@ def _of_senders(senders: Mapping[str, Any] | None) -> Iterator[tuple[str, str, s
     if lost := senders["lost"]:
         yield (
             "warn",
-            f"{message_text(lost)} did not arrive from their senders: see who, in the table.",
+            f"{message_text(lost)} did not arrive from their senders: see the table of senders.",
             "senders",
         )
     if idle := senders.get("idle", 0):
@@ -140,7 +140,7 @@ def _of_errors(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
-    """How many messages it has lost, and why: `3 queue full, 1 failed`. What is delivered once more is not lost."""
+    """How many messages it has lost, and why: `3 queue full, 1 failed`. What is delivered again is not lost."""
     counted: Sequence[tuple[str, int]] = [*component["dropped"].items(), (FAILED_REASON, component["failed"])]
     again = component.get("coming_again", {})
     reasons = [(reason, max(0, count - again.get(reason, 0))) for reason, count in counted]
@@ -149,9 +149,9 @@ def _losses(component: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _fill(component: Mapping[str, Any]) -> float:
-    """How full it is, from 0 to 1; 0 where nothing bounds what it holds. What drops for want of room is full.
+    """How full it is, from 0 to 1; 0 without a bound; 1 if it drops messages because it is full.
 
-    Part of a queue may be where it cannot be counted, as in ZeroMQ: whether it drops is what tells.
+    Part of a queue may be uncountable, as in ZeroMQ: then only drops show that it is full.
     """
     if component.get("full"):
         return 1.0
@@ -159,7 +159,7 @@ def _fill(component: Mapping[str, Any]) -> float:
 
 
 def is_full(component: Mapping[str, Any]) -> bool:
-    """Whether there is room for hardly a message more, or it has dropped some in the last second for want of it."""
+    """Whether it is at least 95 % full, or has recently dropped messages because it was full."""
     return _fill(component) >= _FULL_UP
 
 

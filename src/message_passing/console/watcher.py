@@ -1,8 +1,8 @@
-"""Watching a running node: once a second its counters, its loop delay, and what else an operator asks for.
+"""Sampler of a running node: its counters and loop delay once a second, and what else an operator requests.
 
-It lives in an event loop of its own, in a thread of its own, so that it answers while the chain is busy. What belongs
-to the chain's thread is asked for there; when that does not answer within a second, the counters are read as they
-are, and the loop delay is unknown.
+It has its own event loop in its own thread, so that it answers while the chain is busy. What belongs to the chain's
+thread is read there; if that thread does not respond within a second, the counters are read from outside, and the
+loop delay is unknown.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from message_passing.runner import Server
 
 STEP = 1.0
-"""Seconds between two looks at the counters."""
+"""Seconds between two samples of the counters."""
 
 BUSY_AFTER = 1.0
-"""Seconds that the chain may take to answer before it is called busy."""
+"""Seconds that the chain may take to respond before it is reported as blocked."""
 
 _AWAITED_INTERVAL = 0.1
-"""And how many when somebody waits for the answer."""
+"""The same while a request waits for the answer."""
 
 _FRESH = 0.1
-"""Seconds for which counters are of now: who asks again sooner costs the chain nothing."""
+"""Seconds for which counters are current: a request within them costs the chain nothing."""
 
 _SENDERS_STEPS = 5
-"""Steps between two looks at what senders have lost in all."""
+"""Steps between two samples of the total that senders have lost."""
 
 _WATCHED = 10.0
-"""Seconds after a question during which somebody is taken to watch."""
+"""Seconds after a request for which the console counts as watched."""
 
 
 class ServerWatcher:
@@ -63,15 +63,15 @@ class ServerWatcher:
         snapshots: the latest counters, by component.
         history: the last hour.
         activity: the last minute's losses, and when a message came.
-        ages: how old messages are when they come.
+        ages: how old messages are when they arrive.
         reports: the last failures.
         loop_delay: seconds that the chain took to answer; None if it did not.
         busy: what the chain's time goes to.
         chain_utilization: the share of one core that the chain's thread took in the last second, or would have.
         log: counts what the console refuses.
         governor: lets requests begin.
-        books: what is known of senders.
-        ended: set when there is nothing more to watch.
+        books: per-sender statistics.
+        ended: set when there is nothing left to watch.
     """
 
     def __init__(
@@ -119,16 +119,16 @@ class ServerWatcher:
         self.ages.arm(self.layout.sampled)
 
     def asked(self, seconds: float = _WATCHED) -> None:
-        """Somebody looks, and may again within so many seconds: for so long, look closer."""
+        """Note a request that may be repeated within so many seconds: for that time, sample in more detail."""
         self._watched_until = max(self._watched_until, time.monotonic() + seconds)
 
     @property
     def watched(self) -> bool:
-        """Whether somebody has looked lately."""
+        """Whether there was a request lately."""
         return time.monotonic() < self._watched_until
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Sample until cancelled."""
         self.governor.begin()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -145,7 +145,7 @@ class ServerWatcher:
         return found | there
 
     async def refresh(self) -> None:
-        """See to it that `snapshots` is of now, for somebody who has just asked."""
+        """Update `snapshots` for a request, unless it is current."""
         async with self._refreshing:
             if time.monotonic() - self._refreshed < _FRESH:
                 return
@@ -237,6 +237,6 @@ class ServerWatcher:
             self.server.call(lambda: self._taps.remove(component, tap))
 
     def leave(self) -> None:
-        """Nobody is told of failures any more."""
+        """Stop observing the chain."""
         self.reports.leave()
         self.ages.leave()

@@ -150,7 +150,7 @@ class LossLedger:
         """Create an empty file, for its owner alone, if there is none.
 
         Raises:
-            OSError: it cannot be created, or is no regular file, but a link, a named pipe or a directory.
+            OSError: it cannot be created, or is not a regular file, but a link, a named pipe or a directory.
         """
         try:
             found = self.path.lstat()
@@ -159,7 +159,9 @@ class LossLedger:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             return
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"it is no regular file, but {_KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}")
+            raise OSError(
+                f"it is not a regular file, but {_KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}"
+            )
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

@@ -46,7 +46,7 @@ _QUERIES = {
 }
 
 _LATER = f"SELECT {_SUM.format('count')} FROM losses WHERE minute >= :after AND (:node = '' OR node = :node)"
-"""What was lost later than now, by a clock that has been set back since, and later than what is asked for."""
+"""Losses recorded in the future, by a clock that has been set back since, and after the requested period."""
 
 
 def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
@@ -63,7 +63,7 @@ def read_losses(path: Path, asked: Period, node: str = "") -> dict[str, Any]:
     if not path.exists():
         raise OpenError(f"there is no ledger at {path}")
     if not path.is_file():  # to open a named pipe would wait for its other end
-        raise OpenError(f"{path} is no ledger of message-passing: it is no regular file")
+        raise OpenError(f"{path} is not a ledger of message-passing: it is not a regular file")
     uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
         try:

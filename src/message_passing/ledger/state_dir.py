@@ -42,7 +42,7 @@ def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place:
     Args:
         path: the directory.
         owner: user and group that it belongs to, where that is not this process's user.
-        place: where it was asked for, for messages.
+        place: the option that names it, for messages.
 
     Returns:
         Where in it the ledger is.

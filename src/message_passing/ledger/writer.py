@@ -52,11 +52,11 @@ class LedgerWriter:
     def __init__(
         self, path: Path, *, node: str, days: int, max_bytes: int, pid: int, tell: Callable[[str], object]
     ) -> None:
-        """Begin, in a thread.
+        """Start the thread.
 
         Args:
-            path: the ledger; its directory is there.
-            node: what this node is called.
+            path: the ledger; its directory exists.
+            node: this node's name.
             days: for how long losses are kept.
             max_bytes: what the ledger may take.
             pid: this process.
@@ -89,7 +89,7 @@ class LedgerWriter:
                     self._pending[key] += count
 
     def close(self) -> None:
-        """Write the last, within `LAST_WRITE`."""
+        """Write what is left, within `LAST_WRITE` seconds."""
         self._ending = True
         self._wake.set()
         self._thread.join(LAST_WRITE)
@@ -149,7 +149,7 @@ class LedgerWriter:
 
 
 class _Pruning:
-    """When what is too old may be forgotten: hourly, if the clock has not been set meanwhile.
+    """The time before which losses are forgotten: hourly, if the clock has not been set meanwhile.
 
     A clock that is a year ahead for a moment would otherwise make everything too old.
     """

@@ -1,6 +1,6 @@
 """What surrounds a log call and is not in the record: the asyncio task, OpenTelemetry's span, the bound context.
 
-Nothing is imported for any of them: a program that has not loaded them has none.
+Nothing is imported for them: a program that has not loaded one does not have it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Around = tuple[str | None, int, int, dict[str, Any] | None]
 """The name of the task, the ids of trace and span (0 where there is no span), and the bound context, if any."""
 
 bound: ContextVar[dict[str, Any] | None] = ContextVar("message_passing_context", default=None)
-"""The context that `logging.context` has bound: plain and bounded values. Who binds more adds it to the same dict."""
+"""The context that `logging.context` has bound: plain and bounded values. Further bindings go into the same dict."""
 
 context_users: list[str] = []
-"""Who may bind a context: as long as nobody may, no log call looks for one."""
+"""What may bind a context: as long as nothing may, no log call looks for one."""
 
 _CARRIED = "_message_passing_context"
 
@@ -47,13 +47,13 @@ def around(record: logging.LogRecord) -> Around | None:
 
 
 def carry(error: BaseException, context: dict[str, Any]) -> None:
-    """Leave a context on an exception that goes out of it: whoever logs that, as a server does, knows whose it is."""
+    """Attach a context to an exception that leaves it, so that a server that logs it has the context, too."""
     with contextlib.suppress(Exception):  # a class of the application's, which may refuse
         setattr(error, _CARRIED, context.copy())
 
 
 def carried(error: BaseException | None) -> dict[str, Any] | None:
-    """The context that an exception came out of, if it was left there."""
+    """The context attached to an exception, if any."""
     if not context_users or error is None:
         return None
     try:

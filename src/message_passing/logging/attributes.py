@@ -1,4 +1,4 @@
-"""The attributes that every record has, of the types that they should have: filters and factories may change them.
+"""The attributes that every record has, with the types that they should have: filters and factories may change them.
 
 Nothing here raises, and no method of a value is called whose type is not the one that is expected, but `str`.
 """
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 LARGEST_RECORD = 256 * 1024
-"""Characters of a message, and of all else that a record brings, unless said otherwise."""
+"""Characters of a message, and of everything else in a record, by default."""
 
 _NAME = 1000
 """Characters of a name: of a logger, a level, a file, a thread and so on."""
 
 _HIGHEST = 1 << 53
-"""Numbers above this are none that a record has, and not every reader of JSON takes them."""
+"""Larger numbers are not valid in a record, and not every JSON reader accepts them."""
 
 _ERAS = -62_135_596_800.0, 253_402_300_800.0
 """The times that a date can be made of: of the years from 1 to 9999, in seconds since 1970."""
@@ -60,13 +60,13 @@ def free(name: str, taken: Container[str]) -> str:
 
 
 def name_of(value: Any) -> str:
-    """A name that a record brings, as a text, whatever it is."""
+    """A record's name for something, as text, whatever its type."""
     text = value if type(value) is str else safe(str, value)
     return text if len(text) <= _NAME else cut(text, _NAME)
 
 
 def number_of(value: Any) -> int:
-    """A number that a record brings, whatever it is; 0 if it is none."""
+    """A record's number for something; 0 if it is not a number."""
     kind = type(value)
     if issubclass(kind, int):
         found = int(value) if kind is bool else int.__int__(value)
@@ -77,13 +77,13 @@ def number_of(value: Any) -> int:
 
 
 def process_id_of(value: Any) -> int | None:
-    """The number of the process that made a record; None if it does not say."""
+    """The id of the process that made a record; None if the record does not have it."""
     found = None if value is None else number_of(value)
     return found if found and found > 0 else None
 
 
 def level_of_record(level: Any, number: Any) -> tuple[int, str]:
-    """The number and the name of a level, whatever a record has in their place."""
+    """A level's number and name, whatever a record has in their place."""
     if type(level) is str and type(number) is int and len(level) <= _NAME and -_HIGHEST < number < _HIGHEST:
         return number, level
     known = number_of(number)
@@ -91,7 +91,7 @@ def level_of_record(level: Any, number: Any) -> tuple[int, str]:
 
 
 def time_of(value: Any) -> float:
-    """A record's time; now, if it has none that is one."""
+    """A record's time; the current time if it has no valid one."""
     kind = type(value)
     if issubclass(kind, float):
         found = float.__float__(value)
@@ -103,7 +103,7 @@ def time_of(value: Any) -> float:
 
 
 def optional_name(value: Any) -> str | None:
-    """A name that a record need not have."""
+    """A name that a record may lack."""
     return None if value is None else name_of(value)
 
 

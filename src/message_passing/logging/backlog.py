@@ -1,4 +1,4 @@
-"""Encoded records that wait for a receiver, and which of them go when there are too many."""
+"""Encoded records that wait for a receiver, and which of them are dropped when there are too many."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _weights(items: Sequence[Item]) -> list[int]:
 
 
 class Backlog(Protocol):
-    """A bounded queue of items. `limit` is in records, `most` in bytes; 0 is none but memory.
+    """A bounded queue of items. `limit` is in records, `most` in bytes; 0: no limit except memory.
 
     A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
     dealt with, kept or dropped: `add` makes no call between the two changes. `done` is the number below which items
@@ -111,7 +111,7 @@ def _forget(items: deque[Numbered], done: int) -> None:
 
 
 class InOrder:
-    """A queue that drops what is newest, or what is oldest."""
+    """A queue that drops the newest or the oldest records."""
 
     def __init__(self, limit: int, most: int = 0, *, drop_oldest: bool = False) -> None:
         self.limit = limit
@@ -177,7 +177,7 @@ class InOrder:
 
 
 class BySeverity:
-    """A queue that drops the newest of the least severe; what it gives is still in the order it came.
+    """A queue that drops the newest of the least severe records, and keeps the order of arrival.
 
     There is a queue for each level, of which a program has a handful.
     """

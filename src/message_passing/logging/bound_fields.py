@@ -1,4 +1,4 @@
-"""The fields of a context, within bounds: what every record within a request, a task or a block has."""
+"""The fields of a context, within bounds: they are in every record of a request, a task or a block."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from contextvars import Token
 
 MOST_FIELDS = 16
-"""Fields of a context. One that there is no room for is left out, and the field `...` says how many were."""
+"""Fields of a context. Further ones are left out, and the field `...` says how many."""
 
 LARGEST_CONTEXT = 1000
 """Characters of all names and values of a context together; a number counts as 8."""
 
 LARGEST_VALUE = 200
-"""Characters of one value: a longer text is cut, and says by how much."""
+"""Characters of one value: a longer text is truncated, and says by how much."""
 
 _OMITTED = "..."
 _CUT, _LEFT_OUT = 40, 30  # characters that saying so may take
 
 
 class BoundFields(dict[str, Any]):
-    """Names and plain values. Threads may add to it at the same time; who reads it takes a copy.
+    """Names and plain values. Threads may add to it at the same time; readers take a copy.
 
     Attributes:
         shared: whether `bind` adds to it, for all threads and tasks that have it. Otherwise it makes another.
@@ -37,7 +37,7 @@ class BoundFields(dict[str, Any]):
     omitted = 0
 
     def put(self, given: Mapping[str, Any]) -> None:
-        """Add or replace fields; None takes one away. Nothing raises for what a value is."""
+        """Add or replace fields; None removes one. No value makes it raise."""
         now = self.copy()  # another thread may add to it
         now.pop(_OMITTED, None)
         used = size_of(now)
@@ -57,7 +57,7 @@ class BoundFields(dict[str, Any]):
 
 
 def _within(value: Any, room: int) -> Any:
-    """A plain value of about as many characters at most."""
+    """A plain value of at most about so many characters."""
     if type(value) is str and len(value) <= room:
         return value
     found = plain(value, room)
@@ -78,7 +78,7 @@ def push_fields(fields: BoundFields) -> Token[Any]:
 
 
 def pop_fields(token: Token[Any]) -> None:
-    """Bind again what was bound before.
+    """Restore what was bound before.
 
     A generator may be closed in another context than that in which it was begun: there is nothing to put back there.
     """

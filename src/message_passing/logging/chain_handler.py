@@ -1,4 +1,4 @@
-"""A handler that gives records to any component (Log::Dispatch::Message::Passing)."""
+"""A handler that passes records to any component (Log::Dispatch::Message::Passing)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MessagePassingHandler(logging.Handler):
-    """Hands each record, as a dict, to an output or filter, in the thread that logs.
+    """Passes each record, as a dict, to an output or filter, in the thread that logs.
 
         handler = MessagePassingHandler(JSONEncoder(output_to=FileOutput(filename="app.log")))
 
@@ -45,7 +45,7 @@ class MessagePassingHandler(logging.Handler):
 
         Raises:
             TypeError: `output` has no `consume`.
-            OptionError: there is no such field set.
+            OptionError: the field set does not exist.
         """
         if not callable(getattr(output, "consume", None)):
             raise TypeError(f"output must have a consume method; {output!r} has none")
@@ -53,19 +53,19 @@ class MessagePassingHandler(logging.Handler):
         self.output = output
         self._service = service
         if not callable(fields) and fields not in (known := get_args(Fields)):
-            text = f"fields is one of {', '.join(known)}, or a function, not {fields!r}"
+            text = f"fields must be one of {', '.join(known)}, or a function, not {fields!r}"
             raise OptionError(Fault(f"MessagePassingHandler: {text}{did_you_mean(str(fields), known)}"))
         self._fields = fields
         self._within = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the record on; a failure of the output's own is its error chain's business."""
+        """Pass the record on; the output's own failures go to its error chain."""
         try:
             entry = entry_of(record)
             add_around(entry, around(record))
             if has_more(record):
                 add_rest(record, entry)
-            with outside():  # whoever logs may be within another chain's delivery
+            with outside():  # the caller may be within another chain's delivery
                 self._hand_on(as_dict(entry, origin := self._origin()), origin)
         except Exception:  # noqa: BLE001 - logging's own way of telling, which the user has chosen
             self.handleError(record)
@@ -74,10 +74,10 @@ class MessagePassingHandler(logging.Handler):
         return Origin(socket.gethostname(), self._service, os.getpid(), None, self.level)
 
     def _hand_on(self, default: dict[str, Any], origin: Origin) -> None:
-        """Give it to the output. Whoever is called may log: nobody is asked about his own records, for ever."""
+        """Pass it to the output. What is called may log: its own records are not passed to it."""
         if self._within == "output":
             raise RecursionError(
-                "the output has logged this while it was given a record: it is not given that"
+                "the output logged this while it was handling a record: this is not sent to it"
             )
         found = as_objects(default)
         if callable(self._fields):

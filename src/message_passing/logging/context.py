@@ -1,4 +1,4 @@
-"""Fields that every record within a request, a task or a block has: request id, user, task id, and one's own.
+"""Fields that every record within a request, a task or a block has: request id, user, task id, and your own.
 
     app.add_middleware(ASGIMiddleware)                 # FastAPI, Starlette
     application = WSGIMiddleware(application)          # Django, Flask, any WSGI application
@@ -43,7 +43,7 @@ def context(**fields: Any) -> Iterator[None]:
     """Bind fields for a block, besides those that are bound already.
 
     Args:
-        fields: names and values; values are taken as they are now, as those of `extra` are. None takes a field away.
+        fields: names and values; values are taken as they are now, as those of `extra` are. None removes a field.
     """
     token = push_fields(extended(bound.get(), fields))
     try:
@@ -53,7 +53,7 @@ def context(**fields: Any) -> Iterator[None]:
 
 
 def bind(**fields: Any) -> None:
-    """Bind fields up to the end of the request, or of the task or the block of `context`, that runs now.
+    """Bind fields until the end of the current request, task or block of `context`.
 
     In a request it does not matter in which of its threads and tasks this is called; dependencies of FastAPI have
     their own. Elsewhere only this thread or asyncio task has them, up to its own end if nothing else ends before.
@@ -69,7 +69,7 @@ def bind(**fields: Any) -> None:
 
 
 def current() -> dict[str, Any]:
-    """The fields that are bound here and now, for instance the `request_id` to send on: a copy."""
+    """A copy of the fields that are bound here, for instance to pass on the `request_id`."""
     return dict(as_objects(dict(bound.get() or {})))
 
 
@@ -77,8 +77,8 @@ class ASGIMiddleware:
     """Binds `request_id`, `method`, `path` and `user` in each request and WebSocket of an ASGI application.
 
     The id is the request's `X-Request-ID` if that looks like one (1 to 128 letters, digits and `._:/=+@-`), or else
-    a new one; the answer has it too. `user` is who is in the scope, if an authenticating middleware outside this one
-    has put him there: otherwise `bind(user=...)` where you know it. https://asgi.readthedocs.io/en/latest/specs/www.html
+    a new one; the response has it, too. `user` is the scope's user, if an authenticating middleware outside this one
+    has set it: otherwise `bind(user=...)` where you know it. https://asgi.readthedocs.io/en/latest/specs/www.html
     """
 
     def __init__(self, app: Any, *, header: str = "X-Request-ID", accept: bool = True) -> None:
@@ -223,9 +223,9 @@ class _Body:
 
 
 def connect_celery_signals() -> None:
-    """Bind `task_id`, `task_name` and, if it has one, the `request_id` of whoever sent it, in each task of Celery.
+    """Bind `task_id`, `task_name` and, if it has one, the `request_id` of its sender, in each Celery task.
 
-    To be called once in each process, by the module of the Celery application: where tasks are sent, the id of the
+    Call it once in each process, by the module of the Celery application: where tasks are sent, the id of the
     request that sends one goes with it as the header `request_id`. Calling it again does nothing more.
 
     Raises:
@@ -262,7 +262,7 @@ def _on_task_end(task: Any = None, **_: Any) -> None:
 
 
 def _of_request(request_id: str, method: Any, path: Any, user: Any) -> BoundFields:
-    """A request's context. It begins empty: what an earlier one may have left behind in a thread is not its own."""
+    """A request's context. It starts empty: what an earlier one may have left in a thread does not belong to it."""
     fields = {"request_id": request_id, "method": method, "path": path, "user": _name_of_user(user)}
     found = extended(None, fields)
     found.shared = True
@@ -287,7 +287,7 @@ def _header_name(name: str) -> str:
 
 
 def _name_of_user(user: Any) -> str | None:
-    """The name of whoever is authenticated: of a text, or of a user of Starlette's or Django's."""
+    """The authenticated user's name: from a text, or from a user object of Starlette or Django."""
     if user is None or isinstance(user, str):
         return user or None
     with suppress(Exception):  # the application's own code

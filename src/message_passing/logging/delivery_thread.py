@@ -1,4 +1,4 @@
-"""The thread that empties a handler's queue: when it works, when it leaves that to others, when it sleeps."""
+"""The thread that empties a handler's queue: when it works, when it leaves the work to callers, when it sleeps."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Opening(Protocol):
         """Whether this thread is to go on."""
 
     def is_orphaned(self) -> bool:
-        """Whether nobody has the handler any more, who could close it."""
+        """Whether the handler has been garbage-collected, so that nothing can close it."""
 
     def tell(self, *, last: bool = False) -> None:
-        """Write on stderr what there is to say."""
+        """Write pending reports to stderr."""
 
     def close(self) -> None:
         """Send what is left, and end."""
@@ -41,7 +41,7 @@ class Work(Protocol):
     """As much of a `QueueWorker` as this needs."""
 
     def work(self, most: int) -> tuple[bool, int] | None:
-        """Deliver so many records, in our turn; whether anything moved, and how many wait for a receiver."""
+        """Deliver up to so many records, holding the lock; whether anything moved, and how many still wait."""
 
     def taken(self) -> int:
         """How many records anybody has taken off the queue."""
@@ -86,7 +86,7 @@ class DeliveryThread:
         return monotonic() <= self.seen
 
     def wake(self) -> bool:
-        """Wake it, if nobody has yet."""
+        """Wake it, unless it has been woken."""
         if not self._bell.locked():
             return False
         self.seen = monotonic() + tuning.THREAD_PATIENCE  # so long it may take to wake
@@ -97,11 +97,11 @@ class DeliveryThread:
         """Have it look at once."""
         try:
             self._bell.release()
-        except RuntimeError:  # somebody else has rung
+        except RuntimeError:  # another thread has woken it
             return
 
     def hurry(self, *, begins: bool) -> None:
-        """Have it deliver all that there is: somebody waits for that, and says so when he begins and at each look."""
+        """Have it deliver everything: a caller waits for that, and calls this at the start and at each check."""
         hurries, self._hurries_until = self._hurries(), monotonic() + tuning.HURRY
         if begins or not hurries:
             self.ring()

@@ -1,4 +1,4 @@
-"""What makes JSON of a handler's records in this process, a function of the user's for the fields included."""
+"""The encoders of a handler's records in this process, including a user's function for the fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Own(Entry):
-    """A record that the function for the fields has logged: were it given that, it would feed itself for ever."""
+    """A record that the function for the fields has logged itself: passing it to that function would loop forever."""
 
 
 def own(item: Entry | Snapshotted) -> Own:
@@ -56,11 +56,11 @@ class Lender(Protocol):
     """As much of a shipper as this needs."""
 
     def lent(self) -> AbstractContextManager[None]:
-        """While a function of the user's runs."""
+        """A context in which a user's function runs."""
 
 
 class Encoders(NamedTuple):
-    """What makes JSON of records: of the application's, and of the handler's own notices.
+    """The encoders for the application's records, and for the handler's own notices.
 
     A function of the user's has no part in those: what it cannot deal with must not keep its losses secret.
     """
@@ -86,10 +86,10 @@ def encoders(options: HandlerOptions, shipper: Lender) -> Encoders:
 
 
 def mapping(made: Any) -> Mapping[str, Any]:
-    """What a function for the fields has made.
+    """The result of a function for the fields.
 
     Raises:
-        TypeError: that is no mapping.
+        TypeError: it is not a mapping.
     """
     if not isinstance(made, Mapping):
         raise TypeError(f"the function for the fields must return a dict, not {type(made).__name__}")
@@ -97,7 +97,7 @@ def mapping(made: Any) -> Mapping[str, Any]:
 
 
 def _guarded(function: Callable[..., Any], shipper: Lender) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function for the fields, whose own records do not come to it, and which must return a mapping."""
+    """A function for the fields, wrapped so that it does not receive its own records and must return a mapping."""
 
     def fields(found: dict[str, Any]) -> dict[str, Any]:
         with shipper.lent():

@@ -1,8 +1,8 @@
 """What is kept of a log record: its fields, taken in the caller's thread, ready to be encoded in another.
 
 A record's arguments, extras and exception may change once the call has returned, so the text is formatted
-and everything that is not a plain value is encoded here. Nothing here raises an `Exception` for what a record
-holds, and what is made of it is bounded: see `jsonable.Sample`.
+and everything that is not a plain value is encoded here. Nothing here raises an `Exception`, whatever a record
+holds, and the result is bounded: see `jsonable.Sample`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def put_right(entry: Entry) -> Entry:
 
 
 def entry_of(record: logging.LogRecord, sequence: int | None = None) -> Entry:
-    """What every record has, its message formatted."""
+    """What every record has, with its message formatted."""
     entry = Entry(
         record.created,
         record.levelname,
@@ -125,7 +125,7 @@ def _add_text(record: logging.LogRecord, entry: Entry) -> None:
 
 
 def unformatted(template: Any, args: Any, error: Exception) -> tuple[str, str]:
-    """What can be said of a message whose arguments do not fit, and of why."""
+    """A text for a message whose arguments do not fit, with the error."""
     arguments = "" if type(args) is tuple and not args else f" {safe(repr, args)}"
     return f"{safe(str, template)}{arguments}", f"{type(error).__name__}: {safe(str, error)}"
 

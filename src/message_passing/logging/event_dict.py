@@ -1,4 +1,4 @@
-"""A dict in the place of a message, as structlog's event dicts are: one key is the text, the others are fields."""
+"""A dict in place of a message, like structlog's event dicts: one key is the text, the others are fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WRAPPED = ("_logger", "_name")
 
 
 class EventRecord(logging.LogRecord):
-    """A record of an event, made by whoever hands it to a handler, whatever thread and process it names."""
+    """A record of an event, made in the thread that passes it to a handler, whatever thread and process it names."""
 
     made_here = True
 
@@ -98,5 +98,5 @@ def rendered(event: dict[Any, Any], attributes: Mapping[str, Any]) -> tuple[str 
 
 
 def is_wrapping(name: str, attributes: Mapping[str, Any]) -> bool:
-    """Whether an attribute is structlog's own, and tells nobody anything."""
+    """Whether an attribute is internal to structlog, without information."""
     return name in _WRAPPED and all(one in attributes for one in _WRAPPED)

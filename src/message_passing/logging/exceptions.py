@@ -1,4 +1,4 @@
-"""What a record tells of an exception, whose size an application decides: no more than there is room for."""
+"""What a record says about an exception: bounded, since the application decides its size."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ARGUMENTS_SHOWN = tuple(
 
 
 def error_of(exc_info: Any) -> BaseException | None:
-    """The exception in what a record calls `exc_info`; None if there is none in it."""
+    """The exception in a record's `exc_info`; None if there is none."""
     error = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
     return error if isinstance(error, BaseException) else None
 
@@ -122,7 +122,7 @@ def _nearest_part(error: BaseException) -> list[str]:
     if type(notes) is list or type(notes) is tuple:
         lines += [f"{_note(note)}\n" for note in notes[:_NOTES]]
         if len(notes) > _NOTES:
-            lines.append(f"({len(notes) - _NOTES} notes more)\n")
+            lines.append(f"({len(notes) - _NOTES} more notes)\n")
     elif notes is not None:
         lines.append(f"{_note(notes)}\n")
     for number, member in enumerate(members[:_MEMBERS], 1):
@@ -130,14 +130,14 @@ def _nearest_part(error: BaseException) -> list[str]:
         lines += traceback.format_tb(member.__traceback__, -_MEMBER_FRAMES)
         lines.append(_line_of(member))
     if len(members) > _MEMBERS:
-        lines.append(f"({len(members) - _MEMBERS} members more)\n")
+        lines.append(f"({len(members) - _MEMBERS} more members)\n")
     return lines
 
 
 def _note(note: Any) -> str:
     if type(note) is str:
         return cut(note, 1000)
-    return cut(safe(str, note), 1000) if _room_after(note, 1000) >= 0 else "(a note that is too long)"
+    return cut(safe(str, note), 1000) if _room_after(note, 1000) >= 0 else "(a note omitted: too long)"
 
 
 def _line_of(error: BaseException) -> str:
@@ -161,7 +161,7 @@ def _message_of(error: BaseException, largest: int) -> str:
         return str(args[0])  # as long as it may be: it is no copy
     if _room_after(_shown_of(error), max(largest, LARGEST_RECORD)) >= 0:
         return safe(str, error)
-    return f"{safe(_brief.repr, args)} (the arguments are too long and were cut)"
+    return f"{safe(_brief.repr, args)} (arguments truncated: too long)"
 
 
 def _shown_of(error: BaseException) -> Any:

@@ -1,4 +1,4 @@
-"""Encoding what was taken of most records without making an entry of it first, which takes half of the time.
+"""Encoding most records directly, without making an entry first, which would double the time.
 
 What one log call says again and again (its level, logger, file, line, thread) is encoded once and kept.
 """

@@ -1,8 +1,8 @@
-"""From an entry to one JSON object: the default field set, and those of others.
+"""From an entry to one JSON object: the default field set, and those of other systems.
 
-default    ours: docs/guide-logging.md tells every field
+default    ours: docs/guide-logging.md describes every field
 ecs        Elastic Common Schema 8
-log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and all else beside it
+log_dispatch  what Perl's Log::Dispatch::Message::Passing sends, and everything else beside it
 logstash   Logstash's version 1 event, as logstash_formatter and its like write it
 logstash0  what the filter ToLogstash makes: Logstash's version 0, with @fields
 otel       the names of OpenTelemetry's log data model
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder(enc_hook=to_jsonable, decimal_format="number").en
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who sends: the same in every record of a process.
+    """The sender: the same in every record of a process.
 
     Attributes:
         host: the machine's name.
@@ -71,7 +71,7 @@ def encoder_for(fields: Fields | Callable[[dict[str, Any]], Mapping[str, Any]], 
 
 
 def conversion(fields: Fields, origin: Origin) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
-    """What makes of the default fields those of a set."""
+    """The function that converts the default fields to those of a set."""
     if fields == "default":
         return lambda default: default
     if fields == "log_dispatch":
@@ -121,7 +121,7 @@ def said_of(origin: Origin, process_id: int | None = None) -> dict[str, Any]:
     """The fields that are the same in every record of a process.
 
     Args:
-        origin: who sends.
+        origin: the sender.
         process_id: the process that logged, if the record says so.
     """
     said = {"process_id": process_id or origin.process_id, "host": origin.host, "service": origin.service}

@@ -22,10 +22,10 @@ _LONGEST = threading.TIMEOUT_MAX / 2
 
 
 def seconds(timeout: Any) -> float:
-    """How long to wait at most.
+    """Check the longest time to wait.
 
     Raises:
-        OptionError: it is no number.
+        OptionError: it is not a number.
     """
     known = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not known or timeout != timeout:  # noqa: PLR0124 - NaN is no number
@@ -44,7 +44,7 @@ class Logged(Protocol):
 
 
 class Flush:
-    """Somebody waits until what was logged before has left."""
+    """A wait until everything logged before has left."""
 
     def __init__(self, logged: Logged, worker: QueueWorker) -> None:
         """It begins.
@@ -66,7 +66,7 @@ class Flush:
 
         Args:
             seconds: how long that may take.
-            patience: how much longer somebody else may be at it, who sends first.
+            patience: how much longer another thread that is sending may take first.
         """
         worker, over = self._worker, monotonic() + seconds
         last = over + patience

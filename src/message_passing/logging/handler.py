@@ -47,7 +47,7 @@ _loaded = sys.modules  # looked into by each log call
 
 
 class ReceiverQueue:
-    """The way of records to one receiver: what is taken of each is put into a queue."""
+    """The path of records to one receiver: what is captured of each goes into a queue."""
 
     _copies: Sequence[ReceiverQueue] = ()  # the ways to other receivers, which get each record too
 
@@ -67,7 +67,7 @@ class ReceiverQueue:
     def opens_for(self, handler: logging.Handler) -> Shipper:
         """The handler that is to be closed when the program ends, if this is open then; its shipper."""
         self._shipper.owner = reference_to(handler)
-        # For a handler that nobody keeps; at exit logging closes it, after the program's own exit functions.
+        # For a handler without other references; at exit logging closes it, after the program's own exit functions.
         weakref.finalize(handler, self._shipper.orphan).atexit = False
         return self._shipper
 
@@ -193,7 +193,7 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
         return True
 
     def stats(self) -> dict[str, Any]:
-        """What became of the records so far, in this process; of several endpoints that get copies, all of these.
+        """Counters of the records so far in this process; with copies to several endpoints, their sums.
 
         Returns:
             `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
@@ -212,15 +212,15 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
         """Send what waits, and wait until it has left for the receiver.
 
         Args:
-            timeout: seconds to wait for that at most. 0: send what can be sent now, and wait for nobody.
+            timeout: seconds to wait for that at most. 0: send what can be sent now, without waiting.
 
         Returns:
-            Whether all that was logged before has left, and none was lost meanwhile. Over TCP the receiver's system
-            has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
+            Whether all that was logged before has left, and nothing was lost meanwhile. Over TCP the receiver's
+            system has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
             counted: see `stats`.
 
         Raises:
-            OptionError: `timeout` is no number.
+            OptionError: `timeout` is not a number.
         """
         over = monotonic() + seconds(timeout)
         left = [shipper.flush(max(0.0, over - monotonic())) for shipper in self._shippers]
@@ -239,13 +239,13 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
 
 
 class ZeroMQHandler(HandlerDeclaration, QueueingHandler):  # type: ignore[misc] # the option `level` may be a name
-    """Sends log records as JSON over ZeroMQ, without the application ever waiting for it.
+    """Sends log records as JSON over ZeroMQ, without ever blocking the application.
 
         logging.getLogger().addHandler(ZeroMQHandler(connect="tcp://logs.example:5558"))
 
     `emit` never raises, prints or blocks. Records wait here, up to `socket_hwm` of them, while the receiver
     is away or slow; then `policy` says which are dropped. Drops are counted (`stats`), and the next record
-    that gets through is preceded by a notice that tells of them.
+    that gets through is preceded by a notice about them.
 
     The options are declared in `settings.HandlerDeclaration`, and described in the guide to logging.
     """

@@ -1,4 +1,4 @@
-"""The socket of a handler: opened when it is needed, again after it was closed under us, and closed in the end."""
+"""The socket of a handler: opened on demand, reopened if it was closed from outside, and closed in the end."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class HandlerSocket:
         sender: the one that is open.
         sent: records handed to ZeroMQ.
         wake: called, from another thread, when there is something to do though there is no record.
-        quiet: only send, neither hear nor open or close anything: for who may be interrupted by a signal handler that
-            raises, while somebody else does the rest soon. pyzmq loses what it has received then.
+        quiet: only send, do not receive, open or close anything: for a thread that a signal handler may interrupt
+            with an exception, while another thread soon does the rest. pyzmq would lose what it has received.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class HandlerSocket:
         self._pause.acquire()
 
     def notices(self, *, last: bool = False) -> list[str]:
-        """What is to be said to a person, once: who refuses us, whom we refused.
+        """The pending reports, each once: who refuses us, whom we refused.
 
         Args:
-            last: nobody will ask again.
+            last: this is the last call.
         """
         found, self._late = self._late, []
         for sender in (self.sender, *(leaving for leaving, _ in self._leaving)):
@@ -103,7 +103,7 @@ class HandlerSocket:
             return self.sender is not None and self.sender.intact
         if self.sender and not self.sender.intact:
             self.abandon()
-            self._say("somebody has closed the descriptors of the socket; another one is opened")
+            self._say("the socket's descriptors were closed from outside; a new socket is opened")
         if self._leaving or self._closing:  # the one before may have the address still
             return False
         if self.sender is None and monotonic() >= self._open_after:
@@ -113,9 +113,9 @@ class HandlerSocket:
                 sender.open()
             except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
                 self._open_after = monotonic() + _RETRY
-                hint = "a forked process cannot bind what its parent has: have receivers bind; "
+                hint = "a forked process cannot bind its parent's address: let receivers bind instead; "
                 self._say(
-                    f"{error} ({hint if self._forked and self._settings.bind else ''}tried again every second)"
+                    f"{error} ({hint if self._forked and self._settings.bind else ''}retrying every second)"
                 )
             else:
                 self._pipe = Pipe(self._messages, self._most)
@@ -190,7 +190,7 @@ class HandlerSocket:
                 self._closing = False
 
     def wait(self, seconds: float) -> None:
-        """Wait so long at most for room to send, or for somebody to listen."""
+        """Wait at most so long for room to send, or for a receiver."""
         try:
             if self.sender:
                 self.sender.poll(max(1, int(seconds * 1000)))

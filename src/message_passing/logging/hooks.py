@@ -1,10 +1,10 @@
-"""Uncaught exceptions, of the program and of its threads, as log records: only for who installs this.
+"""Uncaught exceptions of the program and its threads as log records: only if installed.
 
     from message_passing.logging import hooks
 
     hooks.install()
 
-The hooks that were there are called afterwards, so what was printed before is printed still.
+The previous hooks are called afterwards, so what they print is still printed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Hooks:
         sys.excepthook, threading.excepthook = self._hooks
 
     def remove(self) -> None:
-        """Put the earlier hooks back; where somebody has put one over ours, ours stays and only chains."""
+        """Restore the earlier hooks; if another hook was installed over ours, ours stays and only chains."""
         self.logger = None
         if sys.excepthook is self._hooks[0]:
             sys.excepthook = self._program
@@ -45,7 +45,7 @@ class _Hooks:
         self._program(kind, error, trace)
 
     def _on_thread(self, args: threading.ExceptHookArgs) -> None:
-        name = args.thread.name if args.thread else "a thread that has gone"
+        name = args.thread.name if args.thread else "a thread that has ended"
         found = (args.exc_type, args.exc_value, args.exc_traceback)
         self._log(f"uncaught exception in {name}", args.exc_type, found)
         self._threads(args)
@@ -60,7 +60,7 @@ _installed: list[_Hooks] = []
 
 
 def install(logger: logging.Logger | None = None) -> None:
-    """Log every uncaught exception, at CRITICAL, and go on with the hooks that were there.
+    """Log every uncaught exception at CRITICAL, then call the previous hooks.
 
     A second call only changes the logger.
 
@@ -75,6 +75,6 @@ def install(logger: logging.Logger | None = None) -> None:
 
 
 def uninstall() -> None:
-    """Log them no more, and put the earlier hooks back; nothing happens if none are installed."""
+    """Stop logging them, and restore the earlier hooks; does nothing if none are installed."""
     while _installed:
         _installed.pop().remove()

@@ -1,4 +1,4 @@
-"""Taking records off the handler's queue: each is given its number and made a text. One thread at a time."""
+"""Taking records off the handler's queue: each gets its number and is encoded. One thread at a time."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MOST_INTERRUPTIONS = 5
 """How often something that is no `Exception` is raised over one record, each time at once, until that is lost."""
 
 _LONGEST_ERROR = 500
-"""Characters of an error that are said."""
+"""Characters of an error that are reported."""
 
 
 class Load:
-    """Bytes of the long records in the queue. Callers add to the one number, whoever sends to the other."""
+    """Bytes of the long records in the queue. Callers add to one number, the sending thread to the other."""
 
     __slots__ = ("put", "taken")
 
@@ -77,7 +77,7 @@ class Intake:
             load: the long records in the queue.
             largest: bytes of a text above which its record is lost; -1 for no limit.
             numbered: whether records are given numbers.
-            say: told why a record could not be encoded: a kind of error, and a sentence.
+            say: called when a record could not be encoded, with a kind of error and a sentence.
         """
         self.taken = 0
         self.items: list[NumberedRecord] = []
@@ -113,16 +113,14 @@ class Intake:
             self._leave_out()
 
     def _leave_out(self) -> None:
-        """Lose what is larger than may be sent: a receiver with such a limit disconnects who sends it."""
+        """Drop what is larger than may be sent: a receiver with such a limit disconnects its sender."""
         items, texts = self.items, self.texts
         for place in reversed(range(len(texts))):
             if (size := len(texts[place])) > self._largest:
                 level = level_of_item(items[place][0])[1]
                 del items[place], texts[place]
                 self._losses.add(TOO_BIG, level)
-                self._say(
-                    TOO_BIG, f"a log record was lost, which had {size} bytes: maxmsgsize is {self._largest}"
-                )
+                self._say(TOO_BIG, f"a log record of {size} bytes was lost: maxmsgsize is {self._largest}")
 
     def _find_out(self, error: BaseException) -> None:
         """See whose doing it was that something was raised that is no `Exception`.
@@ -164,7 +162,7 @@ class Intake:
         self._losses.add(NOT_ENCODED, level)
         if logging.raiseExceptions:  # as logging's own handlers do
             name = type(error).__name__
-            self._say(name, f"a log record was lost, which {NOT_ENCODED}: {name}: {_described(error)}")
+            self._say(name, f"a log record {NOT_ENCODED} and was lost: {name}: {_described(error)}")
 
 
 def _described(error: BaseException) -> str:

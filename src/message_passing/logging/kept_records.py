@@ -1,4 +1,4 @@
-"""Encoded records that wait for a receiver: those that are sent next, and those that nobody has subscribed to."""
+"""Encoded records that wait for a receiver: those that are sent next, and those without a subscriber."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KeptRecords:
 
     Attributes:
         next: what is sent next.
-        unclaimed: what nobody has subscribed to, so that it must not stand in the way of others.
+        unclaimed: what has no subscriber, and must not block the rest.
     """
 
     def __init__(self, policy: Policy, limit: int, most: int, losses: Losses) -> None:
@@ -73,7 +73,7 @@ class KeptRecords:
                 self._losses.add(QUEUE_FULL, gone[1])
 
     def claim(self, subscribed: int) -> None:
-        """Take back what nobody had asked for, when somebody has subscribed to something since.
+        """Take back what had no subscriber, if there are new subscriptions since.
 
         Args:
             subscribed: a number that changes with what is subscribed to; 0 of a new socket.
@@ -90,7 +90,7 @@ class KeptRecords:
         self._subscribed = subscribed
 
     def put_aside(self, count: int) -> None:
-        """The next ones, so many, nobody has subscribed to."""
+        """Set aside the next so many: they have no subscriber."""
         self._move(self.next, self.unclaimed, count, NO_SUBSCRIBER)
 
     def _move(self, source: Backlog, target: Backlog, count: int, reason: str) -> None:

@@ -1,6 +1,6 @@
-"""What a handler lost, why, and since when; and the record that tells the receiver of it.
+"""What a handler lost, why, and since when; and the record that reports it to the receiver.
 
-Any thread counts, a signal handler in the middle of counting too, and nobody waits: each kind of loss has an
+Any thread may count, even a signal handler in the middle of counting, without waiting: each kind of loss has an
 `itertools.count`, whose `next` cannot be interrupted. What it has come to is in its `repr`.
 """
 
@@ -19,7 +19,7 @@ from message_passing.logging.stderr import say
 from message_passing.metrics import lost_words
 
 _MOST_LOSSES = 200
-"""Different losses (a reason and a level's name) that are told apart; any more are of the level `other`."""
+"""Different losses (a reason and a level's name) that are counted separately; further ones have the level `other`."""
 
 CLOSED = "closed"
 """The reason of what is logged while the interpreter ends, by threads that it is about to stop: that is no news."""
@@ -102,7 +102,7 @@ class Losses:
         return count
 
     def notice(self) -> Entry:
-        """The record that tells of all that is untold: how many of each level, why, since when."""
+        """The record that reports all unreported losses: how many of each level, why, and since when."""
         counted = self._reached()
         self._telling = sum(counted.values()), counted
         levels: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""How many bytes ZeroMQ has of us and has not sent yet: it counts messages alone, and tells nobody how many.
+"""How many bytes ZeroMQ has accepted from us and not sent yet: it only counts messages, and does not report them.
 
 What is known: a message was accepted, so of those before it no more than the high-water mark are left; and when the
 system has nothing to send on any connection for a while, none is.

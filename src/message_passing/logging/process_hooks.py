@@ -1,4 +1,4 @@
-"""What outlives a call: closing at the end of a process, opening again after logging forgot, a fork."""
+"""Hooks of the process: closing handlers at its end, reopening what logging forgot, and forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who empties a handler's queue: its thread, or a caller where that falls behind or does not run at all.
+"""Emptying a handler's queue: by its thread, or by a caller if that falls behind or does not run.
 
 A thread takes what is there every few milliseconds, encodes it, and gives it to the sender, because waking somebody
 for each record is what costs an application most. Where that thread falls behind, or does not run (uWSGI without
@@ -43,7 +43,7 @@ class QueueWorker:
     """Delivers what is in a queue, one thread at a time.
 
     Attributes:
-        lock: whoever works has it: the thread, a caller that helps, `close`, and `flush` and `stats` for as long as
+        lock: held by the one that works: the thread, a caller that helps, `close`, and `flush` and `stats` while
             they look.
         transmitter: what encodes and sends, once there was a record.
         thread: the thread of this opening, if there is one.
@@ -74,7 +74,7 @@ class QueueWorker:
                 if self.thread is None:
                     self.help()
             elif not (not self._owner.due and thread.wake()) and not thread.shows_itself():
-                # Until the thread shows itself, every record comes here: after the last one nobody else would.
+                # Until the thread shows itself, every record comes here: after the last one, nothing else would.
                 if not thread.is_alive():
                     self.start()
                 self.help()
@@ -82,7 +82,7 @@ class QueueWorker:
             pass
 
     def help(self, most: int = tuning.HELP_RECORDS) -> None:
-        """Do a share of the thread's work, so many records, unless somebody is at it."""
+        """Do a share of the thread's work, up to so many records, unless another thread is doing it."""
         with contextlib.suppress(Exception):  # a log call does not fail for other records
             self.lock.run(lambda: self._pump(most, quiet=self._left_to_thread()))
 
@@ -95,7 +95,7 @@ class QueueWorker:
         return self.thread_works() and threading.current_thread() is threading.main_thread()
 
     def start(self) -> None:
-        """Make what is missing, and start the thread, unless somebody is at it.
+        """Create what is missing, and start the thread, unless another thread is doing it.
 
         Where no thread can be had callers and `close` do it all, and it is tried again now and then.
         """

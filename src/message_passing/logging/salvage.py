@@ -1,4 +1,4 @@
-"""What can be had of a record that is not whole: attributes are missing, or raise when they are asked for."""
+"""What can be captured of a broken record: one whose attributes are missing, or raise when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def salvaged(record: Any, largest: int = LARGEST_RECORD) -> Entry:
         add_rest(whole, entry, largest)
     except Exception:  # noqa: BLE001 - it has no attributes at all, or what they are raises
         entry = _single(record)
-    missing = "not all of the record could be taken"
+    missing = "not all of the record could be captured"
     entry.format_error = f"{missing}; {entry.format_error}" if entry.format_error else missing
     return entry
 

@@ -1,7 +1,7 @@
 """The options of `ZeroMQHandler`, declared as a component's are, and checked when the handler is made.
 
 They come from Python, from the environment and from configurations in YAML or JSON, by `logging.config.dictConfig`:
-what is not of the right type would fail, or lose everything, in the first log call, where nobody is told.
+a value of the wrong type would fail, or lose everything, in the first log call, where it would go unnoticed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class HandlerDeclaration(ConnectionOptions):
     connect: str | list[str] = option(
         default_factory=list,
         kw_only=False,
-        description="Endpoint of the receiver, or a list. Either this or `socket_bind`. With PUB each of a list gets "
-        "every record, and has a queue of its own; with PUSH they get them in turn.",
+        description="Endpoint of the receiver, or a list. Either this or `socket_bind`. With PUB, each gets "
+        "every record and has its own queue; with PUSH, records are distributed round-robin.",
     )
     socket_type: Literal["PUB", "PUSH"] = option(
         default="PUB", description="`PUB` for SUB receivers, `PUSH` for a pool of PULL workers."
@@ -54,36 +54,36 @@ class HandlerDeclaration(ConnectionOptions):
         default=10_000,
         ge=0,
         le=LARGEST_INT,
-        description="How many records may be buffered. 0: no limit but `queue_bytes`.",
+        description="The most buffered records. 0: no limit except `queue_bytes`.",
     )
     queue_bytes: int = option(
         default=QUEUE_BYTES,
         ge=0,
-        description="The most bytes of buffered records, here and in ZeroMQ. 0: no limit but memory.",
+        description="The most bytes of buffered records, here and in ZeroMQ. 0: no limit except memory.",
     )
     linger: int = option(
         default=1000,
         ge=0,
         le=LARGEST_INT,
-        description="How long `close` and the interpreter's exit may take to send them, in milliseconds.",
+        description="How long `close` and the interpreter's exit may take to send what is buffered, in milliseconds.",
     )
     maxmsgsize: int = option(
         default=Limits().maxmsgsize,
         ge=-1,
         le=LARGEST_FRAME,
         description="The most bytes of an encoded record; -1 for no limit. A larger one is not sent, since receivers "
-        "may disconnect who sends it, and counted as `too big`.",
+        "may disconnect its sender, and is counted as `too big`.",
     )
-    policy: Policy = option(default="drop_newest", description="What goes when too many wait.")
+    policy: Policy = option(default="drop_newest", description="What is dropped when the queue is full.")
     fields: Any = option(
         default="default",
         description="A field set's name, or a function from dict to dict.",
         python_only=True,
     )
-    service: str = option(default="", description="The program's name. Default: that of its script.")
+    service: str = option(default="", description="The program's name. Default: its script's name.")
     template: bool = option(default=False, description="Also send the unformatted message and its arguments.")
     context: Any = option(
-        default_factory=list, description="Context variables to send the values of.", python_only=True
+        default_factory=list, description="Context variables whose values are sent.", python_only=True
     )
     identity: bool = option(
         default=True,
@@ -97,7 +97,7 @@ class HandlerDeclaration(ConnectionOptions):
     )
     report_interval: Annotated[float, msgspec.Meta(ge=0)] | None = option(
         default=None,
-        description="Seconds between two lines on stderr about new losses. None: one line at exit, 0: no "
+        description="Seconds between two lines on stderr about new losses. None: one line at exit; 0: no "
         "lines.",
     )
     level: int | str = option(default=logging.NOTSET, description="As for every handler.")
@@ -110,7 +110,7 @@ class HandlerOptions(HandlerDeclaration):
         """Check what was given, and fill in the defaults.
 
         Raises:
-            OptionError: with every mistake.
+            OptionError: with every error.
         """
         known = declared(HandlerDeclaration)
         texts: list[str] = []
@@ -134,7 +134,7 @@ class HandlerOptions(HandlerDeclaration):
         vars(self).update(context=found, level=_level(self.level))
 
     def sockets(self) -> list[SocketSettings]:
-        """What the sockets are built from: one for each receiver of copies.
+        """The settings of the sockets: one for each receiver of copies.
 
         Raises:
             OptionError: the options by which peers prove who they are contradict each other, or are not what they

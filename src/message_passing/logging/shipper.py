@@ -1,6 +1,6 @@
-"""The road from a log call to the socket: a queue that anybody appends to, and what becomes of it until the end.
+"""The path from a log call to the socket: a queue that any thread appends to, until it is closed.
 
-The caller's part is one append; who empties the queue is told in `queue_worker`.
+The caller's part is one append; what empties the queue is described in `queue_worker`.
 
 A forked child starts anew: its queue, counters, thread and socket are its own.
 
@@ -203,7 +203,7 @@ class Shipper:
             self.worker.attend()
 
     def fail(self) -> None:
-        """Count a record of which nothing could be taken."""
+        """Count a record of which nothing could be captured."""
         self._losses.fail()
 
     # For the thread
@@ -213,11 +213,11 @@ class Shipper:
         return self.worker.thread is thread and not self.closed
 
     def is_orphaned(self) -> bool:
-        """Whether nobody has the handler any more, who could close it."""
+        """Whether the handler has been garbage-collected, so that nothing can close it."""
         return self.owner is not None and self.owner() is None
 
     def tell(self, *, last: bool = False) -> None:
-        """Write on stderr what there is to say. Not while it is our turn: whoever reads it may be slow."""
+        """Write pending reports to stderr. Not while holding the lock: its reader may be slow."""
         transmitter = self.worker.transmitter
         for text in transmitter.notices(last=last) if transmitter else ():
             if self._report_interval != 0:
@@ -258,7 +258,8 @@ class Shipper:
             # A signal handler interrupted the very thread that sends, or a function of the user's does not return.
             if self._report_interval != 0:
                 say(
-                    f"log handler: {len(self.queue)} records and more wait behind one that is being sent: not closed"
+                    f"log handler: not closed: {len(self.queue)} or more "
+                    "records are waiting behind one that is being sent"
                 )
             return
         if cancel:

@@ -1,7 +1,7 @@
-"""Taking of a record no more than must be taken at once, when all of it is unchanging.
+"""Capturing of a record only what must be captured at once, if all of it is immutable.
 
 Most records are a text and a few numbers and strings. Those cannot change after the call, so the text may be
-put together later, by whoever encodes the record. What can change (a list, an object, an exception) is made
+put together later, by the thread that encodes the record. What can change (a list, an object, an exception) is made
 text at once: see `entry`.
 """
 
@@ -32,7 +32,7 @@ each, 5,000; with as large a context as there can be, twice that."""
 
 
 class CallSite(NamedTuple):
-    """What is the same in every record of one log call in one thread."""
+    """What is the same in every record of one log call site in one thread."""
 
     level: str
     level_number: int

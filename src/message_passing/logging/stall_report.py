@@ -1,4 +1,4 @@
-"""Why nothing leaves though records wait: said once, when nothing has for a while."""
+"""Report of why nothing is sent although records wait: written once, when nothing has been sent for a while."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 UNDELIVERED = 3.0
-"""Seconds in which nothing of what waits has left, after which it is said why."""
+"""Seconds without any of the waiting records being sent, after which the reason is reported."""
 
 AGAIN = (60.0, 600.0)
-"""Seconds after which the same is said again: for the second time, and each time after that."""
+"""Seconds after which the same report is repeated: the second time, and each time after that."""
 
 
 class StallReport:
-    """What stands in the way, as it was last seen, since when, and as it was last said."""
+    """The obstacle as it was last seen, since when, and as it was last reported."""
 
     def __init__(self, notices: ThrottledWarnings) -> None:
         """Nothing does.
@@ -42,7 +42,7 @@ class StallReport:
         A reason must have stood for that while, unless there is none that stands: a peer may be about to come.
 
         Args:
-            sender: the socket; None where there is none, of which something else is said.
+            sender: the socket; None where there is none, which is reported elsewhere.
             sent: records handed to ZeroMQ so far.
             waiting: records that wait.
             last: what waits is to be lost now.
@@ -67,7 +67,7 @@ class StallReport:
         if due and obstacle and (obstacle != self._said or self._is_again(now)):
             self._times = self._times + 1 if obstacle == self._said else 1
             self._said, self._said_at = obstacle, now
-            more = "" if last else f" ({waiting} wait; nothing was sent for {now - self._moved_at:.0f} s)"
+            more = "" if last else f" ({waiting} wait; nothing sent for {now - self._moved_at:.0f} s)"
             self._notices.say(obstacle, f"log records are not delivered: {obstacle}{more}")
 
     def _is_again(self, now: float) -> bool:
@@ -75,8 +75,8 @@ class StallReport:
         return now - self._said_at >= AGAIN[min(self._times, len(AGAIN)) - 1]
 
     def _solved(self, sender: Sender | None) -> None:
-        """Something leaves: say so, if it was said that nothing does."""
+        """Report that records are sent again, if a stall was reported."""
         if self._said and sender:
             where = ", ".join(sender.outgoing.endpoints())
-            self._notices.say("delivered", f"log records are delivered again, at {where}")
+            self._notices.say("delivered", f"log records are delivered again, to {where}")
         self._said = ""

@@ -1,4 +1,4 @@
-"""A line on standard error that nobody waits for: a pipe that is not read would stand whoever writes to it still."""
+"""A line on standard error without waiting: writing to a pipe that is not read would block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PREFIX = "message-passing: "
 def say(text: str) -> bool:
     """Write a line, if that can be done at once.
 
-    Where `sys.stderr` has no file descriptor, somebody has put an object of his own there, and it is asked to write.
+    If `sys.stderr` has no file descriptor, it has been replaced by another object, whose `write` is called.
 
     Returns:
         Whether it was written, or need not be tried again.

@@ -1,4 +1,4 @@
-"""structlog: events to a log handler as they are, with all their keys, and no logger of the standard library.
+"""structlog: events go to a log handler as they are, with all their keys, without a standard library logger.
 
     structlog.configure(processors=[..., SendTo(ZeroMQHandler(connect="tcp://logs.example:5558"))])
 
@@ -59,7 +59,7 @@ _CALLING_THREAD: Any = getattr(structlog.contextvars, "_ASYNC_CALLING_THREAD", N
 
 
 class SendTo:
-    """A last processor: the event goes to the handler, and nowhere else."""
+    """A last processor that sends the event to the handler, and nowhere else."""
 
     def __init__(self, handler: logging.Handler) -> None:
         """Connect it.
@@ -76,7 +76,7 @@ class SendTo:
 
 
 class LoggerFactory:
-    """Makes loggers that send what the last processor gives: a text, or a dict, whose keys become fields.
+    """Makes loggers that send the last processor's result: a text, or a dict whose keys become fields.
 
     `structlog.get_logger("shop.orders")` names the logger.
     """
@@ -117,7 +117,7 @@ def _send(handler: logging.Handler, name: str | None, method: str, event: Mappin
         record = _record_of(name, method, event)
         wanted = record.levelno >= handler.level
     except Exception as error:  # noqa: BLE001 - whatever an event holds, a log call never fails
-        text = f"{safe(repr, event)} (not all of the event could be taken: {type(error).__name__})"
+        text = f"{safe(repr, event)} (not all of the event could be captured: {type(error).__name__})"
         record = logging.LogRecord("structlog", _LEVELS.get(method, logging.INFO), "", 0, text, None, None)
         wanted = record.levelno >= handler.level
     if wanted:

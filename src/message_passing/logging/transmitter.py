@@ -1,4 +1,4 @@
-"""Encoding entries and handing them to the socket, or keeping them until it takes them: one thread at a time."""
+"""Encoding entries and passing them to the socket, or keeping them until it accepts them: one thread at a time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Transmitter:
             losses: where to count.
             load: the long records in the queue.
             most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue, and another quarter for
-                records that no subscriber has asked for; 0 for no bound.
+                records without a subscriber; 0 for no bound.
             numbered: whether records are given sequence numbers.
             forked: whether this is a child that has inherited the handler.
         """
@@ -125,10 +125,10 @@ class Transmitter:
         return self._kept.size
 
     def notices(self, *, last: bool = False) -> list[str]:
-        """What is to be said to a person, once: why nothing is delivered, who refuses us, whom we refused.
+        """The pending reports, each once: why nothing is delivered, who refuses us, whom we refused.
 
         Args:
-            last: nobody will ask again.
+            last: this is the last call.
         """
         found = self.socket.notices(last=last)
         return self._notices.take(all_counts=last) + found
@@ -191,7 +191,7 @@ class Transmitter:
             backlog = kept.next
             records, before = backlog.first(_BATCH), socket.sent
             if socket.sender and (count := socket.sender.unclaimed(records)):
-                # They must not stand in the way of others that somebody has subscribed to.
+                # They must not block others that have subscribers.
                 kept.put_aside(count)
                 continue
             try:
@@ -203,7 +203,7 @@ class Transmitter:
                 return
 
     def _claim(self) -> None:
-        """Take back what nobody had asked for, when somebody has subscribed to something since."""
+        """Take back what had no subscriber, if there are new subscriptions since."""
         sender = self.socket.sender
         if not sender or self.socket.quiet:
             return

@@ -1,4 +1,4 @@
-"""How often the handler's thread looks, and how much is done at a time."""
+"""How often the handler's thread polls, and how much is done at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SLOW_TICK = 0.05
 """The same while all that there is waits for a receiver."""
 
 HURRY = 0.02
-"""Seconds in which the thread keeps looking at each tick after somebody who waits in `flush` has shown himself."""
+"""Seconds for which the thread keeps polling at each tick after a caller of `flush` has signalled that it waits."""
 
 FIRST_LOOK = 0.0001
-"""Seconds until who waits in `flush` looks for the first time; each further time doubles, up to a tick."""
+"""Seconds until a waiting `flush` checks for the first time; each further wait doubles, up to a tick."""
 
 AT_WORK = 1.0
-"""Seconds beyond `linger` that `close` waits for whoever is at work: a socket may just be opened."""
+"""Seconds beyond `linger` that `close` waits for a thread at work: it may be opening a socket."""
 
 THREAD_PATIENCE = 0.25
 """Seconds without a sign of the thread after which a caller does its work."""
@@ -26,7 +26,7 @@ IDLE_TICKS = 100
 """Looks into an empty queue after which the thread sleeps until it is woken."""
 
 PEERS = 60.0
-"""Seconds that the thread sleeps at most: then it looks what peers did, which ZeroMQ keeps until somebody looks."""
+"""Seconds that the thread sleeps at most: then it reads the peers' events, which ZeroMQ keeps until then."""
 
 HELP_RECORDS = 200
 """Records that a caller deals with when it helps."""

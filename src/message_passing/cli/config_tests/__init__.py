@@ -1,1 +1,1 @@
-"""The tests that a config file carries, run on its chain: what `message-passing test` does."""
+"""The tests in a config file, run on its chain by `message-passing test`."""

@@ -1,4 +1,4 @@
-"""Whether what result is what a case expects, and if not, the difference for a person to read."""
+"""Whether a test's results are as expected, and if not, the difference in readable form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def problems(case: Case, result: CaseResult) -> list[str]:
-    """What is not as it should be, in lines; none when the case holds."""
+    """The differences, as lines; empty if the test passes."""
     found = [result.failure] if result.failure else []
     for name, expected in (case.output or {}).items():
         got = result.output.get(name, [])

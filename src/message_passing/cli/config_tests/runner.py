@@ -1,4 +1,4 @@
-"""One case, run on a chain whose ends are replaced: a list comes in, and what comes out is kept."""
+"""One test, run on a chain whose ends are replaced: a list goes in, and what comes out is kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class CaseInput(Input):
-    """Emits the messages of a case, and ends."""
+    """Emits the messages of a test, and ends."""
 
     name = "case's"
 
@@ -57,7 +57,7 @@ class StagedChain(Chain):
         super().declare(declaration)
 
     def run(self, at: str, messages: list[Any], reports: Output) -> tuple[list[Component], str]:
-        """Give one of its components messages, and run it to its end. Once.
+        """Give messages to one of its components, and run it to its end. Can be called once.
 
         Args:
             at: the component that is given the messages: an input emits them.
@@ -90,7 +90,7 @@ def staged(script: MessagePassing) -> StagedChain:
     """The chain of a command with its ends replaced, and every other component new.
 
     Raises:
-        UserError: it does not fit together.
+        UserError: its components do not fit together.
     """
     chain = StagedChain()
     script.declare_in(chain)
@@ -102,7 +102,7 @@ def staged(script: MessagePassing) -> StagedChain:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case's messages.
+    """The results of a test's messages.
 
     Attributes:
         output: what arrived at each output that they can come to.
@@ -118,7 +118,7 @@ class CaseResult:
 
 
 def run_case(script: MessagePassing, case: Case) -> CaseResult:
-    """Give a new chain the messages of a case."""
+    """Run the messages of a test through a new chain."""
     chain, reports = staged(script), TestOutput()
     made = chain.components
     messages = [_as_given(message, made[case.at].kind) for message in case.messages]

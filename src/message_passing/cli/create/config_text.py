@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _STANDING_IN: tuple[Any, ...] = (1, 0.5, "...", [], {}, ["..."])
-"""What may stand where an option that has no default is commented out: the first that fits its type."""
+"""Placeholder values for commented-out options without a default: the first that fits the type."""
 
 
 def as_toml(tables: Sequence[Table]) -> str:
-    """A table with a header for each component, and one for its options."""
+    """TOML: a table for each component, and one for its options."""
     lines: list[str] = []
     for one in tables:
         path = f"{one.chosen.kind}s.{one.name}"
@@ -37,7 +37,7 @@ def as_toml(tables: Sequence[Table]) -> str:
 
 
 def as_yaml(tables: Sequence[Table]) -> str:
-    """A mapping for each kind of component."""
+    """YAML: a mapping for each kind of component."""
     lines: list[str] = []
     for kind, group in _by_kind(tables):
         lines += ["", f"{kind}s:"]
@@ -52,7 +52,7 @@ def as_yaml(tables: Sequence[Table]) -> str:
 
 
 def commented_json(tables: Sequence[Table]) -> str:
-    """An object for each kind of component: JSON with comments, in which a comma may come last."""
+    """JSON with comments and trailing commas: an object for each kind of component."""
     lines: list[str] = []
     for kind, group in _by_kind(tables):
         lines += ["", f'"{kind}s": {{']

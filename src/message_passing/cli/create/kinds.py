@@ -23,12 +23,12 @@ _KINDS = list(PACKAGES)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A component that was asked for.
+    """A requested component.
 
     Attributes:
-        word: how a config file names it.
+        word: its name in a config file.
         cls: its class.
-        added: nobody named it, but a chain needs it.
+        added: it was not requested, but a chain needs it.
     """
 
     word: str
@@ -48,7 +48,7 @@ def choose(words: Sequence[str]) -> list[Chosen]:
     outputs beyond one is taken, then one through which messages can go, then the one that lacks neither.
 
     Raises:
-        ComponentError: a name leads nowhere or can be used from Python only, the words are in no such order, or two
+        ComponentError: a name is unknown or can be used from Python only, the words do not fit that order, or two
             components would use what only one can.
     """
     faults: list[Fault] = []

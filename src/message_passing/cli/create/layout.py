@@ -1,4 +1,4 @@
-"""From the components that were asked for to a whole chain: what lacks is added, and each is given a name."""
+"""From the requested components to a whole chain: missing ones are added, and each gets a name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Table:
     """One component of the config file.
 
     Attributes:
-        name: in the chain.
+        name: its name in the chain.
         chosen: what it is.
         targets: the names of those that it outputs to.
         options: those that are filled in.

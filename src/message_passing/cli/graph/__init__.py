@@ -1,1 +1,1 @@
-"""The command `message-passing graph`: a chain drawn as text, as Mermaid's text, or as SVG."""
+"""The command `message-passing graph`: a chain drawn as text, Mermaid, or SVG."""

@@ -1,4 +1,4 @@
-"""A built chain as what is drawn of it: boxes, and the arrows between them."""
+"""A built chain as a graph to draw: boxes, and the arrows between them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GraphNode:
     Attributes:
         number: from 1, in the order that messages flow.
         label: `ZeroMQ input`.
-        name: what the chain calls it; empty where that says no more than its kind.
+        name: its name in the chain; empty if that is only its kind.
         detail: `socket_bind=tcp://*:5558`.
         is_end: an input or an output.
     """
@@ -49,14 +49,14 @@ class GraphNode:
 
 @dataclass(slots=True)
 class Graph:
-    """What is drawn.
+    """The graph to draw.
 
     Attributes:
         nodes: all of them.
         heads: where messages come in.
         after: where messages go from each, by number.
-        failed: where what fails in each goes, if not where that of most goes.
-        error_head: where what fails in most goes.
+        failed: where the failures of each go, if not to `error_head`.
+        error_head: where the failures of most go.
         workers: the numbers of those that run in several processes; and
         count: in how many.
     """
@@ -71,7 +71,7 @@ class Graph:
 
 
 def graph_of(chain: Chain) -> Graph:
-    """What is drawn of a chain that has been built."""
+    """Make the graph of a built chain."""
     return _Drawing(chain).graph
 
 

@@ -1,4 +1,4 @@
-"""A chain as an SVG image: light or dark as its reader has it, with a title on every box and arrow."""
+"""A chain as an SVG image: light or dark as the viewer prefers, with a title on every box and arrow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 200, 54
 _GAP_X, _GAP_Y = 56, 26
 _MARGIN = 28
 _FITTING = 33
-"""Letters that fit into a box."""
+"""Characters that fit into a box."""
 
 _ALL = 0
 """The number of the box that stands for every component whose messages may fail."""
@@ -87,7 +87,7 @@ def as_svg(graph: Graph) -> str:
 
 @dataclass(slots=True)
 class _Drawn:
-    """Where everything is drawn: blocks below each other, the chain first, then what only failures come to.
+    """The layout: blocks below each other, the chain first, then what only failures reach.
 
     Attributes:
         spots: of each box, in columns and rows.
@@ -129,7 +129,7 @@ class _Drawn:
         self._rows += layout.rows
 
     def places(self) -> dict[int, tuple[int, int]]:
-        """The upper left corner of each box."""
+        """The top left corner of each box."""
         return {number: _corner(spot) for number, spot in self.spots.items()}
 
 

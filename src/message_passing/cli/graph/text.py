@@ -1,4 +1,4 @@
-"""A chain as lines, and as Mermaid's text."""
+"""A chain as lines of text, and as Mermaid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def as_lines(graph: Graph) -> str:
 
 
 def as_plain(text: str) -> str:
-    """The same in ASCII, for terminals that have no more."""
+    """The same in ASCII, for terminals that support nothing else."""
     return text.translate(_PLAIN)
 
 
@@ -42,7 +42,7 @@ class _Lines:
     """Draws each component once.
 
     Attributes:
-        graph: what is drawn.
+        graph: the graph to draw.
         drawn: the numbers of those that were.
     """
 
@@ -92,6 +92,6 @@ def _box(node: GraphNode) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text that Mermaid takes for nothing else."""
+    """Text, escaped for Mermaid."""
     special = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "`": "#96;"}
     return "".join(special.get(letter, letter) for letter in text)

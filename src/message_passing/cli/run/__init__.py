@@ -1,1 +1,1 @@
-"""The command's main job, running a chain: its words, its life as a process or daemon, and its reload."""
+"""Running a chain, the command's main job: its arguments, its process or daemon, and its reload."""

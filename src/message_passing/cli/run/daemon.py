@@ -1,4 +1,4 @@
-"""What makes a process a daemon: background, user, input/output priority; its pid file is in `pid_file`.
+"""Turning a process into a daemon: background, user, I/O priority; its PID file is in `pid_file`.
 
 As in Message::Passing::Role::Script, with these differences: the command that daemonizes waits until the
 chain runs, and ends with its exit status when it does not; supplementary groups are set; the umask and the
@@ -38,7 +38,7 @@ class Daemon:
         return cls(tell)
 
     def report(self, status: int, text: str = "") -> bool:
-        """Tell the waiting process how it went, and let go of the terminal; False if it knows already."""
+        """Report the status to the waiting process, and detach from the terminal; False if it was reported before."""
         if self._report_to < 0:
             return False
         with contextlib.suppress(BrokenPipeError):
@@ -95,7 +95,7 @@ class Identity:
 
 
 def set_io_priority(name: str) -> None:
-    """Set this process's input/output scheduling class (ionice(1)), before it starts any thread.
+    """Set this process's I/O scheduling class (ionice(1)), before it starts any thread.
 
     Args:
         name: `none`, `be`, `rt` or `idle`.
@@ -110,7 +110,7 @@ def set_io_priority(name: str) -> None:
     except ComponentError as error:
         raise error.under("--io_priority") from error
     if not hasattr(psutil, "IOPRIO_CLASS_BE"):
-        raise OpenError(Fault("this system has no such classes", "--io_priority"))
+        raise OpenError(Fault("this system has no I/O priority classes", "--io_priority"))
     classes = {
         "none": psutil.IOPRIO_CLASS_NONE,
         "be": psutil.IOPRIO_CLASS_BE,
@@ -120,4 +120,4 @@ def set_io_priority(name: str) -> None:
     try:
         psutil.Process().ionice(classes[name])
     except psutil.AccessDenied as error:
-        raise OpenError(Fault(f"only root may set the class {name!r}", "--io_priority")) from error
+        raise OpenError(Fault(f"only root can set the class {name!r}", "--io_priority")) from error

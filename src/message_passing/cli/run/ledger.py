@@ -1,4 +1,4 @@
-"""The ledger of a command's node: where it is, and its life beside the chain's."""
+"""The ledger of a command's node: where it is, and when it is opened and closed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 LEAST_LEDGER_BYTES = 1024 * 1024
-"""The least that a ledger may take."""
+"""The smallest allowed size of a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerOptions:
-    """What was asked for.
+    """The ledger's settings.
 
     Attributes:
-        node: what the node is called in it.
+        node: the node's name in it.
         days: for how long losses are kept.
-        max_bytes: what it may take.
+        max_bytes: its maximum size on disk.
         folder: the directory; empty for the default one, without which the node runs as well.
     """
 
@@ -41,7 +41,7 @@ class LedgerOptions:
 
     @classmethod
     def of(cls, command: Any, node: str) -> Self | None:
-        """What a command's options say; None where nobody asked for it, or watches the node.
+        """The settings from a command's options; None if it was not requested and the node has no console.
 
         Args:
             command: has the options as attributes.
@@ -67,10 +67,10 @@ class Ledger:
         self._writer: LedgerWriter | None = None
 
     def prepare(self, options: LedgerOptions, identity: Identity | None) -> None:
-        """Make the directory, while this may still be root.
+        """Create the directory, while this process may still be root.
 
         Raises:
-            OpenError: the directory that was asked for cannot be had. That the default one cannot is only told.
+            OpenError: the requested directory cannot be used. A failure of the default one is only reported.
         """
         owner = (identity.uid, identity.gid) if identity and os.geteuid() != identity.uid else None
         folder = Path(options.folder) if options.folder else default_state_dir()
@@ -83,7 +83,7 @@ class Ledger:
             self._tell(f"losses are not kept for `message-passing losses`: {error}")
 
     def begin(self, losses: LossMonitor) -> None:
-        """Keep what is lost from now on."""
+        """Record what is lost from now on."""
         if self._path and self._options:
             one = self._options
             # Imported when it is asked for: it brings SQLite with it.
@@ -99,7 +99,7 @@ class Ledger:
             losses.keep, losses.ledger, losses.node = self._writer.add, self._path, one.node
 
     def close(self) -> None:
-        """Write the last."""
+        """Write what is left."""
         if self._writer:
             self._writer.close()
             self._writer = None

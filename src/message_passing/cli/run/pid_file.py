@@ -1,4 +1,4 @@
-"""The file that holds a daemon's process id: never another's, whatever somebody has put in its place."""
+"""The file that contains a daemon's process id: never another program's file, whatever is in its place."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class PidFile:
-    """A file that holds this process's id from `write` to the end of the block.
+    """A file that contains this process's id from `write` to the end of the block.
 
     It is opened and locked (flock(2)) first, to find out whether that is allowed, and written when the chain is
     open. The lock is held until the end: a second process cannot take the file of a living one. What another user
-    has put there (a link, a pipe, a file of his own), and what holds anything else than an id, is not touched.
+    has put there (a link, a pipe, a file of theirs), and what contains anything other than an id, is not touched.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +35,7 @@ class PidFile:
         """Open and lock it.
 
         Raises:
-            OpenError: it cannot be written, is somebody else's, or a living process has it.
+            OpenError: it cannot be written, belongs to another user, or is locked by a running process.
         """
         path = Path(self._name)
         try:
@@ -80,10 +80,12 @@ class PidFile:
             raise self._refusal(f"{reason}: remove it, or give another file")
 
     def _require_free(self) -> None:
-        """See that no living process wrote it, of those that do not lock it, and that it holds nothing else."""
+        """Check that it was not written by a running process that does not lock it, and contains nothing else."""
         text = os.pread(self._fd, _PID_LENGTH + 1, 0).strip(b" \t\r\n\0")
         if text and not (len(text) < _PID_LENGTH and text.isdigit()):
-            raise self._refusal("it holds something else than a process id: remove it, or give another file")
+            raise self._refusal(
+                "it contains something other than a process id: remove it, or give another file"
+            )
         if (pid := self._writer()) not in (
             0,
             os.getpid(),
@@ -119,7 +121,7 @@ class PidFile:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """Remove it, if it is still ours. Who became another user may not; then it is left empty."""
+        """Remove it, if it is still ours. If that is not allowed after changing the user, it is left empty."""
         try:
             if not self._is_ours():
                 return
@@ -143,7 +145,7 @@ class PidFile:
             return None
 
     def _is_ours(self) -> bool:
-        """Whether the name is still that of the file that we have open."""
+        """Whether the name still belongs to the file that we have open."""
         found = self._state()
         return found is not None and os.path.samestat(found, os.fstat(self._fd))
 
@@ -159,7 +161,7 @@ _PID_LENGTH = 24
 
 
 def _ran_at(pid: int, moment: float) -> bool:
-    """Whether a process is alive that was so at a moment, in seconds since the epoch.
+    """Whether a process that was running at a time, in seconds since the epoch, still is.
 
     An id is given to another process some time after its process has ended, and after a reboot soon: such a one began
     after the file was written. Where the system does not say when a process began (proc(5)), the lock decides alone.

@@ -1,4 +1,4 @@
-"""SIGHUP: files are opened again, and a configuration that has changed is taken, or refused and said why."""
+"""SIGHUP: files are reopened, and a changed configuration is applied, or rejected with the reason."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class ReloadableCommand(Protocol):
-    """What a reload asks of a command."""
+    """What a reload needs from a command."""
 
     def title(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
 
     def changed(self) -> Self | None:
         """The command as it would be started now; None when that makes no difference."""
@@ -35,11 +35,11 @@ class ReloadableCommand(Protocol):
 
 
 class Reload:
-    """Takes what has changed into a running chain.
+    """Applies changes to a running chain.
 
     Attributes:
         chain: the one that runs.
-        retired: components that do not run any more, whose losses are still to be told.
+        retired: components that no longer run, whose losses are still to be reported.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Reload:
         chain: Chain,
         on_switched: Callable[[Mapping[str, Component]], object],
     ) -> None:
-        """Prepare for it.
+        """Prepare it.
 
         Args:
             server: runs the chain.
@@ -62,7 +62,7 @@ class Reload:
         self._server, self._command, self._on_switched = server, command, on_switched
 
     def apply(self) -> None:
-        """Open files again, and take what has changed. Within the server's loop, so between two batches."""
+        """Reopen files, and apply what has changed. Within the server's loop, so between two batches."""
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._apply_changes()

@@ -1,4 +1,4 @@
-"""A command's chain as a process: opened, served until its end, and its losses told."""
+"""A command's chain as a process: opened, served until its end, and its losses reported."""
 
 from __future__ import annotations
 

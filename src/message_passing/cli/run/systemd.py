@@ -1,4 +1,4 @@
-"""Telling systemd how we are (sd_notify(3)): one datagram to the socket that it names."""
+"""Notifying systemd of our state (sd_notify(3)): one datagram to the socket that it names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def notify(state: str) -> None:
-    """Send `READY=1` or the like, if systemd or anybody else listens."""
+    """Send `READY=1` or the like, if systemd or another supervisor listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,12 +1,12 @@
-// Asking the node: one place that knows about the token and what can go wrong.
+// Requests to the node: the one place that handles the token and errors.
 
 const KEY = "message-passing-token";
 let token = "";
 
-/** The node wants a token, or another one. */
+/** The node requires a token, or rejected this one. */
 export class TokenWanted extends Error {}
 
-/** The node answered that the question was wrong; its sentence is for people, `status` the answer's. */
+/** The node rejected the request; the message is for people, `status` is the response's. */
 export class Refused extends Error {
   constructor(sentence, status) {
     super(sentence);
@@ -14,7 +14,7 @@ export class Refused extends Error {
   }
 }
 
-/** Not now: too many others ask. */
+/** Not now: too many requests. */
 export class Busy extends Error {}
 
 /** Take the token from the address (`#token=...`), which is then cleared, or from this tab's memory. */
@@ -45,7 +45,7 @@ export function useToken(text) {
 
 export const hasToken = () => token !== "";
 
-/** The query with what is given; lists become several, empty ones none. */
+/** The query string of these parameters; lists are repeated, empty ones omitted. */
 function withQuery(path, query = {}) {
   const words = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
@@ -57,7 +57,7 @@ function withQuery(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
-/** Ask, and check that it was answered. Raises TokenWanted, Refused, Busy, or what `fetch` raises when nobody is there. */
+/** Send a request and check the response. Throws TokenWanted, Refused, Busy, or what `fetch` throws when nothing is there. */
 export async function ask(path, query, signal) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const answer = await fetch(withQuery(path, query), { headers, signal, cache: "no-store", credentials: "omit" });
@@ -74,7 +74,7 @@ export async function ask(path, query, signal) {
   throw new Refused(sentence, answer.status);
 }
 
-/** The decoded answer, given up after some seconds. */
+/** The decoded answer; abandoned after some seconds. */
 export async function get(path, query, seconds = 8) {
   const answer = await ask(path, query, AbortSignal.timeout(seconds * 1000));
   return answer.json();

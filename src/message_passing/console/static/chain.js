@@ -1,4 +1,4 @@
-// The section with the chain: the drawing, error chains apart, workers, and all about the component that was chosen.
+// The section with the chain: the drawing, error chains apart, workers, and the details of the chosen component.
 
 import { withCommands } from "./copy.js";
 import { byId, el, keep, say } from "./dom.js";

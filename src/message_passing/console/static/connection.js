@@ -1,4 +1,4 @@
-// Is the node there? Asks for its state each second, and says when it goes, comes back, or is another one.
+// Polls the node's state every second, and reports when it goes, comes back, or restarts.
 
 import { get, Refused, TokenWanted } from "./api.js";
 
@@ -50,7 +50,7 @@ export class Connection {
     this.on.state(state, isNew);
   }
 
-  /** Nobody looks at a hidden page: the node is left alone until somebody does. */
+  /** A hidden page does not poll the node until it is visible again. */
   watch(watched) {
     if (watched === this.watched) return;
     this.watched = watched;

@@ -3,22 +3,22 @@
 import { el } from "./dom.js";
 import { visible } from "./words.js";
 
-const SHOWN = 2000; // milliseconds for which it says what came of it
+const SHOWN = 2000; // milliseconds for which the result is shown
 
-/** A button that copies what `text` is, or gives, when it is pressed. */
+/** A button that copies `text`, or its result if it is a function. */
 export function copyButton(text, words = "Copy") {
   const button = el("button", { type: "button", class: "copy" }, words);
   let timer = 0;
   button.addEventListener("click", async () => {
     const done = await copy(typeof text === "function" ? text() : text);
-    button.textContent = done ? "Copied" : "Not allowed here";
+    button.textContent = done ? "Copied" : "Copying blocked";
     clearTimeout(timer);
     timer = setTimeout(() => (button.textContent = words), SHOWN);
   });
   return button;
 }
 
-/** The clipboard is there for https and localhost only; elsewhere the old way may do. */
+/** The clipboard API exists for https and localhost only; elsewhere the old way may work. */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -45,7 +45,7 @@ export function command(text) {
 const COMMAND = /`([^`]{1,400})`|(?<=: )(message-passing [\x20-\x7e]{1,400})$/g;
 const OURS = /^message-passing(?: (?:[\w@%+=:,./*-]|'[\x20-\x26\x28-\x7e]*')+)+$/; // one command, which nothing follows
 
-/** A sentence, its commands as code; those of ours can be copied. It may hold strangers' words: what is copied is run. */
+/** A sentence, its commands as code; those of ours can be copied. It may contain untrusted text, and what is copied will be run. */
 export function withCommands(text) {
   const parts = [];
   let from = 0;

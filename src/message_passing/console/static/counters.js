@@ -1,4 +1,4 @@
-// What a component's counters say: its losses, and how full it is. What is wrong with a node, it says itself: `verdict`.
+// Losses and fill level from a component's counters. What is wrong with a node is in its own `verdict`.
 
 import { count, visible } from "./words.js";
 
@@ -14,5 +14,5 @@ export function losses(component) {
   return [lost, found.map(([reason, number]) => `${count(number)} ${visible(reason)}`).join(", ")];
 }
 
-/** How full it is, from 0 to 1; null when nothing bounds what it buffers. What drops for want of room is full. */
+/** How full it is, from 0 to 1; null without a bound; 1 if it drops messages because it is full. */
 export const fill = (component) => (component.full ? 1 : component.capacity ? Math.min(1, component.buffered / component.capacity) : null);

@@ -1,4 +1,4 @@
-// Making elements. Whatever comes from a message or a name goes in as text, never as markup.
+// Creating elements. Anything from a message or a name is inserted as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -24,7 +24,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Set an element's text, if it is another one: nothing is laid out again for nothing. */
+/** Set an element's text, if it differs, to avoid needless layout. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

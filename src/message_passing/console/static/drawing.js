@@ -29,7 +29,7 @@ export class Drawing {
     this.box = box;
   }
 
-  /** Show these components as the node has drawn them; `chosen` is the id of the one that is looked at. */
+  /** Show these components as the node has drawn them; `chosen` is the id of the selected one. */
   show(drawing, components, chosen, slow) {
     this.drawing = drawing;
     this.components = new Map(components.map((one) => [one.id, one]));
@@ -120,10 +120,10 @@ function update(card, one, chosen, slow) {
   say(unseen, one.outputs.length ? `Sends messages to ${one.outputs.map((id) => oneLine(id, 80)).join(", ")}.` : "");
 }
 
-/** As the node says it, or bad where something keeps it from its work. */
+/** The condition as the node reports it, or bad if it has problems. */
 const conditionOf = (one) => (one.problems?.length ? "bad" : one.condition);
 
-/** What is to be known of it before anything else. */
+/** The most important fact about it. */
 function noteOf(one, slow) {
   const [lost] = losses(one);
   const full = fill(one);

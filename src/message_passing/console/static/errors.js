@@ -1,4 +1,4 @@
-// The section with the last errors, asked for when the node counts more of them.
+// The section with the latest errors, fetched when the node counts more of them.
 
 import { get } from "./api.js";
 import { byId, el, keep, say } from "./dom.js";

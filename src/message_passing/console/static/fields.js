@@ -46,7 +46,7 @@ export function text(message) {
   return first(message, TEXTS) || JSON.stringify(message).slice(0, 1000);
 }
 
-/** Who sent it, as far as the message says so: its service and host, else its logger, else the sender's name. */
+/** Who sent it, according to the message: its service and host, else its logger, else the sender's name. */
 export function from(message) {
   const service = first(message, SERVICES);
   const host = first(message, NAMES.host);
@@ -54,7 +54,7 @@ export function from(message) {
   return first(message, LOGGERS) || first(message, SENDERS).replace(RUN, "");
 }
 
-/** When it says that it was made, in seconds, by the rule of the node's `message_time`; null if it does not say. */
+/** Its own time in seconds, by the rule of the node's `message_time`; null if it has none. */
 export function madeAt(message) {
   for (const path of NAMES.time) {
     let value = at(message, path);

@@ -1,10 +1,10 @@
-// What is wanted of the live messages: search, level, component, and fields as chips that can be removed.
+// The filters of the live messages: search, level, component, and fields as chips that can be removed.
 
 import { byId, el } from "./dom.js";
 import { nameOf, oneLine } from "./words.js";
 
 export class Filters {
-  /** `changed()` is called when something else is wanted, and before that `soon()` while somebody types. */
+  /** `changed()` is called when a filter changes, and `soon()` before that, while the user types. */
   constructor(changed, soon) {
     this.changed = changed;
     this.fields = []; // ["service=shop", ...]
@@ -26,7 +26,7 @@ export class Filters {
     });
   }
 
-  /** As `/tail` is asked. */
+  /** The parameters for `/tail`. */
   query() {
     return { at: this.at.value, level: this.level.value, field: this.fields, search: this.search.value.trim() };
   }
@@ -48,7 +48,7 @@ export class Filters {
     this.add(path, text.slice(text.indexOf("=") + 1).trim());
   }
 
-  /** Want this field to have this value; instead of another value that was wanted of it. */
+  /** Require this field to have this value, instead of a value that was required before. */
   add(path, value) {
     const word = `${path}=${value}`;
     if (this.fields.includes(word)) return;
@@ -88,7 +88,7 @@ export class Filters {
     if (this.at.value !== value) this.changed();
   }
 
-  /** What is asked for, in words. */
+  /** The filters in words. */
   words() {
     const parts = [];
     if (this.level.value) parts.push(`at least ${this.level.value}`);

@@ -20,7 +20,7 @@ const figures = new Map();
 const facts = new Map();
 const items = new Map();
 
-/** What came and went, and what of it is not there: [name, value, what is to be said of it, whether it is bad]. */
+/** The main figures: [name, value, remark, whether it is bad]. */
 function figuresOf(state) {
   const main = state.components.filter((one) => !one.errors);
   const sum = (kind, name) => main.filter((one) => one.kind === kind).reduce((all, one) => all + one[name], 0);
@@ -42,7 +42,7 @@ function ageOf({ last_message: last, newest_age: age }) {
   return age === null ? "of unknown age" : age < 1 ? "< 1 s old" : `${duration(age)} old`;
 }
 
-/** How the process is. */
+/** The process's figures. */
 function processOf(state) {
   const { cpu, memory, threads } = state.process;
   return [
@@ -69,9 +69,9 @@ function showState(kind, text) {
   element.replaceChildren(...withCommands(text));
 }
 
-/** The node does not answer: what is shown is as it was then. */
+/** The node does not answer: the page shows its last state. */
 export function showGone(since) {
-  showState("gone", `No answer since ${when(since / 1000)}. All below is as it was then.`);
+  showState("gone", `No answer since ${when(since / 1000)}. Everything below is as it was then.`);
 }
 
 /** Show the state, the figures and the sentences about what needs attention; `go(where)` leads to what one is about. */

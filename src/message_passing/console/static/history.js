@@ -96,7 +96,7 @@ export class History {
     this.table();
   }
 
-  /** The picture in words. */
+  /** The chart in words. */
   words(lines) {
     if (!this.steps.length) return "No data yet.";
     const parts = lines.map((line) => {
@@ -107,7 +107,7 @@ export class History {
     return `From ${clock(this.steps[0].from)} to ${clock(this.steps.at(-1).to)}. ${parts.join(" ")}`;
   }
 
-  /** In words what was at the step that somebody points at, or now. */
+  /** The values at the step under the pointer, or now, in words. */
   point(index) {
     this.rates.pointAt(index);
     this.lost.pointAt(index);
@@ -118,7 +118,7 @@ export class History {
     say(byId("legend-when"), when);
   }
 
-  /** The same for who cannot see the picture, when the table is open: newest first. */
+  /** The same for people who cannot see the chart, when the table is open: newest first. */
   table() {
     if (!byId("history-table-box").open) return;
     const seconds = Math.min(Number(this.range.value), this.past.times.at(-1) - this.past.times[0]);

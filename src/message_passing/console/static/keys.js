@@ -1,4 +1,4 @@
-// Single keys: / for the search, p to pause. They can be switched off, for who dictates or has a restless keyboard.
+// Single keys: / for the search, p to pause. They can be switched off, for people who use dictation or hit keys by accident.
 
 import { byId } from "./dom.js";
 
@@ -12,7 +12,7 @@ function remembered() {
   }
 }
 
-/** `keys` are {"/": function, ...}; nothing happens while somebody types, or with Ctrl, Alt or Meta. */
+/** `keys` are {"/": function, ...}; nothing happens while the user types, or with Ctrl, Alt or Meta. */
 export function listen(keys) {
   const box = byId("keys-on");
   box.checked = remembered();

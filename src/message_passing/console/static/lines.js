@@ -1,6 +1,6 @@
-// A stream of JSON lines, read as it comes.
+// A stream of JSON lines, read as it arrives.
 
-/** Hand every line of a response's body to `take(value, length)`; ends when the stream does. Bad lines are left out. */
+/** Pass every line of a response's body to `take(value, length)`; ends when the stream does. Bad lines are left out. */
 export async function readLines(body, take) {
   const reader = body.getReader();
   const decoder = new TextDecoder();

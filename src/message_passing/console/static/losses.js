@@ -112,7 +112,7 @@ function link(words, choose, title = null) {
   return el("th", { scope: "row" }, el("button", { type: "button", class: "link", title: title === null ? null : visible(title), onclick: choose }, oneLine(words, 80)));
 }
 
-/** Show the first rows, and how many there are besides; nothing is made again for nothing. */
+/** Show the first rows, and how many more there are; rebuilt only when they change. */
 function table(id, rows, cells) {
   const element = byId(id);
   const text = JSON.stringify(rows);

@@ -65,7 +65,7 @@ function run(running) {
   tail.watch(running);
 }
 
-/** What is announced, and what changes too often to be. */
+/** What is announced to screen readers, and what changes too often for that. */
 function status(kind, text, more = "") {
   byId("status").className = kind;
   say(byId("status-words"), text);
@@ -85,13 +85,13 @@ const connection = new Connection({
       losses.forget();
       history.forget();
       if (started) {
-        restarted = ` It was started again at ${clock(state.started)}.`;
+        restarted = ` The node restarted at ${clock(state.started)}.`;
         chain.choose("");
         tail.restarted();
       }
     }
     started = true;
-    status("live", `The node answers.${restarted}`);
+    status("live", `Connected.${restarted}`);
     showHeadline(state, go);
     losses.follow(state);
     chain.show(state);
@@ -105,11 +105,11 @@ const connection = new Connection({
     byId("console").classList.add("stale");
   },
   refused(sentence) {
-    status("gone", `The node refuses this page: ${sentence}`);
+    status("gone", `The node refused this page: ${sentence}`);
   },
   token() {
     run(false);
-    const text = hasToken() ? "The node does not know this token." : "The node asks for a token.";
+    const text = hasToken() ? "The node does not know this token." : "The node requires a token.";
     status("waiting", text);
     byId("console").hidden = true;
     byId("sections").hidden = byId("keyboard-section").hidden = true;

@@ -1,4 +1,4 @@
-// One message in the list: a line, and when it is opened all that is in it.
+// One message in the list: a line, and everything in it when it is opened.
 
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
@@ -36,7 +36,7 @@ function opened(message, made, time, choose) {
   return el(
     "div",
     { class: "opened" },
-    el("p", { class: "faint" }, made === null ? `Arrived ${iso(time)}; it does not say when it was sent.` : `Sent ${iso(made)}, arrived ${iso(time)}, ${span(time - made)}.`),
+    el("p", { class: "faint" }, made === null ? `Arrived ${iso(time)}; it has no time of its own.` : `Sent ${iso(made)}, arrived ${iso(time)}, ${span(time - made)}.`),
     trace ? el("h3", {}, "Traceback") : null,
     trace ? long(trace) : null,
     fields.length ? el("h3", {}, "Fields: click one to filter by its value") : null,
@@ -55,7 +55,7 @@ function field([path, value], choose) {
 
 /** A text as it is, its beginning at first when it is long. */
 function long(text) {
-  const pre = el("pre", { tabindex: 0, role: "group", "aria-label": "Text, can be scrolled" }, visible(text.slice(0, LONG)));
+  const pre = el("pre", { tabindex: 0, role: "group", "aria-label": "Text, scrollable" }, visible(text.slice(0, LONG)));
   if (text.length <= LONG) return pre;
   const more = el("button", { type: "button" }, `Show the other ${count(text.length - LONG)} characters`);
   more.addEventListener("click", () => {

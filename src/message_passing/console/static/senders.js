@@ -1,4 +1,4 @@
-// The table of senders: who lost how much, and who is idle. The node sorts and searches; here is shown what it found.
+// The table of senders: who lost how much, and who is idle. The node sorts and searches; this shows the result.
 
 import { get, Refused } from "./api.js";
 import { command } from "./copy.js";
@@ -36,7 +36,7 @@ export class Senders {
     this.mark();
   }
 
-  /** Show those in whose name or label this is. */
+  /** Show those whose name or label contains this. */
   find(text) {
     this.search.value = text;
     this.ask();
@@ -51,7 +51,7 @@ export class Senders {
     }
   }
 
-  /** Ask again and again, or no more. */
+  /** Start or stop polling. */
   run(running) {
     if (running === this.running) return;
     this.running = running;

@@ -1,11 +1,11 @@
-// The page for who has not said the node's token yet, and the way out again.
+// The sign-in form for the node's token, and signing out.
 
 import { useToken } from "./api.js";
 import { byId, say } from "./dom.js";
 
 let given = () => {};
 
-/** Ask for the token; `trouble` says what was wrong with the last one, `then` is called when there is another. */
+/** Ask for the token; `trouble` says what was wrong with the last one, `then` is called when there is a new one. */
 export function askForToken(trouble, then) {
   given = then;
   byId("sign-in").hidden = false;

@@ -1,4 +1,4 @@
-// The live stream of messages from the node: opened again by itself, and counted whether shown or not.
+// The live stream of messages from the node: reopened automatically, and counted whether shown or not.
 
 import { ask, Busy, Refused, TokenWanted } from "./api.js";
 import { readLines } from "./lines.js";
@@ -20,7 +20,7 @@ export class Stream {
     this.timer = 0;
   }
 
-  /** Follow what this query wants, from now on. */
+  /** Follow this query from now on. */
   follow(query) {
     this.query = query;
     this.stop();
@@ -56,7 +56,7 @@ export class Stream {
         return; // the same question would be refused again
       }
       if (error instanceof TokenWanted) return; // it is followed again when there is one
-      this.on.trouble(error instanceof Busy ? `The node says: ${error.message}.` : "No messages: the node is gone. Reconnecting.");
+      this.on.trouble(error instanceof Busy ? `The node answered: ${error.message}.` : "No messages: the node is gone. Reconnecting.");
     }
     if (stopper === this.stopper) this.timer = setTimeout(() => this.open(new AbortController()), 1000);
   }

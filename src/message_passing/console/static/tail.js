@@ -1,4 +1,4 @@
-// The section with live messages: newest first, held still while somebody reads, and honest about what it does not show.
+// The section with live messages: newest first, held still while the user reads; says what it does not show.
 
 import { hasToken } from "./api.js";
 import { command, quoted } from "./copy.js";
@@ -32,7 +32,7 @@ export class Tail {
     setInterval(() => this.count(), 1000);
   }
 
-  /** Ask for what the filters want; what was shown of other wishes goes. */
+  /** Follow the filters; messages shown for earlier filters are removed. */
   follow() {
     this.clear();
     this.paused = this.reading = false;
@@ -67,13 +67,13 @@ export class Tail {
     this.follow();
   }
 
-  /** The node was restarted: say so between its messages, and go on. */
+  /** The node restarted: mark it between the messages, and continue. */
   restarted() {
-    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node was restarted")], [0]);
+    if (this.list.children.length) this.insert([el("li", { class: "divider" }, "The node restarted")], [0]);
     this.stream.follow(this.filters.query());
   }
 
-  /** Where senders connect to, for who waits for a first message. */
+  /** Where senders connect to, shown until the first message arrives. */
   offer(state) {
     this.filters.offer(state);
     const inputs = state.components.filter((one) => one.kind === "input" && !one.errors && one.listens);
@@ -100,7 +100,7 @@ export class Tail {
     this.later();
   }
 
-  /** Nothing moves under somebody's hands; it goes on when the focus leaves and no message is open. */
+  /** Hold the list still while it is used; it continues when the focus leaves and no message is open. */
   hold(here) {
     const reading = !this.paused && (here || this.list.scrollTop > 0 || this.list.querySelector("details[open]") !== null);
     if (reading === this.reading) return;
@@ -185,12 +185,12 @@ export class Tail {
     } else {
       text = `Shows all: ${count(shown)} a second.${this.unsent ? ` Not shown before: ${count(this.unsent)}.` : ""}`;
     }
-    say(byId("tail-words"), `${text} Since the beginning: ${count(this.shown)} shown.`);
+    say(byId("tail-words"), `${text} ${count(this.shown)} shown in total.`);
     say(byId("messages-none").firstElementChild, wanted ? `No message yet that is ${wanted}.` : "No message yet.");
     byId("messages-where").hidden = Boolean(wanted);
   }
 
-  /** What is wrong with the stream; "" when it is well. */
+  /** What is wrong with the stream; "" if nothing is. */
   tell(text) {
     const element = byId("tail-state");
     element.hidden = !text;

@@ -1,4 +1,4 @@
-// Numbers, times and strange characters as people read them.
+// Numbers, times and unusual characters in readable form.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
@@ -10,7 +10,7 @@ export const count = (number) => whole.format(number ?? 0);
 /** The same for narrow places: 1.23M. */
 export const brief = (number) => (Math.abs(number) < 10000 ? whole.format(number) : short.format(number));
 
-/** A number at an axis, whose half is told from it: 0.05, 1.5, 150, 12.5K. */
+/** A number at an axis, exact enough that its half differs: 0.05, 1.5, 150, 12.5K. */
 export const tick = (number) => (number < 100 ? String(Number(number.toPrecision(3))) : brief(Number(number.toPrecision(3))));
 
 /** Messages a second: 0, 0.4, 12, 1,234, 12.3K. */
@@ -93,7 +93,7 @@ function shown(character) {
   return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
 }
 
-/** A stranger's text with nothing hidden in it. */
+/** Untrusted text with nothing hidden in it. */
 export const visible = (text) => String(text).replace(HIDDEN, shown);
 
 /** The same on one line, and not longer than that. */
@@ -102,5 +102,5 @@ export function oneLine(text, longest = 400) {
   return visible(cut.replace(/\s+/g, " ")) + (String(text).length > longest ? " \u2026" : "");
 }
 
-/** A component's name: the one that it has in its chain, else what it is. */
+/** A component's name: its name in the chain, else its type. */
 export const nameOf = (component) => oneLine(component.id, 80);
