@@ -34,17 +34,17 @@ class FallbackFilter(Redelivering):
 
     output_to: Any = option(
         default=None,
-        description="Where messages go: a list of components, or of anything with `consume`, the first one first.",
+        description="Where messages go: a list of components, or of anything with `consume`, in order of preference.",
         python_only=True,
     )
     pause: float = option(
-        default=10.0, ge=0, description="Seconds for which an output that lost messages is passed over."
+        default=10.0, ge=0, description="Seconds for which an output that lost messages is skipped."
     )
 
     patience: float = option(
         default=30.0,
         ge=0,
-        description="Seconds that an output may take to settle a batch, until the next one has it; 0: no limit.",
+        description="Seconds that an output may take to settle a batch before the next one gets it; 0: no limit.",
     )
 
     def on_init(self) -> None:

@@ -31,13 +31,13 @@ class RetryFilter(Redelivering):
     name = "Retry"
     example = MappingProxyType({"attempts": 5})
 
-    first: float = option(default=0.5, gt=0, description="About how many seconds after a loss to try again.")
-    longest: float = option(default=30.0, gt=0, description="How many seconds between two attempts at most.")
+    first: float = option(default=0.5, gt=0, description="Initial retry delay after a loss, in seconds.")
+    longest: float = option(default=30.0, gt=0, description="Maximum delay between two attempts, in seconds.")
     attempts: int = option(
-        default=0, ge=0, description="How often a batch is handed on until it is lost; 0: no limit."
+        default=0, ge=0, description="How many times a batch is tried before it is lost; 0: no limit."
     )
     give_up_after: float = option(
-        default=0.0, ge=0, description="Seconds after which a batch is handed on no more; 0: no limit."
+        default=0.0, ge=0, description="Seconds after which a batch is not tried again; 0: no limit."
     )
 
     def branch_of(self, kept: KeptBatch) -> Output:  # noqa: ARG002 - it has one

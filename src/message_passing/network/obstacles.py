@@ -49,4 +49,4 @@ def addressed(target: Hashable, text: str) -> str:
 
 
 def _sentence(target: Hashable, reason: str) -> str:
-    return addressed(target, f"not taken, and tried again: {reason}")
+    return addressed(target, f"not accepted; retrying: {reason}")

@@ -61,18 +61,18 @@ class NetworkOutput(Output):
     weighs = True
 
     buffer_messages: int = option(default=10_000, ge=1, description="The most messages that wait to be sent.")
-    buffer_bytes: int = option(default=64 << 20, ge=1, description="The most bytes of them.")
-    batch_messages: int = option(default=1000, ge=1, description="The most messages of a batch.")
+    buffer_bytes: int = option(default=64 << 20, ge=1, description="The most bytes that wait to be sent.")
+    batch_messages: int = option(default=1000, ge=1, description="The most messages in a batch.")
     batch_bytes: int = option(
-        default=1 << 20, ge=1, description="The most bytes of a batch; a larger message travels alone."
+        default=1 << 20, ge=1, description="The most bytes in a batch; a larger message is sent alone."
     )
     batch_age: float = option(
         default=0.1,
         ge=0,
-        description="How many seconds a message waits for others at most, to travel together.",
+        description="The most seconds that a message waits for others to share its batch.",
     )
     in_flight: int = option(
-        default=4, ge=1, description="How many batches may be on their way. 1 keeps their order."
+        default=4, ge=1, description="How many batches may be in flight. 1 preserves their order."
     )
     in_flight_each: int = option(
         default=0,
@@ -82,21 +82,23 @@ class NetworkOutput(Output):
     )
     timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
     retry_first: float = option(
-        default=0.5, gt=0, description="About how many seconds after a failure to try again."
+        default=0.5, gt=0, description="Initial retry delay after a failure, in seconds."
     )
     retry_longest: float = option(
         default=30.0,
         gt=0,
-        description="How many seconds between two attempts at most.",
+        description="Maximum delay between two attempts, in seconds.",
     )
     attempts: int = option(
-        default=0, ge=0, description="How often a batch is tried before it fails; 0: no limit."
+        default=0, ge=0, description="How many times a batch is tried before it fails; 0: no limit."
     )
     give_up_after: float = option(
-        default=0.0, ge=0, description="Seconds after which a batch that is not taken fails; 0: no limit."
+        default=0.0, ge=0, description="Seconds after which a batch that is not accepted fails; 0: no limit."
     )
     flush_timeout: float = option(
-        default=10.0, ge=0, description="Seconds in which nothing is taken until the end waits no more."
+        default=10.0,
+        ge=0,
+        description="Seconds in which nothing is accepted after which closing stops waiting.",
     )
 
     async def send(self, messages: list[bytes]) -> None:
@@ -174,7 +176,7 @@ class NetworkOutput(Output):
             "capacity": self.buffer_messages,
             "in_flight": len(self._sending) - self._resting,
             "retrying": self._resting,
-            "state": "trying again: " + "; ".join(self.problems()) if self._obstacles else "sending",
+            "state": "retrying: " + "; ".join(self.problems()) if self._obstacles else "sending",
         }
 
     def problems(self) -> list[str]:
@@ -271,7 +273,7 @@ class NetworkOutput(Output):
             late = self.give_up_after and monotonic() + pause - began > self.give_up_after
             if late or attempt == self.attempts:
                 times = "attempt" if attempt == 1 else "attempts"
-                self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"), attempt)
+                self._give_up(batch, PeerError(f"not accepted after {attempt} {times}: {reason}"), attempt)
                 return
             if text := self._obstacles.meet(batch.target, reason):
                 self.report(PeerError(text))

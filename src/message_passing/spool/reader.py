@@ -41,7 +41,7 @@ class SpoolReader:
         """
         if not self.path.exists():
             raise OpenError(
-                f"there is no spool in {str(self._target)!r}: name the directory that the option spool has"
+                f"there is no spool in {str(self._target)!r}: name the directory given to the option spool"
             )
         with self._explained():
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
@@ -49,7 +49,7 @@ class SpoolReader:
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if not 0 < version <= SPOOL_VERSION:
             self.__exit__()
-            why = "was written by a later version of message-passing" if version else "is no spool"
+            why = "was written by a later version of message-passing" if version else "is not a spool"
             raise OpenError(f"{str(self.path)!r} {why}")
         return self
 

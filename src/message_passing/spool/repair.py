@@ -45,7 +45,7 @@ def repair(directory: Path) -> Repaired:
     """
     if not (directory / DATABASE).exists():
         raise OpenError(
-            f"there is no spool in {str(directory)!r}: name the directory that the option spool has"
+            f"there is no spool in {str(directory)!r}: name the directory given to the option spool"
         )
     lock = SpoolLock(directory)
     lock.acquire()

@@ -343,7 +343,7 @@ class Spool:
             self._say(
                 "row",
                 f"{plural(sum(count for _, count, _ in damaged))} in the spool {str(self.directory)!r} cannot be "
-                "sent, since the checksums are wrong: they are set aside there, in the table `damaged`",
+                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`",
             )
         return True
 
@@ -403,10 +403,10 @@ class Spool:
             return
         self._go_on_without_room()
         self._stall(
-            f"the spool {str(self.directory)!r} cannot be written: {error}; it is tried again, and nothing more is "
-            "accepted meanwhile"
+            f"the spool {str(self.directory)!r} cannot be written: {error}; retrying, and nothing more is accepted "
+            "meanwhile"
             if self._when_full == "block"
-            else f"the spool {str(self.directory)!r} cannot be written: {error}; what comes is dropped meanwhile"
+            else f"the spool {str(self.directory)!r} cannot be written: {error}; new messages are dropped meanwhile"
         )
         if self._when_full != "block":
             with self._changed:
@@ -450,7 +450,9 @@ class Spool:
             self._read_to = self._store.next - 1
             self._store.put_back(kept)
         except (sqlite3.Error, OSError, OpenError) as error:
-            self._stall(f"the spool {str(self.directory)!r} is damaged, and no new one can begin: {error}")
+            self._stall(
+                f"the spool {str(self.directory)!r} is damaged, and a new one cannot be created: {error}"
+            )
             return
         if remark:
             self._say("damaged", remark)

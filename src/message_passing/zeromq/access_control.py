@@ -60,13 +60,13 @@ class Network:
         address, percent, zone = address.partition("%")
         found = ip_interface(f"{address}{slash}{mask}")
         if percent and not (zone and isinstance(found, IPv6Interface)):
-            raise ValueError(f"{text!r} has no zone after the %, or is no IPv6 address")
+            raise ValueError(f"{text!r} has no zone after the %, or is not an IPv6 address")
         network: IPv4Network | IPv6Network = found.network
         if isinstance(found, IPv6Interface) and (mapped := found.ip.ipv4_mapped):
             bits = network.prefixlen - _MAPPED
             if bits < 0:
                 raise ValueError(
-                    f"{text!r} is more than all of IPv4: its mask must have at least {_MAPPED} bits"
+                    f"{text!r} covers more than all of IPv4: its mask must have at least {_MAPPED} bits"
                 )
             network = IPv4Network((mapped, bits), strict=False)
         return cls(network, _zone_name(zone))
@@ -140,7 +140,9 @@ class AccessControl:
             return Decision(kind="address", reason=f"its address {address} is among those in `deny`")
         if self.allow and not _among(address, self.allow):
             shown = (
-                f"{address} is not" if ipc_peer(address) is None else "is none (it came over ipc), and not"
+                f"{address} is not"
+                if ipc_peer(address) is None
+                else "is missing (it came over ipc), so it is not"
             )
             reason = f"its address {shown} among those in `allow`"
             return Decision(kind="address", reason=reason)

@@ -91,7 +91,7 @@ class AllowedKeys:
             missing = isinstance(error, FileNotFoundError)
             reason = "there is no such folder" if missing else f"it cannot be read ({error.strerror})"
             raise OpenError(
-                f"the folder of allowed keys {self.folder!r}: {reason}; `message-passing keys allow` makes it"
+                f"the folder of allowed keys {self.folder!r}: {reason}; `message-passing keys allow` creates it"
             ) from error
 
     def _check_folder(self) -> None:
@@ -210,7 +210,7 @@ class AllowedKeys:
             return _File(problem=f"{error}; its key is not allowed until then")
         key = entries(data.decode("ascii", "replace")).get("public-key", "")
         if not is_key(key):
-            return _File(problem=f"there is no public-key in the file {path!r}: it allows nobody")
+            return _File(problem=f"there is no public-key in the file {path!r}: it allows no peer")
         return _File(key, signature(found), is_settled(found, time.time()))
 
 

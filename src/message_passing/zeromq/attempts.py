@@ -23,9 +23,9 @@ EVENTS = _DELAYED | _RETRIED
 
 _UNKNOWN = "the host name cannot be resolved"
 _REFUSED, _SILENT = "nobody listens there", "no answer"
-_MUTE = "what listens there has not answered as ZeroMQ does"
+_MUTE = "the program there has not answered with a ZeroMQ handshake"
 _BROKEN_OFF = (
-    "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
+    "the program there closes the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
 )
 
 

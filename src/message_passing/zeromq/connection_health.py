@@ -45,7 +45,7 @@ _SUCCEEDED, _CLOSED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_CLOSED)
 _DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
 
 _ADVICE = {
-    "refused": "start the {who}, and see that it binds this address (socket_bind): one side must",
+    "refused": "start the {who}, and make sure that it binds this address (socket_bind): one side must",
     "silent": "check that its host is up, and that no firewall blocks this port",
     "unknown": "check its spelling, and whether DNS or /etc/hosts has it (`getent hosts NAME`)",
 }

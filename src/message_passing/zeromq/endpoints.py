@@ -168,7 +168,7 @@ def hosts_not_known(endpoints: tuple[str, ...], patience: float = LOOKUP_TIMEOUT
     return texts
 
 
-_LATER = "it is looked up again until it is known"
+_LATER = "the lookup is repeated until it succeeds"
 
 
 def host_name(endpoint: str) -> str:

@@ -201,8 +201,8 @@ class Outgoing:
     def _unwanted(self, prefixes: Prefixes) -> str:
         where = ", ".join(self.endpoints())
         if not prefixes:
-            return f"{where}: who is connected has subscribed to nothing: see option subscribe there"
-        text = f"{where}: who is connected has subscribed only to what begins with {prefixes.described()}"
+            return f"{where}: the connected peers have subscribed to nothing: see option subscribe there"
+        text = f"{where}: the connected peers have subscribed only to what begins with {prefixes.described()}"
         return f"{text}, and no message does: see option subscribe there"
 
     def obstacle(self) -> str:
@@ -216,9 +216,7 @@ class Outgoing:
             return peers.health.obstacle()
         if prefixes is not None and not prefixes.everything and not self.sent:
             return self._unwanted(prefixes)
-        return (
-            f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
-        )
+        return f"{where}: the connected peers accept nothing (they are stopped or slow, or not subscribed to these)"
 
     def all_there(self) -> bool:
         """Whether as many are connected as there are endpoints to connect to, or anybody is."""

@@ -239,8 +239,10 @@ class Peers:
             return f"the peer rejected us{f': {security.allowing()}' if security else ''}"
         if event.number == _MISUNDERSTOOD and event.value != _UNDECIPHERED:
             if security and security.mechanism != "NULL":
-                return f"what listens there does not use {security.mechanism}, and nothing is sent without it"
-            return "what listens there wants CURVE or PLAIN (option curve_server_key), or is no ZeroMQ at all"
+                return f"the program there does not use {security.mechanism}, and nothing is sent without it"
+            return (
+                "the program there requires CURVE or PLAIN (option curve_server_key), or is not ZeroMQ at all"
+            )
         if security and security.mechanism == "CURVE":
             return "it broke off the handshake: curve_server_key is not its key, or it does not use CURVE"
         return ""
@@ -251,10 +253,10 @@ class Peers:
             return ""
         mechanism = self._security.mechanism if self._security else "NULL"
         if event.value == _UNDECIPHERED:
-            return "somebody connected whose curve_server_key is not our public key"
+            return "a peer connected whose curve_server_key is not our public key"
         if mechanism == "NULL":
-            return "somebody connected who wants CURVE or PLAIN, which is not set up here, or who speaks no ZeroMQ"
-        return f"somebody connected without {mechanism}, which is needed here"
+            return "a peer connected that requires CURVE or PLAIN, which is not set up here, or does not speak ZeroMQ"
+        return f"a peer connected without {mechanism}, which is required here"
 
     def end(self) -> None:
         """End the events: `EVENT_MONITOR_STOPPED` is the last. From the thread that calls into the socket."""

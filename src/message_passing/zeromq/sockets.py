@@ -95,7 +95,7 @@ class OpenSocket:
         try:
             socket: zmq.Socket[bytes] = context.socket(type_codes[self.settings.socket_type])
         except zmq.ZMQError as error:
-            raise OpenError(f"no socket can be made: {refusal(error)}") from error
+            raise OpenError(f"cannot create a socket: {refusal(error)}") from error
         try:
             self._set_options(socket)
         except BaseException:

@@ -130,7 +130,7 @@ class ZapHandler:
             return do()
         except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
             kind = type(error).__name__
-            self._notices.say(f"ZAP handler {kind}", f"cannot see who may connect: {kind}: {error}")
+            self._notices.say(f"ZAP handler {kind}", f"cannot check who may connect: {kind}: {error}")
             return None
 
     def _answer(self, request: list[bytes]) -> None:

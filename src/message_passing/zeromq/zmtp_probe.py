@@ -58,8 +58,8 @@ class Greeting:
         if self.said[:2] in (b"\x15\x03", b"\x16\x03"):
             return "a TLS server answers there"
         if not self.said:
-            return "what is there accepts the connection and sends nothing"
-        return f"what is there sends {self.said[:40]!r}, which is not ZeroMQ of version 3 or later"
+            return "the program there accepts the connection and sends nothing"
+        return f"what is there sends {self.said[:40]!r}, which is not ZeroMQ 3 or later"
 
 
 def probe_endpoint(endpoint: str, timeout: float) -> Greeting | None:
