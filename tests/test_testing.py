@@ -353,7 +353,7 @@ def test_running() -> None:
 def test_running_what_does_not_stop() -> None:
     """An input that cannot be stopped fails the test instead of hanging it."""
     with (
-        pytest.raises(TimeoutError, match=r"goes on 0\.05 s after it was cancelled"),
+        pytest.raises(TimeoutError, match=r"is still running 0\.05 s after it was cancelled"),
         running(NeverStops(), timeout=0.05),
     ):
         pass
