@@ -93,7 +93,7 @@ class Connections:
         return self._alive.get(connection.descriptor) is connection
 
     def at(self, descriptor: int) -> Connection | None:
-        """The connection with this descriptor; a message's is `zmq.Frame.get("__fd")` (ZMQ_SRCFD in zmq_msg_get(3))."""
+        """The connection with this descriptor: a message's `zmq.Frame.get("__fd")` (ZMQ_SRCFD in zmq_msg_get(3))."""
         return self._alive.get(descriptor)
 
     def note(self, event: Event) -> None:
