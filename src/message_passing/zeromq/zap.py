@@ -125,7 +125,7 @@ class ZapHandler:
         self._notices.look()
 
     def _guarded(self, do: Callable[[], Any]) -> Any:
-        """Call a function; on failure report it and return None: the thread continues, since all peers wait for it."""
+        """Call a function; report a failure and return None: the thread continues, since all peers wait for it."""
         try:
             return do()
         except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
