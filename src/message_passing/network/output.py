@@ -53,8 +53,8 @@ class NetworkOutput(Output):
 
     What waits is bounded in messages and bytes. Within a chain, inputs wait while there is no room; those that lose
     messages by waiting do so for one second. What does not fit is dropped and counted (`buffer full`). At the end,
-    what waits is sent for as long as something is accepted within `flush_timeout`; what is left is counted (`unsent at
-    close`).
+    what waits is sent for as long as something is accepted within `flush_timeout`; what is left is counted
+    (`unsent at close`).
     """
 
     confirms = "acknowledged by the peer"
