@@ -160,7 +160,7 @@ def test_a_receiver_that_wants_other_records(capsys: pytest.CaptureFixture[str])
 
             assert "the connected peers have subscribed to nothing" in wait_for(said)
             socket.subscribe(b"other")
-            assert "has subscribed only to what begins with 'other', and no message does" in wait_for(said)
+            assert "have subscribed only to what begins with 'other', and no message does" in wait_for(said)
 
 
 def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
