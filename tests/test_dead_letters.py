@@ -216,4 +216,4 @@ def test_dead_letters_need_an_error_chain(form: str, tmp_path: Path) -> None:
         words = [f"chain.{form}"]
     done = finished(*words, cwd=tmp_path)
     assert done.status == 2
-    assert "no error chain keeps these: name one (--error File" in done.err
+    assert "no error chain stores these: name one (--error File" in done.err

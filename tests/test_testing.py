@@ -257,9 +257,9 @@ def test_sound() -> None:
         (FailsSilently, "9 failed but 0 were reported"),
         (OwnDoor, "consume_many raises ValueError"),
         (KeepsWithoutHold, "settled while it still holds some of it: take self.hold"),
-        (FlushHangs, r"flush\(\) goes on for more than 0.2 s"),
+        (FlushHangs, r"flush\(\) runs for more than 0.2 s"),
         (BackgroundRaises, r"background\(\) raises RuntimeError\('no life'\)"),
-        (NeverStops, "goes on after it was cancelled"),
+        (NeverStops, "keeps running after it was cancelled"),
         (LeaksTask, r"leaves tasks behind \(left-over\)"),
         (RunRaises, r"run\(\) raises RuntimeError\('broken'\)"),
     ],
@@ -353,7 +353,7 @@ def test_running() -> None:
 def test_running_what_does_not_stop() -> None:
     """An input that cannot be stopped fails the test instead of hanging it."""
     with (
-        pytest.raises(TimeoutError, match=r"goes on 0\.05 s after it was cancelled"),
+        pytest.raises(TimeoutError, match=r"is still running 0\.05 s after it was cancelled"),
         running(NeverStops(), timeout=0.05),
     ):
         pass

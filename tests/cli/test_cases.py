@@ -212,12 +212,12 @@ def test_the_chain_runs_with_its_cases_in_the_file(folder: Path) -> None:
         ([{**CASE, "outptu": []}], "a case has no key 'outptu' (did you mean 'output'?)"),
         (
             [{"input": []}],
-            "tests.0: a case needs one of output, errors, filtered, otherwise it holds nothing",
+            "tests.0: a case needs one of output, errors, filtered, otherwise it checks nothing",
         ),
         ([{"output": []}], "tests.0: a case needs 'input', a list of messages"),
         ([{**CASE, "input": "x"}], "tests.0.input: must be a list of messages, not 'x'"),
         ([{**CASE, "output": 5}], "tests.0.output: must be a list of messages, not 5"),
-        ([{**CASE, "errors": [5]}], "tests.0.errors: must be a list of texts, not [5]"),
+        ([{**CASE, "errors": [5]}], "tests.0.errors: must be a list of strings, not [5]"),
         ([{**CASE, "filtered": True}], "tests.0.filtered: must be a number of messages, not True"),
         ([{**CASE, "name": 5}], "tests.0.name: must be a text, not 5"),
         (
@@ -226,7 +226,7 @@ def test_the_chain_runs_with_its_cases_in_the_file(folder: Path) -> None:
         ),
         ([{**CASE, "output": {"ouptut": []}}], "there is no output 'ouptut' that these messages come to"),
         ([{**CASE, "output": {"output": 5}}], "tests.0.output.output: must be a list of messages, not 5"),
-        ([CASE, CASE], "tests.1.name: there is a case named 'errors pass' already"),
+        ([CASE, CASE], "tests.1.name: there is already a case named 'errors pass' already"),
         ([], "it has no tests: they are the list `tests`, see message-passing test --help"),
     ],
 )
@@ -255,7 +255,7 @@ def test_what_a_chain_of_any_shape_needs_to_be_told(folder: Path, capsys: pytest
     """Which input, and which output."""
     status, lines = outcome(capsys, folder, {**NAMED, "tests": [{"input": [], "output": []}]})
     assert status == 2
-    assert "there are several inputs, so a case must say `at` which one: one, two" in lines[0]
+    assert "there are several inputs, so a case must name one in `at`: one, two" in lines[0]
     assert "must be a table of lists, one for each of the outputs file, screen" in lines[1]
 
 

@@ -174,7 +174,7 @@ def test_a_key_that_is_there_twice(
 ) -> None:
     """The parsers take the last one in silence, and somebody meant both."""
     (folder / name).write_text(text)
-    line = f"{name}:{place}: the key 'input' is there already: only the last one counts"
+    line = f"{name}:{place}: the key 'input' is given more than once: only the last one counts"
     assert told(capsys, name) == (2, [line])
 
 

@@ -200,7 +200,7 @@ def test_an_http_server_is_recognized(examined: Any) -> None:
         (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server answers there"),
         (b"\x15\x03\x01\x00\x02", "a TLS server answers there"),
         (b"220 mail ESMTP\r\n", "what is there sends b'220 mail ESMTP\\r\\n', which is not ZeroMQ"),
-        (b"", "what is there accepts the connection and sends nothing"),
+        (b"", "the program there accepts the connection and sends nothing"),
     ],
 )
 def test_others_are_recognized(said: bytes, told: str, examined: Any) -> None:

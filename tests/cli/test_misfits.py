@@ -160,7 +160,7 @@ def test_a_prefix_that_nobody_sends(started: Any) -> None:
     wait_for_port(port)
     one, sender = started(*sends(connect=endpoint))
     one.write(b'{"a":1}\n')
-    sender.wait_for("has subscribed only to what begins with 'web', and no message does")
+    sender.wait_for("have subscribed only to what begins with 'web', and no message does")
     receiver.wait_for("connected, and no message has come yet that begins with 'web' (option subscribe)")
     one.write(b'"web"\n')
     assert not any("first message" in line for line in receiver.lines)

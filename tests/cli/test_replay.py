@@ -89,7 +89,7 @@ def test_dead_letters_go_to_a_receiver_that_acknowledges(tmp_path: Path) -> None
     with node(*words):
         done = finished("replay", "letters", "--to", f"tcp://127.0.0.1:{port}", cwd=tmp_path)
         assert done.status == 1
-        assert "3 taken, 2 lines that hold no whole message" in done.err
+        assert "3 taken, 2 lines without a whole message" in done.err
         wait_for(lambda: (tmp_path / "written").exists() and lines(tmp_path / "written") == given)
 
 
@@ -109,8 +109,8 @@ def test_it_gives_up_where_nobody_takes_them_and_goes_on_later(tmp_path: Path) -
     ]
     done = finished(*words, cwd=tmp_path)
     assert done.status == 1
-    assert "nothing was taken for 0.3 seconds" in done.err
-    assert "0 taken, not to the end: the same command goes on from here" in done.err
+    assert "nothing was accepted for 0.3 seconds" in done.err
+    assert "0 taken, stopped before the end: run the same command to resume here" in done.err
     assert not (tmp_path / "position").exists()
 
 
@@ -135,10 +135,10 @@ def test_a_rate_and_a_reason(tmp_path: Path) -> None:
         (["letters", "--to", "nonsense"], "nonsense"),
         (["letters", "--to", "tcp://127.0.0.1:1", "--at", "x"], "it goes with --config"),
         (["-", "--config", "chain.toml", "--resume", "p"], "has no position"),
-        (["letters", "--config", "chain.toml", "--resume", "other"], "it is the position in another file"),
+        (["letters", "--config", "chain.toml", "--resume", "other"], "it is a position in another file"),
         (
             ["letters", "--config", "chain.toml", "--resume", "letters"],
-            "no position that this command has written",
+            "not a position file of this command",
         ),
         (["letters"], "--to --config"),
         (["letters", "--config", "chain.toml", "--rate", "0"], "must be a number above 0"),

@@ -99,14 +99,12 @@ def test_no_value_for_a_class(tmp_path: Path) -> None:
 EXAMPLE = """'{"key": "value"}'"""
 SINGLE = f"JSON takes double quotes, not single ones, which are for the shell: {EXAMPLE}"
 AS_TEXT = """what begins with [ is read as JSON; as text, it is '{"match": "%s"}'"""
-CURLY = f"JSON takes plain double quotes, not typographic ones: {EXAMPLE}"
+CURLY = f"JSON requires plain double quotes, not typographic ones: {EXAMPLE}"
 
 
 def lost(word: str) -> str:
     """What is said of a word that has lost its quotes."""
-    return (
-        f"the shell has removed the quotes, what arrived is {word!r}: put it all in single quotes, {EXAMPLE}"
-    )
+    return f"the shell removed the quotes; what arrived is {word!r}: put it all in single quotes, {EXAMPLE}"
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ def test_a_damaged_position_file(damage: bytes, tmp_path: Path) -> None:
     position = Path(f"{path}.pos")
     position.write_bytes(damage)
     with pytest.raises(
-        OpenError, match=r"is no position file: .*remove it: reading begins where `start` says"
+        OpenError, match=r"is not a position file: .*remove it; reading then begins where `start` says"
     ):
         tail(path)[0].open()
     assert position.read_bytes() == damage

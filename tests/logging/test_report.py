@@ -83,7 +83,7 @@ OBSTACLES = {
     "address in use": ("", {"socket_bind": "tcp://127.0.0.1:{taken}"}, "address in use"),
     "not our address": ("", {"socket_bind": "tcp://192.0.2.1:{port}"}, "this machine has no such address"),
     "no such folder": ("", {"socket_bind": "ipc://{folder}/none/x.sock"}, "the directory does not exist"),
-    "accepts and says nothing": ("tcp://127.0.0.1:{taken}", {}, "has not answered as ZeroMQ does"),
+    "accepts and says nothing": ("tcp://127.0.0.1:{taken}", {}, "has not answered with a ZeroMQ handshake"),
     "nobody listens for work": ("tcp://127.0.0.1:{port}", {"socket_type": "PUSH"}, "nobody listens there"),
 }
 """Endpoint, other options, and what is said."""
@@ -142,7 +142,7 @@ def test_why_nothing_leaves_is_said_once_while_it_waits(
                 logger.error("%s", "x" * 50_000)
                 return capsys.readouterr().err
 
-            assert "who is connected takes nothing" in wait_for(fill, 20)
+            assert "the connected peers accept nothing" in wait_for(fill, 20)
             there.signal(signal.SIGCONT)
 
 
@@ -158,9 +158,9 @@ def test_a_receiver_that_wants_other_records(capsys: pytest.CaptureFixture[str])
                 socket.poll(1)
                 return capsys.readouterr().err
 
-            assert "who is connected has subscribed to nothing" in wait_for(said)
+            assert "the connected peers have subscribed to nothing" in wait_for(said)
             socket.subscribe(b"other")
-            assert "has subscribed only to what begins with 'other', and no message does" in wait_for(said)
+            assert "have subscribed only to what begins with 'other', and no message does" in wait_for(said)
 
 
 def test_forked_children_of_one_that_binds_say_why_they_cannot() -> None:
@@ -290,10 +290,10 @@ def test_a_name_that_comes_to_exist_is_no_name_that_cannot_be_resolved() -> None
         found.append(attempts.obstacle)
     unknown, closed = "the host name cannot be resolved", "nobody listens there"
     assert found[:5] == [unknown, "no answer", closed, closed, closed]
-    assert found[5:9] == ["what listens there has not answered as ZeroMQ does", "", "", ""]
+    assert found[5:9] == ["the program there has not answered with a ZeroMQ handshake", "", "", ""]
     assert found[9:] == [
         unknown,
         "no answer",
-        "what listens there has not answered as ZeroMQ does",
-        "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit",
+        "the program there has not answered with a ZeroMQ handshake",
+        "the program there closes the connection: it is not ZeroMQ 4 or later, or its socket type does not fit",
     ]

@@ -194,7 +194,7 @@ def test_a_server_that_is_busy_is_asked_again(peer: Peer) -> None:
     assert peer.requests == 5
     reports = output.error.messages
     assert [one["exception"] for one in reports] == [
-        "not taken, and tried again: HTTP Error 503: Service Unavailable"
+        "not accepted; retrying: HTTP Error 503: Service Unavailable"
     ]
 
 
@@ -240,7 +240,7 @@ def test_retrying_is_bounded(peer: Peer, options: dict[str, Any], attempts: int)
     assert deliver(output, [b"1", b"2"]) == [LOST]
     assert peer.requests >= attempts
     assert output.metrics.failed == 2
-    assert f"not taken after {peer.requests} attempt" in output.error.messages[-1]["exception"]
+    assert f"not accepted after {peer.requests} attempt" in output.error.messages[-1]["exception"]
 
 
 def test_what_waits_is_bounded_and_what_is_left_is_counted() -> None:
@@ -569,7 +569,7 @@ def test_a_target_in_trouble_leaves_room_for_others(peer: Peer, answer: Any, in_
     assert output.snapshot()["dropped"] == {"unsent at close": 50}
     if answer == 503:
         (report,) = (one["exception"] for one in cast("Kept", output.error).messages)
-        assert report.endswith("/bad: not taken, and tried again: HTTP Error 503: Service Unavailable")
+        assert report.endswith("/bad: not accepted; retrying: HTTP Error 503: Service Unavailable")
 
 
 def test_batches_that_wait_to_be_tried_again_take_up_room(peer: Peer) -> None:

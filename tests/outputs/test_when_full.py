@@ -447,7 +447,7 @@ def test_a_worker_that_is_slow_is_no_news(
         time.sleep(0.5)  # not a wait for anything: nobody would have been told of by now
         assert errors.messages == []
         wait_for(lambda: errors.messages)
-        assert "who is connected takes nothing" in errors.messages[0]["exception"]
+        assert "the connected peers accept nothing" in errors.messages[0]["exception"]
         assert worker.take(1500) == given
     assert len(errors.messages) == 1
 

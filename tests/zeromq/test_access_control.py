@@ -183,9 +183,12 @@ def test_the_forms_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ({"plain_username": "anna"}, "plain_username and plain_password need each other"),
         ({"allow": ["10.0.0.256"]}, "option 'allow': '10.0.0.256' does not appear to be"),
         ({"allow": [""]}, "option 'allow': '' does not appear to be"),
-        ({"deny": ["::ffff:10.0.0.0/90"]}, "option 'deny': '::ffff:10.0.0.0/90' is more than all of IPv4"),
-        ({"deny": ["10.0.0.1%eth0"]}, "has no zone after the %, or is no IPv6 address"),
-        ({"deny": ["fe80::1%"]}, "has no zone after the %, or is no IPv6 address"),
+        (
+            {"deny": ["::ffff:10.0.0.0/90"]},
+            "option 'deny': '::ffff:10.0.0.0/90' covers more than all of IPv4",
+        ),
+        ({"deny": ["10.0.0.1%eth0"]}, "has no zone after the %, or is not an IPv6 address"),
+        ({"deny": ["fe80::1%"]}, "has no zone after the %, or is not an IPv6 address"),
         ({"connect": "inproc://x", "curve_server_key": KEY}, "an inproc endpoint has neither"),
     ],
 )
@@ -241,7 +244,7 @@ def test_a_missing_key_is_told_when_the_socket_is_opened(tmp_path: Path) -> None
     head = ZeroMQInput(
         socket_bind=listens, curve_secret_key=secret, curve_allowed_keys=str(tmp_path / "none")
     )
-    with pytest.raises(OpenError, match=r"there is no such folder; `message-passing keys allow` makes it"):
+    with pytest.raises(OpenError, match=r"there is no such folder; `message-passing keys allow` creates it"):
         head.open()
     head.close()
 

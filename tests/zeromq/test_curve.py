@@ -106,7 +106,7 @@ class Said:
 
 
 _PROBE = (
-    "somebody connected without CURVE, which is needed here"  # a test that looks whether the port is open
+    "a peer connected without CURVE, which is required here"  # a test that looks whether the port is open
 )
 
 
@@ -218,7 +218,7 @@ def test_a_server_without_curve_is_told_on_both_sides(ring: Ring) -> None:
     with node(*words) as server, node(*ring.client()) as client:
         client.write(b'{"n":1}\n')
         Said(client).wait("does not use CURVE, and nothing is sent without it")
-        Said(server).wait("who wants CURVE or PLAIN")
+        Said(server).wait("requires CURVE or PLAIN")
         assert b"1 unsent at close" in client.end()[2]
     assert ring.arrived() == []
 
@@ -228,8 +228,8 @@ def test_a_sender_without_curve_is_told_on_both_sides(ring: Ring, server: Node) 
     words = ["--input", "STDIN", *part("output", "ZeroMQ", connect=ring.endpoint, linger=0)]
     with node(*words) as client:
         client.write(b'{"n":1}\n')
-        Said(client).wait("wants CURVE or PLAIN (option curve_server_key)")
-        Said(server).wait("without CURVE, which is needed here")
+        Said(client).wait("requires CURVE or PLAIN (option curve_server_key)")
+        Said(server).wait("without CURVE, which is required here")
         assert b"1 unsent at close" in client.end()[2]
     assert ring.arrived() == []
 

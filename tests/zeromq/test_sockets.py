@@ -80,7 +80,7 @@ def test_a_context_without_room_for_a_socket() -> None:
     words = [sys.executable, "-W", "error", "-c", TWO_ARE_TOO_MANY]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "no socket can be made: Too many open files\n"
+    assert done.stdout == "cannot create a socket: Too many open files\n"
 
 
 def test_a_zap_handler_without_room_for_its_sockets() -> None:

@@ -179,4 +179,4 @@ def test_a_question_that_cannot_be_understood_ends_nothing(passwords: str) -> No
         made.dial(b"anna", b"one")
         assert made.opened.socket.poll(5000)
         asks.close(0)
-        assert any("cannot see who may connect" in text for text in made.notices.take())
+        assert any("cannot check who may connect" in text for text in made.notices.take())

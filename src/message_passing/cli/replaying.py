@@ -61,7 +61,7 @@ def content_of_line(line: bytes, reason: str = "") -> bytes | None:
     if reason not in letter["exception"]:
         return None
     if letter.get("truncated") or (letter.get("count", 1) != 1 and not is_dead_letter(letter)):
-        raise NotSentError("it has not the whole message: only reports with `dead_letters` have")
+        raise NotSentError("it does not contain the whole message: only reports with `dead_letters` do")
     return _content_of(letter)
 
 
@@ -75,7 +75,7 @@ def _content_of(letter: dict[str, Any]) -> bytes:
             json.loads(letter["stringified_data"])
             return bytes(letter["stringified_data"].encode())
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise NotSentError("its message is not what reports have: JSON, text or base64") from error
+        raise NotSentError("its message is not in a report's format: JSON, text or base64") from error
     raise NotSentError("it has no message: it reports something else")
 
 
@@ -107,11 +107,9 @@ class Position:
         except OSError as error:
             raise OpenError(f"--resume {path}: {error.strerror}") from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise OpenError(f"--resume {path}: it is no position that this command has written") from error
+            raise OpenError(f"--resume {path}: it is not a position file of this command") from error
         if of != self._of or not isinstance(begin, int) or not 0 <= begin <= found.st_size:
-            text = (
-                "it is the position in another file, or in one that has been emptied: remove it to begin anew"
-            )
+            text = "it is a position in another file, or in one that was truncated: remove it to start over"
             raise OpenError(f"--resume {path}: {text}")
         self.begin = begin
 
@@ -212,7 +210,7 @@ class ReplayInput(Input):
                         break
                     await asyncio.sleep(_RETRY)
             except TimeoutError:
-                self.counts.stuck = f"nothing was taken for {self.timeout:g} seconds (--timeout)"
+                self.counts.stuck = f"nothing was accepted for {self.timeout:g} seconds (--timeout)"
                 self.give_up()
                 return False
         self.counts.taken += len(messages)

@@ -63,7 +63,7 @@ TESTS = "tests"
 """Cases for `message-passing test`, in either form; running a chain passes them by."""
 
 NO_ERROR_CHAIN = (
-    "no error chain keeps these: name one (--error File --error_options filename=FILE, or the key error_log)"
+    "no error chain stores these: name one (--error File --error_options filename=FILE, or the key error_log)"
 )
 """What is wrong with `dead_letters` where reports go to standard error, as they do unless somebody says otherwise."""
 

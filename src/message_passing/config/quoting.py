@@ -14,13 +14,13 @@ _EXAMPLE = """'{"key": "value"}'"""
 def lost_quotes(text: str) -> str:
     """What seems to have become of a word's quotes; empty if nothing has."""
     if any(quote in text for quote in "\u201c\u201d\u201e\u2018\u2019"):
-        return f"JSON takes plain double quotes, not typographic ones: {_EXAMPLE}"
+        return f"JSON requires plain double quotes, not typographic ones: {_EXAMPLE}"
     if '"' in text:
         return ""
     if "'" in text:
         return f"JSON takes double quotes, not single ones, which are for the shell: {_EXAMPLE}"
     if _BARE.match(text.lstrip()):
-        arrived = f"the shell has removed the quotes, what arrived is {abbreviate(text)}"
+        arrived = f"the shell removed the quotes; what arrived is {abbreviate(text)}"
         return f"{arrived}: put it all in single quotes, {_EXAMPLE}"
     return ""
 

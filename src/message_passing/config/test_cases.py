@@ -71,7 +71,9 @@ def read_cases(
         cases.append(reader.case(number))
         faults += reader.faults
         if any(one.name == cases[-1].name for one in cases[:-1]):
-            faults.append(Fault(f"there is a case named {cases[-1].name!r} already", reader.at("name")))
+            faults.append(
+                Fault(f"there is already a case named {cases[-1].name!r} already", reader.at("name"))
+            )
     return cases, faults
 
 
@@ -115,9 +117,9 @@ class _Reader:
         if self._table or not self.faults:
             self._check_keys()
         start = self._start()
-        errors = self._take("errors", list, "a list of texts", [])
+        errors = self._take("errors", list, "a list of strings", [])
         if not all(isinstance(text, str) for text in errors):
-            self._fault("errors", f"must be a list of texts, not {abbreviate(errors)}")
+            self._fault("errors", f"must be a list of strings, not {abbreviate(errors)}")
         filtered = self._take("filtered", int, "a number of messages", None)
         return Case(
             number=number,
@@ -137,7 +139,7 @@ class _Reader:
         if "input" not in self._table:
             self.faults.append(Fault("a case needs 'input', a list of messages", self._place))
         if not any(key in self._table for key in _EXPECTED):
-            text = f"a case needs one of {', '.join(_EXPECTED)}, otherwise it holds nothing"
+            text = f"a case needs one of {', '.join(_EXPECTED)}, otherwise it checks nothing"
             self.faults.append(Fault(text, self._place))
 
     def _start(self) -> str:
@@ -149,7 +151,7 @@ class _Reader:
         if at and at not in self._components:
             self._fault("at", f"there is no component named {at!r}{did_you_mean(at, self._components)}")
         elif not at and len(inputs) > 1:
-            text = f"there are several inputs, so a case must say `at` which one: {', '.join(inputs)}"
+            text = f"there are several inputs, so a case must name one in `at`: {', '.join(inputs)}"
             self.faults.append(Fault(text, self._place))
         return at if at in self._components else next(iter(inputs), "")
 

@@ -96,7 +96,7 @@ class Positions:
                 entry.line,
                 entry.column,
                 ".".join(map(str, (*path, key))),
-                f"the key '{key}' is there already: only the last one counts",
+                f"the key '{key}' is given more than once: only the last one counts",
             )
             for path, key, entry in self.index(name).repeated
         ]

@@ -1,4 +1,4 @@
-"""Hand messages to another output where the first one loses them."""
+"""Pass messages to another output where the first one loses them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class FallbackFilter(Redelivering):
-    """Hands messages to the first of several outputs, and to the next one where that loses them.
+    """Passes messages to the first of several outputs, and to the next one where that loses them.
 
-    `output_to` lists them in their order. An output that lost a batch is passed over for `pause` seconds, unless the
-    others have lost it too. All of a batch goes to the next one if any of it was lost, so that messages may arrive in
-    both. What is rejected goes nowhere else. An output in which a batch stands for `patience` seconds counts as one
-    that lost it; if it takes the batch later, that has arrived in both. The last one is waited for without a limit.
+    `output_to` lists them in order of preference. An output that lost a batch is skipped for `pause` seconds, unless
+    the others have lost it too. A whole batch goes to the next one if any of it was lost, so messages may arrive in
+    both. What is rejected goes nowhere else. An output that has not settled a batch within `patience` seconds counts
+    as having lost it; if it settles the batch later, it has arrived in both. The last one has no time limit.
 
     Each loss is counted and reported where it happens, and a batch that all have lost is a loss of the last. What is
     not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and counted
@@ -34,21 +34,21 @@ class FallbackFilter(Redelivering):
 
     output_to: Any = option(
         default=None,
-        description="Where messages go: a list of components, or of anything with `consume`, the first one first.",
+        description="Where messages go: a list of components, or of anything with `consume`, in order of preference.",
         python_only=True,
     )
     pause: float = option(
-        default=10.0, ge=0, description="Seconds for which an output that lost messages is passed over."
+        default=10.0, ge=0, description="Seconds for which an output that lost messages is skipped."
     )
 
     patience: float = option(
         default=30.0,
         ge=0,
-        description="Seconds that an output may take to settle a batch, until the next one has it; 0: no limit.",
+        description="Seconds that an output may take to settle a batch before the next one gets it; 0: no limit.",
     )
 
     def on_init(self) -> None:
-        """Find out what each of `output_to` is."""
+        """Resolve each of `output_to`."""
         targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
         self.output_to = targets[0] if targets else None
         super().on_init()
@@ -65,18 +65,18 @@ class FallbackFilter(Redelivering):
         self._use(targets)
 
     def outputs(self) -> Sequence[Output]:
-        """All of them."""
+        """All outputs."""
         return tuple(self._branches)
 
     def branch_of(self, kept: KeptBatch) -> Output:
-        """The first one at its first attempt that has not just lost anything; then the next."""
+        """The outputs to try: at the first attempt the first one without a recent loss; then the next."""
         if kept.attempts == 1 and not kept.branch:
             now = monotonic()
             kept.branch = next((n for n, until in enumerate(self._bad_until) if until <= now), 0)
         return self._branches[min(kept.branch, len(self._branches) - 1)]
 
     def after_loss(self, kept: KeptBatch) -> float | None:
-        """At once, the next one, until each had it."""
+        """The delay: none, until each output has had the batch."""
         self._bad_until[kept.branch] = monotonic() + self.pause
         if kept.attempts >= len(self._branches):
             return None
@@ -84,11 +84,11 @@ class FallbackFilter(Redelivering):
         return 0.0
 
     def on_taken(self, kept: KeptBatch) -> None:
-        """One that takes messages is passed over no more."""
+        """An output that accepts messages is no longer skipped."""
         self._bad_until[kept.branch] = 0.0
 
     def patience_with(self, kept: KeptBatch) -> float:
-        """For all but the last."""
+        """The time limit, for all but the last."""
         return self.patience if kept.attempts < len(self._branches) else 0.0
 
     def goes_on_without(self, kept: KeptBatch) -> bool:

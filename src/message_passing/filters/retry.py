@@ -1,4 +1,4 @@
-"""Hand messages on again that were lost."""
+"""Redeliver messages that were lost downstream."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 class RetryFilter(Redelivering):
-    """Hands a batch that was lost downstream on again, later and later, until it is settled.
+    """Redelivers a batch that was lost downstream, with increasing delays, until it is settled.
 
     It wraps an output that has no retries of its own, such as a `File` on a disk that is full: put it before the
-    encoder or the output. What is rejected is not retried. All of a batch is handed on again if any of it was lost:
-    messages may arrive twice, and those that come meanwhile overtake it. Each loss is counted and reported where it
+    encoder or the output. What is rejected is not retried. A whole batch is redelivered if any of it was lost:
+    messages may arrive twice, and later ones may overtake it. Each loss is counted and reported where it
     happens, and a batch that is lost for good is a loss there.
 
-    What is not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
-    counted (`buffer full`). When the chain ends, it is tried for as long as `flush_timeout` says. It needs a running
+    Unsettled batches are kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
+    counted (`buffer full`). When the chain ends, retries continue for at most `flush_timeout`. It needs a running
     asyncio event loop, as every chain that is run by `message-passing` has.
     """
 
     name = "Retry"
     example = MappingProxyType({"attempts": 5})
 
-    first: float = option(default=0.5, gt=0, description="About how many seconds after a loss to try again.")
-    longest: float = option(default=30.0, gt=0, description="How many seconds between two attempts at most.")
+    first: float = option(default=0.5, gt=0, description="Initial retry delay after a loss, in seconds.")
+    longest: float = option(default=30.0, gt=0, description="Maximum delay between two attempts, in seconds.")
     attempts: int = option(
-        default=0, ge=0, description="How often a batch is handed on until it is lost; 0: no limit."
+        default=0, ge=0, description="How many times a batch is tried before it is lost; 0: no limit."
     )
     give_up_after: float = option(
-        default=0.0, ge=0, description="Seconds after which a batch is handed on no more; 0: no limit."
+        default=0.0, ge=0, description="Seconds after which a batch is not tried again; 0: no limit."
     )
 
     def branch_of(self, kept: KeptBatch) -> Output:  # noqa: ARG002 - it has one
@@ -45,7 +45,7 @@ class RetryFilter(Redelivering):
         return self._next
 
     def after_loss(self, kept: KeptBatch) -> float | None:
-        """Longer and longer."""
+        """Increasing delays."""
         pause = pause_after(kept.attempts, self.first, self.longest)
         late = self.give_up_after and monotonic() + pause - kept.began > self.give_up_after
         return None if late or kept.attempts == self.attempts else pause

@@ -100,7 +100,7 @@ class PositionFile:
         Raises:
             OpenError: another process uses it, it is no position file, or the system refuses.
         """
-        text = "remove it: reading begins where `start` says then"
+        text = "remove it; reading then begins where `start` says"
         found = self._file.open(_Saved, most_bytes=_MOST_BYTES, remedy=text)
         self._saved = found.place if found else None
         return self._saved

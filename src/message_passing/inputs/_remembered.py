@@ -49,7 +49,7 @@ class RememberedSenders:
         Raises:
             OpenError: see `SavedFile.open`.
         """
-        remedy = "remove it: what senders send again then, may be delivered twice"
+        remedy = "remove it; messages that senders then resend may be delivered twice"
         if found := self._file.open(_Senders, most_bytes=_MOST_BYTES, remedy=remedy):
             for sender, floor in found.floors.items():
                 self._consumer.remember(_id(sender), floor)

@@ -78,9 +78,9 @@ class SavedFile:
             found = msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
             text = f"{error}. If it is one, and damaged, {remedy}"
-            raise OpenError(f"{self._path!r} is no {self._what}: {text}") from error
+            raise OpenError(f"{self._path!r} is not a {self._what}: {text}") from error
         if found.version != 1:
-            text = f"is of version {found.version}, and only 1 is known"
+            text = f"has version {found.version}, and only version 1 is known"
             raise OpenError(f"the {self._what} {self._path!r} {text}")
         return found
 

@@ -1,1 +1,1 @@
-"""What outputs share that send batches to a peer over the network."""
+"""The common parts of outputs that send batches to a peer over the network."""

@@ -1,4 +1,4 @@
-"""How long to wait before a request is tried again."""
+"""Exponential back-off: how long to wait before a request is retried."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from email.utils import parsedate_to_datetime
 
 
 class RetryLater(Exception):  # noqa: N818 - it is what to do
-    """A peer has not taken a request, and may take it another time.
+    """A peer has not accepted a request, and may accept it later.
 
     Attributes:
-        after: seconds that it wants to be left alone, as far as it said so.
+        after: the seconds for which it asked not to be retried, if it did.
     """
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
@@ -20,22 +20,22 @@ class RetryLater(Exception):  # noqa: N818 - it is what to do
 
 
 def pause_after(attempt: int, first: float, longest: float, *, at_least: float = 0.0) -> float:
-    """Seconds to wait after so many attempts that failed: about twice as long each time, and for each another time.
+    """Seconds to wait after this many failed attempts: about twice as long each time, with a random part.
 
-    The half of it is left to chance, so that many senders do not all come back at once ("equal jitter").
+    Half of it is random, so that many senders do not all retry at once ("equal jitter").
 
     Args:
-        attempt: how many have failed, from 1 on.
+        attempt: the number of failed attempts, from 1.
         first: seconds after the first one.
-        longest: seconds at most.
-        at_least: what the peer asked for, which is obeyed up to `longest`.
+        longest: the most seconds.
+        at_least: the delay that the peer asked for, honoured up to `longest`.
     """
     full = min(longest, first * 2.0 ** min(attempt - 1, 60))
     return max(full / 2 + random.random() * full / 2, min(at_least, longest))  # noqa: S311 - nobody must not guess it
 
 
 def seconds_of(retry_after: str | None) -> float:
-    """What an HTTP header Retry-After asks for: seconds, or a date (RFC 9110, 10.2.3); 0 for anything else."""
+    """The delay of an HTTP Retry-After header: seconds, or a date (RFC 9110, 10.2.3); 0 for anything else."""
     if not retry_after:
         return 0.0
     try:

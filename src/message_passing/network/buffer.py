@@ -1,4 +1,4 @@
-"""Messages that wait to be sent, with bounds, and the batches that are made of them."""
+"""A bounded buffer of messages that wait to be sent, and the batches made from them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _any(_target: Hashable) -> bool:
 
 
 class Batch:
-    """Messages that travel together.
+    """Messages that are sent together.
 
     Attributes:
-        messages: what is sent.
-        target: where to: the messages of a batch have the same.
-        shares: whose they are.
-        count: how many messages these are, of a frame as many as it carries.
-        size: bytes of them.
+        messages: the messages to send.
+        target: their destination, the same for all messages of a batch.
+        shares: the deliveries that they belong to.
+        count: the number of messages, counting each frame as those it carries.
+        size: their bytes.
     """
 
     __slots__ = ("count", "messages", "shares", "size", "target")
@@ -41,7 +41,7 @@ class Batch:
 
 
 class Queue:
-    """What waits for one target.
+    """The queue of one target.
 
     Attributes:
         size: bytes that wait.
@@ -61,18 +61,18 @@ class Queue:
 
     @property
     def oldest(self) -> float:
-        """When what waits longest came."""
+        """The arrival time of the oldest entry."""
         return self._messages[0][1]
 
     def add(self, messages: Sequence[bytes], size: int, hold: Hold, now: float) -> None:
-        """Add these, of so many bytes together."""
+        """Add messages with this total size in bytes."""
         self._messages.extend((message, now) for message in messages)
         self.size += size
         self.carried += message_count(messages)
         self._shares.add(len(messages), hold)
 
     def take(self, most: int, most_bytes: int) -> Batch:
-        """The oldest: so many, and of so many bytes, at most; one at least."""
+        """Take the oldest: at most this many, and this many bytes; at least one."""
         batch = Batch(self.target)
         while self._messages and len(batch.messages) < most:
             message = self._messages[0][0]
@@ -89,21 +89,21 @@ class Queue:
 
 
 class Buffer:
-    """Queues, one for each target for which something waits, with two bounds on all together.
+    """Queues, one for each target with waiting messages, with two common bounds.
 
     Attributes:
-        size: bytes that wait, or belong to a batch that waits to be tried again.
+        size: bytes that wait, or belong to a batch that waits to be retried.
         carried: messages that wait, of a frame as many as it carries.
     """
 
     def __init__(self, most: int, most_bytes: int, batch: int, batch_bytes: int) -> None:
-        """Nothing waits.
+        """Start empty.
 
         Args:
-            most: messages that may wait.
-            most_bytes: bytes that may.
-            batch: messages of a batch.
-            batch_bytes: bytes of one.
+            most: the most messages that may wait.
+            most_bytes: the most bytes that may wait.
+            batch: the most messages of a batch.
+            batch_bytes: the most bytes of a batch.
         """
         self.size = self.carried = self._count = 0
         self._most, self._most_bytes = most, most_bytes
@@ -161,22 +161,22 @@ class Buffer:
         return next((queue.oldest for queue in self._queues.values() if may(queue.target)), math.inf)
 
     def take_all(self) -> Iterator[Batch]:
-        """All that waits, in batches."""
+        """Take all that waits, in batches."""
         while self._queues:
             yield self.take(next(iter(self._queues.values())))
 
     def reserve(self, batch: Batch) -> None:
-        """Leave no room for others where this batch was, which waits to be tried again."""
+        """Keep a batch's room reserved while it waits to be retried."""
         self._count += len(batch.messages)
         self.size += batch.size
 
     def free(self, batch: Batch) -> None:
-        """Leave it to others: this batch is on its way."""
+        """Release a batch's room: it is in flight."""
         self._count -= len(batch.messages)
         self.size -= batch.size
 
     def take(self, queue: Queue) -> Batch:
-        """A batch of the oldest in a queue: one message at least."""
+        """Make a batch of the oldest in a queue: at least one message."""
         batch = queue.take(self._batch, self._batch_bytes)
         self.free(batch)
         self.carried -= batch.count

@@ -1,4 +1,4 @@
-"""The base of outputs that send batches to a peer: an author says how a batch is sent, and gets all the rest."""
+"""The base of outputs that send batches to a peer: a subclass defines only how a batch is sent."""
 
 from __future__ import annotations
 
@@ -25,54 +25,54 @@ if TYPE_CHECKING:
 BUFFER_FULL = "buffer full"
 
 _LONG = 60.0
-"""Seconds until it is looked again, whatever happens."""
+"""The most seconds between two checks, whatever happens."""
 
 
 _PATIENCE = 1.0
 """Seconds that inputs which lose what they do not read (`Input.can_wait`) wait for room."""
 
 _NEXT = 1000
-"""Messages that a next batch of an input may have: `drain` waits for room for as many."""
+"""The most messages of an input's next batch: `drain` waits for room for as many."""
 
 
 class NetworkOutput(Output):
-    """Sends messages in batches, several at a time, and tries again what a peer did not take.
+    """Sends messages in batches, several at a time, and retries what a peer did not accept.
 
-    Define `async send(messages)`: it sends a batch of bytes to the peer and returns when the peer has it. It raises
+    Define `async send(messages)`: it sends a batch of bytes to the peer and returns when the peer has it. It raises:
 
-    - `RetryLater`, an `OSError` or `TimeoutError`: the batch is sent again, later and later, up to `attempts` and
+    - `RetryLater`, an `OSError` or `TimeoutError`: the batch is retried, with increasing delays, up to `attempts` and
       `give_up_after`; then it fails, which is a loss;
-    - a `MessageError`: the peer will never take it; it fails and is REJECTED.
+    - a `MessageError`: the peer will never accept it; it fails and is REJECTED.
 
-    With `dead_letters`, messages that fail, or are left at the end, go to the error chain whole, each by itself.
+    With `dead_letters`, messages that fail, or are left at the end, go to the error chain whole, each separately.
 
-    Where it depends on a message where that goes, say `takes_objects = True`, and define `target_of(message)`, which
-    looks at the object that the encoder before this was given, and `async send_to(target, messages)` in place of
+    Where the destination depends on the message, set `takes_objects = True`, and define `target_of(message)`, which
+    receives the object that was passed to the encoder before this, and `async send_to(target, messages)` in place of
     `send`: a batch has messages of one target. Targets share the bounds, and `in_flight`, of which one has
-    `in_flight_each`. A batch that waits to be tried again takes up room in the buffer, and is none of `in_flight`.
+    `in_flight_each`. A batch that waits to be retried uses room in the buffer, and does not count in `in_flight`.
 
     What waits is bounded in messages and bytes. Within a chain, inputs wait while there is no room; those that lose
-    messages by waiting do so for a second. What does not fit is dropped and counted (`buffer full`). At the end, what
-    waits is sent for as long as something is taken within `flush_timeout`; what is left is counted (`unsent at
-    close`).
+    messages by waiting do so for one second. What does not fit is dropped and counted (`buffer full`). At the end,
+    what waits is sent for as long as something is accepted within `flush_timeout`; what is left is counted
+    (`unsent at close`).
     """
 
     confirms = "acknowledged by the peer"
     weighs = True
 
     buffer_messages: int = option(default=10_000, ge=1, description="The most messages that wait to be sent.")
-    buffer_bytes: int = option(default=64 << 20, ge=1, description="The most bytes of them.")
-    batch_messages: int = option(default=1000, ge=1, description="The most messages of a batch.")
+    buffer_bytes: int = option(default=64 << 20, ge=1, description="The most bytes that wait to be sent.")
+    batch_messages: int = option(default=1000, ge=1, description="The most messages in a batch.")
     batch_bytes: int = option(
-        default=1 << 20, ge=1, description="The most bytes of a batch; a larger message travels alone."
+        default=1 << 20, ge=1, description="The most bytes in a batch; a larger message is sent alone."
     )
     batch_age: float = option(
         default=0.1,
         ge=0,
-        description="How many seconds a message waits for others at most, to travel together.",
+        description="The most seconds that a message waits for others to share its batch.",
     )
     in_flight: int = option(
-        default=4, ge=1, description="How many batches may be on their way. 1 keeps their order."
+        default=4, ge=1, description="How many batches may be in flight. 1 preserves their order."
     )
     in_flight_each: int = option(
         default=0,
@@ -82,44 +82,46 @@ class NetworkOutput(Output):
     )
     timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
     retry_first: float = option(
-        default=0.5, gt=0, description="About how many seconds after a failure to try again."
+        default=0.5, gt=0, description="Initial retry delay after a failure, in seconds."
     )
     retry_longest: float = option(
         default=30.0,
         gt=0,
-        description="How many seconds between two attempts at most.",
+        description="Maximum delay between two attempts, in seconds.",
     )
     attempts: int = option(
-        default=0, ge=0, description="How often a batch is tried before it fails; 0: no limit."
+        default=0, ge=0, description="How many times a batch is tried before it fails; 0: no limit."
     )
     give_up_after: float = option(
-        default=0.0, ge=0, description="Seconds after which a batch that is not taken fails; 0: no limit."
+        default=0.0, ge=0, description="Seconds after which a batch that is not accepted fails; 0: no limit."
     )
     flush_timeout: float = option(
-        default=10.0, ge=0, description="Seconds in which nothing is taken until the end waits no more."
+        default=10.0,
+        ge=0,
+        description="Seconds in which nothing is accepted after which closing stops waiting.",
     )
 
     async def send(self, messages: list[bytes]) -> None:
         """Send a batch, and return when the peer has it.
 
         Raises:
-            RetryLater: not now. So do `OSError` and `TimeoutError`.
-            MessageError: never.
+            RetryLater: the peer cannot accept it now. `OSError` and `TimeoutError` mean the same.
+            MessageError: the peer will never accept it.
         """
         raise NotImplementedError(f"{type(self).__name__} must define send")
 
     async def send_to(self, target: Any, messages: list[bytes]) -> None:  # noqa: ARG002 - for a subclass
-        """Send a batch to one target, as `target_of` has it; `send`, which this calls, is for those with one only."""
+        """Send a batch to one target, as returned by `target_of`; it calls `send`, for outputs with only one."""
         await self.send(messages)
 
     def target_of(self, message: Any) -> Hashable:  # noqa: ARG002 - for a subclass
-        """Where a message goes, for a class that `takes_objects`. What it raises fails the message.
+        """The target of a message, for a class that `takes_objects`. An exception here fails the message.
 
         Args:
-            message: an object; bytes or text where what comes is encoded already.
+            message: an object; bytes or text where messages arrive already encoded.
 
         Raises:
-            MessageError: it does not say.
+            MessageError: the message has no target.
         """
         return None
 
@@ -128,8 +130,8 @@ class NetworkOutput(Output):
         super().on_init()
         self._buffer = Buffer(self.buffer_messages, self.buffer_bytes, self.batch_messages, self.batch_bytes)
         self._sending: dict[asyncio.Task[None], Batch] = {}
-        self._resting = 0  # of these, those that wait to be tried again
-        self._of: Counter[Hashable] = Counter()  # and how many each target has
+        self._resting = 0  # those of them that wait to be retried
+        self._of: Counter[Hashable] = Counter()  # and their number by target
         self._each = (
             self.in_flight_each or max(1, self.in_flight // 2) if self.takes_objects else self.in_flight
         )
@@ -139,7 +141,7 @@ class NetworkOutput(Output):
         self._obstacles = Obstacles()
 
     def write_many(self, messages: list[Any]) -> None:
-        """Queue a batch, for each target what goes there."""
+        """Queue a batch, divided by target."""
         if not self.takes_objects:
             self._queue(None, all_as_bytes(self, messages))
             return
@@ -164,25 +166,25 @@ class NetworkOutput(Output):
             self.drop(taken[count:], BUFFER_FULL)
 
     def held(self) -> int:
-        """What waits or is on its way."""
+        """The number of messages that wait or are in flight."""
         return self._buffer.carried + sum(batch.count for batch in self._sending.values())
 
     def info(self) -> Mapping[str, Any]:
-        """How it fares with its peer."""
+        """The state of its buffer and its peer."""
         return {
             **super().info(),
             "capacity": self.buffer_messages,
             "in_flight": len(self._sending) - self._resting,
             "retrying": self._resting,
-            "state": "trying again: " + "; ".join(self.problems()) if self._obstacles else "sending",
+            "state": "retrying: " + "; ".join(self.problems()) if self._obstacles else "sending",
         }
 
     def problems(self) -> list[str]:
-        """Where nothing is taken, and why."""
+        """The targets that accept nothing, and why."""
         return self._obstacles.described(MOST_PROBLEMS)
 
     async def drain(self) -> None:
-        """Wait until there is room for a next batch."""
+        """Wait until there is room for another batch."""
         few = min(_NEXT, self.buffer_messages)
         until = math.inf if self.sources_wait else monotonic() + _PATIENCE
         while self._buffer and not self._buffer.has_room(few, self.buffer_bytes // 4):
@@ -209,14 +211,14 @@ class NetworkOutput(Output):
             await asyncio.gather(*sending, return_exceptions=True)
 
     async def flush(self) -> None:
-        """Send all that waits, as long as something is taken now and then."""
+        """Send all that waits, as long as something is accepted now and then."""
         self._flushing, self._moved_at = True, monotonic()
         self._changed.set()
         while self.held() and (left := self._moved_at + self.flush_timeout - monotonic()) > 0:
             await self._change(min(left, 1.0))
 
     async def _change(self, seconds: float) -> None:
-        """Wait for something to happen, so long at most. Several may wait."""
+        """Wait for a change, for at most this long. Several may wait."""
         self._changed.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -225,7 +227,7 @@ class NetworkOutput(Output):
             pass
 
     def _has_place(self) -> bool:
-        """Whether a request may be on its way besides those that are."""
+        """Whether another request may be in flight."""
         return len(self._sending) - self._resting < self.in_flight
 
     def _may_have(self, target: Hashable) -> bool:
@@ -240,7 +242,7 @@ class NetworkOutput(Output):
         return min(_LONG, max(0.0, self._buffer.next_at(self._may_have) + self.batch_age - monotonic()))
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():  # otherwise it is what is left at the end, and still held
+        if not task.cancelled():  # otherwise it is left at the end, and still buffered
             target = self._sending.pop(task).target
             self._of[target] -= 1
             if not self._of[target]:
@@ -257,7 +259,7 @@ class NetworkOutput(Output):
             except (
                 RetryLater,
                 OSError,
-            ) as error:  # which may have a connection, and is let go before the pause
+            ) as error:  # which may have a connection, and is released before the pause
                 reason, after = self._reason(error), getattr(error, "after", 0.0)
             except Exception as error:  # noqa: BLE001 - any failure has one route
                 self._give_up(batch, error, attempt)
@@ -271,14 +273,14 @@ class NetworkOutput(Output):
             late = self.give_up_after and monotonic() + pause - began > self.give_up_after
             if late or attempt == self.attempts:
                 times = "attempt" if attempt == 1 else "attempts"
-                self._give_up(batch, PeerError(f"not taken after {attempt} {times}: {reason}"), attempt)
+                self._give_up(batch, PeerError(f"not accepted after {attempt} {times}: {reason}"), attempt)
                 return
             if text := self._obstacles.meet(batch.target, reason):
                 self.report(PeerError(text))
             await self._rest(batch, pause)
 
     async def _rest(self, batch: Batch, pause: float) -> None:
-        """Wait until it is tried again, for so long, and for a place among those that are on their way."""
+        """Wait this long before a retry, and for a place among those in flight."""
         self._resting += 1
         self._buffer.reserve(batch)
         self._changed.set()
@@ -305,7 +307,7 @@ class NetworkOutput(Output):
         batch.shares.settle_all(Outcome.DELIVERED)  # but for what has been noted
 
     def on_close(self) -> None:
-        """Leave what was not sent to the error chain, if it is to have it."""
+        """Pass what was not sent to the error chain, with `dead_letters`."""
         if self.dead_letters:
             left = [*self._sending.values(), *self._buffer.take_all()]
             self._sending.clear()

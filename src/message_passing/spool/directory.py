@@ -1,4 +1,4 @@
-"""The directory of a spool: who may use it, and who has it now."""
+"""The directory of a spool: its permissions, and its present owner."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from message_passing.errors import OpenError
 from message_passing.secure_files import future_user, in_shell, require_safe
 
 DATABASE = "spool.sqlite"
-"""The database's file name; SQLite puts files with `-wal` and `-shm` at its end beside it."""
+"""The database's file name; SQLite adds files with the suffixes `-wal` and `-shm` beside it."""
 
 LOCK = "lock"
-"""The lock's file name. It has the process id of whoever has the spool."""
+"""The lock's file name. It contains the process id of the spool's owner."""
 
 WHAT = "spool directory"
 
@@ -27,16 +27,16 @@ class SpoolLock:
     """A spool's directory, taken by one owner: see flock(2)."""
 
     def __init__(self, directory: Path) -> None:
-        """Not taken yet."""
+        """Start without the lock."""
         self.directory = directory
         self._descriptor = -1
         self._identity: tuple[int, int] | None = None
 
     def acquire(self) -> None:
-        """Make the directory if it is not there, and take it.
+        """Create the directory if it does not exist, and lock it.
 
         Raises:
-            OpenError: it cannot be made, others can write to it, or another has it.
+            OpenError: it cannot be created, others can write to it, or another process has it.
         """
         path = self.directory
         try:
@@ -68,7 +68,7 @@ class SpoolLock:
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
 
     def renew(self) -> None:
-        """Take the directory again if it was removed.
+        """Lock the directory again if it was removed.
 
         Raises:
             OpenError: see `acquire`.
@@ -78,14 +78,14 @@ class SpoolLock:
             self.acquire()
 
     def release(self) -> None:
-        """Give it back. In a forked child it stays its parent's."""
+        """Release it. In a forked child it stays the parent's."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file that is now; None if there is none."""
+    """The identity of the file at present; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -94,10 +94,10 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def database_in(directory: Path) -> Path:
-    """The database of a spool, made for its owner alone if it is not there.
+    """Create the database of a spool, for its owner alone, if it does not exist.
 
     Raises:
-        OSError: the system refuses, or it is a link.
+        OSError: a system error, or it is a link.
     """
     path = directory / DATABASE
     try:
@@ -112,7 +112,7 @@ def database_in(directory: Path) -> Path:
 
 
 def sync_directory(directory: Path) -> None:
-    """Names of new files are on disk after this: see fsync(2)."""
+    """Sync a directory, so that names of new files are on disk: see fsync(2)."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -121,19 +121,19 @@ def sync_directory(directory: Path) -> None:
 
 
 def give_to_future_user(path: Path) -> None:
-    """What root makes belongs to the user that this process will become; SQLite's files follow the database's."""
+    """Give what root creates to the user that this process will become; SQLite's files follow the database's."""
     if os.geteuid() == 0 and (uid := future_user()) is not None:
         os.chown(path, uid, -1, follow_symlinks=False)
 
 
 def cannot_use(directory: Path, error: OSError) -> str:
-    """What a person is told when the system refuses."""
+    """The sentence for a person about a system error."""
     why = error.strerror or str(error)
     return f"cannot use the {WHAT} {str(directory)!r}: {why}"
 
 
 def obstacle(directory: Path) -> str:
-    """Why a spool could not be kept there, found without changing anything; empty if nothing was found."""
+    """Why a spool could not be kept there, checked without changing anything; empty if no reason was found."""
     existing = next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
     if not existing.is_dir():
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"

@@ -1,4 +1,4 @@
-"""Frames that wait to be stored, in memory: the queue in front of a spool, and the batches that they came in."""
+"""Frames that wait in memory to be stored: the queue in front of a spool, and the batches that they belong to."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from message_passing.delivery import Hold
 
 PENDING_BYTES = 16 << 20
-"""Bytes that may wait to be stored, or as many as the spool may have; a batch that begins below is taken whole."""
+"""Bytes that may wait to be stored, or as many as the spool may have; a batch that begins below is accepted whole."""
 
 PENDING_FRAMES = 10_000
 """Frames that may wait to be stored; likewise."""
 
 PendingFrame = tuple[bytes, int, bool, "StoredBatch"]
-"""The bytes, how many messages, whether these are lines, and what they came in."""
+"""The bytes, the number of messages, whether these are lines, and their batch."""
 
 
 class StoredBatch:
-    """Frames that came together, of which so many are not stored yet."""
+    """Frames that came together, with the number not stored yet."""
 
     __slots__ = ("hold", "left")
 
@@ -33,7 +33,7 @@ class StoredBatch:
         self.left = 0
 
     def settle(self, *, lost: bool) -> None:
-        """One of them is stored, or lost."""
+        """Record that one of them is stored, or lost."""
         if lost:
             self.hold.note(Outcome.LOST)
         self.left -= 1
@@ -45,12 +45,12 @@ class PendingFrames:
     """The queue. For one thread at a time.
 
     Attributes:
-        messages: how many are in it; and
-        size: how many bytes.
+        messages: the number of messages in it.
+        size: their bytes.
     """
 
     def __init__(self, limit: int = PENDING_BYTES) -> None:
-        """Empty; bytes from which on there is no room."""
+        """Start empty, with the bytes at which there is no more room."""
         self._limit = limit
         self.messages = self.size = 0
         self._queue: deque[PendingFrame] = deque()
@@ -60,7 +60,7 @@ class PendingFrames:
 
     @property
     def has_room(self) -> bool:
-        """Whether a batch more may come."""
+        """Whether another batch may be added."""
         return self.size < self._limit and len(self._queue) < PENDING_FRAMES
 
     def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
@@ -73,11 +73,11 @@ class PendingFrames:
             self._queue.append((body, count, lines, batch))
 
     def first(self, most: int) -> list[PendingFrame]:
-        """The first of them; they stay."""
+        """The first of them, without removing them."""
         return list(islice(self._queue, most))
 
     def remove(self, number: int) -> list[PendingFrame]:
-        """Remove the first of them; they are still to be settled."""
+        """Remove the first of them, which are still to be settled."""
         removed = [self._queue.popleft() for _ in range(number)]
         self.messages -= sum(count for _, count, _, _ in removed)
         self.size -= sum(len(body) for body, _, _, _ in removed)

@@ -1,4 +1,4 @@
-"""Reading a spool, also of a running node: read-only, so that nothing is in that node's way."""
+"""Reading a spool, also that of a running node: read-only, so that the node is not disturbed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PATIENCE = 2.0  # seconds that a node's writing is waited for
+_PATIENCE = 2.0  # seconds to wait for a node's write
 
 
 class SpoolReader:
-    """One spool, for who reads it.
+    """One spool, opened for reading.
 
     Attributes:
         path: the database.
-        unreadable: rows that could not be read since the file is damaged: as many as are known.
+        unreadable: the known number of rows that could not be read because the file is damaged.
     """
 
     def __init__(self, target: Path) -> None:
@@ -37,11 +37,11 @@ class SpoolReader:
         """Open it.
 
         Raises:
-            OpenError: it is not there, is none, or cannot be read.
+            OpenError: it does not exist, is not a spool, or cannot be read.
         """
         if not self.path.exists():
             raise OpenError(
-                f"there is no spool in {str(self._target)!r}: name the directory that the option spool has"
+                f"there is no spool in {str(self._target)!r}: name the directory given to the option spool"
             )
         with self._explained():
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
@@ -49,7 +49,7 @@ class SpoolReader:
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if not 0 < version <= SPOOL_VERSION:
             self.__exit__()
-            why = "was written by a later version of message-passing" if version else "is no spool"
+            why = "was written by a later version of message-passing" if version else "is not a spool"
             raise OpenError(f"{str(self.path)!r} {why}")
         return self
 
@@ -60,7 +60,7 @@ class SpoolReader:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """What SQLite raises, as a person is told it."""
+        """An SQLite error as a sentence for a person."""
         try:
             yield
         except sqlite3.Error as error:
@@ -73,7 +73,7 @@ class SpoolReader:
             return self._db.execute(query, values).fetchall()
 
     def content(self, table: str = "frames") -> Content:
-        """What is in it; or in its table `damaged`.
+        """Its contents, or those of its table `damaged`.
 
         Raises:
             OpenError: it cannot be read.
@@ -83,7 +83,7 @@ class SpoolReader:
         return Content(frames, int(messages), int(size))
 
     def facts(self) -> dict[str, Any]:
-        """Its sender id, next number, and the times of the oldest and the newest frame, if there are some.
+        """Its sender id, next number, and the times of the oldest and the newest frame, if any.
 
         Raises:
             OpenError: it cannot be read.
@@ -111,7 +111,7 @@ class SpoolReader:
         return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
     def frames(self) -> Iterator[SpoolFrame | int]:
-        """All frames in order; of a damaged one its number. What a damaged file does not give is left out.
+        """All frames in order; for a damaged one, its number. Unreadable parts of a damaged file are left out.
 
         Raises:
             OpenError: it cannot be read at all.
@@ -137,9 +137,9 @@ class SpoolReader:
         return self._rows(f"{SELECT_FRAMES} WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most))
 
     def _following(self, after: int) -> list[tuple[Any, ...]] | None:
-        """The next row that can be read after a place that cannot; None if there is none.
+        """The next readable row after an unreadable place; None if there is none.
 
-        Steps grow: a number is looked for within a page's reach first, then farther.
+        Steps grow: numbers within a page's reach are tried first, then farther ones.
         """
         self.unreadable += 1
         step = 0

@@ -1,4 +1,4 @@
-"""Repairing a spool that nobody uses: what is damaged is set aside, and free space is given back."""
+"""Repairing a spool that is not in use: damaged frames are set aside, and free space is released."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Repaired:
     """What was found and done.
 
     Attributes:
-        frames: intact frames that are in it now; and
-        messages: how many messages these have.
-        set_aside: damaged frames that were set aside, in this database.
-        rebuilt: where the file is now that was damaged itself; empty if it was not.
+        frames: intact frames that are in it now.
+        messages: the number of their messages.
+        set_aside: damaged frames that were set aside in this database.
+        rebuilt: the new path of the file if it was damaged itself; empty if not.
     """
 
     frames: int
@@ -38,14 +38,14 @@ class Repaired:
 
 
 def repair(directory: Path) -> Repaired:
-    """Set aside what is damaged, and make the file as small as it can be.
+    """Set damaged frames aside, and shrink the file as far as possible.
 
     Raises:
-        OpenError: it is not there, is in use, or cannot be written.
+        OpenError: it does not exist, is in use, or cannot be written.
     """
     if not (directory / DATABASE).exists():
         raise OpenError(
-            f"there is no spool in {str(directory)!r}: name the directory that the option spool has"
+            f"there is no spool in {str(directory)!r}: name the directory given to the option spool"
         )
     lock = SpoolLock(directory)
     lock.acquire()
@@ -96,7 +96,7 @@ def _repair(directory: Path, store: SpoolStore) -> Repaired:
 
 
 def _is_intact(directory: Path) -> bool:
-    """Whether SQLite can read it all."""
+    """Whether SQLite can read the whole file."""
     try:
         with SpoolReader(directory) as spool:
             return spool.check()

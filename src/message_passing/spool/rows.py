@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 PAGE_BYTES = 16384
-"""Of the database."""
+"""The version of the database format."""
 
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 SENDER_BYTES = 16
@@ -22,7 +22,7 @@ _HEAD = struct.Struct("!QQ?")
 
 
 class NewerSpoolError(Exception):
-    """It was written by a later version, which knows what is in it: it is left alone."""
+    """A spool was written by a later version, which knows its contents: it is left untouched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SpoolFrame:
         sequence: its number.
         body: the bytes.
         count: messages in it.
-        lines: each message is a line of it; otherwise it is one message as it travels.
+        lines: whether each message is a line of it; otherwise it is one message as sent.
         time: when it was stored, in seconds since 1970.
     """
 
@@ -45,13 +45,13 @@ class SpoolFrame:
 
     @property
     def crc(self) -> int:
-        """What its row has to say."""
+        """The data of its row."""
         return crc32(self.body, crc32(_HEAD.pack(self.sequence, self.count, self.lines)))
 
 
 @dataclass(slots=True)
 class Content:
-    """What is in a spool: frames, messages in them, and the bytes that these have."""
+    """The contents of a spool: numbers of frames, messages and bytes."""
 
     frames: int = 0
     messages: int = 0
@@ -73,14 +73,14 @@ SELECT_FRAMES = "SELECT sequence, body, count, lines, time, crc FROM frames"
 
 
 def estimate(size: int) -> int:
-    """Bytes that a frame takes in the file, at most: a large one has pages of its own (sqlite.org/fileformat2)."""
+    """The most bytes that a frame uses in the file: a large one has pages of its own (sqlite.org/fileformat2)."""
     if size < PAGE_BYTES // 4:
         return size + 64
     return PAGE_BYTES * (2 + size // (PAGE_BYTES - 8))
 
 
 def measure(count: object, size: object) -> tuple[int, int]:
-    """What a row that may be damaged says of its messages and bytes, within reason."""
+    """The messages and bytes of a row that may be damaged, limited to plausible numbers."""
     length = len(size) if isinstance(size, (bytes, str)) else size if isinstance(size, int) else 0
     return (min(count, length + 1) if isinstance(count, int) and count > 0 else 1), length
 
@@ -97,12 +97,12 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged, rather than that the system refuses something now."""
+    """Whether the file is damaged, rather than a passing system error."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
 
 
 def corrupt(text: str) -> sqlite3.DatabaseError:
-    """The error of a database whose contents are not what they should be."""
+    """The error of a database with invalid contents."""
     error = sqlite3.DatabaseError(text)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error

@@ -1,7 +1,7 @@
-"""A spool at work: a thread of its own stores what comes, reads back what is to be sent, and removes what was.
+"""A spool in operation: its thread stores frames, reads back what is to be sent, and removes what was.
 
-Several batches that come while a transaction is being synced share the next one. In memory is what is not stored yet,
-and a window of what is to be sent next, each with a bound.
+Batches that arrive while a transaction is being synced share the next one. Frames not stored yet, and a window of
+those to be sent next, are in memory, each with a bound.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WhenFull = Literal["block", "drop_oldest", "drop_newest"]
 
 READ_AHEAD = 8 << 20
-"""Bytes that are in memory to be sent next, at most; and of a spool with a low bound at most a sixteenth of it."""
+"""The most bytes in memory to be sent next; for a spool with a low bound, at most a sixteenth of it."""
 
 SPOOL_FULL = "spool full"
 DISK_FULL = "spool not writable, or disk full"
@@ -41,17 +41,17 @@ TOO_BIG_FOR_SPOOL = "too big for the spool"
 
 _TRANSACTION_BYTES = 2 << 20
 _TRANSACTION_FRAMES = 1000
-_AT_ONCE = 256  # frames that are read at once, or dropped
-_RETRY = 0.5  # seconds until storing is tried again
-_AGE_INTERVAL = 1.0  # seconds between two looks for what is too old
+_AT_ONCE = 256  # frames that are read, or dropped, at once
+_RETRY = 0.5  # seconds until storing is retried
+_AGE_INTERVAL = 1.0  # seconds between two checks for frames that are too old
 
 
 class Spool:
-    """The spool of one output. From any thread, unless it is said otherwise.
+    """The spool of one output. From any thread, unless stated otherwise.
 
     Attributes:
-        stalled: why nothing is stored at present; empty while all is well.
-        on_change: called by its thread when something was stored, or is there to be sent.
+        stalled: why nothing is stored at present; empty while storing works.
+        on_change: called by its thread when something was stored, or is ready to be sent.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class Spool:
         on_drop: Callable[[int, str, int], object] = lambda _count, _reason, _earlier: None,
         say: Callable[[str, str], object] = lambda _kind, _text: None,
     ) -> None:
-        """Nothing is opened yet.
+        """Configure it; nothing is opened yet.
 
         Args:
-            directory: where it is.
-            max_bytes: what its file may have in use.
+            directory: its directory.
+            max_bytes: the most bytes in use in its file.
             max_age: seconds after which a frame is dropped; 0 for never.
-            when_full: `block`: what does not fit waits in memory, up to `has_room`; otherwise what is dropped.
-            on_drop: called by its thread with each loss: how many messages, why, and how many of these an earlier run
-                had stored.
-            say: called with what a person should know: its kind, and the sentence.
+            when_full: `block`: what does not fit waits in memory, up to `has_room`; otherwise which are dropped.
+            on_drop: called by its thread at each loss: with the number of messages, the reason, and how many of them
+                an earlier run had stored.
+            say: called with notices for a person: a kind, and a sentence.
         """
         self.stalled = ""
         self.on_change: Callable[[], object] = lambda: None
@@ -87,7 +87,7 @@ class Spool:
         self._queue = PendingFrames(min(PENDING_BYTES, max_bytes))
         self._ready: deque[SpoolFrame] = deque()
         self._ready_bytes = 0
-        self._loaded: dict[int, SpoolFrame] = {}  # what is to be sent next, and what has been taken for that
+        self._loaded: dict[int, SpoolFrame] = {}  # what is to be sent next, and what was taken for sending
         self._read_to = 0  # the number of the last frame that was loaded
         self._trimmed: list[tuple[int, int, int]] = []
         self._earlier = 0  # numbers below this are of an earlier run
@@ -100,10 +100,10 @@ class Spool:
     # Its life
 
     def open(self) -> None:
-        """Take the directory, open the database, and begin.
+        """Lock the directory, open the database, and start.
 
         Raises:
-            OpenError: it cannot be used, or another has it.
+            OpenError: it cannot be used, or another process has it.
         """
         self._lock.acquire()
         try:
@@ -132,18 +132,18 @@ class Spool:
 
     @property
     def sender(self) -> bytes:
-        """The id that belongs to its numbers."""
+        """The sender id that belongs to its numbers."""
         return self._store.sender
 
     def first(self) -> int:
-        """The lowest number that is in it, or else the next: to be asked before anything is taken."""
+        """The lowest number in it, or else the next one: to be read before anything is taken."""
         with self._changed:
             while not self._ready and self._unread and not self.stalled:
                 self._changed.wait(_RETRY)
             return self._ready[0].sequence if self._ready else self._store.next
 
     def close(self) -> None:
-        """Store what is pending, in one try, and end. What could not be stored stays counted in `pending`."""
+        """Store what is pending, in one attempt, and end. What could not be stored stays counted in `pending`."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -154,7 +154,7 @@ class Spool:
         self._lock.release()
 
     def abandon(self) -> list[object]:
-        """In a forked child: it is the parent's. What must never be closed here (sqlite.org/howtocorrupt.html)."""
+        """In a forked child, return what must never be closed: the parent's (sqlite.org/howtocorrupt.html)."""
         self._lock.release()
         return [self._store]
 
@@ -162,17 +162,17 @@ class Spool:
 
     @property
     def content(self) -> Content:
-        """What is stored."""
+        """The number of stored messages."""
         return self._store.content
 
     @property
     def has_room(self) -> bool:
-        """Whether a batch more may come."""
+        """Whether another batch may be added."""
         return self._queue.has_room
 
     @property
     def pending(self) -> int:
-        """Messages that are not stored yet."""
+        """The number of messages not stored yet."""
         return self._queue.messages
 
     @property
@@ -180,20 +180,20 @@ class Spool:
         return self._read_to < self._store.next - 1
 
     def info(self) -> dict[str, Any]:
-        """What is stored, for an operator."""
+        """The state of the spool, for an operator."""
         content = self._store.content
         return {"spooled": content.messages, "spooled_bytes": content.size}
 
     # From and to the output
 
     def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
-        """Take frames: the bytes, messages, and whether these are lines. Held until all are stored."""
+        """Accept frames: bytes, number of messages, and whether these are lines. Held until all are stored."""
         with self._changed:
             self._queue.put(frames, hold)
             self._changed.notify_all()
 
     def take(self, size: int) -> list[SpoolFrame]:
-        """What is to be sent next, in order: stored frames, of some bytes more than these at most."""
+        """The stored frames to be sent next, in order, slightly above these bytes at most."""
         found = []
         with self._changed:
             while self._ready and size > 0:
@@ -206,7 +206,7 @@ class Spool:
         return found
 
     def trim(self, sequences: Iterable[int]) -> None:
-        """What was taken is done with: to be removed."""
+        """Mark taken frames as settled, to be removed."""
         with self._changed:
             for sequence in sequences:
                 if frame := self._loaded.pop(sequence, None):
@@ -214,7 +214,7 @@ class Spool:
             self._changed.notify_all()
 
     def expire(self, sequences: Iterable[int]) -> None:
-        """What was taken is too old to be sent, and lost."""
+        """Mark taken frames as too old to be sent, and lost."""
         with self._changed:
             found = [frame for number in sequences if (frame := self._loaded.pop(number, None))]
             lost = [(frame.sequence, frame.count, len(frame.body)) for frame in found]
@@ -254,7 +254,7 @@ class Spool:
                 return
 
     def _work(self, *, reads: bool) -> bool:
-        """Store, remove and read once; whether there was something to do."""
+        """Store, remove and read once; return whether there was anything to do."""
         with self._changed:
             queued = self._queue.first(_TRANSACTION_FRAMES)
             trimmed, self._trimmed = self._trimmed, []
@@ -276,14 +276,14 @@ class Spool:
         self._drop_old()
         moved |= reads and self._read_on()
         if not self._store.content.frames:
-            with contextlib.suppress(sqlite3.Error):  # there is no room for that: it is tried again
+            with contextlib.suppress(sqlite3.Error):  # there is no room for that: it is retried
                 self._store.shrink()
         return moved
 
     def _fitting(
         self, queued: list[PendingFrame], trimmed: list[tuple[int, int, int]]
     ) -> tuple[int, list[tuple[int, int, int]]]:
-        """How many of what is queued may be stored now, and what is still to be removed with it."""
+        """How many queued frames may be stored now, and which frames are still to be removed with them."""
         number = size = 0
         room = self._max_bytes - self._store.used()
         for body, *_ in queued:
@@ -343,7 +343,7 @@ class Spool:
             self._say(
                 "row",
                 f"{plural(sum(count for _, count, _ in damaged))} in the spool {str(self.directory)!r} cannot be "
-                "sent, since the checksums are wrong: they are set aside there, in the table `damaged`",
+                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`",
             )
         return True
 
@@ -354,7 +354,7 @@ class Spool:
         self._on_drop(sum(count for _, count, _ in lost), reason, earlier)
 
     def _refuse(self, queued: list[PendingFrame], reason: str) -> None:
-        """Lose what is not stored: the first of the queue."""
+        """Drop the first of the queue, which is not stored."""
         with self._changed:
             self._queue.remove(len(queued))
         for *_, batch in queued:
@@ -362,7 +362,7 @@ class Spool:
         self._on_drop(sum(count for _, count, _, _ in queued), reason, 0)
 
     def _drop_oldest(self) -> bool:
-        """Remove the oldest frames that are not in memory to be sent; whether there were some."""
+        """Remove the oldest frames that are not in memory to be sent; return whether there were any."""
         oldest = self._store.oldest(_AT_ONCE, self._read_to)
         room, found = -_TRANSACTION_BYTES, []
         for number, count, size, _ in oldest:
@@ -403,10 +403,10 @@ class Spool:
             return
         self._go_on_without_room()
         self._stall(
-            f"the spool {str(self.directory)!r} cannot be written: {error}; it is tried again, and nothing more is "
-            "accepted meanwhile"
+            f"the spool {str(self.directory)!r} cannot be written: {error}; retrying, and nothing more is accepted "
+            "meanwhile"
             if self._when_full == "block"
-            else f"the spool {str(self.directory)!r} cannot be written: {error}; what comes is dropped meanwhile"
+            else f"the spool {str(self.directory)!r} cannot be written: {error}; new messages are dropped meanwhile"
         )
         if self._when_full != "block":
             with self._changed:
@@ -414,9 +414,9 @@ class Spool:
             self._refuse(queued, DISK_FULL)
 
     def _go_on_without_room(self) -> None:
-        """Nothing can be stored; what is there can be sent, and there may be room for removing it.
+        """Continue without room to store: stored frames can be sent, and there may be room for removing them.
 
-        SQLite needs room for that, too. Where there is none, the files are removed once all that is in them was sent.
+        Removing needs room, too. Where there is none, the files are removed once all their frames were sent.
         """
         with contextlib.suppress(sqlite3.Error):
             self._read_on()
@@ -435,7 +435,7 @@ class Spool:
             del self._trimmed[: len(trimmed)]
 
     def _begin_anew(self) -> None:
-        """The database turns out to be damaged: what is in memory of it goes on."""
+        """Start over after the database turned out to be damaged: its frames in memory are kept."""
         with self._changed:
             kept = list(self._loaded.values())
             lost = self._store.content.messages - sum(one.count for one in kept)
@@ -450,7 +450,9 @@ class Spool:
             self._read_to = self._store.next - 1
             self._store.put_back(kept)
         except (sqlite3.Error, OSError, OpenError) as error:
-            self._stall(f"the spool {str(self.directory)!r} is damaged, and no new one can begin: {error}")
+            self._stall(
+                f"the spool {str(self.directory)!r} is damaged, and a new one cannot be created: {error}"
+            )
             return
         if remark:
             self._say("damaged", remark)

@@ -129,7 +129,7 @@ class SpoolStore:
             return f"the spool {str(path)!r} was removed while it was in use: a new one begins"
         return (
             f"the spool {str(path)!r} is damaged: it is set aside as {str(aside)!r}, and a new one begins; "
-            f"for what can still be read of it: message-passing spool export {aside}"
+            f"to recover what is still readable: message-passing spool export {aside}"
         )
 
     def begin_empty(self) -> None:

@@ -173,7 +173,7 @@ async def _run_and_stop(component: Input) -> list[str]:
     task.cancel()
     await asyncio.wait([task], timeout=_PATIENCE)
     if not task.done():
-        return ["run() goes on after it was cancelled: let asyncio.CancelledError pass"]
+        return ["run() keeps running after it was cancelled: let asyncio.CancelledError pass"]
     component.stopped()
     error = None if task.cancelled() else task.exception()
     if error and not isinstance(error, OutputClosedError):

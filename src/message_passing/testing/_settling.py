@@ -45,7 +45,7 @@ async def deliver(
     except OutputClosedError:
         pass
     except TimeoutError:
-        faults.append(f"flush() goes on for more than {patience:g} s: give up what cannot be sent")
+        faults.append(f"flush() runs for more than {patience:g} s: give up what cannot be sent")
     except Exception as error:  # noqa: BLE001 - that is what is looked for
         faults.append(f"flush() raises {error!r}: report it with self.report, or handle it")
     if early or (outcomes and component.held()):

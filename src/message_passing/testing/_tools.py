@@ -34,7 +34,7 @@ class ListInput(Input):
     """Emits the messages of a list, in batches, and ends."""
 
     messages: list[Any] = option(
-        default_factory=list, description="What to emit, any objects.", python_only=True
+        default_factory=list, description="The messages to emit, any objects.", python_only=True
     )
 
     async def run(self) -> None:
@@ -109,7 +109,7 @@ def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
                 loop.call_soon_threadsafe(task.cancel)
             thread.join(timeout)
             if thread.is_alive():
-                raise TimeoutError(f"{component.label} goes on {timeout} s after it was cancelled")
+                raise TimeoutError(f"{component.label} is still running {timeout} s after it was cancelled")
         if not task.cancelled():
             task.result()
 

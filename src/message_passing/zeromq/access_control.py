@@ -1,6 +1,6 @@
-"""Who may connect: the rules of a server's socket, asked once for each connection.
+"""Access control: the rules of a server's socket, checked once for each connection.
 
-Rules are looked up when somebody knocks, so that a key that was allowed or revoked is so without a restart.
+Rules are looked up at each connection attempt, so allowing or revoking a key takes effect without a restart.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of somebody who knocks.
+    """The decision on a connection attempt.
 
     Attributes:
-        user: who it is; empty when refused.
-        reason: why not; empty when admitted.
-        kind: one word for that: `address`, `mechanism`, `key`, `password` or `unseen`.
-        who: whom it concerns, beside the address: its key.
+        user: the peer's name; empty when refused.
+        reason: why it was refused; empty when admitted.
+        kind: the reason in one word: `address`, `mechanism`, `key`, `password` or `unseen`.
+        who: what identifies the peer besides its address: its key.
     """
 
     user: str = ""
@@ -42,8 +42,8 @@ class Network:
     """Addresses that `allow` or `deny` names.
 
     Attributes:
-        addresses: the network; one of IPv4 addresses within IPv6 (RFC 4291, 2.5.5.2) is IPv4's, which they come as.
-        zone: the link that an address must come over (RFC 4007); empty for any.
+        addresses: the network; one of IPv4-mapped IPv6 addresses (RFC 4291, 2.5.5.2) is stored as the IPv4 network.
+        zone: the link on which a connection must arrive (RFC 4007); empty for any.
     """
 
     addresses: IPv4Network | IPv6Network
@@ -51,7 +51,7 @@ class Network:
 
     @classmethod
     def of(cls, text: str) -> Network:
-        """Read one: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`, `::ffff:10.0.0.0/104`, `fe80::1%eth0`.
+        """Parse one: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`, `::ffff:10.0.0.0/104`, `fe80::1%eth0`.
 
         Raises:
             ValueError: it is none.
@@ -60,33 +60,33 @@ class Network:
         address, percent, zone = address.partition("%")
         found = ip_interface(f"{address}{slash}{mask}")
         if percent and not (zone and isinstance(found, IPv6Interface)):
-            raise ValueError(f"{text!r} has no zone after the %, or is no IPv6 address")
+            raise ValueError(f"{text!r} has no zone after the %, or is not an IPv6 address")
         network: IPv4Network | IPv6Network = found.network
         if isinstance(found, IPv6Interface) and (mapped := found.ip.ipv4_mapped):
             bits = network.prefixlen - _MAPPED
             if bits < 0:
                 raise ValueError(
-                    f"{text!r} is more than all of IPv4: its mask must have at least {_MAPPED} bits"
+                    f"{text!r} covers more than all of IPv4: its mask must have at least {_MAPPED} bits"
                 )
             network = IPv4Network((mapped, bits), strict=False)
         return cls(network, _zone_name(zone))
 
     def has(self, address: str) -> bool:
-        """Whether an address, as ZAP or the system writes it, is in it; an empty one is not."""
+        """Whether an address, as ZAP or the system writes it, is in this network; an empty one is not."""
         try:
             found = ip_address(plain_address(address))
-        except ValueError:  # ipc: there is none
+        except ValueError:  # ipc has no address
             return False
         zone = _zone_name(address.strip("[]").partition("%")[2])
         return found in self.addresses and self.zone in ("", zone)
 
 
 _MAPPED = 96
-"""Bits before an IPv4 address within IPv6."""
+"""The number of prefix bits of an IPv4-mapped IPv6 address."""
 
 
 def _zone_name(text: str) -> str:
-    """The name of a link that may be given as its number."""
+    """The name of a link, which may be given by its number."""
     if text.isdigit():
         with contextlib.suppress(OSError, OverflowError):
             return socket.if_indextoname(int(text))
@@ -97,7 +97,7 @@ def networks(given: list[str]) -> tuple[Network, ...]:
     """Addresses and networks as options name them.
 
     Raises:
-        ValueError: one is neither; the text says which.
+        ValueError: one is neither; the message says which.
     """
     return tuple(map(Network.of, given))
 
@@ -107,18 +107,18 @@ def _among(address: str, some: tuple[Network, ...]) -> bool:
 
 
 _ADDRESSES = 64
-"""From how many addresses it is remembered that somebody came with one key or password."""
+"""For each key or password, the most client addresses that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """Who may connect to a socket.
+    """The rules for who may connect to a socket.
 
     Attributes:
-        allow: from where; empty for everywhere.
-        deny: from where not, whatever else is allowed.
-        keys: whose CURVE keys.
-        passwords: whose passwords.
+        allow: the allowed networks; empty for all.
+        deny: the denied networks; they take precedence over `allow`.
+        keys: the allowed CURVE keys.
+        passwords: the accepted users and passwords.
     """
 
     allow: tuple[Network, ...] = ()
@@ -128,19 +128,21 @@ class AccessControl:
     admitted: dict[str, set[str]] = field(default_factory=dict, compare=False)
 
     def decide(self, address: str, mechanism: str, credentials: list[bytes], key_text: str = "") -> Decision:
-        """Whether somebody may connect.
+        """Decide whether a peer may connect.
 
         Args:
             address: the IP address, or for ipc what `ipc_peer` takes.
             mechanism: `NULL`, `PLAIN` or `CURVE`.
-            credentials: what ZAP has for it: name and password, or a public key of 32 bytes.
-            key_text: that key as 40 characters.
+            credentials: ZAP's credentials: name and password, or a public key of 32 bytes.
+            key_text: the same key as 40 characters.
         """
         if _among(address, self.deny):
             return Decision(kind="address", reason=f"its address {address} is among those in `deny`")
         if self.allow and not _among(address, self.allow):
             shown = (
-                f"{address} is not" if ipc_peer(address) is None else "is none (it came over ipc), and not"
+                f"{address} is not"
+                if ipc_peer(address) is None
+                else "is missing (it came over ipc), so it is not"
             )
             reason = f"its address {shown} among those in `allow`"
             return Decision(kind="address", reason=reason)
@@ -154,7 +156,7 @@ class AccessControl:
                 return Decision(
                     kind="key", reason=f"its key is not among the allowed ones; {hint}", who=f"'{key_text}'"
                 )
-            if self.keys.folder != ANYBODY:  # where nothing can be revoked, there is nothing to remember
+            if self.keys.folder != ANYBODY:  # nothing can be revoked, so there is nothing to remember
                 self._remember(key_text, address)
             return Decision(user=name)
         if self.passwords:
@@ -167,7 +169,7 @@ class AccessControl:
 
     @staticmethod
     def unseen() -> Decision:
-        """Of somebody whose password is not looked at."""
+        """The decision for a peer whose password is not checked."""
         reason = "its address has sent too many wrong names or passwords recently"
         return Decision(kind="unseen", reason=reason)
 
@@ -180,9 +182,9 @@ class AccessControl:
             known.add(address)
 
     def revoked(self) -> set[str]:
-        """From which addresses clients came whose key or password is allowed no more. Told once.
+        """The addresses of clients whose key or password is no longer allowed, each reported once.
 
-        `ANY_ADDRESS` among them stands for all.
+        `ANY_ADDRESS` stands for all addresses.
         """
         known = self.keys or self.passwords
         if not known or not self.admitted:
@@ -191,7 +193,7 @@ class AccessControl:
         return set().union(*[self.admitted.pop(one) for one in gone])
 
     def problems(self) -> list[str]:
-        """What is wrong with the folder of keys or the file of passwords, as it is now: sentences."""
+        """The present problems of the folder of keys or the file of passwords, as sentences."""
         if self.keys and self.keys.folder != ANYBODY:
             self.keys.all()
             return self.keys.problems

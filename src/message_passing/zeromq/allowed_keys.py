@@ -1,4 +1,4 @@
-"""The folder of allowed keys: read while the server runs, and trusted no further than its rights go."""
+"""The folder of allowed keys: read while the server runs, and trusted only as far as its permissions allow."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from message_passing.secure_files import SHORTAGE, is_settled, kind_of, read_fil
 from message_passing.zeromq.keys import LARGEST_KEY_FILE, PUBLIC, entries, is_key
 
 ANYBODY = "*"
-"""Instead of a folder of allowed keys: every client with a key of its own may connect."""
+"""The value used in place of a folder to allow every client that has a key of its own."""
 
 MOST_KEYS = 10_000
-"""Of how many files in a folder the keys are allowed; what comes beyond is reported."""
+"""The most key files that are read from a folder; any beyond are reported."""
 
 _ENTRIES = 10
-"""How many entries are looked at for each file that may be there: others in the folder have no bound."""
+"""Directory entries examined for each file allowed: the number of unrelated entries has no bound."""
 
 FRESH = 0.25
-"""Seconds for which a folder is not read again: a storm of clients asks for each."""
+"""Seconds for which a folder is not read again: a storm of clients triggers one lookup each."""
 
 _MISS, _MISS_SHARE = 0.01, 10
-"""For a key that is not in it, it is read again after so many seconds, or so many times what reading it takes: it may
-have been allowed just now."""
+"""For a key that is not in it, the folder is read again after this many seconds, or this many times the duration of a
+read: the key may just have been allowed."""
 
 _SHOWN = 5
-"""How many of the problems of a folder are reported at once, beside their number."""
+"""How many problems of a folder are reported individually, besides the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What is known of one file.
+    """What is known about one file.
 
     Attributes:
-        key: the public key in it; empty when there is none that is allowed.
-        state: its signature when it was read.
-        settled: whether a change since would show in that.
+        key: the public key in it; empty when it has no allowed key.
+        state: the file's stat signature when it was read.
+        settled: whether any later change would show in `state`.
         problem: why its key is not allowed.
     """
 
@@ -54,21 +54,21 @@ class _File:
 class AllowedKeys:
     """The public keys in a folder, by their files' names.
 
-    A file must be a regular one of at most 4 KiB, of root's or our own, that nobody else may write, and no symbolic
+    A file must be a regular one of at most 4 KiB, of root's or our own, not writable by others, and no symbolic
     link; so must the folder. A file that is anything else allows nobody, and is among the `problems`; a folder that
-    is gone, cannot be read, or may be written by others, allows nobody at all. Hidden files are passed by.
+    is gone, cannot be read, or may be written by others, allows nobody at all. Hidden files are ignored.
     """
 
     def __init__(self, folder: str, *, most: int = MOST_KEYS) -> None:
-        """Name the folder.
+        """Set the folder.
 
         Args:
             folder: its path, or `*` for any key at all.
-            most: how many files it may have.
+            most: the most files it may have.
         """
         self.folder = os.path.expanduser(folder)  # noqa: PTH111 - `*` is no path
         self.problems: list[str] = []
-        """What is wrong with the folder or files in it, as they were last read: sentences, the first few."""
+        """The first few problems of the folder or its files as of the last read, as sentences."""
         self._most = most
         self._names: dict[str, str] = {}
         self._files: dict[str, _File] = {}
@@ -76,10 +76,10 @@ class AllowedKeys:
         self._took = 0.0
 
     def check(self) -> None:
-        """See that it can be read, and that nobody else may put keys into it.
+        """Check that the folder is readable, and that no other user may add keys to it.
 
         Raises:
-            OpenError: it cannot, or somebody may.
+            OpenError: it is not readable, or others may add keys.
         """
         if self.folder == ANYBODY:
             return
@@ -91,7 +91,7 @@ class AllowedKeys:
             missing = isinstance(error, FileNotFoundError)
             reason = "there is no such folder" if missing else f"it cannot be read ({error.strerror})"
             raise OpenError(
-                f"the folder of allowed keys {self.folder!r}: {reason}; `message-passing keys allow` makes it"
+                f"the folder of allowed keys {self.folder!r}: {reason}; `message-passing keys allow` creates it"
             ) from error
 
     def _check_folder(self) -> None:
@@ -109,7 +109,7 @@ class AllowedKeys:
             return key
         found = self.all().get(key, "")
         if not found and monotonic() - self._looked >= max(_MISS, _MISS_SHARE * self._took):
-            found = self.all(fresh=0.0).get(key, "")  # it may have been allowed just now
+            found = self.all(fresh=0.0).get(key, "")  # it may just have been allowed
         return found
 
     def allows(self, key: str) -> bool:
@@ -117,15 +117,15 @@ class AllowedKeys:
         return bool(self.name_of(key))
 
     def by_name(self) -> dict[str, str]:
-        """The keys by the names of their files, of which several may have the same."""
+        """The keys by file name; several files may have the same key."""
         self.all()
         return {name.removesuffix(PUBLIC): file.key for name, file in sorted(self._files.items()) if file.key}
 
     def all(self, fresh: float = FRESH) -> dict[str, str]:
-        """The names by their keys, as the folder is now.
+        """The file names by key, as the folder is now.
 
         Args:
-            fresh: seconds for which what was read is taken to be so still.
+            fresh: seconds for which the last read counts as current.
         """
         began = monotonic()
         if began - self._looked < fresh:
@@ -141,7 +141,7 @@ class AllowedKeys:
         try:
             self._files = self._read_all(problems)
         except OSError as error:
-            if error.errno in SHORTAGE:  # that revokes nobody
+            if error.errno in SHORTAGE:  # that revokes no key
                 return self._names
             self._files = {}
             problems.append(f"the folder of allowed keys {self.folder!r} cannot be read: {error.strerror}")
@@ -165,7 +165,7 @@ class AllowedKeys:
         return found
 
     def _listed(self, problems: list[str]) -> list[str]:
-        """The names of files to read: of those that are known first, which takes no descriptor."""
+        """The names of the files to read; known files come first, which needs no descriptor."""
         names = dict.fromkeys(self._files)
         try:
             with os.scandir(self.folder) as listing:
@@ -176,7 +176,7 @@ class AllowedKeys:
                         continue
                     if entry.name.isprintable() and escape_control(entry.name) == entry.name:
                         names[entry.name] = None
-                    else:  # bytes that are no UTF-8 among them
+                    else:  # including bytes that are not UTF-8
                         problems.append(
                             f"the name of the file {entry.name!a} in {self.folder!r} has characters that cannot be "
                             "shown: its key is not allowed; give it another name"
@@ -191,7 +191,7 @@ class AllowedKeys:
         return list(names)[: self._most]
 
     def _read(self, name: str) -> _File | None:
-        """A file as it is now; None when it is gone. What is known of it, when we cannot read it just now."""
+        """A file as it is now; None when it is gone; the last known state when it cannot be read at present."""
         path = os.path.join(self.folder, name)  # noqa: PTH118 - for thousands of files, twice a second
         known = self._files.get(name)
         try:
@@ -210,7 +210,7 @@ class AllowedKeys:
             return _File(problem=f"{error}; its key is not allowed until then")
         key = entries(data.decode("ascii", "replace")).get("public-key", "")
         if not is_key(key):
-            return _File(problem=f"there is no public-key in the file {path!r}: it allows nobody")
+            return _File(problem=f"there is no public-key in the file {path!r}: it allows no peer")
         return _File(key, signature(found), is_settled(found, time.time()))
 
 

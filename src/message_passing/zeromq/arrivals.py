@@ -1,4 +1,4 @@
-"""Waiting for what peers do: for a monitor's events, and for what connections bring."""
+"""Waiting for peer activity: for a monitor's events, and for data on connections."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class Arrivals:
-    """Waits until a monitor has something to say, or a connection brings something.
+    """Waits until a monitor has an event, or data arrives on a connection.
 
-    ZeroMQ's thread takes what a connection brings at once, so it is seldom there to be found: epoll(7) tells of
-    each arrival (EPOLLET). The descriptors are ZeroMQ's; the system forgets one when it is closed.
+    ZeroMQ's thread reads arriving data at once, so polling seldom finds any: epoll(7) reports each arrival
+    (EPOLLET). The descriptors are ZeroMQ's; the system forgets one when it is closed.
 
     Attributes:
-        certain: whether it is told of arrivals; otherwise somebody has to look now and then.
+        certain: whether arrivals are reported; if not, the caller has to poll now and then.
     """
 
     def __init__(self, monitor: int) -> None:
-        """Wait for nothing but this descriptor, which is a monitor's.
+        """Start with this descriptor only, which is a monitor's.
 
         Raises:
             OSError: no descriptor is free.
@@ -43,11 +43,11 @@ class Arrivals:
             self._epoll.close()
 
     def expect(self, descriptor: int) -> None:
-        """From now on, tell of what comes with this connection too, unless it has ended meanwhile."""
+        """Also report data on this connection from now on, unless it has ended meanwhile."""
         if self._epoll:
             with contextlib.suppress(OSError):
                 self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long; whether anything has happened."""
+        """Wait for at most this long; return whether anything happened."""
         return bool(self._epoll.poll(seconds) if self._epoll else self._poll.poll(seconds * 1000))

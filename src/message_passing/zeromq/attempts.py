@@ -1,6 +1,6 @@
-"""What becomes of a socket's attempts to connect, as its monitor tells it (zmq_socket_monitor(3)).
+"""The outcomes of a socket's connection attempts, as its monitor reports them (zmq_socket_monitor(3)).
 
-libzmq says nothing of why an attempt fails, but the order of its events does: an attempt whose address could be
+libzmq does not say why an attempt fails, but the order of its events does: an attempt whose address could be
 looked up opens a descriptor, which is closed when it fails (CLOSED); one whose name could not be resolved is only put
 off (CONNECT_RETRIED).
 """
@@ -19,13 +19,13 @@ _CLOSED, _CONNECTED = int(zmq.EVENT_CLOSED), int(zmq.EVENT_CONNECTED)
 _SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 
 EVENTS = _DELAYED | _RETRIED
-"""What a monitor must report for this besides what else is asked of it."""
+"""The events that a monitor must report for this, besides any others."""
 
 _UNKNOWN = "the host name cannot be resolved"
 _REFUSED, _SILENT = "nobody listens there", "no answer"
-_MUTE = "what listens there has not answered as ZeroMQ does"
+_MUTE = "the program there has not answered with a ZeroMQ handshake"
 _BROKEN_OFF = (
-    "what listens there ends the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
+    "the program there closes the connection: it is not ZeroMQ 4 or later, or its socket type does not fit"
 )
 
 
@@ -33,16 +33,16 @@ _KINDS = {_REFUSED: "refused", _SILENT: "silent", _UNKNOWN: "unknown"}
 
 
 class Attempts:
-    """Those to connect to one endpoint."""
+    """The attempts to connect to one endpoint."""
 
     def __init__(self) -> None:
-        """There was none yet."""
+        """Start without any."""
         self._obstacle = ""
-        self._put_off = 0  # how often since the last sign of an address, less the one time that follows it
+        self._put_off = 0  # attempts since the last sign of an address, minus the one that follows it
         self._shaken = False
 
     def note(self, event: Event) -> None:
-        """Take note of an event; others than those of attempts change nothing."""
+        """Process an event; only those of attempts have an effect."""
         number = event.number
         if number == _DELAYED:
             self._put_off = -1
@@ -65,15 +65,15 @@ class Attempts:
 
     @property
     def obstacle(self) -> str:
-        """Why nobody is connected, in words; empty if that is not known."""
+        """Why no peer is connected, in words; empty if unknown."""
         return self._obstacle
 
     @property
     def kind(self) -> str:
-        """What kind of obstacle it is: `refused`, `silent`, `unknown`; empty for others and for none."""
+        """The kind of obstacle: `refused`, `silent` or `unknown`; empty for any other, or if there is none."""
         return _KINDS.get(self._obstacle, "")
 
     @property
     def reached(self) -> bool:
-        """Whether somebody takes the connection, and there is no handshake."""
+        """Whether connections are accepted, but no handshake completes."""
         return self._obstacle in {_MUTE, _BROKEN_OFF}

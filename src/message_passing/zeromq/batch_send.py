@@ -1,10 +1,10 @@
-"""Sending batches, with Python's lock or without it.
+"""Sending batches, with or without holding the GIL.
 
 pyzmq releases the GIL around every zmq_send. In a program whose threads are busy, each release can cost the
 sender a wait for its turn (up to sys.getswitchinterval(), 5 ms), for a call that takes less than a
 microsecond and, with ZMQ_DONTWAIT, cannot block. Measured with two busy threads: 70 us a message released,
-0.75 us held. So keeping it is for the log handler, which lives among other threads and holds a lock meanwhile that
-they may want.
+0.75 us held. So only the log handler keeps it, which runs among other threads and meanwhile holds a lock that they
+may need.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NOBLOCK = int(zmq.NOBLOCK)
 
 
 def _find() -> Any:
-    """The zmq_send of libzmq, as the pyzmq that is loaded links it; None where it cannot be reached like this."""
+    """The zmq_send of the libzmq that the loaded pyzmq uses; None where it cannot be reached this way."""
     try:
         from zmq.backend.cython import _zmq  # noqa: PLC0415 - another backend has no such module
 
@@ -38,7 +38,7 @@ _found = _find()
 
 
 class Tally(Protocol):
-    """Where to add how many messages were sent: also when a signal handler raises in the middle of it."""
+    """Where the number of sent messages is added, even when a signal handler raises in the middle."""
 
     sent: int
 
@@ -47,7 +47,7 @@ Send = Callable[[Sequence[bytes], Tally], None]
 
 
 def gil_holding_send(socket: zmq.Socket[bytes]) -> Send:
-    """A function that sends messages until one does not go, and adds up how many went.
+    """Return a function that sends messages until one cannot be sent, and counts those sent.
 
     It raises `zmq.ZMQError`, as `socket.send` does, if the first one fails for another reason than a full pipe.
     With the socket closed it must not be called.
@@ -70,7 +70,7 @@ def gil_holding_send(socket: zmq.Socket[bytes]) -> Send:
                 number = zmq_errno()
                 if number == zmq.EAGAIN or (done and number != errno.EINTR):
                     break
-                if number != errno.EINTR:  # a signal came in between: the same again
+                if number != errno.EINTR:  # interrupted by a signal: try again
                     raise zmq.ZMQError(number)
         finally:
             tally.sent += done
@@ -79,7 +79,7 @@ def gil_holding_send(socket: zmq.Socket[bytes]) -> Send:
 
 
 def releasing_send(socket: zmq.Socket[bytes]) -> Send:
-    """The same by pyzmq's own means, for those who do not keep others waiting."""
+    """The same with pyzmq's own call, for callers that do not keep others waiting."""
     # zmq.Socket.send in Python adds nothing for bytes but half of its time: this is what it calls.
     send_one = super(zmq.Socket, socket).send
 

@@ -1,7 +1,7 @@
-"""Sending with patience: for commands that wait until a peer has taken what they send, and say why when none has.
+"""Blocking sends: for commands that wait until a peer has accepted their messages, and say why when none has.
 
-ZeroMQ confirms nothing. What can be known: somebody was connected and had subscribed, and what was sent has left
-this process for him.
+ZeroMQ acknowledges nothing. What can be known: a peer was connected and had subscribed, and what was sent to it has
+left this process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import SocketSettings
 
 _PEERS_INTERVAL = 0.05
-"""Seconds between two looks at what peers do, while there is something to send."""
+"""Seconds between two polls of the peers, while there is something to send."""
 
 _FAILED = {
     int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
@@ -34,10 +34,10 @@ class BlockingSender:
 
     Attributes:
         sent: messages given to ZeroMQ.
-        prefixes: what subscribers want; only a PUB hears it.
-        told: what is to be said of peers that refused, or were refused.
-        connected: how often a connection came about, handshaken or not.
-        failed: in which ways handshakes failed: `zmq.EVENT_HANDSHAKE_FAILED_*`.
+        prefixes: the subscribed prefixes; only a PUB receives them.
+        told: the notices about peers that rejected us, or were rejected.
+        connected: how many connections were established, with or without a handshake.
+        failed: how handshakes failed: `zmq.EVENT_HANDSHAKE_FAILED_*`.
     """
 
     def __init__(self, settings: SocketSettings) -> None:
@@ -72,21 +72,21 @@ class BlockingSender:
             raise
 
     def peers(self) -> int:
-        """How many are connected and have shaken hands."""
+        """How many peers are connected and have completed the handshake."""
         return self._peers.now()
 
     def ever(self) -> bool:
-        """Whether anybody has."""
+        """Whether any peer has."""
         return bool(self._peers.met)
 
     def wants(self, message: bytes) -> bool:
-        """Whether somebody is there who takes this message."""
+        """Whether a connected peer accepts this message."""
         if self._publishes:
             return any(message.startswith(prefix) for prefix in self.prefixes)
         return self._peers.now() > 0
 
     def look(self) -> None:
-        """Hear what peers say, without waiting."""
+        """Process the peers' events and subscriptions, without waiting."""
         self._looked = monotonic()
         for event in self._peers.look():
             self.connected += event.number in (zmq.EVENT_CONNECTED, zmq.EVENT_ACCEPTED)
@@ -96,20 +96,20 @@ class BlockingSender:
         while self._publishes and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             heard = self._socket.recv(
                 zmq.NOBLOCK
-            )  # 1 and a prefix begin a subscription, 0 and a prefix end it
+            )  # 1 and a prefix begin a subscription; 0 and a prefix end it
             (self.prefixes.add if heard[:1] == b"\x01" else self.prefixes.discard)(heard[1:])
 
     def wait(self, seconds: float) -> None:
-        """Wait that long at most for peers to do something, and hear it."""
+        """Wait for at most this long for peer activity, and process it."""
         self._poller.poll(max(1, int(min(seconds, _PEERS_INTERVAL) * 1000)))
         self.look()
 
     def send(self, message: bytes, patience: float) -> bool:
-        """Send a message once somebody is there who wants it and has room.
+        """Send a message once a peer that wants it is connected and has room.
 
         Args:
             message: what to send.
-            patience: seconds that this may take.
+            patience: the most seconds that this may take.
 
         Returns:
             Whether it was sent.
@@ -129,7 +129,7 @@ class BlockingSender:
                 self.wait(left)
 
     def receive(self, seconds: float) -> bool:
-        """Wait that long at most for a message, which is thrown away; whether one came. For a SUB."""
+        """Wait for at most this long for a message, and discard it; return whether one came. For a SUB."""
         return bool(self._socket.poll(int(seconds * 1000), zmq.POLLIN))
 
     def _send(self, message: bytes) -> bool:
@@ -141,7 +141,7 @@ class BlockingSender:
         return True
 
     def close(self, seconds: float) -> bool:
-        """Close it, waiting that long at most for what was sent to leave.
+        """Close it, waiting for at most this long for sent messages to leave.
 
         Returns:
             Whether all of it has left.

@@ -41,7 +41,7 @@ class ZeroMQComponent(ConnectionOptions, Component):
         """Check the endpoints.
 
         Raises:
-            OptionError: they are missing, contradict each other, or are not endpoints.
+            OptionError: they are missing, conflict with each other, or are not endpoints.
         """
         super().on_init()
         self._not_known: list[str] = []
@@ -53,25 +53,25 @@ class ZeroMQComponent(ConnectionOptions, Component):
             raise OptionError(*(Fault(f"{self.label}: {text}") for text in faults))
 
     def preflight(self) -> None:
-        """Ask the resolver for every host to connect to: `security_warnings` tell of those that are not known yet."""
+        """Resolve every host to connect to: `security_warnings` reports those that are not known yet."""
         self._not_known = hosts_not_known(self._connect)
 
     def warnings(self) -> list[str]:
-        """What to say at the start of a socket that anybody may reach, or that tells passwords; of unknown hosts."""
+        """Start-up warnings: sockets that anyone may reach, unencrypted passwords, and unknown hosts."""
         told = [f"{self.label}: {text}" for text in self._not_known]
         return [*security_warnings(self.label, self._bind, self._security), *told]
 
     def info(self) -> Mapping[str, Any]:
-        """Where it connects to, or is bound."""
+        """The endpoints that it connects to or is bound to."""
         return {"endpoints": self._connect or self._bind, "listens": bool(self._bind)}
 
     def tell(self, notices: ThrottledWarnings, *, at_end: bool = False) -> None:
-        """Report what there is to say about peers; at the end also what was to be counted for longer."""
+        """Report the notices about peers; at the end also the counts whose period is not over."""
         for text in notices.take(all_counts=at_end):
             self.report(PeerError(text))
 
     def settings(self, socket_type: str, **more: Any) -> SocketSettings:
-        """What the socket is built from."""
+        """The settings from which the socket is created."""
         builder = self.socket_builder
         return SocketSettings(
             socket_type=socket_type,

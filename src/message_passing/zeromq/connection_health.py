@@ -1,8 +1,8 @@
-"""Whether the connections of one socket come about, and if not, what stands in the way: in words, with what to do.
+"""Whether the connections of one socket are established, and if not, why: in words, with what to do about it.
 
-ZeroMQ itself is silent about ends that do not fit: of two socket types that do not go together its monitor tells only
-that a connection began and ended (CONNECTED or ACCEPTED, then DISCONNECTED, without HANDSHAKE_SUCCEEDED). So what
-listens where we connect to is asked who it is, once in a while and on a connection of its own (`zmtp_probe`).
+ZeroMQ itself does not report mismatched ends: for two incompatible socket types its monitor reports only that a
+connection began and ended (CONNECTED or ACCEPTED, then DISCONNECTED, without HANDSHAKE_SUCCEEDED). So the
+program that listens where we connect is probed once in a while, on a separate connection (`zmtp_probe`).
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from message_passing.zeromq.zmtp_probe import Greeting
 
 PROBLEM_AFTER = 3.0
-"""Seconds for which an endpoint is not connected before that is a problem: a restart takes less."""
+"""Seconds for which an endpoint may be unconnected before that is a problem: a restart takes less."""
 
 _SETTLED = 0.5
-"""Seconds for which a connection must last until the problem before it is over."""
+"""Seconds for which a connection must last before an earlier problem counts as resolved."""
 
 _PROBE_AFTER, _PROBE_AGAIN, _PROBE_TIMEOUT = 0.3, 60.0, 1.0
-"""Seconds after which what breaks off a handshake is asked who it is, after which again, and for each step of it."""
+"""Seconds until a peer that breaks off a handshake is probed, until the next probe, and for each step of one."""
 
 _REMEMBERED = 60.0
-"""Seconds for which a peer that did not fit is a problem of a socket that is bound."""
+"""Seconds for which a mismatched peer counts as a problem of a bound socket."""
 
 _TICK, _PAUSE = 0.1, 1000
-"""Seconds between two looks, and milliseconds at most."""
+"""Seconds between two checks, and the most milliseconds."""
 
 _SUCCEEDED, _CLOSED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_CLOSED)
 _DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
 
 _ADVICE = {
-    "refused": "start the {who}, and see that it binds this address (socket_bind): one side must",
+    "refused": "start the {who}, and make sure that it binds this address (socket_bind): one side must",
     "silent": "check that its host is up, and that no firewall blocks this port",
     "unknown": "check its spelling, and whether DNS or /etc/hosts has it (`getent hosts NAME`)",
 }
@@ -59,7 +59,7 @@ class _Link:
         self.attempts = Attempts()
         self.up_since: float | None = None
         self.down_since: float | None = now
-        self.rejection = ""  # what was said of its refusing us
+        self.rejection = ""  # the notice that it rejected us
         self.greeting: Greeting | None = None
         self.probed_at: float | None = None
 
@@ -67,7 +67,7 @@ class _Link:
         self.attempts.note(event)
         if event.number == _SUCCEEDED:
             self.up_since, self.rejection = now, ""
-        elif event.number == _CLOSED:  # nobody listens any more
+        elif event.number == _CLOSED:  # nothing listens there any more
             self.rejection = ""
         elif event.number == _DISCONNECTED:
             self.up_since = None
@@ -82,13 +82,13 @@ class _Link:
 
 
 class ConnectionHealth:
-    """Of one socket. Events come from one thread, or under a lock; any thread may ask for `problems` and `notes`."""
+    """A socket's health. Events come from one thread, or under a lock; any thread may read `problems` and `notes`."""
 
     def __init__(self, opened: OpenSocket, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing has happened.
+        """Start without any events.
 
         Args:
-            opened: the socket. Of one that a builder made, and of inproc endpoints, nothing is known.
+            opened: the socket. Nothing is known about one that a builder created, or about inproc endpoints.
             clock: seconds, monotonic.
         """
         settings = opened.settings
@@ -102,24 +102,26 @@ class ConnectionHealth:
         self._links = {one: _Link(one, now) for one in plain if one in settings.connect}
         self._bound = [one for one in plain if one in settings.bind]
         self._met = False
-        self._stranger, self._stranger_at = "", 0.0  # what is wrong with whom connected last and did not fit
-        self._suspect = ""  # who may not fit
-        self._busy_since = self._alive_since = math.inf  # with a connection; with one that has handshaken
+        self._stranger, self._stranger_at = "", 0.0  # why the last mismatched peer does not fit
+        self._suspect = ""  # the note that a peer may not fit
+        self._busy_since = self._alive_since = (
+            math.inf
+        )  # with a connection; with one that completed the handshake
         self._probing: threading.Thread | None = None
         self._looked = 0.0
         self._problems: tuple[str, ...] = ()
         self._notes: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
-        """What stands in the way at the moment: a sentence for each endpoint."""
+        """The present obstacles: a sentence for each endpoint."""
         return list(self._problems)
 
     def notes(self) -> list[str]:
-        """What may be as it should, such as that nobody has connected yet."""
+        """Notes that need not be problems, such as that no peer has connected yet."""
         return list(self._notes)
 
     def obstacle(self) -> str:
-        """Why nobody is connected, as far as that is known by now; with several endpoints, why not to the latest."""
+        """Why no peer is connected, as far as is known by now; with several endpoints, the reason for the latest."""
         if self._bound:
             if absent := self._open.absent():
                 return f"{', '.join(absent)}: this machine has no such address"
@@ -134,38 +136,38 @@ class ConnectionHealth:
         return down[-1] if down else f"{self._where()}: no peer is connected"
 
     def connected_for(self) -> float:
-        """Seconds for which somebody has been connected without a break, as of the last look; 0 if nobody is."""
+        """Seconds for which a peer has been connected without a break, as of the last check; 0 if none is."""
         return max(0.0, self._clock() - self._alive_since)
 
     @property
     def pause(self) -> int | None:
-        """Milliseconds until `look` is to be called again; None if nothing is awaited."""
+        """Milliseconds until `look` should be called again; None if nothing is expected."""
         if self._bound:
             return None if self._alive_since < math.inf and not self._stranger else _PAUSE
         return _PAUSE if self._links else None
 
-    # What the monitor tells
+    # What the monitor reports
 
     def note(self, event: Event) -> None:
-        """Take note of an event of an endpoint to connect to, or of a peer that has been let in."""
+        """Process an event of an endpoint to connect to, or of a peer that was admitted."""
         if self._links:
             self._link_of(event.endpoint).note(event, self._clock())
         elif event.number == _SUCCEEDED:
             self._met = True
 
     def rejected(self, endpoint: str, text: str) -> None:
-        """A handshake failed, and why is known."""
+        """Record that a handshake failed for a known reason."""
         if self._links:
             self._link_of(endpoint).rejection = text
         else:
             self._stranger, self._stranger_at = f"{endpoint}: {text}", self._clock()
 
     def broken_off(self, address: str, *, by_peer: bool) -> None:
-        """Of a bound socket: a connection has ended during its handshake, and ZeroMQ does not say why.
+        """On a bound socket, record that a connection ended during its handshake for an unknown reason.
 
         Args:
-            address: whose it was.
-            by_peer: the peer has hung up; whoever looks only whether the port is open does that too.
+            address: the peer's address.
+            by_peer: the peer closed it, as one does that only tests whether the port is open.
         """
         if not self._bound:
             return
@@ -184,7 +186,7 @@ class ConnectionHealth:
         self._stranger_at = self._clock()
 
     def _link_of(self, endpoint: str) -> _Link:
-        """By what ZeroMQ calls it: the host's name as it was written, and its address once it was looked up."""
+        """The endpoint by ZeroMQ's name for it: the host name as written, or its address once resolved."""
         if found := self._links.get(endpoint):
             return found
         port = endpoint.rpartition(":")[2]
@@ -198,11 +200,11 @@ class ConnectionHealth:
     # What follows from it
 
     def look(self, *, connections: int, happened: bool = False) -> None:
-        """Find out what is wrong at the moment; to be called now and then.
+        """Determine the present problems; to be called now and then.
 
         Args:
-            connections: how many there are, handshaken or not.
-            happened: whether there were events; otherwise it looks now and then only.
+            connections: how many there are, with or without a handshake.
+            happened: whether there were events; without any, checks are less frequent.
         """
         now = self._clock()
         if (now - self._looked < _TICK and not happened) or not (self._links or self._bound):
@@ -213,7 +215,7 @@ class ConnectionHealth:
             self._probe(link, now)
         self._busy_since = min(self._busy_since, now) if connections else math.inf
         if self._bound and now - self._busy_since > PROBLEM_AFTER:
-            self._met = True  # ZMTP 2 and older, of whose handshakes nothing is said
+            self._met = True  # ZMTP 2 and older, whose handshakes are not reported
         alive = any(one.up_since is not None for one in self._links.values()) or (
             self._met and connections > 0
         )
@@ -237,13 +239,13 @@ class ConnectionHealth:
         return f"{where}: no {who} has connected yet: {rule}{suspect}"
 
     def _why(self, link: _Link) -> str:
-        """What stands in the way of an endpoint; empty where it is none after all."""
+        """The obstacle of an endpoint; empty if it turns out to be none."""
         if link.rejection:
             return link.rejection
         if link.attempts.reached and link.greeting:
             if found := misfit(self._ours, self._mechanism, link.greeting):
                 return found
-            if link.greeting.is_old:  # they send, and never say that a handshake has succeeded
+            if link.greeting.is_old:  # they send, and a successful handshake is never reported
                 return ""
         obstacle = link.attempts.obstacle
         if not obstacle:
@@ -252,7 +254,7 @@ class ConnectionHealth:
         return f"{obstacle}: {advice}" if advice else obstacle
 
     def _probe(self, link: _Link, now: float) -> None:
-        """Ask who it is, in a thread, where a connection comes about and no handshake."""
+        """Probe the peer, in a thread, where a connection is established but no handshake completes."""
         if link.rejection or not link.attempts.reached or not link.is_down(now, _PROBE_AFTER):
             return
         if link.probed_at is not None and now - link.probed_at < _PROBE_AGAIN:
@@ -266,7 +268,7 @@ class ConnectionHealth:
         self._probing = threading.Thread(target=ask, name="message-passing-probe", daemon=True)
         try:
             self._probing.start()
-        except RuntimeError:  # the interpreter is ending, or threads are not to be had
+        except RuntimeError:  # the interpreter is ending, or no thread is available
             self._probing = None
         else:
             link.probed_at = now

@@ -1,6 +1,6 @@
 """The options of a ZeroMQ connection, declared once: for components, the log handler and commands.
 
-Message::Passing::ZeroMQ has those of them that are its own ("Connection attributes").
+Some of them are those of Message::Passing::ZeroMQ ("Connection attributes").
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SECURITY = (
     "allow",
     "deny",
 )
-"""The options of which `security.SocketSecurity` is made."""
+"""The options from which `security.SocketSecurity` is made."""
 
 _LIMITS = [one.name for one in fields(Limits)]
 
 
 class ConnectionOptions(Declared):
-    """Where a socket is, how its peers prove who they are, and what they may do."""
+    """A socket's endpoints, the authentication of its peers, and their limits."""
 
     connect: str | list[str] = option(
         default_factory=list,
@@ -156,12 +156,12 @@ class ConnectionOptions(Declared):
 
 
 def endpoints_of(options: ConnectionOptions) -> Endpoints:
-    """Where a socket connects to, and where it is bound."""
+    """The endpoints that a socket connects to, and those that it is bound to."""
     return _as_tuple(options.connect), _as_tuple(options.socket_bind)
 
 
 def endpoint_faults(options: ConnectionOptions) -> list[str]:
-    """What is wrong with the endpoints, or that there are none."""
+    """The error in the endpoints, or that there are none."""
     connect, bind = endpoints_of(options)
     faults = []
     if connect and bind:
@@ -178,16 +178,16 @@ def endpoint_faults(options: ConnectionOptions) -> list[str]:
 
 
 def security_given(options: ConnectionOptions) -> dict[str, Any]:
-    """Those options by which peers prove who they are that were given: an empty value is none that they take."""
+    """The authentication options that were given: an empty value is not a valid one."""
     return {name: value for name in SECURITY if (value := getattr(options, name))}
 
 
 def limits_of(options: ConnectionOptions) -> Limits:
-    """What peers may do, and how long we wait for them."""
+    """The limits and timeouts of peers."""
     return Limits(**{name: getattr(options, name) for name in _LIMITS})
 
 
 def _as_tuple(endpoints: str | list[str]) -> tuple[str, ...]:
     if isinstance(endpoints, str):
-        return (endpoints,) if endpoints else ()  # an empty one was not given
+        return (endpoints,) if endpoints else ()  # an empty one counts as not given
     return tuple(endpoints)

@@ -1,10 +1,10 @@
-"""The live connections of one socket: who is at the other end, how much came and went, and how to end one.
+"""The live connections of one socket: their peers, their traffic, and how to end one.
 
-ZeroMQ neither ends a single connection nor says how much one has brought. Its monitor names the file descriptor
-of each (zmq_socket_monitor(3)), and the system answers for that: TCP_INFO, tcp(7). The descriptor is libzmq's: it
+ZeroMQ can neither end a single connection nor report its traffic. Its monitor names the file descriptor
+of each (zmq_socket_monitor(3)), and the system has data on that: TCP_INFO, tcp(7). The descriptor is libzmq's: it
 may be closed, and its number be another file's, at any moment. DISCONNECTED is queued before the descriptor is
-closed, so whoever has read all events knows of every connection that had ended by then; and what a descriptor is
-now is checked by its inode.
+closed, so a reader of all events knows of every connection that had ended by then; and the inode shows
+whether a descriptor is still the same connection.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _INSTRUCTION, _PROGRAM = (
     struct.Struct("@HP"),
 )  # sock_filter, sock_fprog of linux/filter.h
 _NO_DATA = (
-    # A segment whose length is that of its TCP header passes; of any other not a byte is taken.
+    # A segment that is only a TCP header passes; of any other not a byte is accepted.
     (0x30, 0, 0, 12),  # A = the header's length, in the upper half of byte 12 and in units of four bytes
     (0x54, 0, 0, 0xF0),
     (0x74, 0, 0, 2),
@@ -55,13 +55,13 @@ _NOTHING = ((0x06, 0, 0, 0),)
 
 
 class Traffic(NamedTuple):
-    """What has passed through a connection so far, in bytes on the wire.
+    """The traffic of a connection so far, in bytes on the wire.
 
     Attributes:
-        read: what libzmq has taken of what arrived.
-        unread: what has arrived, and waits in the system.
-        acknowledged: what the peer's system has confirmed of what was sent.
-        unacknowledged: what libzmq has given to the system, and the peer's system has not confirmed.
+        read: what has arrived and was read by libzmq.
+        unread: what has arrived and waits in the system.
+        acknowledged: what was sent and acknowledged by the peer's system.
+        unacknowledged: what libzmq has given to the system and the peer's system has not acknowledged.
     """
 
     read: int
@@ -71,16 +71,16 @@ class Traffic(NamedTuple):
 
 
 class Connections:
-    """Those that are alive. For one thread, or under a lock."""
+    """The live connections. For one thread, or under a lock."""
 
     def __init__(self) -> None:
-        """There are none yet."""
+        """Start without any."""
         self._alive: dict[int, Connection] = {}
         self._listeners: dict[int, Connection] = {}
 
     @property
     def listeners(self) -> list[Connection]:
-        """The listening sockets: not connections, but whoever connects inherits what is set on them."""
+        """The listening sockets: not connections, but accepted connections inherit what is set on them."""
         return list(self._listeners.values())
 
     def __len__(self) -> int:
@@ -93,11 +93,11 @@ class Connections:
         return self._alive.get(connection.descriptor) is connection
 
     def at(self, descriptor: int) -> Connection | None:
-        """The one with this descriptor: `zmq.Frame.get("__fd")` tells a message's (ZMQ_SRCFD in zmq_msg_get(3))."""
+        """The connection with this descriptor: a message's `zmq.Frame.get("__fd")` (ZMQ_SRCFD in zmq_msg_get(3))."""
         return self._alive.get(descriptor)
 
     def note(self, event: Event) -> None:
-        """Take note of an event; others than the beginning and the end of a connection change nothing."""
+        """Process an event; only the beginning and the end of a connection have an effect."""
         if event.number in _BEGUN:
             self._alive.pop(event.value, None)
             with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -114,12 +114,12 @@ class Connections:
             self._listeners.pop(event.value, None)
 
     def pause(self, connections: Iterable[Connection]) -> int:
-        """Take no more data from these TCP connections, or listeners: the peer's system keeps it and sends it again.
+        """Accept no more data on these TCP connections, or listeners: the peer's system keeps and resends it.
 
         It is a packet filter (socket(7), SO_ATTACH_FILTER), the one way to slow down a peer whose messages libzmq
-        would read: TCP loses nothing, acknowledgements and keepalive go on, and whoever is accepted by a paused
-        listener is paused from the beginning. How soon a peer goes on after `resume` is its TCP's business: it
-        tries again at intervals that double, so about as late as the pause was long. Linux only, and not for ipc.
+        would read: TCP loses nothing, acknowledgements and keepalive continue, and a connection accepted by a
+        paused listener is paused from the beginning. How soon a peer continues after `resume` depends on its TCP: it
+        retries at intervals that double, so the delay is about as long as the pause was. Linux only, and not for ipc.
 
         Returns:
             How many could be paused.
@@ -127,13 +127,13 @@ class Connections:
         return sum(self._filter(one, _NO_DATA) for one in connections)
 
     def resume(self, connections: Iterable[Connection]) -> None:
-        """Take data from these again."""
+        """Accept data from these again."""
         for one in connections:
             with contextlib.suppress(OSError), lent(one) as ours:  # it has ended, or was not paused
                 ours.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
 
     def refuse_new(self) -> None:
-        """Let nobody connect any more, without ending the listeners: libzmq would end their connections as well."""
+        """Accept no more connections, without closing the listeners: libzmq would end their connections as well."""
         for one in self.listeners:
             self._filter(one, _NOTHING)
 
@@ -152,9 +152,9 @@ class Connections:
         return True
 
     def finish(self, connections: Iterable[Connection]) -> None:
-        """Say to these peers that nothing more will come from here: a ZeroMQ peer ends its connection then.
+        """Tell these peers that nothing more will be sent to them: a ZeroMQ peer then ends its connection.
 
-        It does so in order, so all that it had given to its system still arrives. Ended from here, or with
+        It does so in an orderly way, so all that it had given to its system still arrives. Ended from here, or with
         zmq_unbind(3) or zmq_disconnect(3), what is on its way would be lost.
         """
         for connection in connections:
@@ -162,7 +162,7 @@ class Connections:
                 one.shutdown(socket.SHUT_WR)
 
     def traffic(self, connection: Connection) -> Traffic | None:
-        """What has passed through it; None if it has ended, or the system does not say: ipc, and not on Linux."""
+        """The traffic of a connection; None if it has ended, or for ipc or on other systems than Linux."""
         if _TCP_INFO is None or not connection.port:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What each connection has brought, and what of it was delivered: the rest may be an unfinished message."""
+"""Per connection, the bytes read and delivered: the difference may be an unfinished message."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Deliveries:
-    """What receiving messages tells of the connections. To be used under the receiver's lock.
+    """What received messages show about the connections. To be used under the receiver's lock.
 
     Attributes:
-        exact: every message's connection is to be noted, not only that of one now and then.
+        exact: record the connection of every message, not only of a sample.
         drained: nothing was left to be received, at some time since the last `take`.
     """
 
     def __init__(self) -> None:
-        """Nothing was delivered."""
+        """Start without deliveries."""
         self.exact = self.drained = False
         self._bytes: dict[str, int] = {}
 
     def note(self, message: Message) -> None:
-        """A message was received."""
+        """Record that a message was received."""
         if message.descriptor:
             # With the header of one frame: at most what came over the network.
             self._bytes[message.descriptor] = self._bytes.get(message.descriptor, 0) + message.size + 2
 
     def take(self) -> dict[int, int]:
-        """The descriptors of connections that delivered messages since the last time, and of how many bytes."""
+        """The bytes delivered since the last call, by connection descriptor."""
         found = {int(one): size for one, size in self._bytes.items()}
         self._bytes.clear()
         self.drained = False
@@ -39,7 +39,7 @@ class Deliveries:
 
 @dataclass(slots=True)
 class Record:
-    """Of one connection, in bytes read so far: now, when nothing was left to be received, when it last delivered."""
+    """One connection's bytes read: now, when nothing was left to be received, and at its last delivery."""
 
     heard: float = -math.inf  # when it last delivered a message
     read: int = 0
@@ -49,11 +49,11 @@ class Record:
 
     @property
     def unfinished(self) -> int:
-        """At most so much of what was read belongs to no message that was delivered."""
+        """The most bytes read that belong to no delivered message."""
         return self.read - self.base - self.delivered
 
     def deliver(self, size: int, now: float) -> None:
-        """It delivered messages of so many bytes. The first may have begun before `mark`, and ended after it."""
+        """Record delivered bytes. The first message may have begun before `mark` and ended after it."""
         self.heard = now
         if self.read - self.mark < self.unfinished - size:
             self.base, self.delivered = self.mark, 0

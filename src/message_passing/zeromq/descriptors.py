@@ -1,6 +1,6 @@
-"""One connection by its file descriptor, which is libzmq's: who is at the other end, and safe ways to use it.
+"""One connection by its file descriptor, which is libzmq's: its peer, and safe ways to use it.
 
-It may be closed, and its number be another file's, at any moment. What it is now is checked by its inode.
+It may be closed, and its number reused for another file, at any moment; the inode shows whether it is the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INTERNET = (socket.AF_INET, socket.AF_INET6)
 """The families of TCP connections."""
 
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
-"""The errors that say that no descriptor is free."""
+"""The errors that mean that no descriptor is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Connection:
     """One connection.
 
     Attributes:
-        descriptor: libzmq's file descriptor. Not to be used without asking `Connections`.
-        inode: the system's number for the connection, which no other has while it lives.
+        descriptor: libzmq's file descriptor. Only to be used after checking with `Connections`.
+        inode: the system's number for the connection, unique while it lives.
         accepted: whether the peer connected to us.
         address: the peer's IP address in its shortest form, an IPv4 address as such; empty for ipc.
         port: the local TCP port; 0 for ipc.
         peer_port: the peer's TCP port; 0 for ipc.
-        path: where the listening one of the two is; empty for TCP. An abstract name begins with `@`.
+        path: the path of the listening end; empty for TCP. An abstract name begins with `@`.
         credentials: user, group and process id of an ipc peer, `0:0:4711` (SO_PEERCRED, unix(7)); empty for TCP.
     """
 
@@ -53,7 +53,7 @@ class Connection:
 
     @property
     def peer(self) -> str:
-        """Who is at the other end, for a person: an address and a port, or a process."""
+        """The peer, for display: an address and a port, or a process."""
         if self.address:
             return (
                 f"[{self.address}]:{self.peer_port}"
@@ -66,7 +66,7 @@ class Connection:
 def plain_address(text: str) -> str:
     """An IP address in its shortest form: without brackets and zone, an IPv4 address within IPv6 as IPv4.
 
-    What is no address is given back as it is.
+    Any other text is returned unchanged.
     """
     try:
         found = ip_address(text.strip("[]").partition("%")[0])
@@ -76,10 +76,10 @@ def plain_address(text: str) -> str:
 
 
 def describe_connection(descriptor: int, *, accepted: bool) -> Connection:
-    """What the system says of a connection.
+    """The system's data about a connection.
 
     Raises:
-        OSError: it is none, or has ended.
+        OSError: it is not a connection, or has ended.
     """
     found = os.fstat(descriptor)
     if not stat.S_ISSOCK(found.st_mode):
@@ -88,7 +88,7 @@ def describe_connection(descriptor: int, *, accepted: bool) -> Connection:
     with _borrowed(descriptor) as one:
         if one.type != socket.SOCK_STREAM:
             raise OSError(errno.EPROTOTYPE, os.strerror(errno.EPROTOTYPE))
-        peer = one.getpeername()  # fails for one that listens
+        peer = one.getpeername()  # fails for a listening one
         if one.family not in INTERNET:
             path = _path(one.getsockname()) or _path(peer) if one.family == socket.AF_UNIX else ""
             return Connection(descriptor, inode, accepted, "", 0, 0, path, _credentials(one))
@@ -101,7 +101,7 @@ def _path(name: str | bytes) -> str:
 
 
 def _credentials(one: socket.socket) -> str:
-    """As libzmq writes them in what it asks by ZAP; empty where the system has none."""
+    """The credentials as libzmq writes them in ZAP requests; empty where the system has none."""
     option: int | None = getattr(socket, "SO_PEERCRED", None)
     if option is None or one.family != socket.AF_UNIX:
         return ""
@@ -110,11 +110,11 @@ def _credentials(one: socket.socket) -> str:
 
 
 def end(connection: Connection, how: int = socket.SHUT_RDWR) -> bool:
-    """Have a connection end for libzmq as if the peer had gone; False if it has ended by itself.
+    """End a connection for libzmq as if the peer had disconnected; return False if it had already ended.
 
     Args:
         connection: which.
-        how: of shutdown(2). With `SHUT_WR` it is the peer that sees the end, and what it has sent still arrives.
+        how: as for shutdown(2). With `SHUT_WR` the peer sees the end, and what it has sent still arrives.
     """
     try:
         with lent(connection) as one:
@@ -126,7 +126,7 @@ def end(connection: Connection, how: int = socket.SHUT_RDWR) -> bool:
 
 @contextlib.contextmanager
 def lent(connection: Connection) -> Iterator[socket.socket]:
-    """The connection, to ask or to end.
+    """The connection's socket, to query or to end it.
 
     Raises:
         OSError: it has ended.
@@ -139,10 +139,10 @@ def lent(connection: Connection) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """A socket object on a copy of the descriptor, so that what libzmq closes meanwhile is not another's file.
+    """A socket object on a copy of the descriptor, so that it stays valid if libzmq closes its own.
 
-    Where no descriptor is free for a copy (many connections are one way to bring that about, so the bounds must
-    hold then too), on the descriptor itself, which is not closed.
+    Where no descriptor is free for a copy (many connections are one way to cause that, so the bounds must hold
+    then too), it uses the descriptor itself, which is not closed.
     """
     try:
         descriptor, ours = os.dup(descriptor), True

@@ -1,7 +1,7 @@
-"""Listening on an address that the machine does not have yet: at boot, or while it is another machine's.
+"""Listening on an address that the machine does not have yet: at boot, or while another machine has it.
 
-Linux takes connections to such an address as soon as it comes (IP_FREEBIND in ip(7), IPV6_FREEBIND of linux/in6.h).
-libzmq does not ask for that, but takes a socket that listens already (ZMQ_USE_FD in zmq_setsockopt(3)).
+Linux accepts connections to such an address once it appears (IP_FREEBIND in ip(7), IPV6_FREEBIND of linux/in6.h).
+libzmq does not request that, but accepts a socket that is already listening (ZMQ_USE_FD in zmq_setsockopt(3)).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FREEBIND = {
     socket.AF_INET: (socket.IPPROTO_IP, 15),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
 }
-"""Level and name of the option, which Python has no names for."""
+"""Level and number of the option, for which Python has no names."""
 
 
 def bind_early(opened: zmq.Socket[Any], endpoint: str) -> bool:
-    """Bind a socket to an address that the machine does not have, as libzmq has just found.
+    """Bind a socket to an address that the machine does not have, after libzmq failed to.
 
     Returns:
-        Whether that could be done: over TCP, on Linux, and not for the name of a network interface.
+        Whether that was possible: over TCP, on Linux, and not for the name of a network interface.
 
     Raises:
         OSError: the system refuses it for another reason.
@@ -43,11 +43,11 @@ def bind_early(opened: zmq.Socket[Any], endpoint: str) -> bool:
         one.setblocking(False)
         one.setsockopt(*_FREEBIND[family], 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if (size := int(opened.getsockopt(zmq.RCVBUF))) > 0:  # those who connect inherit it
+        if (size := int(opened.getsockopt(zmq.RCVBUF))) > 0:  # accepted connections inherit it
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
         one.bind(address)
         one.listen(int(opened.getsockopt(zmq.BACKLOG)))
-        opened.setsockopt(zmq.USE_FD, one.detach())  # from here on it is libzmq's to close
+        opened.setsockopt(zmq.USE_FD, one.detach())  # libzmq closes it from here on
     try:
         opened.bind(endpoint)
     finally:
@@ -56,7 +56,7 @@ def bind_early(opened: zmq.Socket[Any], endpoint: str) -> bool:
 
 
 def absent(endpoints: Iterable[str]) -> list[str]:
-    """Those of these endpoints that were bound whose address the machine does not have now."""
+    """Those of the bound endpoints whose address the machine does not have now."""
     return [endpoint for endpoint in endpoints if _is_absent(endpoint)]
 
 
@@ -73,7 +73,7 @@ def _is_absent(endpoint: str) -> bool:
 
 
 def _address(endpoint: str) -> tuple[socket.AddressFamily, Any] | None:
-    """Family and address of an endpoint over TCP; None where it is none that exists, as with another zone."""
+    """Family and address of a TCP endpoint; None if no such address exists, as with another zone."""
     match = tcp_address(endpoint)
     if not match:
         return None

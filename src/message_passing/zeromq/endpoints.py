@@ -1,4 +1,4 @@
-"""What an endpoint may look like, and what a refusal means (zmq_tcp(7), zmq_ipc(7), zmq_inproc(7))."""
+"""The syntax of endpoints, and what errors of bind and connect mean (zmq_tcp(7), zmq_ipc(7), zmq_inproc(7))."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EXAMPLE = "like tcp://127.0.0.1:5558, ipc:///run/logs.sock or inproc://name"
 
 
 def check_endpoint(endpoint: str, *, binds: bool) -> str:
-    """What is wrong with the way `endpoint` is written, as a sentence's end; empty when nothing is."""
+    """The syntax error of `endpoint`, as the end of a sentence; empty if it has none."""
     transport, separator, address = endpoint.partition("://")
     if not separator or not address:
         return f"{endpoint!r} is not an endpoint: write one {_EXAMPLE}"
     if transport not in TRANSPORTS:
         hint = did_you_mean(transport, TRANSPORTS) or f" (there are {', '.join(TRANSPORTS)})"
         return f"{endpoint!r}: there is no transport {transport!r}{hint}"
-    if "\0" in address:  # ZeroMQ would take what stands before it
+    if "\0" in address:  # ZeroMQ would use what precedes it
         return f"{endpoint!r} contains a null character, which no address has"
     return _check_tcp(endpoint, address, binds=binds) if transport == "tcp" else ""
 
@@ -52,9 +52,9 @@ def _check_tcp(endpoint: str, address: str, *, binds: bool) -> str:
 
 
 def repeated_endpoints(endpoints: tuple[str, ...]) -> list[str]:
-    """What is wrong with endpoints that are written twice, however they are written: each would get all twice.
+    """The error of endpoints given twice, in whatever notation: each would get every message twice.
 
-    Port 0, or `*`, is another one each time.
+    Port 0, or `*`, is a different port each time.
     """
     first: dict[str, str] = {}
     texts = []
@@ -65,7 +65,7 @@ def repeated_endpoints(endpoints: tuple[str, ...]) -> list[str]:
         same = endpoint
         if endpoint.startswith("ipc:///"):
             same = os.path.normpath(endpoint.removeprefix("ipc://"))
-        elif match and ";" not in endpoint:  # otherwise it goes out by an address of its own
+        elif match and ";" not in endpoint:  # otherwise it uses a source address of its own
             same = f"{_canonical_host(match['host'])}:{int(match['port'])}"
         if same not in first:
             first[same] = endpoint
@@ -84,16 +84,16 @@ def _canonical_host(host: str) -> str:
 
 
 def tcp_address(endpoint: str) -> re.Match[str] | None:
-    """Host and port of an endpoint over TCP that is well written."""
+    """Host and port of a well-formed TCP endpoint."""
     return _TCP.fullmatch(endpoint.removeprefix("tcp://")) if endpoint.startswith("tcp://") else None
 
 
 _LIKE_A_PORT = 4
-"""So many digits after `::`, which stands for all addresses, are a port rather than the end of an address."""
+"""This many digits after `::`, which stands for all addresses, are a port rather than part of an address."""
 
 
 def in_brackets(address: str, default: str = "5558") -> str:
-    """An address in IPv6 that lacks its brackets, or a port, with both; empty if it is something else.
+    """An IPv6 address that lacks its brackets or port, with both; empty for anything else.
 
     Args:
         address: a host and perhaps a port.
@@ -115,16 +115,16 @@ def in_brackets(address: str, default: str = "5558") -> str:
 
 
 def wants_ipv6(endpoints: tuple[str, ...]) -> bool:
-    """Whether any is written as an IPv6 address, which ZMQ_IPV6 must allow first."""
+    """Whether any is an IPv6 address, for which ZMQ_IPV6 must be set first."""
     return any(endpoint.startswith("tcp://") and "[" in endpoint for endpoint in endpoints)
 
 
 def bound_as(endpoint: str, actual: str) -> str:
-    """An endpoint to bind as it was written, with the port or the path that the system has chosen for it.
+    """An endpoint to bind as it was written, with the port or path that the system chose.
 
     Args:
         endpoint: `tcp://*:0` or the like.
-        actual: what ZeroMQ says of it once it is bound: `tcp://0.0.0.0:41234` (ZMQ_LAST_ENDPOINT).
+        actual: ZeroMQ's name for it once it is bound: `tcp://0.0.0.0:41234` (ZMQ_LAST_ENDPOINT).
     """
     host, _, port = endpoint.rpartition(":")
     if endpoint.startswith("tcp://") and port in ("0", "*"):
@@ -133,7 +133,7 @@ def bound_as(endpoint: str, actual: str) -> str:
 
 
 def is_public(endpoint: str) -> bool:
-    """Whether an endpoint to bind can be reached from other machines, as far as its text says."""
+    """Whether an endpoint to bind can be reached from other machines, judging by its text."""
     match = tcp_address(endpoint)
     if not match:
         return False
@@ -145,13 +145,13 @@ def is_public(endpoint: str) -> bool:
 
 
 def hosts_not_known(endpoints: tuple[str, ...], patience: float = LOOKUP_TIMEOUT) -> list[str]:
-    """What a start should tell of the hosts among these endpoints to connect to: a sentence for each not known yet.
+    """Start-up warnings about the hosts of these endpoints to connect to: a sentence for each unknown one.
 
-    ZeroMQ itself looks a name up again each time it tries to connect, in silence, so one that comes later is found.
+    ZeroMQ itself silently looks a name up again at each attempt to connect, so one added later is found.
 
     Args:
         endpoints: the endpoints.
-        patience: seconds that all of them may take.
+        patience: the most seconds for all of them together.
     """
     asked = {}
     for endpoint in endpoints:
@@ -168,11 +168,11 @@ def hosts_not_known(endpoints: tuple[str, ...], patience: float = LOOKUP_TIMEOUT
     return texts
 
 
-_LATER = "it is looked up again until it is known"
+_LATER = "the lookup is repeated until it succeeds"
 
 
 def host_name(endpoint: str) -> str:
-    """The host in an endpoint to connect to that has to be looked up; empty where it has an address, or none."""
+    """The host name to look up in an endpoint to connect to; empty if it has an address, or no host."""
     match = tcp_address(endpoint)
     if not match:
         return ""
@@ -185,9 +185,9 @@ def host_name(endpoint: str) -> str:
 
 
 def unknown_hosts(endpoints: tuple[str, ...]) -> list[Fault]:
-    """The hosts among these endpoints to connect to that the resolver says do not exist.
+    """The hosts of these endpoints to connect to that do not exist according to the resolver.
 
-    A resolver that only fails for now says nothing of them.
+    A temporary failure of the resolver proves nothing.
     """
     faults = []
     for endpoint in endpoints:

@@ -1,6 +1,6 @@
-"""A thread that lives only while a sender holds messages, or is to connect again: it sends when somebody listens.
+"""A thread that lives only while a sender buffers messages or must reconnect: it sends once a peer is ready.
 
-Without it, what a synchronous program logged before its receiver came up would wait for the program's next
+Without it, what a synchronous program logged before its receiver started would wait for the program's next
 message, which may be hours away.
 """
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
 
 _POLL_INTERVAL_MS = 100
-"""Milliseconds between looks when the socket gives no signal: another thread may have taken the signal."""
+"""Milliseconds between polls when the socket gives no signal: another thread may have consumed the signal."""
 
 NOBODY_THERE, SLOW_AFTER = 5.0, 60.0
-"""Seconds for which nothing is sent of a full queue until it is said why: with somebody away, and with all connected,
-who may be slow."""
+"""Seconds without progress of a full queue until the reason is reported: with a peer missing, and with all connected,
+which may be slow."""
 
 
 class Flusher:
-    """Looks after one sender, under the lock that all its users take."""
+    """Serves one sender, under the lock that all its users take."""
 
     def __init__(self, sender: Sender, lock: threading.RLock) -> None:
         self._sender = sender
         self._lock = lock
         self._thread: threading.Thread | None = None
         self._wait = self._wake = -1
-        self._bell = threading.Lock()  # whoever rings must not find another file in place of the pipe
+        self._bell = threading.Lock()  # a caller that signals must not find another file in place of the pipe
         self._sent, self._since, self._said = -1, 0.0, False
 
     def look_after(self) -> None:
-        """Make sure that what the sender holds will be sent. Called with the lock held."""
+        """Ensure that what the sender buffers will be sent. Called with the lock held."""
         if self._thread is not None:
             return
         try:
@@ -50,15 +50,15 @@ class Flusher:
         )
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is ending, or threads are not to be had: close() sends
+        except RuntimeError:  # the interpreter is ending, or no thread is available: close() sends
             os.close(self._wait)
             os.close(self._wake)
         else:
             self._thread = thread
 
     def changed(self) -> None:
-        """Peers have come or gone: have it look at once. From any thread; waits for nobody."""
-        if self._lock.acquire(blocking=False):  # who holds it is at it anyway
+        """Wake it since peers have connected or disconnected. From any thread; never waits."""
+        if self._lock.acquire(blocking=False):  # whoever holds it is handling that anyway
             try:
                 if self._sender.file_descriptor >= 0:
                     self.look_after()
@@ -89,7 +89,7 @@ class Flusher:
             os.close(wait)
 
     def _look_whether_stuck(self) -> None:
-        """Say why nothing is sent, once, where that stops a chain or has messages dropped."""
+        """Report once why nothing is sent, where that blocks a chain or drops messages."""
         sender, now = self._sender, monotonic()
         if sender.sent != self._sent or not sender.backlog():
             self._sent, self._since, self._said = sender.sent, now, False
@@ -104,7 +104,7 @@ class Flusher:
 
     @staticmethod
     def _rung(wait: int) -> bool:
-        """Whether the pipe had something to say besides its end."""
+        """Whether the pipe had a signal other than its end."""
         return bool(os.read(wait, 4096))
 
     def _forget(self) -> None:
@@ -113,7 +113,7 @@ class Flusher:
             os.close(self._wake)
 
     def abandon(self) -> None:
-        """In a forked child, where the thread is not."""
+        """Reset in a forked child, where the thread does not exist."""
         if self._thread:
             self._bell = threading.Lock()
             self._forget()

@@ -1,8 +1,8 @@
-"""Which endpoints ZeroMQ has given up: it tells when it will try again, and of the others it tells nothing.
+"""Which endpoints ZeroMQ has given up: it reports when it will retry, and nothing for the others.
 
-It does not try again where a connection ended for what had come with it: a frame of more than ZMQ_MAXMSGSIZE bytes,
-or of more than there is memory for (libzmq's `session_base_t::engine_error`). Nothing ever comes from there again,
-unless somebody connects once more.
+It does not retry where a connection ended because of what it had received: a frame of more than ZMQ_MAXMSGSIZE bytes,
+or of more than there is memory for (libzmq's `session_base_t::engine_error`). Nothing ever comes from there again
+without a new connect.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ RETRIED = int(zmq.EVENT_CONNECT_RETRIED)
 _CONNECTED, _DISCONNECTED = int(zmq.EVENT_CONNECTED), int(zmq.EVENT_DISCONNECTED)
 
 SILENCE = 1.0
-"""Seconds after a connection's end in which ZeroMQ says that it will try again, if it will: it takes microseconds."""
+"""Seconds after a connection's end within which ZeroMQ announces a retry, if any: it takes microseconds."""
 
 
 class GivenUp:
-    """Those of one socket that connects. For one thread, or under a lock."""
+    """The given-up endpoints of one connecting socket. For one thread, or under a lock."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """None yet.
+        """Start without any.
 
         Args:
             clock: seconds, monotonic.
@@ -38,21 +38,21 @@ class GivenUp:
         self._ended: dict[str, tuple[float, bool]] = {}  # at most one for each endpoint
 
     def note(self, event: Event, *, shaken: bool) -> None:
-        """Take note of an event; of a connection's end with whether it had shaken hands."""
+        """Process an event; for a connection's end, with whether its handshake had completed."""
         if event.number == _DISCONNECTED:
             self._ended[event.endpoint] = self._clock(), shaken
         elif self._ended and event.number in (RETRIED, _CONNECTED):
             self._ended.pop(self._known_as(event.endpoint), None)
 
     def _known_as(self, endpoint: str) -> str:
-        """ZeroMQ writes a host's name at first, and its address once it has looked it up."""
+        """Match endpoints: ZeroMQ writes a host's name at first, and its address once resolved."""
         if endpoint in self._ended:
             return endpoint
         port = endpoint.rpartition(":")[2]
         return next((one for one in self._ended if one.rpartition(":")[2] == port), "")
 
     def take(self) -> list[tuple[str, bool]]:
-        """Endpoints that are known to have been given up since the last time, and whether they had shaken hands."""
+        """The endpoints given up since the last call, and whether their handshake had completed."""
         if not self._ended:
             return []
         latest = self._clock() - SILENCE

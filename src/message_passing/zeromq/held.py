@@ -1,4 +1,4 @@
-"""Messages that a sender cannot send yet: for nobody has asked for them, or there is no room."""
+"""Messages that a sender cannot send yet: no peer has subscribed to them, or there is no room."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from message_passing.zeromq.subscriptions import Prefixes
 
 HELD_BYTES = 128 << 20
-"""The most bytes of messages that one sender holds, however many messages it may hold."""
+"""The most bytes of messages that one sender buffers, however many messages it may buffer."""
 
 
 class Held:
-    """Two queues with one bound in bytes.
+    """Two queues with a common bound in bytes.
 
     Attributes:
-        waiting: those that somebody takes, and for which there is no room, or who takes them is away.
-        unclaimed: those that nobody has subscribed to.
+        waiting: messages that a peer wants, but has no room for, or that peer is away.
+        unclaimed: messages that no peer has subscribed to.
     """
 
     def __init__(self) -> None:
-        """Hold nothing."""
+        """Start empty."""
         self.waiting: deque[bytes] = deque()
         self.unclaimed: deque[bytes] = deque()
         self._room = HELD_BYTES
@@ -35,12 +35,12 @@ class Held:
         self._holds: list[Hold] = []
 
     def hold(self, hold: Hold) -> None:
-        """Of what is here, some belongs to this delivery, which waits until nothing is here any more."""
+        """Let a delivery wait until the queues are empty, since some of their messages belong to it."""
         if hold is not NO_HOLD:
             self._holds.append(hold)
 
     def lose(self) -> None:
-        """Some of what is or was here is lost: whose it is, is not known."""
+        """Record that some messages are lost; which delivery they belong to is unknown."""
         for hold in self._holds:
             hold.note(Outcome.LOST)
 
@@ -54,11 +54,11 @@ class Held:
         return len(self.waiting) + len(self.unclaimed)
 
     def carried(self) -> int:
-        """How many messages these are, of a frame as many as it carries. From any thread."""
+        """The number of messages, counting each frame as the messages it carries. From any thread."""
         return self._carried
 
     def keep(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> Sequence[bytes]:
-        """Put the first of these into one of the queues.
+        """Append the first of these to one of the queues.
 
         Args:
             queue: which.
@@ -83,7 +83,7 @@ class Held:
         return messages[len(fitting) :]
 
     def keep_newest(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> list[bytes]:
-        """Put the last of these into one of the queues, in place of the oldest there where there is no room.
+        """Append the last of these to one of the queues, replacing its oldest where there is no room.
 
         Args:
             queue: which.
@@ -91,7 +91,7 @@ class Held:
             most: how many more there is room for.
 
         Returns:
-            Those that had to go: the oldest of all.
+            Those that were dropped: the oldest of all.
         """
         room = max(0, most + len(queue))
         gone = list(messages[: max(0, len(messages) - room)])
@@ -110,24 +110,24 @@ class Held:
         return oldest + gone
 
     def sort(self, prefixes: Prefixes) -> None:
-        """Put each into the queue that it belongs to now, after somebody has subscribed or ceased to."""
+        """Move each message to the queue that it now belongs to, after subscriptions have changed."""
         wanted, others = prefixes.split(self.unclaimed)
         still, no_more = prefixes.split(self.waiting)
         self.waiting, self.unclaimed = deque(wanted + still), deque(others + no_more)
 
     def first(self, count: int) -> list[bytes]:
-        """The oldest that wait, left where they are."""
+        """The oldest waiting messages, which stay in the queue."""
         return list(islice(self.waiting, count))
 
     def remove(self, count: int) -> None:
-        """Take the oldest that wait out."""
+        """Remove the oldest waiting messages."""
         removed = [self.waiting.popleft() for _ in range(count)]
         self._room += sum(map(len, removed))
         self._carried -= message_count(removed)
         self._release_if_empty()
 
     def clear(self, queue: deque[bytes]) -> int:
-        """Lose what is in one of the queues; how many messages that were, of a frame as many as it carries."""
+        """Drop one of the queues; return how many messages it had, counting each frame as those it carries."""
         self.lose()
         lost = message_count(queue)
         self._carried -= lost

@@ -1,14 +1,14 @@
-"""The memory that peers may cost a receiving socket: within a bound in bytes, whatever they send.
+"""Bounding the memory that peers can make a receiving socket use, whatever they send.
 
 ZeroMQ's own bounds count whole messages for each peer (ZMQ_RCVHWM) and bytes of a frame (ZMQ_MAXMSGSIZE), and a
-message of many frames is neither until its last one has come (libzmq's `pipe_t::write`). So the process's memory is
-watched, and when it grows:
+multipart message counts as neither until its last frame has arrived (libzmq's `pipe_t::write`). So the process's
+memory is watched, and when it grows:
 
-- At `_PAUSE` of the bound no more data is taken from anybody (`Connections.pause`), until what waits has been
-  received. Nobody loses anything by that.
-- What is in memory when all whole messages have been received is messages without an end. Whose they are is told by
-  the traffic of each connection since it last delivered a message. Those who may not have so much, or the
-  largest of them when all together are too much, are disconnected, which frees it.
+- At `_PAUSE` of the bound no more data is accepted from any peer (`Connections.pause`) until what waits has been
+  received. Nothing is lost by that.
+- What is in memory when all whole messages have been received belongs to unfinished messages. The traffic
+  of each connection since it last delivered a message shows whose they are. Peers over their own limit, or
+  the largest ones when the total is too much, are disconnected, which frees it.
 
 ZMQ_RCVHWM would be no way to slow peers down: libzmq 4.3.5 forgets a connection whose messages have all been
 received when the mark is lowered, and one that waits for room when it is raised.
@@ -32,32 +32,32 @@ if TYPE_CHECKING:
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 MEMORY_INTERVAL = 0.05
-"""Seconds between two looks at the memory, while anybody is connected. What comes meanwhile is above the bound."""
+"""Seconds between two checks of the memory while any peer is connected. What comes meanwhile is above the bound."""
 
 _SAMPLING = 1.0
 """Seconds between two samples of all connections' traffic, while there is no alarm."""
 
 _COST, _SHARE, _ALARM_SHARE = 10e-6, 0.02, 0.1
-"""About what sampling a connection takes, in seconds, and what share of a core it may take altogether."""
+"""The approximate cost of sampling a connection, in seconds, and the share of a core that sampling may use in all."""
 
 _ALARM, _PAUSE = 3 / 8, 5 / 8
-"""Parts of the bound: from where on each message is looked at, and from where on nothing more is taken."""
+"""Fractions of the bound above which each message is examined, and above which nothing more is accepted."""
 
 _RECENT = 2.0
-"""Seconds in which a peer that delivers messages is taken to be one that finishes them."""
+"""Seconds for which a peer that delivered a message is assumed to finish its messages."""
 
 _CALM, _LONG_CALM = 0.5, 5.0
-"""Seconds of an alarm without a suspect until what the process has in memory is taken to be its own; longer where
-there are peers whose traffic is not known, and then only if it does not grow."""
+"""Seconds of an alarm without a suspect until the memory is attributed to the process itself; longer where there are
+peers whose traffic is unknown, and then only if it does not grow."""
 
 _SETTLING = 0.2
-"""Seconds that libzmq may take to end connections and to free what was theirs."""
+"""Seconds that libzmq may take to end connections and to free their memory."""
 
 _SLACK = 64 << 10
-"""Bytes that an unfinished message may have above `maxmsgsize` by its frames' headers and encryption."""
+"""Bytes by which an unfinished message may exceed `maxmsgsize` through frame headers and encryption."""
 
 _DRAINS = 2
-"""How often nothing was left to be received until what came before is known to have been delivered."""
+"""How many times nothing must be left to receive until all that came before counts as delivered."""
 
 UNFINISHED, TOO_MUCH = "unfinished message too big", "too much unfinished"
 """Why peers are disconnected."""
@@ -67,8 +67,8 @@ class IntakeLimiter:
     """Watches one receiving socket. For the thread that reads its monitor.
 
     Attributes:
-        disconnected: how many peers, by reason.
-        pauses: how often nothing more was taken until what waited had been received.
+        disconnected: the number of disconnected peers, by reason.
+        pauses: how often intake was paused until what waited had been received.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class IntakeLimiter:
             connections: the socket's.
             ask: given whether each message is to be noted from now on, says whether nothing was left to be received
                 at some time since it was last asked, and the bytes of what was delivered meanwhile, by descriptor.
-            notices: where to say what was done.
+            notices: where to report what was done.
             bound: bytes by which the process's memory may grow; 0 for no bound.
             maxmsgsize: bytes of a message; -1 for no limit.
-            memory: bytes that the process has in memory now; None where the system does not say.
+            memory: bytes that the process has in memory now; None where the system does not tell.
             clock: seconds, monotonic.
         """
         self.disconnected: Counter[str] = Counter()
@@ -120,7 +120,7 @@ class IntakeLimiter:
         return self._alarm or self._paused or len(self._connections) > 0
 
     def tick(self) -> None:
-        """Look at the memory, and do what is to be done. It may be called at any time, and costs little."""
+        """Check the memory, and act on it. It may be called at any time, and costs little."""
         if self._memory is None:
             return
         now = self._clock()
@@ -147,7 +147,7 @@ class IntakeLimiter:
         self._highest = 0
 
     def _sample(self, now: float) -> bool:
-        """Read all connections' traffic: whether nothing was left to be received meanwhile."""
+        """Sample the traffic of all connections; return whether nothing was left to be received meanwhile."""
         share = _ALARM_SHARE if self._alarm else _SHARE
         least = MEMORY_INTERVAL if self._alarm else _SAMPLING
         self._next_sample = now + max(least, len(self._connections) * _COST / share)
@@ -162,13 +162,13 @@ class IntakeLimiter:
             last, record.read = record.read, reads[connection]
             if connection.descriptor in delivered:
                 record.deliver(delivered[connection.descriptor], now)
-            if drained:  # whatever is delivered from now on had not ended when it was sampled last
+            if drained:  # messages delivered from now on were unfinished at the last sample
                 record.mark = last
         self._drains += drained
         return drained
 
     def _judge(self, now: float, *, drained: bool) -> None:
-        """In an alarm: end it, or those who are to blame for it."""
+        """During an alarm: end it, or disconnect the peers that cause it."""
         if not drained or self._drains < _DRAINS:
             if self._paused and self._growth() < self._bound * _ALARM:
                 self._resume()
@@ -195,18 +195,18 @@ class IntakeLimiter:
                 self._end_alarm(absorb=True)
 
     def _untold(self, now: float) -> list[Connection]:
-        """Those whose traffic the system does not tell, and who have delivered nothing for a while: over ipc."""
+        """Peers of unknown traffic (ipc) that have delivered nothing for a while."""
         return [one for one, of in self._records.items() if not one.port and now - of.heard > _CALM]
 
     def _suspects(self, now: float) -> list[Connection]:
-        """Who may have much of an unfinished message here, the largest first: not who has delivered just now."""
+        """Peers that may have a large unfinished message, the largest first, except recent deliverers."""
         floor = min(256 << 10, max(4 << 10, self._bound // (64 * max(1, len(self._records)))))
         recent = now - 3 * (self._next_sample - now)
         found = [one for one, of in self._records.items() if of.unfinished >= floor and of.heard < recent]
         return sorted(found, key=lambda one: self._records[one].unfinished, reverse=True)
 
     def _quiet(self, suspects: list[Connection], now: float) -> list[Connection]:
-        """Those who deliver nothing, though they had time to go on after a pause if they ever delivered anything."""
+        """Peers that deliver nothing, though those that ever did had time to continue after a pause."""
         heard = -math.inf if now < self._fair else now - _RECENT
         return [
             one
@@ -215,7 +215,7 @@ class IntakeLimiter:
         ]
 
     def _reduce(self, suspects: list[Connection], growth: int, now: float) -> None:
-        """End enough of them, of those first who have delivered nothing for a while."""
+        """Disconnect enough of them, first those that have delivered nothing for a while."""
         quiet = self._quiet(suspects, now)
         untold = self._untold(now)
         if growth > self._bound:
@@ -229,7 +229,9 @@ class IntakeLimiter:
             left -= int(times * self._records[one].unfinished)
         if chosen:
             self._disconnect(chosen, TOO_MUCH, now)
-        elif suspects or untold:  # who is honest will deliver again before long, and a bit more has room
+        elif (
+            suspects or untold
+        ):  # an honest peer delivers again before long, and there is room for a bit more
             self._limit = min(self._bound, growth + self._bound / 16)
             self._resume()
         else:
@@ -267,14 +269,14 @@ class IntakeLimiter:
         self._connections.resume([*self._connections.listeners, *self._connections])
 
     def _treat_new(self) -> None:
-        """Who was accepted by a paused listener is paused, and remains so until somebody sees to it."""
+        """Pause or resume new connections: one accepted by a paused listener stays paused until it is resumed."""
         new = [one for one in self._connections if one not in self._records]
         for one in new:
             self._records[one] = Record()
         (self._connections.pause if self._paused else self._connections.resume)(new)
 
     def _end_alarm(self, *, absorb: bool) -> None:
-        """If `absorb`, what is in memory now is not the peers'."""
+        """End the alarm; with `absorb`, attribute the present memory to the process itself."""
         if self._paused:
             self._resume()
         self._alarm, self._limit = False, self._bound * _PAUSE

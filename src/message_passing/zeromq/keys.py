@@ -25,21 +25,25 @@ if TYPE_CHECKING:
 PUBLIC, SECRET = ".key", ".key_secret"
 
 LARGEST_KEY_FILE = 4096
-"""Bytes that a key file may have; one that `keys new` makes has 121."""
+"""The most bytes of a key file; one that `keys new` creates has 121."""
 
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _ENTRY = re.compile(r"""^\s*(?P<name>[\w-]+)\s*=\s*["']?(?P<value>[^"'\s]*)["']?\s*$""", re.MULTILINE)
 _NAME = re.compile(r"[\w@][\w.@-]*", re.ASCII)
-_LONGEST_NAME = 200  # a file's name has 255 bytes, with what is added to it
+_LONGEST_NAME = 200  # a file's name has at most 255 bytes, including its suffix
 
 
 def is_key(text: str) -> bool:
-    """Whether this is a key itself, and neither a path nor anything else."""
+    """Whether this is a key itself, rather than a path or anything else."""
     if not _Z85.fullmatch(text) or os.path.lexists(text):
         return False
     try:
         return len(z85.decode(text.encode())) == 32
-    except (ValueError, OverflowError, struct.error):  # five characters may be more than four bytes hold
+    except (
+        ValueError,
+        OverflowError,
+        struct.error,
+    ):  # five characters may encode more than four bytes can hold
         return False
 
 
@@ -50,14 +54,14 @@ def public_key(given: str) -> bytes:
         given: the key itself, the path of a key file, or `env:NAME` for either in an environment variable.
 
     Raises:
-        OpenError: there is none, or others than root and we may change its file, and so whom we trust.
+        OpenError: there is none, or users other than root and us may change its file, and thus whom we trust.
     """
     text = from_environment(given)
     return text.encode() if is_key(text) else _from_file(text, "public-key", guarded=True)
 
 
 def copied_key(given: str) -> bytes:
-    """The same for a key that is read once, by somebody who looks at what he does: whoever owns its file.
+    """The same for a key that a user reads once, interactively: any user may own its file.
 
     Raises:
         OpenError: there is none.
@@ -86,8 +90,8 @@ def read_key_file(path: str, *, guarded: bool = False, secret: bool = False) -> 
 
     Args:
         path: its path.
-        guarded: it must be root's or our own, and nobody else's to write.
-        secret: nor to read.
+        guarded: it must be owned by root or us, and not writable by others.
+        secret: it must not be readable by others either.
 
     Raises:
         OpenError: it cannot be read, or is not as it must be.
@@ -119,7 +123,7 @@ def _from_file(path: str, entry: str, *, guarded: bool = False) -> bytes:
 
 
 def check_name(name: str) -> None:
-    """See that a key's name can be a file's.
+    """Check that a key's name can be a file name.
 
     Raises:
         OpenError: it cannot.
@@ -132,13 +136,13 @@ def check_name(name: str) -> None:
 
 
 def write_pair(folder: Path, name: str) -> tuple[Path, bytes]:
-    """Make a pair of keys, in two files: the secret one is its owner's alone from its first byte on.
+    """Create a pair of keys in two files: the secret one is readable by its owner alone from the first byte on.
 
     Returns:
         The path of the secret file, and the public key.
 
     Raises:
-        OpenError: the files are there already, or cannot be written.
+        OpenError: the files exist already, or cannot be written.
     """
     check_name(name)
     public, secret = zmq.curve_keypair()
@@ -153,7 +157,7 @@ def write_pair(folder: Path, name: str) -> tuple[Path, bytes]:
 
 
 def write_public(path: Path, key: bytes) -> None:
-    """A file with a public key.
+    """Write a file with a public key.
 
     Raises:
         OpenError: it is there already, or cannot be written.
@@ -162,7 +166,7 @@ def write_public(path: Path, key: bytes) -> None:
 
 
 def write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that is not there yet, making its folder for its owner alone.
+    """Write a new file, creating its folder for its owner alone.
 
     Raises:
         OpenError: it is there already, or cannot be written.
@@ -173,7 +177,7 @@ def write_new(path: Path, text: str, mode: int) -> None:
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(text)
-        except OSError:  # half a key is none, and would be in the way
+        except OSError:  # half a key is useless, and would be in the way
             with contextlib.suppress(OSError):
                 path.unlink()
             raise

@@ -1,4 +1,4 @@
-"""Waiting for receivers that are still taking what was sent to them, once a chain has come to its end."""
+"""Waiting for receivers that are still accepting messages, after a chain has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from message_passing.zeromq.sending import Sender
 
 LAST_PATIENCE = 5.0
-"""Seconds, or `linger` if that is longer, in which nothing moves until receivers are waited for no more."""
+"""Seconds without progress, or `linger` if that is longer, after which the wait for receivers ends."""
 
 _LOOK_INTERVAL = 0.02
 
@@ -23,13 +23,13 @@ _LOOK_INTERVAL = 0.02
 async def until_taken(
     senders: Sequence[Sender], lock: threading.RLock, linger: float, stop_request: StopRequest
 ) -> None:
-    """Wait for as long as receivers take something.
+    """Wait for as long as receivers keep accepting messages.
 
     Args:
-        senders: whose. Nothing more will be given to them.
-        lock: the one that all their users take.
+        senders: the senders. They get no more messages.
+        lock: the lock that all their users take.
         linger: the option, in seconds.
-        stop_request: once somebody asks for the end, nothing is waited for.
+        stop_request: once a stop is requested, the wait ends.
     """
     before, moved_at = None, monotonic()
     while not stop_request.asked:

@@ -1,4 +1,4 @@
-"""How much memory this process has, and giving back what is free of it (Linux, glibc)."""
+"""The memory that this process uses, and releasing its free part (Linux, glibc)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 
 class Memory:
-    """How much memory of its own the process has now (proc_pid_statm(5)), also when no descriptor is free."""
+    """The process's private memory (proc_pid_statm(5)), also readable when no descriptor is free."""
 
     def __init__(self) -> None:
         """Begin.
@@ -21,14 +21,14 @@ class Memory:
 
     @classmethod
     def watched(cls, bound: int) -> Memory | None:
-        """One, if there is a bound and the system says how much memory there is."""
+        """Open one, if there is a bound and the system reports the process's memory."""
         if bound:
             with contextlib.suppress(OSError):
                 return cls()
         return None
 
     def __call__(self) -> int:
-        """Bytes, without what files and other processes share."""
+        """Bytes of private memory, without what is shared with files and other processes."""
         _, resident, shared, *_ = os.pread(self._descriptor, 200, 0).split()
         return (int(resident) - int(shared)) * self._page
 
@@ -38,6 +38,6 @@ class Memory:
 
 
 def release_memory() -> None:
-    """Give the freed memory that the C library keeps back to the system (malloc_trim(3)), where it can."""
+    """Return the freed memory that the C library keeps to the system (malloc_trim(3)), where it can."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

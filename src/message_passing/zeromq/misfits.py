@@ -1,4 +1,4 @@
-"""Why two ends of a connection do not go together, and what to change: socket types, mechanisms, other programs."""
+"""Why the two ends of a connection do not match, and what to change: socket types, mechanisms, other programs."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ FITTING_TYPES = {
 """For each socket type that we use, the types at the other end (RFC 28, RFC 29, RFC 30)."""
 
 _SHOWN = 40
-"""Characters that are shown of what a peer says of itself."""
+"""Characters shown of a peer's text about itself."""
 
 _PLAIN = {"XPUB": "PUB", "XSUB": "SUB"}
-"""What a person calls those that are the same on the wire."""
+"""The usual names of the types that are the same on the wire."""
 
 SENDING_TYPES = ("PUB", "XPUB", "PUSH")
-"""Those that send."""
+"""The types that send."""
 
 TWO_WAY_TYPES = ("DEALER", "ROUTER")
-"""Those that both send and receive."""
+"""The types that both send and receive."""
 
 
 def plain_type(socket_type: str) -> str:
-    """What a person calls a socket type: a PUB may be an XPUB underneath."""
+    """A socket type's usual name: a PUB may be an XPUB underneath."""
     return _PLAIN.get(socket_type, socket_type)
 
 
 def other_end(socket_type: str) -> str:
-    """What the other end is called: the `receiver` of one that sends, or the `sender`; of either kind, a `peer`."""
+    """The name of the other end: `receiver` for a sending socket, `sender` for a receiving one, `peer` if both."""
     if socket_type in TWO_WAY_TYPES:
         return "peer"
     return "receiver" if socket_type in SENDING_TYPES else "sender"
 
 
 def expected_peer(socket_type: str) -> str:
-    """What it takes at the other end: `a PUB sends to a SUB`."""
+    """The socket type required at the other end: `a PUB sends to a SUB`."""
     if socket_type in TWO_WAY_TYPES:
         return f"a {socket_type} goes with a {FITTING_TYPES[socket_type][0]}"
     verb = "sends to" if socket_type in SENDING_TYPES else "receives from"
@@ -55,12 +55,12 @@ def expected_peer(socket_type: str) -> str:
 
 
 def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
-    """Why what has greeted us so does not go with our socket, and what to do; empty if that does not show.
+    """Why a peer with this greeting does not match our socket, and what to do; empty if that is not evident.
 
     Args:
         ours: our socket's type: `PUB`, `SUB`, `PUSH` or `PULL`.
-        mechanism: ours.
-        greeting: what the other end said of itself.
+        mechanism: our security mechanism.
+        greeting: the peer's greeting.
     """
     if greeting.is_old:
         if ours not in SENDING_TYPES:
@@ -80,7 +80,7 @@ def misfit(ours: str, mechanism: str, greeting: Greeting) -> str:
 
 
 def type_misfit(ours: str, theirs: str) -> str:
-    """Why two socket types do not go together, and what to do."""
+    """Why two socket types do not match, and what to do."""
     if theirs not in FITTING_TYPES:
         advice = f"no input or output of message-passing fits a {theirs}: it is another program's endpoint"
     elif ours in TWO_WAY_TYPES or theirs in TWO_WAY_TYPES:

@@ -1,7 +1,7 @@
-"""What a socket's monitor says of its peers (zmq_socket_monitor(3)).
+"""A socket's monitor: its events about peers (zmq_socket_monitor(3)).
 
-It is read without waiting, on the thread that asks. The receiving end has no high-water mark: one that is
-full would stop ZeroMQ's own thread in the middle of its work.
+It is read without waiting, on the caller's thread. The receiving end has no high-water mark: a full one would
+stop ZeroMQ's own thread in the middle of its work.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Event(NamedTuple):
 
     Attributes:
         number: a `zmq.EVENT_*`.
-        value: what it means depends on the event: a descriptor, a status, an error number.
-        endpoint: which of the socket's, as ZeroMQ writes it.
+        value: depending on the event, a descriptor, a status or an error number.
+        endpoint: the socket's endpoint concerned, as ZeroMQ writes it.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Event(NamedTuple):
 
 
 class Monitor:
-    """The events of one socket, from when it is made: make it before the socket is bound or connected."""
+    """The events of one socket since this was created: create it before the socket is bound or connected."""
 
     def __init__(self, opened: OpenSocket, events: int) -> None:
         self._socket = opened.socket
@@ -49,7 +49,7 @@ class Monitor:
         self.events.connect(address)
 
     def read(self) -> list[Event]:
-        """The events since the last time; an empty list when there are none."""
+        """The events since the last call; an empty list when there are none."""
         while True:
             try:
                 self._parts.append(self.events.recv(zmq.NOBLOCK))
@@ -57,14 +57,14 @@ class Monitor:
                 found, self._found = self._found, []
                 return found
             if not self.events.getsockopt(zmq.RCVMORE):
-                # A signal handler that raises may come between any two steps: what was read by then is kept.
+                # A signal handler that raises may interrupt between any two steps: what was read by then is kept.
                 parts, self._parts = self._parts[-2:], []
                 if len(parts) == 2:
                     number, value = _EVENT.unpack_from(parts[0])
                     self._found.append(Event(number, value, parts[1].decode("utf-8", "replace")))
 
     def end(self) -> None:
-        """Stop the events: whoever waits for one gets `EVENT_MONITOR_STOPPED`. From the socket's thread."""
+        """Stop the events: a waiting reader gets `EVENT_MONITOR_STOPPED`. From the socket's thread."""
         self._socket.disable_monitor()
 
     def close(self) -> None:

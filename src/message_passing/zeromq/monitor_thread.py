@@ -1,4 +1,4 @@
-"""A thread beside a receiving socket: hears new senders and refusals, and watches memory, while its own is busy."""
+"""A thread beside a receiving socket: notices new senders and rejections, and watches memory."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _SOON = 100
-"""Milliseconds between two looks whether to connect again where ZeroMQ does not, while there is a reason to."""
+"""Milliseconds between two checks for reconnects that ZeroMQ does not do itself, while any is due."""
 
 
 class MonitorThread:
     """Reads the socket's monitor, and calls into the socket, under its lock, when that is needed.
 
-    ZeroMQ sends a SUB socket's subscription to a new publisher only when a call into the socket comes along. While
+    ZeroMQ sends a SUB socket's subscription to a new publisher only during a call into the socket. While
     the receiving thread is busy with what it received, there is none, and all that the publisher sends is lost.
-    The monitor tells of the new publisher; one call into the socket is enough.
+    The monitor reports the new publisher; one call into the socket is enough.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class MonitorThread:
 
         Args:
             opened: the socket.
-            lock: who calls into it has this.
-            notices: where to say what there is to say about peers.
-            deliveries: what was received, and from whom.
-            memory: what the process has, from now on the monitor thread's to close; None where it is not watched.
-            queue_bytes: what messages that have arrived may take of it; 0 for no bound.
+            lock: held during calls into it.
+            notices: where to report about peers.
+            deliveries: what was received, and on which connection.
+            memory: the process's memory, which the monitor thread will close; None where it is not watched.
+            queue_bytes: the most of it that arrived messages may use; 0 for no bound.
             maxmsgsize: bytes of a message; -1 for no limit.
         """
         self.wake: Callable[[], object] = lambda: None
@@ -91,7 +91,7 @@ class MonitorThread:
                 ready = 0
                 with self._lock:
                     if self._reconnector.due(self._peers):
-                        # With a connection that has ended goes what came with it and was not received yet.
+                        # When a connection ends, what had arrived on it and was not received yet is lost.
                         ready = int(self._open.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
                         if not ready:
                             self._reconnector.look_after(self._open, self._peers)
@@ -100,7 +100,7 @@ class MonitorThread:
                 if ready:
                     self.wake()
                 if self._finishing:
-                    self.finish(everybody=True)  # whoever has come all the same
+                    self.finish(everybody=True)  # peers that connected all the same
                 elif not self._ending:
                     self.intake.tick()
         finally:
@@ -115,26 +115,26 @@ class MonitorThread:
             drained = self._deliveries.drained or not ready
             self._deliveries.exact = exact
             delivered = self._deliveries.take()
-        if ready:  # asking has taken the signal
+        if ready:  # the query has consumed the signal
             self.wake()
         return drained, delivered
 
     @property
     def health(self) -> ConnectionHealth:
-        """Whether connections come about."""
+        """The state of the connections."""
         return self._peers.health
 
     @property
     def cut_off(self) -> int:
-        """How often ZeroMQ has ended a connection for good, for what had come with it."""
+        """How often ZeroMQ has ended a connection for good because of what it had received."""
         return self._peers.cut_off
 
     def calm(self, seconds: float) -> bool:
-        """Whether no connection has ended for so long."""
+        """Whether no connection has ended for this long."""
         return self._peers.calm(seconds)
 
     def peers(self) -> int:
-        """How many are connected and have shaken hands, as of the last look."""
+        """How many peers are connected and have completed the handshake, as of the last check."""
         return len(self._peers.descriptors)
 
     def failures(self) -> Mapping[str, int]:
@@ -150,7 +150,7 @@ class MonitorThread:
         return len(self._peers.connections) > 1
 
     def address_of(self, descriptor: str) -> str:
-        """A peer's address, by its connection's descriptor, or as the only one that there is; empty if not known."""
+        """A peer's address, by its connection's descriptor, or as the only peer; empty if unknown."""
         connections = self._peers.connections
         if descriptor:
             found = connections.at(int(descriptor))
@@ -159,19 +159,19 @@ class MonitorThread:
         return found.peer if found else ""
 
     def pause(self) -> None:
-        """Take no more data from anybody, until `resume`."""
+        """Accept no more data from any peer, until `resume`."""
         connections = self._peers.connections
         for one in connections:
             if connections.pause([one]) and (traffic := connections.traffic(one)):
                 self._paused[one] = traffic.read + traffic.unread
 
     def resume(self) -> None:
-        """Take all that comes: the end is near, and how much it may be is bounded by how long that takes."""
+        """Accept all data: the socket is about to close, and the time that takes bounds the amount."""
         self._ending = True
         self._peers.connections.resume(self._peers.connections)
 
     def finish(self, *, everybody: bool) -> bool:
-        """Have peers end their connections, and nobody begin one: see `Receiver`."""
+        """Have peers end their connections, and accept no new ones: see `Receiver`."""
         connections = self._peers.connections
         self._refuse_new()
         connections.resume(connections)
@@ -194,7 +194,7 @@ class MonitorThread:
         return not len(self._peers.connections)
 
     def abort(self) -> int:
-        """End those that are left, and have none begin: how many bytes wait in the system that nobody will read."""
+        """End the remaining connections, and accept none; return the bytes left unread in the system."""
         connections = self._peers.connections
         traffic = [connections.traffic(one) for one in connections]
         connections.disconnect(connections)
@@ -203,11 +203,11 @@ class MonitorThread:
         return sum(one.unread for one in traffic if one)
 
     def _refuse_new(self) -> None:
-        """Let nobody connect any more, without ending the listeners: libzmq would end their connections as well."""
+        """Accept no more connections, without closing the listeners: libzmq would end their connections as well."""
         self._peers.connections.refuse_new()
         for endpoint in self._open.settings.bind:
             if endpoint.startswith("ipc://"):
-                with contextlib.suppress(OSError):  # it has none, or no more
+                with contextlib.suppress(OSError):  # it has none, or none any more
                     os.unlink(endpoint.removeprefix("ipc://"))  # noqa: PTH108
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""Which endpoints ZeroMQ tries in vain since their host's name does not resolve, as its monitor tells it.
+"""Endpoints that ZeroMQ cannot reach because their host name does not resolve, as its monitor shows.
 
 It looks such a name up again after each `reconnect_ivl`, ten times a second and more, in its own thread. So these are
-disconnected, and connected again later (`Reconnector`).
+disconnected, and reconnected later (`Reconnector`).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 _RETRIED = int(zmq.EVENT_CONNECT_RETRIED)
 _TRIED = {int(zmq.EVENT_CONNECT_DELAYED), int(zmq.EVENT_CLOSED), int(zmq.EVENT_DISCONNECTED)}
-"""What an attempt to connect begins or ends with, to an address that is known."""
+"""The first or last event of an attempt to connect to a known address."""
 
 
 class NameLookups:
-    """Of one socket that connects. For one thread, or under a lock; `unresolved` may be emptied from any.
+    """The lookups of one connecting socket. For one thread, or under a lock; any thread may empty `unresolved`.
 
     Attributes:
-        unresolved: endpoints whose name was looked up in vain.
+        unresolved: endpoints whose name could not be resolved.
     """
 
     def __init__(self) -> None:
-        """None yet."""
+        """Start without any."""
         self.unresolved: set[str] = set()
-        self._tried: set[str] = set()  # with an address, since ZeroMQ last said that it tries again
+        self._tried: set[str] = set()  # with an address, since ZeroMQ last announced a retry
 
     def note(self, event: Event) -> None:
-        """Take note of an event: only an attempt without an address is not begun before it is put off."""
+        """Process an event: only an attempt without an address is put off before it has begun."""
         if event.number not in _TRIED and event.number != _RETRIED:
             return
         if not host_name(event.endpoint):

@@ -1,4 +1,4 @@
-"""The outputs that are open: closed when the process ends, so that what they hold is sent; begun anew in a fork."""
+"""The open outputs: closed when the process ends, so that what they buffer is sent; reset in a fork."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class OpenOutput(Protocol):
-    """One of them."""
+    """An open output."""
 
     def close(self) -> None:
-        """Send what it holds, within `linger`."""
+        """Send what it buffers, within `linger`."""
 
     def start_again_in_child(self) -> None:
-        """After a fork: sockets, threads, locks and what was held belong to the parent."""
+        """Reset after a fork: sockets, threads, locks and buffered messages belong to the parent."""
 
 
 open_outputs: set[OpenOutput] = set()

@@ -1,4 +1,4 @@
-"""A sending socket with what is known of it: who is there, what is subscribed to, what has left.
+"""A sending socket and what is known of it: its peers, its subscriptions, and what has left.
 
 It belongs to one thread, or to a lock.
 """
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import SocketSettings
 
 _CALM = 0.05
-"""Seconds for which a socket that is closed at once is looked at, whether all has left."""
+"""Seconds for which a socket that closes at once is checked for unsent data."""
 
 _LEAVING_PATIENCE = 0.2
-"""Seconds in which a full queue takes nothing until its subscriber is taken to be slow, where the sender can wait: a
-burst fills the queues of all before ZeroMQ's thread has had its turn."""
+"""Seconds for which a full queue accepts nothing before its subscriber counts as slow, where the sender can wait: a
+burst fills the queues of all before ZeroMQ's thread has run."""
 
 _CALMS = 2
-"""Looks one after the other that find nothing under way, and nothing moved."""
+"""The number of consecutive checks that must find nothing in flight and no progress."""
 
 
 class Outgoing:
-    """One socket, which may be opened again after it was closed.
+    """One socket, which may be reopened after it was closed.
 
     Attributes:
         sent: messages given to ZeroMQ.
-        sent_bytes: the bytes of these.
-        notices: what there is to say to a person about peers.
+        sent_bytes: their bytes.
+        notices: sentences about peers, for a person.
         socket: the socket, once it is open.
-        peers: what its monitor tells, while it is open and has one.
-        prefixes: what is subscribed to; None of a socket that hears no subscriptions.
-        progress: what has left.
-        changed: called, from another thread, when a peer has come or gone: soon somebody should call `hear`. ZeroMQ
-            keeps what a connection brought, and the connection's end, until there is a call into the socket.
+        peers: its peers by its monitor, while it is open and has one.
+        prefixes: the subscriptions; None for a socket that receives none.
+        progress: what has left the process.
+        changed: called, from another thread, when a peer has connected or disconnected: `hear` should be called
+            soon. ZeroMQ processes a connection's data and end only during a call into the socket.
     """
 
     def __init__(self, settings: SocketSettings, *, watched: bool = True) -> None:
@@ -59,7 +59,7 @@ class Outgoing:
 
         Args:
             settings: what to open.
-            watched: have a thread watch it in any case, and not only where strangers can connect; without one,
+            watched: have a thread watch it in any case, not only where any peer can connect; without one,
                 `look` must be called now and then, also when nothing is sent.
         """
         self.sent = self.sent_bytes = 0
@@ -69,7 +69,7 @@ class Outgoing:
         self.progress = Progress(settings)
         self.changed: Callable[[], object] = lambda: None
         self._settings = settings
-        # Of a builder's socket it is not known whether all is heard; within a process nobody connects.
+        # A builder's socket may not receive every subscription; within a process no other peer connects.
         self._plain = not (settings.builder or settings.in_process)
         self._connects = self._plain and bool(settings.connect)
         self._watched = watched or bool(settings.bind)
@@ -82,7 +82,7 @@ class Outgoing:
 
     @property
     def intact(self) -> bool:
-        """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
+        """Whether the socket's descriptors are still open: see `OpenSocket.is_intact`."""
         return self._open is not None and self._open.is_intact()
 
     def open(self) -> None:
@@ -110,12 +110,12 @@ class Outgoing:
             self.close(0)
             raise
         self._send_some = releasing_send(self.socket)
-        # What strangers have sent to a bound socket, ZeroMQ works through within a call: others must run meanwhile.
+        # ZeroMQ processes what any peer sent to a bound socket within a call: other threads must run meanwhile.
         self._send_holding = self._send_some if self._settings.bind else gil_holding_send(self.socket)
 
     @property
     def is_open(self) -> bool:
-        """Whether it is."""
+        """Whether it is open."""
         return self._open is not None
 
     @property
@@ -125,27 +125,27 @@ class Outgoing:
 
     @property
     def waits(self) -> bool:
-        """Whether it will connect again before long, and needs somebody to call `look` then."""
+        """Whether a reconnect is due before long, for which `look` must be called."""
         return self._reconnector.waits
 
     @property
     def cut(self) -> int:
-        """How many peers were disconnected, since they sent too much to us."""
+        """How many peers were disconnected because they sent too much to us."""
         return self._cut + (self._watcher.cut if self._watcher else 0)
 
     @property
     def shut(self) -> int:
-        """How often nobody could connect for a while, since those who had gone had sent too much."""
+        """How often new connections were refused for a while because former peers had sent too much."""
         return self._shut + (self._watcher.shut if self._watcher else 0)
 
     def look(self) -> None:
-        """Take note of what peers do; connect again where that is due."""
+        """Process the peers' events; reconnect where that is due."""
         if self._watcher:
             self._watcher.stand_in()
         if self.peers and self._open:
             if not self._watcher:
                 self.peers.look()
-            if self.progress.unsettled(self.sent):  # what ZeroMQ has for that endpoint would be lost
+            if self.progress.unsettled(self.sent):  # what ZeroMQ has queued for that endpoint would be lost
                 self.peers.lookups.unresolved.clear()
             self._reconnector.look_after(self._open, self.peers)
             if self.progress.behind and self.peers.now() <= 1:
@@ -154,9 +154,9 @@ class Outgoing:
             self._subscriptions.settle(self.sent)
 
     def hear(self) -> bool:
-        """Take note of subscriptions, and of workers that left; whether what is wanted has changed.
+        """Process subscriptions, and workers that left; return whether the subscriptions have changed.
 
-        ZeroMQ looks only now and then for workers that left; one that has gone would still be dealt to.
+        ZeroMQ checks only now and then for workers that left; one that has gone would still be sent messages.
         """
         if self._subscriptions:
             return self._subscriptions.hear()
@@ -164,26 +164,26 @@ class Outgoing:
         return False
 
     def listening(self) -> bool:
-        """Whether ZeroMQ may be given messages: what it is given for somebody who is away cannot be counted."""
+        """Whether ZeroMQ may be given messages: those for a peer that is away cannot be counted."""
         if self._subscriptions:
             return bool(self._subscriptions.prefixes) and self._subscriptions.there()
         return not self._connects or self.peers is None or self.peers.any()
 
     def somebody(self) -> bool:
-        """Whether anybody is there, as far as that is known."""
+        """Whether any peer is connected, as far as is known."""
         if self._subscriptions or self._connects:
             return self.listening()
         return self.peers is None or bool(self._settings.connect) or self.peers.now() > 0
 
     def endpoints(self) -> tuple[str, ...]:
-        """Where it is bound, with the ports that the system has chosen, or connects to."""
+        """The endpoints that it is bound to, with the ports that the system chose, or connects to."""
         return self._open.endpoints() if self._open else self._settings.endpoints
 
     def problems(self, *, unsent: int) -> list[str]:
-        """What keeps it from sending, as of the last look; any thread may ask.
+        """What prevents it from sending, as of the last check; any thread may ask.
 
         Args:
-            unsent: messages that wait, or were dropped, since nobody has asked for them.
+            unsent: messages that wait, or were dropped, because no peer has subscribed to them.
         """
         peers, prefixes = self.peers, self.prefixes
         if peers is None or not self._plain:
@@ -201,12 +201,12 @@ class Outgoing:
     def _unwanted(self, prefixes: Prefixes) -> str:
         where = ", ".join(self.endpoints())
         if not prefixes:
-            return f"{where}: who is connected has subscribed to nothing: see option subscribe there"
-        text = f"{where}: who is connected has subscribed only to what begins with {prefixes.described()}"
+            return f"{where}: the connected peers have subscribed to nothing: see option subscribe there"
+        text = f"{where}: the connected peers have subscribed only to what begins with {prefixes.described()}"
         return f"{text}, and no message does: see option subscribe there"
 
     def obstacle(self) -> str:
-        """Why nothing that is offered leaves, in words: for a person, after a while in which nothing did."""
+        """Why no message leaves, in words for a person, after a while without progress."""
         peers, prefixes = self.peers, self.prefixes
         where = ", ".join(self.endpoints())
         if peers is None or not self._plain:
@@ -216,16 +216,14 @@ class Outgoing:
             return peers.health.obstacle()
         if prefixes is not None and not prefixes.everything and not self.sent:
             return self._unwanted(prefixes)
-        return (
-            f"{where}: who is connected takes nothing (it is stopped or slow, or has not subscribed to these)"
-        )
+        return f"{where}: the connected peers accept nothing (they are stopped or slow, or not subscribed to these)"
 
     def all_there(self) -> bool:
-        """Whether as many are connected as there are endpoints to connect to, or anybody is."""
+        """Whether every endpoint to connect to has a peer; for a bound socket, whether any peer is connected."""
         return self.peers is not None and self.peers.now() >= max(1, len(self._settings.connect))
 
     def leaving(self) -> int | None:
-        """Bytes that have left so far, if ZeroMQ is known to have more; the system does not tell of ipc."""
+        """Bytes that have left so far, if ZeroMQ is known to have more; unknown for ipc."""
         if self.peers is None or not self.progress.unsettled(self.sent):
             return None
         traffic = self.peers.traffic().values()
@@ -242,17 +240,17 @@ class Outgoing:
         leaves_behind: bool = True,
         quiet: bool = False,
     ) -> int:
-        """Send until the pipe is full; how many were sent.
+        """Send until the pipe is full; return how many were sent.
 
         Args:
             messages: what to send.
-            size: their bytes, where these have been added up.
-            holding: keep the GIL, unless strangers can connect (`direct`).
-            patient: what is not sent is offered again, so that one of several subscribers is left behind only after
+            size: their total bytes, where known.
+            holding: keep the GIL, unless any peer can connect (`direct`).
+            patient: unsent messages are offered again, so one of several subscribers is left behind only after
                 `_LEAVING_PATIENCE`.
-            leaves_behind: whether it is at all; otherwise all wait for it.
-            quiet: look at no peers, and leave none behind: a signal handler that raises within pyzmq loses what that
-                has read, and whoever is interrupted leaves this to another thread.
+            leaves_behind: whether a slow subscriber is left behind at all; otherwise all wait for it.
+            quiet: poll no peers, and leave none behind: a signal handler that raises within pyzmq loses what that
+                has read, so an interrupted caller leaves this to another thread.
         """
         send = self._send_holding if holding else self._send_some
         before = self.sent
@@ -273,7 +271,7 @@ class Outgoing:
         return done
 
     def _may_empty(self) -> bool:
-        """Whether the queue that is full has not been so for long."""
+        """Whether the full queue has been full only briefly."""
         now = monotonic()
         if self._full_since is None:
             self._full_since = now
@@ -283,9 +281,9 @@ class Outgoing:
         return False
 
     def _send_past_the_slow(self, message: bytes) -> None:
-        """One of several subscribers is full: the others must not lose what it cannot take.
+        """Handle a full queue of one of several subscribers: the others must not lose what it cannot accept.
 
-        ZeroMQ tells neither which it is nor what it skips for it until half of its queue is empty.
+        ZeroMQ reports neither which one it is nor what it skips for it until half of its queue is empty.
         """
         self.progress.falls_behind(self.sent)
         self.socket.setsockopt(zmq.XPUB_NODROP, 0)
@@ -295,9 +293,9 @@ class Outgoing:
             self.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     def close(self, linger: int) -> None:
-        """Close it; what was sent and has not left may take `linger` milliseconds, which this waits."""
+        """Close it, waiting up to `linger` milliseconds for sent messages to leave."""
         if self._subscriptions:
-            with suppress(zmq.ZMQError):  # somebody else has closed the socket
+            with suppress(zmq.ZMQError):  # the socket was closed elsewhere
                 linger = self._subscriptions.await_return(self.sent, linger)
         self._subscriptions = self.prefixes = None
         connections = self.peers.now() if self.peers else 0
@@ -316,7 +314,7 @@ class Outgoing:
             self._open = None
 
     def _await_calm(self, peers: Peers) -> None:
-        """See whether all has left: what a socket has that is closed at once, ZeroMQ throws away."""
+        """Check whether all has left: ZeroMQ discards the rest when a socket is closed at once."""
         before: list[Traffic | None] = []
         calm, deadline = 0, monotonic() + _CALM
         while self.progress.unsettled(self.sent) and monotonic() < deadline:

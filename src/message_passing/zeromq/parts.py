@@ -1,4 +1,4 @@
-"""A message of ZeroMQ's with all its frames: which of them are messages to us, and how much it is altogether."""
+"""A ZeroMQ message with all its frames: which of them are messages to us, and its total size."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NOBLOCK = int(zmq.NOBLOCK)
 
 
 class Message(NamedTuple):
-    """One message, as it came.
+    """One message as received.
 
     Attributes:
         frames: those that are messages to us; none if it was too big.
-        too_big: how many messages were more bytes than they may be.
-        descriptor: of the connection that it came through, in digits; empty for inproc.
-        user: who sent it, as the ZAP handler knows it; empty if nobody was asked.
+        too_big: how many messages exceeded the size limit.
+        descriptor: that of its connection, in digits; empty for inproc.
+        user: its sender by the ZAP handler's name for it; empty if not requested.
         size: bytes of all its frames.
     """
 
@@ -28,13 +28,13 @@ class Message(NamedTuple):
 
 
 def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: bool) -> Message:
-    """Receive the next message, of whose frames no more is kept than what is needed.
+    """Receive the next message, keeping only those of its frames that are needed.
 
     Args:
-        socket: where.
-        most: bytes that a message to us may have, with the frames that go with it; -1 for no limit.
-        named: the ZAP handler is to be asked who sent it.
-        each: each frame is a message, and all go together. Otherwise a frame that begins a JSON object is a message
+        socket: the receiving socket.
+        most: the most bytes of a message to us, with its accompanying frames; -1 for no limit.
+        named: whether to record the sender by the ZAP handler's name for it.
+        each: whether each frame is a message, together. Otherwise a frame that begins a JSON object is a message
             by itself, and the last one is, with the others.
 
     Raises:
@@ -44,13 +44,13 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
     descriptor, user = (
         _known(frame, "__fd"),
         _known(frame, "User-Id") if named else "",
-    )  # asking in vain is slow
+    )  # a failing query is slow
     if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
         return Message([single], 0, descriptor, user, len(single))
     frames: list[bytes] = []
     total = together = too_big = 0
-    while True:  # what is not wanted, or too big, is not copied
+    while True:  # unwanted or oversized frames are not copied
         size, more = len(frame), frame.more
         alone = more and not each and frame.buffer[:1] == b"{"
         total += size

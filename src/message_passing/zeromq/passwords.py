@@ -1,4 +1,4 @@
-"""The names and passwords of PLAIN, and what it costs to guess them."""
+"""The names and passwords of PLAIN, and the delays that slow down guessing."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGEST_FILE = 1 << 20
-"""Bytes that a file of passwords may have."""
+"""The most bytes of a password file."""
 
 _FRESH = 0.25
-"""Seconds for which a file is not looked at again."""
+"""Seconds for which a file is not checked again."""
 
 
 class Passwords:
-    """Names and passwords, one `name:password` a line; a name may have several."""
+    """A file of names and passwords, `name:password` on each line; a name may have several."""
 
     def __init__(self, path: str) -> None:
-        """Name the file."""
+        """Set the file."""
         self.path = str(Path(path).expanduser())
         self.problems: list[str] = []
-        """Why nobody, or not everybody in it, is admitted: sentences."""
+        """Why not all users in it, or none, are admitted, as sentences."""
         self._secret = secrets.token_bytes(32)
         self._known: dict[bytes, list[bytes]] = {}
         self._state: tuple[int, ...] = ()
@@ -42,10 +42,10 @@ class Passwords:
         self._looked = -_FRESH
 
     def check(self) -> None:
-        """See that it can be read, by its owner alone, and that each line has a name and a password.
+        """Check that only its owner can read it, and that each line has a name and a password.
 
         Raises:
-            OpenError: it cannot, by others too, or a line has not.
+            OpenError: it cannot be read, others can read it too, or a line is malformed.
         """
         try:
             data = self._read()
@@ -55,9 +55,9 @@ class Passwords:
             raise OpenError(Fault(wrong, self.path))
 
     def match(self, name: bytes, password: bytes) -> str:
-        """By what to know this pair again, if it is in the file now; else empty.
+        """A token by which to recognize this pair, if it is in the file now; else empty.
 
-        How long that takes tells nothing of what is in the file: what is compared are digests with a secret key.
+        The time taken reveals nothing about the file: keyed digests are compared.
         """
         known = self._digests()
         given = self._digest(password)
@@ -67,7 +67,7 @@ class Passwords:
         return (self._digest(name) + given).hex() if found else ""
 
     def allows(self, credential: str) -> bool:
-        """Whether what `match` has given is still in the file."""
+        """Whether a token returned by `match` is still in the file."""
         both = bytes.fromhex(credential)
         half = len(both) // 2
         return both[half:] in self._digests().get(both[:half], ())
@@ -76,7 +76,7 @@ class Passwords:
         return hmac.digest(self._secret, data, "sha256")
 
     def _digests(self) -> dict[bytes, list[bytes]]:
-        """The passwords by their names, as the file is now. One that is not as it must be admits nobody."""
+        """The passwords by name, as the file is now. An invalid file admits no user."""
         now = monotonic()
         if now - self._looked < _FRESH:
             return self._known
@@ -115,7 +115,7 @@ def _pairs(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _wrong_lines(data: bytes) -> str:
-    """Which lines have no name or no password, as a sentence; what is in them is not shown."""
+    """Which lines have no name or no password, as a sentence that does not show their contents."""
     lines = [line.strip() for line in data.splitlines()]
     wrong = [
         str(number)
@@ -129,42 +129,42 @@ def _wrong_lines(data: bytes) -> str:
 
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0
-"""Seconds until a wrong password is answered: at first, and what that grows to, doubling at each one. The longest is
-less than a handshake may take (`handshake_ivl`), so that an honest client is told."""
+"""Initial and maximum delay of the answer to a wrong password, in seconds, doubling at each one. The maximum is less
+than the handshake timeout (`handshake_ivl`), so that an honest client gets an answer."""
 
 _FORGOTTEN = 600.0
-"""Seconds after the last wrong password of an address until it is taken for a new one."""
+"""Seconds after an address's last wrong password until it counts as new."""
 
 _ADDRESSES = 1000
 _WAITING, _ALL_WAITING = 4, 1000
-"""How many answers may wait for one address, and in all."""
+"""The most answers that may wait for one address, and in total."""
 
 
 class Delays:
-    """What becomes of addresses from which wrong passwords came: their answers wait, longer each time.
+    """Delays for addresses that sent wrong passwords: their answers wait, longer each time.
 
-    Who is right is answered at once. An address with as many answers waiting as may is refused unseen, so that
-    guessing side by side gains nothing. In IPv6 a network of 64 bits counts as one address: one household has that.
+    A correct password is answered at once. An address with the most waiting answers is refused unchecked, so that
+    guessing in parallel gains nothing. In IPv6 a /64 network counts as one address: one household has that.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Nobody was wrong yet.
+        """Start without wrong passwords.
 
         Args:
             clock: seconds, monotonic.
         """
         self._clock = clock
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._due: list[tuple[float, str]] = []  # when answers that wait are to be given, and to whom: a heap
+        self._due: list[tuple[float, str]] = []  # when waiting answers are due, and to whom: a heap
         self._waiting: Counter[str] = Counter()
 
     def refuses(self, address: str) -> bool:
-        """Whether an address is refused without a look at its password."""
+        """Whether an address is refused without checking its password."""
         self._settle()
         return self._waiting[_origin(address)] >= _WAITING
 
     def after_failure(self, address: str) -> float:
-        """How long the answer to a wrong password is to wait, in seconds."""
+        """Delay of the answer to a wrong password, in seconds."""
         self._settle()
         origin, now = _origin(address), self._clock()
         count, last = self._failures.pop(origin, (0, now))
@@ -172,7 +172,7 @@ class Delays:
         self._failures[origin] = (count, now)
         while len(self._failures) > _ADDRESSES:
             self._failures.popitem(last=False)
-        if len(self._due) >= _ALL_WAITING:  # guesses from so many addresses have no bound
+        if len(self._due) >= _ALL_WAITING:  # guesses from this many addresses cannot be bounded
             return 0.0
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(count - 1, 30))
         heapq.heappush(self._due, (now + delay, origin))
@@ -180,7 +180,7 @@ class Delays:
         return delay
 
     def _settle(self) -> None:
-        """Forget the answers that were due by now."""
+        """Forget the answers that are due by now."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             _, origin = heapq.heappop(self._due)
@@ -190,7 +190,7 @@ class Delays:
 
 
 def _origin(address: str) -> str:
-    """An address as guesses are counted: over ipc by user, who may start any number of processes."""
+    """The unit by which guesses are counted: a network, or over ipc a user, who may start many processes."""
     try:
         found = ip_address(plain_address(address))
     except ValueError:

@@ -1,9 +1,9 @@
-"""What the peers of a socket that only sends may send to it: a handshake, and subscriptions.
+"""A budget for what peers may send to a send-only socket: a handshake, and subscriptions.
 
 ZeroMQ keeps subscriptions in a tree, for some 50 to 200 bytes of memory and 100 ns for each byte that a peer sends,
-within the next call into the socket and for as long as the peer goes on. It has no bound for that, so the bound is
-how many bytes a connection brings (and in frames of what size: `sockets.SENDERS_FRAME`); who brings more is
-disconnected, and ZeroMQ forgets what it had subscribed to.
+within the next call into the socket and for as long as the peer keeps sending. It has no bound for that, so the
+bytes of a connection (and its frame size: `sockets.SENDERS_FRAME`) are bounded; a peer that sends more is
+disconnected, and ZeroMQ forgets its subscriptions.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from message_passing.zeromq.descriptors import Connection
 
 EACH = 32 << 10
-"""Bytes that one connection may bring at once: a thousand prefixes of 30 bytes."""
+"""Bytes that one connection may send at once: a thousand prefixes of 30 bytes."""
 
 EACH_SECOND = 16
-"""And bytes for each second that it lasts: heartbeats, and subscriptions that change now and then."""
+"""Additional bytes for each second of a connection: heartbeats, and occasional changes of subscriptions."""
 
 TOGETHER = 512 << 10
-"""Bytes that all connections may have brought, over what their time allows."""
+"""Bytes that all connections together may have sent beyond their per-second allowance."""
 
 FAIR = EACH // 8
-"""Bytes up to which no connection is to blame when all together have subscribed to too much."""
+"""Bytes up to which no single connection is blamed when all together have subscribed to too much."""
 
 GONE = 128 << 10
-"""Bytes for each second that connections which have ended may have brought, and `TOGETHER` at once. Above that nobody
-can connect until half of `TOGETHER` is forgotten: ZeroMQ keeps what they brought, and works through it."""
+"""Bytes for each second that ended connections may have sent, and `TOGETHER` at once. Above that no peer can connect
+until half of `TOGETHER` is forgotten: ZeroMQ keeps what they sent, and processes it."""
 
 _FORGETS = 1.0
-"""Seconds between two connections that are ended since all together have subscribed to too much."""
+"""Seconds between ending one connection and the next, when all together have subscribed to too much."""
 
 
 class PeerBudget:
-    """What each connection of a socket has brought.
+    """What each connection of a socket has sent to it.
 
     Attributes:
-        moves: whether any has brought something between the last two looks.
-        crowded: whether connections that have ended brought so much that nobody should connect for now.
-        gone: bytes that these brought, beyond what may be forgotten.
+        moves: whether any has sent something between the last two checks.
+        crowded: whether ended connections sent so much that no peer should connect for now.
+        gone: bytes that these sent, beyond what may be forgotten.
     """
 
     def __init__(self) -> None:
-        """Nothing yet."""
-        # Of each connection, what it brought beyond its allowance, all that it brought, and the most of the former.
+        """Start without any."""
+        # For each connection, what it sent beyond its allowance, all that it sent, and the maximum of the former.
         self._seen: dict[Connection, tuple[float, int, float]] = {}
         self._looked = self._blamed = 0.0
         self.moves = self.crowded = False
@@ -56,13 +56,13 @@ class PeerBudget:
     def excess(
         self, traffic: Mapping[Connection, Traffic | None], now: float, *, too_many: bool
     ) -> dict[Connection, int]:
-        """Who has sent too much, and how many bytes in all.
+        """The connections that have sent too much, with their total bytes.
 
         Args:
-            traffic: all connections, and what passed through them; None where nobody knows.
+            traffic: all connections and their traffic; None where unknown.
             now: seconds, monotonic.
-            too_many: whether all of them together have subscribed to too much: who sent most is to blame,
-                if that is more than `FAIR`: the sender may only not have noticed yet that the others have gone.
+            too_many: whether all of them together have subscribed to too much: the one that sent most is
+                blamed, if that is more than `FAIR`: the sender may not have noticed yet that the others have gone.
         """
         passed_seconds, self._looked = now - self._looked, now
         allowance = EACH_SECOND * passed_seconds
@@ -77,7 +77,7 @@ class PeerBudget:
         self._count_ended(seen, passed_seconds)
         found = [one for one, (over, _, _) in self._seen.items() if over > EACH]
         others = sorted(self._seen.keys() - {*found}, key=lambda one: self._seen[one][0], reverse=True)
-        # Whether one was enough shows when ZeroMQ has forgotten what it wanted, at the sender's next call.
+        # Whether one was enough shows once ZeroMQ has forgotten its subscriptions, at the sender's next call.
         if too_many and others and now - self._blamed >= _FORGETS:
             worst = max(others, key=lambda one: self._seen[one][2])
             if self._seen[worst][2] >= FAIR:

@@ -1,4 +1,4 @@
-"""A socket's peers: how many there are, which were refused, and what is to be said about it."""
+"""A socket's peers: how many there are, which were rejected, and the notices about that."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ _ALWAYS = (
 )
 
 _PATIENCE = 10_000
-"""Milliseconds for a handshake where `handshake_ivl` sets no end to it."""
+"""Milliseconds for a handshake where `handshake_ivl` sets no timeout."""
 
 _SHORT = 2.0
-"""Seconds in which a peer that does not fit is found out: who ends later may have shaken hands, and not be known."""
+"""Seconds in which a mismatched peer shows: one that ends later may have completed a handshake that went unseen."""
 
 _UNDECIPHERED = 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC; the next one is ..._MECHANISM_MISMATCH
 
 
 class Peers:
-    """What a socket's monitor tells of them. Any thread may ask.
+    """The peers as the socket's monitor reports them. Any thread may ask.
 
     Attributes:
-        met: how many peers have been connected so far, or how often one.
-        ended: how many connections have ended, handshaken or not.
-        nameless: how many have ended that had not handshaken, as ZMTP 2 or older never does.
-        refused: endpoints that ZeroMQ will not try again, since a peer refused us or was not understood: to be
-            taken out and connected again by whoever may call into the socket.
-        cut_off: of these, how many had shaken hands: a frame that they sent then was too big.
-        connections: those that are alive, handshaken or not.
-        failures: how many handshakes have failed, by reason: we or they were not authorized, did not understand each
-            other, or it was broken off.
-        health: whether connections come about, and if not, why.
-        lookups: which names do not resolve.
+        met: how many times a peer has been connected so far.
+        ended: how many connections have ended, with or without a handshake.
+        nameless: how many have ended without a handshake, as ZMTP 2 or older always does.
+        refused: endpoints that ZeroMQ will not retry, because a peer rejected us or was not understood: to be
+            removed and reconnected by the thread that may call into the socket.
+        cut_off: how many of these had completed the handshake: a frame that they sent then was too big.
+        connections: the live ones, with or without a handshake.
+        failures: how many handshakes have failed, by reason: either side was not authorized, they did not understand
+            each other, or it was broken off.
+        health: whether connections are established, and if not, why.
+        lookups: the names that do not resolve.
     """
 
     def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
@@ -86,33 +86,33 @@ class Peers:
         self._security = opened.settings.security
         self._connects = connects
         self._largest = int(opened.socket.getsockopt(zmq.MAXMSGSIZE))
-        # Descriptors, in order, of connections that are not known to have succeeded (and since when), and of
+        # Descriptors, in order, of connections not known to have succeeded (and since when), and of
         # those that are.
         self._shaking: dict[int, float] = {}
         self._connected: set[int] = set()
         # Whether one of several handshakes has succeeded, so that these two may have been mixed up; and whether one
         # that has not handshaken may be among the others since.
         self._mixed = self._murky = False
-        self._failure: Event | None = None  # the last one that said so
-        self._failed = False  # the last event said so of a connection that ends next
+        self._failure: Event | None = None  # the last one that reported it
+        self._failed = False  # the last event reported it of a connection that ends next
         self._lock = threading.Lock()
         self._patience = (opened.settings.limits.handshake_ivl or _PATIENCE) / 1000
 
     def now(self) -> int:
-        """How many are connected, after all that has happened so far."""
+        """How many peers are connected, after all events so far."""
         self.look()
         return len(self._connected)
 
     @property
     def descriptors(self) -> frozenset[int]:
-        """Their descriptors, of connections over TCP or ipc, as of the last look."""
+        """The descriptors of their TCP and ipc connections, as of the last check."""
         return frozenset(self._connected)
 
     def any(self) -> bool:
-        """Whether anybody is connected, after what was last looked at.
+        """Whether any peer is connected, as of the last check.
 
-        Of a peer with ZMTP 2 or older (RFC 15) ZeroMQ does not tell that its handshake succeeded. Who has not
-        been disconnected when the time for a handshake is over is such a one.
+        For a peer with ZMTP 2 or older (RFC 15) ZeroMQ does not report a successful handshake. A peer that is still
+        connected after the handshake timeout is such a one.
         """
         if self._connected or not self._shaking:
             return bool(self._connected)
@@ -120,16 +120,16 @@ class Peers:
 
     @property
     def may_be_old(self) -> bool:
-        """Whether one may be there that has not handshaken, as of the last look: ZMTP 2 or older, or not yet."""
+        """Whether a peer may be connected without a handshake, as of the last check: ZMTP 2 or older, or not yet."""
         return bool(self._shaking) or self._murky
 
     def calm(self, seconds: float) -> bool:
-        """Whether no connection has ended for so long, as far as was noted by now."""
+        """Whether no connection has ended for this long, as of the last check."""
         self.look()
         return monotonic() - self._ended_at >= seconds
 
     def look(self) -> list[Event]:
-        """Take note of all that has happened since the last time."""
+        """Process all events since the last call."""
         with self._lock:
             events = self.monitor.read()
             for event in events:
@@ -141,7 +141,7 @@ class Peers:
             return events
 
     def traffic(self) -> dict[Connection, Traffic | None]:
-        """What has passed through each connection."""
+        """The traffic of each connection."""
         with self._lock:
             alive = list(self.connections)
         found: dict[Connection, Traffic | None] = {}
@@ -152,12 +152,12 @@ class Peers:
         return found
 
     def disconnect(self, connections: Iterable[Connection]) -> int:
-        """End these connections; how many there were."""
+        """End these connections; return how many there were."""
         with self._lock:
             return self.connections.disconnect(connections)
 
     def admit(self, *, newcomers: bool) -> None:
-        """Let others connect, or let them not; who is there stays. Over TCP and on Linux only."""
+        """Accept new connections or not; present ones stay. Over TCP and on Linux only."""
         with self._lock:
             if newcomers:
                 self.connections.resume(self.connections.listeners)
@@ -165,7 +165,7 @@ class Peers:
                 self.connections.refuse_new()
 
     def _note(self, event: Event) -> None:
-        """Which connection a handshake belongs to, ZeroMQ does not say: the oldest, unless that proves wrong."""
+        """Attribute a handshake, for which ZeroMQ names no connection: to the oldest, unless that proves wrong."""
         connection = self.connections.at(event.value)
         self.connections.note(event)
         self.health.note(event)
@@ -204,7 +204,7 @@ class Peers:
         self._ended_at = monotonic()
 
     def _find_misfit(self, failed: bool, address: str) -> None:
-        """A connection to us has ended during its handshake: ZeroMQ ends one of whose socket type it has none."""
+        """A connection to us ended during its handshake, as ZeroMQ ends one of an incompatible socket type."""
         failure = self._failure if failed else None
         if failure is None or (failure.number == _BROKEN_OFF and failure.value != errno.ECONNRESET):
             self.health.broken_off(address, by_peer=failure is not None)
@@ -233,32 +233,34 @@ class Peers:
             self._notices.say(f"{event.number} {event.value} {event.endpoint}", f"{event.endpoint}: {text}")
 
     def _of_a_server(self, event: Event) -> str:
-        """What went wrong with one that we connect to."""
+        """Why a handshake with a peer that we connect to failed."""
         security = self._security
         if event.number == _REFUSED:
             return f"the peer rejected us{f': {security.allowing()}' if security else ''}"
         if event.number == _MISUNDERSTOOD and event.value != _UNDECIPHERED:
             if security and security.mechanism != "NULL":
-                return f"what listens there does not use {security.mechanism}, and nothing is sent without it"
-            return "what listens there wants CURVE or PLAIN (option curve_server_key), or is no ZeroMQ at all"
+                return f"the program there does not use {security.mechanism}, and nothing is sent without it"
+            return (
+                "the program there requires CURVE or PLAIN (option curve_server_key), or is not ZeroMQ at all"
+            )
         if security and security.mechanism == "CURVE":
             return "it broke off the handshake: curve_server_key is not its key, or it does not use CURVE"
         return ""
 
     def _of_a_client(self, event: Event) -> str:
-        """What went wrong with one that connected to us; whom the rules refuse, the ZAP handler tells."""
+        """Why the handshake of a peer that connected to us failed; the ZAP handler reports refused ones."""
         if event.number != _MISUNDERSTOOD:
             return ""
         mechanism = self._security.mechanism if self._security else "NULL"
         if event.value == _UNDECIPHERED:
-            return "somebody connected whose curve_server_key is not our public key"
+            return "a peer connected whose curve_server_key is not our public key"
         if mechanism == "NULL":
-            return "somebody connected who wants CURVE or PLAIN, which is not set up here, or who speaks no ZeroMQ"
-        return f"somebody connected without {mechanism}, which is needed here"
+            return "a peer connected that requires CURVE or PLAIN, which is not set up here, or does not speak ZeroMQ"
+        return f"a peer connected without {mechanism}, which is required here"
 
     def end(self) -> None:
-        """End the events: `EVENT_MONITOR_STOPPED` is the last. From the thread that calls into the socket."""
-        with contextlib.suppress(zmq.ZMQError):  # somebody else has closed the socket
+        """End the events: `EVENT_MONITOR_STOPPED` is the last one. From the thread that calls into the socket."""
+        with contextlib.suppress(zmq.ZMQError):  # the socket was closed elsewhere
             self.monitor.end()
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""How much of what was sent has left this process, and what may be lost: bounds, where nobody can count.
+"""How much of what was sent has left this process, and bounds for what may be lost where it cannot be counted.
 
-ZeroMQ tells nobody what its queues hold, nor what it skips for one of several subscribers. What the system tells: how
-many bytes of a connection the other side's system has not confirmed. Where these are few, nothing stood in the way
-of ZeroMQ's own thread, which passes messages on in order: so what had been sent a while before is gone.
+ZeroMQ reports neither what its queues hold nor what it skips for one of several subscribers. The system reports how
+many bytes of a connection the other side's system has not acknowledged. Where these are few, nothing blocked
+ZeroMQ's own thread, which passes messages on in order: so what was sent a while before has left.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 SLOW_SUBSCRIBER = "slow subscriber"
 
 _LITTLE = 4096
-"""Bytes that the system always has room for: as long as no more are on their way, ZeroMQ can write. (None at all
-would be too few: a confirmation may take 40 ms, tcp(7) on TCP_QUICKACK.)"""
+"""Bytes that the system always has room for: as long as no more are in flight, ZeroMQ can write. (Zero would be too
+few: an acknowledgement may take 40 ms, tcp(7) on TCP_QUICKACK.)"""
 
 _ENGINE = 4096
-"""Messages that ZeroMQ may have taken out of a queue and not given to the system: 8192 bytes (ZMQ_OUT_BATCH_SIZE)."""
+"""Messages that ZeroMQ may have dequeued and not yet given to the system: 8192 bytes (ZMQ_OUT_BATCH_SIZE)."""
 
 _LOOKS = 2
-"""So many looks ago, at least 0.1 seconds, is long enough for ZeroMQ's thread to have had its turn."""
+"""This many checks, at least 0.1 seconds, are long enough for ZeroMQ's thread to have run."""
 
 
 class Progress:
-    """Of one socket: what left, and how many messages at most did not reach somebody.
+    """One socket's progress: what has left, and at most how many messages did not reach a peer.
 
     Attributes:
         left: messages that have left.
     """
 
     def __init__(self, settings: SocketSettings) -> None:
-        """Nothing was sent.
+        """Start with nothing sent.
 
         Args:
-            settings: what was opened. A socket that connects has a queue for each endpoint, whoever is there; one
-                that is connected to has one for each connection, as long as that lasts.
+            settings: what was opened. A socket that connects has a queue for each endpoint, even without a peer;
+                a bound one has a queue for each connection, as long as that lasts.
         """
         self.left = 0
         self._queues = len(settings.connect)
@@ -57,20 +57,20 @@ class Progress:
         self._possible: Counter[str] = Counter()
 
     def add(self, messages: Sequence[bytes]) -> None:
-        """Note what the frames carry that are among these messages, which were sent."""
+        """Record how many messages the sent frames carry."""
         if MultiMessage in {type(messages[0]), type(messages[-1])}:
             self._more += message_count(messages) - len(messages)
 
     def given(self, sent: int) -> int:
-        """What was given to ZeroMQ in so many messages, of a frame as many as it carries."""
+        """The number of messages given to ZeroMQ, counting each frame as those it carries."""
         return sent + self._more
 
     def look(self, sent: int, traffic: Sequence[Traffic | None]) -> None:
-        """Look at all connections, so much later than the last time that ZeroMQ's thread may have had its turn.
+        """Check all connections, long enough after the last check for ZeroMQ's thread to have run.
 
         Args:
             sent: messages given to ZeroMQ so far.
-            traffic: of each connection; None where it is not known.
+            traffic: that of each connection; None where unknown.
         """
         before = self._sent[0]
         self._sent.append(self.given(sent))
@@ -82,30 +82,30 @@ class Progress:
             self.caught_up(sent)
 
     def clear(self, traffic: Sequence[Traffic | None]) -> bool:
-        """Whether nothing stands in the way of any connection."""
+        """Whether no connection is blocked."""
         there = len(traffic) >= max(1, self._queues)
         return there and all(one is not None and one.unacknowledged <= _LITTLE for one in traffic)
 
     def unsettled(self, sent: int) -> bool:
-        """Whether anything may be in ZeroMQ's queues still."""
+        """Whether anything may still be in ZeroMQ's queues."""
         return self.given(sent) > self.left
 
     def has_left(self, sent: int) -> None:
-        """All that was given to ZeroMQ has left."""
+        """Record that all that was given to ZeroMQ has left."""
         self.left = self.given(sent)
 
     @property
     def behind(self) -> bool:
-        """Whether a subscriber has fallen behind and may be so still."""
+        """Whether a subscriber has fallen behind and may still be behind."""
         return self._slow_since is not None
 
     def falls_behind(self, sent: int) -> None:
-        """One of several subscribers had no room; what ZeroMQ skips for it from now on, it does not tell."""
+        """Record that one of several subscribers had no room: ZeroMQ does not report what it skips from now on."""
         if self._slow_since is None:
             self._slow_since = self.given(sent)
 
     def caught_up(self, sent: int) -> None:
-        """Nobody is behind any more."""
+        """Record that no subscriber is behind any more."""
         self._possible[SLOW_SUBSCRIBER] += self._behind(sent)
         self._slow_since = None
 
@@ -114,12 +114,12 @@ class Progress:
         return 0 if since is None else self.given(sent) - since
 
     def remain(self, sent: int, connections: int, *, something: bool) -> None:
-        """The socket was closed, and ZeroMQ may not have got rid of all that it was given.
+        """Record that the socket was closed, possibly before ZeroMQ had sent everything.
 
         Args:
             sent: messages given to ZeroMQ.
             connections: how many there were.
-            something: it is certain that something was left: if all seemed to have left by then, that was wrong.
+            something: whether something was certainly left, even if all seemed to have left by then.
         """
         most = self.given(sent) - self.left
         if something and not most:
@@ -130,7 +130,7 @@ class Progress:
             self._possible[UNSENT] += most
 
     def possible(self, sent: int) -> dict[str, int]:
-        """Messages that did not reach somebody, at most, by reason; none where that is certain."""
+        """At most how many messages did not reach a peer, by reason; empty where that is certain."""
         found = self._possible.copy()
         found[SLOW_SUBSCRIBER] += self._behind(sent)
         return {reason: count for reason, count in found.items() if count}

@@ -1,4 +1,4 @@
-"""The receiving side: all that is ready, in bounded batches, and new senders heard even while we are busy."""
+"""The receiving side: all that is ready, in bounded batches, and new senders noticed even while busy."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import SocketSettings
 
 _OBJECT_START = b"{"[0]
-_NOBLOCK = int(zmq.NOBLOCK)  # the plain number is understood faster than the enum's member
+_NOBLOCK = int(zmq.NOBLOCK)  # the plain number is processed faster than the enum member
 
 _SAMPLING, _SAMPLING_ONE = 0.001, 0.01
-"""Seconds between two messages of which it is asked whose they are, where it is not asked of each: of several peers,
-and of one, whose they all are."""
+"""Seconds between two messages whose connection is queried, where not all are: with several peers, and with a single
+one, whose they all are."""
 
 _MANY = 1000
 
 FRAME_TOO_BIG = "frame too big"
-"""Why peers to whom we connect are disconnected, by ZeroMQ."""
+"""Why ZeroMQ disconnects peers that we connect to."""
 
 _SETTLED = 0.05
-"""Seconds in which libzmq's threads agree that a connection has ended. When the high-water mark is set before, libzmq
-4.3.5 tells it to what is already freed (`pipe_t::send_hwms_to_peer`), and crashes."""
+"""Seconds in which libzmq's threads agree that a connection has ended. If the high-water mark is set earlier, libzmq
+4.3.5 passes it to an object already freed (`pipe_t::send_hwms_to_peer`), and crashes."""
 
 _LAST_BYTES = 8 << 20
-"""Bytes that are received at the end while the senders go on, to be at a moment when nothing waits."""
+"""Bytes that are received at the end while senders continue, to reach a moment when nothing waits."""
 
 
 class Receiver:
-    """One receiving socket, fenced by a lock since two threads call into it."""
+    """One receiving socket, protected by a lock since two threads call into it."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Receiver:
             settings: what to open.
             join_frames: a message of several frames (topic and text, as other publishers send) counts as
                 one, its last frame; otherwise each frame is a message, as in the original.
-            key_field: a field of each message to set to its sender's name, as the ZAP handler knows it.
+            key_field: a field of each message to set to its sender's name by the ZAP handler.
             queue_bytes: bytes of memory that received messages may take here, whole and unfinished; 0 for no bound.
-                If it is None, ZeroMQ ends the connection of who sends a frame that is too big, uncounted.
+                If it is None, ZeroMQ ends the connection of a peer that sends too big a frame, uncounted.
         """
         self._settings = settings
         self._join = join_frames
@@ -74,21 +74,21 @@ class Receiver:
         self._queue_bytes = queue_bytes
         self._maxmsgsize = settings.limits.maxmsgsize
         self.received_bytes = 0
-        """How many bytes the messages have that were handed on."""
+        """The number of bytes of the messages returned so far."""
         self.refused: list[bytes] = []
-        """Messages that came and cannot have the field: for who receives to take away."""
+        """Received messages that cannot have the field, for the caller to remove."""
         self.too_big = Oversized(self._address_of)
-        """Messages that were more than `maxmsgsize`, in all their frames: for who receives to count."""
+        """Messages larger than `maxmsgsize` over all their frames, for the caller to count."""
         self._next_sample = 0.0
         self._cut_off = 0
-        self._left: list[bytes] = []  # frames of a message that were more than `receive` was asked for
+        self._left: list[bytes] = []  # frames of a message beyond what `receive` was asked for
         self._lock = threading.Lock()
         self._deliveries = Deliveries()
         self._open: OpenSocket | None = None
         self._monitor_thread: MonitorThread | None = None
-        self._intake: IntakeLimiter | None = None  # is still asked when the socket has been closed
+        self._intake: IntakeLimiter | None = None  # is still queried after the socket was closed
         self.notices = ThrottledWarnings()
-        """What there is to say to a person about peers."""
+        """The notices about peers."""
 
     def open(self) -> None:
         """Open the socket.
@@ -130,13 +130,13 @@ class Receiver:
         return self._open.file_descriptor if self._open else -1
 
     def on_ready(self, wake: Callable[[], object]) -> None:
-        """`wake` is called, from another thread, when messages or notices are there without a signal."""
+        """Have `wake` called, from another thread, when messages or notices are available without a signal."""
         self.notices.wake = wake
         if self._monitor_thread:
             self._monitor_thread.wake = wake
 
     def receive(self, limit: int) -> list[bytes]:
-        """What is ready, at most `limit` messages; an empty list when nothing is, or all of it was refused."""
+        """Return what is ready, at most `limit` messages; an empty list when nothing is, or all of it was refused."""
         with self._lock:
             return self._receive(limit)
 
@@ -153,7 +153,7 @@ class Receiver:
         return batch
 
     def _fast(self, limit: int) -> list[bytes]:
-        """Without asking about each message what can be known of it: that costs more than to receive it."""
+        """Receive without querying each message's properties: that costs more than receiving it."""
         batch: list[bytes] = []
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
@@ -161,11 +161,11 @@ class Receiver:
                 self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
                 limit -= 1
-            # A call less for each than a loop over `recv`. An empty batch means that nothing is ready: so all of
-            # `limit` is tried, also if it is 1.
+            # One call less for each than a loop over `recv`. An empty batch means that nothing is ready: so all of
+            # `limit` is tried, even if it is 1.
             for frame in map(self._socket.recv, repeat(_NOBLOCK, limit)):
-                # Asking whether more frames follow costs more than receiving one. A JSON object is
-                # a message by itself whatever follows, so only other frames are asked about.
+                # Querying whether more frames follow costs more than receiving one. A JSON object is
+                # a message by itself whatever follows, so only other frames are queried.
                 if frame and frame[0] == _OBJECT_START:
                     batch.append(frame)
                 else:
@@ -173,7 +173,7 @@ class Receiver:
         return batch
 
     def _rest_of(self, frame: bytes) -> list[bytes]:
-        """What of a message is messages to us: objects by themselves, and the last frame unless all is too much."""
+        """Which frames are messages to us: separate objects, and the last frame unless the whole is too big."""
         objects: list[bytes] = []
         total = len(frame)
         while self._socket.getsockopt(zmq.RCVMORE):
@@ -189,9 +189,9 @@ class Receiver:
         return objects
 
     def _fitting(self, batch: list[bytes]) -> tuple[list[bytes], int | None]:
-        """Without what is too big, and the bytes of all if they were added up for that.
+        """Remove what is too big; return the rest, and the total bytes if they were added up for that.
 
-        Few batches have so many bytes altogether that one may be too big: to add them up costs least.
+        Few batches are so large in total that a message may be too big: adding up costs least.
         """
         size = sum(map(len, batch))
         if 0 <= self._maxmsgsize < size:
@@ -202,7 +202,7 @@ class Receiver:
         return batch, size
 
     def _carefully(self, limit: int) -> list[bytes]:
-        """With what is known of each message: whose it is, and how many frames it has."""
+        """Receive with each message's properties: its sender, and the number of its frames."""
         if len(self._left) >= limit:
             batch = self._left[:limit]
             del self._left[:limit]
@@ -214,7 +214,7 @@ class Receiver:
         return batch
 
     def _next(self) -> list[bytes]:
-        """What the next message of ZeroMQ's is to us: one message or several, or none."""
+        """The next ZeroMQ message as messages to us: one, several or none."""
         message = next_message(
             self._socket, self._maxmsgsize, each=not self._join, named=bool(self._key_field)
         )
@@ -228,7 +228,7 @@ class Receiver:
         return [text for _, text in found if text is not None]
 
     def receive_parts(self, limit: int) -> list[list[bytes]]:
-        """Messages with all their frames, however large, at most so many."""
+        """Messages with all their frames, however large; at most this many."""
         found: list[list[bytes]] = []
         with self._lock, contextlib.suppress(zmq.Again):
             while len(found) < limit:
@@ -243,21 +243,21 @@ class Receiver:
         with self._lock:
             try:
                 self._socket.send_multipart(frames, zmq.NOBLOCK)
-            except zmq.ZMQError:  # EAGAIN, or EHOSTUNREACH: a ROUTER's peer has gone (zmq_socket(3))
+            except zmq.ZMQError:  # EAGAIN, or EHOSTUNREACH: a ROUTER's peer has disconnected (zmq_socket(3))
                 return False
             return True
 
     @property
     def health(self) -> ConnectionHealth | None:
-        """Whether connections come about; None while it is not open."""
+        """The state of the connections; None while it is not open."""
         return self._monitor_thread.health if self._monitor_thread else None
 
     def endpoints(self) -> tuple[str, ...]:
-        """Where it is bound, with the ports that the system has chosen, or connects to."""
+        """The endpoints that it is bound to, with the ports that the system chose, or connects to."""
         return self._open.endpoints() if self._open else self._settings.endpoints
 
     def peers(self) -> int:
-        """How many are connected and have shaken hands, as of the last look."""
+        """How many peers are connected and have completed the handshake, as of the last check."""
         return self._monitor_thread.peers() if self._monitor_thread else 0
 
     def refused_peers(self) -> Mapping[str, int]:
@@ -285,11 +285,11 @@ class Receiver:
         return self._intake.pauses if self._intake else 0
 
     def open_up(self, seconds: float) -> None:
-        """Have libzmq read on without regard to the high-water mark; `finish` is to follow.
+        """Have libzmq continue to read regardless of the high-water mark; `finish` is to follow.
 
-        Where the mark holds it up when a connection ends, it forgets what the system still has for us. A
-        connection that is held up already would stay so, so there must be a moment when nothing waits: all that
-        does is taken, to be received later. Senders that send faster than that are paused for it.
+        Where the mark blocks it when a connection ends, it discards what the system still has for us. A
+        connection that is already blocked would stay so, so there must be a moment when nothing waits: all that
+        does is read, to be received later. Senders that send faster than that are paused for it.
 
         Args:
             seconds: how long it may take.
@@ -305,7 +305,7 @@ class Receiver:
             if room > 0 and (room := room - sum(map(len, more))) <= 0:
                 self._monitor_thread.pause()
         self._left = taken + (more or [])
-        self.received_bytes -= sum(map(len, self._left))  # they are counted when they are handed on
+        self.received_bytes -= sum(map(len, self._left))  # they are counted when they are returned
         self._monitor_thread.resume()
 
     def _or_open_up(self) -> list[bytes] | None:
@@ -315,20 +315,20 @@ class Receiver:
                 return batch
             if self._monitor_thread and not self._monitor_thread.calm(
                 _SETTLED
-            ):  # asked last: whoever ends now is not known of yet
+            ):  # queried last: a connection that ends now is not known of yet
                 return batch
             self._socket.setsockopt(zmq.RCVHWM, 0)
             return None
 
     def finish(self, *, everybody: bool) -> bool:
-        """Let no new sender in, and have those who are connected end in order: what they have sent still arrives.
+        """Admit no new sender, and have present ones disconnect in order: what they have sent still arrives.
 
         A peer that is ZeroMQ ends its connection once it learns that nothing will come from here, and all that it had
         given to its system is brought here: `receive` until `finished`. A message that it had begun to give to its
-        system is lost; after a pause that may be several, so those who were paused are told when they go on.
+        system is lost; after a pause that may be several, so paused senders are told once they continue.
 
         Args:
-            everybody: those who have not gone on since a pause as well.
+            everybody: also those that have not continued since a pause.
 
         Returns:
             Whether all have been told.
@@ -340,16 +340,16 @@ class Receiver:
         return self._monitor_thread is None or self._monitor_thread.finished()
 
     def abort(self) -> int:
-        """End the connections that are left: how many bytes they had brought that can no more be received."""
+        """End the remaining connections; return how many bytes from them can no longer be received."""
         return self._monitor_thread.abort() if self._monitor_thread else 0
 
     def wait(self, seconds: float) -> None:
-        """Until there may be something to receive, or for so long."""
+        """Wait until there may be something to receive, or for this long."""
         with self._lock:
             self._socket.poll(int(seconds * 1000))
 
     def close(self, linger: int = 0) -> None:
-        """Close the socket; what it still holds is gone. What it has sent may take so many milliseconds to leave."""
+        """Close the socket; what it still holds is lost. Wait at most this long, in milliseconds, for sent data."""
         if self._monitor_thread:
             self._cut_off = self._monitor_thread.cut_off
             self._monitor_thread.stop()

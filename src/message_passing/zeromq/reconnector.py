@@ -1,4 +1,4 @@
-"""When to connect again where ZeroMQ does not: to who refused us or sent too much, or whose name is unknown."""
+"""When to reconnect where ZeroMQ does not: to peers that rejected us or sent too much, or have unknown names."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from message_passing.zeromq.sockets import OpenSocket
 
 _FORGOTTEN = 60.0
-"""Seconds after which who refuses us, or sends what cannot be read, is one who does so for the first time."""
+"""Seconds after which a peer that rejects us, or sends unreadable data, counts as doing so for the first time."""
 
 
 class Reconnector:
-    """When to connect again where we were refused: the key may be allowed by then, or the server be another.
+    """When to reconnect after a rejection: the key may be allowed by then, or the server be another one.
 
-    And where the host's name does not resolve: until then the endpoint is disconnected, so that nobody looks it up.
+    Also where the host name does not resolve: until then the endpoint is disconnected, to avoid lookups.
     """
 
     def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
-        """Nobody has refused us.
+        """Start without rejections.
 
         Args:
             clock: seconds, monotonic.
             first: seconds until the first try; they double with each.
-            longest: what they grow to.
+            longest: their maximum.
         """
         self._clock = clock
         self._first, self._longest = first, longest
@@ -36,17 +36,17 @@ class Reconnector:
 
     @property
     def waits(self) -> bool:
-        """Whether there will be something to do before long."""
+        """Whether something will be due before long."""
         return bool(self._due)
 
     def due(self, peers: Peers) -> bool:
-        """Whether there is something to look after now."""
+        """Whether something is due now."""
         return bool(peers.refused or peers.lookups.unresolved) or (
             bool(self._due) and min(self._due.values()) <= self._clock()
         )
 
     def look_after(self, opened: OpenSocket, peers: Peers) -> None:
-        """Connect again what is due. From the socket's thread, or under its lock."""
+        """Reconnect what is due. From the socket's thread, or under its lock."""
         unresolved = peers.lookups.unresolved
         if not (peers.refused or unresolved or self._due):
             return

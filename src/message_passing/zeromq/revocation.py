@@ -1,8 +1,8 @@
-"""Disconnecting peers that are allowed no longer, wherever they are connected.
+"""Disconnecting peers that are no longer allowed, wherever they are connected.
 
-ZeroMQ has no way to end one connection: allowed or not is asked once, when it begins. And what is asked names an
-address, and neither a port nor a descriptor. So the connections with that address are ended; whoever is still allowed
-connects again at once.
+ZeroMQ has no way to end one connection: access is checked once, when it begins. And the ZAP request names an
+address, but neither a port nor a descriptor. So all connections with that address are ended; peers that are still
+allowed reconnect at once.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from message_passing.zeromq.descriptors import Connection
 
 ANY_ADDRESS = "*"
-"""Among addresses: all of them."""
+"""Stands for all addresses."""
 
 
 def begin_disconnecting(
     bound: Iterable[str], connected: Iterable[str], addresses: set[str]
 ) -> list[Connection]:
-    """Say goodbye in this process's connections at these endpoints with peers at these addresses, from any thread.
+    """Half-close this process's connections at these endpoints with peers at these addresses, from any thread.
 
-    Each is ended in one direction: who speaks ZMTP closes it then, and of what others than the revoked had on its way
-    nothing is lost. `end` what is returned a moment later, for whoever does not.
+    Each is ended in one direction: a ZMTP peer closes it then, and nothing in flight from peers that are not
+    revoked is lost. `end` the returned connections a moment later, for peers that do not.
 
-    They are looked for among the process's descriptors: a socket's registry is as new as the last look at its
-    monitor, by a thread that may be busy or idle for longer than somebody who was revoked may stay. Another socket's
-    connection to the same peer's port is ended too, and begins again.
+    They are found among the process's descriptors: a socket's registry is only as fresh as the last read of its
+    monitor, by a thread that may be busy or idle for longer than a revoked peer may stay. Another socket's
+    connection to the same peer's port is ended too, and is re-established.
 
     Args:
         bound: endpoints where the socket is bound, as ZeroMQ writes them (ZMQ_LAST_ENDPOINT).
         connected: endpoints that it connects to.
-        addresses: as ZAP has them: IP addresses, for ipc what `ipc_peer` takes; `*` for all peers.
+        addresses: as in ZAP: IP addresses, for ipc what `ipc_peer` takes; `*` for all peers.
 
     Returns:
-        Those that there were.
+        The connections found.
     """
     here, there = _ports(bound), _ports(connected)
     paths = {form for endpoint in (*bound, *connected) for form in _forms(endpoint)}
@@ -52,7 +52,7 @@ def begin_disconnecting(
     for descriptor in _descriptors():
         try:
             one = describe_connection(descriptor, accepted=False)
-        except OSError:  # it was closed meanwhile, or is no connection
+        except OSError:  # it was closed meanwhile, or is not a connection
             continue
         at_endpoint = (
             one.port in here or one.peer_port in there if one.port else bool(_forms(one.path) & paths)
@@ -67,7 +67,7 @@ def ipc_peer(address: str) -> str | None:
     """The user, group and process id of an ipc peer, `0:0:4711`, from the address that ZAP has: `localhost:0:0:4711`.
 
     Returns:
-        Empty text where the system does not say which process it is; None for an IP address.
+        Empty text where the system does not report the process; None for an IP address.
     """
     host, _, rest = address.partition(":")
     return rest if host in ("localhost", "") and not address.startswith("::") else None
@@ -79,7 +79,7 @@ def _ports(endpoints: Iterable[str]) -> set[int]:
 
 
 def _forms(endpoint: str) -> set[str]:
-    """The path of an ipc endpoint as its other end may call it: another way, or through a link."""
+    """The resolved path of an ipc endpoint: its other end may use another path, or a link."""
     path = endpoint.removeprefix("ipc://")
     if "://" in path or not path:
         return set()
@@ -87,7 +87,7 @@ def _forms(endpoint: str) -> set[str]:
 
 
 def _descriptors() -> list[int]:
-    """Those of this process; where none is left to ask with, all that there may be."""
+    """The descriptors of this process; if none is free to list them with, all possible ones."""
     try:
         return [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - the names alone
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Encryption, identity and access: the options that ZeroMQ's input and output share, and what they do.
+"""Encryption, authentication and access control: the options that ZeroMQ's input and output share.
 
-Which side is CURVE's or PLAIN's server has nothing to do with which one binds (zmq_curve(7)), though it is
-usually the one that does: who names the other's key is the client, who says whose keys are allowed the server.
+Which side is CURVE's or PLAIN's server does not depend on which one binds (zmq_curve(7)), though it is usually the
+same: the side that names the other's key is the client, the side that lists allowed keys the server.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import Endpoints
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-_DOMAIN = b"message-passing"  # not empty: else ZeroMQ asks nobody where neither CURVE nor PLAIN is used
+_DOMAIN = (
+    b"message-passing"  # not empty: else ZeroMQ sends no ZAP requests where neither CURVE nor PLAIN is used
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SocketSecurity:
-    """What was given, see the options of `ZeroMQComponent`; nothing is read before a socket is opened."""
+    """The given options, see `ZeroMQComponent`; nothing is read before a socket is opened."""
 
     curve_secret_key: str = ""
     curve_server_key: str = ""
@@ -53,7 +55,7 @@ class SocketSecurity:
 
     @property
     def protects(self) -> bool:
-        """Whether not everybody may connect."""
+        """Whether access is restricted."""
         return bool(self.curve_allowed_keys or self.plain_passwords or self.allow)
 
     def apply(self, socket: zmq.Socket[bytes]) -> None:
@@ -80,7 +82,7 @@ class SocketSecurity:
             socket.zap_domain = _DOMAIN
 
     def check(self) -> None:
-        """See that keys, passwords and folders can be read.
+        """Check that keys, passwords and folders can be read.
 
         Raises:
             OpenError: see `apply`.
@@ -94,13 +96,13 @@ class SocketSecurity:
 
     @property
     def asks(self) -> bool:
-        """Whether anybody is asked who may connect: the client of CURVE and PLAIN knows the other's key."""
+        """Whether access is checked at all: the client of CURVE and PLAIN knows the other's key."""
         return bool(self.curve_allowed_keys or self.plain_passwords or self.allow or self.deny)
 
     def guard(
         self, context: zmq.Context[Any], notices: ThrottledWarnings, endpoints: Callable[[], Endpoints]
     ) -> ZapHandler | None:
-        """Begin to answer who may connect, where that is asked."""
+        """Start a ZAP handler, where access is checked."""
         if not self.asks:
             return None
         keys = AllowedKeys(self.curve_allowed_keys) if self.curve_allowed_keys else None
@@ -108,7 +110,7 @@ class SocketSecurity:
         return ZapHandler(context, AccessControl(self.allow, self.deny, keys, passwords), notices, endpoints)
 
     def allowing(self) -> str:
-        """How the other side allows us, for who is refused."""
+        """How the other side can allow us, for a rejected user."""
         if self.mechanism == "CURVE" and self.curve_secret_key:
             key = public_of(self._secret()).decode()
             return f"it does not know our key; on that host, run: message-passing keys allow NAME '{key}'"
@@ -121,11 +123,11 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
     """The security that options ask for; None when they ask for none.
 
     Args:
-        label: whose options they are.
+        label: the title of the component concerned.
         given: those attributes of `SocketSecurity` that were given; `allow` and `deny` as lists of text.
 
     Raises:
-        OptionError: one is empty or no text, they contradict each other, or an address is none.
+        OptionError: one is empty or not text, they conflict with each other, or an address is invalid.
     """
     if not given:
         return None
@@ -142,8 +144,8 @@ def security_of(label: str, **given: Any) -> SocketSecurity | None:
 
 
 def _wrong_with(name: str, value: object) -> str:
-    """What is wrong with a value that is given, in Python perhaps, where nobody has looked at its type."""
-    if not value:  # a variable that was not set, most likely, and it must not open a door
+    """The error in a given value, which in Python may have any type."""
+    if not value:  # most likely an unset variable, which must not allow access
         return f"option {name!r} is empty ({value!r}): give a value, or omit the option"
     if name in ("allow", "deny"):
         return ""
@@ -175,7 +177,7 @@ def _contradictions(given: dict[str, Any]) -> list[str]:
 
 
 def security_warnings(label: str, bind: tuple[str, ...], security: SocketSecurity | None) -> list[str]:
-    """What to say at the start about a socket that anybody may reach, or that tells passwords: sentences."""
+    """Start-up warnings about a socket that anyone may reach, or unencrypted passwords, as sentences."""
     told = []
     if security and security.mechanism == "PLAIN":
         told.append(f"{label}: PLAIN sends names and passwords unencrypted: use CURVE where possible")

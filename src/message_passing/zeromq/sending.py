@@ -1,16 +1,16 @@
-"""The sending side: takes batches, never waits, holds the first messages, counts what it drops and why.
+"""The sending side: accepts batches, never waits, buffers the first messages, counts what it drops and why.
 
 It belongs to one thread, or to a lock; it needs no event loop. What it does with a message:
 
-    somebody wants it, and the pipe has room     sent
-    nobody is there who wants it                 held, up to the high-water mark (a bound PUB: for a while)
+    a peer wants it, and the pipe has room       sent
+    no connected peer wants it                   buffered, up to the high-water mark (a bound PUB: for a while)
     the pipe is full                             dropped, or kept as backlog up to `overflow` messages
 
-Where something has to be dropped, it is the newest, or with `drop_oldest` the oldest of what is held.
+Where something has to be dropped, it is the newest, or with `drop_oldest` the oldest of what is buffered.
 
-A PUB listens to its subscriptions (it is an XPUB underneath). Of a PUSH that connects, the monitor tells whether a
-peer is there; a bound one finds out by sending. What was given to ZeroMQ while somebody was there and had not left
-when he went is in ZeroMQ's own queue, which tells nobody how much it holds: see `possible`.
+A PUB receives its subscriptions (it is an XPUB underneath). For a PUSH that connects, the monitor shows whether a
+peer is connected; a bound one finds out by sending. What was given to ZeroMQ while a peer was connected and had not
+left when it disconnected is in ZeroMQ's own queue, whose length is not available: see `possible`.
 """
 
 from __future__ import annotations
@@ -43,35 +43,35 @@ QUEUE_FULL = "queue full"
 TOO_BIG = "too big"
 
 CLAIM = 10.0
-"""Seconds after a receiver's first subscription that a connecting PUB holds what it did not ask for."""
+"""Seconds after a receiver's first subscription for which a connecting PUB buffers what is not subscribed to."""
 
 GATHERING = 0.2
-"""Seconds after its opening in which a bound PUB sends nothing, or `subscribe_delay` if that is less: those who have
-waited for it try to connect every tenth of a second, or fifth, and without this only the first would get all."""
+"""Seconds after opening in which a bound PUB sends nothing, or `subscribe_delay` if that is less: waiting peers retry
+every 0.1 or 0.2 seconds, and without this delay only the first would get all messages."""
 
 UNLIMITED = 1 << 62
-"""No bound in messages: that in bytes remains (`held.HELD_BYTES`)."""
+"""No bound in messages; the bound in bytes remains (`held.HELD_BYTES`)."""
 
 SEND_BATCH = 1000
-"""Messages that a next batch may have: a sender with patience has room for as many, or waits."""
+"""The most messages of the next batch: a sender with patience has room for as many, or waits."""
 
-_LEAST = 0.1  # seconds that closing has in any case, as far as `linger` allows them
-_LOOK_INTERVAL = 0.05  # seconds between two looks at what the monitor says
-_HEAR_INTERVAL = 0.01  # seconds; once somebody listens, asking at every call would double its cost
-_TICK = 5  # milliseconds between two tries to send to an XPUB whose pipe is full: it never says when there is room
+_LEAST = 0.1  # seconds that closing may always take, as far as `linger` allows
+_LOOK_INTERVAL = 0.05  # seconds between two polls of the monitor
+_HEAR_INTERVAL = 0.01  # seconds; once a peer is connected, polling at every call would double its cost
+_TICK = 5  # milliseconds between two attempts to send to an XPUB whose pipe is full: it never signals room
 
 
 class Sender:
-    """One sending socket, and what waits for it.
+    """One sending socket, and the messages that wait for it.
 
     Attributes:
-        dropped: messages lost, by reason; of a frame as many as it carries.
-        overflow: how many messages may wait here while a listener's pipe is full. 0 until somebody promises
-            to wait for `backlog()` to go down before sending more. `UNLIMITED` where whoever sends waits for as long
-            as it takes, so that nothing is dropped for want of room.
-        drop_oldest: what makes room where nothing more may be held: see above.
+        dropped: messages lost, by reason, counting each frame as those it carries.
+        overflow: how many messages may wait here while a peer's pipe is full. 0 until the caller promises to
+            wait for `backlog()` to go down before sending more. `UNLIMITED` where the caller waits for as long as
+            it takes, so that nothing is dropped for lack of room.
+        drop_oldest: what is dropped when nothing more may be buffered: see above.
         outgoing: the socket.
-        unsent_why: why messages were left when it was closed, in words; empty if that is not known.
+        unsent_why: why messages were left when it was closed, in words; empty if unknown.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Sender:
 
         Args:
             settings: what to open.
-            subscribe_delay: how long a bound PUB holds what nobody has subscribed to, in seconds.
-            watched: see `Outgoing`. Without, `tend` must be called now and then.
-            on_drop: told of each loss: how many messages, and why.
+            subscribe_delay: how long a bound PUB buffers what no peer has subscribed to, in seconds.
+            watched: see `Outgoing`. If False, `tend` must be called now and then.
+            on_drop: called at each loss with the number of messages and the reason.
             clock: seconds, monotonic.
         """
         self.dropped: Counter[str] = Counter()
@@ -119,7 +119,7 @@ class Sender:
 
     @property
     def sent(self) -> int:
-        """Messages handed to ZeroMQ."""
+        """ZeroMQ messages passed to libzmq."""
         return self.outgoing.sent
 
     @property
@@ -129,12 +129,12 @@ class Sender:
 
     @property
     def notices(self) -> ThrottledWarnings:
-        """What there is to say to a person about peers."""
+        """The notices about peers."""
         return self.outgoing.notices
 
     @property
     def file_descriptor(self) -> int:
-        """Readable when `service` should be called (ZMQ_FD: also readable for nothing, at times)."""
+        """Readable when `service` should be called (ZMQ_FD: at times also readable without cause)."""
         return self.outgoing.file_descriptor
 
     @property
@@ -147,7 +147,7 @@ class Sender:
         self._held.hold(hold)
 
     def problems(self) -> list[str]:
-        """What keeps it from sending: see `Outgoing.problems`."""
+        """What prevents it from sending: see `Outgoing.problems`."""
         return self.outgoing.problems(unsent=len(self._held.unclaimed) + self.dropped[NO_SUBSCRIBER])
 
     def carried(self) -> int:
@@ -156,17 +156,17 @@ class Sender:
 
     @property
     def possible(self) -> dict[str, int]:
-        """Messages besides these that may have been lost, at most, by reason: see `Progress`."""
+        """At most how many other messages may have been lost, by reason: see `Progress`."""
         return self.outgoing.progress.possible(self.sent)
 
     @property
     def subscribed(self) -> int:
-        """A number that changes with what is subscribed to."""
+        """A number that changes with the subscriptions."""
         prefixes = self.outgoing.prefixes
         return prefixes.changes if prefixes is not None else 0
 
     def send_many(self, messages: Sequence[bytes], size: int | None = None) -> None:
-        """Send a batch, or hold it, or count its loss. Never waits, never raises for what a peer does.
+        """Send a batch, buffer it, or count its loss. Never waits, never raises because of a peer's actions.
 
         Args:
             messages: the batch.
@@ -184,17 +184,17 @@ class Sender:
             self._keep(messages[done:])
 
     def offer(self, messages: Sequence[bytes], *, quiet: bool = False) -> int:
-        """Send as many of a batch as go at once, and hold none: for a caller with a queue of its own.
+        """Send as many of a batch as possible at once, and buffer none: for a caller with its own queue.
 
-        The GIL is kept meanwhile where no strangers can connect: the caller lives among busy threads and must
-        not wait for a turn (`direct`).
+        The GIL is kept meanwhile where no unauthenticated peer can connect: the caller runs among busy threads
+        and must not wait to reacquire it (`direct`).
 
         Args:
             messages: what to send.
-            quiet: do not hear what peers do: see `Outgoing.send`.
+            quiet: do not poll the peers: see `Outgoing.send`.
 
         Returns:
-            How many, from the first on, were sent. One that nobody has subscribed to is not: see `unclaimed`.
+            How many, from the first on, were sent. One that no peer has subscribed to is not: see `unclaimed`.
         """
         if not self.ready(quiet=quiet):
             return 0
@@ -204,7 +204,7 @@ class Sender:
         return self.outgoing.send(messages, holding=True, patient=True, quiet=quiet) if messages else 0
 
     def ready(self, *, quiet: bool = False) -> bool:
-        """Whether anybody listens: it is worth while to offer something.
+        """Whether any peer is ready, so that offering is worthwhile.
 
         Args:
             quiet: as for `offer`.
@@ -214,7 +214,7 @@ class Sender:
         return self._listening()
 
     def unclaimed(self, messages: Sequence[bytes]) -> int:
-        """How many of these, from the first on, nobody has subscribed to, though somebody has to something."""
+        """How many of these, from the first on, no peer has subscribed to, though there are subscriptions."""
         prefixes = self.outgoing.prefixes
         if prefixes is None or prefixes.everything or not self.outgoing.listening():
             return 0
@@ -223,7 +223,7 @@ class Sender:
 
     @property
     def intact(self) -> bool:
-        """Whether nobody has closed the socket's descriptors: see `OpenSocket.is_intact`."""
+        """Whether the socket's descriptors are still open: see `OpenSocket.is_intact`."""
         return self.outgoing.intact
 
     @property
@@ -232,7 +232,7 @@ class Sender:
         return self.outgoing.peers.descriptors if self.outgoing.peers else frozenset()
 
     def service(self) -> None:
-        """Hear new subscriptions and send what waits, as far as that goes."""
+        """Process new subscriptions and send what waits, as far as possible."""
         self.tend()
         held, prefixes = self._held, self.outgoing.prefixes
         settled = (
@@ -246,16 +246,16 @@ class Sender:
             self._drop(held.clear(held.unclaimed), NO_SUBSCRIBER)
 
     def tend(self) -> None:
-        """Look at the peers, if it is time, and let ZeroMQ take note of what they did."""
+        """Poll the peers, if it is time, and let ZeroMQ process their events."""
         if self._clock() - self._looked_at >= _LOOK_INTERVAL and self.outgoing.intact:
             self._look()
             self._hear()
 
     def backlog(self) -> int:
-        """How many messages wait that a sender with patience should wait for.
+        """How many buffered messages a sender with patience should wait for.
 
-        Somebody is there: slow, or standing still. Or nobody is there yet, and what is held leaves no room
-        for a next batch: a receiver that is there takes a moment to be found.
+        A peer is connected, but slow or stopped. Or none is connected yet, and the buffer has no room for a next
+        batch: connecting to a running receiver takes a moment.
         """
         if not self._held:
             return 0
@@ -264,9 +264,9 @@ class Sender:
         return len(self._held) if len(self._held) > self._limit - min(self.overflow, SEND_BATCH) else 0
 
     def under_way(self) -> int | None:
-        """A number that changes as receivers take something, while they are there, all of them, and have not all.
+        """A number that changes as receivers accept data, while all are connected and something is left to send.
 
-        None otherwise; and where the system does not tell (ipc), once nothing waits here.
+        None otherwise; and where that is unknown (ipc), once nothing waits here.
         """
         self.service()
         if not self.outgoing.all_there():
@@ -280,7 +280,7 @@ class Sender:
         )
 
     def poll(self, milliseconds: int) -> None:
-        """Wait that long at most for something to change: somebody to listen, or room to send."""
+        """Wait for at most this long for a change: a peer that is ready, or room to send."""
         listening = self.outgoing.listening()
         if listening and self.outgoing.prefixes is None:
             self.outgoing.socket.poll(milliseconds, zmq.POLLOUT)
@@ -289,13 +289,13 @@ class Sender:
             self.outgoing.socket.poll(min(milliseconds, _TICK) if crowded else milliseconds, zmq.POLLIN)
 
     def close(self, since: float | None = None) -> None:
-        """Send what waits, waiting for a first listener and for the pipes to empty no longer than is set.
+        """Send what waits, waiting for a first peer and for the pipes to empty no longer than is set.
 
         Takes at most the longer of `subscribe_delay` and `linger`, and then at most `linger` more.
 
         Args:
-            since: the moment from which that counts, where it is not now: what waits has been looked after since.
-                A tenth of a second is left in any case.
+            since: the moment from which that counts, if not now: what waits has been served since. At least a tenth
+                of a second is always left.
         """
         if not self.outgoing.is_open:
             return
@@ -310,7 +310,7 @@ class Sender:
             self.service()
             self.unsent_why = self.outgoing.obstacle()
         held = self._held
-        if not held or (self.sent and not held.waiting):  # otherwise `NO_SUBSCRIBER` says it
+        if not held or (self.sent and not held.waiting):  # otherwise `NO_SUBSCRIBER` reports it
             self.unsent_why = ""
         if held.unclaimed:
             reason = NO_SUBSCRIBER if self.outgoing.somebody() else UNSENT
@@ -320,11 +320,11 @@ class Sender:
         self.close_socket(int(1000 * min(linger, max(_LEAST, last - self._clock()))))
 
     def close_socket(self, linger: int) -> None:
-        """Close the socket; what was sent and has not left may take `linger` milliseconds, which this waits."""
+        """Close the socket, waiting up to `linger` milliseconds for sent messages to leave."""
         self.outgoing.close(linger)
 
     def abandon(self) -> None:
-        """In a forked child: the socket is the parent's, and so is what waited to be sent."""
+        """Reset in a forked child: the socket is the parent's, and so is what waited to be sent."""
         self._held = Held()
         self.outgoing.abandon()
 
@@ -333,11 +333,11 @@ class Sender:
         return self.outgoing.listening() and not (self._gathers_until and self._gathers())
 
     def _somebody(self) -> bool:
-        """Whether anybody is there to whom messages may be given."""
+        """Whether any peer is connected to which messages may be sent."""
         return self.outgoing.somebody() and not (self._gathers_until and self._gathers())
 
     def _gathers(self) -> bool:
-        """Whether others may come who have waited as long as the first: see `GATHERING`."""
+        """Whether other peers that have waited as long as the first may still connect: see `GATHERING`."""
         if self._clock() < self._gathers_until:
             return True
         self._gathers_until = 0.0
@@ -356,7 +356,7 @@ class Sender:
             self._claimed_at = self._claimed_at if before else self._clock()
 
     def _too_late(self) -> bool:
-        """Whether nobody will come any more for what nobody has subscribed to."""
+        """Whether to stop waiting for subscribers to messages that no peer has subscribed to."""
         if self._settings.connect:
             return self.outgoing.listening() and self._clock() - self._claimed_at >= CLAIM
         return self._clock() - self._opened_at >= self._delay
@@ -372,7 +372,7 @@ class Sender:
             self._hear()
 
     def _put_aside(self, messages: Sequence[bytes]) -> None:
-        """Hold what nobody has subscribed to."""
+        """Buffer what no peer has subscribed to."""
         if not messages:
             return
         if self._too_late():
@@ -381,21 +381,21 @@ class Sender:
             self._hold(self._held.unclaimed, messages, self._most() - len(self._held))
 
     def _keep(self, messages: Sequence[bytes]) -> None:
-        """Hold what somebody wants and cannot be sent."""
+        """Buffer what a peer wants and cannot be sent."""
         somebody = self._somebody()
         most = self.overflow - len(self._held.waiting) if somebody else self._most() - len(self._held)
         self._hold(self._held.waiting, messages, most)
 
     def _most(self) -> int:
-        """How many messages may be held for somebody who is not there.
+        """How many messages may be buffered for a peer that is not connected.
 
-        A chain's PUSH that connects takes a batch before it waits, whether a worker is there or not.
+        A chain's PUSH that connects accepts a batch before it waits, with or without a worker.
         """
         pushes = self._settings.socket_type == "PUSH" and bool(self._settings.connect)
         return self._limit + self.overflow if pushes or self.overflow == UNLIMITED else self._limit
 
     def _hold(self, queue: deque[bytes], messages: Sequence[bytes], most: int) -> None:
-        """Hold what there is room for; of the others the newest are dropped, as ZeroMQ itself does, or the oldest."""
+        """Buffer what there is room for, and drop the newest of the rest, as ZeroMQ itself does, or the oldest."""
         keep = self._held.keep_newest if self.drop_oldest else self._held.keep
         if refused := keep(queue, messages, most):
             self._drop(message_count(refused), QUEUE_FULL)

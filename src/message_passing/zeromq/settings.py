@@ -1,4 +1,4 @@
-"""What a ZeroMQ socket is to be, before there is one: its settings, the limits of its peers, who may connect."""
+"""The settings of a ZeroMQ socket before it is created: endpoints, limits of peers, access control."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 Endpoints = tuple[tuple[str, ...], tuple[str, ...]]
-"""Where a socket is bound, as ZeroMQ writes it, and where it connects to."""
+"""The endpoints that a socket is bound to, as ZeroMQ writes them, and those that it connects to."""
 
 
 LARGEST_INT = (1 << 31) - 1
-"""What most of ZeroMQ's own options can be at most (zmq_setsockopt(3): int)."""
+"""The maximum of most ZeroMQ options (zmq_setsockopt(3): int)."""
 
 _LONGEST_KEEPALIVE, _MOST_KEEPALIVES = 32767, 127
-"""Seconds between two questions, and how many, that TCP takes (tcp(7)); with more a connection would fail."""
+"""The maximum TCP keepalive interval, in seconds, and probe count (tcp(7)); above it, a connection would fail."""
 
 LARGEST_FRAME = (1 << 63) - 1
-"""What ZMQ_MAXMSGSIZE can be at most (int64_t)."""
+"""The maximum of ZMQ_MAXMSGSIZE (int64_t)."""
 
 
 class PeerGuard(Protocol):
-    """What decides who may connect, in a thread of its own."""
+    """The access control of a socket, in a thread of its own."""
 
     def stop(self) -> None:
         """End it."""
 
     def abandon(self) -> None:
-        """In a forked child: it is the parent's."""
+        """Reset in a forked child: it is the parent's."""
 
 
 class Security(Protocol):
-    """How peers prove who they are, and who may connect: see `security`."""
+    """The authentication and access control of a socket: see `security`."""
 
     @property
     def mechanism(self) -> str:
@@ -50,28 +50,28 @@ class Security(Protocol):
     def guard(
         self, context: zmq.Context[Any], notices: ThrottledWarnings, endpoints: Callable[[], Endpoints]
     ) -> PeerGuard | None:
-        """Begin to answer who may connect, where that is asked."""
+        """Start a ZAP handler, where access is checked."""
 
     def allowing(self) -> str:
-        """How the other side allows us, for who is refused."""
+        """How the other side can allow us, for a rejected user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What peers may do to us, and how long we wait for them (zmq_setsockopt(3)); times in milliseconds.
+    """The limits and timeouts of peers (zmq_setsockopt(3)); times in milliseconds.
 
     Attributes:
-        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit. To a socket
-            that only sends, nobody may send more than `SENDERS_FRAME`, whatever this is. An input has no limit for a
+        maxmsgsize: bytes of a frame; a peer that sends a larger one is disconnected. -1 for no limit. To a send-only
+            socket, no peer may send a frame above `SENDERS_FRAME`, whatever this is. An input has no limit for a
             frame where `Receiver` is given one for memory; it drops larger messages and counts them.
-        handshake_ivl: how long a peer may take to say who it is.
-        heartbeat_ivl: how often the machine of a peer that says nothing is asked whether it is there. 0 for never.
-        heartbeat_timeout: how long it may take to answer until the connection is given up.
-        tcp_maxrt: how long what was sent to it may stay without an answer. 0 for as long as the system tries.
-        reconnect_ivl: until the next try to connect again; a random time of up to as long is added. Twice that is
-            what a subscriber may come late by, so it is well under `linger`, and within `subscribe_delay`.
-        reconnect_ivl_max: what that grows to, doubling; 0 for not growing, so that who comes back is soon found
-            however long he was away.
+        handshake_ivl: the handshake timeout.
+        heartbeat_ivl: how often the host of a silent peer is probed. 0 for never.
+        heartbeat_timeout: how long probes may stay unanswered before the connection is given up.
+        tcp_maxrt: how long sent data may stay unacknowledged. 0 for the system's default.
+        reconnect_ivl: the reconnect delay; a random time of up to the same length is added. A subscriber may be late
+            by twice that, so it is well under `linger`, and within `subscribe_delay`.
+        reconnect_ivl_max: the maximum delay, with doubling; 0 for no growth, so that a returning peer is found soon
+            however long it was away.
     """
 
     maxmsgsize: int = 16 << 20
@@ -87,8 +87,8 @@ class Limits:
         socket.maxmsgsize = self.maxmsgsize
         socket.handshake_ivl = self.handshake_ivl
         if self.heartbeat_ivl:
-            # TCP asks. ZeroMQ could (ZMQ_HEARTBEAT_IVL), but it ends the whole process when it is to ask on a
-            # connection that was reset while its messages were not taken (libzmq's issue 4364).
+            # TCP probes. ZeroMQ could (ZMQ_HEARTBEAT_IVL), but it ends the whole process when it has to probe a
+            # connection that was reset while its messages were not accepted (libzmq's issue 4364).
             seconds = _between(1, round(self.heartbeat_ivl / 1000), _LONGEST_KEEPALIVE)
             times = round(self.heartbeat_timeout / (1000 * seconds))
             socket.tcp_keepalive = 1
@@ -98,7 +98,7 @@ class Limits:
         socket.reconnect_ivl, socket.reconnect_ivl_max = self._intervals()
 
     def _intervals(self) -> tuple[int, int]:
-        """ZMQ_RECONNECT_IVL and ZMQ_RECONNECT_IVL_MAX, so that not all who lost the same peer come back at once.
+        """Set ZMQ_RECONNECT_IVL and ZMQ_RECONNECT_IVL_MAX so that peers do not all reconnect at once.
 
         libzmq 4.3.5 adds a random time to each interval, up to as long, but only where the intervals do not grow
         (`stream_connecter_base_t::get_new_reconnect_ivl`). Where they do, each socket has intervals of its own.
@@ -117,18 +117,18 @@ def _between(least: int, value: int, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SocketSettings:
-    """What a socket is built from.
+    """The settings from which a socket is created.
 
     Attributes:
         socket_type: `PUB`, `SUB`, `PUSH` or `PULL`.
         connect: endpoints to connect to.
         bind: endpoints to bind.
         hwm: high-water mark, in messages for each peer; 0 for none.
-        linger: how long an unsent message may hold up closing, in milliseconds.
+        linger: how long an unsent message may delay closing, in milliseconds.
         subscribe: a SUB socket's prefixes.
-        builder: makes the socket instead, given a context.
-        limits: what peers may do.
-        security: who may connect, and how it is proved.
+        builder: creates the socket instead, given a context.
+        limits: the limits of peers.
+        security: access control and authentication.
     """
 
     socket_type: str
@@ -143,7 +143,7 @@ class SocketSettings:
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """All of them."""
+        """All endpoints."""
         return self.connect + self.bind
 
     @property
@@ -153,5 +153,5 @@ class SocketSettings:
 
     @property
     def in_process(self) -> bool:
-        """Whether it reaches other sockets of this process, for which they must share a context."""
+        """Whether it uses inproc, for which sockets of this process must share a context."""
         return any(endpoint.startswith("inproc:") for endpoint in self.endpoints)

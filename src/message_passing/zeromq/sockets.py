@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import Endpoints, PeerGuard, SocketSettings
 
 _LOOK_INTERVAL = 0.005
-"""Seconds between two looks whether a descriptor's number is another file's."""
+"""Seconds between two checks whether a descriptor's number was reused for another file."""
 
 _LOOKUP = 1.0
-"""Seconds besides its linger that closing waits for a name that is being looked up."""
+"""Seconds beyond its linger that closing waits for a name lookup."""
 
 _EARLY = 0.002
-"""Seconds by which ZeroMQ's linger may end early: its clock counts whole milliseconds, and lags by part of one."""
+"""Seconds by which ZeroMQ's linger may end early: its clock counts whole milliseconds."""
 
 SENDERS_FRAME, _SENDERS_QUEUE, _SENDERS_BUFFER = 4096, 20, 16 << 10
-"""What may come to a socket that only sends: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26),
-messages that nobody has looked at yet, and bytes in the system, which come in even after a connection was ended."""
+"""What a send-only socket may receive: bytes of a frame (of a handshake's, less than 1024: RFC 23, RFC 26), messages
+not yet read, and bytes in the system, which arrive even after a connection was ended."""
 
 _DOMAIN = b"message-passing"
-"""Of a socket that only sends: with any ZAP domain (RFC 27) libzmq ends connections of ZMTP 2 and older, for which
-nobody can be asked. To those it counts whatever an HTTP server answers; then it sends there, and for each connection
-puts a subscription into a queue of a PUB, where one more than fits ends the whole process (zmtp_engine.cpp,
-`process_routing_id_msg`). Who uses ZMTP 3 (ZeroMQ 4, of 2013, and later) is let in as without a domain, as long as
-nobody in the context answers who may connect: so not in one that is shared."""
+"""The ZAP domain of a send-only socket: with any (RFC 27), libzmq ends connections of ZMTP 2 and older, to which ZAP
+does not apply. Those include whatever an HTTP server answers; libzmq then sends there, and queues for each one a
+subscription in a PUB, where one more than fits ends the whole process (zmtp_engine.cpp,
+`process_routing_id_msg`). Peers with ZMTP 3 (ZeroMQ 4, of 2013, and later) are admitted as without a domain, as long
+as the context has no ZAP handler: so not in a shared one."""
 
 _LATER = "peers can connect as soon as it has"
 
@@ -50,26 +50,26 @@ type_codes = {
     "DEALER": zmq.DEALER,
     "ROUTER": zmq.ROUTER,
 }
-"""ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it hears
-the subscriptions, so that messages can be held until somebody listens, and it can refuse a message."""
+"""ZeroMQ's number for each type. A PUB is an XPUB underneath: the same on the wire (RFC 29), but it receives
+the subscriptions, so that messages can be buffered until a peer subscribes, and it can refuse a message."""
 
 
 class OpenSocket:
-    """A socket, not yet bound or connected, and the context that it lives in.
+    """A socket, not yet bound or connected, and its context.
 
-    Each has a context of its own: terminating that is ZeroMQ's only way to wait until what was sent has
-    left (zmq_ctx_term(3)). Only inproc endpoints use the process's shared `zmq.Context.instance()`.
+    Each has its own context: terminating that is ZeroMQ's only way to wait until sent messages have left
+    (zmq_ctx_term(3)). Only inproc endpoints use the process's shared `zmq.Context.instance()`.
     """
 
     def __init__(self, settings: SocketSettings, notices: ThrottledWarnings | None = None) -> None:
         """Make it.
 
         Args:
-            settings: what it is to be.
-            notices: where to say who was refused.
+            settings: the settings of the socket.
+            notices: where to report rejected peers.
 
         Raises:
-            OpenError: a key cannot be read, or there is no room for one socket more.
+            OpenError: a key cannot be read, or there is no room for another socket.
         """
         self.settings = settings
         self._notices = notices or ThrottledWarnings()
@@ -95,7 +95,7 @@ class OpenSocket:
         try:
             socket: zmq.Socket[bytes] = context.socket(type_codes[self.settings.socket_type])
         except zmq.ZMQError as error:
-            raise OpenError(f"no socket can be made: {refusal(error)}") from error
+            raise OpenError(f"cannot create a socket: {refusal(error)}") from error
         try:
             self._set_options(socket)
         except BaseException:
@@ -136,12 +136,12 @@ class OpenSocket:
         self._bound += (last.decode("utf-8", "surrogateescape"),)
 
     def endpoints(self) -> tuple[str, ...]:
-        """Where it is bound, with the ports that the system has chosen where it was to; or connects to."""
+        """The endpoints that it is bound to, with the ports that the system chose, or connects to."""
         bind = self.settings.bind
         return self.settings.connect or tuple(map(bound_as, bind, self._bound)) or bind
 
     def absent(self) -> list[str]:
-        """Endpoints that it is bound to whose address this machine does not have yet."""
+        """Bound endpoints whose address this machine does not have yet."""
         return absent(self._early)
 
     def _endpoints(self) -> Endpoints:
@@ -154,10 +154,10 @@ class OpenSocket:
         socket.sndhwm = socket.rcvhwm = settings.hwm
         settings.limits.apply(socket)
         if settings.sends:
-            # What comes in are handshakes and subscriptions. ZeroMQ takes -1 for no limit.
+            # Only handshakes and subscriptions arrive. For ZeroMQ, -1 means no limit.
             largest = settings.limits.maxmsgsize
             socket.maxmsgsize = SENDERS_FRAME if largest < 0 else min(SENDERS_FRAME, largest)
-            # Nobody reads what comes to a PUSH: with a bound, ZeroMQ would not see such a connection end.
+            # Nothing reads what a PUSH receives: with a bound, ZeroMQ would not see such a connection end.
             socket.rcvhwm = _SENDERS_QUEUE if settings.socket_type == "PUB" else 0
             socket.rcvbuf = _SENDERS_BUFFER
             if not self._shared:
@@ -169,29 +169,29 @@ class OpenSocket:
         if settings.socket_type == "PUB":
             # Refuse with EAGAIN at the high-water mark, so that the loss can be counted.
             socket.setsockopt(zmq.XPUB_NODROP, 1)
-            # Tell of every subscription, also when a receiver that comes back has the same as before.
+            # Report every subscription, also when a returning receiver has the same as before.
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         if settings.socket_type == "DEALER":
             socket.immediate = (
-                True  # what is sent is not kept for a peer that may never come: the sender keeps it
+                True  # nothing is queued for a peer that may never connect: the sender buffers it
             )
         if settings.socket_type == "ROUTER":
-            socket.router_mandatory = True  # say so when a peer has gone or has no room
+            socket.router_mandatory = True  # report when a peer has disconnected or has no room
         if settings.socket_type == "SUB":
             for prefix in settings.subscribe:
                 socket.subscribe(prefix)
 
     def stop_listening(self) -> None:
-        """Unbind. Connections that were accepted end with it, and what the system has of them is lost."""
+        """Unbind. Accepted connections end with it, and their data in the system is lost."""
         for endpoint in self._bound:
             with contextlib.suppress(zmq.ZMQError):  # it was never bound
                 self.socket.unbind(endpoint)
 
     def disconnect(self, endpoint: str) -> None:
-        """Try no more to connect to an endpoint, for which nothing waits.
+        """Stop connecting to an endpoint, for which nothing waits.
 
-        A SUB has its subscriptions for it: without a linger of 0 ZeroMQ would try on for that long. In any case it
-        does until a call into the socket comes along.
+        A SUB has its subscriptions for it: without a linger of 0, ZeroMQ would keep trying for that long. In any case
+        it does until the next call into the socket.
         """
         with contextlib.suppress(zmq.ZMQError):
             self.socket.linger = 0
@@ -209,14 +209,14 @@ class OpenSocket:
 
     def _as_given(self, endpoint: str) -> str:
         given = self.settings.connect
-        return given[0] if len(given) == 1 else endpoint  # ZeroMQ may write it in another way
+        return given[0] if len(given) == 1 else endpoint  # ZeroMQ may write it differently
 
     def is_intact(self) -> bool:
-        """Whether its descriptor is still its own: who turns into a daemon without a fork closes them all.
+        """Whether its descriptor is still its own: a process that daemonizes without a fork closes them all.
 
-        After that libzmq ends the process at the next call into the socket: it must be abandoned. That the number is
-        another file's by now is looked for only now and then: `fstat` lets other threads run, so among busy ones it
-        waits for a turn.
+        After that libzmq ends the process at the next call into the socket: it must be abandoned. Reuse of the
+        number for another file is checked only now and then: `fstat` releases the GIL, so among busy threads it waits
+        to reacquire it.
         """
         if self.socket.closed:
             return True
@@ -232,28 +232,26 @@ class OpenSocket:
         return True
 
     def close(self, linger: int) -> bool:
-        """Close it; what was sent and has not left may take `linger` milliseconds, which this waits.
+        """Close it, waiting up to `linger` milliseconds for sent messages to leave.
 
         Returns:
             Whether it took less: then all has left.
         """
         began = monotonic()
         self.socket.close(linger)
-        if (
-            self._zap_handler
-        ):  # until here peers may have been asking to come in, for what was still to be sent
+        if self._zap_handler:  # until here peers may have requested admission, for what was still to be sent
             self._zap_handler.stop()
         if not self._shared:
             self._terminate(linger / 1000 + _LOOKUP)
         return monotonic() - began < linger / 1000 - _EARLY
 
     def _terminate(self, seconds: float) -> None:
-        """Wait for the context's end: where it may be looking up a name, which nothing interrupts, for so long."""
+        """Terminate the context; where a name lookup may be running, which nothing interrupts, wait this long."""
         if any(map(host_name, self.settings.connect)):
             ending = threading.Thread(target=self.context.term, name="zeromq-end", daemon=True)
             try:
                 ending.start()
-            except RuntimeError:  # no thread can be had, or the interpreter ends
+            except RuntimeError:  # no thread is available, or the interpreter is ending
                 pass
             else:
                 ending.join(seconds)
@@ -261,9 +259,9 @@ class OpenSocket:
         self.context.term()
 
     def abandon(self) -> None:
-        """Let go of a socket that is dead here: in a forked child, the parent's.
+        """Abandon a socket that is unusable here: in a forked child, the parent's.
 
-        pyzmq closes nothing that another process made, and warns that it is unclosed: say that it is not ours.
+        pyzmq closes nothing that another process created, and warns that it is unclosed: mark it as not ours.
         """
         disown(self.socket)
         if self._zap_handler:
@@ -281,5 +279,5 @@ def _identity_of(descriptor: int) -> tuple[int, int] | None:
 
 
 def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:
-    """Have pyzmq collect it in silence."""
+    """Have pyzmq collect it without a warning."""
     inherited._shadow = True  # noqa: SLF001 - what pyzmq calls a wrapper of what somebody else closes

@@ -1,10 +1,10 @@
-"""Making a socket only where there is room for it: libzmq ends the whole process when it finds room for half of it.
+"""Creating a socket only where there is room for it: libzmq aborts the process if resources run out halfway.
 
 What it takes (measured, libzmq 4.3.5): a context one descriptor; its first socket five more and two threads, and of
-these only the socket's own descriptor may be missing; a monitor two. So before a socket is made, as much as it needs
-and more is taken, and given back at the last moment. Other threads of Python do not come in between: the GIL is kept
+these only the socket's own descriptor may be missing; a monitor two. So before a socket is created, as much as it
+needs and more is allocated, and released at the last moment. Other Python threads cannot intervene: the GIL is kept
 from then on. What remains to chance is a thread that runs without it, or another process where several share a limit
-(RLIMIT_NPROC, a cgroup), and that in the very millisecond.
+(RLIMIT_NPROC, a cgroup), in that very millisecond.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 _Made = TypeVar("_Made")
 
 _PIPES = 8
-"""Two descriptors each: more than a socket, its monitor, the answers who may connect, and a connection take."""
+"""Two descriptors each: more than a socket, its monitor, a ZAP handler, and a connection need."""
 
 _THREADS = 6
-"""libzmq's two, and some that others may take meanwhile."""
+"""libzmq's two, and some that others may allocate meanwhile."""
 
 _TASKS = "/proc/self/task"
 
 _GONE_WITHIN = 1.0
-"""Seconds until threads that have ended are gone for the system, too."""
+"""Seconds until threads that have ended no longer count for the system either."""
 
 _SEMAPHORE = 256
-"""Bytes, of which a sem_t takes 32 at most (sem_init(3))."""
+"""Bytes, of which a sem_t needs at most 32 (sem_init(3))."""
 
 
 def with_room(make: Callable[[], _Made]) -> _Made:
-    """Call what makes a context and its socket, if there is room for them.
+    """Call a function that creates a context and its socket, if there is room for them.
 
     Raises:
-        OpenError: there are too few descriptors, or no threads to be had.
+        OpenError: there are too few descriptors or threads.
     """
     spare = _descriptors()
     try:
         _require_spare_threads()
-        _pause(0.0001)  # who has the GIL anew keeps it for a while (sys.getswitchinterval)
+        _pause(0.0001)  # a thread that has just acquired the GIL keeps it for a while (sys.getswitchinterval)
     finally:
         for one in spare:
             _close(one)
@@ -96,13 +96,13 @@ _close = _close_keeping_the_gil()
 
 
 _semaphores: list[Any] = []
-"""Those that a thread may wait for still, whose memory must stay."""
+"""Semaphores that a thread may still wait for, whose memory must stay."""
 
 
 def _require_spare_threads() -> None:
     """Start threads, all at once, and end them again.
 
-    They are the system's own, not Python's: those need the GIL, and may be greenlets. Each waits for a semaphore.
+    They are the system's threads, not Python's, which need the GIL and may be greenlets. Each waits for a semaphore.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -115,7 +115,7 @@ def _require_spare_threads() -> None:
         if libc.sem_init(semaphore, 0, 0) != 0:
             return
     except (OSError, AttributeError):
-        return  # a system with other means
+        return  # a system without these functions
     before = _tasks()
     started: list[ctypes.c_void_p] = []
     number = 0
@@ -126,7 +126,9 @@ def _require_spare_threads() -> None:
                 break
             started.append(thread)
         new = _tasks() - before
-    except BaseException:  # a signal handler has raised: a thread may have been started that is not known of
+    except (
+        BaseException
+    ):  # a signal handler has raised: a thread may have been started without being recorded
         _semaphores.append(semaphore)
         raise
     finally:
@@ -155,7 +157,7 @@ def _wait_until_gone(tasks: set[str]) -> None:
 
 
 def _pause(seconds: float) -> None:
-    """Let others run. Not time.sleep, which tests replace."""
+    """Let other threads run. Not time.sleep, which tests replace."""
     lock = threading.Lock()
     lock.acquire()
     lock.acquire(timeout=seconds)

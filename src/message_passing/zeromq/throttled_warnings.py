@@ -1,4 +1,4 @@
-"""What threads of the transport have to say to a person, for the component to say it in its own thread."""
+"""Warnings from the transport's threads, for the component to report in its own thread, rate-limited."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WARNING_PERIOD = 60.0
-"""Seconds within which one kind of thing is said once, and then how often it has happened: peers try again."""
+"""Seconds within which one kind is reported once, and then as a count: peers retry."""
 
 _MOST_WARNINGS = 1000
-"""Of how many kinds it is remembered when they were said, and how many sentences wait."""
+"""The most kinds whose last report is remembered, and the most sentences that wait."""
 
 _DISTINCT = 1000
-"""How many different peers are told apart in a count; with more it is said that there are more."""
+"""The most distinct peers in a count; above that, it reads "more than"."""
 
 _LONGEST_WARNING = 2000
-"""Characters of a sentence, which may quote what a peer has sent."""
+"""The most characters of a sentence, which may quote a peer's data."""
 
 
 @dataclass(slots=True)
 class _Kind:
-    """One kind of thing.
+    """One kind of warning.
 
     Attributes:
-        since: when it was said last.
-        count: how often it has happened since, unsaid.
-        last: the last sentence of these.
-        peers: who it was, up to `_DISTINCT`.
+        since: when it was last reported.
+        count: how often it has happened since, unreported.
+        last: the last of those sentences.
+        peers: the peers concerned, up to `_DISTINCT`.
     """
 
     since: float
@@ -45,10 +45,10 @@ class _Kind:
 
 
 class ThrottledWarnings:
-    """Sentences: of each kind the first at once, the others once in a period, as a count with the last of them."""
+    """Rate-limited sentences: the first of a kind at once, the rest once a period, as a count and the last one."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing was said yet.
+        """Start empty.
 
         Args:
             clock: seconds, monotonic.
@@ -60,12 +60,12 @@ class ThrottledWarnings:
         self._texts: deque[str] = deque(maxlen=_MOST_WARNINGS)
 
     def say(self, kind: str, text: str, peer: str = "") -> None:
-        """Keep a sentence for `take`, from any thread, or count it when its kind was said just now.
+        """Queue a sentence for `take`, from any thread, or count it if its kind was reported recently.
 
         Args:
-            kind: what may be said once in a period. It names no peer: of these there may be any number.
+            kind: what is reported once a period. It names no peer: their number has no bound.
             text: the sentence.
-            peer: whom it is about.
+            peer: the peer concerned.
         """
         with self._lock:
             known = self._kinds.get(kind)
@@ -87,15 +87,15 @@ class ThrottledWarnings:
             self._call()
 
     def look(self) -> None:
-        """See which counts are to be said; to be called now and then, from any thread."""
+        """Queue the counts that are due; to be called now and then, from any thread."""
         if self._settle(self._clock() - WARNING_PERIOD):
             self._call()
 
     def take(self, *, all_counts: bool = False) -> list[str]:
-        """What is to be said, once.
+        """Return the queued sentences, once.
 
         Args:
-            all_counts: also of kinds whose period is not over: nobody will ask again.
+            all_counts: also of kinds whose period is not over: this is the last call.
         """
         self._settle(self._clock() - (0.0 if all_counts else WARNING_PERIOD))
         taken = []
@@ -104,7 +104,7 @@ class ThrottledWarnings:
         return taken
 
     def _settle(self, until: float) -> bool:
-        """Say the counts of kinds that were said before that moment, and forget kinds without any."""
+        """Queue the counts of kinds last reported before that moment, and forget kinds without any."""
         with self._lock:
             due = [(kind, one) for kind, one in self._kinds.items() if one.since <= until]
             said = False
@@ -118,7 +118,7 @@ class ThrottledWarnings:
         return said
 
     def _call(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop that was to be woken has ended
+        with contextlib.suppress(RuntimeError):  # the loop to wake has ended
             self.wake()
 
 

@@ -1,4 +1,4 @@
-"""Messages with the name of whose key they were sent with, which the sender itself cannot choose.
+"""Adding the sender's authenticated name to messages, which the sender itself cannot choose.
 
 The ZAP handler names each peer, and ZeroMQ keeps that name beside every frame (zmq_msg_gets(3), `User-Id`).
 """
@@ -12,9 +12,9 @@ _encode_text = msgspec.json.encode
 
 
 def with_user_id(data: bytes, field: str, name: str) -> bytes | None:
-    """A JSON object, or lines of them, with a field more; whatever the sender wrote there is gone.
+    """A JSON object, or lines of them, with an added field; whatever the sender wrote there is replaced.
 
-    None for anything else: it might become an object further on, with a field of the sender's choice.
+    None for anything else: it might become an object later, with a field of the sender's choice.
     """
     try:
         message = _parsed(data)

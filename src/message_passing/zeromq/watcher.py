@@ -1,8 +1,8 @@
-"""A thread beside a sending socket: it takes note of peers at once, and ends the connection of who sends too much.
+"""A thread beside a sending socket: it notices peers at once, and disconnects those that send too much.
 
-ZeroMQ keeps what a socket's monitor has to say until somebody reads it, without a bound; and what peers send to the
-socket it works through within the next call, for as long as they go on. A sender that is idle makes no calls, and one
-that is at it is held up: so this is another thread's business, and it never waits for the lock of those who send.
+ZeroMQ queues a monitor's events until they are read, without a bound; and it processes what peers send to the socket
+within the next call, for as long as they continue. An idle sender makes no calls, and a busy one is delayed: so this
+is the task of another thread, which never waits for the senders' lock.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 _AT_ONCE, _OFTEN, _RARELY = 0.002, 0.05, 1.0
-"""Seconds between two looks: while peers send, who bring a megabyte in 0.1; while we do; and otherwise.
+"""Seconds between two checks: while peers send, up to a megabyte in 0.1 s; while we send; and otherwise.
 
-What happens gathers for the shortest of these, so that a flood of connections does not wake us for each.
+Events gather for the shortest of these, so that a flood of connections does not wake us for each.
 """
 
 _BETWEEN = 0.5
-"""Seconds between two times that who sends is told that peers have come or gone."""
+"""Seconds between two signals to the sender that peers have connected or disconnected."""
 
 _GRACE = 2.0
-"""Seconds that closing waits for a thread that does not run."""
+"""Seconds that closing waits for a thread that does not respond."""
 
 _EACH = 0.001
-"""Seconds more for each connection, so that many of them cost no more than a few."""
+"""Additional seconds for each connection, so that many of them cost no more than a few."""
 
 
 class Watched(Protocol):
-    """What is to be known of the socket: see `Outgoing`."""
+    """What must be known about the socket: see `Outgoing`."""
 
     sent: int
     notices: ThrottledWarnings
@@ -51,25 +51,25 @@ class Watched(Protocol):
     progress: Progress
 
     def changed(self) -> object:
-        """A peer has come or gone: soon somebody must call into the socket, for ZeroMQ to take note of it."""
+        """Signal that a peer has connected or disconnected: ZeroMQ notices only in a call into the socket."""
 
 
 class SenderWatcher:
-    """Beside one sending socket.
+    """The watcher of one sending socket.
 
     Attributes:
-        cut: how many peers were disconnected since they sent too much.
-        shut: how often nobody could connect for a while, since those who had gone had sent too much.
+        cut: how many peers were disconnected because they sent too much.
+        shut: how often new connections were refused for a while because former peers had sent too much.
     """
 
     def __init__(self, peers: Peers, watched: Watched, *, guards: bool, alone: bool = True) -> None:
-        """Begin: before the socket is bound or connected. Where no thread can be had, the sender stands in.
+        """Begin: before the socket is bound or connected. Where no thread is available, the sender stands in.
 
         Args:
             peers: the socket's.
             watched: the socket.
-            guards: whether anybody may connect, and is disconnected if he sends too much.
-            alone: whether it has a thread; otherwise the sender calls `stand_in` now and then.
+            guards: whether any peer may connect, and is disconnected if it sends too much.
+            alone: whether it has its own thread; otherwise the sender calls `stand_in` now and then.
         """
         self.cut = self.shut = 0
         self._peers = peers
@@ -77,7 +77,7 @@ class SenderWatcher:
         self._told, self._told_at = (
             0,
             0.0,
-        )  # how many peers had come or gone when that was told last, and when
+        )  # how many peers had connected or disconnected at the last signal, and when that was
         self._budget = PeerBudget() if guards else None
         self._looked = self._alive = self._noted = monotonic()
         self._thread: threading.Thread | None = None
@@ -89,13 +89,13 @@ class SenderWatcher:
         self._thread = threading.Thread(target=self._run, name="message-passing-watcher", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # the interpreter is ending, or threads are not to be had
+        except RuntimeError:  # the interpreter is ending, or no thread is available
             self._thread = None
 
     def _run(self) -> None:
-        # Somebody else may close the socket, or end its context; and no descriptor may be free.
+        # The socket may be closed elsewhere, or its context end; and no descriptor may be free.
         with contextlib.suppress(zmq.ZMQError, OSError), Arrivals(self._descriptor) as arrivals:
-            pause = 0.0  # the monitor's descriptor tells only of what comes after somebody has read all
+            pause = 0.0  # the monitor's descriptor signals only what arrives after everything was read
             while True:
                 happened = arrivals.wait(pause)
                 self._alive = monotonic()
@@ -109,7 +109,7 @@ class SenderWatcher:
                     time.sleep(_AT_ONCE)
 
     def _read(self, arrivals: Arrivals) -> bool:
-        """Take note of what has happened; whether there can be more."""
+        """Process what has happened; return whether there can be more."""
         events = self._peers.look()
         happened = self._peers.met + self._peers.ended != self._told
         if (happened and self._alive - self._told_at >= _BETWEEN) or self._peers.lookups.unresolved:
@@ -122,7 +122,7 @@ class SenderWatcher:
         return not any(event.number == STOPPED for event in events)
 
     def stand_in(self) -> None:
-        """Do what the thread would, where it does not run: uWSGI without threads, the end of the interpreter."""
+        """Do the thread's work where it does not run: uWSGI without threads, the end of the interpreter."""
         now = monotonic()
         if self._thread is None or now - self._alive > 2 * _RARELY:
             self._peers.look()
@@ -169,7 +169,7 @@ class SenderWatcher:
                 )
 
     def _shut(self, budget: PeerBudget) -> None:
-        """Let nobody connect, or somebody again."""
+        """Stop accepting connections, or accept them again."""
         self._peers.admit(newcomers=not budget.crowded)
         listeners = self._peers.connections.listeners
         if budget.crowded and listeners:

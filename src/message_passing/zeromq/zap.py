@@ -1,9 +1,9 @@
-"""The ZAP handler of a server's socket: answers ZeroMQ's question whether a peer may connect (ZAP, RFC 27).
+"""The ZAP handler of a server's socket: decides for ZeroMQ whether a peer may connect (ZAP, RFC 27).
 
-ZeroMQ asks within the socket's context, and the peer waits for the answer, so a thread gives it. pyzmq's own
-answers the same question; this one knows networks, says in the keys' names who it is, reads the folder of keys
-when it is asked, lets who guesses passwords wait, disconnects who is allowed no longer, whatever the application does
-meanwhile, and logs nothing through `logging`, whose handler it may be guarding.
+ZeroMQ sends the request within the socket's context, and the peer waits for the answer, so a thread gives it. pyzmq
+has a handler too; this one supports networks, names users by their keys, reads the folder of keys at each request,
+delays clients that guess passwords, disconnects peers that are no longer allowed, whatever the application does
+meanwhile, and logs nothing through `logging`, whose handler it may be protecting.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-_ENDPOINT = "inproc://zeromq.zap.01"  # RFC 27 says where
-_NOBODY = "-"  # a peer that is let in without a name: it came over ipc
+_ENDPOINT = "inproc://zeromq.zap.01"  # the address is set by RFC 27
+_NOBODY = "-"  # a peer admitted without a name: it came over ipc
 _VERSION, _ADMITTED, _REFUSED = b"1.0", b"200", b"400"
 
 _REVOCATION_INTERVAL = 0.5
-"""Seconds between two looks whether a key or a password was revoked."""
+"""Seconds between two checks for revoked keys and passwords."""
 
 
 class ZapHandler:
-    """The thread of one context."""
+    """The handler thread of one context."""
 
     def __init__(
         self,
@@ -49,25 +49,25 @@ class ZapHandler:
         notices: ThrottledWarnings,
         endpoints: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]],
     ) -> None:
-        """Begin: before the socket is bound, since nobody is let in until somebody answers.
+        """Start, before the socket is bound: no peer is admitted without an answer.
 
         Args:
             context: the socket's.
-            rules: who may connect.
-            notices: where it is said who is refused.
-            endpoints: where the socket is bound, and where it connects to.
+            rules: the access rules.
+            notices: where refusals are reported.
+            endpoints: those that the socket is bound to, and those that it connects to.
 
         Raises:
             zmq.ZMQError: the context has no room for its sockets.
-            OpenError: no thread is to be had.
+            OpenError: no thread is available.
         """
         self._access = rules
         self._notices = notices
         self._endpoints = endpoints
         self._delays = Delays()
-        self._later: list[tuple[float, int, list[bytes]]] = []  # answers, by when they are due
+        self._later: list[tuple[float, int, list[bytes]]] = []  # answers, by due time
         self._numbers = itertools.count()
-        self._ending: list[Connection] = []  # with peers that have been said goodbye to, and may not care
+        self._ending: list[Connection] = []  # half-closed connections whose peers may not react
         self._asked, self._ended, self._end = _sockets(context, zmq.ROUTER, zmq.PAIR, zmq.PAIR)
         self._asked.bind(_ENDPOINT)
         self._ended.bind(f"inproc://message-passing.zap.{id(self)}")
@@ -76,7 +76,7 @@ class ZapHandler:
         try:
             self._thread.start()
         except RuntimeError as error:
-            for one in (self._asked, self._ended, self._end):  # else the context could not end
+            for one in (self._asked, self._ended, self._end):  # otherwise the context could not end
                 one.close(0)
             raise OpenError(f"no thread is left to answer who may connect: {error}") from error
 
@@ -88,7 +88,7 @@ class ZapHandler:
         self._end.close(0)
 
     def abandon(self) -> None:
-        """In a forked child: all of it is the parent's."""
+        """Reset in a forked child: all of it is the parent's."""
         for one in (self._asked, self._ended, self._end):
             disown(one)
 
@@ -115,7 +115,7 @@ class ZapHandler:
             self._ended.close(0)
 
     def _look(self) -> None:
-        """Disconnect who is allowed no longer, and say what is wrong with the files that decide it."""
+        """Disconnect peers that are no longer allowed, and report problems of the files that decide it."""
         for number, problem in enumerate(self._access.problems()):
             self._notices.say(f"a file of who is allowed {number}", problem)
         revoked = self._access.revoked()
@@ -125,18 +125,18 @@ class ZapHandler:
         self._notices.look()
 
     def _guarded(self, do: Callable[[], Any]) -> Any:
-        """What is done; None when it fails, which is said: the thread lives, since all others wait for it."""
+        """Call a function; report a failure and return None: the thread continues, since all peers wait for it."""
         try:
             return do()
         except Exception as error:  # noqa: BLE001 - who cannot be judged is not let in, and the next one may be
             kind = type(error).__name__
-            self._notices.say(f"ZAP handler {kind}", f"cannot see who may connect: {kind}: {error}")
+            self._notices.say(f"ZAP handler {kind}", f"cannot check who may connect: {kind}: {error}")
             return None
 
     def _answer(self, request: list[bytes]) -> None:
         """RFC 27: version, id, domain, address, identity, mechanism, credentials -> version, id, status, ...
 
-        Before these are the frames by which the answer finds its way: who asks, and an empty one.
+        These are preceded by the frames that route the answer: the requester's identity, and an empty one.
         """
         way = request[: request.index(b"") + 1] if b"" in request else request
         asked = request[len(way) :]
@@ -150,7 +150,7 @@ class ZapHandler:
             self._asked.send_multipart(answer)
 
     def _decide(self, asked: list[bytes]) -> tuple[str, float]:
-        """Who it is, empty when it is not let in, which is said; and how many seconds the answer is to wait."""
+        """The peer's name, empty when it is refused, which is reported; and the delay of the answer in seconds."""
         address, mechanism, credentials = asked[3].decode(), asked[5].decode(), asked[6:]
         key = z85.encode(credentials[0]).decode() if mechanism == "CURVE" else ""
         if mechanism == "PLAIN" and self._delays.refuses(address):
@@ -164,7 +164,7 @@ class ZapHandler:
 
     def _say(self, address: str, decision: Decision) -> None:
         process = ipc_peer(address)
-        number = (process or "").rpartition(":")[2]  # where the system says which process it is
+        number = (process or "").rpartition(":")[2]  # where the system reports the process
         where = f" at {address}" if process is None else f" (process {number})" if number else ""
         peer = f"{address} {decision.who}".strip()
         self._notices.say(f"refused {decision.kind}", f"refused a client{where}: {decision.reason}", peer)

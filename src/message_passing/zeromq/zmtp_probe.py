@@ -1,7 +1,7 @@
-"""ZMTP's greeting by hand (https://rfc.zeromq.org/spec/37/): who is at the other end, before any key is shown.
+"""ZMTP's greeting by hand (https://rfc.zeromq.org/spec/37/): identifying the peer before any key is shown.
 
-No more is said than is needed, and the connection is closed before the handshake is complete: the other side has
-met nobody.
+No more is sent than is needed, and the connection is closed before the handshake is complete: the other side does
+not count it as a peer.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _REST = _MINOR + b"NULL".ljust(20, b"\0") + bytes(32)
 _GREETING = 64
 _COMMAND, _LONG = 4, 2
 _PROBE_TIMEOUT = 1.0
-"""Seconds after which one who has said nothing is asked in HTTP."""
+"""Seconds after which a silent peer is sent an HTTP request."""
 
 _REMAINDER = 0.1
-"""Seconds for the rest of what a stranger says, for a person to recognize him by."""
+"""Seconds to read the rest of an unknown peer's text, by which a person may recognize it."""
 
 _LARGEST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a peer says of itself at first.
+    """A peer's greeting.
 
     Attributes:
-        said: all of it.
-        version: of ZMTP, `3.1`; empty when it speaks no ZMTP that we know.
-        mechanism: `NULL`, `PLAIN` or `CURVE`, as it asks for it.
-        socket_type: `SUB` and so on; known of NULL only, the others encrypt it.
-        error: why it refuses us, where it says so.
+        said: all bytes of it.
+        version: of ZMTP, `3.1`; empty if it does not speak a known ZMTP.
+        mechanism: `NULL`, `PLAIN` or `CURVE`, as it requires.
+        socket_type: `SUB` and so on; known for NULL only, since the others encrypt it.
+        error: why it rejects us, where it says so.
     """
 
     said: bytes
@@ -50,7 +50,7 @@ class Greeting:
 
     @property
     def other(self) -> str:
-        """What it is if it is no ZeroMQ, as far as that can be told."""
+        """What the program is if it is not ZeroMQ, as far as that shows."""
         if self.said.startswith(b"HTTP/"):
             return "an HTTP server answers there"
         if self.said.startswith(b"SSH-"):
@@ -58,16 +58,16 @@ class Greeting:
         if self.said[:2] in (b"\x15\x03", b"\x16\x03"):
             return "a TLS server answers there"
         if not self.said:
-            return "what is there accepts the connection and sends nothing"
-        return f"what is there sends {self.said[:40]!r}, which is not ZeroMQ of version 3 or later"
+            return "the program there accepts the connection and sends nothing"
+        return f"what is there sends {self.said[:40]!r}, which is not ZeroMQ 3 or later"
 
 
 def probe_endpoint(endpoint: str, timeout: float) -> Greeting | None:
-    """The same of an endpoint, whose name is looked up; None if it cannot be reached.
+    """Probe an endpoint, whose name is looked up; return None if it cannot be reached.
 
     Args:
         endpoint: `tcp://HOST:PORT` or `ipc://PATH`.
-        timeout: seconds for each step of it, besides the looking up.
+        timeout: seconds for each step, not counting the lookup.
     """
     transport, address = split_endpoint(endpoint)
     try:
@@ -77,7 +77,7 @@ def probe_endpoint(endpoint: str, timeout: float) -> Greeting | None:
         family = socket.AF_UNSPEC if host.startswith("[") else socket.AF_INET
         found = socket.getaddrinfo(host.strip("[]"), port, family, socket.SOCK_STREAM)
         return probe(found[0][4], found[0][0], timeout)
-    except (OSError, ValueError):  # UnicodeError is a ValueError: what is no host name
+    except (OSError, ValueError):  # UnicodeError is a ValueError: not a valid host name
         return None
 
 
@@ -94,20 +94,20 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def unix_name(path: str) -> str:
-    """A path as the system takes it: `@name` is an abstract one (unix(7))."""
+    """A path as the system requires it: `@name` is an abstract one (unix(7))."""
     return f"\0{path[1:]}" if path.startswith("@") else path
 
 
 def probe(address: object, family: int, timeout: float) -> Greeting:
-    """Connect, and hear what is said.
+    """Connect, and read the greeting.
 
     Args:
-        address: as `socket.connect` takes it.
-        family: of addresses.
-        timeout: seconds for all of it.
+        address: as for `socket.connect`.
+        family: the address family.
+        timeout: seconds for the whole probe.
 
     Raises:
-        OSError: there is no connection.
+        OSError: the connection failed.
     """
     with _connected(address, family, timeout) as connection:
         said = _exchange(connection, _SIGNATURE + _MAJOR, len(_SIGNATURE), min(timeout, _PROBE_TIMEOUT))
@@ -119,7 +119,7 @@ def probe(address: object, family: int, timeout: float) -> Greeting:
     if not said:
         with contextlib.suppress(OSError), _connected(address, family, timeout) as connection:
             said = _exchange(connection, b"GET / HTTP/1.0\r\n\r\n", 5, min(timeout, _PROBE_TIMEOUT))
-            if said[:1] == _SIGNATURE[:1]:  # it is a slow ZeroMQ after all
+            if said[:1] == _SIGNATURE[:1]:  # it is a slow ZeroMQ peer after all
                 said = b""
     return Greeting(said)
 
@@ -174,7 +174,7 @@ def _connected(address: object, family: int, timeout: float) -> socket.socket:
 
 
 def _exchange(connection: socket.socket, said: bytes, count: int, timeout: float) -> bytes:
-    """Say something, and hear so many bytes, or as many as come in time."""
+    """Send bytes, and read this many, or as many as arrive in time."""
     deadline = time.monotonic() + timeout
     heard = b""
     with contextlib.suppress(OSError):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from message_passing.output import Output
 
 _EPILOG = """\
-FILE has dead letters, as an error chain with `dead_letters` writes them, or messages, a line of JSON each. What a
-running node adds to it after the start is not read.
+FILE has dead letters, as an error chain with `dead_letters` writes them, or messages, a line of JSON each. Lines that
+a running node adds after the start are not read.
 With --to, messages are sent as they are. With --config, they go through the chain of that file, in place of its
 inputs.
 
@@ -36,8 +36,8 @@ examples:
   message-passing replay letters.jsonl --config chain.toml --resume letters.position
   message-passing replay letters.jsonl --to tcp://audit:5600 --rate 100 --reason 'malformed JSON'
 
-exit status: 0 all were taken, 1 not all were (it says how many, and why), 2 usage error.
-A message may arrive twice where it was interrupted: it goes on after the last batch that was taken.
+exit status: 0 all were accepted, 1 not all were (the output says how many, and why), 2 usage error.
+After an interruption a message may arrive twice: replaying resumes after the last accepted batch.
 """
 
 
@@ -45,25 +45,27 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="what to send; - for standard input")
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--to", metavar="ENDPOINT", help="the receiver: tcp://host:port")
-    side.add_argument("--config", metavar="CONFIG", help="a config file: its chain takes them")
-    parser.add_argument("--at", metavar="NAME", help="the component of the chain that takes them")
+    side.add_argument("--config", metavar="CONFIG", help="a config file whose chain processes them")
+    parser.add_argument("--at", metavar="NAME", help="the component of the chain that receives them")
     parser.add_argument(
         "--socket-type",
         choices=("DEALER", "PUSH"),
         default="DEALER",
         help="DEALER for a ROUTER, which acknowledges (default), PUSH for a PULL, which does not",
     )
-    parser.add_argument("--rate", type=positive, default=0.0, metavar="N", help="messages a second at most")
+    parser.add_argument("--rate", type=positive, default=0.0, metavar="N", help="maximum messages per second")
     parser.add_argument(
         "--reason", default="", metavar="TEXT", help="only dead letters whose reason contains TEXT"
     )
-    parser.add_argument("--resume", default="", metavar="POSITION", help="file that keeps how far it has got")
+    parser.add_argument(
+        "--resume", default="", metavar="POSITION", help="file that stores the position reached"
+    )
     parser.add_argument(
         "--timeout",
         type=positive,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait while nothing is taken (default 30)",
+        help="how long to wait while nothing is accepted (default 30)",
     )
     add_security(parser)
 
@@ -151,7 +153,7 @@ def _in_chain(given: argparse.Namespace) -> Output:
     targets = list(dict.fromkeys(one for head in chain.heads for one in head.outputs()))
     if len(targets) != 1:
         names = [name for name, one in able.items() if one in targets]
-        raise OpenError(f"{given.config} has several ways in: say which with --at: {', '.join(names)}")
+        raise OpenError(f"{given.config} has several entry points: choose one with --at: {', '.join(names)}")
     return targets[0]
 
 
@@ -164,12 +166,12 @@ def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int
         COMMAND.tell(text)
     parts = [f"{counts.taken} taken"]
     parts += [f"{counts.left_out} left out (--reason)"] if counts.left_out else []
-    parts += [f"{counts.wrong} lines that hold no whole message"] if counts.wrong else []
+    parts += [f"{counts.wrong} lines without a whole message"] if counts.wrong else []
     if not counts.ended:
         again = (
-            "the same command goes on from here" if given.resume else "with --resume it could go on from here"
+            "run the same command to resume here" if given.resume else "with --resume it could continue here"
         )
-        parts.append(f"not to the end: {again}")
+        parts.append(f"stopped before the end: {again}")
     COMMAND.tell(", ".join(parts))
     wrong = any(one.metrics.lost() for one in components)
     return 0 if counts.ended and not (failures or wrong or counts.wrong) else 1

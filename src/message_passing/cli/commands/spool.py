@@ -25,18 +25,18 @@ _EPILOG = """\
 examples:
   message-passing spool inspect /var/spool/orders      how much is in it, and how old it is
   message-passing spool verify /var/spool/orders       compare every checksum
-  message-passing spool repair /var/spool/orders       set damaged frames aside, and give back free space
+  message-passing spool repair /var/spool/orders       set damaged frames aside, and release free space
   message-passing spool export /var/spool/orders       its messages, a line each; a database that was set aside, too
 
-inspect, verify and export work beside a running node. exit status: 0 all is well, 1 something is damaged, 2 usage
-error, or it cannot be read.
+inspect, verify and export work while a node is running. exit status: 0 intact, 1 something is damaged, 2 usage
+error, or the spool cannot be read.
 """
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("inspect", "verify", "repair", "export"), help="what to do")
     parser.add_argument(
-        "directory", metavar="DIR", help="the directory, as the output's option spool has it; or a file of it"
+        "directory", metavar="DIR", help="the directory given to the output's option spool, or a file in it"
     )
     parser.add_argument(
         "--json", action="store_true", help="as JSON (export: a line for each message and its frame)"
@@ -103,7 +103,7 @@ def _verify(target: Path, as_json: bool) -> int:
     if bad:
         text += f"; {_frames(len(bad))} with a wrong checksum: {', '.join(map(str, bad[:10]))}"
     if unreadable:
-        text += f"; {unreadable} places of the file cannot be read"
+        text += f"; {unreadable} parts of the file cannot be read"
     if bad or unreadable:
         text += f"\nrun: message-passing spool repair {target}"
     _show(found, text, as_json=as_json)
@@ -116,7 +116,7 @@ def _repair(target: Path, as_json: bool) -> int:
     if found.set_aside:
         text += f"; {_frames(found.set_aside)} set aside in its table `damaged`"
     if found.rebuilt:
-        text += f"; the file was damaged: it is set aside as {found.rebuilt}, and what could be read is in a new one"
+        text += f"; the file was damaged: it is set aside as {found.rebuilt}, and everything readable is in a new one"
     _show(
         {
             "messages": found.messages,
@@ -140,7 +140,7 @@ def _export(target: Path, as_json: bool) -> int:
             messages += frame.count
             write_exactly(_described(frame) if as_json else frame.body + b"\n")
         bad += spool.unreadable
-    COMMAND.tell(f"{plural(messages)} exported" + (f"; {bad} places are damaged" if bad else ""))
+    COMMAND.tell(f"{plural(messages)} exported" + (f"; {bad} parts are damaged" if bad else ""))
     return 1 if bad else 0
 
 
@@ -160,7 +160,7 @@ _ACTIONS = {"inspect": _inspect, "verify": _verify, "repair": _repair, "export":
 
 COMMAND = Command(
     name="spool",
-    description="Look at the spool of an output: what is in it, whether it is intact, and its messages.",
+    description="Inspect the spool of an output: its contents, whether it is intact, and its messages.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -1,4 +1,4 @@
-"""How a ZeroMQ input acknowledges: each frame once the chain is done with it, and not before."""
+"""Acknowledgements of a ZeroMQ input: each frame once the chain has settled it, and not before."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.link import HopReceiver
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
-"""Seconds until a frame that the chain lost is delivered again: at first, and at most."""
+"""Initial and maximum delay until a frame that the chain lost is redelivered, in seconds."""
 
 
 class AcknowledgedReceiving:
     """Runs the receiving end for one input, in its event loop.
 
     Attributes:
-        redelivered: frames that were delivered to the chain once more, since it had lost something of them.
-        stalled: why no more is accepted now; empty when it is.
+        redelivered: frames that were delivered to the chain again because it had lost some of their messages.
+        stalled: why no more frames are accepted now; empty if they are.
     """
 
     def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
         """Prepare it.
 
         Args:
-            receiver: open.
-            owner: delivers.
-            tell: says what there is to say of peers.
+            receiver: the open receiving end.
+            owner: the input that delivers.
+            tell: reports the notices about peers.
         """
         self.redelivered = 0
         self.stalled = ""
@@ -49,7 +49,7 @@ class AcknowledgedReceiving:
         self._ready = asyncio.Event()
 
     def counted(self) -> dict[str, int]:
-        """Frames that came twice, that were delivered again, and messages that were not understood."""
+        """The counts of duplicates, redelivered frames, and messages that were not understood."""
         return {
             "duplicates": self._receiver.consumer.duplicates,
             "redelivered": self.redelivered,
@@ -57,7 +57,7 @@ class AcknowledgedReceiving:
         }
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         loop = asyncio.get_running_loop()
         sockets = self._receiver.sockets
         sockets.on_ready(functools.partial(loop.call_soon_threadsafe, self._ready.set))
@@ -77,7 +77,7 @@ class AcknowledgedReceiving:
                 loop.remove_reader(descriptor)
 
     async def _deliver_some(self) -> bool:
-        """Deliver what has come, in order; whether there was something to do."""
+        """Deliver what has arrived, in order; return whether there was anything to do."""
         if self._lost and monotonic() < self._retry_at:
             return False
         if not self._waiting:
@@ -93,11 +93,11 @@ class AcknowledgedReceiving:
             self._owner.deliver(unpacked(frame.data), settled, comes_again=True)
             await self._owner.drain()
         if some:
-            await asyncio.sleep(0)  # other inputs have their turn
+            await asyncio.sleep(0)  # other inputs get their turn
         return some
 
     def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
-        if outcome is Outcome.LOST:  # it goes before all that has come after it
+        if outcome is Outcome.LOST:  # it precedes all that arrived after it
             heapq.heappush(self._waiting, (number, frame))
             self._lost.add(number)
             self._retry_at = monotonic() + self._pause

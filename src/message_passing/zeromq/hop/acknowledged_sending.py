@@ -1,4 +1,4 @@
-"""How a ZeroMQ output is acknowledged: a bounded buffer, and a thread that sends it and learns what is settled."""
+"""The sending end of an acknowledged ZeroMQ output: a bounded buffer, and a thread that sends and settles it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from message_passing.zeromq.settings import SocketSettings
 
 _LONGEST_PAUSE = 0.05
-"""Seconds until a chain that waits looks again; it is also told."""
+"""Seconds between two checks of a waiting chain, which is also notified."""
 
 _LONGEST_WAIT = 0.5
-"""Seconds that the thread waits at most until it looks again."""
+"""The most seconds between two checks of the thread."""
 
 BUFFER_BYTES = 128 << 20
-"""Bytes that may wait for an acknowledgement; a batch that begins below that is taken whole."""
+"""Bytes that may wait for an acknowledgement; a batch that begins below that is accepted whole."""
 
 
 def _nothing() -> None:
-    """Nobody waits."""
+    """Do nothing: no caller waits."""
 
 
 class _Batch:
-    """Messages that were taken together, in frames of which so many are left to be acknowledged."""
+    """Messages that were accepted together, with the number of their frames left to be acknowledged."""
 
     __slots__ = ("hold", "left")
 
@@ -51,7 +51,7 @@ class AcknowledgedSending:
     """One output's sending end. From any thread.
 
     Attributes:
-        size: bytes that have not been acknowledged.
+        size: bytes not yet acknowledged.
     """
 
     def __init__(self, settings: SocketSettings, *, most: int, ack_timeout: float) -> None:
@@ -60,7 +60,7 @@ class AcknowledgedSending:
         Args:
             settings: its socket.
             most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
-            ack_timeout: seconds of silence after which a receiver is given up, and what it had is sent again.
+            ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
         self._held = self.size = 0
         self.on_room: Callable[[], object] = _nothing
@@ -72,7 +72,7 @@ class AcknowledgedSending:
         self._closing = False
 
     def open(self) -> None:
-        """Bind or connect, and begin.
+        """Bind or connect, and start.
 
         Raises:
             OpenError: see `OpenSocket`.
@@ -84,31 +84,31 @@ class AcknowledgedSending:
 
     @property
     def receivers(self) -> list[Receiver]:
-        """Its sockets, for what they know of their peers."""
+        """Its sockets, for their data about peers."""
         return self._sender.sockets.receivers
 
     @property
     def held(self) -> int:
-        """Messages that have not been acknowledged."""
+        """The number of unacknowledged messages."""
         return self._held
 
     @property
     def has_room(self) -> bool:
-        """Whether a batch more may come."""
+        """Whether another batch may be added."""
         return (not self._most or self.held < self._most) and self.size < BUFFER_BYTES
 
     @property
     def unfinished(self) -> int:
-        """Messages that closing waits for."""
+        """The number of messages that closing waits for."""
         return self.held
 
     @property
     def capacity(self) -> int | None:
-        """Messages that it may hold; None if they are not what is counted."""
+        """The most messages that it may buffer; None if the bound is in bytes only."""
         return self._most or None
 
     def info(self) -> dict[str, Any]:
-        """Where it is bound or connects to, how many receivers are ready, and what was done about them."""
+        """Its endpoints, the number of ready receivers, and the counts of resends and the like."""
         with self._lock:
             ready = len(self._sender.producer.ready_peers())
         return {
@@ -120,7 +120,7 @@ class AcknowledgedSending:
         }
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
-        """Take a batch. It is held until every message of it has been acknowledged."""
+        """Accept a batch. It is buffered until every message of it has been acknowledged."""
         batch = _Batch(hold)
         with self._lock:
             producer = self._sender.producer
@@ -153,29 +153,29 @@ class AcknowledgedSending:
                 wait = min(
                     _LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic())
                 )
-            if self.held < before:  # somebody may wait for that
+            if self.held < before:  # a caller may wait for that
                 with contextlib.suppress(RuntimeError):  # that loop has ended
                     self.on_room()
             if any(descriptor == self._wake_read for descriptor, _ in poller.poll(wait * 1000 + 1)):
                 os.read(self._wake_read, 4096)
 
     def wake(self) -> None:
-        """Have the thread look for something to do, from any thread."""
-        with contextlib.suppress(BlockingIOError):  # it has been woken, and has not looked yet
+        """Wake the thread to check for work, from any thread."""
+        with contextlib.suppress(BlockingIOError):  # it has been woken, and has not checked yet
             os.write(self._wake_write, b"!")
 
     async def drain(self, stop: StopRequest) -> None:
-        """Wait until there is room, or a stop is asked for."""
+        """Wait until there is room, or a stop is requested."""
         while not self.has_room and not stop.asked:
             await self._change()
 
     async def flush(self, stop: StopRequest) -> None:
-        """Wait until everything has been acknowledged, or a stop is asked for."""
+        """Wait until everything has been acknowledged, or a stop is requested."""
         while self.held and not stop.asked:
             await self._change()
 
     async def _change(self) -> None:
-        """Wait until something has been acknowledged, for a moment at most."""
+        """Wait briefly for something to be acknowledged."""
         changed = asyncio.Event()
         self.on_room = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         try:
@@ -187,7 +187,7 @@ class AcknowledgedSending:
             self.on_room = _nothing
 
     def wait(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Until everything has been acknowledged, or this time; from a thread that may wait."""
+        """Wait until everything has been acknowledged, or until this time; from a thread that may wait."""
         descriptors = self._sender.sockets.file_descriptors
         while self.unfinished and monotonic() < until and not stop():
             with self._lock:
@@ -213,7 +213,7 @@ class AcknowledgedSending:
         """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
-        """In a forked child: the sockets, the thread and all that waits are the parent's."""
+        """Reset in a forked child: the sockets, the thread and all waiting messages are the parent's."""
         if self._thread:
             os.close(self._wake_read)
             os.close(self._wake_write)

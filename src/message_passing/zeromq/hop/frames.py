@@ -160,7 +160,7 @@ def _ready(frames: Sequence[bytes]) -> Ready:
 def _data(frames: Sequence[bytes]) -> Data:
     kind, sequence, first = _DATA.unpack(frames[0])
     if not sequence:
-        raise struct.error("numbers begin with 1")
+        raise struct.error("numbers start at 1")
     return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
 
 

@@ -116,7 +116,7 @@ class _Sockets:
                     yield key, decode(frames[1:] if self._routes else frames)
                 except ProtocolError as error:
                     self.strange += 1
-                    receiver.notices.say(f"protocol {error}", f"a peer was not understood: {error}")
+                    receiver.notices.say(f"protocol {error}", f"protocol error by a peer: {error}")
 
     def misfit(self, text: str) -> None:
         """A peer is of the wrong kind."""
