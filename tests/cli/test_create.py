@@ -171,7 +171,7 @@ def test_a_class_of_ones_own(
     path.write_text(capsys.readouterr().out)
     assert mistakes(uncommented(path)) == []
     worker = load_file(str(path))["filters"]["filter"]
-    assert worker["options"] == {"hours": 1, "tags": ['a "b" é'], "report_limit": 1024}
+    assert worker["options"] == {"hours": 1, "tags": ['a "b" é'], "report_limit": 1024, "dead_letters": False}
     assert command.COMMAND.main(["+own_maker:Broken"]) == 0
     assert "+own_maker:Broken" in capsys.readouterr().out
 
