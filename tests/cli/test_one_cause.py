@@ -48,7 +48,7 @@ CONFIGS = {
     "options of the command": (
         f"{ENDS}workers: many\nhttp: nonsense\ncontrol: ''\n",
         [
-            "3:1: option 'workers' must be int >= 0, not 'many'",
+            "3:1: option 'workers' must be int from 0 to 256, not 'many'",
             "4:1: http: must be HOST:PORT, like 127.0.0.1:9090, not 'nonsense'",
             "5:1: option 'control' must be non-empty str, not ''",
         ],
@@ -90,7 +90,7 @@ def test_options_are_checked_with_the_file(tmp_path: Path) -> None:
     file.write_text("input: STDIN\noutput: STDUOT\n")
     found = check_words([str(file), "--filter", "Nul", "--workers", "x"]).diagnostics
     assert list(map(str, found)) == [
-        "--workers: option 'workers' must be int >= 0, not 'x'",
+        "--workers: option 'workers' must be int from 0 to 256, not 'x'",
         "--filter: there is no filter 'Nul' (did you mean 'Null'?)",
         f"{file}:2:1: output.class: there is no output 'STDUOT' (did you mean 'STDOUT'?)",
     ]
