@@ -83,7 +83,9 @@ def described(found: Found) -> str:
     for name, one in own_options(cls).items():
         python = " (from Python only)" if one.python_only else ""
         lines += [f"  {name}: {one.type_text}{default_text(one)}{python}"]
-        lines += textwrap.wrap(one.description, WIDTH, initial_indent="      ", subsequent_indent="      ")
+        lines += textwrap.wrap(
+            one.description, WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+        )
     if example := _example(found):
         lines += ["", f"  example: {example}"]
     return "\n".join([*lines, ""])
