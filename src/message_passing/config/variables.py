@@ -7,7 +7,7 @@ from typing import Any
 
 from message_passing.declaration import UnreadText
 from message_passing.environment import expand
-from message_passing.errors import Fault, SourceLocation, child_location
+from message_passing.errors import ConfigError, Fault, SourceLocation, child_location
 
 
 def expand_variables(
@@ -22,15 +22,25 @@ def expand_variables(
 
     Returns:
         The values, in which an `UnreadText` stands for each text with a variable that is not set; and these.
+
+    Raises:
+        ConfigError: they are nested too deeply.
     """
     faults: list[Fault] = []
     file = SourceLocation(source, source)
+    done: dict[int, Any] = {}  # YAML's aliases lead to one value by billions of ways
 
     def expanded(value: Any, place: str, said: str) -> Any:
+        if id(value) in done:
+            return done[id(value)]
         if isinstance(value, Mapping):
-            return {key: inner(item, place, said, key) for key, item in value.items()}
+            done[id(value)] = table = {}
+            table.update((key, inner(item, place, said, key)) for key, item in value.items())
+            return table
         if isinstance(value, list):
-            return [inner(item, place, said, number) for number, item in enumerate(value)]
+            done[id(value)] = items = []
+            items.extend(inner(item, place, said, number) for number, item in enumerate(value))
+            return items
         if not isinstance(value, str) or "${" not in value:
             return value
         text, wrong = expand(value)
@@ -41,6 +51,10 @@ def expand_variables(
         said = f"{said}.{key}" if said != source else f"{source}: {key}"
         return expanded(value, child_location(place, said, key), said)
 
-    return {
-        key: value if key == but else inner(value, file, source, key) for key, value in values.items()
-    }, faults
+    try:
+        found = {
+            key: value if key == but else inner(value, file, source, key) for key, value in values.items()
+        }
+    except RecursionError as error:
+        raise ConfigError(Fault("nested too deeply", file)) from error
+    return found, faults
