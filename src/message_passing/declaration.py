@@ -30,9 +30,15 @@ class UnreadText(str):
 
 def has_unread(value: Any) -> bool:
     """Whether the value contains such a placeholder at any depth."""
-    if isinstance(value, Mapping):
-        return any(map(has_unread, value.values()))
-    return any(map(has_unread, value)) if isinstance(value, list) else isinstance(value, UnreadText)
+    waiting, seen = [value], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, UnreadText):
+            return True
+        if isinstance(one, (Mapping, list)) and id(one) not in seen:  # YAML's aliases share, and make loops
+            seen.add(id(one))
+            waiting.extend(one.values() if isinstance(one, Mapping) else one)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
