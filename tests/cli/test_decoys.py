@@ -57,7 +57,10 @@ _COMMANDS: dict[str, list[list[str]]] = {
     "losses": [[]],
     "top": [["--once"]],
     "keys": [["list", "--folder", "absent"]],
-    "replay": [["-", "--config", "chain.yaml"], ["chain.json", "--to", "tcp://127.0.0.1:1", "--timeout", "0.1"]],
+    "replay": [
+        ["-", "--config", "chain.yaml"],
+        ["chain.json", "--to", "tcp://127.0.0.1:1", "--timeout", "0.1"],
+    ],
     "spool": [["inspect", "absent"]],
 }
 

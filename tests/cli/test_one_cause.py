@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,3 +96,38 @@ def test_options_are_checked_with_the_file(tmp_path: Path) -> None:
         f"{file}:2:1: output.class: there is no output 'STDUOT' (did you mean 'STDOUT'?)",
     ]
     assert check_words([str(file), "--output", "STDOUT", "--filter", "Null"]).right
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (f"{ENDS}filter: Null\nfilter_options: {{x: *a9}}\n", ["Null filter has no option 'x'"]),
+        (f"{ENDS}filter: *a9\nfilter_options: *a9\n", ["must be a component's name, not [[["]),
+        (f"{ENDS}filter: *a9\nfilter_options: [*a9]\n", ["must be a list of 9, one for each of [[["]),
+        ("input: STDIN\noutput: *a9\n", ["output: names 9 components"]),
+        (
+            "inputs: *a9\noutputs: {o: {class: *a9}}\n",
+            ["inputs: must be a table", "outputs.o.class: needs a class"],
+        ),
+        (f"{ENDS}output_options: &a {{x: *a, y: [*a, '${{NOBODY_SET_THIS}}']}}\n", ["'NOBODY_SET_THIS'"]),
+    ],
+)
+def test_aliases_of_aliases_are_soon_checked(tmp_path: Path, config: str, told: list[str]) -> None:
+    """What is written in a few hundred bytes of YAML, and would be billions of values, is looked at once each."""
+    file = tmp_path / "c.yaml"
+    lines = ["a:", "- &a0 x", *(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))]
+    file.write_text("\n".join([*lines, config]))
+    began = time.thread_time()
+    found = [str(one) for one in check_file(str(file)).diagnostics]
+    assert time.thread_time() - began < 2
+    assert all(len(one) < 2000 for one in found)
+    for sentence in told:
+        assert any(sentence in one for one in found), found
+
+
+def test_a_config_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    """Deeper than what replaces its variables can go: an error like others."""
+    file = tmp_path / "c.json"
+    file.write_text('{"input": "STDIN", "output": "STDOUT", "x": ' + "[" * 400 + "]" * 400 + "}")
+    (one,) = check_file(str(file)).diagnostics
+    assert str(one) == f"{file}: nested too deeply"

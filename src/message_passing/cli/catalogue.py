@@ -84,7 +84,11 @@ def described(found: Found) -> str:
         python = " (from Python only)" if one.python_only else ""
         lines += [f"  {name}: {one.type_text}{default_text(one)}{python}"]
         lines += textwrap.wrap(
-            one.description, WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+            one.description,
+            WIDTH,
+            initial_indent="      ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
         )
     if example := _example(found):
         lines += ["", f"  example: {example}"]

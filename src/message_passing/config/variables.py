@@ -34,11 +34,13 @@ def expand_variables(
         if id(value) in done:
             return done[id(value)]
         if isinstance(value, Mapping):
-            done[id(value)] = table = {}
+            table: dict[Any, Any] = {}
+            done[id(value)] = table
             table.update((key, inner(item, place, said, key)) for key, item in value.items())
             return table
         if isinstance(value, list):
-            done[id(value)] = items = []
+            items: list[Any] = []
+            done[id(value)] = items
             items.extend(inner(item, place, said, number) for number, item in enumerate(value))
             return items
         if not isinstance(value, str) or "${" not in value:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from message_passing.cli.terminal import print_out
 from message_passing.config.forms import STACKED, read_declaration
 from message_passing.config.parsing import is_config
-from message_passing.errors import ConfigError, Fault, child_location, nearest
+from message_passing.errors import ConfigError, Fault, abbreviate, child_location, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -94,16 +94,17 @@ class CLIComponent:
             given.faults.append(Fault(text + (hint if count else ""), place))
             return read_declaration(self.kind, None, None, place, options_place, already_reported=True)
         options = options or [{}] * count
+        shown = [one if isinstance(one, str) else abbreviate(one) for one in components]
         if not isinstance(options, list) or len(options) != count:
-            text = f"must be a list of {count}, one for each of {', '.join(map(str, components))}"
+            text = f"must be a list of {count}, one for each of {', '.join(shown)}"
             given.faults.append(Fault(text, options_place))
             options = [None] * count
         then = None
         for number in reversed(range(count)):
-            one = components[number]
+            one = shown[number]
             read = read_declaration(
                 self.kind,
-                one,
+                components[number],
                 options[number],
                 child_location(place, f"{place} ({one})", number),
                 child_location(options_place, f"{options_place} ({one})", number),
