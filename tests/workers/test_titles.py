@@ -67,6 +67,9 @@ def test_a_worker_that_is_started_again_has_its_title(tmp_path: Path) -> None:
     words = ("--name", "shop", "--input", "STDIN", "--output", "STDOUT", "--workers", "1")
     with node(*words, cwd=tmp_path) as one:
         wait_for(lambda: titles(one.process.pid) == ["message-passing: worker 1 of shop"], timeout=20)
+        one.write(b'{"a":1}\n')
+        assert one.process.stdout
+        assert one.process.stdout.readline() == b'{"a":1}\n'  # one that dies before it is ready ends the node
         (first,) = children(one.process.pid)
         os.kill(first, signal.SIGKILL)
         wait_for(

@@ -116,7 +116,11 @@ def test_who_does_not_fit_is_a_problem_for_a_minute(opened: Any, monkeypatch: py
 TYPES = {
     "ROUTER": (
         zmq.ROUTER,
-        "its socket is a ROUTER, but a SUB receives from a PUB: no input or output of message-passing",
+        "its socket is a ROUTER, but a SUB receives from a PUB: messages are acknowledged on both sides",
+    ),
+    "REP": (
+        zmq.REP,
+        "its socket is a REP, but a SUB receives from a PUB: no input or output of message-passing fits",
     ),
     "SUB": (zmq.SUB, "it receives as well: give the endpoint of a sender"),
     "PUSH": (zmq.PUSH, "set socket_type PULL here, or PUB there"),
