@@ -21,6 +21,7 @@ import pytest
 from books import Sent
 from message_passing.testing import wait_for
 from nodes import OURS, lines, node, part
+from scenes import NOTES
 from support import untimed
 
 if TYPE_CHECKING:
@@ -198,12 +199,12 @@ def killed(started: Node, life: Life | None = None) -> None:
 
 
 def ended(started: Node) -> list[str]:
-    """SIGTERM is obeyed: the lines that it told on standard error, but for warnings of its start."""
+    """SIGTERM is obeyed: the lines that it told on standard error, but for warnings of its start and its waiting."""
     status, _, err = started.stop(PATIENCE)
     assert status == 0, err.decode()
     return [
         line
-        for line in untimed(err.decode()).splitlines()
+        for line in untimed(NOTES.sub("", err.decode())).splitlines()
         if not line.startswith("message-passing: warning: ")
     ]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 
-_NOTES = re.compile(
+NOTES = re.compile(
     r"(?m)^message-passing: [^ ]*Z: [^:]*: (?:\w+://\S+: (?:no (?:sender|receiver|peer) has connected yet|"
     r"nobody listens there: start|connected, and no message has come yet)|connected (?:on|to) |"
     r"received the first message).*\n"
@@ -174,7 +174,7 @@ def matches(printed: str, shown: str) -> bool:
 
     That everybody may connect to an open port is said each time, and shown once, where documents tell of keys.
     """
-    printed = _NOTES.sub("", _OPEN.sub("", printed))
+    printed = NOTES.sub("", _OPEN.sub("", printed))
     pattern = ".*".join(re.escape(part) for part in shown.rstrip("\n").split("..."))
     return re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL) is not None
 

@@ -288,6 +288,24 @@ def test_gone(tmp_path: Path) -> None:
     assert "is not there any more" in told
 
 
+def test_a_new_file_with_the_number_of_one_that_was_removed(tmp_path: Path) -> None:
+    """If nothing was read of that, this is reported, and what was rotated in between is read before the new one."""
+    path = tmp_path / "log"
+    path.touch()
+    read_once(path)
+    for number, name in enumerate(("log.2", "log.1", "log"), 1):
+        new = tmp_path / name
+        new.unlink(missing_ok=True)
+        append(new, name)
+        os.utime(new, ns=(0, time.time_ns() + number * 1_000_000_000))
+    position = Path(f"{path}.pos")
+    content = json.loads(position.read_bytes())
+    content["place"]["inode"] = path.stat().st_ino
+    position.write_text(json.dumps(content))
+    (told,) = read_once(path, b"log.2", b"log.1", b"log")
+    assert "up to byte 0 is not there any more" in told
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1", "shift_jis"])
 def test_other_encodings(encoding: str, tmp_path: Path) -> None:
     """The position is one of the file's bytes, behind a line's end, in any encoding."""
@@ -400,7 +418,7 @@ while number < count:
             file.flush()
             time.sleep(chance.random() * 0.02)
     names += 1
-    for old in range(min(names, 30), 0, -1):
+    for old in range(names - 1, 0, -1):
         if os.path.exists(f"{path}.{old}"):
             os.rename(f"{path}.{old}", f"{path}.{old + 1}")
     os.rename(path, f"{path}.1")

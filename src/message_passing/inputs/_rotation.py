@@ -54,7 +54,9 @@ def _find_place(filename: str, place: FilePlace) -> str | None:
     entries = [(path, found) for path, found in _files(filename) if found.st_size >= place.position]
     same = [(path, found) for path, found in entries if _is_same(found, place)]
     path = next((path for path, found in same if _has(path, found, place)), None)
-    if path or not place.position:
+    if not place.position:
+        return path if path and not _follows_another(path, entries, filename, place) else None
+    if path:
         return path
     copies = [(found.st_mtime_ns, path, found) for path, found in entries if _is_rotated(path, filename)]
     copies.sort(key=itemgetter(0), reverse=True)
@@ -84,6 +86,22 @@ def next_file(filename: str, since: int, seen: Collection[tuple[int, int, int]])
 def _is_same(found: os.stat_result, place: FilePlace) -> bool:
     # The device's number may have changed with the next boot: what the file has in it tells more.
     return found.st_ino == place.inode and (bool(place.position) or found.st_dev == place.device)
+
+
+def _follows_another(
+    path: str, entries: list[tuple[str, os.stat_result]], filename: str, place: FilePlace
+) -> bool:
+    """Whether a file was rotated since the place was marked and before this one was last written.
+
+    A beginning has no bytes to compare, and the number of a file that was removed is given to a new one: such a file
+    came later than the one that is looked for.
+    """
+    ended = next(found.st_mtime_ns for name, found in entries if name == path)
+    return any(
+        place.modified < found.st_mtime_ns < ended and found.st_size and found.st_ino != place.inode
+        for name, found in entries
+        if name != filename and _is_rotated(name, filename)
+    )
 
 
 def _is_named(found: os.stat_result, filename: str) -> bool:

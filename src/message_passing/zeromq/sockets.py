@@ -76,6 +76,7 @@ class OpenSocket:
         self._zap_handler: PeerGuard | None = None
         self._bound: tuple[str, ...] = ()
         self._early: list[str] = []
+        self._left: set[str] = set()  # endpoints that are not connected to for the time being
         self._shared = settings.in_process
         self.context, self.socket = with_room(self._made)
         self.file_descriptor = int(self.socket.fileno())
@@ -196,14 +197,22 @@ class OpenSocket:
         with contextlib.suppress(zmq.ZMQError):
             self.socket.linger = 0
             self.socket.disconnect(self._as_given(endpoint))
+            self._left.add(self._as_given(endpoint))
         with contextlib.suppress(zmq.ZMQError):
             self.socket.linger = self.settings.linger
 
     def connect_again(self, endpoint: str) -> None:
-        """Connect to an endpoint that ZeroMQ has given up."""
+        """Connect to an endpoint that ZeroMQ has given up, or that was left with `disconnect`.
+
+        Only the former is disconnected: ZeroMQ looks up the host name of an endpoint that it does not have, and the
+        whole process waits for that, since pyzmq keeps the GIL meanwhile.
+        """
         again = self._as_given(endpoint)
-        with contextlib.suppress(zmq.ZMQError):
-            self.socket.disconnect(again)
+        if again in self._left:
+            self._left.discard(again)
+        else:
+            with contextlib.suppress(zmq.ZMQError):
+                self.socket.disconnect(again)
         with contextlib.suppress(zmq.ZMQError):
             self.socket.connect(again)
 
