@@ -120,7 +120,7 @@ def test_a_start_does_not_wait_for_names(tmp_path: Path, which: str, kind: str) 
         assert kind != "silent" or "the full name of this machine was not found in time" in err.decode()
     else:
         assert len(said) == 1
-        assert "it is looked up again" in said[0]
+        assert "the lookup is repeated until it succeeds" in said[0]
         assert ("was not found within 1 s" in said[0]) == (kind == "silent")
 
 
