@@ -446,7 +446,7 @@ def test_a_worker_that_is_slow_is_no_news(
         wait_for(out.held)
         time.sleep(0.5)  # not a wait for anything: nobody would have been told of by now
         assert errors.messages == []
-        wait_for(lambda: errors.messages)
+        wait_for(lambda: errors.messages, timeout=20)
         assert "the connected peers accept nothing" in errors.messages[0]["exception"]
         assert worker.take(1500) == given
     assert len(errors.messages) == 1
