@@ -210,10 +210,14 @@ def test_a_node_that_falls_behind_names_the_slow_component(tmp_path: Path) -> No
     with watched(*words, cwd=tmp_path) as one:
         began = time.time()
         found: dict[str, Any] = {}
+        written = 0
 
-        def behind() -> bool:  # they come at half the speed at which they were made
-            made = began - 6 + (time.time() - began) / 2
-            one.node.write(json.dumps({"time": made}).encode() + b"\n")
+        def behind() -> bool:  # they come at half the speed at which they were made, and one takes 0.1 s
+            nonlocal written
+            passed = time.time() - began
+            if passed > written * 0.09:  # with more at once, the chain is blocked, which is said instead
+                one.node.write(json.dumps({"time": began - 6 + passed / 2}).encode() + b"\n")
+                written += 1
             found.update(one.get("/state")["headline"])
             return str(found["text"]).startswith("Falling behind: ")
 
@@ -221,6 +225,22 @@ def test_a_node_that_falls_behind_names_the_slow_component(tmp_path: Path) -> No
         said = r"Falling behind: messages are \d+ s old when they arrive, and filter 2 \(Slow\) takes \d+ % of the "
         assert re.fullmatch(said + r"chain's time\.", found["text"]), found
         assert found["state"] == "degraded"
+
+
+def test_a_blocked_chain_names_the_slow_component() -> None:
+    """Where one takes all the time, it is said with the block."""
+    slow = component("filter 2", "filter", label="Slow filter", utilization=0.999)
+    state = {
+        "stopping": False,
+        "ready": True,
+        "components": [slow],
+        "loop_delay": None,
+        "workers": [],
+        "backlog": 0,
+        "last_minute": {"dropped": 0, "failed": 0, "lost_by_senders": 0, "peer_error": ""},
+    }
+    text = "Blocked: the chain has not responded for a second, and filter 2 (Slow) takes 100 % of the chain's time."
+    assert of_state(state, {}) == {"state": "degraded", "text": text}
 
 
 def component(name: str, kind: str, **more: Any) -> dict[str, Any]:

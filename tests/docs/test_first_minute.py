@@ -28,9 +28,9 @@ def test_a_record_of_a_fastapi_application_is_in_the_file(tmp_path: Path) -> Non
     recipe = GUIDE.read_text(encoding="utf-8").partition("\n### FastAPI\n")[2].partition("\n### ")[0]
     found = [block for block in blocks(GUIDE) if block.words and block.text in recipe]
     files = [block for block in found if block.way == "is"]
-    run, ask = next(
-        block.text for block in found if "uvicorn " in block.text and block.language == "sh"
-    ).splitlines()
+    typed = [line for block in found if block.language == "sh" for line in block.text.splitlines()]
+    run = next(line for line in typed if line.startswith("uvicorn "))
+    ask = next(line for line in typed if line.startswith("curl "))
     port = free_port()
     with Scene(tmp_path) as stage:
         # On a busy machine the application takes so long that the node reports that nobody has connected yet.

@@ -89,7 +89,8 @@ def _named(lost: Mapping[Loss, int]) -> str:
 
 def _degraded(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> Iterator[str]:
     if state["loop_delay"] is None:
-        yield "Blocked: the chain has not responded for a second."
+        why = _bottleneck(state)
+        yield f"Blocked: the chain has not responded for a second{f', and {why}' if why else ''}."
     for one in state["components"]:
         if is_full(one):
             room = f"{one['buffered']:,} of {one['capacity'] or one['buffered']:,} messages are buffered"

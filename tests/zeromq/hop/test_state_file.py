@@ -144,7 +144,7 @@ def test_a_wrong_state_file(tmp_path: Path) -> None:
     with running(first), pytest.raises(OpenError, match="another input or process uses it"):
         receiver(endpoint, state)[0].open()
     state.write_bytes(b"{")
-    with pytest.raises(OpenError, match=r"is no state file: .*remove it"):
+    with pytest.raises(OpenError, match=r"is not a state file: .*remove it"):
         receiver(endpoint, state)[0].open()
     with pytest.raises(OptionError, match="state_file is for ROUTER and DEALER"):
         receiver(endpoint, state, socket_type="PULL")
