@@ -19,7 +19,8 @@ demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/test debian-peers
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not alone'
+	$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -232,4 +232,6 @@ def looking(browser: Browser, url: str, *, unanswered: bool = False, **how: Any)
         assert [text for text in look.troubles if not text.startswith(allowed)] == []
         assert {one for one in look.requests if not one.startswith((f"{url}/", "data:"))} == set()
     finally:
+        for page in context.pages:  # an answer that a test would have changed is wanted no more
+            page.unroute_all(behavior="ignoreErrors")
         context.close()

@@ -14,6 +14,7 @@ import zmq
 
 from commands import finished
 from message_passing.cli.commands import doctor, keys
+from message_passing.console.client import NodeClient as RunningNode
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.keys import PUBLIC, SECRET, read_key_file
 from nodes import lines, node, part, wait_for_control, wait_for_port
@@ -287,8 +288,11 @@ def test_what_a_sender_has_lost(tmp_path: Path, examined: Any) -> None:
     endpoint = f"tcp://127.0.0.1:{port}"
     output = part("output", "ZeroMQ", socket_bind=endpoint, subscribe_delay=0)
     with node(*part("input", "STDIN"), *output, "--control") as source:
-        wait_for_control(tmp_path / "message-passing" / f"{source.process.pid}.sock")
+        control = tmp_path / "message-passing" / f"{source.process.pid}.sock"
+        wait_for_control(control)
         source.write(b"{}\n{}\n")
+        # An examination subscribes: one that began before the node had read its lines would be given them.
+        wait_for(lambda: RunningNode(str(control)).get("/state")["totals"]["dropped"] == 2, timeout=20)
         wait_for(lambda: "lost 2: 2 no subscriber" in examined(endpoint).last[2], timeout=20)
         assert examined(endpoint).last[:2] == ("losses", False)
     with aggregator(tmp_path, "--control") as (endpoint, one):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.alone("a receiver without a processor does not take it")
 def test_a_flood_loses_nothing_while_the_receiver_takes_it(tmp_path: Path) -> None:
     """Ten times what may wait is logged as fast as Python can, and all of it arrives: callers help."""
     program = """
