@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import secrets
 import signal
 import subprocess
 import threading
@@ -22,13 +25,22 @@ if TYPE_CHECKING:
 LONG = FAULT_SECONDS > 2
 """Whether this is the long form, that of `make faults`."""
 
+SEED = int(os.environ.get("FAULT_SEED", secrets.randbelow(1 << 32)))
+"""Of the chances of tests that have some."""
+
 MOST_MEMORY = 160.0
 """MiB that a node of the job may have: 16 MiB of frames, 16 MiB of unsettled lines, and the program itself."""
 
 
+def chances() -> random.Random:
+    """Chances that come again from their seed, which is printed if the test fails, and with its figures."""
+    print(f"FAULT_SEED={SEED}")  # noqa: T201 - for whoever runs it again
+    return random.Random(SEED)  # noqa: S311 - they must come again
+
+
 def soon(condition: Callable[[], object]) -> None:
     """Wait until it is so, with the patience that a long fault takes: reconnecting backs off meanwhile."""
-    wait_for(condition, PATIENCE + 4 * FAULT_SECONDS)
+    wait_for(condition, 2 * PATIENCE + 4 * FAULT_SECONDS)
 
 
 class Place:
@@ -213,7 +225,7 @@ class Job:
             self.look()
             self._watching.wait(min(0.2, left))
 
-    def settled(self, seed: object = None) -> Audit:
+    def settled(self) -> Audit:
         """No more orders, and all of them arrive, by itself; nodes end when they are told to.
 
         Returns:
@@ -227,16 +239,16 @@ class Job:
         except TimeoutError:
             told = "\n".join(f"{node.name}: {node.told()[-1500:]}" for node in self.nodes)
             raise AssertionError(
-                f"of {wanted} only {self.audit.reached} arrived (seed {seed}), and beyond these "
+                f"of {wanted} only {self.audit.reached} arrived (seed {SEED}), and beyond these "
                 f"{ {one: len(beyond) for one, beyond in self.audit.beyond.items()} }\n{told}"
             ) from None
         for node in reversed(self.nodes):
             node.end()
         audit = self.audit.read()
-        assert not audit.strange, f"seed {seed}: {audit.strange[:3]}"
-        assert not audit.disordered, f"seed {seed}: {audit.disordered} came late"
+        assert not audit.strange, f"seed {SEED}: {audit.strange[:3]}"
+        assert not audit.disordered, f"seed {SEED}: {audit.disordered} came late"
         peaks = {node.name: round(node.peak) for node in self.nodes}
-        assert max(peaks.values()) < MOST_MEMORY, f"seed {seed}: MiB: {peaks}"
+        assert max(peaks.values()) < MOST_MEMORY, f"seed {SEED}: MiB: {peaks}"
         return audit
 
     def figures(self, request: pytest.FixtureRequest, **more: object) -> None:

@@ -38,20 +38,20 @@ def test_the_network_is_cut_lossy_and_long(
         bind="tcp://*:5558",
         prefixes=(wire.here, wire.there),
         rate=500,
-        sending={"ack_timeout": min(10, max(2, FAULT_SECONDS / 2))},
+        sending={"ack_timeout": min(10, FAULT_SECONDS)},
     ) as job:
         job.flows()
         wire.tell("loss 0.1")
-        job.last(FAULT_SECONDS)
+        job.last(FAULT_SECONDS / 2)
         assert wire.lost() > 0
         wire.tell("loss 0")
         job.flows(100)
         wire.tell("delay 0.2")
-        job.last(FAULT_SECONDS)
+        job.last(FAULT_SECONDS / 2)
         job.flows(100)
         wire.tell("delay 0")
         wire.tell("cut")
-        job.last(FAULT_SECONDS * 1.5)
+        job.last(max(3, FAULT_SECONDS))
         wire.tell("mend")
         job.flows()
         audit = job.settled()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
-import secrets
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from audit import LONG, Job, stopped
+from audit import LONG, SEED, Job, chances, stopped
 from faulty import FAULT_SECONDS, local
 from message_passing.testing import free_port
 
@@ -18,14 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = int(os.environ.get("FAULT_KILLS", "100" if LONG else "3"))
-SEED = int(os.environ.get("FAULT_SEED", secrets.randbelow(1 << 32)))
 
 
 @pytest.mark.timeout(120 + 10 * KILLS)
 @pytest.mark.parametrize("remembers", [False, True], ids=["as typed", "state_file"])
 def test_nodes_are_killed_at_random(remembers: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """SIGKILL of senders, the receiver or both, at any moment of their lives: what is accepted arrives."""
-    chance, began = random.Random(SEED), time.monotonic()  # noqa: S311 - it must come again from its seed
+    chance, began = chances(), time.monotonic()
     given = {"state_file": str(tmp_path / "state")} if remembers else {}
     with Job(tmp_path, local(free_port()), senders=2, receiving=given) as job:
         for _ in range(KILLS):
@@ -38,7 +35,7 @@ def test_nodes_are_killed_at_random(remembers: bool, tmp_path: Path, request: py
                 node.kill()
             job.last(chance.uniform(0, 0.3))
             job.start()
-        audit = job.settled(SEED)
+        audit = job.settled()
         job.figures(request, seed=SEED, kills=KILLS, seconds=round(time.monotonic() - began))
     # A killed receiver may have written a window of each sender, a killed sender has read what was not yet noted.
     assert audit.duplicates <= KILLS * 2 * 64 * 300, f"seed {SEED}"
