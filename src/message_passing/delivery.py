@@ -43,6 +43,9 @@ class Fate(Protocol):
     def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
         """Record the outcome of some of its messages: of these, or of nobody knows which."""
 
+    def forget_which(self) -> None:
+        """Which of its messages are lost, if any are, is not known, whatever has been noted or will be."""
+
     def take(self, token: object) -> None:
         """Take a token; the delivery is not settled before this is returned."""
 
@@ -128,10 +131,14 @@ class Delivery:
         if outcome not in self._noted:
             self._noted.append(outcome)
         if outcome is Outcome.LOST:
-            if messages is None:
+            if not messages:
                 self._lost = None
             elif (lost := self._lost) is not None:
                 lost.append(messages)
+
+    def forget_which(self) -> None:
+        """See `Fate`."""
+        self._lost = None
 
     def lost_of(self, messages: Sequence[Any]) -> list[int] | None:
         """Which of the batch were lost, by index; None if that is not known.
@@ -210,6 +217,11 @@ class Several:
         """For all."""
         for one in self._fates:
             one.note(outcome)
+
+    def forget_which(self) -> None:
+        """In all."""
+        for one in self._fates:
+            one.forget_which()
 
     def take(self, token: object) -> None:
         """From all."""
