@@ -14,7 +14,7 @@ from message_passing.encoded import all_as_bytes
 from message_passing.errors import PeerError
 from message_passing.flow import Output
 from message_passing.metrics import UNSENT
-from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.backoff import RetryLater, RetryPolicy
 from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.network.obstacles import Obstacles, addressed
 from message_passing.options import option
@@ -139,6 +139,7 @@ class NetworkOutput(Output):
         self._flushing = False
         self._moved_at = 0.0
         self._obstacles = Obstacles()
+        self._retries = RetryPolicy(self.retry_first, self.retry_longest, self.attempts, self.give_up_after)
 
     def write_many(self, messages: list[Any]) -> None:
         """Queue a batch, divided by target."""
@@ -269,9 +270,8 @@ class NetworkOutput(Output):
                 self._moved_at = monotonic()
                 batch.shares.settle_all(Outcome.DELIVERED)
                 return
-            pause = pause_after(attempt, self.retry_first, self.retry_longest, at_least=after)
-            late = self.give_up_after and monotonic() + pause - began > self.give_up_after
-            if late or attempt == self.attempts:
+            pause = self._retries.pause(attempt, monotonic() - began, at_least=after)
+            if pause is None:
                 times = "attempt" if attempt == 1 else "attempts"
                 self._give_up(batch, PeerError(f"not accepted after {attempt} {times}: {reason}"), attempt)
                 return
