@@ -18,6 +18,7 @@ from message_passing.network.backoff import RetryLater, RetryPolicy
 from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.network.obstacles import Obstacles, addressed
 from message_passing.options import option
+from message_passing.output import wait_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -192,7 +193,7 @@ class NetworkOutput(Output):
             left = until - monotonic()
             if left <= 0 or self.stop_request.asked:
                 return
-            await self._change(min(left, 1.0))
+            await wait_for_change(self._changed, min(left, 1.0))
 
     async def background(self) -> None:
         """Send what waits."""
@@ -204,7 +205,7 @@ class NetworkOutput(Output):
                     self._sending[task] = batch
                     self._of[batch.target] += 1
                     task.add_done_callback(self._sent)
-                await self._change(self._seconds_until_due())
+                await wait_for_change(self._changed, self._seconds_until_due())
         finally:
             sending = [*self._sending]
             for task in sending:
@@ -216,16 +217,7 @@ class NetworkOutput(Output):
         self._flushing, self._moved_at = True, monotonic()
         self._changed.set()
         while self.held() and (left := self._moved_at + self.flush_timeout - monotonic()) > 0:
-            await self._change(min(left, 1.0))
-
-    async def _change(self, seconds: float) -> None:
-        """Wait for a change, for at most this long. Several may wait."""
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+            await wait_for_change(self._changed, min(left, 1.0))
 
     def _has_place(self) -> bool:
         """Whether another request may be in flight."""
@@ -287,7 +279,7 @@ class NetworkOutput(Output):
         try:
             await asyncio.sleep(pause)
             while not self._has_place():
-                await self._change(_LONG)
+                await wait_for_change(self._changed, _LONG)
         finally:
             self._buffer.free(batch)
             self._resting -= 1

@@ -15,6 +15,7 @@ import msgspec
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
+from message_passing.file_identity import file_identity
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
@@ -263,11 +264,7 @@ class FileOutput(DescriptorOutput):
         """Whether its name is still that of the pipe that it writes to, so that what the pipe has is kept."""
         if self._channel is None or not self._channel.is_named_pipe:
             return self._channel is None
-        try:
-            found = Path(self.filename).stat()
-        except OSError:
-            return False
-        return self._channel.identity == (found.st_dev, found.st_ino)
+        return self._channel.identity == file_identity(self.filename)
 
     def _open_file(self, flags: int) -> int:
         """Open it: the descriptor, or -1 for a pipe without a reader."""
