@@ -1,13 +1,84 @@
-"""Per connection, the bytes read and delivered: the difference may be an unfinished message."""
+"""Received messages: which frames of one are messages to us, and how many bytes each connection has delivered.
+
+The bytes read from a connection and not delivered may be an unfinished message.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from message_passing.zeromq.parts import Message
+import zmq
+
+_NOBLOCK = int(zmq.NOBLOCK)
+
+
+class Message(NamedTuple):
+    """One message as received.
+
+    Attributes:
+        frames: those that are messages to us; none if it was too big.
+        too_big: how many messages exceeded the size limit.
+        descriptor: that of its connection, in digits; empty for inproc.
+        user: its sender by the ZAP handler's name for it; empty if not requested.
+        size: bytes of all its frames.
+    """
+
+    frames: list[bytes]
+    too_big: int
+    descriptor: str
+    user: str
+    size: int
+
+
+def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: bool) -> Message:
+    """Receive the next message, keeping only those of its frames that are needed.
+
+    Args:
+        socket: the receiving socket.
+        most: the most bytes of a message to us, with its accompanying frames; -1 for no limit.
+        named: whether to record the sender by the ZAP handler's name for it.
+        each: whether each frame is a message, together. Otherwise a frame that begins a JSON object is a message
+            by itself, and the last one is, with the others.
+
+    Raises:
+        zmq.Again: there is none.
+    """
+    frame: Any = socket.recv(_NOBLOCK, copy=False)
+    descriptor, user = (
+        _known(frame, "__fd"),
+        _known(frame, "User-Id") if named else "",
+    )  # a failing query is slow
+    if not frame.more and not 0 <= most < len(frame):
+        single = frame.bytes
+        return Message([single], 0, descriptor, user, len(single))
+    frames: list[bytes] = []
+    total = together = too_big = 0
+    while True:  # unwanted or oversized frames are not copied
+        size, more = len(frame), frame.more
+        alone = more and not each and frame.buffer[:1] == b"{"
+        total += size
+        together += 0 if alone else size
+        fits = not 0 <= most < (size if alone else together)
+        if not fits:
+            too_big += alone or not more
+            if each:
+                frames.clear()
+        elif each or alone or not more:
+            frames.append(frame.bytes)
+        if not more:
+            break
+        frame = socket.recv(_NOBLOCK, copy=False)
+    return Message(frames, too_big, descriptor, user, total)
+
+
+def _known(frame: Any, name: str) -> str:
+    """A property of a message (zmq_msg_gets(3)); empty if it has none."""
+    try:
+        return str(frame.get(name) or "")
+    except zmq.ZMQError:
+        return ""
 
 
 class Deliveries:
