@@ -36,11 +36,11 @@ def pause_after(attempt: int, first: float, longest: float, *, at_least: float =
 
 
 class RetryPolicy(NamedTuple):
-    """When a failed attempt is repeated, and when no more.
+    """When a failed attempt is repeated, and when it is given up.
 
     Attributes:
-        first: seconds after the first attempt, about.
-        longest: the most seconds between two.
+        first: approximate seconds after the first attempt.
+        longest: the most seconds between two attempts.
         attempts: how many there may be; 0 for no limit.
         give_up_after: seconds, since the first one began, after which there is none; 0 for no limit.
     """

@@ -78,8 +78,8 @@ class NetworkOutput(Output):
     in_flight_each: int = option(
         default=0,
         ge=0,
-        description="How many batches one target may have on their way or waiting to be tried again, "
-        "where it depends on a message where it goes. 0: half of `in_flight`.",
+        description="How many batches of one target may be in flight or waiting to be retried, "
+        "where the target depends on the message. 0: half of `in_flight`.",
     )
     timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
     retry_first: float = option(
@@ -213,7 +213,7 @@ class NetworkOutput(Output):
             await asyncio.gather(*sending, return_exceptions=True)
 
     async def flush(self) -> None:
-        """Send all that waits, as long as something is accepted now and then."""
+        """Send everything that waits, for as long as something is accepted now and then."""
         self._flushing, self._moved_at = True, monotonic()
         self._changed.set()
         while self.held() and (left := self._moved_at + self.flush_timeout - monotonic()) > 0:
@@ -235,7 +235,7 @@ class NetworkOutput(Output):
         return min(_LONG, max(0.0, self._buffer.next_at(self._may_have) + self.batch_age - monotonic()))
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():  # otherwise it is left at the end, and still buffered
+        if not task.cancelled():  # a cancelled one is left at the end, and still buffered
             target = self._sending.pop(task).target
             self._of[target] -= 1
             if not self._of[target]:

@@ -2,8 +2,8 @@
 
     parent --PUSH--> worker     a batch of messages, or a command, END or REOPEN
     worker --PUSH--> parent     `WorkerMessage`
-    parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while the console has a viewer, and one
-                                when a stop is requested; its end means that the parent is gone
+    parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while the console has a viewer, and
+                                one when a stop is requested; its end means that the parent is gone
 
 They are pickled, so that a message keeps its type on the other side: a tuple, a date, an object of the
 user's. Both sides are one program of one user, and the sockets are in a directory that no other user may enter.
