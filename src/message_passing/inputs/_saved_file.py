@@ -1,4 +1,4 @@
-"""A small file in which a process stores data for its next run, locked against other processes."""
+"""A small file that a process keeps for its next run, and that no other process may use meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Versioned(msgspec.Struct, kw_only=True):
-    """The contents of such a file; derived classes have the rest."""
+    """What is in such a file; derived classes have the rest."""
 
     version: int
 
@@ -26,32 +26,32 @@ _Kind = TypeVar("_Kind", bound=Versioned)
 
 
 class SavedFile:
-    """The file; beside it are its `.lock`, which stays, and briefly its `.new` contents."""
+    """The file: beside it are its `.lock`, which stays, and for a moment its `.new` contents."""
 
     def __init__(self, path: str, what: str) -> None:
-        """Do not touch it yet.
+        """It is not touched yet.
 
         Args:
             path: its path.
-            what: its purpose: `position file`.
+            what: what it is: `position file`.
         """
         self._path, self._what = path, what
         self._lock = -1
         self._saving = threading.Lock()
 
     def open(self, kind: type[_Kind], *, most_bytes: int, remedy: str) -> _Kind | None:
-        """Lock it against other processes, and read it.
+        """Keep other processes away from it, and read it.
 
         Args:
-            kind: the type of its contents.
-            most_bytes: its maximum size.
+            kind: what is in it.
+            most_bytes: how many bytes it may have.
             remedy: what to do if it is damaged.
 
         Returns:
-            Its contents; None if there is no such file yet.
+            What is in it; None if there is no such file yet.
 
         Raises:
-            OpenError: another process uses it, its contents are something else, or the system refuses.
+            OpenError: another process uses it, it is not of this kind, or the system refuses.
         """
         try:
             found = self._read(kind, most_bytes, remedy)
@@ -85,7 +85,7 @@ class SavedFile:
         return found
 
     def save(self, content: Versioned) -> None:
-        """Write it to the disk atomically: readers find either this or the previous contents. From any thread.
+        """Write it to the disk; whoever reads it finds this or what was there before, whole. From any thread.
 
         Raises:
             OSError: the system refuses.
@@ -101,7 +101,7 @@ class SavedFile:
             Path(f"{self._path}.new").replace(self._path)
 
     def close(self) -> None:
-        """Unlock it; nothing is saved from now on."""
+        """Let others use it; nothing is saved from now on."""
         with self._saving:
             lock, self._lock = self._lock, -1
             if lock >= 0:

@@ -65,7 +65,7 @@ def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
         return False
     if isinstance(lines, LineBlock):
         return has_separators(block)
-    # Few messages have line breaks, and joining them once more costs half as much as counting newlines in the block.
+    # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
     few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
     return not (few and is_unbroken(lines, len(block))) and has_breaks(block, message_count(lines))
 

@@ -21,8 +21,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from message_passing.zeromq.deliveries import Record
 from message_passing.zeromq.memory import release_memory
+from message_passing.zeromq.received import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
