@@ -10,7 +10,6 @@ import stat
 from pathlib import Path
 
 from message_passing.errors import OpenError
-from message_passing.file_identity import file_identity
 from message_passing.secure_files import future_user, in_shell, require_safe
 
 DATABASE = "spool.sqlite"
@@ -62,7 +61,7 @@ class SpoolLock:
                 f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
                 "stop that process"
             ) from error
-        self._descriptor, self._identity = descriptor, file_identity(lock)
+        self._descriptor, self._identity = descriptor, identity(lock)
         give_to_future_user(lock)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
             os.ftruncate(descriptor, 0)
@@ -74,7 +73,7 @@ class SpoolLock:
         Raises:
             OpenError: see `acquire`.
         """
-        if self._identity != file_identity(self.directory / LOCK):
+        if self._identity != identity(self.directory / LOCK):
             self.release()
             self.acquire()
 
@@ -83,6 +82,15 @@ class SpoolLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """The identity of the file at present; None if it does not exist."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def database_in(directory: Path) -> Path:

@@ -12,8 +12,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.file_identity import file_identity
-from message_passing.spool.directory import DATABASE, database_in, sync_directory
+from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
 from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
@@ -150,7 +149,7 @@ class SpoolStore:
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
         for statement in filter(str.strip, _SETTINGS.split(";")):
             db.execute(statement)
-        self._file = file_identity(path)
+        self._file = identity(path)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SPOOL_VERSION:
             self._close_quietly()
@@ -203,7 +202,7 @@ class SpoolStore:
         Raises:
             sqlite3.DatabaseError: it was removed, or another is in its place.
         """
-        if file_identity(self._directory / DATABASE) != self._file:
+        if identity(self._directory / DATABASE) != self._file:
             raise corrupt("it was removed or replaced")
 
     # Changing

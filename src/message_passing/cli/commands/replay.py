@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from message_passing.cli.command import Command, add_timeout, positive
 from message_passing.cli.endpoint_probe import require_endpoint
-from message_passing.cli.progress import ProgressLine, size_for_progress
+from message_passing.cli.progress import ProgressLine
 from message_passing.cli.replaying import Position, ReplayInput
 from message_passing.cli.run.run_command import check_file
 from message_passing.cli.security_options import add_security, joined, security_from, security_options
@@ -66,7 +67,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(_opened(given.file))
-        size = size_for_progress(source)
+        size = _size(source)
         if given.resume and not size:
             raise OpenError(
                 "--resume is for a file that is not empty: what comes through a pipe has no position"
@@ -112,6 +113,11 @@ def _opened(name: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         raise OpenError(f"{name}: {getattr(error, 'strerror', error)}") from error
     return source
+
+
+def _size(source: BinaryIO) -> int:
+    found = os.fstat(source.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _endpoint(given: argparse.Namespace) -> Output:
