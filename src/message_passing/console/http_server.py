@@ -145,9 +145,8 @@ class ConsoleServer:
         self._listening.clear()
         if self._path:
             path, own = self._path
-            if (
-                file_identity(path) == own
-            ):  # otherwise, somebody has removed it, and perhaps put another one there
+            # Otherwise, somebody has removed it, and perhaps put another one there.
+            if file_identity(path) == own:
                 with contextlib.suppress(OSError):
                     path.unlink()
             self._path = None

@@ -36,12 +36,8 @@ _MEMINFO_DROPS = 8
 
 _FILTER = struct.Struct("HBBI")  # struct sock_filter of linux/filter.h
 _PROGRAM = struct.Struct("HP")  # struct sock_fprog
-_TAKE_NOTHING = (
-    6,
-    0,
-    0,
-    0,
-)  # BPF_RET | BPF_K: the number of bytes accepted of each datagram; 0 drops it
+# BPF_RET | BPF_K: the number of bytes accepted of each datagram; 0 drops it.
+_TAKE_NOTHING = 6, 0, 0, 0
 
 
 class SocketUDPInput(Input):
@@ -193,9 +189,8 @@ class SocketUDPInput(Input):
         self._count_drops()
         self._reason = "closed"
         filters = array("B", _FILTER.pack(*_TAKE_NOTHING))
-        with contextlib.suppress(
-            OSError
-        ):  # the filter is locked (SO_LOCK_FILTER): more may arrive, and is counted
+        # The filter is locked (SO_LOCK_FILTER): more may arrive, and is counted.
+        with contextlib.suppress(OSError):
             program = _PROGRAM.pack(1, filters.buffer_info()[0])
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
@@ -214,9 +209,8 @@ class SocketUDPInput(Input):
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
         except OSError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-        got = (
-            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        )  # Linux reports twice the value
+        # Linux reports twice the value.
+        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         if got < wanted:
             where = format_address(self.hostname, self.port)
             limited = f"receive_buffer is {got} bytes, not {wanted}: net.core.rmem_max allows no more"

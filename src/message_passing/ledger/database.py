@@ -181,9 +181,8 @@ class LossLedger:
             size = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA max_page_count = {max(16, self._max_bytes // size)}")
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # in WAL, a power failure costs the last commits at most
+            # In WAL, a power failure costs the last commits at most.
+            db.execute("PRAGMA synchronous = NORMAL")
             if version < VERSION:
                 db.execute("BEGIN IMMEDIATE")
                 if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was first

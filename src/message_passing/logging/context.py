@@ -159,9 +159,8 @@ class WSGIMiddleware(_Middleware):
         fields = _of_request(
             request_id,
             environ.get("REQUEST_METHOD"),
-            path.encode("latin-1", "replace").decode(
-                "utf-8", "replace"
-            ),  # PEP 3333: bytes as if they were Latin-1
+            # PEP 3333: bytes as if they were Latin-1.
+            path.encode("latin-1", "replace").decode("utf-8", "replace"),
             environ.get("REMOTE_USER"),
         )
         token = push_fields(fields)

@@ -79,9 +79,8 @@ class Channel:
         with contextlib.suppress(OSError):  # it is not a socket
             self._socket = socket.socket(fileno=os.dup(self.given))
             return partial(_send, self._socket)
-        with contextlib.suppress(
-            OSError
-        ):  # it is another user's, or no longer has a reader, which writing will show
+        # It is another user's, or no longer has a reader, which writing will show.
+        with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             self._own = os.open(f"/proc/self/fd/{self.given}", flags)
             return self._write_own

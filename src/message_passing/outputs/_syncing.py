@@ -225,7 +225,6 @@ def _sync_directory(path: str) -> None:
 
 
 def _close(fd: int) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # a stale handle's close fails, and the descriptor is gone all the same
+    # A stale handle's close fails, and the descriptor is gone all the same.
+    with contextlib.suppress(OSError):
         os.close(fd)

@@ -297,9 +297,8 @@ class FileOutput(DescriptorOutput):
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
-        with contextlib.suppress(
-            OSError
-        ):  # a stale handle's close fails, and the descriptor is gone all the same
+        # A stale handle's close fails, and the descriptor is gone all the same.
+        with contextlib.suppress(OSError):
             try:
                 if self._torn:
                     os.write(fd, b"\n")
