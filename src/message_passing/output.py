@@ -47,6 +47,16 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+async def wait_for_change(event: asyncio.Event, seconds: float | None) -> bool:
+    """Clear an event and wait until it is set again, for at most so many seconds. Whether it was."""
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Encodes(Protocol):
     """An encoder, for an output that encodes with it."""
 
