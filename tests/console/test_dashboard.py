@@ -139,6 +139,14 @@ def test_every_panel_shows_something_of_a_node_in_trouble(tmp_path: Path) -> Non
                     pytest.fail(f"the panel {panel['title']!r} shows nothing of {query}")
                 if "last minute" in panel["title"] and "delta" not in query:
                     assert max(values(port, query)) > 0, query
+        one.node.process.kill()
+        wait_for(lambda: values(port, "up") == [0], timeout=60)
+        shown = {panel["title"]: panel["targets"][0]["expr"] for panel in DASHBOARD["panels"]}
+        running = shown["Running"].replace("$instance", "127.+")
+        wait_for(lambda: values(port, running) == [0], timeout=60)
+        for title in ("Dropped in the last minute", "Failed in the last minute"):
+            query = shown[title].replace("$instance", "127.+")
+            assert values(port, query) == [], "a node that is gone has no green zero"
 
 
 def values(port: int, query: str) -> list[float]:
