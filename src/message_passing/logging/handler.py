@@ -61,6 +61,7 @@ class ReceiverQueue:
             lambda shipper: encoders(options, shipper),
             options.queue_bytes,
             options.report_interval,
+            make_socket=options.socket_maker(settings),
             numbered=options.identity,
         )
 

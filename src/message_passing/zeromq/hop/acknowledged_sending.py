@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -52,6 +51,7 @@ class AcknowledgedSending:
 
     Attributes:
         size: bytes not yet acknowledged.
+        acknowledged: messages that have been, so far.
     """
 
     def __init__(self, settings: SocketSettings, *, most: int, ack_timeout: float) -> None:
@@ -62,7 +62,7 @@ class AcknowledgedSending:
             most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
             ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
-        self._held = self.size = 0
+        self._held = self.size = self.acknowledged = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
         self._lock = threading.RLock()
@@ -76,11 +76,19 @@ class AcknowledgedSending:
 
         Raises:
             OpenError: see `OpenSocket`.
+            OSError: there is no descriptor left.
+            RuntimeError: there is no thread to be had.
         """
         self._sender.open()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
-        self._thread.start()
+        try:
+            self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
+            thread.start()
+        except BaseException:
+            self._close_pipe()
+            self._sender.close()
+            raise
+        self._thread = thread
 
     @property
     def receivers(self) -> list[Receiver]:
@@ -91,6 +99,16 @@ class AcknowledgedSending:
     def held(self) -> int:
         """The number of unacknowledged messages."""
         return self._held
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of those."""
+        return self.size
+
+    @property
+    def broken(self) -> bool:
+        """Whether its thread has ended, although it was not closed: somebody has closed its descriptors."""
+        return self._thread is not None and not self._thread.is_alive()
 
     @property
     def has_room(self) -> bool:
@@ -135,6 +153,7 @@ class AcknowledgedSending:
         for entry in self._sender.service():
             batch, count = entry.token
             self._held -= count
+            self.acknowledged += count
             self.size -= len(entry.body)
             batch.left -= 1
             if not batch.left and batch.hold is not NO_HOLD:
@@ -176,6 +195,8 @@ class AcknowledgedSending:
 
     async def _change(self) -> None:
         """Wait briefly for something to be acknowledged."""
+        import asyncio  # noqa: PLC0415 - the log handler, which has no event loop, does not load it
+
         changed = asyncio.Event()
         self.on_room = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         try:
@@ -205,17 +226,20 @@ class AcknowledgedSending:
             self.wake()
             self._thread.join()
             self._end()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            self._close_pipe()
         self._sender.close()
+
+    def _close_pipe(self) -> None:
+        for descriptor in (self._wake_read, self._wake_write):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._wake_read = self._wake_write = -1
 
     def _end(self) -> None:
         """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
         """Reset in a forked child: the sockets, the thread and all waiting messages are the parent's."""
-        if self._thread:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+        self._close_pipe()
         for receiver in self.receivers:
             receiver.abandon()

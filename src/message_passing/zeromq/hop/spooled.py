@@ -26,6 +26,9 @@ WINDOW_BYTES = 16 << 20
 WINDOW_FRAMES = 10_000
 """Frames that are in memory to be sent or acknowledged."""
 
+CLOSE_PATIENCE = 10.0
+"""Seconds that closing waits for a disk that does not answer, unless somebody has less patience."""
+
 _kept_by_children: list[object] = []  # connections of parents, which a forked child must not close
 
 
@@ -35,6 +38,7 @@ class SpooledSending(AcknowledgedSending):
     Attributes:
         notices: what there is to say of the spool.
         dropped_earlier: messages that were dropped, and had been stored by an earlier run.
+        patience: seconds that closing waits for a disk that does not answer.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class SpooledSending(AcknowledgedSending):
         super().__init__(settings, most=0, ack_timeout=ack_timeout)
         self.notices = ThrottledWarnings()
         self.dropped_earlier = 0
+        self.patience = CLOSE_PATIENCE
         self._settings, self._ack_timeout, self._max_age = settings, ack_timeout, max_age
         self._report_drop = on_drop
         self._window = min(WINDOW_BYTES, max_bytes // 8)
@@ -69,7 +74,8 @@ class SpooledSending(AcknowledgedSending):
         """Open the spool, then the sockets: what is in it has the same sender and numbers again.
 
         Raises:
-            OpenError: see `Spool.open` and `OpenSocket`.
+            SpoolInUseError: see `Spool.open`.
+            OpenError: see there, and `OpenSocket`.
         """
         self._spool.open()
         try:
@@ -90,6 +96,11 @@ class SpooledSending(AcknowledgedSending):
     def held(self) -> int:
         """Messages that are not on disk yet."""
         return self._spool.pending
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of those."""
+        return self._spool.pending_bytes
 
     @property
     def unfinished(self) -> int:
@@ -144,7 +155,7 @@ class SpooledSending(AcknowledgedSending):
             if not settled:
                 return
             self._on_way -= sum(len(entry.body) for entry in settled)
-            self._spool.trim([entry.sequence for entry in settled])
+            self.acknowledged += self._spool.trim([entry.sequence for entry in settled])
 
     def _expire(self, before: float) -> None:
         """Give up what waits to be sent and is too old."""
@@ -162,7 +173,7 @@ class SpooledSending(AcknowledgedSending):
 
     def _end(self) -> None:
         """Everything that can be is on disk then. What is not stays counted in `held`."""
-        self._spool.close()
+        self._spool.close(self.patience)
 
     def abandon(self) -> None:
         """In a forked child: the spool is the parent's too."""
