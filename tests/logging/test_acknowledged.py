@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logs import free_endpoint, logger_with, read_line, run, shipping_threads, silent, started
+from logs import (
+    arrived,
+    counted,
+    free_endpoint,
+    logger_with,
+    read_line,
+    router,
+    run,
+    shipping_threads,
+    silent,
+    started,
+)
 from message_passing.errors import OptionError
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import wait_for
-from nodes import Node, lines, node, part
+from nodes import node, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-import msgspec
 
 DEALER: dict[str, Any] = {"socket_type": "DEALER", "ack_timeout": 2}
-
-
-@contextmanager
-def router(endpoint: str, file: Path) -> Iterator[Node]:
-    """A node that writes what comes to a ROUTER."""
-    words = part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER")
-    with node(*words, *part("output", "File", filename=str(file))) as receiving:
-        yield receiving
-
-
-def arrived(file: Path) -> list[str]:
-    """The messages of the records that were written, without the handler's own."""
-    found = [msgspec.json.decode(line) for line in lines(file) if line.endswith(b"}")]
-    return [one["message"] for one in found if one["logger"] != "message_passing.logging"]
 
 
 def reads(capfd: pytest.CaptureFixture[str], *wanted: str) -> None:
@@ -46,12 +40,6 @@ def reads(capfd: pytest.CaptureFixture[str], *wanted: str) -> None:
         return all(one in "".join(said) for one in wanted)
 
     wait_for(found, timeout=20)
-
-
-def counted(handler: ZeroMQHandler) -> int:
-    """All records that a handler accounts for."""
-    found = handler.stats()
-    return int(found["sent"] + found["queued"] + sum(found["dropped"].values()))
 
 
 def test_all_arrives_and_flush_waits_for_the_acknowledgement(tmp_path: Path) -> None:

@@ -41,11 +41,10 @@ class _Written:
 
     comes_again = False
 
-    def __init__(self, number: int, *unsettled: set[int]) -> None:
+    def __init__(self, number: int, unsettled: set[int]) -> None:
         self._number = number
         self._unsettled = unsettled
-        for numbers in unsettled:
-            numbers.add(number)
+        unsettled.add(number)
 
     def note(self, outcome: Outcome) -> None:
         """What is lost is counted where that happens."""
@@ -55,8 +54,7 @@ class _Written:
 
     def give(self, _token: object) -> None:
         """They are settled."""
-        for numbers in self._unsettled:
-            numbers.discard(self._number)
+        self._unsettled.discard(self._number)
 
 
 class AcknowledgedSocket:
@@ -64,6 +62,7 @@ class AcknowledgedSocket:
 
     doubtful = NOT_ACKNOWLEDGED  # what is not settled at the end
     waits = True
+    keeps = False
     sender = None
 
     def __init__(
@@ -106,8 +105,6 @@ class AcknowledgedSocket:
         self._said = ""
         self._writes = 0
         self._unsettled: set[int] = set()  # which of those
-        self._told = 0  # notices of the handler's own, which are no records of the application's
-        self._untold: set[int] = set()  # the writes of which are not settled
         self._acknowledged = 0  # by what is closed
         self._unacknowledged = 0  # likewise
         self._crowded = False
@@ -138,17 +135,13 @@ class AcknowledgedSocket:
 
     def possibly_lost(self) -> dict[str, int]:
         """What was handed over, and not settled when the handler was closed."""
-        lost = self._unacknowledged
-        if gone := self._gone():
-            lost += max(0, sum(sending.held for sending in gone) - len(self._untold))
+        lost = self._unacknowledged + sum(sending.held for sending in self._gone())
         return {self.doubtful: lost} if lost else {}
 
     def counts(self) -> dict[str, int]:
         """What was acknowledged, and what waits for that."""
         acknowledged = self._acknowledged + sum(sending.acknowledged for sending in self._present())
-        untold = len(self._untold)
-        queued = max(0, self._sending.held - untold) if self._sending else 0
-        return {"sent": max(0, acknowledged - self._told + untold), "queued": queued}
+        return {"sent": acknowledged, "queued": self._sending.held if self._sending else 0}
 
     def outstanding(self) -> int:
         """What waits to be acknowledged."""
@@ -161,7 +154,7 @@ class AcknowledgedSocket:
             return None
         where = ", ".join(self.endpoints())
         if sending.info()["peers"]:
-            return f"{where}: the receiver is there, but acknowledges nothing: its output may be stuck"
+            return f"{where}: the receiver is there, but has not acknowledged them: its output may be slow or stuck"
         known = [one.health for one in sending.receivers if one.health]
         if any(health.connected_for() for health in known):
             return (
@@ -254,11 +247,12 @@ class AcknowledgedSocket:
             self._crowded = True
         if room <= 0 or not sending.has_room:
             return 0
-        unsettled = (self._unsettled, self._untold) if notice else (self._unsettled,)
-        hold = Hold(_Written(self._writes, *unsettled))
+        hold = Hold(_Written(self._writes, self._unsettled))
         self._writes += 1
-        self._told += notice
-        sending.write(records if room == len(records) else records[:room], hold)
+        if notice:
+            sending.write_uncounted(records[0], hold)
+        else:
+            sending.write(records if room == len(records) else records[:room], hold)
         self.sent += room
         return room
 
@@ -296,8 +290,6 @@ class AcknowledgedSocket:
             finally:
                 self._closing = False
         self._unsettled.clear()
-        self._told -= len(self._untold)
-        self._untold.clear()
 
     def _retire(self, sending: AcknowledgedSending, deadline: float = 0.0) -> None:  # noqa: ARG002 - for subclasses
         """Close what gets nothing more, and keep its counts."""
@@ -307,7 +299,7 @@ class AcknowledgedSocket:
             if sending in self._ending:
                 self._ending.remove(sending)
             self._acknowledged += sending.acknowledged
-            self._unacknowledged += max(0, sending.held - len(self._untold)) if sending.held else 0
+            self._unacknowledged += sending.held
             self._late += self._notices_of(sending, last=True)
 
     def abandon(self) -> None:

@@ -42,7 +42,7 @@ class HandlerSocket:
     rest: pyzmq would lose what it has received.
     """
 
-    waits = False
+    waits = keeps = False
 
     def __init__(
         self,

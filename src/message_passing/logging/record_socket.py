@@ -37,6 +37,7 @@ class RecordSocket(Protocol):
         wake: called, from another thread, when there is something to do though there is no record.
         quiet: only send, do not receive, open or close anything: for a caller of a log method.
         waits: it cannot be used by such a caller at all: that might wait for another thread.
+        keeps: what it was given outlives this process.
     """
 
     sender: Sender | None
@@ -44,6 +45,7 @@ class RecordSocket(Protocol):
     wake: Callable[[], object]
     quiet: bool
     waits: bool
+    keeps: bool
 
     def notices(self, *, last: bool = False) -> list[str]:
         """The pending reports, each once; the last time also those that would come later."""

@@ -30,7 +30,7 @@ NOT_STORED = "not on disk"
 ADOPT_INTERVAL = 30.0
 """Seconds between two looks for spools whose process has ended."""
 
-_LOOK = 0.5
+_LOOK = 0.05
 """Seconds between two looks whether such a spool has been sent."""
 
 
@@ -48,6 +48,7 @@ class SpooledSocket(AcknowledgedSocket):
     """One spool with a DEALER after another. What was handed over is settled once it is on disk."""
 
     doubtful = NOT_STORED
+    keeps = True
 
     def __init__(self, *given: Any, spool: SpoolSettings, **more: Any) -> None:
         """Prepare it: see `AcknowledgedSocket`. Nothing is opened yet."""
@@ -107,7 +108,7 @@ class SpooledSocket(AcknowledgedSocket):
         if self.quiet or self._sending is None or now < self._look_after:
             return
         self._look_after = now + _LOOK
-        if self._adopted and (self._adopted.broken or not self._adopted.unfinished):
+        if self._adopted and (self._adopted.broken or self._adopted.is_empty):
             adopted, self._adopted = self._adopted, None
             self._retire(adopted)
             self._adopt_after = now
@@ -141,8 +142,10 @@ class SpooledSocket(AcknowledgedSocket):
         return {**super().counts(), "spooled": spooled + self._left}
 
     def outstanding(self) -> int:
-        """What waits to be stored or acknowledged, also of others."""
-        return super().outstanding() + (self._adopted.unfinished if self._adopted else 0)
+        """What waits to be stored or acknowledged, also of others, and one more while others are to be looked at."""
+        if self._adopted:
+            return super().outstanding() + max(1, self._adopted.unfinished)
+        return super().outstanding() + (self._sending is not None and monotonic() >= self._adopt_after)
 
     def obstacle(self) -> str | None:
         """Why nothing is stored, or else acknowledged."""
@@ -192,7 +195,7 @@ def _has_something(directory: Path) -> bool:
         return False
     try:
         with SpoolReader(directory) as spool:
-            return spool.content().messages > 0
+            return spool.content().frames > 0
     except OpenError:
         return True
     finally:

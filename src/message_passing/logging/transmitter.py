@@ -119,7 +119,8 @@ class Transmitter:
     def look_whether_stuck(self, *, last: bool = False) -> None:
         """Say why nothing leaves, if nothing has for a while: see `StallReport`."""
         sent = self.socket.counts()["sent"]
-        self._stalls.look(self.socket, sent, self.unfinished, last=last)
+        waiting = self.waiting if last and self.socket.keeps else self.unfinished
+        self._stalls.look(self.socket, sent, waiting, last=last)
 
     def deliver(self, queue: deque[Entry | Snapshotted], most: int, *, quiet: bool = False) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.

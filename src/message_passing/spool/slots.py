@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError
-from message_passing.spool.directory import DATABASE, LOCK, WHAT, cannot_use, make_private, obstacle
+from message_passing.spool.directory import DATABASE, LOCK, WHAT, make_private, obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,20 +61,21 @@ def _require_no_output(directory: Path) -> None:
 
 
 def owner(directory: Path) -> int | None:
-    """The process that uses a spool now, without taking its lock for that: see proc(5), /proc/locks.
+    """The process that uses a spool now, found without touching its lock: see proc(5), /proc/locks.
 
-    Raises:
-        OpenError: it cannot be read.
+    Returns:
+        Its number; 0 if there is none, None if that cannot be found out.
     """
     try:
-        found = (directory / LOCK).stat()
-        locks = Path("/proc/locks").read_text("ascii").splitlines()
+        number = (directory / LOCK).stat().st_ino
         text = (directory / LOCK).read_text("ascii").strip()
     except FileNotFoundError:
+        return 0
+    except (OSError, ValueError):
         return None
-    except (OSError, ValueError) as error:
-        raise OpenError(
-            cannot_use(directory, error if isinstance(error, OSError) else OSError(str(error)))
-        ) from error
-    held = any(one.split()[1] == "FLOCK" and one.split()[5].endswith(f":{found.st_ino}") for one in locks)
-    return int(text) if held and text.isdecimal() else None
+    try:
+        locks = [one.split() for one in Path("/proc/locks").read_text("ascii").splitlines()]
+    except OSError:
+        return None
+    held = any("FLOCK" in words and any(word.endswith(f":{number}") for word in words) for words in locks)
+    return (int(text) if text.isdecimal() else None) if held else 0

@@ -15,7 +15,7 @@ from message_passing.zeromq.hop.link import HopSender
 from message_passing.zeromq.hop.packing import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
     from message_passing.stopping import StopRequest
@@ -139,10 +139,17 @@ class AcknowledgedSending:
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
         """Accept a batch. It is buffered until every message of it has been acknowledged."""
+        self._write(packed(messages), hold)
+
+    def write_uncounted(self, message: bytes, hold: Hold) -> None:
+        """Accept a message that counts as none: a report of the sender's own."""
+        self._write([(message, 0, False)], hold)
+
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
         batch = _Batch(hold)
         with self._lock:
             producer = self._sender.producer
-            for body, count, lines in packed(messages):
+            for body, count, lines in frames:
                 batch.left += 1
                 self._held += count
                 self.size += len(body)

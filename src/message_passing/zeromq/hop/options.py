@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from message_passing.errors import Fault, OptionError
+from message_passing.errors import OptionError
 from message_passing.options import Declared, option
 from message_passing.paths import load_own
 
@@ -67,6 +67,4 @@ def spooling(label: str, path: str) -> Any:
         if error.name not in ("sqlite3", "_sqlite3"):
             raise
         text = f"{label}: option 'spool' needs Python's module sqlite3, which is missing here"
-        raise OptionError(
-            Fault(f"{text}: install it (Debian: libpython3-stdlib), or build Python with SQLite", "spool")
-        ) from error
+        raise OptionError(f"{text}: build or install a Python that has SQLite") from error

@@ -11,11 +11,10 @@ from message_passing.clock import wall
 from message_passing.spool.spool import Spool, WhenFull
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 from message_passing.zeromq.hop.link import HopSender
-from message_passing.zeromq.hop.packing import packed
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from message_passing.delivery import Hold
     from message_passing.zeromq.settings import SocketSettings
@@ -113,6 +112,11 @@ class SpooledSending(AcknowledgedSending):
         return self._spool.content.messages
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, nor about to be."""
+        return not self._spool.pending and not self._spool.content.frames
+
+    @property
     def has_room(self) -> bool:
         """Whether a batch more may come."""
         return self._spool.has_room
@@ -135,9 +139,9 @@ class SpooledSending(AcknowledgedSending):
         with contextlib.suppress(RuntimeError):  # that loop has ended
             self.on_room()
 
-    def write(self, messages: Sequence[bytes], hold: Hold) -> None:
-        """Take a batch. It is held until every message of it is on disk."""
-        self._spool.put(packed(messages), hold)
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+        """Take a batch. It is held until all of it is on disk."""
+        self._spool.put(frames, hold)
 
     def _service(self) -> None:
         producer = self._sender.producer
