@@ -29,7 +29,7 @@ from logs import (
     tell,
 )
 from message_passing.errors import OpenError, OptionError
-from message_passing.logging import ZeroMQHandler
+from message_passing.logging import ZeroMQHandler, spooled_socket
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.slots import owner, spools_in
 from message_passing.testing import wait_for
@@ -185,6 +185,36 @@ def test_each_process_has_a_spool_and_a_dead_ones_is_adopted(tmp_path: Path) -> 
     assert len(spools_in(tmp_path / "spool")) == 4
 
 
+def test_a_running_process_adopts_what_another_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is killed and none takes its place: what it has left is sent all the same."""
+    monkeypatch.setattr(spooled_socket, "ADOPT_INTERVAL", 0.1)
+    endpoint = free_endpoint()
+    program = f"""
+        handler = add(**{options(tmp_path)!r})
+        logging.info("left")
+        print(handler.flush(20), flush=True)
+        sys.stdin.readline()
+    """
+    with logger_with(endpoint, **options(tmp_path)) as (logger, handler):
+        logger.info("first")
+        assert handler.flush(20)
+        with started(program, endpoint) as process:
+            assert read_line(process) == "True"
+            assert owner(tmp_path / "spool" / "2") == process.pid
+        with router(endpoint, tmp_path / "out"):
+
+            def has_all() -> bool:
+                logger.info("more")
+                return {"first", "left"} <= set(arrived(tmp_path / "out"))
+
+            wait_for(has_all, timeout=20)
+            assert handler.flush(20)
+            wait_for(lambda: handler.stats()["spooled"] == 0, timeout=20)
+    assert stored(tmp_path) == 0
+
+
 def inspected(directory: Path, *words: str) -> str:
     """What `message-passing spool inspect` shows."""
     command = [sys.executable, "-W", "error", "-m", "message_passing", "spool", "inspect", str(directory)]
@@ -214,6 +244,33 @@ def test_forked_workers_send_what_is_theirs(tmp_path: Path) -> None:
         assert silent(run(program, endpoint))
     expected = [*(f"{child} {line}" for child in range(3) for line in range(100)), "parent", "parent again"]
     assert sorted(arrived(tmp_path / "out")) == sorted(expected)
+
+
+NO_THREADS = """
+        start = threading.Thread.start
+        def refuse(thread):
+            if thread.name in ("message-passing-hop", "message-passing-spool", "message-passing-monitor"):
+                raise RuntimeError("can't create new thread at interpreter shutdown")
+            start(thread)
+        threading.Thread.start = refuse
+"""
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+def test_where_no_thread_can_be_started_any_more(spooled: bool, tmp_path: Path) -> None:
+    """Python 3.12 starts none once the program's last line has run, which may be the first that logs."""
+    endpoint = free_endpoint()
+    given = options(tmp_path) if spooled else {"socket_type": "DEALER"}
+    program = f"""{NO_THREADS}
+        handler = add(linger=20000, **{given!r})
+        for number in range(300): logging.info("%d", number)
+    """
+    if spooled:  # nobody is there
+        done = run(program.replace("20000", "0"), endpoint)
+        assert "300 messages left in the spool" in done.stderr
+    with router(endpoint, tmp_path / "out"):
+        assert silent(run(program, endpoint))
+    assert arrived(tmp_path / "out") == [str(number) for number in range(300)] * (1 + spooled)
 
 
 STALL = """

@@ -176,7 +176,9 @@ class AcknowledgedSocket:
         return self._sending is not None
 
     def tend(self) -> None:
-        """Its thread does that."""
+        """Do the work of its thread where it could have none."""
+        if self._sending and not self._sending.has_thread and not self.quiet:
+            self._sending.serve()
 
     def is_open(self) -> bool:
         """Whether there is a socket: one is opened, if that can be done."""
@@ -189,7 +191,7 @@ class AcknowledgedSocket:
         if self._sending is None and monotonic() >= self._open_after:
             try:
                 sending = self._open()
-            except (OpenError, OSError, RuntimeError, zmq.ZMQError) as error:
+            except (OpenError, OSError, zmq.ZMQError) as error:
                 self._open_after = monotonic() + _RETRY
                 hint = "a forked process cannot bind its parent's address: let receivers bind instead; "
                 self._say(
@@ -204,7 +206,7 @@ class AcknowledgedSocket:
         """Open what sends.
 
         Raises:
-            OpenError, OSError, RuntimeError, zmq.ZMQError: it cannot be done now.
+            OpenError, OSError, zmq.ZMQError: it cannot be done now.
         """
         sending = AcknowledgedSending(self._settings, most=0, ack_timeout=self._ack_timeout)
         sending.open()
@@ -265,7 +267,10 @@ class AcknowledgedSocket:
         return min(self._unsettled.copy(), default=self._writes) >= departure.given
 
     def wait(self, seconds: float) -> None:
-        """Wait so long."""
+        """Wait so long; do its work where it could have no thread."""
+        if self._sending and not self._sending.has_thread:
+            self._sending.wait(monotonic() + seconds)
+            return
         self._pause.acquire(timeout=seconds)  # not time.sleep, which tests replace
 
     # The end

@@ -68,7 +68,7 @@ class SpooledSocket(AcknowledgedSocket):
         """Open the first spool that nobody uses, or a new one.
 
         Raises:
-            OpenError, OSError, RuntimeError, zmq.ZMQError: it cannot be done now.
+            OpenError, OSError, zmq.ZMQError: it cannot be done now.
         """
         for directory in candidates(self._directory):
             sending = self._sending_of(directory)
@@ -103,11 +103,14 @@ class SpooledSocket(AcknowledgedSocket):
     # What others have left
 
     def tend(self) -> None:
-        """Have sent what is in spools whose process has ended."""
+        """See `AcknowledgedSocket`; and have sent what is in spools whose process has ended."""
+        super().tend()
         now = monotonic()
         if self.quiet or self._sending is None or now < self._look_after:
             return
         self._look_after = now + _LOOK
+        if self._adopted and not self._adopted.has_thread:
+            self._adopted.serve()
         if self._adopted and (self._adopted.broken or self._adopted.is_empty):
             adopted, self._adopted = self._adopted, None
             self._retire(adopted)

@@ -95,6 +95,7 @@ class Spool:
         self._expired: list[tuple[int, int, int]] = []
         self._stalling = ""
         self._closing = self._ended = self._deserted = False
+        self._alone = False  # it could have no thread
         self._thread: threading.Thread | None = None
 
     # Its life
@@ -105,7 +106,6 @@ class Spool:
         Raises:
             SpoolInUseError: another owner has it.
             OpenError: it cannot be used.
-            RuntimeError: there is no thread to be had.
         """
         self._lock.acquire()
         try:
@@ -132,10 +132,15 @@ class Spool:
         thread = threading.Thread(target=self._run, name="message-passing-spool", daemon=True)
         try:
             thread.start()
-        except RuntimeError:
-            self._end()
-            raise
-        self._thread = thread
+        except RuntimeError:  # the interpreter is ending: `work` is to be called
+            self._alone = True
+        else:
+            self._thread = thread
+
+    def work(self) -> None:
+        """Where it could have no thread, do its work: a turn of that."""
+        if self._alone:
+            self._turn(closing=False)
 
     @property
     def sender(self) -> bytes:
@@ -144,6 +149,7 @@ class Spool:
 
     def first(self) -> int:
         """The lowest number in it, or else the next one: to be read before anything is taken."""
+        self.work()
         with self._changed:
             while not self._ready and self._unread and not self.stalled:
                 self._changed.wait(_RETRY)
@@ -169,6 +175,9 @@ class Spool:
                     self.on_change = lambda: None
                     return False
             self._thread = None
+        elif self._alone:
+            self._turn(closing=True)
+            self._alone = False
         self._end()
         return True
 
@@ -277,20 +286,25 @@ class Spool:
                 if not self._has_work() and not self._closing:
                     self._changed.wait(_RETRY if self.stalled else _AGE_INTERVAL if self._max_age else None)
                 closing = self._closing
-            moved, self._stalling = False, ""
-            try:
-                moved = self._work(reads=not closing)
-            except sqlite3.Error as error:
-                self._failed(error)
-            except Exception as error:  # noqa: BLE001 - nobody else would store anything
-                self._stall(f"the spool {str(self.directory)!r} fails: {error!r}")
-            with self._changed:
-                self.stalled = self._stalling
-                self._changed.notify_all()  # `first` waits
-            if moved:
-                self.on_change()
+            moved = self._turn(closing=closing)
             if closing and (not moved or not (self._queue or self._trimmed)):
                 return
+
+    def _turn(self, *, closing: bool) -> bool:
+        """Work once; return whether there was anything to do."""
+        moved, self._stalling = False, ""
+        try:
+            moved = self._work(reads=not closing)
+        except sqlite3.Error as error:
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would store anything
+            self._stall(f"the spool {str(self.directory)!r} fails: {error!r}")
+        with self._changed:
+            self.stalled = self._stalling
+            self._changed.notify_all()  # `first` waits
+        if moved:
+            self.on_change()
+        return moved
 
     def _work(self, *, reads: bool) -> bool:
         """Store, remove and read once; return whether there was anything to do."""

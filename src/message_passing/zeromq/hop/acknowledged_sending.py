@@ -77,18 +77,17 @@ class AcknowledgedSending:
         Raises:
             OpenError: see `OpenSocket`.
             OSError: there is no descriptor left.
-            RuntimeError: there is no thread to be had.
         """
         self._sender.open()
         try:
             self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
-            thread.start()
-        except BaseException:
-            self._close_pipe()
+        except OSError:
             self._sender.close()
             raise
-        self._thread = thread
+        thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: `serve` and `wait` do its work
+            thread.start()
+            self._thread = thread
 
     @property
     def receivers(self) -> list[Receiver]:
@@ -104,6 +103,11 @@ class AcknowledgedSending:
     def unsettled_bytes(self) -> int:
         """The bytes of those."""
         return self.size
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether it works by itself; otherwise only in `serve` and `wait`."""
+        return self._thread is not None
 
     @property
     def broken(self) -> bool:
@@ -214,6 +218,11 @@ class AcknowledgedSending:
         finally:
             self.on_room = _nothing
 
+    def serve(self) -> None:
+        """Do what its thread would do now."""
+        with self._lock:
+            self._service()
+
     def wait(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Wait until everything has been acknowledged, or until this time; from a thread that may wait."""
         descriptors = self._sender.sockets.file_descriptors
@@ -232,6 +241,7 @@ class AcknowledgedSending:
         if self._thread:
             self.wake()
             self._thread.join()
+        if self._wake_read >= 0:
             self._end()
             self._close_pipe()
         self._sender.close()

@@ -144,6 +144,7 @@ class SpooledSending(AcknowledgedSending):
         self._spool.put(frames, hold)
 
     def _service(self) -> None:
+        self._spool.work()
         producer = self._sender.producer
         if self._max_age:
             self._expire(wall() - self._max_age)
