@@ -207,13 +207,14 @@ EXTRAS = {
     "console": ("prometheus_client", "rich", "starlette", "uvicorn"),
     "crypt": ("cryptography",),
     "io-priority": ("psutil",),
+    "jetstream": ("nats", "nkeys"),
     "structlog": ("structlog",),
     "yaml": ("yaml",),
     "zstd": ("backports.zstd", "compression.zstd"),
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"prometheus_client": "prometheus-client"}
+_PACKAGES = {"nats": "nats-py", "prometheus_client": "prometheus-client"}
 """The package that provides a module, where its name differs."""
 
 
