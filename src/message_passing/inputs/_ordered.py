@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
+from message_passing.output import wait_for_change
 from message_passing.redelivery import OrderedBatch, Redelivery
 
 if TYPE_CHECKING:
@@ -92,13 +93,8 @@ class OrderedDeliveries:
             if again.again():
                 await self._owner.drain()
                 continue
-            self._changed.clear()
             left = again.next_time() - monotonic()
-            try:
-                async with asyncio.timeout(None if math.isinf(left) else left):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await wait_for_change(self._changed, None if math.isinf(left) else left)
 
     def _settled(self, batch: OrderedBatch, settled: bool) -> None:
         self._changed.set()
