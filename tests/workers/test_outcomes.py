@@ -167,9 +167,6 @@ def held(shares: Shares, count: int, settled: Callable[[str], object], name: str
         def note(self, outcome: Outcome, messages: object = None) -> None:
             self.noted = max(self.noted, outcome)
 
-        def forget_which(self) -> None:
-            pass
-
         def take(self, token: object) -> None:
             pass
 

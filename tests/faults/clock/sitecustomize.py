@@ -2,8 +2,8 @@
 
 The machine's own clock is everybody's, and no namespace has one of its own. So `time.time`, `time.time_ns` and
 `time.clock_gettime` are replaced by functions that add the seconds that are written in the file FAULT_CLOCK. What
-reads the clock in C, `datetime.now` for one, is not deceived; what is monotonic stays so, as it does when a real clock
-is set.
+reads the clock in C, `datetime.now` for one, is not deceived; what is monotonic stays so, as it does when a real
+clock is set.
 """
 
 from __future__ import annotations
