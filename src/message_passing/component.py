@@ -96,7 +96,10 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
-        self._construct(options.check(options.declared(type(self)), given, label=self.describe_self()))
+        known, label = options.declared(type(self)), self.describe_self()
+        self._construct(
+            options.check(known, given, label=label, converted=self.__dict__.pop("_converted", {}))
+        )
 
     @classmethod
     def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
@@ -110,16 +113,17 @@ class Component(Declared):
             OptionError: with every fault that was found.
             TypeError: its class has a constructor of its own, which does not call this one's.
         """
-        if cls.__init__ is not Component.__init__:  # it has arguments besides the declared options
-            options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
-            own = cls(**given)
-            if "metrics" not in own.__dict__:
-                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
-            return own
-        made = cls.__new__(cls)
-        known = options.declared(cls)
+        has_own = cls.__init__ is not Component.__init__  # it has arguments besides the declared options
+        known = options.accepted(cls) if has_own else options.declared(cls)
         checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
-        made._construct(checked)  # noqa: SLF001 - its own class
+        made = cls.__new__(cls)
+        if has_own:
+            made.__dict__["_converted"] = {name: (given[name], checked[name]) for name in given}
+            made.__init__(**given)  # type: ignore[misc] # as if it were called, but with what is known
+            if "metrics" not in made.__dict__:
+                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
+        else:
+            made._construct(checked)  # noqa: SLF001 - its own class
         return made
 
     def _construct(self, checked: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from message_passing.errors import MessageError, OutputClosedError
 from message_passing.filters.t import copied
 from message_passing.flow import Filter
 from message_passing.options import option
-from message_passing.output import running_loop
+from message_passing.output import running_loop, wait_for_change
 
 if TYPE_CHECKING:
     from message_passing.delivery import Hold
@@ -192,14 +192,6 @@ class Redelivering(Filter):
         """What is not settled."""
         return self._count
 
-    async def _change(self, seconds: float) -> None:
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
     async def drain(self) -> None:
         """Wait until there is room here; what is downstream is waited for by that.
 
@@ -208,7 +200,7 @@ class Redelivering(Filter):
         """
         self._raise_gone()
         while self._count > self.buffer_messages // 2 and self.sources_wait and not self.stop_request.asked:
-            await self._change(_POLL)
+            await wait_for_change(self._changed, _POLL)
             self._raise_gone()
 
     async def flush(self) -> None:
@@ -220,7 +212,7 @@ class Redelivering(Filter):
                 self._hand_later(kept)
         until = monotonic() + self.flush_timeout
         while self._kept and (left := until - monotonic()) > 0:
-            await self._change(min(_POLL, left))
+            await wait_for_change(self._changed, min(_POLL, left))
 
     def on_close(self) -> None:
         """What was handed on, and is not settled, is what the next one makes of it, which counts it."""

@@ -6,17 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
+from message_passing.filters._branching import Branching
 from message_passing.filters._redelivering import Redelivering
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from message_passing.filters._redelivering import KeptBatch
     from message_passing.output import Output
 
 
-class FallbackFilter(Redelivering):
+class FallbackFilter(Branching, Redelivering):
     """Passes messages to the first of several outputs, and to the next one where that loses them.
 
     `output_to` lists them in order of preference. An output that lost a batch is skipped for `pause` seconds, unless
@@ -47,26 +46,9 @@ class FallbackFilter(Redelivering):
         description="Seconds that an output may take to settle a batch before the next one gets it; 0: no limit.",
     )
 
-    def on_init(self) -> None:
-        """Resolve each of `output_to`."""
-        targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
-        self.output_to = targets[0] if targets else None
-        super().on_init()
-        self._use(targets)
-
-    def _use(self, targets: Sequence[Any]) -> None:
-        self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
+    def on_branches(self) -> None:
+        """None of them has lost anything yet."""
         self._bad_until = [0.0] * len(self._branches)
-
-    def connect_to(self, target: Any) -> None:
-        """Set `output_to` after construction: one output or a list of them."""
-        targets = target if isinstance(target, (list, tuple)) else [target]
-        super().connect_to(targets[0])
-        self._use(targets)
-
-    def outputs(self) -> Sequence[Output]:
-        """All outputs."""
-        return tuple(self._branches)
 
     def branch_of(self, kept: KeptBatch) -> Output:
         """The outputs to try: at the first attempt the first one without a recent loss; then the next."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
 from message_passing.filters._redelivering import Redelivering
-from message_passing.network.backoff import pause_after
+from message_passing.network.backoff import RetryPolicy
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -46,6 +46,5 @@ class RetryFilter(Redelivering):
 
     def after_loss(self, kept: KeptBatch) -> float | None:
         """Increasing delays."""
-        pause = pause_after(kept.attempts, self.first, self.longest)
-        late = self.give_up_after and monotonic() + pause - kept.began > self.give_up_after
-        return None if late or kept.attempts == self.attempts else pause
+        policy = RetryPolicy(self.first, self.longest, self.attempts, self.give_up_after)
+        return policy.pause(kept.attempts, monotonic() - kept.began)

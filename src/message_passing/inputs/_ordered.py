@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
+from message_passing.output import wait_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,12 +97,7 @@ class OrderedDeliveries:
                 self._hand_on(heapq.heappop(self._lost))
                 await self._owner.drain()
                 continue
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(left if self._lost else None):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await wait_for_change(self._changed, left if self._lost else None)
 
     def _hand_on(self, batch: _Batch) -> None:
         self._owner.deliver(
