@@ -143,6 +143,8 @@ def test_health_checks_do_not_degrade_a_node(tmp_path: Path) -> None:
         (found,) = one.get("/state")["verdict"]
         assert "connected, but is not a PUSH: a health check, another program" in found["text"]
         assert headline(one, "ok")
+        _, _, err = one.node.stop()
+    assert len(err.splitlines()) <= 1, "the journal is no list of health checks"
 
 
 def test_drops_are_losing_and_failures_are_degraded() -> None:
