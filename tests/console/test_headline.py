@@ -171,6 +171,13 @@ def test_drops_are_losing_and_failures_are_degraded() -> None:
         assert state["backlog"] >= 1
 
 
+def test_what_an_output_cannot_write_is_lost() -> None:
+    """A full disk: nothing is left of these messages, unlike of one that a decoder finds malformed."""
+    with watched("--input", "STDIN", *part("output", "File", filename="/dev/full")) as one:
+        one.node.write(b'{"a":1}\n' * 3)
+        assert headline(one, "losing") == "Losing messages: 3 failed in the last minute (3 output: failed)."
+
+
 def test_a_blocked_chain_and_a_component_s_problem(tmp_path: Path) -> None:
     """Both are degraded, and a problem is a finding too."""
     (tmp_path / "mine.py").write_text(
