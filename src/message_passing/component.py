@@ -369,12 +369,13 @@ class Component(Declared):
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """Do what `fail` does, without the report, which the caller makes; return how many they are."""
+        which = messages if count is None else None
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
         if fate := AMBIENT.fate:
             rejected = isinstance(error, MessageError)
-            fate.note(Outcome.REJECTED if rejected else Outcome.LOST)
+            fate.note(Outcome.REJECTED if rejected else Outcome.LOST, which)
             if not rejected and fate.comes_again:
                 self.metrics.coming_again[FAILED_REASON] += count
         return count
@@ -402,7 +403,7 @@ class Component(Declared):
             dropped = self.metrics.dropped
             dropped[reason if reason in dropped or len(dropped) < MOST_REASONS else OTHER_REASONS] += count
             if fate := AMBIENT.fate:
-                fate.note(Outcome.LOST)
+                fate.note(Outcome.LOST, None if isinstance(lost, int) else [*lost])
                 if fate.comes_again:
                     self.metrics.coming_again[reason] += count
 

@@ -207,6 +207,7 @@ EXTRAS = {
     "console": ("prometheus_client", "rich", "starlette", "uvicorn"),
     "crypt": ("cryptography",),
     "io-priority": ("psutil",),
+    "jetstream": ("nats", "nkeys"),
     "re2": ("re2",),
     "structlog": ("structlog",),
     "yaml": ("yaml",),
@@ -214,7 +215,7 @@ EXTRAS = {
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"prometheus_client": "prometheus-client", "re2": "google-re2"}
+_PACKAGES = {"nats": "nats-py", "prometheus_client": "prometheus-client", "re2": "google-re2"}
 """The package that provides a module, where its name differs."""
 
 

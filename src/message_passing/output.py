@@ -72,7 +72,9 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` also accepts a batch of lines as a `lines.Block`, which saves joining it: see `wiring`."""
 
-    takes_objects: ClassVar[bool] = False
+    takes_objects = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """Whether it needs fields of its messages, and so the objects that the encoder right before it received.
     `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
 

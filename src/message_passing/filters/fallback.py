@@ -19,9 +19,10 @@ class FallbackFilter(Branching, Redelivering):
     """Passes messages to the first of several outputs, and to the next one where that loses them.
 
     `output_to` lists them in order of preference. An output that lost a batch is skipped for `pause` seconds, unless
-    the others have lost it too. A whole batch goes to the next one if any of it was lost, so messages may arrive in
-    both. What is rejected goes nowhere else. An output that has not settled a batch within `patience` seconds counts
-    as having lost it; if it settles the batch later, it has arrived in both. The last one has no time limit.
+    the others have lost it too. The next one gets what was lost; where a filter between has made other messages of a
+    batch, all of it, which may then arrive in both. What is rejected goes nowhere else. An output that has not
+    settled a batch within `patience` seconds counts as having lost it; if it settles the batch later, it has arrived
+    in both. The last one has no time limit.
 
     Each loss is counted and reported where it happens, and a batch that all have lost is a loss of the last. What is
     not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.lines import message_count
 from message_passing.shares import Shares
@@ -28,9 +28,10 @@ class Batch:
         shares: the deliveries that they belong to.
         count: the number of messages, counting each frame as those it carries.
         size: their bytes.
+        prepared: what an output has made of them, for the next attempt.
     """
 
-    __slots__ = ("count", "messages", "shares", "size", "target")
+    __slots__ = ("count", "messages", "prepared", "shares", "size", "target")
 
     def __init__(self, target: Hashable = None) -> None:
         self.target = target
@@ -38,6 +39,7 @@ class Batch:
         self.messages: list[bytes] = []
         self.shares = Shares()
         self.count = 0
+        self.prepared: Any = None
 
 
 class Queue:

@@ -115,6 +115,14 @@ class NetworkOutput(Output):
         """Send a batch to one target, as returned by `target_of`; it calls `send`, for outputs with only one."""
         await self.send(messages)
 
+    async def send_batch(self, batch: Batch) -> None:
+        """Send a batch; it calls `send_to`. An output may remember in `batch.prepared` what the peer has of it."""
+        await self.send_to(batch.target, batch.messages)
+
+    def unsent_of(self, batch: Batch) -> Sequence[bytes]:
+        """The messages of a batch that the peer does not have, each by itself, for their dead letters."""
+        return batch.messages
+
     def target_of(self, message: Any) -> Hashable:  # noqa: ARG002 - for a subclass
         """The target of a message, for a class that `takes_objects`. An exception here fails the message.
 
@@ -145,7 +153,7 @@ class NetworkOutput(Output):
     def write_many(self, messages: list[Any]) -> None:
         """Queue a batch, divided by target."""
         if not self.takes_objects:
-            self._queue(None, all_as_bytes(self, messages))
+            self.accept(None, all_as_bytes(self, messages))
             return
         by_target: dict[Hashable, list[Any]] = {}
         for message in messages:
@@ -154,9 +162,10 @@ class NetworkOutput(Output):
             except Exception as error:  # noqa: BLE001 - any failure has one route
                 self.fail(error, [message])
         for target, group in by_target.items():
-            self._queue(target, self.encoded(group))
+            self.accept(target, self.encoded(group))
 
-    def _queue(self, target: Hashable, taken: Sequence[bytes]) -> None:
+    def accept(self, target: Hashable, taken: Sequence[bytes]) -> None:
+        """Queue messages for a target: for a subclass that packs several into one."""
         if not taken:
             return
         hold = self.hold()
@@ -248,7 +257,7 @@ class NetworkOutput(Output):
             attempt += 1
             try:
                 async with asyncio.timeout(self.timeout):
-                    await self.send_to(batch.target, batch.messages)
+                    await self.send_batch(batch)
             except (
                 RetryLater,
                 OSError,
@@ -290,13 +299,17 @@ class NetworkOutput(Output):
         return str(error) or type(error).__name__
 
     def _give_up(self, batch: Batch, error: Exception, attempts: int) -> None:
-        with batch.shares.resumed():
-            if self.dead_letters:
-                self.dead_letter(error, batch.messages, attempts=attempts)
-            else:
-                self.fail(error, batch.messages)
+        self.fail_some(batch, error, self.unsent_of(batch), attempts)
         self._moved_at = monotonic()
         batch.shares.settle_all(Outcome.DELIVERED)  # but for what has been noted
+
+    def fail_some(self, batch: Batch, error: Exception, messages: Sequence[bytes], attempts: int = 1) -> None:
+        """Fail messages of a batch, of which the rest may arrive; its `count` is then that of the rest."""
+        with batch.shares.resumed():
+            if self.dead_letters:
+                self.dead_letter(error, messages, attempts=attempts)
+            else:
+                self.fail(error, messages)
 
     def on_close(self) -> None:
         """Pass what was not sent to the error chain, with `dead_letters`."""
