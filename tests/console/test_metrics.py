@@ -175,7 +175,7 @@ def test_the_guide_s_scrape_is_what_prometheus_takes(tmp_path: Path) -> None:
     command = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
     checked = subprocess.run(command, capture_output=True, check=False, timeout=30)
     assert checked.returncode == 0, checked.stderr
-    assert b"9 rules found" in checked.stdout
+    assert b"10 rules found" in checked.stdout
 
 
 def test_names_of_a_stranger_cannot_break_the_format(tmp_path: Path) -> None:
