@@ -47,6 +47,16 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+async def wait_for_change(event: asyncio.Event, seconds: float | None) -> bool:
+    """Clear an event and wait until it is set again, for at most so many seconds. Whether it was."""
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Encodes(Protocol):
     """An encoder, for an output that encodes with it."""
 
@@ -62,7 +72,9 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` also accepts a batch of lines as a `lines.Block`, which saves joining it: see `wiring`."""
 
-    takes_objects: ClassVar[bool] = False
+    takes_objects = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """Whether it needs fields of its messages, and so the objects that the encoder right before it received.
     `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
 
@@ -100,10 +112,8 @@ class Output(Component):
                 if base is cls or not issubclass(base, Component)
             ):
                 continue
-            text = (
-                f"{cls.__name__} defines {door}, which belongs to the base class: it counts, and calls what"
-            )
-            raise TypeError(f"{text} a class defines: {cls.hooks}")
+            text = f"{cls.__name__} defines {door}, a method of the base class, which counts messages there"
+            raise TypeError(f"{text}: define {cls.hooks} instead")
         for method in ("filter", "filter_many", "write", "write_many"):
             defined = cls.__dict__.get(method)
             if any(is_lazy(defined) for is_lazy in _LAZY):

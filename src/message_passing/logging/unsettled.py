@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.delivery import Hold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from message_passing.delivery import Outcome
 
 
@@ -20,7 +22,7 @@ class _Written:
         self._unsettled = unsettled
         unsettled.add(number)
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
         """What is lost is counted where that happens."""
 
     def take(self, _token: object) -> None:
