@@ -20,6 +20,7 @@ from message_passing.network.backoff import RetryLater, pause_after
 with needs_extra("jetstream"):
     from nats.aio.client import Client
     from nats.errors import Error as NatsError
+    from nats.errors import UnexpectedEOF
 
 if TYPE_CHECKING:
     import ssl
@@ -33,6 +34,9 @@ _FIRST_PAUSE = 0.1
 
 _CLOSING = 2.0
 """The most seconds that closing a connection may take."""
+
+_LOOK = 1.0
+"""Seconds between two looks whether there still is a connection, besides being told of its end."""
 
 _MOST_SERVERS = 100
 """The most servers of a cluster that are remembered."""
@@ -78,6 +82,7 @@ class NatsConnection:
         self.client: Client | None = None
         self.trouble = self.denied = ""
         self.lost = 0
+        self._ending = False
         self._servers = list(servers)
         self._settings, self._longest = settings, longest
         self._noted: Exception | None = None  # what the client told last
@@ -111,7 +116,7 @@ class NatsConnection:
     async def keep(self) -> None:
         """Be connected, until cancelled."""
         attempt = 0
-        while True:
+        while not self._ending:
             reasons: dict[str, None] = {}
             for server in random.sample(self._servers, len(self._servers)):
                 ended = asyncio.Event()
@@ -132,6 +137,13 @@ class NatsConnection:
                 self._tell()
             attempt += 1
             await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
+
+    async def end(self, keeping: asyncio.Task[None]) -> None:
+        """End the task that runs `keep`. One cancellation may not be enough: the client swallows some."""
+        self._ending = True
+        while not keeping.done():
+            keeping.cancel()
+            await asyncio.wait([keeping], timeout=_CLOSING)
 
     async def _connect(self, client: Client, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
@@ -165,6 +177,8 @@ class NatsConnection:
                 **settings.auth,
                 **extra,
             )
+        if not client.is_connected:  # it was refused in the middle of the greeting
+            raise client.last_error or UnexpectedEOF
         if settings.tls and not client._server_info.get("tls_required"):  # noqa: SLF001 - nothing else says it
             await _close(client)
             raise OpenError("the server offers no TLS")
@@ -179,7 +193,10 @@ class NatsConnection:
         self.client, self.trouble, self.denied = client, "", ""
         self._tell()
         try:
-            await ended.wait()
+            while client.is_connected and not self._ending:  # it does not tell of each end
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await ended.wait()
             self.lost += 1
             reason = said_plainly(client.last_error) if client.last_error else "closed by the server"
             self.trouble = f"connection to {server} lost: {reason}"
