@@ -52,6 +52,7 @@ class NatsSettings:
         auth: arguments of `Client.connect`.
         tls: certificates, if it is to be encrypted.
         tls_hostname: the name in the server's certificate, if another than its address.
+        has_certificate: whether this client has one.
     """
 
     name: str
@@ -59,6 +60,7 @@ class NatsSettings:
     auth: dict[str, Any] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
     tls_hostname: str = ""
+    has_certificate: bool = False
 
 
 class NatsConnection:
@@ -85,6 +87,7 @@ class NatsConnection:
         self._ending = False
         self._servers = list(servers)
         self._settings, self._longest = settings, longest
+        self._has_certificate = False
         self._noted: Exception | None = None  # what the client told last
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], object]] = []
@@ -124,7 +127,11 @@ class NatsConnection:
                 try:
                     await self._connect(client, server, ended)
                 except (NatsError, OSError, OpenError, ValueError, AssertionError) as error:
-                    reasons[f"{server}: {said_plainly(error, self._noted)}"] = None
+                    wants = client._server_info.get("tls_verify") and not self._has_certificate  # noqa: SLF001
+                    hint = " (the server wants this client's certificate: option tls_cert)" if wants else ""
+                    reasons[f"{server}: {said_plainly(error, self._noted)}{hint}"] = None
+                    self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
+                    self._tell()
                     continue
                 finally:
                     if not client.is_connected:
@@ -132,9 +139,6 @@ class NatsConnection:
                 attempt = 0
                 await self._use(client, server, ended)
                 break
-            else:
-                self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
-                self._tell()
             attempt += 1
             await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
 
@@ -147,6 +151,7 @@ class NatsConnection:
 
     async def _connect(self, client: Client, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
+        self._has_certificate = settings.has_certificate
         extra: dict[str, Any] = {}
         if settings.tls:
             extra["tls"] = settings.tls

@@ -191,6 +191,7 @@ class JetStreamComponent(Component):
             auth={**auth, **secrets},
             tls=self._tls(paths),
             tls_hostname=self.tls_hostname,
+            has_certificate=bool(self.tls_cert),
         )
 
     def _tls(self, paths: Mapping[str, str]) -> ssl.SSLContext | None:
