@@ -17,6 +17,7 @@ from console.scraped import asked, eventful, needs_prometheus, prometheus
 from console.watched import Watched, watched
 from documents import ROOT, blocks
 from message_passing.testing import free_port, wait_for
+from nats_server import NatsServer
 from nodes import part
 
 if TYPE_CHECKING:
@@ -103,6 +104,26 @@ def test_what_is_in_a_spool(tmp_path: Path) -> None:
         assert found["message_passing_spool_bytes"]["output", "output"] >= 7 * len('{"a":1}')
     with watched("--input", "STDIN", "--output", "STDOUT") as one:
         assert b"message_passing_spool_" not in one.ask("/metrics")[1]
+
+
+def test_how_far_an_input_lags_behind_its_stream(tmp_path: Path) -> None:
+    """In the metrics and the state, while what follows it accepts nothing; a node without one has no such metric."""
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    try:
+        server.ask(lambda context: context.add_stream(name="LOGS", subjects=["logs.*"]))
+        server.ask(lambda context: context.publish("logs.a", b'{"a":1}'))
+        given = {"servers": server.url, "stream": "LOGS", "durable": "archive"}
+        nowhere = {"servers": f"127.0.0.1:{free_port()}", "subject": "logs.b"}
+        chain = (*part("input", "JetStream", **given), *part("output", "JetStream", **nowhere))
+        with watched(*chain) as one:
+            wait_for(lambda: b"message_passing_lag_messages" in one.ask("/metrics")[1], timeout=20)
+            assert samples(_openmetrics(one))["message_passing_lag_messages"]["input", "input"] == 1
+            lags = {each["id"]: each.get("lag") for each in json.loads(one.ask("/state")[1])["components"]}
+            assert lags["input"] == 1
+            assert lags["output"] is None
+    finally:
+        server.kill()
 
 
 def _openmetrics(one: Watched) -> str:

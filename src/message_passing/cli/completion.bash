@@ -112,7 +112,7 @@ _message_passing() {
         'top __interval') words='' ;;
         'top __sort') words='lost idle received name' ;;
         'trace __at') words='' ;;
-        *' __input') words='FileTail Null Socket::UDP STDIN ZeroMQ' ;;
+        *' __input') words='FileTail JetStream Null Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle JetStream Null Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __filter') words='All Delay Fallback Follow Keep Key Mangle Null Parse Redact Regexp Remove Rename Retry Sample Set Stamp T ToLogstash Where' ;;
         *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;

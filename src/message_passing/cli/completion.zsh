@@ -1,7 +1,7 @@
 #compdef message-passing message-pass
 # zsh completion of message-passing. Written by scripts/completion.py: change that.
 
-_message_passing_input() { compadd -- FileTail Null Socket::UDP STDIN ZeroMQ }
+_message_passing_input() { compadd -- FileTail JetStream Null Socket::UDP STDIN ZeroMQ }
 _message_passing_output() { compadd -- Callback File IO::Handle JetStream Null Socket::UDP STDERR STDOUT Test ZeroMQ }
 _message_passing_filter() { compadd -- All Delay Fallback Follow Keep Key Mangle Null Parse Redact Regexp Remove Rename Retry Sample Set Stamp T ToLogstash Where }
 _message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
