@@ -16,6 +16,7 @@ import pytest
 from message_passing import secure_files
 from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError
+from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
@@ -99,14 +100,15 @@ def change(directory: Path, statement: str, *values: Any) -> None:
 
 
 def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
-    """What is put is taken in order; a new run has the same sender, and begins where the last one was."""
+    """What is put is taken in order; a new run begins where the last one was, and old numbers keep their id."""
     with opened(tmp_path) as (spool, told):
         sender = spool.sender
         spool.put([frame(n) for n in range(10)], NO_HOLD)
         assert [one.sequence for one in taken(spool, 4)][:4] == [1, 2, 3, 4]
         stored(spool)
     with opened(tmp_path) as (spool, told):
-        assert spool.sender == sender
+        assert spool.sender != sender
+        assert [spool.sender_of(number) for number in (10, 11)] == [sender, spool.sender]
         left = 30 - spool.content.messages
         first = spool.first()
         assert first == left // 3 + 1
@@ -117,6 +119,24 @@ def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
         assert spool.first() == 11
         spool.put([frame(10)], NO_HOLD)
         assert taken(spool, 1)[0].sequence == 11
+
+
+def test_runs_of_which_nothing_is_left_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of those that have something in it are kept, up to a bound; later ones then share the last."""
+    monkeypatch.setattr(stores, "MOST_RUNS", 3)
+    senders = []
+    for n in range(5):
+        with opened(tmp_path) as (spool, _):
+            senders.append(spool.sender)
+            spool.put([frame(n)], NO_HOLD)
+    assert len({*senders[:3]}) == 3
+    assert senders[3:] == [senders[2]] * 2
+    with opened(tmp_path) as (spool, _):
+        assert [spool.sender_of(number) for number in range(1, 6)] == senders
+        assert len(taken(spool, 5)) == 5
+    for _ in range(2):
+        with opened(tmp_path) as (spool, _):
+            assert [spool.sender_of(number) for number in (1, 6)] == [spool.sender] * 2
 
 
 def test_a_batch_is_settled_when_it_is_on_disk(tmp_path: Path) -> None:

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE
-from message_passing.spool.rows import SELECT_FRAMES, Content, SpoolFrame, frame_of, is_corrupt
+from message_passing.spool.rows import (
+    SELECT_FRAMES,
+    Content,
+    SpoolFrame,
+    corrupt,
+    frame_of,
+    is_corrupt,
+    unpack_runs,
+)
 from message_passing.spool.store import SPOOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from message_passing.spool.rows import Runs
 
 _PATIENCE = 2.0  # seconds to wait for a node's write
 
@@ -83,24 +93,40 @@ class SpoolReader:
         return Content(frames, int(messages), int(size))
 
     def facts(self) -> dict[str, Any]:
-        """Its sender id, next number, and the times of the oldest and the newest frame, if any.
+        """Its last sender id, next number, and the times of the oldest and the newest frame, if any.
 
         Raises:
             OpenError: it cannot be read.
         """
-        facts = dict(self._rows("SELECT name, value FROM facts"))
+        facts = self._facts()
         times = [
             self._rows(f"SELECT time FROM frames ORDER BY sequence {order} LIMIT 1")  # noqa: S608 - our own text
             for order in ("ASC", "DESC")
         ]
         oldest, newest = (rows[0][0] if rows else None for rows in times)
-        sender = facts.get("sender")
+        with contextlib.suppress(sqlite3.DatabaseError):
+            facts["sender"] = unpack_runs(facts)[-1][1].hex()
         return {
-            "sender": sender.hex() if isinstance(sender, bytes) else None,
+            "sender": facts.get("sender"),
             "next": facts.get("next"),
             "oldest": oldest,
             "newest": newest,
         }
+
+    def _facts(self) -> dict[str, Any]:
+        return dict(self._rows("SELECT name, value FROM facts"))
+
+    def numbering(self) -> tuple[Runs, int]:
+        """Which id belongs to which numbers, and the next number.
+
+        Raises:
+            OpenError: it cannot be read.
+        """
+        facts = self._facts()
+        with self._explained():
+            if not isinstance(facts.get("next"), int):
+                raise corrupt("its next number is missing")
+            return unpack_runs(facts), facts["next"]
 
     def check(self) -> bool:
         """Whether SQLite finds the file intact.

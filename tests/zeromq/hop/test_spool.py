@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,29 @@ def test_nothing_accepted_is_missing_after_20_kills(tmp_path: Path) -> None:
     assert len(unique) == len(found), "the receiver lives on, and removes what comes twice"
     with SpoolReader(spool) as reading:
         assert reading.content().messages == 0
+
+
+def test_a_copied_spool_hides_nothing_of_either(tmp_path: Path) -> None:
+    """Where a machine is cloned or a backup restored, equal numbers of other messages are no duplicates."""
+    endpoint, out = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+
+    def send(spool: Path, first: int, linger: int = 20_000) -> None:
+        with sender(endpoint, spool, linger=linger) as sending:
+            sending.write(messages(first, 10))
+            assert sending.end()[0] == 0
+
+    send(tmp_path / "spool", 0, linger=10)  # nobody is there, so these stay in it
+    shutil.copytree(tmp_path / "spool", tmp_path / "clone")
+    shutil.copytree(tmp_path / "spool", tmp_path / "backup")
+    with receiver(endpoint, out) as receiving:
+        send(tmp_path / "spool", 100)
+        send(tmp_path / "clone", 200)
+        shutil.rmtree(tmp_path / "spool")
+        (tmp_path / "backup").rename(tmp_path / "spool")
+        send(tmp_path / "spool", 300)
+        wait_for(lambda: len(written(out)) >= 40, timeout=20)
+        receiving.stop()
+    assert sorted(written(out)) == [n + first for first in (0, 100, 200, 300) for n in range(10)]
 
 
 def test_a_full_spool_slows_its_input_down(tmp_path: Path) -> None:

@@ -90,9 +90,9 @@ class Sending:
     """A sender's connection.
 
     Attributes:
-        sender: its id; empty until it has said so.
+        sender: the id of its present run; empty until it has said so.
         acks: numbers to acknowledge; and
-        open: those that the chain is working on.
+        open: those that the chain is working on, with the id of the run that numbered each.
         heard: when it last said something.
         said: when it was last told something.
     """
@@ -100,7 +100,7 @@ class Sending:
     heard: float
     sender: bytes = b""
     acks: set[int] = field(default_factory=set)
-    open: set[int] = field(default_factory=set)
+    open: dict[int, bytes] = field(default_factory=dict)
     replies: deque[HopMessage] = field(default_factory=deque)
     said: float = -math.inf
     asked: float = -math.inf
@@ -113,12 +113,10 @@ class Delivered:
 
     Attributes:
         peer: the connection that it came on.
-        sender: who sent it.
-        data: the frame and its number.
+        data: the frame, its number, and the id that belongs to that.
     """
 
     peer: Hashable
-    sender: bytes
     data: Data
 
 
@@ -199,26 +197,26 @@ class Consumer:
             if not peer.replies:
                 peer.replies.append(Unknown())
             return None
-        memory = self._memory(peer.sender)
+        memory = self._memory(message.sender)
         memory.forget_below(message.first)
         if memory.knows(message.sequence):
             self.duplicates += 1
             if memory.is_settled(message.sequence):
                 peer.acks.add(message.sequence)
             else:  # its acknowledgement goes to whoever sent it last
-                peer.open.add(message.sequence)
+                peer.open[message.sequence] = message.sender
             return None
         memory.delivered.add(message.sequence)
-        peer.open.add(message.sequence)
-        return Delivered(key, peer.sender, message)
+        peer.open[message.sequence] = message.sender
+        return Delivered(key, message)
 
     def settle(self, delivered: Delivered) -> None:
         """The chain is done with a frame: written, removed, or rejected."""
-        sequence = delivered.data.sequence
-        self._memory(delivered.sender).settle(sequence)
+        sequence, sender = delivered.data.sequence, delivered.data.sender
+        self._memory(sender).settle(sequence)
         for peer in self._peers.values():
-            if peer.sender == delivered.sender and sequence in peer.open:
-                peer.open.discard(sequence)
+            if peer.open.get(sequence) == sender:
+                del peer.open[sequence]
                 peer.acks.add(sequence)
 
     def unsettled(self) -> int:

@@ -21,6 +21,7 @@ class Unsettled:
         sequence: its number.
         body: the frame.
         lines: see `frames.Data`.
+        sender: see `frames.Data`.
         token: whatever its owner wants to find again when it is settled.
         peer: who has it now; None while it waits to be sent.
         had_by: those whom it was sent to, in order, the last few.
@@ -30,6 +31,7 @@ class Unsettled:
     sequence: int
     body: bytes
     lines: bool
+    sender: bytes
     token: Any = None
     peer: Hashable | None = None
     had_by: tuple[Hashable, ...] = ()

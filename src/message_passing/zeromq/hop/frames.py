@@ -26,7 +26,7 @@ MOST_RANGES = 1000
 
 _HELLO = struct.Struct(f"!cB{ID_BYTES}sQ")
 _READY = struct.Struct(f"!cB{ID_BYTES}sLQ")
-_DATA = struct.Struct("!cQQ")
+_DATA = struct.Struct(f"!cQQ{ID_BYTES}s")
 _NUMBER = struct.Struct("!cQ")
 _RANGE = struct.Struct("!QQ")
 
@@ -37,7 +37,7 @@ class ProtocolError(MessagePassingError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A sender: who it is, and the lowest number that it has not had acknowledged."""
+    """A sender: its id, and the lowest number that it has not had acknowledged."""
 
     sender: bytes
     first: int
@@ -69,16 +69,18 @@ class Data:
         first: the lowest number that the sender has not had acknowledged: nothing below is sent again.
         body: the frame.
         lines: it is several messages, each a line, with a newline between them; otherwise one message.
+        sender: the id of the run that numbered it. With the number, it tells whether a frame came before.
     """
 
     sequence: int
     first: int
     body: bytes
     lines: bool
+    sender: bytes
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [_DATA.pack(b"L" if self.lines else b"D", self.sequence, self.first), self.body]
+        return [_DATA.pack(b"L" if self.lines else b"D", self.sequence, self.first, self.sender), self.body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,10 @@ def _ready(frames: Sequence[bytes]) -> Ready:
 
 
 def _data(frames: Sequence[bytes]) -> Data:
-    kind, sequence, first = _DATA.unpack(frames[0])
+    kind, sequence, first, sender = _DATA.unpack(frames[0])
     if not sequence:
         raise struct.error("numbers start at 1")
-    return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
+    return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L", sender=sender)
 
 
 def _pong(frames: Sequence[bytes]) -> Pong:

@@ -155,7 +155,7 @@ class HopSender:
         Args:
             settings: its socket: DEALER or ROUTER.
             dead_after: see `Producer`.
-            sender: its id; a new one when it is empty.
+            sender: the id of this run; a new one when it is empty.
             first: the number of its first frame.
         """
         limits = replace(settings.limits, maxmsgsize=_REPLY_BYTES)

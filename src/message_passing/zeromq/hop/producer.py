@@ -44,7 +44,7 @@ class Producer:
         """Begin without peers and frames.
 
         Args:
-            sender: its id, `frames.ID_BYTES` long: the same again only where its numbers go on.
+            sender: the id of this run, `frames.ID_BYTES` long.
             greets: it is the DEALER, and speaks first; otherwise receivers do.
             dead_after: seconds of silence after which a receiver that has something, or should answer, is given up.
             first: the number of its first frame.
@@ -82,14 +82,14 @@ class Producer:
         """Take a frame, and return its number."""
         sequence = self._next
         self._next += 1
-        self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
+        self._unsettled[sequence] = Unsettled(sequence, body, lines, self.sender, token)
         heapq.heappush(self._to_send, sequence)
         return sequence
 
-    def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool) -> None:
-        """Take a frame of an earlier run, whose numbers go on. In order, and before any is added."""
+    def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool, sender: bytes) -> None:
+        """Take a frame that has a number already, perhaps of an earlier run, with that run's id. In order."""
         self._next = max(self._next, sequence + 1)
-        self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
+        self._unsettled[sequence] = Unsettled(sequence, body, lines, sender, token)
         heapq.heappush(self._to_send, sequence)
 
     def discard(self, sequence: int) -> None:
@@ -221,7 +221,7 @@ class Producer:
             return Hello(self.sender, self.first) if greets else None
         entry = self._next_to_send() if self._may_have(key, peer) else None
         if entry and (not peer.on_way or peer.on_way_size + len(entry.body) <= peer.size):
-            return Data(entry.sequence, self.first, entry.body, entry.lines)
+            return Data(entry.sequence, self.first, entry.body, entry.lines, entry.sender)
         if now - peer.asked >= PROBE_INTERVAL and now - self._quiet_since(peer) >= PROBE_INTERVAL:
             return Ping(peer.question + 1)
         return None

@@ -66,7 +66,7 @@ class SpooledSending(AcknowledgedSending):
         )
 
     def open(self) -> None:
-        """Open the spool, then the sockets: what is in it has the same sender and numbers again.
+        """Open the spool, then the sockets: what is in it has the same numbers again, and the ids belonging to them.
 
         Raises:
             OpenError: see `Spool.open` and `OpenSocket`.
@@ -136,7 +136,8 @@ class SpooledSending(AcknowledgedSending):
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
                 frames = self._spool.take(self._window - self._on_way)
                 for frame in frames:
-                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines)
+                    sender = self._spool.sender_of(frame.sequence)
+                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines, sender=sender)
                     self._on_way += len(frame.body)
                 if not frames:
                     break
