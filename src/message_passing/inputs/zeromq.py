@@ -20,6 +20,7 @@ from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
 from message_passing.zeromq.subscriptions import prefixes_text
+from message_passing.zeromq.user_id import NO_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,13 +133,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         self._receivers = [self._receiver]
 
     def _prepare_acknowledged(self) -> None:
-        """Choose the mechanism for acknowledged messages.
-
-        Raises:
-            OptionError: an option is given that this mechanism does not have.
-        """
-        if self.key_field:
-            raise OptionError(Fault(f"{self.label}: key_field is not for {self.socket_type}", "key_field"))
+        """Choose the mechanism for acknowledged messages."""
         self.acknowledges = True
         self._hop = HopReceiver(
             self.settings(self.socket_type),
@@ -146,9 +141,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
             frames=self.window,
             size=self.window * (256 << 10),
             dead_after=60.0,
+            key_field=self.key_field,
         )
         self._receivers = self._hop.sockets.receivers
-        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers)
+        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers, self.key_field)
         if self.state_file:
             self._remembered = RememberedSenders(
                 self.state_file, self._hop.consumer, lambda text: self.report(OpenError(text))
@@ -266,7 +262,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def _count_refused(self) -> None:
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
-            self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
+            self.fail(DecodingError(NO_OBJECT), refused)
         too_big = self._receiver.too_big
         if count := too_big.count:
             too_big.count = 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.intake_limiter import IntakeLimiter
+    from message_passing.zeromq.parts import Message
     from message_passing.zeromq.settings import SocketSettings
 
 _OBJECT_START = b"{"[0]
@@ -227,15 +228,15 @@ class Receiver:
         self.refused += [frame for frame, text in found if text is None]
         return [text for _, text in found if text is not None]
 
-    def receive_parts(self, limit: int) -> list[list[bytes]]:
-        """Messages with all their frames, however large; at most this many."""
-        found: list[list[bytes]] = []
+    def receive_parts(self, limit: int) -> list[Message]:
+        """Messages with all their frames, however large; at most this many. With `key_field`, also whose they are."""
+        found: list[Message] = []
         with self._lock, contextlib.suppress(zmq.Again):
             while len(found) < limit:
-                message = next_message(self._socket, -1, each=True, named=False)
+                message = next_message(self._socket, -1, each=True, named=bool(self._key_field))
                 self._deliveries.note(message)
                 self.received_bytes += message.size
-                found.append(message.frames)
+                found.append(message)
         return found
 
     def send_parts(self, frames: Sequence[bytes]) -> bool:

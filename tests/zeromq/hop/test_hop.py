@@ -13,11 +13,10 @@ import pytest
 import zmq
 
 from message_passing.errors import OptionError
-from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.hop.frames import Ready
-from nodes import Node, node, part
+from nodes import Node, lines, node, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +35,10 @@ def messages(first: int, count: int) -> bytes:
 
 
 @contextmanager
-def receiver(endpoint: str, file: Path, **options: Any) -> Iterator[Node]:
+def receiver(endpoint: str, file: Path, *more: str, **options: Any) -> Iterator[Node]:
     """A node that writes what comes to a ROUTER."""
     words = part("input", "ZeroMQ", **{"socket_bind": endpoint, "socket_type": "ROUTER", **options})
-    with node(*words, *part("output", "File", filename=str(file))) as started:
+    with node(*words, *more, *part("output", "File", filename=str(file))) as started:
         yield started
 
 
@@ -315,7 +314,21 @@ def test_two_ends_of_the_same_kind_are_reported() -> None:
         wait_for(is_told, timeout=5)
 
 
-def test_an_input_has_no_key_field() -> None:
-    """It is refused until it means something there."""
-    with pytest.raises(OptionError, match="key_field"):
-        ZeroMQInput(socket_bind="tcp://127.0.0.1:9", socket_type="ROUTER", key_field="who")
+@pytest.mark.parametrize("encoder", ["Null", "JSONLines"])
+def test_the_sender_is_named_in_what_can_be(tmp_path: Path, encoder: str) -> None:
+    """With `key_field`, what is no object is rejected once, as a dead letter, and acknowledged."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    letters = [*part("error", "File", filename=str(tmp_path / "letters")), "--dead_letters"]
+    with receiver(
+        endpoint, file, "--decoder", "JSONLines", *letters, allow=["127.0.0.1"], key_field="by"
+    ) as one:
+        words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", encoder]
+        with node(*words, *part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")) as sending:
+            sending.write(b'{"n":1,"by":"me"}\n{"n":2}\n')
+            if encoder == "Null":
+                sending.write(b"[3]\n")
+            assert sending.end()[::2] == (0, b"")
+        one.stop()
+    assert [json.loads(line) for line in lines(file)] == [{"n": n, "by": "127.0.0.1"} for n in (1, 2)]
+    found = [json.loads(line) for line in lines(tmp_path / "letters")]
+    assert [one["packed_data"] for one in found] == ["[3]"] * (encoder == "Null")

@@ -8,14 +8,17 @@ import heapq
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Outcome
+from message_passing.delivery import Delivery, Outcome
+from message_passing.errors import DecodingError
 from message_passing.zeromq.hop.packing import unpacked
+from message_passing.zeromq.user_id import NO_OBJECT, with_user_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.source import Source
     from message_passing.zeromq.hop.consumer import Delivered
+    from message_passing.zeromq.hop.frames import Data
     from message_passing.zeromq.hop.link import HopReceiver
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
@@ -30,14 +33,18 @@ class AcknowledgedReceiving:
         stalled: why no more frames are accepted now; empty if they are.
     """
 
-    def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
+    def __init__(
+        self, receiver: HopReceiver, owner: Source, tell: Callable[[], object], key_field: str = ""
+    ) -> None:
         """Prepare it.
 
         Args:
             receiver: the open receiving end.
             owner: the input that delivers.
             tell: reports the notices about peers.
+            key_field: a field of each message to set to its sender's name.
         """
+        self._key_field = key_field
         self.redelivered = 0
         self.stalled = ""
         self._receiver, self._owner, self._tell = receiver, owner, tell
@@ -90,11 +97,22 @@ class AcknowledgedReceiving:
             self.redelivered += number in self._lost
             self._lost.discard(number)
             settled = functools.partial(self._settled, number, frame)
-            self._owner.deliver(unpacked(frame.data), settled, comes_again=True)
+            with Delivery(settled, self._owner, asyncio.get_running_loop(), comes_again=True):
+                self._owner.emit(self._messages_of(frame.data))
             await self._owner.drain()
         if some:
             await asyncio.sleep(0)  # other inputs get their turn
         return some
+
+    def _messages_of(self, data: Data) -> list[bytes]:
+        """The messages of a frame; those that cannot have the field are rejected, within its delivery."""
+        messages = unpacked(data)
+        if not self._key_field:
+            return messages
+        named = [(message, with_user_id(message, self._key_field, data.user)) for message in messages]
+        if refused := [message for message, text in named if text is None]:
+            self._owner.fail(DecodingError(NO_OBJECT), refused)
+        return [text for _, text in named if text is not None]
 
     def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
         if outcome is Outcome.LOST:  # it precedes all that arrived after it

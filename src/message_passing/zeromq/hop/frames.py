@@ -70,6 +70,7 @@ class Data:
         body: the frame.
         lines: it is several messages, each a line, with a newline between them; otherwise one message.
         sender: the id of the run that numbered it. With the number, it tells whether a frame came before.
+        user: the ZAP handler's name of who sent it, where that is asked for. It is not sent.
     """
 
     sequence: int
@@ -77,6 +78,7 @@ class Data:
     body: bytes
     lines: bool
     sender: bytes
+    user: str = ""
 
     def encode(self) -> list[bytes]:
         """As frames."""

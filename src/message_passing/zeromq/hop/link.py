@@ -64,13 +64,13 @@ class _Sockets:
         strange: messages that were not of the protocol.
     """
 
-    def __init__(self, settings: SocketSettings, queue_bytes: int | None) -> None:
+    def __init__(self, settings: SocketSettings, queue_bytes: int | None, key_field: str = "") -> None:
         self.strange = 0
         several = settings.socket_type == "DEALER" and len(settings.connect) > 1
         each = [replace(settings, connect=(one,)) for one in settings.connect] if several else [settings]
         self._routes = settings.socket_type == "ROUTER"
         self._settings = settings
-        self.receivers = [Receiver(one, queue_bytes=queue_bytes) for one in each]
+        self.receivers = [Receiver(one, queue_bytes=queue_bytes, key_field=key_field) for one in each]
 
     def open(self) -> None:
         """Open all.
@@ -110,10 +110,13 @@ class _Sockets:
     def received(self) -> Iterator[tuple[Hashable, HopMessage]]:
         """What has come, a bounded number of messages."""
         for number, receiver in enumerate(self.receivers):
-            for frames in receiver.receive_parts(_AT_ONCE):
-                key: Hashable = frames[0] if self._routes else number
+            for came in receiver.receive_parts(_AT_ONCE):
+                key: Hashable = came.frames[0] if self._routes else number
                 try:
-                    yield key, decode(frames[1:] if self._routes else frames)
+                    message = decode(came.frames[1:] if self._routes else came.frames)
+                    if came.user and isinstance(message, Data):
+                        message = replace(message, user=came.user)
+                    yield key, message
                 except ProtocolError as error:
                     self.strange += 1
                     receiver.notices.say(f"protocol {error}", f"protocol error by a peer: {error}")
@@ -207,7 +210,14 @@ class HopReceiver:
     """The receiving end, with its sockets. For one thread."""
 
     def __init__(
-        self, settings: SocketSettings, *, queue_bytes: int, frames: int, size: int, dead_after: float
+        self,
+        settings: SocketSettings,
+        *,
+        queue_bytes: int,
+        frames: int,
+        size: int,
+        dead_after: float,
+        key_field: str = "",
     ) -> None:
         """Prepare it.
 
@@ -217,10 +227,11 @@ class HopReceiver:
             frames: see `Consumer`.
             size: see `Consumer`.
             dead_after: see `Consumer`.
+            key_field: each frame has its sender's name, for this field of its messages.
         """
         self._too_big = 0
         self._maxmsgsize = settings.limits.maxmsgsize
-        self._sockets = _Sockets(settings, queue_bytes)
+        self._sockets = _Sockets(settings, queue_bytes, key_field)
         self.consumer = Consumer(
             os.urandom(ID_BYTES),
             greets=settings.socket_type == "DEALER",
