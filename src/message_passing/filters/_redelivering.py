@@ -115,7 +115,7 @@ class Redelivering(Filter):
         try:
             # What a branch does to its messages is not seen by another, or the next time.
             messages = [copied(message) for message in kept.messages]
-            with Delivery(settle, self, loop):
+            with Delivery(settle, self, loop, tried=kept.hold.fate.tried if kept.hold.fate else 0):
                 self.hand_to(branch, messages, 0)
         except OutputClosedError:
             if not self.goes_on_without(kept):

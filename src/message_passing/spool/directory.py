@@ -8,9 +8,13 @@ import fcntl
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError
 from message_passing.secure_files import future_user, in_shell, require_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATABASE = "spool.sqlite"
 """The database's file name; SQLite adds files with the suffixes `-wal` and `-shm` beside it."""
@@ -84,6 +88,35 @@ class SpoolLock:
             self._descriptor = -1
 
 
+@contextlib.contextmanager
+def kept_from_nodes(directory: Path) -> Iterator[None]:
+    """Nobody uses a spool in this block. Its files are not changed.
+
+    Raises:
+        OpenError: a process is using it, or the system refuses.
+    """
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # a copy without it, which nobody has used
+        yield
+        return
+    except OSError as error:
+        raise OpenError(cannot_use(directory, error)) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OpenError(
+                f"the spool {str(directory)!r} is in use by {_owner_of(directory)}, which sends what is in it: stop "
+                "that process first"
+            ) from error
+        except OSError as error:
+            raise OpenError(cannot_use(directory, error)) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """The identity of the file at present; None if it does not exist."""
     try:
@@ -147,6 +180,8 @@ def _owner_of(directory: Path) -> str:
         text = (directory / LOCK).read_bytes()[:_MOST_DIGITS].strip().decode("ascii")
     except (OSError, ValueError):
         return "another process"
-    if not text.isdigit():
+    if (
+        not text.isdigit() or not Path(f"/proc/{text}").exists()
+    ):  # that one has ended: somebody else reads it now
         return "another process"
     return f"this process ({text})" if int(text) == os.getpid() else f"the process {text}"

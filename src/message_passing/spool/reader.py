@@ -136,13 +136,12 @@ class SpoolReader:
         """
         return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
-    def frames(self) -> Iterator[SpoolFrame | int]:
-        """All frames in order; for a damaged one, its number. Unreadable parts of a damaged file are left out.
+    def frames(self, after: int = 0) -> Iterator[SpoolFrame | int]:
+        """All frames after a number, in order; for a damaged one, its number. Unreadable parts are left out.
 
         Raises:
             OpenError: it cannot be read at all.
         """
-        after = 0
         while True:
             try:
                 rows = self._after(after, 16)

@@ -47,6 +47,10 @@ class SpoolFrame:
     lines: bool
     time: float = 0.0
 
+    def messages(self) -> list[bytes]:
+        """Its messages; one that was sent with several lines in it is one."""
+        return self.body.split(b"\n") if self.lines else [self.body]
+
     @property
     def crc(self) -> int:
         """The data of its row."""
