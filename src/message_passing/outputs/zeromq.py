@@ -184,6 +184,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         if self._acknowledged:
             self._acknowledged.open()
             open_outputs.add(self)
+            for receiver in self._acknowledged.receivers:
+                receiver.notices.wake = partial(self.tell, receiver.notices)
+                self.tell(receiver.notices)
             if self._spooled:
                 self._spooled.notices.wake = partial(self._tell_spool, self._spooled)
                 self._tell_spool(self._spooled)
@@ -375,8 +378,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         """What keeps it from sending."""
         if self._acknowledged:
             health = [one.health for one in self._acknowledged.receivers if one.health]
-            stalled = self._spooled.problems() if self._spooled else []
-            return [*stalled, *(text for one in health for text in one.problems())][:MOST_PROBLEMS]
+            connections = [text for one in health for text in one.problems()]
+            return [*self._acknowledged.problems(), *connections][:MOST_PROBLEMS]
         return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
@@ -401,6 +404,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         open_outputs.discard(self)
         if self._acknowledged:
             self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
+            if self._acknowledged.held:
+                self._unsent_why += [f"not sent: {text}" for text in self._acknowledged.obstacles()]
             self._acknowledged.close()
             if self._spooled:
                 self._tell_spool(self._spooled, at_end=True)

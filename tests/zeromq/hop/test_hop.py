@@ -13,9 +13,11 @@ import pytest
 import zmq
 
 from message_passing.errors import OptionError
+from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
-from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.hop.frames import Ready
+from message_passing.testing import TestOutput, free_port, running, wait_for
+from message_passing.zeromq.hop import link
+from message_passing.zeromq.hop.frames import Ready, decode
 from nodes import Node, lines, node, part
 
 if TYPE_CHECKING:
@@ -298,20 +300,73 @@ def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> No
         ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
 
 
-def test_two_ends_of_the_same_kind_are_reported() -> None:
-    """Two outputs, or two inputs, say of each other that one of them must be the other kind."""
+ENDS: list[tuple[Any, str, Any, str, str]] = [
+    (ZeroMQOutput, "ROUTER", ZeroMQOutput, "DEALER", "it is an output, too: an output sends to an input"),
+    (ZeroMQInput, "ROUTER", ZeroMQInput, "DEALER", "it is an input, too: an input receives from an output"),
+    (
+        ZeroMQInput,
+        "DEALER",
+        ZeroMQOutput,
+        "DEALER",
+        "its socket is a DEALER, but a DEALER goes with a ROUTER",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bound", "its_type", "other", "other_type", "text"), ENDS)
+def test_ends_that_do_not_fit_are_reported_by_both(
+    bound: Any, its_type: str, other: Any, other_type: str, text: str
+) -> None:
+    """Two of a kind, or of a socket type that ZeroMQ would connect: each says who is there, and nothing arrives."""
+    endpoint, first, second = f"tcp://127.0.0.1:{free_port()}", _Reports([]), _Reports([])
+    kept = TestOutput()
+    one = bound(socket_bind=endpoint, socket_type=its_type, linger=0, error=first)
+    two = other(connect=endpoint, socket_type=other_type, linger=0, error=second)
+    with ExitStack() as stack:
+        for end in (one, two):
+            if isinstance(end, ZeroMQInput):
+                end.connect_to(kept)
+                stack.enter_context(running(end))
+            else:
+                stack.enter_context(end)
+                end.consume(b"message")
+        wait_for(lambda: all(text in str(told.kept) for told in (first, second)), timeout=20)
+        assert "127.0.0.1" in first.kept[0]["exception"]
+        assert not kept.messages
+
+
+def test_versions_that_do_not_fit_are_reported_by_both() -> None:
+    """A sender of another version is told so, by a greeting of ours that it does not understand, either."""
     endpoint, told = f"tcp://127.0.0.1:{free_port()}", _Reports([])
-    with (
-        ZeroMQOutput(socket_bind=endpoint, socket_type="ROUTER", linger=0, error=told) as first,
-        ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=0, error=told) as second,
-    ):
+    one = ZeroMQInput(socket_bind=endpoint, socket_type="ROUTER", error=told, output_to=TestOutput())
+    with running(one), zmq.Context() as context, context.socket(zmq.DEALER) as later:
+        later.linger = 0
+        later.connect(endpoint)
+        later.send(b"H\x02 and something that we do not know")
+        assert later.poll(20_000)
+        assert isinstance(decode(later.recv_multipart()), Ready)
+        wait_for(lambda: told.kept, timeout=20)
+    assert "127.0.0.1" in told.kept[0]["exception"]
+    assert (
+        "has version 2 of the protocol of acknowledged hops, and we have 1: use" in told.kept[0]["exception"]
+    )
 
-        def is_told() -> bool:
-            first.consume(b"one")
-            second.consume(b"two")
-            return any("output too" in one["exception"] for one in told.kept)
 
-        wait_for(is_told, timeout=5)
+@pytest.mark.parametrize("ours", ["DEALER", "ROUTER"])
+def test_a_peer_that_never_answers_is_a_problem(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ZeroMQ connects to: a foreign socket, or a receiver that stands still. The end says why, too."""
+    monkeypatch.setattr(link, "_SILENT_AFTER", 0.2)
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as stranger:
+        stranger.linger = 0
+        stranger.bind(endpoint)
+        with ZeroMQOutput(connect=endpoint, socket_type=ours, linger=0) as output:
+            output.consume(b"one")
+            other = "ROUTER" if ours == "DEALER" else "DEALER"
+            text = f"{endpoint}: connected, but not answered: the other end must be an input of message-passing with"
+            wait_for(output.problems, timeout=20)
+            assert output.problems() == [f"{text} socket_type {other}, and not standing still"]
+        assert f"not sent: {text}" in output.summary()[-1]
 
 
 @pytest.mark.parametrize("encoder", ["Null", "JSONLines"])

@@ -308,7 +308,7 @@ def test_nobody_can_acknowledge_what_was_not_sent_to_him() -> None:
     """Whatever ranges a peer claims: only frames that he has had are settled."""
     producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
     ready: HopMessage = decode(
-        Consumer(b"r" * 16, greets=True, frames=1, size=10, dead_after=9)._greeting().encode()
+        Consumer(b"r" * 16, greets=True, frames=1, size=10, dead_after=9).greeting().encode()
     )
     producer.receive("a", ready, 0.0)
     producer.add(b"one", lines=False)

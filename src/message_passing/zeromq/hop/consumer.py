@@ -182,7 +182,7 @@ class Consumer:
             self._memory(peer.sender).forget_below(message.first)
             peer.met = True
             if not self._greets:
-                peer.replies.append(self._greeting())
+                peer.replies.append(self.greeting())
         elif isinstance(message, Data):
             return self._frame(key, peer, message)
         elif isinstance(message, Ping):
@@ -225,7 +225,8 @@ class Consumer:
 
     # Sending
 
-    def _greeting(self) -> Ready:
+    def greeting(self) -> Ready:
+        """Who this is, and how much it takes."""
         return Ready(self._receiver, self._frames, self._size)
 
     def next_message(self, key: Hashable, now: float) -> HopMessage | None:
@@ -239,7 +240,7 @@ class Consumer:
             return peer.replies[0]
         if self._greets and not peer.met:
             greets = now - peer.asked >= GREETING_INTERVAL
-            return self._greeting() if greets else None
+            return self.greeting() if greets else None
         if peer.open and now - peer.said >= KEEP_ALIVE:
             return Pong(0)
         if self._greets and now - max(peer.heard, peer.asked) >= PROBE_INTERVAL:

@@ -35,6 +35,10 @@ class ProtocolError(MessagePassingError):
     """A peer said something that is not part of the protocol, or has another version of it."""
 
 
+class OtherVersionError(ProtocolError):
+    """It is a greeting of another version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A sender: its id, and the lowest number that it has not had acknowledged."""
@@ -148,7 +152,9 @@ def decode(frames: Sequence[bytes]) -> HopMessage:
     if decoder is not None:
         with contextlib.suppress(struct.error):
             return decoder(frames)
-    raise ProtocolError("it does not speak the protocol of acknowledged hops")
+    raise ProtocolError(
+        "it does not speak the protocol of acknowledged hops, as an input or output of message-passing does"
+    )
 
 
 def _hello(frames: Sequence[bytes]) -> Hello:
@@ -175,8 +181,9 @@ def _pong(frames: Sequence[bytes]) -> Pong:
 
 def _check_version(head: bytes) -> None:
     if len(head) > 1 and head[1] != _VERSION:
-        raise ProtocolError(
-            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {_VERSION}"
+        raise OtherVersionError(
+            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {_VERSION}: use the same "
+            "version of message-passing on both sides"
         )
 
 

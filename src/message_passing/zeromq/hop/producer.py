@@ -141,6 +141,10 @@ class Producer:
     def _is_dead(self, peer: Receiving, now: float) -> bool:
         return peer.ready and now - peer.heard >= self._dead_after
 
+    def greeting(self) -> Hello:
+        """Who this is."""
+        return Hello(self.sender, self.first)
+
     # Receiving
 
     def receive(self, key: Hashable, message: HopMessage, now: float) -> list[Unsettled]:
@@ -171,7 +175,7 @@ class Producer:
         if not peer.ready or peer.identity != message.receiver:
             self._forget(key)
             if not self._greets:
-                peer.replies.append(Hello(self.sender, self.first))
+                peer.replies.append(self.greeting())
         peer.ready, peer.identity = True, message.receiver
         peer.frames, peer.size = message.frames, message.size
         peer.asked = now
@@ -218,7 +222,7 @@ class Producer:
             return peer.replies[0]
         if not peer.ready:
             greets = self._greets and now - peer.asked >= GREETING_INTERVAL
-            return Hello(self.sender, self.first) if greets else None
+            return self.greeting() if greets else None
         entry = self._next_to_send() if self._may_have(key, peer) else None
         if entry and (not peer.on_way or peer.on_way_size + len(entry.body) <= peer.size):
             return Data(entry.sequence, self.first, entry.body, entry.lines, entry.sender)

@@ -111,8 +111,8 @@ class SpooledSending(AcknowledgedSending):
         return {**super().info(), **self._spool.info()}
 
     def problems(self) -> list[str]:
-        """Why nothing can be stored."""
-        return [self._spool.stalled] if self._spool.stalled else []
+        """See `AcknowledgedSending`; and why nothing can be stored."""
+        return [*([self._spool.stalled] if self._spool.stalled else []), *super().problems()]
 
     def _dropped(self, count: int, reason: str, earlier: int) -> None:
         self.dropped_earlier += earlier
