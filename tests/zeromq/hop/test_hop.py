@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import zmq
 
 from message_passing.errors import OptionError
+from message_passing.flow import Output
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import TestOutput, free_port, running, wait_for
@@ -298,6 +300,45 @@ def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> No
     """They are refused with the socket type that they are not for."""
     with pytest.raises(OptionError, match="DEALER"):
         ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
+
+
+class _Blocked(Output):
+    """An output that has no room."""
+
+    def on_init(self) -> None:
+        """Begin without."""
+        super().on_init()
+        self.got: list[bytes] = []
+        self.room = False
+        self.waits = False
+
+    def write_many(self, messages: list[bytes]) -> None:
+        """Keep them."""
+        self.got += messages
+        self._kept = self.hold()
+
+    async def drain(self) -> None:
+        """Wait for room."""
+        self.waits = True
+        while not self.room:  # noqa: ASYNC110 - it is set by another thread
+            await asyncio.sleep(0.01)
+        self._kept.release()
+
+
+def test_a_receiver_whose_chain_has_no_room_is_not_given_up() -> None:
+    """It says that it is alive, for longer than `ack_timeout`, so that nothing is sent to another one as well."""
+    endpoint, blocked = f"tcp://127.0.0.1:{free_port()}", _Blocked()
+    one = ZeroMQInput(socket_bind=endpoint, socket_type="ROUTER", output_to=blocked)
+    with running(one), ZeroMQOutput(connect=endpoint, socket_type="DEALER", ack_timeout=1) as output:
+        output.consume(b"one")
+        wait_for(lambda: blocked.waits, timeout=20)
+        with pytest.raises(TimeoutError):
+            wait_for(lambda: output.info()["given_up"], timeout=2)
+        blocked.room = True
+        wait_for(lambda: not output.held(), timeout=20)
+        with pytest.raises(TimeoutError):  # nor is one that has nothing to do
+            wait_for(lambda: output.info()["given_up"], timeout=2)
+    assert blocked.got == [b"one"]
 
 
 ENDS: list[tuple[Any, str, Any, str, str]] = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from message_passing.clock import monotonic
 from message_passing.delivery import Delivery, Outcome
 from message_passing.errors import DecodingError
+from message_passing.zeromq.hop.consumer import KEEP_ALIVE
 from message_passing.zeromq.hop.packing import unpacked
 from message_passing.zeromq.user_id import NO_OBJECT, with_user_id
 
@@ -70,6 +71,7 @@ class AcknowledgedReceiving:
         sockets.on_ready(functools.partial(loop.call_soon_threadsafe, self._ready.set))
         for descriptor in sockets.file_descriptors:
             loop.add_reader(descriptor, self._ready.set)
+        keeping_alive = asyncio.create_task(self._keep_alive())
         try:
             while True:
                 self._ready.clear()
@@ -79,9 +81,16 @@ class AcknowledgedReceiving:
                 if not came:
                     await self._wait()
         finally:
+            keeping_alive.cancel()
             sockets.on_ready(lambda: None)
             for descriptor in sockets.file_descriptors:
                 loop.remove_reader(descriptor)
+
+    async def _keep_alive(self) -> None:
+        """While the chain has no room for more, senders still hear what is acknowledged, and that this is alive."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE / 2)
+            self._receiver.answer()
 
     async def _deliver_some(self) -> bool:
         """Deliver what has arrived, in order; return whether there was anything to do."""

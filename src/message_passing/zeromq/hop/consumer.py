@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.hop.frames import HopMessage
 
-KEEP_ALIVE = 1.0
-"""Seconds after which a sender whose frames are not settled yet is told that they are being worked on."""
+KEEP_ALIVE = 0.5
+"""Seconds after which a sender whose frames are not settled yet is told that they are being worked on: with the time
+between two checks, which is half of that, less than the least `ack_timeout`."""
 
 MOST_REMEMBERED = 100_000
 """Settled numbers that are remembered of one sender, besides all below the lowest that is not."""

@@ -25,7 +25,8 @@ GREETING_INTERVAL = 1.0
 """Seconds between two greetings that are not answered."""
 
 PROBE_INTERVAL = 2.0
-"""Seconds of silence after which a peer is asked whether it is there; and between two such questions."""
+"""Seconds of silence after which a peer is asked whether it is there, and between two such questions; or a quarter of
+the silence after which it is given up, if that is less."""
 
 
 _REMEMBERED = 8
@@ -53,6 +54,9 @@ class Producer:
         self.resent = self.strange = 0
         self._greets = greets
         self._dead_after = dead_after
+        self._probe_interval = min(
+            PROBE_INTERVAL, dead_after / 4
+        )  # in vain twice, and an answer may take a while
         self._next = first
         self._unsettled: dict[int, Unsettled] = {}
         self._to_send: list[int] = []  # a heap: what is sent again goes before what is new
@@ -226,7 +230,7 @@ class Producer:
         entry = self._next_to_send() if self._may_have(key, peer) else None
         if entry and (not peer.on_way or peer.on_way_size + len(entry.body) <= peer.size):
             return Data(entry.sequence, self.first, entry.body, entry.lines, entry.sender)
-        if now - peer.asked >= PROBE_INTERVAL and now - self._quiet_since(peer) >= PROBE_INTERVAL:
+        if now - peer.asked >= self._probe_interval and now - self._quiet_since(peer) >= self._probe_interval:
             return Ping(peer.question + 1)
         return None
 
@@ -274,11 +278,11 @@ class Producer:
 
     def next_time(self, now: float) -> float:
         """When there is something to do again, if nothing else happens."""
-        times = [now + PROBE_INTERVAL]
+        times = [now + self._probe_interval]
         for peer in self._peers.values():
             if not peer.ready:
                 times.append(peer.asked + GREETING_INTERVAL)
             else:
-                probed = max(self._quiet_since(peer), peer.asked) + PROBE_INTERVAL
+                probed = max(self._quiet_since(peer), peer.asked) + self._probe_interval
                 times += [probed, peer.heard + self._dead_after]
         return min(times)
