@@ -21,7 +21,7 @@ from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.paths import load_own
-from message_passing.spool.directory import obstacle
+from message_passing.spool.directory import obstacle, shortage
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
@@ -175,8 +175,9 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
             self.report(MessagePassingError(text))
 
     def warnings(self) -> list[str]:
-        """See `ZeroMQComponent`; and that the spool cannot be written."""
-        found = obstacle(Path(self.spool)) if self.spool else ""
+        """See `ZeroMQComponent`; and that the spool cannot be written, or may grow beyond its disk."""
+        spool = Path(self.spool)
+        found = (obstacle(spool) or shortage(spool, self.spool_bytes)) if self.spool else ""
         return [*super().warnings(), *([f"{self.label}: {found}"] if found else [])]
 
     def on_open(self) -> None:

@@ -22,6 +22,9 @@ DATABASE = "spool.sqlite"
 LOCK = "lock"
 """The lock's file name. It contains the process id of the spool's owner."""
 
+LOG_BYTES = 64 << 20
+"""Bytes from which on SQLite's log is moved to the database."""
+
 WHAT = "spool directory"
 
 _MOST_DIGITS = 20
@@ -167,12 +170,37 @@ def cannot_use(directory: Path, error: OSError) -> str:
 
 def obstacle(directory: Path) -> str:
     """Why a spool could not be kept there, checked without changing anything; empty if no reason was found."""
-    existing = next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
+    existing = _existing(directory)
     if not existing.is_dir():
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"the {WHAT} {str(directory)!r} cannot be written by this user: see ls -ld {in_shell(str(existing))}"
+    if existing == directory:
+        try:
+            require_safe(str(directory), directory.stat(), WHAT)
+        except OpenError as error:
+            return str(error)
     return ""
+
+
+def shortage(directory: Path, max_bytes: int) -> str:
+    """That the disk has less room than a spool may need; empty if it has enough, or that is not known."""
+    try:
+        found = os.statvfs(_existing(directory))
+        used = sum(one.stat().st_size for one in directory.glob(f"{DATABASE}*")) if directory.is_dir() else 0
+    except OSError:
+        return ""
+    room = found.f_bavail * found.f_frsize + used
+    if max_bytes + LOG_BYTES <= room:
+        return ""
+    return (
+        f"the spool {str(directory)!r} may take spool_bytes ({max_bytes:,}) and {LOG_BYTES:,} bytes besides, and its "
+        f"disk has room for {room:,}: when the disk is full, it is as if the spool were"
+    )
+
+
+def _existing(directory: Path) -> Path:
+    return next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
 
 
 def _owner_of(directory: Path) -> str:

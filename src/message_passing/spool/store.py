@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
+from message_passing.spool.directory import DATABASE, LOG_BYTES, database_in, identity, sync_directory
 from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
@@ -42,8 +42,8 @@ SPOOL_VERSION = 1
 MOST_RUNS = 1000
 """Runs of which something is still in the spool and that have ids of their own; further ones share the last."""
 
-_CHECKPOINT_PAGES = 4000
-"""Pages in SQLite's log (64 MiB) from which on they are moved to the database."""
+_CHECKPOINT_PAGES = LOG_BYTES // PAGE_BYTES
+"""Pages in SQLite's log from which on they are moved to the database."""
 
 _CACHE_KIB = 8192
 """Of pages that SQLite keeps in memory."""
