@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from commands import finished
-from message_passing.cli.replay_sources import Letter, NotSentError, letter_of_line
-from message_passing.codecs.json import JSONDecoder
+from message_passing.cli.replay_sources import MOST_LINE, Letter, NotSentError, letter_of_line
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.delivery import Outcome
 from message_passing.errors import OpenError
+from message_passing.failures import MOST_DATA
+from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.source import Source
 from message_passing.spool.directory import DATABASE, LOCK, kept_from_nodes
 from message_passing.testing import free_port, wait_for
 from nodes import lines, node, part
@@ -173,6 +177,28 @@ def test_a_message_comes_out_as_it_was(message: bytes) -> None:
     kept = Kept()
     JSONDecoder(output_to=NullOutput(), error=kept, dead_letters=True).consume(message + b"{")
     assert letter_of_line(json.dumps(kept.messages[0]).encode()) == Letter(message + b"{", 1)
+
+
+@pytest.mark.parametrize("byte", [b"\x01", b"\xff", b'"', "\u2028".encode(), b"x"])
+def test_the_longest_letter_is_read_whole(byte: bytes) -> None:
+    """In proportion: whatever its bytes are written as, a line is not longer than what is read at once."""
+    message = byte * ((1 << 20) // len(byte))
+    kept = Kept()
+    JSONDecoder(output_to=NullOutput(), error=JSONEncoder(output_to=kept), dead_letters=True).consume(message)
+    (line,) = kept.messages
+    assert letter_of_line(line) == Letter(message, 1)
+    assert len(line) * (MOST_DATA >> 20) <= MOST_LINE
+
+
+def test_a_dead_letter_that_does_not_fit_on_the_disk_is_a_loss(capfd: pytest.CaptureFixture[str]) -> None:
+    """So that whoever delivers the message sends it again."""
+    with FileOutput(filename="/dev/full") as full:
+        letters = JSONEncoder(output_to=full)
+        one = JSONDecoder(output_to=NullOutput(), error=letters, dead_letters=True)
+        found: list[Outcome] = []
+        Source(output_to=one).deliver([b"no JSON"], found.append)
+    assert found == [Outcome.LOST]
+    assert "No space left" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

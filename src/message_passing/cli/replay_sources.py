@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from message_passing.errors import MessageError
-from message_passing.failures import is_dead_letter
+from message_passing.failures import MOST_DATA, is_dead_letter
 from message_passing.spool.rows import SpoolFrame
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from message_passing.spool.reader import SpoolReader
 
-MOST_LINE = 64 << 20
-"""Bytes of the longest line that is read: a dead letter of 16 MiB, in base64 or with JSON's escapes."""
+MOST_LINE = 6 * MOST_DATA + (1 << 20)
+"""Bytes of the longest line that is read: the largest dead letter, of bytes that JSON all escapes (`\\u0001`)."""
 
 _REPORT_KEYS = ("time", "class", "exception", "component")
 """What has all of these is a report (`failures.report`)."""
