@@ -46,6 +46,12 @@ def future_user() -> int | None:
     return next(iter(_trusted - {0}), None)
 
 
+def give_to_future_user(path: Path) -> None:
+    """Give what root creates to the user that this process will become."""
+    if os.geteuid() == 0 and (uid := future_user()) is not None:
+        os.chown(path, uid, -1, follow_symlinks=False)
+
+
 def is_trusted(uid: int) -> bool:
     """Whether files of this user are trusted: root, the current user, or the one this process will become."""
     return uid in _trusted or uid == os.geteuid()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError
-from message_passing.secure_files import future_user, in_shell, require_safe
+from message_passing.secure_files import give_to_future_user, in_shell, require_safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,12 +154,6 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def give_to_future_user(path: Path) -> None:
-    """Give what root creates to the user that this process will become; SQLite's files follow the database's."""
-    if os.geteuid() == 0 and (uid := future_user()) is not None:
-        os.chown(path, uid, -1, follow_symlinks=False)
 
 
 def cannot_use(directory: Path, error: OSError) -> str:
