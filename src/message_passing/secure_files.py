@@ -276,19 +276,8 @@ def _link_of_root(name: str, folder: int, path: str) -> str:
 
 def signature(found: os.stat_result) -> tuple[int, ...]:
     """A value that changes when the file is changed or replaced, or when its permissions change."""
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-        found.st_mode,
-        found.st_uid,
-    )
-
-
-_TIME_RESOLUTION = 2.0
-"""Seconds within which two changes of a file may have the same timestamp, on any file system."""
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return found.st_dev, found.st_ino, found.st_size, *times, found.st_mode, found.st_uid
 
 
 def is_settled(found: os.stat_result, now: float) -> bool:

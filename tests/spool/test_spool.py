@@ -123,7 +123,7 @@ def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
 
 def test_runs_of_which_nothing_is_left_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ids of those that have something in it are kept, up to a bound; later ones then share the last."""
-    monkeypatch.setattr(stores, "MOST_RUNS", 3)
+    monkeypatch.setattr(stores, "MOST_NUMBERINGS", 3)
     senders = []
     for n in range(5):
         with opened(tmp_path) as (spool, _):

@@ -101,7 +101,7 @@ class Lines:
         self.size = found.st_size if stat.S_ISREG(found.st_mode) else 0
         self._source, self._reason = source, reason
 
-    def entries(self, position: int) -> Iterator[Entry]:
+    def entries(self, position: int) -> Iterator[ReplayItem]:
         """What is there from a position on."""
         if position:
             self._source.seek(position)
@@ -115,9 +115,15 @@ class Lines:
             try:
                 letter = letter_of_line(line.rstrip(b"\r\n"), self._reason)
             except NotSentError as error:
-                yield Entry(position, wrong=f"the line that ends at byte {position} is not sent: {error}")
+                yield ReplayItem(
+                    position, wrong=f"the line that ends at byte {position} is not sent: {error}"
+                )
                 continue
-            yield Entry(position, [letter.message], tried=letter.attempts) if letter else Entry(position)
+            yield (
+                ReplayItem(position, [letter.message], tried=letter.attempts)
+                if letter
+                else ReplayItem(position)
+            )
 
     def done(self, position: int) -> int:
         """How many bytes are before a position."""
@@ -140,16 +146,18 @@ class SpooledMessages:
         self.size = reader.content().size
         self._reader, self._done = reader, 0
 
-    def entries(self, position: int) -> Iterator[Entry]:
+    def entries(self, position: int) -> Iterator[ReplayItem]:
         """What is there after a number."""
         for frame in self._reader.frames(position):
             if isinstance(frame, SpoolFrame):
                 self._done += len(frame.body)
-                yield Entry(frame.sequence, frame.messages())
+                yield ReplayItem(frame.sequence, frame.messages())
             else:
-                yield Entry(frame, wrong=f"frame {frame} is not sent: its checksum is wrong")
+                yield ReplayItem(frame, wrong=f"frame {frame} is not sent: its checksum is wrong")
         if self._reader.unreadable:
-            yield Entry(position, wrong="parts of the spool cannot be read: see message-passing spool verify")
+            yield ReplayItem(
+                position, wrong="parts of the spool cannot be read: see message-passing spool verify"
+            )
 
     def done(self, _position: int) -> int:
         """How many bytes have been read."""
@@ -157,7 +165,7 @@ class SpooledMessages:
 
 
 @dataclass(slots=True)
-class Entry:
+class ReplayItem:
     """What is sent, or not, as a whole.
 
     Attributes:

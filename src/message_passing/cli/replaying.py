@@ -17,7 +17,7 @@ from message_passing.options import option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from message_passing.cli.replay_sources import Entry, Lines, SpooledMessages
+    from message_passing.cli.replay_sources import Lines, ReplayItem, SpooledMessages
 
 _BATCH = 500
 """Messages that are on their way at once, at most; and"""
@@ -181,7 +181,7 @@ class ReplayInput(Input):
                 batch = _Batch(end=entry.end)
         yield batch
 
-    def _count(self, entry: Entry) -> None:
+    def _count(self, entry: ReplayItem) -> None:
         if entry.wrong:
             self.counts.wrong += 1
             if self.counts.wrong <= _MOST_TOLD:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from message_passing.spool.rows import Runs
+    from message_passing.spool.rows import Numbering
 
 _PATIENCE = 2.0  # seconds to wait for a node's write
 
@@ -116,7 +116,7 @@ class SpoolReader:
     def _facts(self) -> dict[str, Any]:
         return dict(self._rows("SELECT name, value FROM facts"))
 
-    def numbering(self) -> tuple[Runs, int]:
+    def numbering(self) -> tuple[Numbering, int]:
         """Which id belongs to which numbers, and the next number.
 
         Raises:

@@ -21,7 +21,7 @@ SENDER_BYTES = 16
 _HEAD = struct.Struct("!QQ?")
 _RUN = struct.Struct(f"!Q{SENDER_BYTES}s")
 
-Runs = tuple[tuple[int, bytes], ...]
+Numbering = tuple[tuple[int, bytes], ...]
 """The first number of each run of a spool's owner, and the id that belongs to it and those after it, in order."""
 
 
@@ -104,12 +104,12 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def pack_runs(runs: Runs) -> bytes:
+def pack_runs(runs: Numbering) -> bytes:
     """As a value for the table `facts`."""
     return b"".join(_RUN.pack(*run) for run in runs)
 
 
-def unpack_runs(facts: Mapping[str, Any]) -> Runs:
+def unpack_runs(facts: Mapping[str, Any]) -> Numbering:
     """The runs according to the table `facts`.
 
     Raises:

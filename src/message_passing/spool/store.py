@@ -21,7 +21,7 @@ from message_passing.spool.rows import (
     SENDER_BYTES,
     Content,
     NewerSpoolError,
-    Runs,
+    Numbering,
     SpoolFrame,
     corrupt,
     frame_of,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 SPOOL_VERSION = 1
 """Of the tables: `PRAGMA user_version`."""
 
-MOST_RUNS = 1000
-"""Runs of which something is still in the spool and that have ids of their own; further ones share the last."""
+MOST_NUMBERINGS = 1000
+"""Numbering of which something is still in the spool and that have ids of their own; further ones share the last."""
 
 _CHECKPOINT_PAGES = LOG_BYTES // PAGE_BYTES
 """Pages in SQLite's log from which on they are moved to the database."""
@@ -87,7 +87,7 @@ class SpoolStore:
     def __init__(self, directory: Path) -> None:
         """Nothing is opened yet."""
         self.content = Content()
-        self.runs: Runs = ()
+        self.runs: Numbering = ()
         self._runs_stored = False
         self.next = 1
         self.aside = directory / DATABASE
@@ -241,7 +241,7 @@ class SpoolStore:
             for run, end in zip(self.runs, ends, strict=True)
             if lowest is not None and run[0] < end and lowest < end
         ]
-        if len(needed) < MOST_RUNS:
+        if len(needed) < MOST_NUMBERINGS:
             self.runs, self._runs_stored = (*needed, (self.next, os.urandom(SENDER_BYTES))), False
 
     # Changing
