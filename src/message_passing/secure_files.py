@@ -280,6 +280,10 @@ def signature(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, *times, found.st_mode, found.st_uid
 
 
+_TIME_RESOLUTION = 2.0
+"""Seconds within which two changes of a file may have the same timestamp, on any file system."""
+
+
 def is_settled(found: os.stat_result, now: float) -> bool:
     """Whether any change from now on will change the signature: a file changed just now must be read again.
 
