@@ -139,6 +139,23 @@ def test_runs_of_which_nothing_is_left_are_forgotten(tmp_path: Path, monkeypatch
             assert [spool.sender_of(number) for number in (1, 6)] == [spool.sender] * 2
 
 
+@pytest.mark.parametrize("damage", ["DELETE FROM facts", "UPDATE facts SET value = 'junk'"])
+def test_frames_are_sent_though_their_ids_are_not_known(tmp_path: Path, damage: str) -> None:
+    """They may come twice then, and are neither set aside nor hidden by others' numbers."""
+    with opened(tmp_path) as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+        before = spool.sender
+    change(tmp_path, damage)
+    with opened(tmp_path) as (spool, told):
+        assert before not in (spool.sender_of(1), spool.sender)
+        spool.put([frame(2)], NO_HOLD)
+        assert numbers(taken(spool, 2)) == [1, 2]
+        assert not told.said
+    with opened(tmp_path) as (spool, told):
+        assert spool.first() == 3
+
+
 def test_a_batch_is_settled_when_it_is_on_disk(tmp_path: Path) -> None:
     """Before, it is not; and then another process sees it."""
     outcomes: list[Outcome] = []

@@ -167,12 +167,14 @@ class SpoolStore:
         if version < SPOOL_VERSION:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
-        if not isinstance(facts.get("next"), int):
-            raise corrupt("its next number is missing")
-        self.runs, self._runs_stored = unpack_runs(facts), True
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
         self.content = self._counted()
-        self.next = max(facts["next"], last + 1)
+        try:
+            self.runs, self._runs_stored = unpack_runs(facts), True
+        except sqlite3.DatabaseError:  # what is in it may come twice, under another id, but comes
+            self.runs, self._runs_stored = ((1, os.urandom(SENDER_BYTES)),), False
+        following = facts.get("next")
+        self.next = max(following if isinstance(following, int) else 1, last + 1)
         if not self.content.frames:
             self._shrink()
 
@@ -275,9 +277,9 @@ class SpoolStore:
             removed = self._delete(db, trimmed)
             if added:
                 self._insert(db, added)
-                db.execute("UPDATE facts SET value = ? WHERE name = 'next'", (added[-1].sequence + 1,))
+                db.execute("REPLACE INTO facts VALUES ('next', ?)", (added[-1].sequence + 1,))
                 if not self._runs_stored:
-                    db.execute("UPDATE facts SET value = ? WHERE name = 'runs'", (pack_runs(self.runs),))
+                    db.execute("REPLACE INTO facts VALUES ('runs', ?)", (pack_runs(self.runs),))
             db.execute("COMMIT")
         except BaseException:
             self._roll_back()
