@@ -13,6 +13,7 @@ from message_passing.component import MOST_PROBLEMS
 from message_passing.errors import DecodingError, Fault, OpenError, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.inputs._remembered import RememberedSenders
+from message_passing.metrics import plural
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
@@ -155,8 +156,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self.tell(receiver.notices)
         if lost := self._hop.take_too_big():
             self.drop(lost, TOO_BIG)
-            text = "dropped a frame of more bytes than maxmsgsize, and acknowledged it"
-            self._receivers[0].notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+            text = (
+                f"dropped, and acknowledged, {plural(lost)} of more bytes than maxmsgsize ({self.maxmsgsize})"
+            )
+            self._receivers[0].notices.say(TOO_BIG, text)
 
     def would_refuse(self, message: bytes) -> str:
         """See `Input.would_refuse`: by its prefixes, and by its size."""

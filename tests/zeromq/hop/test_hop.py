@@ -302,6 +302,21 @@ def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> No
         ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
 
 
+@pytest.mark.parametrize("encoder", ["Null", "JSONLines"])
+def test_a_receivers_limit_is_for_messages(tmp_path: Path, encoder: str) -> None:
+    """Not for the frames that they travel in; what is too big is counted, and does not come again."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    limit = 1000 if encoder == "Null" else 70_000
+    with receiver(endpoint, file, "--decoder", "JSONLines", maxmsgsize=limit) as one:
+        words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", encoder]
+        with node(*words, *part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")) as sending:
+            sending.write(messages(0, 2000) + b'"%s"\n' % (b"x" * limit) + messages(2000, 2000))
+            assert sending.end()[::2] == (0, b"")
+        err = one.stop()[2]
+    assert written(file) == list(range(4000))
+    assert f"1 message of more bytes than maxmsgsize ({limit})".encode() in err
+
+
 class _Blocked(Output):
     """An output that has no room."""
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from message_passing.zeromq.hop.consumer import Consumer, Delivered
-from message_passing.zeromq.hop.frames import Data, decode
+from message_passing.zeromq.hop.delivery_state import MOST_REPLIES
+from message_passing.zeromq.hop.frames import Data, Hello, Ping, decode
 from message_passing.zeromq.hop.producer import Producer
 
 if TYPE_CHECKING:
@@ -302,6 +303,24 @@ def test_a_frame_goes_to_another_receiver_when_one_is_silent() -> None:
     late = decode([b"A" + (1).to_bytes(8, "big") * 2])
     assert [entry.sequence for entry in producer.receive("a", late, now)] == [1]
     assert not producer.waiting
+
+
+def test_a_peer_that_reads_no_answers_costs_little() -> None:
+    """However often it asks or greets; and whoever is only a connection is forgotten on both sides."""
+    producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
+    consumer = Consumer(b"r" * 16, greets=False, frames=1, size=100, dead_after=DEAD_AFTER)
+    for _ in range(1000):
+        for end in (producer, consumer):
+            end.receive("peer", Ping(1), 0.0)
+            end.receive("peer", Hello(b"x" * 16, 1) if end is consumer else consumer.greeting(), 0.0)
+    for number in range(1000):
+        producer.receive(number, Ping(1), 0.0)
+        consumer.receive(number, Ping(1), 0.0)
+    assert len(producer._peers["peer"].replies) == len(consumer._peers["peer"].replies) == MOST_REPLIES
+    for end in (producer, consumer):
+        assert len(end.peers()) == 1001
+        end.expire(DEAD_AFTER)
+        assert not end.peers()
 
 
 def test_nobody_can_acknowledge_what_was_not_sent_to_him() -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from message_passing.zeromq.hop.delivery_state import reply
 from message_passing.zeromq.hop.frames import (
     MOST_RANGES,
     Ack,
@@ -183,12 +184,12 @@ class Consumer:
             self._memory(peer.sender).forget_below(message.first)
             peer.met = True
             if not self._greets:
-                peer.replies.append(self.greeting())
+                reply(peer.replies, self.greeting())
         elif isinstance(message, Data):
             return self._frame(key, peer, message)
         elif isinstance(message, Ping):
             working = as_ranges(peer.open)[:MOST_RANGES]
-            peer.replies.append(Pong(message.number, working) if peer.sender else Unknown())
+            reply(peer.replies, Pong(message.number, working) if peer.sender else Unknown())
         elif isinstance(message, Unknown):
             peer.met, peer.asked = False, -math.inf
         return None
@@ -196,7 +197,7 @@ class Consumer:
     def _frame(self, key: Hashable, peer: Sending, message: Data) -> Delivered | None:
         if not peer.sender:
             if not peer.replies:
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
             return None
         memory = self._memory(message.sender)
         memory.forget_below(message.first)

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.frames import HopMessage
 
 
+MOST_REPLIES = 100
+"""Answers that may wait for a peer that does not read them; it has none to what it asks beyond that."""
+
+
+def reply(replies: deque[HopMessage], message: HopMessage) -> None:
+    """Answer a peer, unless too many answers wait for it."""
+    if len(replies) < MOST_REPLIES:
+        replies.append(message)
+
+
 @dataclass(slots=True)
 class Unsettled:
     """A frame that has not been acknowledged.

@@ -17,6 +17,7 @@ from message_passing.zeromq.hop.frames import (
     Ready,
 )
 from message_passing.zeromq.hop.hop_sockets import HopSockets
+from message_passing.zeromq.hop.packing import unpacked
 from message_passing.zeromq.hop.producer import Producer
 
 if TYPE_CHECKING:
@@ -169,14 +170,23 @@ class HopReceiver:
         for key, message in self._sockets.received(self.consumer, _NOT_TO_A_RECEIVER):
             if delivered := self.consumer.receive(key, message, now):
                 if 0 <= self._maxmsgsize < len(delivered.data.body):
-                    self._too_big += 1
-                    self.consumer.settle(delivered)  # it would be too big the next time, too
+                    found += self._fitting(delivered)
                 else:
                     found.append(delivered)
         return found
 
+    def _fitting(self, delivered: Delivered) -> list[Delivered]:
+        """A frame with its messages that are not too big; if all are, none, and settled."""
+        messages = unpacked(delivered.data)
+        fitting = [message for message in messages if len(message) <= self._maxmsgsize]
+        self._too_big += len(messages) - len(fitting)
+        if not fitting:
+            self.consumer.settle(delivered)
+            return []
+        return [replace(delivered, data=replace(delivered.data, body=b"\n".join(fitting)))]
+
     def take_too_big(self) -> int:
-        """How many frames were larger than `maxmsgsize` since this was asked last; they are lost."""
+        """How many messages were larger than `maxmsgsize` since this was asked last; they are lost."""
         count, self._too_big = self._too_big, 0
         return count
 

@@ -13,7 +13,7 @@ import heapq
 import math
 from typing import TYPE_CHECKING, Any
 
-from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled
+from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled, reply
 from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown
 
 if TYPE_CHECKING:
@@ -138,7 +138,11 @@ class Producer:
         dead = [key for key, peer in self._peers.items() if self._is_dead(peer, now)]
         for key in dead:
             self._forget(key)
-            if not self._greets:
+        if (
+            not self._greets
+        ):  # connections that are not there any more, or that never said that they are ready
+            gone = [key for key, peer in self._peers.items() if now - peer.heard >= self._dead_after]
+            for key in gone:
                 del self._peers[key]
         return dead
 
@@ -157,7 +161,7 @@ class Producer:
         if peer is None:
             peer = self._peers[key] = Receiving(now)
             if not isinstance(message, Ready):  # it knows us from before
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
         peer.heard = now
         if isinstance(message, Ready):
             self._greeted(key, peer, message, now)
@@ -165,9 +169,9 @@ class Producer:
             return self._acknowledged(key, message)
         elif isinstance(message, Ping):
             if peer.ready:
-                peer.replies.append(Pong(message.number))
+                reply(peer.replies, Pong(message.number))
             elif not peer.replies:
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
         elif isinstance(message, Pong):
             self._answered(peer, message)
         elif isinstance(message, Unknown):
@@ -179,7 +183,7 @@ class Producer:
         if not peer.ready or peer.identity != message.receiver:
             self._forget(key)
             if not self._greets:
-                peer.replies.append(self.greeting())
+                reply(peer.replies, self.greeting())
         peer.ready, peer.identity = True, message.receiver
         peer.frames, peer.size = message.frames, message.size
         peer.asked = now
