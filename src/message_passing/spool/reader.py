@@ -54,14 +54,32 @@ class SpoolReader:
                 f"there is no spool in {str(self._target)!r}: name the directory given to the option spool"
             )
         with self._explained():
-            uri = f"{self.path.resolve().as_uri()}?mode=ro"
-            self._db = db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._opened()
         if not 0 < version <= SPOOL_VERSION:
             self.__exit__()
             why = "was written by a later version of message-passing" if version else "is not a spool"
             raise OpenError(f"{str(self.path)!r} {why}")
         return self
+
+    def _opened(self) -> int:
+        """Open it, and return its version."""
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        try:
+            return self._connected(uri)
+        except sqlite3.OperationalError as error:
+            log = self.path.with_name(f"{self.path.name}-wal")
+            # Where nothing can be written, as in a snapshot, SQLite cannot have its shared memory. Without a log, the
+            # file is all there is.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (
+                log.exists() and log.stat().st_size
+            ):
+                raise
+            return self._connected(f"{uri}&immutable=1")
+
+    def _connected(self, uri: str) -> int:
+        self.__exit__()
+        self._db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def __exit__(self, *_: object) -> None:
         if self._db is not None:
