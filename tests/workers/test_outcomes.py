@@ -165,7 +165,7 @@ def held(shares: Shares, count: int, settled: Callable[[str], object], name: str
         comes_again = False
         tried = 0
 
-        def note(self, outcome: Outcome) -> None:
+        def note(self, outcome: Outcome, messages: object = None) -> None:
             self.noted = max(self.noted, outcome)
 
         def take(self, token: object) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from message_passing.zeromq.hop.frames import HopMessage
-    from message_passing.zeromq.parts import Message
+    from message_passing.zeromq.received import Message
     from message_passing.zeromq.settings import SocketSettings
 
 _AT_ONCE = 64
