@@ -18,7 +18,7 @@ from message_passing.outputs.file import FileOutput
 from message_passing.outputs.socket_udp import SocketUDPOutput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.secure_files import in_shell
-from message_passing.spool.directory import DATABASE, kept_from_nodes, obstacle
+from message_passing.spool.directory import DATABASE, exposure, kept_from_nodes, obstacle
 from message_passing.spool.reader import SpoolReader
 from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.component import ZeroMQComponent
@@ -105,7 +105,7 @@ def _try_file(name: str) -> str:
 
 
 def _try_spool(directory: Path) -> str:
-    if text := obstacle(directory):
+    if text := obstacle(directory) or exposure(directory):
         raise OpenError(text)
     if not (directory / DATABASE).exists():
         return "a spool can be made there"

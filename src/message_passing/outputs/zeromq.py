@@ -20,7 +20,7 @@ from message_passing.flow import Output
 from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
-from message_passing.spool.directory import obstacle, shortage
+from message_passing.spool.directory import exposure, obstacle, shortage
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
@@ -146,7 +146,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
     def warnings(self) -> list[str]:
         """See `ZeroMQComponent`; and that the spool cannot be written, or may grow beyond its disk."""
         spool = Path(self.spool)
-        found = (obstacle(spool) or shortage(spool, self.spool_bytes)) if self.spool else ""
+        found = obstacle(spool) or exposure(spool) or shortage(spool, self.spool_bytes) if self.spool else ""
         return [*super().warnings(), *([f"{self.label}: {found}"] if found else [])]
 
     def on_open(self) -> None:

@@ -186,11 +186,16 @@ def obstacle(directory: Path) -> str:
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"the {WHAT} {str(directory)!r} cannot be written by this user: see ls -ld {in_shell(str(existing))}"
-    if existing == directory:
-        try:
+    return ""
+
+
+def exposure(directory: Path) -> str:
+    """That others can write to a directory that exists, so that no spool is opened there; empty if they cannot."""
+    try:
+        if directory.exists():
             require_safe(str(directory), directory.stat(), WHAT)
-        except OpenError as error:
-            return str(error)
+    except (OSError, OpenError) as error:
+        return str(error)
     return ""
 
 
