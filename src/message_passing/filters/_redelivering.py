@@ -120,10 +120,7 @@ class Redelivering(Filter):
             messages = [copied(message) for message in kept.messages]
             tried = kept.hold.fate.tried if kept.hold.fate else 0
             attempt = DeliveryAttempt(self, lambda part: self.hand_to(branch, part, 0), settle, tried=tried)
-            if kept.exact:
-                attempt.together(messages)
-            else:
-                attempt.one_by_one(messages, in_order=False)
+            attempt.hand_on(messages, one_by_one=not kept.exact, in_order=False)
         except OutputClosedError:
             if not self.goes_on_without(kept):
                 if kept in self._kept:
