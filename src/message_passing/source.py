@@ -142,7 +142,6 @@ class Source(Component):
         on_settled: Callable[[Outcome], object],
         *,
         comes_again: bool = False,
-        tried: int = 0,
     ) -> None:
         """Pass a batch on, and be notified of its outcome once no component holds any of it.
 
@@ -153,12 +152,11 @@ class Source(Component):
             on_settled: called once, with the worst outcome of any message. It must not block.
             comes_again: whether what is `LOST` is delivered once more, by this input or by whoever sent it. Then
                 components count it as failed or dropped, and nobody reports it as lost.
-            tried: how often these messages failed before, for the `attempts` of their dead letters.
 
         Raises:
             OutputClosedError: the reader of an output has gone.
         """
-        with Delivery(on_settled, self, running_loop(), comes_again=comes_again, tried=tried):
+        with Delivery(on_settled, self, running_loop(), comes_again=comes_again):
             self.emit(messages)
 
     def hand_to(self, output: Output, messages: list[Any], count: int | None = None) -> None:

@@ -24,6 +24,7 @@ class Message(NamedTuple):
         user: its sender by the ZAP handler's name for it; empty if not requested.
         size: bytes of all its frames.
         peer_type: the socket type of the connection's other end; empty for inproc, or if not requested.
+        address: the other end's address, without port; likewise.
     """
 
     frames: list[bytes]
@@ -32,6 +33,7 @@ class Message(NamedTuple):
     user: str
     size: int
     peer_type: str = ""
+    address: str = ""
 
 
 def next_message(
@@ -43,7 +45,7 @@ def next_message(
         socket: the receiving socket.
         most: the most bytes of a message to us, with its accompanying frames; -1 for no limit.
         named: whether to record the sender by the ZAP handler's name for it.
-        typed: whether to record the peer's socket type.
+        typed: whether to record the peer's socket type and address.
         each: whether each frame is a message, together. Otherwise a frame that begins a JSON object is a message
             by itself, and the last one is, with the others.
 
@@ -55,10 +57,10 @@ def next_message(
         _known(frame, "__fd"),
         _known(frame, "User-Id") if named else "",
     )  # a failing query is slow
-    peer_type = _known(frame, "Socket-Type") if typed else ""
+    peer = (_known(frame, "Socket-Type"), _known(frame, "Peer-Address")) if typed else ("", "")
     if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
-        return Message([single], 0, descriptor, user, len(single), peer_type)
+        return Message([single], 0, descriptor, user, len(single), *peer)
     frames: list[bytes] = []
     total = together = too_big = 0
     while True:  # unwanted or oversized frames are not copied
@@ -76,7 +78,7 @@ def next_message(
         if not more:
             break
         frame = socket.recv(_NOBLOCK, copy=False)
-    return Message(frames, too_big, descriptor, user, total, peer_type)
+    return Message(frames, too_big, descriptor, user, total, *peer)
 
 
 def _known(frame: Any, name: str) -> str:

@@ -121,7 +121,9 @@ class HopSockets:
 
     def _is_strange(self, receiver: Receiver, came: Message, text: str) -> None:
         self.strange += 1
-        address = receiver.address_of(came.descriptor)
+        address = (
+            receiver.address_of(came.descriptor) or came.address
+        )  # it may not be known yet with its port
         receiver.notices.say(f"strange {text}", f"{address or 'a peer'}: {text}", address)
 
     def _greet_back(self, key: Hashable, state: HopState) -> None:
