@@ -2,7 +2,7 @@
 # make test     sets everything up and runs all the tests
 # make check    the linters, the type checker and the documentation check
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
-# make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of fifteen targets
+# make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of seventeen targets
 # make faults   the fault suite with faults of FAULT_SECONDS (30) each, which are short in make test, and FAULT_KILLS
 #               (100) kills of the acknowledged hop at random; FAULT_SEED repeats the chances of another run
 # make soak     mixed load and faults at random for SOAK_SECONDS (1800); SOAK_SEED repeats the chances of another

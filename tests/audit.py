@@ -216,7 +216,15 @@ class Job:
             self.look()
             return condition()
 
-        soon(is_so)
+        try:
+            soon(is_so)
+        except TimeoutError:
+            accepted = {orders.number: orders.count for orders in self.orders}
+            beyond = {one: len(numbers) for one, numbers in self.audit.beyond.items()}
+            told = "\n".join(f"{node.name}: {node.told()[-1500:]}" for node in self.nodes)
+            raise AssertionError(
+                f"of {accepted} arrived {self.audit.reached}, and beyond these {beyond} (seed {SEED})\n{told}"
+            ) from None
 
     def last(self, seconds: float) -> None:
         """Have the fault last, and watch."""
@@ -234,14 +242,7 @@ class Job:
         for orders in self.orders:
             orders.stop()
         wanted = {orders.number: orders.count for orders in self.orders}
-        try:
-            self.until(lambda: self.audit.read().reached == wanted)
-        except TimeoutError:
-            told = "\n".join(f"{node.name}: {node.told()[-1500:]}" for node in self.nodes)
-            raise AssertionError(
-                f"of {wanted} only {self.audit.reached} arrived (seed {SEED}), and beyond these "
-                f"{ {one: len(beyond) for one, beyond in self.audit.beyond.items()} }\n{told}"
-            ) from None
+        self.until(lambda: self.audit.read().reached == wanted)
         for node in reversed(self.nodes):
             node.end()
         audit = self.audit.read()

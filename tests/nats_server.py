@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import nats
 from message_passing.testing import free_port, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from nats.js import JetStreamContext
 
@@ -27,6 +28,7 @@ class NatsServer:
     Attributes:
         port: where it listens.
         url: its address.
+        name: its name in a cluster.
     """
 
     def __init__(self, folder: Path, config: str = "", *arguments: str, port: int = 0) -> None:
@@ -40,6 +42,7 @@ class NatsServer:
         """
         self.port = port or free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
+        self.name = folder.name
         self._folder, self._arguments = folder, arguments
         self._folder.mkdir(exist_ok=True)
         self.configure(config)
@@ -125,3 +128,29 @@ class NatsServer:
     def lines(self, stream: str = "LOGS") -> list[bytes]:
         """All lines of a stream."""
         return [line for _, data, _ in self.stored(stream) for line in data.split(b"\n")]
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, count: int) -> Iterator[list[NatsServer]]:
+    """Servers that form a cluster, once they have a leader."""
+    routes = [free_port() for _ in range(count)]
+    addresses = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+    servers = [
+        NatsServer(
+            folder / f"n{number}",
+            f"server_name: n{number}\ncluster {{ name: c, listen: 127.0.0.1:{port}, routes: [{addresses}] }}",
+        )
+        for number, port in enumerate(routes)
+    ]
+    try:
+        for server in servers:
+            server.start(wait=False)
+        for server in servers:
+            server.wait()
+        wait_for(
+            lambda: any(b"JetStream cluster new metadata leader" in one.log() for one in servers), timeout=40
+        )
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()

@@ -191,3 +191,27 @@ def test_a_rejection_is_not_forgotten() -> None:
     asyncio.run(work())
     assert outcomes == [1]
     assert disk.taken == LINES[1:10]
+
+
+def test_an_output_that_raises_in_the_middle_of_a_batch_gets_each_message_once_more_at_most() -> None:
+    """Nobody knows what it had done by then: so they are delivered one by one, and those that pass are settled."""
+
+    class Raises(SmallDisk):
+        def write_many(self, messages: list[Any]) -> None:
+            for message in messages:
+                if not self.room:
+                    raise OSError(28, "No space left on device")
+                self.room -= 1
+                self.taken.append(message)
+
+    disk = Raises(error=Kept())
+    settled: list[bool] = []
+    source = Source(output_to=disk)
+    redelivery = Redelivery(source, lambda _batch, done: settled.append(done))
+    with source:
+        disk.room = 20
+        redelivery.deliver(OrderedBatch(1, LINES))
+        while not settled[-1]:
+            disk.room = 20
+            wait_for(redelivery.again, timeout=20)
+    assert disk.taken == LINES[:20] + LINES

@@ -41,7 +41,10 @@ class Fate(Protocol):
         """Whether whoever delivers does so once more with what was `LOST`: then it is not lost for good."""
 
     def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
-        """Record the outcome of some of its messages: of these, or of nobody knows which."""
+        """Record the outcome of some of its messages: of these, or of nobody knows which.
+
+        Of what is lost it is known which messages it is only if that is so of every outcome that is noted.
+        """
 
     def take(self, token: object) -> None:
         """Take a token; the delivery is not settled before this is returned."""
@@ -127,11 +130,10 @@ class Delivery:
         """See `Fate`."""
         if outcome not in self._noted:
             self._noted.append(outcome)
-        if outcome is Outcome.LOST:
-            if messages is None:
-                self._lost = None
-            elif (lost := self._lost) is not None:
-                lost.append(messages)
+        if not messages:
+            self._lost = None
+        elif outcome is Outcome.LOST and (lost := self._lost) is not None:
+            lost.append(messages)
 
     def lost_of(self, messages: Sequence[Any]) -> list[int] | None:
         """Which of the batch were lost, by index; None if that is not known.

@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from message_passing.component import Component
+from message_passing.delivery import AMBIENT, Outcome
 from message_passing.encoded import all_as_bytes
 from message_passing.errors import OutputClosedError
 from message_passing.lines import beyond, message_count
@@ -196,6 +197,8 @@ class Output(Component):
                 self.drop(beyond(messages, self.metrics.failed - failed), "closed")
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
+            if fate := AMBIENT.fate:
+                fate.note(Outcome.DELIVERED)  # some of it perhaps, before it raised
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:

@@ -67,13 +67,23 @@ class DeliveryAttempt:
         self._lost: list[int] = []
         self._rejected = False
 
-    def together(self, messages: list[Any]) -> None:
-        """Hand on the batch as one.
+    def hand_on(self, messages: list[Any], *, one_by_one: bool, in_order: bool = True) -> None:
+        """Hand on the batch.
+
+        Args:
+            messages: the batch.
+            one_by_one: each by itself, so that its outcome is exact.
+            in_order: if so, no other is tried after one that is lost at once.
 
         Raises:
             OutputClosedError: nobody reads any more what is handed on.
         """
+        if one_by_one:
+            self._one_by_one(messages, in_order)
+        else:
+            self._together(messages)
 
+    def _together(self, messages: list[Any]) -> None:
         def settled(outcome: Outcome) -> None:
             rejected = delivery.is_noted(Outcome.REJECTED)
             if outcome is not Outcome.LOST:
@@ -90,16 +100,7 @@ class DeliveryAttempt:
             self._emit(messages)
         self.is_losing = delivery.is_noted(Outcome.LOST)
 
-    def one_by_one(self, messages: list[Any], *, in_order: bool) -> None:
-        """Hand on each by itself.
-
-        Args:
-            messages: the batch.
-            in_order: after one that is lost at once, no other is tried.
-
-        Raises:
-            OutputClosedError: nobody reads any more what is handed on.
-        """
+    def _one_by_one(self, messages: list[Any], in_order: bool) -> None:
         self._open = 1
         try:
             for index, message in enumerate(messages):
@@ -209,10 +210,7 @@ class Redelivery:
             self._owner, self._owner.emit, functools.partial(self._settled, batch), comes_again=True
         )
         try:
-            if self._one_by_one:
-                attempt.one_by_one(messages, in_order=True)
-            else:
-                attempt.together(messages)
+            attempt.hand_on(messages, one_by_one=self._one_by_one)
         finally:
             if not attempt.is_losing:
                 self._losing.discard(batch.number)

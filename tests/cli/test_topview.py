@@ -291,3 +291,11 @@ def test_keys_and_pause_are_told() -> None:
 def test_numbers_are_short(number: float, text: str) -> None:
     """Five characters are enough for any rate."""
     assert count(number) == text
+
+
+def test_an_input_that_reads_a_stream_shows_how_far_behind_it_is() -> None:
+    """Its lag stands where others have their queue; without a known one there is nothing."""
+    behind = component("archive", lag=12_345)
+    text = drawn(NodeStatus("one", state(behind, component("other"))))
+    assert "lag 12.3k" in text
+    assert text.count("lag ") == 1

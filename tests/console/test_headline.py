@@ -143,6 +143,8 @@ def test_health_checks_do_not_degrade_a_node(tmp_path: Path) -> None:
         (found,) = one.get("/state")["verdict"]
         assert "connected, but is not a PUSH: a health check, another program" in found["text"]
         assert headline(one, "ok")
+        _, _, err = one.node.stop()
+    assert len(err.splitlines()) <= 1, "the journal is no list of health checks"
 
 
 def test_drops_are_losing_and_failures_are_degraded() -> None:
@@ -167,6 +169,13 @@ def test_drops_are_losing_and_failures_are_degraded() -> None:
         assert state["totals"]["dropped"] == state["last_minute"]["dropped"] > 0
         assert state["totals"]["failed"] == 1
         assert state["backlog"] >= 1
+
+
+def test_what_an_output_cannot_write_is_lost() -> None:
+    """A full disk: nothing is left of these messages, unlike of one that a decoder finds malformed."""
+    with watched("--input", "STDIN", *part("output", "File", filename="/dev/full")) as one:
+        one.node.write(b'{"a":1}\n' * 3)
+        assert headline(one, "losing") == "Losing messages: 3 failed in the last minute (3 output: failed)."
 
 
 def test_a_blocked_chain_and_a_component_s_problem(tmp_path: Path) -> None:

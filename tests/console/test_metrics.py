@@ -17,6 +17,7 @@ from console.scraped import asked, eventful, needs_prometheus, prometheus
 from console.watched import Watched, watched
 from documents import ROOT, blocks
 from message_passing.testing import free_port, wait_for
+from nats_server import NatsServer
 from nodes import part
 
 if TYPE_CHECKING:
@@ -105,6 +106,26 @@ def test_what_is_in_a_spool(tmp_path: Path) -> None:
         assert b"message_passing_spool_" not in one.ask("/metrics")[1]
 
 
+def test_how_far_an_input_lags_behind_its_stream(tmp_path: Path) -> None:
+    """In the metrics and the state, while what follows it accepts nothing; a node without one has no such metric."""
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    try:
+        server.ask(lambda context: context.add_stream(name="LOGS", subjects=["logs.*"]))
+        server.ask(lambda context: context.publish("logs.a", b'{"a":1}'))
+        given = {"servers": server.url, "stream": "LOGS", "durable": "archive"}
+        nowhere = {"servers": f"127.0.0.1:{free_port()}", "subject": "logs.b"}
+        chain = (*part("input", "JetStream", **given), *part("output", "JetStream", **nowhere))
+        with watched(*chain) as one:
+            wait_for(lambda: b"message_passing_lag_messages" in one.ask("/metrics")[1], timeout=20)
+            assert samples(_openmetrics(one))["message_passing_lag_messages"]["input", "input"] == 1
+            lags = {each["id"]: each.get("lag") for each in json.loads(one.ask("/state")[1])["components"]}
+            assert lags["input"] == 1
+            assert lags["output"] is None
+    finally:
+        server.kill()
+
+
 def _openmetrics(one: Watched) -> str:
     status, body = one.ask("/metrics", {"Accept": "application/openmetrics-text; version=1.0.0"})
     assert status == 200
@@ -175,7 +196,7 @@ def test_the_guide_s_scrape_is_what_prometheus_takes(tmp_path: Path) -> None:
     command = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
     checked = subprocess.run(command, capture_output=True, check=False, timeout=30)
     assert checked.returncode == 0, checked.stderr
-    assert b"9 rules found" in checked.stdout
+    assert b"10 rules found" in checked.stdout
 
 
 def test_names_of_a_stranger_cannot_break_the_format(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,12 @@ def test_clocks_are_set(tmp_path: Path, request: pytest.FixtureRequest) -> None:
         for jump in (HOUR / 2, -HOUR, 23 * HOUR, 0.0, -365 * 24 * HOUR, 365 * 24 * HOUR):
             job.flows(300)
             clock.set(jump)
+        job.flows(300)
+        job.receiver.signal(signal.SIGSTOP)  # what waits in the spool meanwhile does not become older by that
+        job.last(1)
+        clock.set(365 * 24 * HOUR + 10 * HOUR)
+        job.last(FAULT_SECONDS)
+        job.receiver.signal(signal.SIGCONT)
         job.flows(300)
         audit = job.settled()
         job.figures(request)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
@@ -352,6 +358,55 @@ def test_credentials(  # noqa: PLR0917 - fixtures and parameters
     assert "the server refuses the credentials" in text
     assert "other" not in text
     assert deliver(output(unstarted.url, **given), [numbers(1)]) == [DELIVERED]
+
+
+def certificate(folder: Path, name: str, issuer: str = "") -> None:
+    """A certificate for 127.0.0.1 and its key, in files; by itself, it is an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer, issued_by = key, subject
+    if issuer:
+        signer = serialization.load_pem_private_key((folder / f"{issuer}.key").read_bytes(), None)  # type: ignore[assignment]
+        issued_by = x509.load_pem_x509_certificate((folder / f"{issuer}.pem").read_bytes()).subject
+    now = datetime.now(UTC)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder(issued_by, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
+        .add_extension(host, critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*form))
+
+
+def test_tls_with_certificates_of_both_sides(unstarted: NatsServer, tmp_path: Path) -> None:
+    """A server of another authority is not talked to, nor is one without TLS; each is said."""
+    for name, issuer in (("ca", ""), ("other", ""), ("server", "ca"), ("client", "ca")):
+        certificate(tmp_path, name, issuer)
+    files = f'cert_file: "{tmp_path}/server.pem", key_file: "{tmp_path}/server.key"'
+    unstarted.configure(f'tls {{ {files}, ca_file: "{tmp_path}/ca.pem", verify: true }}')
+    unstarted.start()
+    own = {"tls_cert": str(tmp_path / "client.pem"), "tls_key": str(tmp_path / "client.key")}
+    right = {"tls_ca": str(tmp_path / "ca.pem"), **own}
+    assert deliver(output(unstarted.url, **right), [numbers(1)]) == [DELIVERED]
+    wrong = [
+        ({**right, "tls_ca": str(tmp_path / "other.pem")}, "the server's certificate is not accepted"),
+        ({"tls_ca": right["tls_ca"]}, "the server wants this client's certificate: option tls_cert"),
+    ]
+    for given, said in wrong:
+        to = output(unstarted.url, attempts=1, timeout=0.7, **given)
+        assert deliver(to, [numbers(1)]) == [LOST]
+        assert said in "".join(reports(to))
+    unstarted.kill()
+    unstarted.configure("")
+    unstarted.start()
+    to = output(unstarted.url, attempts=1, timeout=0.7, **right)
+    assert deliver(to, [numbers(1)]) == [LOST]
+    assert "the server offers no TLS" in "".join(reports(to))
 
 
 def test_what_a_user_may_not_do_is_said(unstarted: NatsServer) -> None:

@@ -179,6 +179,8 @@ def _nonzero(number: int, style: str) -> Text:
 
 def _queue(component: Any) -> Text:
     buffered, capacity = component["buffered"], component["capacity"]
+    if (lag := component.get("lag")) is not None:
+        return Text(f"lag {count(lag)}", _WARN if lag else "")
     if component.get("full"):
         return Text(f"{count(buffered)}/{count(capacity or buffered)} full", _BAD)
     if not capacity:

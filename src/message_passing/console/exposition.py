@@ -37,14 +37,18 @@ _OF_PEERS = {
 }
 """Counters that components with a socket have, by their name in `Component.info`."""
 
-_OF_SPOOLS = {
+_OF_STORES = {
     "spooled": (
         "message_passing_spool_messages",
         "Messages in a spool that no receiver has acknowledged yet.",
     ),
     "spooled_bytes": ("message_passing_spool_bytes", "Bytes of the messages in a spool."),
+    "lag": (
+        "message_passing_lag_messages",
+        "Messages of a stream that its consumer has not acknowledged, a frame being one.",
+    ),
 }
-"""Gauges that outputs with a spool have, by their name in `Component.info`."""
+"""Gauges that outputs with a spool, and inputs that read a stream, have, by their name in `Component.info`."""
 
 _SENDERS = {
     "received": "Messages that arrived from senders that stamp theirs.",
@@ -147,8 +151,8 @@ class _Collector:
         counters = {
             key: CounterMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_PEERS.items()
         }
-        spools = {
-            key: GaugeMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_SPOOLS.items()
+        stores = {
+            key: GaugeMetricFamily(name, text, labels=labels) for key, (name, text) in _OF_STORES.items()
         }
         for place in self._watcher.layout.places:
             values, info = [place.id, place.component.kind], place.component.info()
@@ -158,14 +162,14 @@ class _Collector:
             for key, family in counters.items():
                 if key in info:
                     family.add_metric(values, info[key])
-            for key, gauge in spools.items():
-                if key in info:
+            for key, gauge in stores.items():
+                if info.get(key) is not None:
                     gauge.add_metric(values, info[key])
             for family, name in ((refused, "refused"), (disconnected, "disconnected")):
                 for reason, count in info.get(name, {}).items():
                     family.add_metric([*values, reason], count)
         yield from (peers, refused, disconnected, problems, *counters.values())
-        yield from (family for family in spools.values() if family.samples)  # absent where there is no spool
+        yield from (family for family in stores.values() if family.samples)  # absent where there is none
 
     def _shares(self) -> Iterator[Metric]:
         shares = GaugeMetricFamily(

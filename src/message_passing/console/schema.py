@@ -46,6 +46,7 @@ class ComponentState(TypedDict):
     coming_again: NotRequired[dict[str, Count]]
     buffered: Signed
     capacity: Count | None
+    lag: NotRequired[Count]
     full: NotRequired[bool]
     in_rate: Amount
     out_rate: Amount

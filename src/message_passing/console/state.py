@@ -106,6 +106,8 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
         "problems": place.component.problems()[:MOST_PROBLEMS],
         "notes": [*place.component.notes()[:MOST_PROBLEMS], *_notes(watcher, place.component.chain_name)],
     }
+    if (lag := info.get("lag")) is not None:
+        found["lag"] = lag
     return {**found, "condition": condition(found)}
 
 

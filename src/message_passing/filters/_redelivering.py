@@ -119,10 +119,7 @@ class Redelivering(Filter):
             # What a branch does to its messages is not seen by another, or the next time.
             messages = [copied(message) for message in kept.messages]
             attempt = DeliveryAttempt(self, lambda part: self.hand_to(branch, part, 0), settle)
-            if kept.exact:
-                attempt.together(messages)
-            else:
-                attempt.one_by_one(messages, in_order=False)
+            attempt.hand_on(messages, one_by_one=not kept.exact, in_order=False)
         except OutputClosedError:
             if not self.goes_on_without(kept):
                 if kept in self._kept:

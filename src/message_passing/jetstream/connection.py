@@ -20,6 +20,7 @@ from message_passing.network.backoff import RetryLater, pause_after
 with needs_extra("jetstream"):
     from nats.aio.client import Client
     from nats.errors import Error as NatsError
+    from nats.errors import UnexpectedEOF
 
 if TYPE_CHECKING:
     import ssl
@@ -33,6 +34,9 @@ _FIRST_PAUSE = 0.1
 
 _CLOSING = 2.0
 """The most seconds that closing a connection may take."""
+
+_LOOK = 1.0
+"""Seconds between two looks whether there still is a connection, besides being told of its end."""
 
 _MOST_SERVERS = 100
 """The most servers of a cluster that are remembered."""
@@ -48,6 +52,7 @@ class NatsSettings:
         auth: arguments of `Client.connect`.
         tls: certificates, if it is to be encrypted.
         tls_hostname: the name in the server's certificate, if another than its address.
+        has_certificate: whether this client has one.
     """
 
     name: str
@@ -55,6 +60,7 @@ class NatsSettings:
     auth: dict[str, Any] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
     tls_hostname: str = ""
+    has_certificate: bool = False
 
 
 class NatsConnection:
@@ -78,8 +84,10 @@ class NatsConnection:
         self.client: Client | None = None
         self.trouble = self.denied = ""
         self.lost = 0
+        self._ending = False
         self._servers = list(servers)
         self._settings, self._longest = settings, longest
+        self._has_certificate = False
         self._noted: Exception | None = None  # what the client told last
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], object]] = []
@@ -111,7 +119,7 @@ class NatsConnection:
     async def keep(self) -> None:
         """Be connected, until cancelled."""
         attempt = 0
-        while True:
+        while not self._ending:
             reasons: dict[str, None] = {}
             for server in random.sample(self._servers, len(self._servers)):
                 ended = asyncio.Event()
@@ -119,7 +127,11 @@ class NatsConnection:
                 try:
                     await self._connect(client, server, ended)
                 except (NatsError, OSError, OpenError, ValueError, AssertionError) as error:
-                    reasons[f"{server}: {said_plainly(error, self._noted)}"] = None
+                    wants = client._server_info.get("tls_verify") and not self._has_certificate  # noqa: SLF001
+                    hint = " (the server wants this client's certificate: option tls_cert)" if wants else ""
+                    reasons[f"{server}: {said_plainly(error, self._noted)}{hint}"] = None
+                    self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
+                    self._tell()
                     continue
                 finally:
                     if not client.is_connected:
@@ -127,14 +139,19 @@ class NatsConnection:
                 attempt = 0
                 await self._use(client, server, ended)
                 break
-            else:
-                self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
-                self._tell()
             attempt += 1
             await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
 
+    async def end(self, keeping: asyncio.Task[None]) -> None:
+        """End the task that runs `keep`. One cancellation may not be enough: the client swallows some."""
+        self._ending = True
+        while not keeping.done():
+            keeping.cancel()
+            await asyncio.wait([keeping], timeout=_CLOSING)
+
     async def _connect(self, client: Client, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
+        self._has_certificate = settings.has_certificate
         extra: dict[str, Any] = {}
         if settings.tls:
             extra["tls"] = settings.tls
@@ -165,6 +182,8 @@ class NatsConnection:
                 **settings.auth,
                 **extra,
             )
+        if not client.is_connected:  # it was refused in the middle of the greeting
+            raise client.last_error or UnexpectedEOF
         if settings.tls and not client._server_info.get("tls_required"):  # noqa: SLF001 - nothing else says it
             await _close(client)
             raise OpenError("the server offers no TLS")
@@ -179,7 +198,10 @@ class NatsConnection:
         self.client, self.trouble, self.denied = client, "", ""
         self._tell()
         try:
-            await ended.wait()
+            while client.is_connected and not self._ending:  # it does not tell of each end
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await ended.wait()
             self.lost += 1
             reason = said_plainly(client.last_error) if client.last_error else "closed by the server"
             self.trouble = f"connection to {server} lost: {reason}"

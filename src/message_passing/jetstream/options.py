@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 4222
 
-_NAME = r"^[^\s.*>/\\]+$"
+CONSUMER_NAME = r"^[^\s.*>/\\]+$"
 """Of a stream or a consumer: what nats-server accepts (its documentation, "Streams", "Name")."""
 
 _FILES = ("credentials_file", "nkey_file", "tls_ca", "tls_cert", "tls_key")
@@ -67,7 +67,9 @@ class JetStreamComponent(Component):
         gt=0,
         description="Maximum delay between two attempts to connect, in seconds; the first is a tenth of a second.",
     )
-    stream: str = option(default="", min_length=1, max_length=255, pattern=_NAME, description="The stream.")
+    stream: str = option(
+        default="", min_length=1, max_length=255, pattern=CONSUMER_NAME, description="The stream."
+    )
     create: bool = option(
         default=False,
         description="Create the stream if there is none, with the options below. A stream that exists is used as it"
@@ -189,6 +191,7 @@ class JetStreamComponent(Component):
             auth={**auth, **secrets},
             tls=self._tls(paths),
             tls_hostname=self.tls_hostname,
+            has_certificate=bool(self.tls_cert),
         )
 
     def _tls(self, paths: Mapping[str, str]) -> ssl.SSLContext | None:

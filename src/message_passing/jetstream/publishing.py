@@ -74,6 +74,7 @@ class Publisher:
         self._inbox = ""
         self._number = 0
         self._waiting: dict[int, tuple[Publication, str]] = {}
+        self._turn = asyncio.Lock()
 
     async def publish(self, client: Client, publication: Publication) -> None:
         """Publish what is left of it, and wait until each has an answer.
@@ -81,14 +82,15 @@ class Publisher:
         Raises:
             RetryLater: not all of it was stored.
         """
-        if client is not self._client:
-            self.abandon("the connection is another one")
-            await self._listen(client)
         publication.reason = None
-        publication.answered.clear()
         try:
-            await self._send(client, publication)
-            if publication.waits_for:
+            async with self._turn:  # what is in flight at the same time keeps its order
+                if client is not self._client:
+                    self.abandon("the connection is another one")
+                    await self._listen(client)
+                await self._send(client, publication)
+            while publication.waits_for:
+                publication.answered.clear()
                 await publication.answered.wait()
         except NatsError as error:
             raise RetryLater(said_plainly(error)) from error
@@ -160,4 +162,5 @@ class Publisher:
         waiting, self._waiting = self._waiting, {}
         for publication, _ in waiting.values():
             publication.reason = RetryLater(reason)
+            publication.waits_for.clear()
             publication.answered.set()

@@ -70,6 +70,8 @@ def said_plainly(error: BaseException, cause: BaseException | None = None) -> st
         return f"TLS failed: {error.reason or error}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: no server listens there"
+    if isinstance(error, ConnectionError):
+        return "the server closed the connection"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = one_line(str(error).removeprefix("nats: ").strip("' "))[:300]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import zmq
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Hold
 from message_passing.errors import OpenError
+from message_passing.logging.unsettled import UnsettledWrites
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from message_passing.delivery import Outcome
     from message_passing.logging.losses import Losses
     from message_passing.logging.record_socket import Departure
     from message_passing.zeromq.settings import SocketSettings
@@ -34,27 +33,6 @@ _RETRY = 1.0
 
 _LONGEST = (1 << 63) - 1
 """No bound in bytes."""
-
-
-class _Written:
-    """The fate of records that were handed over together; see `Fate`."""
-
-    comes_again = False
-
-    def __init__(self, number: int, unsettled: set[int]) -> None:
-        self._number = number
-        self._unsettled = unsettled
-        unsettled.add(number)
-
-    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
-        """What is lost is counted where that happens."""
-
-    def take(self, _token: object) -> None:
-        """There is one holder."""
-
-    def give(self, _token: object) -> None:
-        """They are settled."""
-        self._unsettled.discard(self._number)
 
 
 class AcknowledgedSocket:
@@ -103,8 +81,7 @@ class AcknowledgedSocket:
         self._closing = False
         self._open_after = 0.0
         self._said = ""
-        self._writes = 0
-        self._unsettled: set[int] = set()  # which of those
+        self._writes = UnsettledWrites()
         self._acknowledged = 0  # by what is closed
         self._unacknowledged = 0  # likewise
         self._crowded = False
@@ -249,8 +226,7 @@ class AcknowledgedSocket:
             self._crowded = True
         if room <= 0 or not sending.has_room:
             return 0
-        hold = Hold(_Written(self._writes, self._unsettled))
-        self._writes += 1
+        hold = self._writes.hold()
         if notice:
             sending.write_uncounted(records[0], hold)
         else:
@@ -261,10 +237,10 @@ class AcknowledgedSocket:
     def has_left(self, departure: Departure) -> bool:
         """Whether what had been handed over is settled: acknowledged."""
         if departure.given is None:
-            departure.socket, departure.given = self._sending, self._writes
+            departure.socket, departure.given = self._sending, self._writes.count
         if departure.socket is not self._sending:
             return False
-        return min(self._unsettled.copy(), default=self._writes) >= departure.given
+        return self._writes.settled_to(departure.given)
 
     def wait(self, seconds: float) -> None:
         """Wait so long; do its work where it could have no thread."""
@@ -294,7 +270,7 @@ class AcknowledgedSocket:
                 return
             finally:
                 self._closing = False
-        self._unsettled.clear()
+        self._writes.clear()
 
     def _retire(self, sending: AcknowledgedSending, deadline: float = 0.0) -> None:  # noqa: ARG002 - for subclasses
         """Close what gets nothing more, and keep its counts."""

@@ -71,6 +71,7 @@ class JetStreamOutput(JetStreamComponent, NetworkOutput):
         self._sender = sender_name()
         self._sequence = 0
         self._duplicates = 0
+        self._turn = asyncio.Lock()
         self._ensured: object = None  # the connection on which the stream was found
         self.connection.on_change(self._connection_changed)
 
@@ -93,10 +94,11 @@ class JetStreamOutput(JetStreamComponent, NetworkOutput):
             RetryLater: there is no connection, or not everything was stored.
         """
         client = await self.connection.ready(self.timeout * _PATIENCE)
-        if self._ensured is not client:
-            if not await self.streams.ensure(client):
-                raise RetryLater(self.streams.trouble)
-            self._ensured = client
+        async with self._turn:  # those that wait for it go on in the order in which they came
+            if self._ensured is not client:
+                if not await self.streams.ensure(client):
+                    raise RetryLater(self.streams.trouble)
+                self._ensured = client
         if batch.prepared is None:
             batch.prepared = self._publication(batch, client.max_payload - HEADER_ROOM)
         publication: Publication = batch.prepared
@@ -143,8 +145,7 @@ class JetStreamOutput(JetStreamComponent, NetworkOutput):
         try:
             await super().background()
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            await self.connection.end(keeping)
 
     def info(self) -> Mapping[str, Any]:
         """See `NetworkOutput`; and how many frames the stream had already when they were sent again."""

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
-from message_passing.clock import monotonic, wall
+from message_passing.clock import monotonic, steady_wall
 from message_passing.errors import OpenError
 from message_passing.metrics import plural
 from message_passing.spool.directory import SpoolLock, cannot_use
@@ -52,6 +52,7 @@ class Spool:
     Attributes:
         stalled: why nothing is stored at present; empty while storing works.
         on_change: called by its thread when something was stored, or is ready to be sent.
+        now: the time by which frames are dated.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Spool:
         self.on_change: Callable[[], object] = lambda: None
         self.directory = directory
         self._max_bytes, self._max_age, self._when_full = max_bytes, max_age, when_full
+        self.now = steady_wall()
         self._on_drop, self._say = on_drop, say
         self._ahead = min(READ_AHEAD, max_bytes // 16)
         self._lock = SpoolLock(directory)
@@ -320,7 +322,7 @@ class Spool:
             moved = bool(number or trimmed)
             if moved:
                 frames = [(body, count, lines) for body, count, lines, _ in queued[:number]]
-                added, trimmed = self._store.commit(frames, trimmed, wall()), []
+                added, trimmed = self._store.commit(frames, trimmed, self.now()), []
                 self._stored(queued[:number], added)
         except BaseException:
             with self._changed:
@@ -435,7 +437,7 @@ class Spool:
     def _drop_old(self) -> None:
         if not self._max_age or monotonic() - self._aged_at < _AGE_INTERVAL:
             return
-        before = wall() - self._max_age
+        before = self.now() - self._max_age
         while True:
             oldest = self._store.oldest(_AT_ONCE, self._read_to)
             found = [(number, count, size) for number, count, size, time in oldest if time < before]

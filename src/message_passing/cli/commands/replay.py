@@ -167,7 +167,7 @@ def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int
         )
         parts.append(f"stopped before the end: {again}")
     COMMAND.tell(", ".join(parts))
-    wrong = any(one.metrics.lost() for one in components)
+    wrong = any(one.metrics.lost_for_good() for one in components)
     return 0 if counts.ended and not (failures or wrong or counts.wrong) else 1
 
 

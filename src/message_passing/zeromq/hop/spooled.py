@@ -7,7 +7,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from message_passing.clock import wall
 from message_passing.spool.spool import Spool, WhenFull
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 from message_passing.zeromq.hop.link import HopSender
@@ -147,7 +146,7 @@ class SpooledSending(AcknowledgedSending):
         self._spool.work()
         producer = self._sender.producer
         if self._max_age:
-            self._expire(wall() - self._max_age)
+            self._expire(self._spool.now() - self._max_age)
         while True:
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
                 frames = self._spool.take(self._window - self._on_way)

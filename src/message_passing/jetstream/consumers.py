@@ -1,0 +1,134 @@
+"""A durable consumer as somebody wants it: created where it is missing, compared where it exists, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.errors import needs_extra
+from message_passing.jetstream.streams import API_TIMEOUT, api_reason
+
+with needs_extra("jetstream"):
+    from nats.errors import Error as NatsError
+    from nats.js.errors import APIError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nats.aio.client import Client
+    from nats.js.api import ConsumerInfo
+
+_EXISTS = (10013, 10148)
+"""`JSConsumerNameExistErr` and `JSConsumerAlreadyExists` of nats-server's server/errors.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerWish:
+    """The options of a consumer: see the JetStream input."""
+
+    stream: str
+    durable: str
+    filter_subject: str
+    deliver_policy: str
+    ack_wait: float
+    max_ack_pending: int
+
+    def config(self) -> dict[str, Any]:
+        """What the server is asked to create; times in nanoseconds."""
+        found: dict[str, Any] = {
+            "name": self.durable,
+            "durable_name": self.durable,
+            "deliver_policy": self.deliver_policy,
+            "ack_policy": "explicit",
+            "ack_wait": round(self.ack_wait * 1e9),
+            "max_deliver": -1,
+            "max_ack_pending": self.max_ack_pending,
+        }
+        return {**found, "filter_subject": self.filter_subject} if self.filter_subject else found
+
+    def unusable(self, found: Any) -> str:
+        """Why an existing consumer cannot be used; empty if it can."""
+        if found.deliver_subject:
+            return "it pushes its messages: a pull consumer is needed"
+        policy = getattr(found.ack_policy, "value", found.ack_policy)
+        if policy != "explicit":
+            return f"its ack_policy is {policy}: it must be explicit"
+        return ""
+
+    def differences(self, found: Any) -> list[str]:
+        """In which options an existing one differs, in words."""
+        pairs = [
+            ("filter_subject", found.filter_subject or "", self.filter_subject),
+            ("ack_wait", found.ack_wait, self.ack_wait),
+            ("max_ack_pending", found.max_ack_pending, self.max_ack_pending),
+        ]
+        return [
+            f"{name} {have or 'none'}, not {want or 'none'}" for name, have, want in pairs if have != want
+        ]
+
+
+class ConsumerKeeper:
+    """Makes sure that the consumer exists.
+
+    Attributes:
+        trouble: why it cannot be used, as a sentence; empty if it can, as far as known.
+    """
+
+    def __init__(self, wish: ConsumerWish, tell: Callable[[str], object]) -> None:
+        """Begin without knowing.
+
+        Args:
+            wish: the consumer.
+            tell: called with a sentence, once, in which options an existing one differs.
+        """
+        self.trouble = ""
+        self._wish, self._tell = wish, tell
+        self._told = ""
+
+    async def ensure(self, client: Client) -> ConsumerInfo | None:
+        """Look for the consumer of an existing stream, and create it if there is none; None if it cannot be used."""
+        name = f"the consumer {self._wish.durable!r} of the stream {self._wish.stream!r}"
+        try:
+            found = await self._found(client)
+        except (NatsError, OSError, TimeoutError) as error:
+            self.trouble = f"{name}: {api_reason(error)}"
+            return None
+        if reason := self._wish.unusable(found.config):
+            self.trouble = f"{name} cannot be used: {reason}"
+            return None
+        self.trouble = ""
+        different = "; ".join(self._wish.differences(found.config))
+        if different and different != self._told:
+            self._tell(f"{name} exists, and is used as it is: it has {different}")
+        self._told = different
+        return found
+
+    async def _found(self, client: Client) -> ConsumerInfo:
+        manager = client.jsm(timeout=API_TIMEOUT)
+        try:
+            found: ConsumerInfo = await manager.consumer_info(self._wish.stream, self._wish.durable)
+        except NotFoundError:
+            pass
+        else:
+            return found
+        subject = f"$JS.API.CONSUMER.CREATE.{self._wish.stream}.{self._wish.durable}"
+        if self._wish.filter_subject:
+            subject += f".{self._wish.filter_subject}"
+        # With this action the server creates one or refuses; without, it would change one that another node has made.
+        asked = {"stream_name": self._wish.stream, "config": self._wish.config(), "action": "create"}
+        answer = await client.request(subject, msgspec.json.encode(asked), timeout=API_TIMEOUT)
+        given = msgspec.json.decode(answer.data).get("error")
+        if given and given.get("err_code") not in _EXISTS:
+            raise _error_of(given)
+        made: ConsumerInfo = await manager.consumer_info(self._wish.stream, self._wish.durable)
+        return made
+
+
+def _error_of(given: dict[str, Any]) -> APIError:
+    try:
+        APIError.from_error(given)
+    except APIError as error:
+        return error
+    return APIError(description=str(given))

@@ -1,0 +1,282 @@
+"""Messages from a durable consumer: requested ahead within a window, and answered once they are settled.
+
+The client's own `fetch` makes two requests, one after the other, for each batch. Here a request is made whenever a
+quarter of the window is free, so that the server always has one to answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from message_passing.jetstream.fetched import ACK, IN_PROGRESS, TERMINATE, Fetched, nak, numbers_of_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+_EXPIRES, _HEARTBEAT = 30.0, 5.0
+"""Seconds that a request is good for, and after which the server says that it has nothing."""
+
+_SILENCE = 3 * _HEARTBEAT
+"""Seconds without a word from the server after which requests are made anew."""
+
+_MOST_REMEMBERED = 10_000
+"""Numbers of settled messages that are remembered, to be acknowledged again without being delivered again."""
+
+_BATCH, _BATCH_BYTES = 1000, 160 * 1024
+"""The most single messages that are passed on together, and about how many bytes: see `inputs.zeromq`."""
+
+
+@dataclass(slots=True)
+class _Request:
+    left: int
+    size: float
+    until: float
+    got: int = 0
+
+
+class Puller:
+    """The messages of one consumer, on one connection at a time.
+
+    Attributes:
+        client: the connection.
+        ready: messages to be passed on.
+        lag: messages of the stream that this consumer has not acknowledged, as far as known; None before that.
+        duplicates: messages that came again while they were here, or after they had been settled.
+        unsure: the consumer may be gone, and is to be looked for.
+        stopping: nothing more is wanted.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        durable: str,
+        *,
+        window: int,
+        window_bytes: int,
+        wake: Callable[[], object],
+        clock: Callable[[], float],
+    ) -> None:
+        """Begin without a connection.
+
+        Args:
+            stream: its name.
+            durable: the name of the consumer.
+            window: the most messages that are here at a time.
+            window_bytes: about the most bytes of them.
+            wake: called when there is something to do.
+            clock: seconds, monotonic.
+        """
+        self.client: Client | None = None
+        self._subscription: Subscription | None = None
+        self.ready: deque[Fetched] = deque()
+        self.lag: int | None = None
+        self.duplicates = 0
+        self.unsure = True
+        self.stopping = False
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._window, self._window_bytes, self._wake = window, window_bytes, wake
+        self._open: dict[tuple[int, int], Fetched] = {}
+        self._open_bytes = 0
+        self._answers: deque[tuple[int, str, bytes]] = deque()
+        self._done: dict[tuple[int, int], None] = {}
+        self._requests: dict[int, _Request] = {}
+        self._number = 0
+        self._epoch = 0
+        self._created: object = None
+        self._consumer_sequence = 0
+        self._heard = 0.0
+        self._too_large = False  # the next message is larger than the window
+        self._inbox = ""
+        self._clock = clock
+
+    async def attach(self, client: Client) -> None:
+        """Use a new connection."""
+        self.detach()
+        self._inbox = client.new_inbox()
+        # No bounds of the client's, which would drop messages: what arrives was requested, within the window.
+        self._subscription = await client.subscribe(
+            f"{self._inbox}.*", cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+        self.client, self.unsure = client, True
+
+    def detach(self) -> None:
+        """The connection has ended: what was requested on it does not come."""
+        self.client = self._subscription = None
+        self._requests.clear()
+
+    async def leave(self) -> None:
+        """Have nothing more sent, if nothing more is wanted; what was on its way has come, and is given back."""
+        subscription, self._subscription = self._subscription, None
+        if self.stopping and subscription and self.client and self.client.is_connected:
+            await subscription.drain()  # type: ignore[no-untyped-call]
+            self._requests.clear()
+
+    def bound(self, created: object) -> None:
+        """The consumer is there, and was created then: another one, if at another time than before."""
+        if self._created not in (None, created):
+            self._begin_anew()
+        self._created, self.unsure = created, False
+        self._heard = self._clock()
+
+    def _begin_anew(self) -> None:
+        """This is another consumer, with numbers of its own: it is not told of what the other one sent."""
+        self._epoch += 1
+        self._consumer_sequence = 0
+        self._done.clear()
+        self._answers.clear()
+
+    def unsettled(self) -> int:
+        """How many messages of the stream are here."""
+        return len(self._open)
+
+    # Receiving
+
+    async def _arrived(self, message: Msg) -> None:  # the client wants a coroutine
+        now = self._heard = self._clock()
+        if not message.reply.startswith("$JS.ACK."):
+            self._status(message)
+            return
+        deliveries, sequence, consumer_sequence, pending = numbers_of_reply(message.reply)
+        if consumer_sequence <= self._consumer_sequence:
+            self._begin_anew()
+        self._consumer_sequence = consumer_sequence
+        self._count_off(len(message.data))
+        key = self._epoch, sequence
+        self.lag = pending + len(self._open) + 1
+        if known := self._open.get(key):
+            known.reply, known.deliveries, known.told = message.reply, deliveries, now
+            self.duplicates += 1
+        elif key in self._done:
+            self.duplicates += 1
+            self._answers.append((self._epoch, message.reply, ACK))
+        elif self.stopping:
+            self._answers.append((self._epoch, message.reply, nak(0)))
+        else:
+            fetched = self._open[key] = Fetched(key, message, deliveries, now)
+            self._open_bytes += fetched.size
+            self.ready.append(fetched)
+        self._wake()
+
+    def _count_off(self, size: int) -> None:
+        """A message has come for the oldest request."""
+        for number, request in self._requests.items():
+            request.left -= 1
+            request.size -= size
+            request.got += 1
+            if request.left <= 0:
+                del self._requests[number]
+            break
+
+    def _status(self, message: Msg) -> None:
+        """The server says something of a request: mostly, that it is over (ADR-37 of the NATS project)."""
+        headers = message.headers or {}
+        status, text = headers.get("Status", ""), headers.get("Description", "").lower()
+        if status == "100":  # a heartbeat
+            return
+        number = message.subject.rpartition(".")[2]
+        request = self._requests.pop(int(number), None) if number.isdigit() else None
+        if status == "503" or (status == "409" and ("deleted" in text or "push" in text or "leader" in text)):
+            self._requests.clear()
+            self.unsure = True
+        elif "exceeds maxbytes" in text and request and not request.got and not self._open:
+            self._too_large = True
+        self._wake()
+
+    def take(self) -> list[Fetched]:
+        """What is passed on next, together: frames and what was lost before one by one, single messages several."""
+        found: list[Fetched] = []
+        size = 0
+        while self.ready and len(found) < _BATCH and size < _BATCH_BYTES:
+            alone = len(self.ready[0].messages) != 1 or self.ready[0].deliveries > 1
+            if alone and found:
+                break
+            found.append(self.ready.popleft())
+            size += found[-1].size
+            if alone:
+                break
+        return found
+
+    # Answering
+
+    def settle(self, fetched: Fetched, answer: bytes) -> None:
+        """The chain is done with it, or has lost it."""
+        if self._open.pop(fetched.key, None) is None:
+            return
+        self._open_bytes -= fetched.size
+        if answer in (ACK, TERMINATE):
+            self._done[fetched.key] = None
+            if len(self._done) > _MOST_REMEMBERED:
+                del self._done[next(iter(self._done))]
+        self._answers.append((fetched.key[0], fetched.reply, answer))
+        self._wake()
+
+    def release(self, *, everything: bool = False) -> None:
+        """Want nothing more, and give back what was not passed on, so that others get it at once.
+
+        Args:
+            everything: what was passed on and is not settled, too: nobody will tell of it any more.
+        """
+        self.stopping = True
+        for fetched in [*(self._open.values() if everything else self.ready)]:
+            self.settle(fetched, nak(0))
+        self.ready.clear()
+
+    async def answer(self) -> None:
+        """Send the answers, and tell the server of what takes long."""
+        client = self.client
+        while client and client.is_connected and self._answers:
+            epoch, reply, answer = self._answers[0]
+            if epoch == self._epoch:
+                await client.publish(reply, answer)
+            self._answers.popleft()
+
+    async def extend(self, ack_wait: float) -> None:
+        """Tell the server of what has been here for a third of this time that it is being worked on."""
+        now = self._clock()
+        late = [one for one in self._open.values() if now - one.told >= ack_wait / 3]
+        for one in late:
+            one.told = now
+            if one.key[0] == self._epoch and self.client:
+                await self.client.publish(one.reply, IN_PROGRESS)
+
+    # Requesting
+
+    async def pull(self) -> None:
+        """Request as much as there is room for."""
+        now = self._clock()
+        if self._requests and now - self._heard > _SILENCE:
+            self._requests.clear()
+            self.unsure = True
+            return
+        for number in [number for number, one in self._requests.items() if now > one.until]:
+            del self._requests[number]
+        free = self._window - len(self._open) - sum(one.left for one in self._requests.values())
+        size = (
+            self._window_bytes - self._open_bytes - sum(max(0.0, one.size) for one in self._requests.values())
+        )
+        if free * 4 < self._window or size * 4 < self._window_bytes or not self.client:
+            return
+        asked: dict[str, object] = {
+            "batch": free,
+            "max_bytes": int(size),
+            "expires": round(_EXPIRES * 1e9),
+            "idle_heartbeat": round(_HEARTBEAT * 1e9),
+        }
+        if self._too_large:
+            self._too_large = False
+            asked["batch"] = free = 1
+            del asked["max_bytes"]
+            size = math.inf
+        self._number += 1
+        self._requests[self._number] = _Request(free, size, now + _EXPIRES + _HEARTBEAT)
+        self._heard = max(self._heard, now - _HEARTBEAT)
+        await self.client.publish(self._subject, msgspec.json.encode(asked), f"{self._inbox}.{self._number}")
