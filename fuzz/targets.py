@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz import allowed, console, decoders, receiver, texts
+from fuzz import allowed, conditions, console, decoders, receiver, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "receiver": receiver.receiver,
     "console": console.console,
     "frames": receiver.frames,
+    "condition": conditions.condition,
+    "line": conditions.line,
 }
 
 

@@ -11,6 +11,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _has_posix_clocks = hasattr(time, "clock_gettime")
 
@@ -21,6 +25,12 @@ monotonic = (
 
 wall = partial(time.clock_gettime, time.CLOCK_REALTIME) if _has_posix_clocks else partial(time.time)
 """Seconds since 1970. It may be set, and time-machine freezes it: only for comparing with times from elsewhere."""
+
+
+def steady_wall() -> Callable[[], float]:
+    """A clock that begins with the right time and is not set with it, so that no age changes by a jump in one run."""
+    ahead = wall() - monotonic()
+    return lambda: monotonic() + ahead
 
 
 def split_time(seconds: float) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from message_passing.component import Component
+from message_passing.delivery import AMBIENT, Outcome
 from message_passing.encoded import all_as_bytes
 from message_passing.errors import OutputClosedError
 from message_passing.lines import beyond, message_count
@@ -45,6 +46,16 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+async def wait_for_change(event: asyncio.Event, seconds: float | None) -> bool:
+    """Clear an event and wait until it is set again, for at most so many seconds. Whether it was."""
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 class Encodes(Protocol):
@@ -102,10 +113,8 @@ class Output(Component):
                 if base is cls or not issubclass(base, Component)
             ):
                 continue
-            text = (
-                f"{cls.__name__} defines {door}, which belongs to the base class: it counts, and calls what"
-            )
-            raise TypeError(f"{text} a class defines: {cls.hooks}")
+            text = f"{cls.__name__} defines {door}, a method of the base class, which counts messages there"
+            raise TypeError(f"{text}: define {cls.hooks} instead")
         for method in ("filter", "filter_many", "write", "write_many"):
             defined = cls.__dict__.get(method)
             if any(is_lazy(defined) for is_lazy in _LAZY):
@@ -188,6 +197,8 @@ class Output(Component):
                 self.drop(beyond(messages, self.metrics.failed - failed), "closed")
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
+            if fate := AMBIENT.fate:
+                fate.note(Outcome.DELIVERED)  # some of it perhaps, before it raised
             self.fail(error, beyond(messages, self.metrics.failed - failed))
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:

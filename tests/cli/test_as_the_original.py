@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
+from documents import ROOT, blocks
 from message_passing.cli.run.run_command import MessagePassing
 from message_passing.testing import wait_for
 from nodes import OURS, lines
@@ -134,3 +135,22 @@ def test_options_of_a_file_that_names_no_component(tmp_path: Path) -> None:
     words = [*STDIN_TO_STDOUT, "--configfile", "c.json"]
     done = finished(*words, "--filter", "Key", given=b'{"a":1}\n{"a":2}\n', cwd=tmp_path)
     assert done == (0, b'{"a":1}\n', "")
+
+
+CONFIGS = {
+    "node.conf": "input = STDIN\noutput = STDOUT\n<encoder_options>\n  pretty = 1\n</encoder_options>\n",
+    "node.pl": "{ input => 'STDIN', output => 'STDOUT', encoder_options => { pretty => 1 } }\n",
+}
+
+
+@pytest.mark.perl("Config::Any", "Config::General")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_file_of_the_original_is_converted(name: str, tmp_path: Path) -> None:
+    """By the command that the page for its users has; then it runs here."""
+    (command,) = (block.text for block in blocks(ROOT / "docs/from-perl.md") if block.language == "sh")
+    converting, _, checking = command.partition("\nmessage-passing ")
+    (tmp_path / name).write_text(CONFIGS[name])
+    made = finished("-c", converting.replace("node.conf", name), command=("sh",), cwd=tmp_path)
+    assert made.status == 0, made.err
+    assert finished(*checking.split(), cwd=tmp_path).status == 0
+    assert finished("node.json", given=b'{"a":1}\n', cwd=tmp_path).out == b'{\n   "a": 1\n}\n'

@@ -94,6 +94,22 @@ def test_all_is_well_and_the_canary_comes_out_of_a_node_that_is_found(tmp_path: 
         assert canary["level"] == "INFO"
 
 
+def test_a_canary_that_its_output_cannot_write_has_not_arrived(tmp_path: Path, examined: Any) -> None:
+    """It came to the output, whose disk is full: that is no success, and what was lost before is none of it."""
+    port = free_port()
+    endpoint = f"tcp://127.0.0.1:{port}"
+    words = part("input", "ZeroMQ", socket_bind=endpoint)
+    with node(*words, *part("output", "File", filename="/dev/full"), "--control") as one:
+        wait_for_port(port)
+        wait_for_control(tmp_path / "message-passing" / f"{one.process.pid}.sock")
+        for _ in range(2):
+            found = examined(endpoint)
+            assert found.status == 1, found.steps
+            assert found.text("arrival") == "the canary has come through the node to its output"
+            assert "No space left on device" in found.text("counted")
+            assert "since the canary was sent, output has lost 1" in found.last[3]
+
+
 def test_what_is_seen_for_people(tmp_path: Path) -> None:
     """A line for each step, and what to do below the one that failed."""
     with aggregator(tmp_path) as (endpoint, _):

@@ -206,3 +206,25 @@ def test_an_acknowledged_hop_neither_loses_nor_repeats_what_is_poisoned(tmp_path
         assert numbers(tmp_path / "written") == [0, 2]
         (found,) = lines(tmp_path / "letters")
         assert content_of_line(found) == b'{"n":1}'
+
+
+SMALL = """
+from message_passing import Output
+
+class Small(Output):
+    def write_many(self, messages):
+        with open("written", "ab") as file:
+            for message in messages[:40]:
+                file.write(message + b"\\n")
+        if messages[40:]:
+            self.fail(OSError(28, "No space left on device"), messages[40:])
+"""
+
+
+def test_a_disk_that_frees_little_by_little_gets_each_message_once(tmp_path: Path) -> None:
+    """What it had no room for is sent again, and not the rest with it."""
+    (tmp_path / "mine.py").write_text(SMALL)
+    (tmp_path / "chain.toml").write_text('input = "STDIN"\noutput = "+mine:Small"\n')
+    (tmp_path / "messages").write_bytes(b"".join(b'{"n":%d}\n' % n for n in range(100)))
+    done = finished("replay", "messages", "--config", "chain.toml", cwd=tmp_path)
+    assert (done.status, numbers(tmp_path / "written")) == (0, list(range(100)))

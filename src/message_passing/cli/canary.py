@@ -210,7 +210,22 @@ class CanaryTracker:
         if (last := state["errors"]["last"]) is not None:
             found = one_line(f"{last['component']}: {last['error']}", _LONGEST_TITLE)
             parts.append(f"its last error: {found}")
-        return Step("counted", "; ".join(parts))
+        return Step("counted", "; ".join(parts), self._lost_since(state) if self._came else "")
+
+    def _lost_since(self, state: Any) -> str:
+        """What to do if the node has lost messages since the canary was sent: that may be one of them."""
+        before = {one["id"]: _lost(one) for one in self._before["components"]}
+        since = {one["id"]: _lost(one) - before.get(one["id"], 0) for one in state["components"]}
+        found = [f"{one_line(name, 100)} has lost {count}" for name, count in since.items() if count > 0]
+        if not found:
+            return ""
+        told = ", ".join(found[:_MOST_REASONS])
+        return f"since the canary was sent, {told}, which it may be one of: see `message-passing top {self._node}`"
+
+
+def _lost(component: Any) -> int:
+    """What a component has lost, by its counters in a state, error chains excepted."""
+    return 0 if component["errors"] else sum(component["dropped"].values()) + component["failed"]
 
 
 def _look_out(stream: Stream, begun: threading.Event, seen: threading.Event) -> None:

@@ -16,6 +16,7 @@ from message_passing.errors import MessageError, OpenError
 from message_passing.failures import is_dead_letter
 from message_passing.flow import Input
 from message_passing.options import option
+from message_passing.redelivery import AttemptResult, DeliveryAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,9 +155,9 @@ class _Batch:
     end: int = 0  # position behind it
 
 
-def _settle(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
+def _settle(settled: asyncio.Future[AttemptResult], result: AttemptResult) -> None:
     if not settled.done():
-        settled.set_result(outcome)
+        settled.set_result(result)
 
 
 class ReplayInput(Input):
@@ -199,15 +200,20 @@ class ReplayInput(Input):
         self.counts.ended = True
 
     async def _sent(self, messages: list[bytes]) -> bool:
-        """Whether these were taken: delivered again for as long as they are lost."""
-        until = monotonic() + self.timeout
+        """Whether these were taken: what is lost of them is delivered again."""
+        until, left, exact = monotonic() + self.timeout, messages, True
         while True:
-            settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            self.deliver([*messages], partial(_settle, settled))
+            settled: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
+            attempt = DeliveryAttempt(self, self.emit, partial(_settle, settled), comes_again=True)
+            attempt.hand_on([*left], one_by_one=not exact)
             try:
                 async with asyncio.timeout(max(0.0, until - monotonic())):
-                    if await settled is not Outcome.LOST:
+                    result = await settled
+                    if result.outcome is not Outcome.LOST:
                         break
+                    if len(result.lost) < len(left):  # something was accepted
+                        until = monotonic() + self.timeout
+                    left, exact = [left[index] for index in result.lost], exact and result.exact
                     await asyncio.sleep(_RETRY)
             except TimeoutError:
                 self.counts.stuck = f"nothing was accepted for {self.timeout:g} seconds (--timeout)"

@@ -1,10 +1,10 @@
 """A node's state in one word and one sentence: what `top`, the page and `/state` say first.
 
-down: it does not run yet, or is stopping. losing: it has dropped messages in the last minute, or senders have lost
-some on the way to it. degraded: messages failed in the last minute, a queue is full, an end does not fit, a peer was
-refused, a worker is missing, the event loop is delayed, or it falls behind: messages come older and older, and it has
-no time left or many are buffered. idle: no message has come, or none for a minute. ok: none
-of these.
+down: it does not run yet, or is stopping. losing: it has dropped messages in the last minute, an output could not
+write some, or senders have lost some on the way to it. degraded: messages failed elsewhere in the last minute, such
+as malformed ones in a decoder, a queue is full, an end does not fit, a peer was refused, a worker is missing, the
+event loop is delayed, or it falls behind: messages come older and older, and it has no time left or many are
+buffered. idle: no message has come, or none for a minute. ok: none of these.
 """
 
 from __future__ import annotations
@@ -72,8 +72,20 @@ def _candidates(
 
 def _losing(state: Mapping[str, Any], lost: Mapping[Loss, int]) -> str:
     dropped = {loss: count for loss, count in lost.items() if loss.reason != FAILED_REASON and count > 0}
+    outputs = {  # what is delivered again is not lost
+        one["id"]
+        for one in state["components"]
+        if one["kind"] == "output" and not one["errors"] and not one.get("coming_again")
+    }
+    unwritten = {
+        loss: count
+        for loss, count in lost.items()
+        if loss.reason == FAILED_REASON and count > 0 and loss.component in outputs
+    }
     by_senders = state["last_minute"]["lost_by_senders"]
     parts = []
+    if unwritten:
+        parts.append(f"{sum(unwritten.values()):,} failed in the last minute ({_named(unwritten)})")
     if dropped:
         parts.append(f"{sum(dropped.values()):,} dropped in the last minute ({_named(dropped)})")
     if by_senders:

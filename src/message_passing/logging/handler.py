@@ -54,13 +54,14 @@ class ReceiverQueue:
     def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
         """Prepare it; nothing is opened before the first record."""
         self._largest = options.largest
-        self._rest = _more(template=options.template, context=options.context)
+        self._rest = _more(template=options.template, context=options.context, largest=options.largest)
         self._shipper = Shipper(
             settings,
             options.policy,
             lambda shipper: encoders(options, shipper),
             options.queue_bytes,
             options.report_interval,
+            make_socket=options.socket_maker(settings),
             numbered=options.identity,
         )
 
@@ -196,8 +197,10 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
         """Counters of the records so far in this process; with copies to several endpoints, their sums.
 
         Returns:
-            `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
-            which nothing could be taken.
+            `sent`: handed to ZeroMQ; with DEALER, acknowledged. `queued`: waiting here; with DEALER, or not
+            acknowledged; with a spool, or not on disk. `spooled`, with a spool: on disk, and not acknowledged.
+            `dropped`: lost, by reason. `failed`: records of which nothing could be taken. `possibly_lost`, if there
+            are any: how many more at most, by reason.
         """
         first, *others = (shipper.stats() for shipper in self._shippers)
         for other in others:
@@ -206,7 +209,7 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
                     first[name] = dict(Counter(first.get(name, {})) + Counter(value))
                 else:
                     first[name] += value
-        return first
+        return {"spooled": 0, **first} if vars(self).get("spool") else first
 
     def flush(self, timeout: float = 0) -> bool:  # type: ignore[override]
         """Send what waits, and wait until it has left for the receiver.
@@ -216,8 +219,8 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
 
         Returns:
             Whether all that was logged before has left, and nothing was lost meanwhile. Over TCP the receiver's
-            system has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
-            counted: see `stats`.
+            system has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). With DEALER it has been
+            acknowledged; with a spool it is on disk. What was lost before is counted: see `stats`.
 
         Raises:
             OptionError: `timeout` is not a number.
@@ -261,21 +264,23 @@ def _level_of(record: Any) -> str:
 
 
 def _more(
-    *, template: bool, context: Sequence[ContextVar[Any]]
+    *, template: bool, context: Sequence[ContextVar[Any]], largest: int
 ) -> list[Callable[[logging.LogRecord, Entry], None]]:
     """What adds to an entry that which was asked for."""
     wanted: list[Callable[[logging.LogRecord, Entry], None]] = []
     if template:
-        wanted.append(_add_template)
+        wanted.append(partial(_add_template, largest))
     if context:
-        wanted.append(partial(_add_context, context))
+        wanted.append(partial(_add_context, context, largest))
     return wanted
 
 
-def _add_context(variables: Sequence[ContextVar[Any]], _: logging.LogRecord, entry: Entry) -> None:
-    entry.context = {**(entry.context or {}), **context_of(variables)} or None
+def _add_context(
+    variables: Sequence[ContextVar[Any]], largest: int, _: logging.LogRecord, entry: Entry
+) -> None:
+    entry.context = {**(entry.context or {}), **context_of(variables, largest)} or None
 
 
-def _add_template(record: logging.LogRecord, entry: Entry) -> None:
+def _add_template(largest: int, record: logging.LogRecord, entry: Entry) -> None:
     entry.template = safe(str, record.msg)
-    entry.args = arguments_of(record)
+    entry.args = arguments_of(record, largest)

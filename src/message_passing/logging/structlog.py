@@ -19,24 +19,16 @@ from message_passing.logging.event_dict import EventRecord, exception_of
 with needs_extra("structlog"):
     import structlog.contextvars
     from structlog import DropEvent
+from message_passing.message_fields import LEVELS
 from message_passing.objects import safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
     from types import FrameType
 
-_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "msg": logging.INFO,
-    "warning": logging.WARNING,
-    "warn": logging.WARNING,
-    "error": logging.ERROR,
-    "err": logging.ERROR,
-    "exception": logging.ERROR,
-    "critical": logging.CRITICAL,
-    "fatal": logging.CRITICAL,
-}
+_NAMED = ("debug", "info", "warning", "warn", "error", "err", "critical", "fatal")
+_LEVELS = {name: LEVELS[name.upper()] for name in _NAMED} | {"msg": logging.INFO, "exception": logging.ERROR}
+"""The levels of structlog's methods."""
 
 # What structlog's own processors call that which a record has an attribute for, and the type that it must be of.
 _ATTRIBUTES: dict[str, tuple[str, type]] = {

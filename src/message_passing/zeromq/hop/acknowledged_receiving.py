@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import heapq
+from collections import deque
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Outcome
+from message_passing.redelivery import OrderedBatch, Redelivery
 from message_passing.zeromq.hop.packing import unpacked
 
 if TYPE_CHECKING:
@@ -18,17 +18,9 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.consumer import Delivered
     from message_passing.zeromq.hop.link import HopReceiver
 
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
-"""Initial and maximum delay until a frame that the chain lost is redelivered, in seconds."""
-
 
 class AcknowledgedReceiving:
-    """Runs the receiving end for one input, in its event loop.
-
-    Attributes:
-        redelivered: frames that were delivered to the chain again because it had lost some of their messages.
-        stalled: why no more frames are accepted now; empty if they are.
-    """
+    """Runs the receiving end for one input, in its event loop."""
 
     def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
         """Prepare it.
@@ -38,23 +30,25 @@ class AcknowledgedReceiving:
             owner: the input that delivers.
             tell: reports the notices about peers.
         """
-        self.redelivered = 0
-        self.stalled = ""
         self._receiver, self._owner, self._tell = receiver, owner, tell
-        self._waiting: list[tuple[int, Delivered]] = []  # a heap, by the order in which they came
-        self._lost: set[int] = set()  # those of them that the chain has lost before
+        self._redelivery = Redelivery(owner, self._settled)
+        self._waiting: deque[Delivered] = deque()
         self._arrived = 0
-        self._pause = _FIRST_RETRY
-        self._retry_at = 0.0
         self._ready = asyncio.Event()
 
     def counted(self) -> dict[str, int]:
         """The counts of duplicates, redelivered frames, and messages that were not understood."""
         return {
             "duplicates": self._receiver.consumer.duplicates,
-            "redelivered": self.redelivered,
+            "redelivered": self._redelivery.redelivered,
             "strange": self._receiver.sockets.strange,
         }
+
+    @property
+    def stalled(self) -> str:
+        """Why no more frames are accepted now; empty if they are."""
+        text = "the chain lost messages, which are delivered again; until then no others are accepted"
+        return text if self._redelivery.stalls() else ""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -78,44 +72,30 @@ class AcknowledgedReceiving:
 
     async def _deliver_some(self) -> bool:
         """Deliver what has arrived, in order; return whether there was anything to do."""
-        if self._lost and monotonic() < self._retry_at:
-            return False
-        if not self._waiting:
-            for frame in self._receiver.receive():
-                self._arrived += 1
-                self._waiting.append((self._arrived, frame))
-        some = bool(self._waiting)
-        while self._waiting and not (self._lost and monotonic() < self._retry_at):
-            number, frame = heapq.heappop(self._waiting)
-            self.redelivered += number in self._lost
-            self._lost.discard(number)
-            settled = functools.partial(self._settled, number, frame)
-            self._owner.deliver(unpacked(frame.data), settled, comes_again=True)
+        again, some = self._redelivery, False
+        while again.again():
+            some = True
+            await self._owner.drain()
+        if not again.stalls() and not self._waiting:
+            self._waiting.extend(self._receiver.receive())
+        while self._waiting and not again.stalls():
+            some = True
+            frame = self._waiting.popleft()
+            self._arrived += 1
+            again.deliver(OrderedBatch(self._arrived, unpacked(frame.data), frame))
             await self._owner.drain()
         if some:
             await asyncio.sleep(0)  # other inputs get their turn
         return some
 
-    def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
-        if outcome is Outcome.LOST:  # it precedes all that arrived after it
-            heapq.heappush(self._waiting, (number, frame))
-            self._lost.add(number)
-            self._retry_at = monotonic() + self._pause
-            self._pause = min(_LONGEST_RETRY, 2 * self._pause)
-            self.stalled = (
-                "the chain lost messages, which are delivered again; until then no others are accepted"
-            )
-        else:
-            self._receiver.consumer.settle(frame)
-            if not self._lost:
-                self._pause, self.stalled = _FIRST_RETRY, ""
+    def _settled(self, batch: OrderedBatch, settled: bool) -> None:
+        if settled:
+            self._receiver.consumer.settle(batch.token)
         self._ready.set()
 
     async def _wait(self) -> None:
         now = monotonic()
-        until = self._receiver.consumer.next_time(now)
-        if self._lost:
-            until = min(until, self._retry_at)
+        until = min(self._receiver.consumer.next_time(now), self._redelivery.next_time())
         try:
             async with asyncio.timeout(max(0.0, until - now) + 0.001):
                 await self._ready.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -16,7 +15,7 @@ from message_passing.zeromq.hop.link import HopSender
 from message_passing.zeromq.hop.packing import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
     from message_passing.stopping import StopRequest
@@ -52,6 +51,7 @@ class AcknowledgedSending:
 
     Attributes:
         size: bytes not yet acknowledged.
+        acknowledged: messages that have been, so far.
     """
 
     def __init__(self, settings: SocketSettings, *, most: int, ack_timeout: float) -> None:
@@ -62,7 +62,7 @@ class AcknowledgedSending:
             most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
             ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
-        self._held = self.size = 0
+        self._held = self.size = self.acknowledged = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
         self._lock = threading.RLock()
@@ -76,11 +76,18 @@ class AcknowledgedSending:
 
         Raises:
             OpenError: see `OpenSocket`.
+            OSError: there is no descriptor left.
         """
         self._sender.open()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
-        self._thread.start()
+        try:
+            self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._sender.close()
+            raise
+        thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: `serve` and `wait` do its work
+            thread.start()
+            self._thread = thread
 
     @property
     def receivers(self) -> list[Receiver]:
@@ -91,6 +98,21 @@ class AcknowledgedSending:
     def held(self) -> int:
         """The number of unacknowledged messages."""
         return self._held
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of those."""
+        return self.size
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether it works by itself; otherwise only in `serve` and `wait`."""
+        return self._thread is not None
+
+    @property
+    def broken(self) -> bool:
+        """Whether its thread has ended, although it was not closed: somebody has closed its descriptors."""
+        return self._thread is not None and not self._thread.is_alive()
 
     @property
     def has_room(self) -> bool:
@@ -121,10 +143,17 @@ class AcknowledgedSending:
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
         """Accept a batch. It is buffered until every message of it has been acknowledged."""
+        self._write(packed(messages), hold)
+
+    def write_uncounted(self, message: bytes, hold: Hold) -> None:
+        """Accept a message that counts as none: a report of the sender's own."""
+        self._write([(message, 0, False)], hold)
+
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
         batch = _Batch(hold)
         with self._lock:
             producer = self._sender.producer
-            for body, count, lines in packed(messages):
+            for body, count, lines in frames:
                 batch.left += 1
                 self._held += count
                 self.size += len(body)
@@ -135,6 +164,7 @@ class AcknowledgedSending:
         for entry in self._sender.service():
             batch, count = entry.token
             self._held -= count
+            self.acknowledged += count
             self.size -= len(entry.body)
             batch.left -= 1
             if not batch.left and batch.hold is not NO_HOLD:
@@ -176,6 +206,8 @@ class AcknowledgedSending:
 
     async def _change(self) -> None:
         """Wait briefly for something to be acknowledged."""
+        import asyncio  # noqa: PLC0415 - the log handler, which has no event loop, does not load it
+
         changed = asyncio.Event()
         self.on_room = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         try:
@@ -185,6 +217,11 @@ class AcknowledgedSending:
             pass
         finally:
             self.on_room = _nothing
+
+    def serve(self) -> None:
+        """Do what its thread would do now."""
+        with self._lock:
+            self._service()
 
     def wait(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Wait until everything has been acknowledged, or until this time; from a thread that may wait."""
@@ -204,18 +241,22 @@ class AcknowledgedSending:
         if self._thread:
             self.wake()
             self._thread.join()
+        if self._wake_read >= 0:
             self._end()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            self._close_pipe()
         self._sender.close()
+
+    def _close_pipe(self) -> None:
+        for descriptor in (self._wake_read, self._wake_write):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._wake_read = self._wake_write = -1
 
     def _end(self) -> None:
         """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
         """Reset in a forked child: the sockets, the thread and all waiting messages are the parent's."""
-        if self._thread:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+        self._close_pipe()
         for receiver in self.receivers:
             receiver.abandon()

@@ -1,0 +1,228 @@
+"""Lines in the formats of other programs as fields: a function for each format, in time linear in the line.
+
+Each takes a text and gives a dict, or raises ValueError with what does not fit. Times become ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from message_passing.clock import iso_time, wall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    LineParser = Callable[[str, tzinfo], dict[str, Any]]
+
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_ACCESS = re.compile(
+    rf"(?P<client>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] {_QUOTED.replace('(', '(?P<request>', 1)}"
+    r" (?P<status>\d{3}|-) (?P<bytes>\d+|-)"
+    rf"(?: {_QUOTED.replace('(', '(?P<referer>', 1)} {_QUOTED.replace('(', '(?P<agent>', 1)})?(?P<rest>[ ].*)?",
+    re.DOTALL,
+)
+_REQUEST = re.compile(r"(?P<method>[A-Z-]+) (?P<path>\S+)(?: (?P<protocol>HTTP/[\d.]+))?")
+_NGINX = re.compile(
+    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>\w+)\] (?P<pid>\d+)#(?P<tid>\d+):"
+    r"(?: \*(?P<connection>\d+))? (?P<message>.*)",
+    re.DOTALL,
+)
+_NGINX_PAIR = re.compile(
+    r', (client|server|request|upstream|host|referrer|login): ("(?:[^"\\]|\\.)*"|[^,"]*)'
+)
+_SYSLOG = re.compile(r"<(\d{1,3})>(?:(?P<version>\d{1,2}) )?")
+_RFC5424 = re.compile(r"(?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) ")
+_RFC3164 = re.compile(
+    r"(?:(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) )?(?:(?P<host>[^\s:\[\]]+) )?"
+    r"(?:(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
+    re.DOTALL,
+)
+_ELEMENT = re.compile(r'\[([^\s="\]]+)((?: [^\s="\]]+="(?:[^"\\\]]|\\.)*")*)\]')
+_PARAMETER = re.compile(r' ([^\s="\]]+)="((?:[^"\\\]]|\\.)*)"')
+_PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?(?:\s+|$)')
+_CEF = re.compile(r"CEF:(\d+)" + r"\|((?:[^|\\]|\\.)*)" * 6 + r"\|")
+_CEF_KEY = re.compile(r"(?:^|(?<= ))([\w.\[\]-]{1,100})=")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+_FACILITIES = (
+    *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+    *(
+        "ntp",
+        "audit",
+        "alert",
+        "clock",
+        "local0",
+        "local1",
+        "local2",
+        "local3",
+        "local4",
+        "local5",
+        "local6",
+        "local7",
+    ),
+)
+_SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+"""RFC 5424, tables 1 and 2, with the names that `message_fields` knows."""
+
+_NGINX_LEVELS = {"emerg": "EMERGENCY", "crit": "CRITICAL", "warn": "WARNING"}
+_DAY = 86_400
+
+
+def _iso(moment: datetime, zone: tzinfo) -> str:
+    return iso_time((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+def _given(fields: dict[str, str | None]) -> dict[str, Any]:
+    """Those that are there: `-` says that there is none."""
+    return {name: value for name, value in fields.items() if value not in (None, "-")}
+
+
+def parse_json(text: str, _zone: tzinfo) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"it is no JSON object, but {type(found).__name__}")  # noqa: TRY004 - of the text, not of a type
+    return found
+
+
+def parse_logfmt(text: str, _zone: tzinfo) -> dict[str, Any]:
+    """`level=info msg="a text" flag`: values are texts, a key alone is true (brandur.org/logfmt)."""
+    found: dict[str, Any] = {}
+    text, end = text.strip(), 0
+    for pair in _PAIR.finditer(text):
+        if pair.start() != end:
+            break
+        key, quoted, plain = pair.groups()
+        found[key] = _unescaped(quoted) if quoted is not None else True if plain is None else plain
+        end = pair.end()
+    if end != len(text) or not found:
+        raise ValueError(f"it is no logfmt at {text[end : end + 20]!r}")
+    if not any(isinstance(one, str) for one in found.values()):
+        raise ValueError("it is no logfmt: it has words, and no key with a value")
+    return found
+
+
+def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
+    """The common and the combined log format of Apache and nginx (httpd.apache.org/docs/current/logs.html)."""
+    match = _ACCESS.fullmatch(text.rstrip("\r\n"))
+    if not match:
+        raise ValueError("it is no line of an access log")
+    fields: dict[str, Any] = _given(match.groupdict())
+    fields.pop("rest", None)
+    for name in ("request", "referer", "agent"):
+        if name in fields:
+            fields[name] = _unescaped(fields[name])
+    fields["time"] = _iso(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
+    if request := _REQUEST.fullmatch(fields.get("request", "")):
+        del fields["request"]
+        fields |= _given(request.groupdict())
+    return fields | {name: int(fields[name]) for name in ("status", "bytes") if name in fields}
+
+
+def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
+    """The error log of nginx (nginx.org/en/docs/ngx_core_module.html#error_log)."""
+    match = _NGINX.fullmatch(text.rstrip("\r\n"))
+    if not match:
+        raise ValueError("it is no line of nginx's error log")
+    fields: dict[str, Any] = _given(match.groupdict())
+    fields["time"] = _iso(datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone)
+    fields["level"] = _NGINX_LEVELS.get(fields["level"], fields["level"].upper())
+    message = fields.get("message", "")
+    for pair in _NGINX_PAIR.finditer(message):
+        fields[pair[1]] = _unescaped(pair[2].strip('"'))
+    if first := _NGINX_PAIR.search(message):
+        fields["message"] = message[: first.start()]
+    return fields | {name: int(fields[name]) for name in ("pid", "tid", "connection") if name in fields}
+
+
+def parse_syslog(text: str, zone: tzinfo) -> dict[str, Any]:
+    """A syslog message: RFC 5424, or the older form that RFC 3164 describes."""
+    text = text.rstrip("\r\n\0")
+    head = _SYSLOG.match(text)
+    priority = int(head[1]) if head else None
+    if head is None or priority is None or priority >= len(_FACILITIES) * 8:
+        raise ValueError("it does not begin with a priority from <0> to <191>")
+    fields = {"facility": _FACILITIES[priority >> 3], "level": _SEVERITIES[priority & 7]}
+    if head["version"]:
+        return fields | _rfc5424(text, head.end(), zone)
+    match = _RFC3164.fullmatch(text, head.end())
+    found = _given(match.groupdict()) if match else {"message": text[head.end() :]}
+    if "time" in found:
+        found["time"] = _bsd_time(found["time"], zone)
+    return fields | found
+
+
+def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
+    match = _RFC5424.match(text, begin)
+    if not match:
+        raise ValueError("it has no header of RFC 5424")
+    fields: dict[str, Any] = _given(match.groupdict())
+    if "time" in fields:
+        fields["time"] = _iso(datetime.fromisoformat(fields["time"]), zone)
+    end, data = match.end(), dict[str, dict[str, str]]()
+    while element := _ELEMENT.match(text, end):
+        data[element[1]] = {one[1]: _unescaped(one[2]) for one in _PARAMETER.finditer(element[2])}
+        end = element.end()
+    if not data and text[end : end + 1] == "-":
+        end += 1
+    elif not data:
+        raise ValueError("it has no structured data of RFC 5424, and no - in its place")
+    if data:
+        fields["structured_data"] = data
+    if message := text[end:].removeprefix(" ").removeprefix("\ufeff"):
+        fields["message"] = message
+    return fields
+
+
+def _bsd_time(text: str, zone: tzinfo) -> str:
+    """A time without a year is of the last twelve months, or of the next day: clocks differ."""
+    if text[0].isdigit():
+        return _iso(datetime.fromisoformat(text), zone)
+    now = datetime.fromtimestamp(wall(), zone)
+    for year in (now.year + 1, now.year, now.year - 1, now.year - 4):
+        try:
+            moment = datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").replace(tzinfo=zone)
+        except ValueError:  # 29 February, in another year
+            continue
+        if moment.timestamp() <= now.timestamp() + _DAY:
+            return _iso(moment, zone)
+    raise ValueError(f"{text!r} is no time")
+
+
+def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
+    """ArcSight's Common Event Format, also behind a syslog header."""
+    begin = text.find("CEF:")
+    match = _CEF.match(text, begin) if begin >= 0 else None
+    if not match:
+        raise ValueError("it has no header of CEF")
+    names = ("version", "vendor", "product", "device_version", "signature", "name", "severity")
+    fields: dict[str, Any] = dict(zip(names, map(_unescaped, match.groups()), strict=True))
+    rest = text[match.end() :].rstrip("\r\n")
+    keys = [one for one in _CEF_KEY.finditer(rest) if rest[one.end() - 2] != "\\"]
+    ends = [one.start() - 1 for one in keys[1:]] + [len(rest)]
+    return fields | {
+        one[1]: _unescaped(rest[one.end() : end].replace("\\n", "\n").rstrip())
+        for one, end in zip(keys, ends, strict=True)
+    }
+
+
+PARSERS: dict[str, LineParser] = {
+    "json": parse_json,
+    "logfmt": parse_logfmt,
+    "clf": parse_access,
+    "combined": parse_access,
+    "nginx_error": parse_nginx_error,
+    "syslog": parse_syslog,
+    "cef": parse_cef,
+}

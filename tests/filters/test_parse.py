@@ -1,0 +1,163 @@
+"""The filter Parse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands import finished
+from message_passing.errors import OptionError
+from message_passing.filters._line_formats import PARSERS
+from message_passing.filters.parse import ParseFilter
+from support import Kept, accounted_for
+
+ACCESS = (
+    '192.0.2.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.0" 200 2326'
+    ' "http://www.example.com/start.html" "Mozilla/4.08 \\"x\\" [en]"'
+)
+FOUND: dict[str, Any] = {
+    "client": "192.0.2.1",
+    "user": "frank",
+    "time": "2000-10-10T20:55:36.000000Z",
+    "method": "GET",
+    "path": "/a?b=c",
+    "protocol": "HTTP/1.0",
+    "status": 200,
+    "bytes": 2326,
+    "referer": "http://www.example.com/start.html",
+    "agent": 'Mozilla/4.08 "x" [en]',
+}
+
+
+def parsed(message: Any, **options: Any) -> Any:
+    """What becomes of a message; or the reason why it failed."""
+    kept, errors = Kept(), Kept()
+    parse = ParseFilter(**options, output_to=kept, error=errors)
+    parse.consume(message)
+    assert accounted_for(parse)
+    return kept.messages[0] if kept.messages else errors.messages[0]["exception"]
+
+
+def test_as_it_is_typed() -> None:
+    """From lines of an access log to objects."""
+    words = ("--input", "STDIN", "--decoder", "Null", "--filter", "Parse", "--filter_options")
+    done = finished(*words, '{"format":"combined"}', "--output", "STDOUT", given=ACCESS.encode() + b"\n")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "wanted"),
+    [
+        ("combined", ACCESS, FOUND),
+        ("clf",
+         '::1 - - [10/Oct/2000:13:55:36 +0000] "-" 408 -',
+         {"client": "::1", "time": "2000-10-10T13:55:36.000000Z", "status": 408}),
+        ("clf", 'h - - [10/Oct/2000:13:55:36 +0000] "\\x16\\x03" 400 0 "-" "-" extra',
+         {"client": "h", "time": "2000-10-10T13:55:36.000000Z", "status": 400, "bytes": 0, "request": "x16x03"}),
+        ("json", '{"a": 1, "b": [2]}', {"a": 1, "b": [2]}),
+        ("logfmt",
+         'level=info msg="a \\"b\\" c" took=5ms flag empty=',
+         {"level": "info", "msg": 'a "b" c', "took": "5ms", "flag": True, "empty": ""}),
+        ("nginx_error",
+         ('2026/11/26 12:00:00 [crit] 12#34: *56 open() "/x" failed (2: No such file), client:'
+          ' 192.0.2.1, server: _, request: "GET / HTTP/1.1", host: "h"'),
+         {"time": "2026-11-26T12:00:00.000000Z", "level": "CRITICAL", "pid": 12, "tid": 34, "connection": 56,
+          "message": 'open() "/x" failed (2: No such file)', "client": "192.0.2.1", "server": "_",
+          "request": "GET / HTTP/1.1", "host": "h"}),
+        ("syslog",
+         ('<165>1 2003-10-11T22:14:15.003Z host.example.com evntslog 7 ID47 [ex@32473 iut="3" t="a'
+          ' \\"b\\""][x@1] \ufeffAn event'),
+         {"facility": "local4", "level": "NOTICE", "time": "2003-10-11T22:14:15.003000Z", "host": "host.example.com",
+          "app": "evntslog", "pid": "7", "msgid": "ID47",
+          "structured_data": {"ex@32473": {"iut": "3", "t": 'a "b"'}, "x@1": {}}, "message": "An event"}),
+        ("syslog", "<34>1 - - su - - -", {"facility": "auth", "level": "CRITICAL", "app": "su"}),
+        ("syslog",
+         "<13>host2 cron[12]: done",
+         {"facility": "user", "level": "NOTICE", "host": "host2", "app": "cron", "pid": "12", "message": "done"}),
+        ("syslog", "<13>2026-11-26T12:00:00+01:00 h app: x",
+         {"facility": "user", "level": "NOTICE", "time": "2026-11-26T11:00:00.000000Z",
+          "host": "h", "app": "app", "message": "x"}),
+        ("cef", "<13>Nov 26 h CEF:0|Vendor|Pro\\|duct|1.0|100|A worm|10|src=10.0.0.1 msg=a \\= b spt=1232",
+         {"version": "0", "vendor": "Vendor", "product": "Pro|duct", "device_version": "1.0", "signature": "100",
+          "name": "A worm", "severity": "10", "src": "10.0.0.1", "msg": "a = b", "spt": "1232"}),
+    ],
+)  # fmt: skip
+def test_the_formats(kind: str, text: str, wanted: dict[str, Any]) -> None:
+    """As their documents have them; a hyphen says that there is nothing."""
+    assert parsed({"message": text}, format=kind) == {"message": text, **wanted}
+    assert parsed(text, format=kind) == wanted
+    assert parsed(text.encode(), format=kind) == wanted
+
+
+def test_a_time_without_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of the last twelve months, in the given time zone."""
+    monkeypatch.setattr(
+        "message_passing.filters._line_formats.wall", lambda: 1_735_722_000.0
+    )  # 1 January 2025, 9:00
+    for text, wanted in (
+        ("Dec 31 23:59:59", "2024-12-31T22:59:59.000000Z"),
+        ("Jan  1 10:00:30", "2025-01-01T09:00:30.000000Z"),
+        ("Jan  2 09:00:00", "2025-01-02T08:00:00.000000Z"),
+        ("Mar  1 00:00:00", "2024-02-29T23:00:00.000000Z"),
+        ("Feb 29 00:00:00", "2024-02-28T23:00:00.000000Z"),
+    ):
+        found = parsed(f"<13>{text} h a: x", format="syslog", timezone="Europe/Berlin")
+        assert found["time"] == wanted
+
+
+def test_where_it_comes_from_and_goes_to() -> None:
+    """Another field, into a field, and without the text."""
+    message = {"log": {"line": '{"a":1}'}, "n": 2}
+    options = {"format": "json", "field": "log.line"}
+    assert parsed(message, **options) == {**message, "a": 1}
+    assert parsed(message, **options, into="x.y", remove=True) == {"log": {}, "n": 2, "x": {"y": {"a": 1}}}
+    assert parsed({"other": 1}, **options) == {"other": 1}
+
+
+def test_a_regular_expression() -> None:
+    """Its named groups that took part."""
+    options = {"format": "regex", "regex": r"(?P<verb>\w+) (?P<n>\d+)(?: (?P<rest>.*))?"}
+    assert parsed("took 12", **options) == {"verb": "took", "n": "12"}
+    assert parsed("took x", **options) == "Parse filter: the regular expression does not match"
+
+
+@pytest.mark.parametrize("kind", sorted(PARSERS))
+def test_what_does_not_fit(kind: str) -> None:
+    """It fails with the reason, or is passed on with it."""
+    assert parsed({"message": "\0 {"}, format=kind).startswith("Parse filter: it ")
+    passed = parsed({"message": "\0 {", "n": 1}, format=kind, on_failure="pass")
+    assert passed.pop("parse_error").startswith("it ")
+    assert passed == {"message": "\0 {", "n": 1}
+    assert parsed({"message": 7}, format=kind) == "Parse filter: it is no text, but int"
+    assert parsed(b"\xff", format=kind, on_failure="pass")["message"] == "\ufffd"
+
+
+@given(st.sampled_from(sorted(PARSERS)), st.text() | st.text(alphabet='<>[]{}"\\ =|:-1aCEF.', max_size=80))
+def test_any_text_is_parsed_or_refused(kind: str, text: str) -> None:
+    """And nothing else is raised."""
+    found = parsed(text, format=kind)
+    assert isinstance(found, dict) or found.startswith("Parse filter: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"format": "jsn"}, "format"),
+        ({"format": "regex"}, "`regex` is missing"),
+        ({"format": "json", "regex": "x"}, "`regex` has no effect"),
+        ({"format": "regex", "regex": "("}, "not a regular expression"),
+        ({"format": "regex", "regex": "(a+)+"}, "exponential"),
+        ({"format": "regex", "regex": "abc"}, "it has no named group"),
+        ({"format": "syslog", "timezone": "Mars/Olympus"}, "there is no time zone 'Mars/Olympus' here"),
+    ],
+)
+def test_what_is_refused(options: Any, problem: str) -> None:
+    """When the filter is made."""
+    with pytest.raises(OptionError) as caught:
+        ParseFilter(**options)
+    assert problem in str(caught.value)
