@@ -26,7 +26,9 @@ def test_power_is_cut_at_random(tmp_path: Path, request: pytest.FixtureRequest) 
     with disks(tmp_path, 2) as (here, there):
         state = str(there.place / "state")
         port = local(free_port())
-        with Job(tmp_path, port, here=here.place, there=there.place, receiving={"state_file": state}) as job:
+        with Job(
+            tmp_path, port, rate=1000, here=here.place, there=there.place, receiving={"state_file": state}
+        ) as job:
             for number in range(CUTS):
                 job.flows(chance.randint(1, 2000))
                 job.last(chance.uniform(0, 1))

@@ -16,6 +16,7 @@ import pytest
 from message_passing import secure_files
 from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError
+from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
@@ -99,14 +100,15 @@ def change(directory: Path, statement: str, *values: Any) -> None:
 
 
 def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
-    """What is put is taken in order; a new run has the same sender, and begins where the last one was."""
+    """What is put is taken in order; a new run begins where the last one was, and old numbers keep their id."""
     with opened(tmp_path) as (spool, told):
         sender = spool.sender
         spool.put([frame(n) for n in range(10)], NO_HOLD)
         assert [one.sequence for one in taken(spool, 4)][:4] == [1, 2, 3, 4]
         stored(spool)
     with opened(tmp_path) as (spool, told):
-        assert spool.sender == sender
+        assert spool.sender != sender
+        assert [spool.sender_of(number) for number in (10, 11)] == [sender, spool.sender]
         left = 30 - spool.content.messages
         first = spool.first()
         assert first == left // 3 + 1
@@ -117,6 +119,41 @@ def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
         assert spool.first() == 11
         spool.put([frame(10)], NO_HOLD)
         assert taken(spool, 1)[0].sequence == 11
+
+
+def test_runs_of_which_nothing_is_left_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of those that have something in it are kept, up to a bound; later ones then share the last."""
+    monkeypatch.setattr(stores, "MOST_NUMBERINGS", 3)
+    senders = []
+    for n in range(5):
+        with opened(tmp_path) as (spool, _):
+            senders.append(spool.sender)
+            spool.put([frame(n)], NO_HOLD)
+    assert len({*senders[:3]}) == 3
+    assert senders[3:] == [senders[2]] * 2
+    with opened(tmp_path) as (spool, _):
+        assert [spool.sender_of(number) for number in range(1, 6)] == senders
+        assert len(taken(spool, 5)) == 5
+    for _ in range(2):
+        with opened(tmp_path) as (spool, _):
+            assert [spool.sender_of(number) for number in (1, 6)] == [spool.sender] * 2
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM facts", "UPDATE facts SET value = 'junk'"])
+def test_frames_are_sent_though_their_ids_are_not_known(tmp_path: Path, damage: str) -> None:
+    """They may come twice then, and are neither set aside nor hidden by others' numbers."""
+    with opened(tmp_path) as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+        before = spool.sender
+    change(tmp_path, damage)
+    with opened(tmp_path) as (spool, told):
+        assert before not in (spool.sender_of(1), spool.sender)
+        spool.put([frame(2)], NO_HOLD)
+        assert numbers(taken(spool, 2)) == [1, 2]
+        assert not told.said
+    with opened(tmp_path) as (spool, told):
+        assert spool.first() == 3
 
 
 def test_a_batch_is_settled_when_it_is_on_disk(tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def test_an_error_chain_that_binds() -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     words = [*STDIN_TO_STDOUT, *part("error", "ZeroMQ", socket_bind=endpoint), "--workers", "3"]
     done = finished(*words, given=numbered(10))
-    assert (done.status, done.err) == (0, "")
+    told = [line for line in done.err.splitlines() if "no receiver has connected yet" not in line]
+    assert (done.status, told) == (0, [])  # where starting takes long, that is said meanwhile
 
 
 def test_a_filter_that_makes_several_of_one(folder: Path) -> None:

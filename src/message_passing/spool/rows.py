@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PAGE_BYTES = 16384
 """The version of the database format."""
@@ -19,6 +19,10 @@ SENDER_BYTES = 16
 """Bytes of a sender's id."""
 
 _HEAD = struct.Struct("!QQ?")
+_RUN = struct.Struct(f"!Q{SENDER_BYTES}s")
+
+Numbering = tuple[tuple[int, bytes], ...]
+"""The first number of each run of a spool's owner, and the id that belongs to it and those after it, in order."""
 
 
 class NewerSpoolError(Exception):
@@ -42,6 +46,10 @@ class SpoolFrame:
     count: int
     lines: bool
     time: float = 0.0
+
+    def messages(self) -> list[bytes]:
+        """Its messages; one that was sent with several lines in it is one."""
+        return self.body.split(b"\n") if self.lines else [self.body]
 
     @property
     def crc(self) -> int:
@@ -94,6 +102,26 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((number, number))
     return found
+
+
+def pack_runs(runs: Numbering) -> bytes:
+    """As a value for the table `facts`."""
+    return b"".join(_RUN.pack(*run) for run in runs)
+
+
+def unpack_runs(facts: Mapping[str, Any]) -> Numbering:
+    """The runs according to the table `facts`.
+
+    Raises:
+        sqlite3.DatabaseError: they are damaged or missing.
+    """
+    try:
+        runs = tuple(_RUN.iter_unpack(facts["runs"]))
+    except (KeyError, TypeError, struct.error) as error:
+        raise corrupt("its ids are missing") from error
+    if not runs or list(runs) != sorted(runs):
+        raise corrupt("its ids are not in order")
+    return runs
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:

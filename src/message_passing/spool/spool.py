@@ -112,6 +112,7 @@ class Spool:
         self._lock.acquire()
         try:
             remark = self._store.open()
+            self._store.begin_run()
         except (OSError, sqlite3.Error, NewerSpoolError) as error:
             self._lock.release()
             self._store.close()
@@ -146,8 +147,12 @@ class Spool:
 
     @property
     def sender(self) -> bytes:
-        """The sender id that belongs to its numbers."""
+        """The id that belongs to the numbers of this run."""
         return self._store.sender
+
+    def sender_of(self, sequence: int) -> bytes:
+        """The id that belongs to a number in it, perhaps of an earlier run."""
+        return self._store.sender_of(sequence)
 
     def first(self) -> int:
         """The lowest number in it, or else the next one: to be read before anything is taken."""

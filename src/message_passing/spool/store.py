@@ -9,22 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from bisect import bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
+from message_passing.spool.directory import DATABASE, LOG_BYTES, database_in, identity, sync_directory
 from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
     SENDER_BYTES,
     Content,
     NewerSpoolError,
+    Numbering,
     SpoolFrame,
     corrupt,
     frame_of,
     is_corrupt,
     measure,
+    pack_runs,
     ranges,
+    unpack_runs,
 )
 
 if TYPE_CHECKING:
@@ -34,8 +39,11 @@ if TYPE_CHECKING:
 SPOOL_VERSION = 1
 """Of the tables: `PRAGMA user_version`."""
 
-_CHECKPOINT_PAGES = 4000
-"""Pages in SQLite's log (64 MiB) from which on they are moved to the database."""
+MOST_NUMBERINGS = 1000
+"""Numbering of which something is still in the spool and that have ids of their own; further ones share the last."""
+
+_CHECKPOINT_PAGES = LOG_BYTES // PAGE_BYTES
+"""Pages in SQLite's log from which on they are moved to the database."""
 
 _CACHE_KIB = 8192
 """Of pages that SQLite keeps in memory."""
@@ -70,7 +78,8 @@ class SpoolStore:
 
     Attributes:
         content: what is in it.
-        sender: the id that belongs to its numbers.
+        runs: which id belongs to which numbers. One that is copied, or restored from a backup, would otherwise give
+            numbers to new frames that a receiver knows as others', and takes for duplicates.
         next: the number of the next frame.
         aside: where a damaged database is that was renamed.
     """
@@ -78,7 +87,8 @@ class SpoolStore:
     def __init__(self, directory: Path) -> None:
         """Nothing is opened yet."""
         self.content = Content()
-        self.sender = b""
+        self.runs: Numbering = ()
+        self._runs_stored = False
         self.next = 1
         self.aside = directory / DATABASE
         self._file: tuple[int, int] | None = None  # which one it is
@@ -157,21 +167,24 @@ class SpoolStore:
         if version < SPOOL_VERSION:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
-        if not isinstance(sender := facts.get("sender"), bytes) or not isinstance(facts.get("next"), int):
-            raise corrupt("its id or next number is missing")
-        self.sender = sender
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
         self.content = self._counted()
-        self.next = max(facts["next"], last + 1)
+        try:
+            self.runs, self._runs_stored = unpack_runs(facts), True
+        except sqlite3.DatabaseError:  # what is in it may come twice, under another id, but comes
+            self.runs, self._runs_stored = ((1, os.urandom(SENDER_BYTES)),), False
+        following = facts.get("next")
+        self.next = max(following if isinstance(following, int) else 1, last + 1)
         if not self.content.frames:
             self._shrink()
 
     def _create(self, db: sqlite3.Connection) -> None:
-        sender = self.sender or os.urandom(SENDER_BYTES)
+        self.runs = self.runs or ((self.next, os.urandom(SENDER_BYTES)),)
         db.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _TABLES.split(";")):
             db.execute(statement)
-        db.executemany("INSERT INTO facts VALUES (?, ?)", [("sender", sender), ("next", self.next)])
+        facts = [("runs", pack_runs(self.runs)), ("next", self.next)]
+        db.executemany("INSERT INTO facts VALUES (?, ?)", facts)
         db.execute(f"PRAGMA user_version = {SPOOL_VERSION}")
         db.execute("COMMIT")
 
@@ -205,6 +218,34 @@ class SpoolStore:
         if identity(self._directory / DATABASE) != self._file:
             raise corrupt("it was removed or replaced")
 
+    # Whose its numbers are
+
+    @property
+    def sender(self) -> bytes:
+        """The id that belongs to new numbers."""
+        return self.runs[-1][1] if self.runs else b""
+
+    def sender_of(self, sequence: int) -> bytes:
+        """The id that belongs to a number."""
+        at = bisect_right(self.runs, sequence, key=itemgetter(0))
+        return self.runs[max(0, at - 1)][1] if self.runs else b""
+
+    def begin_run(self) -> None:
+        """Have another id for new numbers. It is stored with the first frame that needs it.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        lowest = self._open_db.execute("SELECT min(sequence) FROM frames").fetchone()[0]
+        ends = [*(first for first, _ in self.runs[1:]), self.next]
+        needed = [
+            run
+            for run, end in zip(self.runs, ends, strict=True)
+            if lowest is not None and run[0] < end and lowest < end
+        ]
+        if len(needed) < MOST_NUMBERINGS:
+            self.runs, self._runs_stored = (*needed, (self.next, os.urandom(SENDER_BYTES))), False
+
     # Changing
 
     def commit(
@@ -236,12 +277,15 @@ class SpoolStore:
             removed = self._delete(db, trimmed)
             if added:
                 self._insert(db, added)
-                db.execute("UPDATE facts SET value = ? WHERE name = 'next'", (added[-1].sequence + 1,))
+                db.execute("REPLACE INTO facts VALUES ('next', ?)", (added[-1].sequence + 1,))
+                if not self._runs_stored:
+                    db.execute("REPLACE INTO facts VALUES ('runs', ?)", (pack_runs(self.runs),))
             db.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         self.next += len(added)
+        self._runs_stored = self._runs_stored or bool(added)
         if removed == len(trimmed):
             self._count(added, trimmed)
         else:  # some were in a database that is set aside

@@ -8,30 +8,44 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
+from message_passing.errors import DecodingError
 from message_passing.redelivery import OrderedBatch, Redelivery
+from message_passing.zeromq.hop.consumer import KEEP_ALIVE
 from message_passing.zeromq.hop.packing import unpacked
+from message_passing.zeromq.user_id import NO_OBJECT, with_user_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.source import Source
     from message_passing.zeromq.hop.consumer import Delivered
+    from message_passing.zeromq.hop.frames import Data
     from message_passing.zeromq.hop.link import HopReceiver
+
+
+class _Unnamed(bytes):
+    """A message that cannot have the field with its sender's name."""
 
 
 class AcknowledgedReceiving:
     """Runs the receiving end for one input, in its event loop."""
 
-    def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
+    def __init__(
+        self, receiver: HopReceiver, owner: Source, tell: Callable[[], object], key_field: str = ""
+    ) -> None:
         """Prepare it.
 
         Args:
             receiver: the open receiving end.
             owner: the input that delivers.
             tell: reports the notices about peers.
+            key_field: a field of each message to set to its sender's name.
         """
+        self._key_field = key_field
         self._receiver, self._owner, self._tell = receiver, owner, tell
-        self._redelivery = Redelivery(owner, self._settled)
+        self._redelivery = Redelivery(
+            owner, self._settled, emit=self._emit_named if key_field else owner.emit
+        )
         self._waiting: deque[Delivered] = deque()
         self._arrived = 0
         self._ready = asyncio.Event()
@@ -57,6 +71,7 @@ class AcknowledgedReceiving:
         sockets.on_ready(functools.partial(loop.call_soon_threadsafe, self._ready.set))
         for descriptor in sockets.file_descriptors:
             loop.add_reader(descriptor, self._ready.set)
+        keeping_alive = asyncio.create_task(self._keep_alive())
         try:
             while True:
                 self._ready.clear()
@@ -66,9 +81,16 @@ class AcknowledgedReceiving:
                 if not came:
                     await self._wait()
         finally:
+            keeping_alive.cancel()
             sockets.on_ready(lambda: None)
             for descriptor in sockets.file_descriptors:
                 loop.remove_reader(descriptor)
+
+    async def _keep_alive(self) -> None:
+        """While the chain has no room for more, senders still hear what is acknowledged, and that this is alive."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE / 2)
+            self._receiver.answer()
 
     async def _deliver_some(self) -> bool:
         """Deliver what has arrived, in order; return whether there was anything to do."""
@@ -82,11 +104,25 @@ class AcknowledgedReceiving:
             some = True
             frame = self._waiting.popleft()
             self._arrived += 1
-            again.deliver(OrderedBatch(self._arrived, unpacked(frame.data), frame))
+            again.deliver(OrderedBatch(self._arrived, self._named(frame.data), frame))
             await self._owner.drain()
         if some:
             await asyncio.sleep(0)  # other inputs get their turn
         return some
+
+    def _named(self, data: Data) -> list[bytes]:
+        """The messages of a frame, with the field."""
+        messages = unpacked(data)
+        if not self._key_field:
+            return messages
+        named = [(message, with_user_id(message, self._key_field, data.user)) for message in messages]
+        return [_Unnamed(message) if text is None else text for message, text in named]
+
+    def _emit_named(self, messages: list[bytes]) -> None:
+        """Reject, within their delivery, those that cannot have the field."""
+        if refused := [message for message in messages if isinstance(message, _Unnamed)]:
+            self._owner.fail(DecodingError(NO_OBJECT), refused)
+        self._owner.emit([message for message in messages if not isinstance(message, _Unnamed)])
 
     def _settled(self, batch: OrderedBatch, settled: bool) -> None:
         if settled:

@@ -13,6 +13,7 @@ from message_passing.clock import monotonic
 from message_passing.delivery import NO_HOLD
 from message_passing.zeromq.hop.link import HopSender
 from message_passing.zeromq.hop.packing import packed
+from message_passing.zeromq.misfits import FITTING_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,7 @@ class AcknowledgedSending:
         self._held = self.size = self.acknowledged = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
+        self._socket_type = settings.socket_type
         self._lock = threading.RLock()
         self._sender = HopSender(settings, dead_after=ack_timeout)
         self._wake_read = self._wake_write = -1
@@ -140,6 +142,22 @@ class AcknowledgedSending:
             "given_up": self._sender.given_up,
             "strange": self._sender.producer.strange + self._sender.sockets.strange,
         }
+
+    def problems(self) -> list[str]:
+        """Why nobody gets anything, where it is not the connection."""
+        with self._lock:
+            silent = self._sender.silent()
+        there = FITTING_TYPES[self._socket_type][0]
+        return [
+            f"{where}: connected, but not answered: the other end must be an input of message-passing with "
+            f"socket_type {there}, and not standing still"
+            for where in silent
+        ]
+
+    def obstacles(self) -> list[str]:
+        """Why what is left at the end was not acknowledged, as far as that is known."""
+        down = [one.health.obstacle() for one in self.receivers if one.health and not one.peers()]
+        return [text for text in down if text] or self.problems()
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
         """Accept a batch. It is buffered until every message of it has been acknowledged."""

@@ -69,7 +69,7 @@ class SpooledSending(AcknowledgedSending):
         )
 
     def open(self) -> None:
-        """Open the spool, then the sockets: what is in it has the same sender and numbers again.
+        """Open the spool, then the sockets: what is in it has the same numbers again, and the ids belonging to them.
 
         Raises:
             SpoolInUseError: see `Spool.open`.
@@ -125,8 +125,8 @@ class SpooledSending(AcknowledgedSending):
         return {**super().info(), **self._spool.info()}
 
     def problems(self) -> list[str]:
-        """Why nothing can be stored."""
-        return [self._spool.stalled] if self._spool.stalled else []
+        """See `AcknowledgedSending`; and why nothing can be stored."""
+        return [*([self._spool.stalled] if self._spool.stalled else []), *super().problems()]
 
     def _dropped(self, count: int, reason: str, earlier: int) -> None:
         self.dropped_earlier += earlier
@@ -151,7 +151,8 @@ class SpooledSending(AcknowledgedSending):
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
                 frames = self._spool.take(self._window - self._on_way)
                 for frame in frames:
-                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines)
+                    sender = self._spool.sender_of(frame.sequence)
+                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines, sender=sender)
                     self._on_way += len(frame.body)
                 if not frames:
                     break
