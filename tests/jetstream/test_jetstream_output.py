@@ -238,11 +238,17 @@ def test_a_server_that_hangs_is_sent_everything_again(server: NatsServer) -> Non
         if number == 1:
             wait_for(lambda: to.held() == 0, timeout=20)
             server.pause()
-            threading.Timer(1.0, server.resume).start()
+            helper.start()
 
+    def resume() -> None:
+        wait_for(lambda: any("no answer within 0.3 s" in text for text in to.problems()), timeout=20)
+        server.resume()
+
+    helper = threading.Thread(target=resume)
     to = output(server.url, timeout=0.3)
     assert deliver(to, [numbers(100), numbers(100, 100)], between) == [DELIVERED] * 2
     assert sorted(stored_numbers(server)) == list(range(200))
+    helper.join()
     assert to.info()["duplicates"] >= 1
 
 
