@@ -101,7 +101,12 @@ def has_breaks(block: bytes, lines: int) -> bool:
         block: lines, each followed by a newline.
         lines: how many.
     """
-    if _newlines(block) != lines or (_CR in block and block.count(b"\r") != block.count(b"\r\n")):
+    return _newlines(block) != lines or has_other_breaks(block)
+
+
+def has_other_breaks(block: bytes) -> bool:
+    """Whether a block of lines, each followed by a newline, has any line break that is no newline."""
+    if _CR in block and block.count(b"\r") != block.count(b"\r\n"):
         return True
     return _has_controls(block) or has_separators(block)
 

@@ -12,7 +12,7 @@ from message_passing.errors import DecodingError, EncodingError
 from message_passing.escaping import SEPARATORS
 from message_passing.flow import Encoder
 from message_passing.jsonable import sanitize, to_jsonable
-from message_passing.lines import LineBatch
+from message_passing.lines import LineBatch, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,8 @@ def _hint(error: Exception, text: Any) -> str:
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
+    if isinstance(messages, LineBatch):
+        return _sound(messages)
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
     return _sound(LineBatch(messages))
@@ -124,7 +126,7 @@ def decoded_block(block: bytes) -> list[Any] | None:
         return None
     # What is decoded as a block need not be one value a line. It is where every line begins and ends as an
     # object does, and there are as many lines as values: see `_look_like_objects`.
-    lines = len(block) - len(block.replace(b"\n", b""))  # takes a sixth of the time of counting them
+    lines = line_count(block)
     framed = block.startswith(b"{") and block.endswith(b"}\n") and block.count(b"}\n{") == lines - 1
     return found if framed and len(found) == lines else None
 

@@ -12,11 +12,18 @@ from message_passing.delivery import Outcome
 from message_passing.zeromq.hop.packing import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from message_passing.source import Source
     from message_passing.zeromq.hop.consumer import Delivered
     from message_passing.zeromq.hop.link import HopReceiver
+
+TOGETHER_BYTES = 160 << 10
+"""The most bytes of frames that are delivered to the chain together, unless one has more. A chain that loses a part
+of them gets all again."""
+
+_ACKNOWLEDGED_BYTES = 1 << 20
+"""Bytes that are delivered between two acknowledgements at most, so that a sender's window does not run out."""
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
 """Initial and maximum delay until a frame that the chain lost is redelivered, in seconds."""
@@ -85,28 +92,54 @@ class AcknowledgedReceiving:
                 self._arrived += 1
                 self._waiting.append((self._arrived, frame))
         some = bool(self._waiting)
+        unanswered = 0
         while self._waiting and not (self._lost and monotonic() < self._retry_at):
-            number, frame = heapq.heappop(self._waiting)
-            self.redelivered += number in self._lost
-            self._lost.discard(number)
-            settled = functools.partial(self._settled, number, frame)
-            self._owner.deliver(unpacked(frame.data), settled, comes_again=True)
+            together, size = self._next_frames()
+            frames = [frame.data for _, frame in together]
+            messages = unpacked(frames, blocks=self._owner.wiring.blocks)
+            self._owner.deliver(messages, functools.partial(self._settled, together), comes_again=True)
             await self._owner.drain()
+            unanswered += size
+            if unanswered >= _ACKNOWLEDGED_BYTES and self._waiting:
+                unanswered = 0
+                self._receiver.answer()
         if some:
             await asyncio.sleep(0)  # other inputs get their turn
         return some
 
-    def _settled(self, number: int, frame: Delivered, outcome: Outcome) -> None:
-        if outcome is Outcome.LOST:  # it precedes all that arrived after it
-            heapq.heappush(self._waiting, (number, frame))
-            self._lost.add(number)
+    def _next_frames(self) -> tuple[list[tuple[int, Delivered]], int]:
+        """The frames to be delivered next, which are several if they are small, and their bytes.
+
+        One that the chain has lost goes alone: whatever is delivered with it would come twice if it is lost again.
+        """
+        together: list[tuple[int, Delivered]] = []
+        size = 0
+        while self._waiting:
+            number, frame = self._waiting[0]
+            size += len(frame.data.body)
+            if together and (number in self._lost or size > TOGETHER_BYTES):
+                size -= len(frame.data.body)
+                break
+            together.append(heapq.heappop(self._waiting))
+            if number in self._lost:
+                self.redelivered += 1
+                self._lost.discard(number)
+                break
+        return together, size
+
+    def _settled(self, together: Sequence[tuple[int, Delivered]], outcome: Outcome) -> None:
+        if outcome is Outcome.LOST:  # they precede all that arrived after them
+            for number, frame in together:
+                heapq.heappush(self._waiting, (number, frame))
+                self._lost.add(number)
             self._retry_at = monotonic() + self._pause
             self._pause = min(_LONGEST_RETRY, 2 * self._pause)
             self.stalled = (
                 "the chain lost messages, which are delivered again; until then no others are accepted"
             )
         else:
-            self._receiver.consumer.settle(frame)
+            for _, frame in together:
+                self._receiver.consumer.settle(frame)
             if not self._lost:
                 self._pause, self.stalled = _FIRST_RETRY, ""
         self._ready.set()
