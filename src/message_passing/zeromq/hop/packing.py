@@ -35,5 +35,7 @@ def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:
     """The messages of some frames, in order: as a block of lines where the chain takes that, and they are lines."""
     if all(one.lines for one in frames):
         block = b"\n".join([*[one.body for one in frames], b""])
-        return LineBlock(block, line_count(block), checked=False) if blocks else LineBatch.of_block(block)
+        if not blocks:
+            return LineBatch.of_block(block)
+        return LineBlock(block, sum(line_count(one.body) + 1 for one in frames), checked=False)
     return [message for one in frames for message in (one.body.split(b"\n") if one.lines else (one.body,))]
