@@ -3,9 +3,9 @@
     python hop_sender.py HOW ENDPOINT FILE [MORE]
 
 HOW is `pyzmq` (PUSH, a line a message), `frames` (batches of 1,000 lines to our DEALER output), `single` (the same,
-line by line), or `paced` (the same, and pyzmq's with `paced-pyzmq`, at MORE lines a second, with the time in front).
-It reads the file first, and prints the monotonic clock in nanoseconds when it is connected and begins. With frames, MORE
-is the directory of a spool: everything is on disk before it is sent.
+line by line), or `paced` (the same, and pyzmq's with `paced-pyzmq`, at MORE lines a second, with the time in
+front). It reads the file first, and prints the monotonic clock in nanoseconds when it is connected and begins. With
+frames, MORE is the directory of a spool: everything is on disk before it is sent.
 """
 
 from __future__ import annotations
