@@ -19,8 +19,7 @@ demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
 
 test: $(VENV)/test debian-peers
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m 'not alone'
-	$(BIN)/python -m pytest -m alone
+	sh scripts/test.sh $(BIN)/python
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from message_passing.errors import Fault, OpenError, collecting
+from message_passing.errors import Fault, OpenError, collecting, naming_component
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -99,7 +99,7 @@ def open_all(
         heads: where to start.
         only: skip those for which this is false.
         errors: include their error chains, see `topological_order`.
-        within: what to open each one within, such as `naming_component`.
+        within: what to open each one within, such as `naming_opening`.
 
     Raises:
         OpenError: with the errors of all that could not be opened.
@@ -111,6 +111,11 @@ def open_all(
                 component.open()
     if faults:
         raise OpenError(*faults)
+
+
+def naming_opening(component: Any) -> AbstractContextManager[None]:
+    """Wrap the opening of a component: see `naming_component`."""
+    return naming_component(component, "on_open")
 
 
 def close_all(heads: Iterable[N], *, errors: bool = False) -> None:

@@ -100,10 +100,8 @@ class Output(Component):
                 if base is cls or not issubclass(base, Component)
             ):
                 continue
-            text = (
-                f"{cls.__name__} defines {door}, which belongs to the base class: it counts, and calls what"
-            )
-            raise TypeError(f"{text} a class defines: {cls.hooks}")
+            text = f"{cls.__name__} defines {door}, a method of the base class, which counts messages there"
+            raise TypeError(f"{text}: define {cls.hooks} instead")
         for method in ("filter", "filter_many", "write", "write_many"):
             defined = cls.__dict__.get(method)
             if any(is_lazy(defined) for is_lazy in _LAZY):

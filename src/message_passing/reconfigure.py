@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.errors import Fault, OpenError, UserError, collecting, naming_component
 from message_passing.flow import Input, Output, Source
-from message_passing.graph import topological_order
+from message_passing.graph import naming_opening, topological_order
 from message_passing.living import close_alone, lives
 from message_passing.metrics import plural
 
@@ -116,10 +116,11 @@ class ChainUpdate:
         faults: list[Fault] = []
         for component in reversed(topological_order(self._after.heads, errors=True)):
             try:
-                component.open()
-            except OpenError:
+                with naming_opening(component):
+                    component.open()
+            except UserError:  # perhaps what goes has what this one needs
                 self._close_gone()
-                with collecting(faults, component.label):
+                with collecting(faults, component.label), naming_opening(component):
                     component.open()
         if faults:
             raise OpenError(*faults)
@@ -148,8 +149,9 @@ class ChainUpdate:
         self._connect(self._before, {name: self._before.make_again(name) for name in closed})
         for component in reversed(topological_order(self._before.heads, errors=True)):
             try:
-                component.open()
-            except OpenError as error:  # another program has taken its address
+                with naming_opening(component):
+                    component.open()
+            except UserError as error:  # another program has taken its address
                 component.report(error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 from contextlib import contextmanager
@@ -203,7 +204,8 @@ def test_a_component_that_breaks_when_it_is_opened_changes_nothing(tmp_path: Pat
     )
     with scene(tmp_path) as one:
         one.reload({**config(one.port), "output": "+mine:Broken", "output_options": {}}, says=STAYS)
-        assert "message-passing: RuntimeError: broken" in one.said
+        (said,) = (line for line in one.said if "RuntimeError: broken" in line)
+        assert re.search(r"on_open\(\) of 'output' \(mine\.Broken\) raised .* at .*mine\.py:3$", said)
         one.more_arrive("a")
     assert sorted(one.numbers("a")) == [*range(one.sent)]
 

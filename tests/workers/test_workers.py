@@ -216,12 +216,12 @@ def test_a_mistake_is_told_once(folder: Path, words: list[str], problem: str) ->
     assert done.told[0].startswith(f"message-passing: {problem}")
 
 
-def test_a_fault_of_a_component_is_told_with_its_traceback(folder: Path) -> None:
-    """Its author needs it, once; the status is that of one process."""
+def test_a_fault_of_a_component_is_told_with_its_line(folder: Path) -> None:
+    """Once, and with the status of a single process."""
     done = finished(*STDIN_TO_STDOUT, "--workers", "3", "--filter", "+mine:Fails", cwd=folder)
-    assert done.status == 1
-    assert done.err.count("\nRuntimeError: a fault of mine\n") == 1
-    assert "mine.py" in done.err
+    assert (done.status, len(done.told)) == (2, 1)
+    assert "on_open() of 'filter' (mine.Fails) raised RuntimeError: a fault of mine at " in done.told[0]
+    assert re.search(r"mine\.py:\d+$", done.told[0])
 
 
 def test_over_zeromq_on_both_sides(folder: Path) -> None:

@@ -25,7 +25,7 @@ from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
 from message_passing.errors import Fault, UserError
 from message_passing.flow import Input, Output
-from message_passing.graph import close_all, open_all
+from message_passing.graph import close_all, naming_opening, open_all
 from message_passing.node_identity import set_process_title
 from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
@@ -280,7 +280,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     watchdog.begin(names, channel.say, server.stop_request.ask)
     with contextlib.ExitStack() as stack:
         stack.callback(close_all, heads, errors=True)
-        open_all(heads, errors=True)
+        open_all(heads, errors=True, within=naming_opening)
         orders.reopen_all = server.reopen
         server.run(on_ready=lambda: channel.say(state=READY))
         results.in_batch = True  # what comes while the chain closes is returned with the last words

@@ -12,7 +12,7 @@ from message_passing.chain import Chain, UnusedComponentWarning
 from message_passing.config.test_cases import reached_from
 from message_passing.errors import UserError
 from message_passing.flow import Input, Output
-from message_passing.graph import close_all, open_all, topological_order
+from message_passing.graph import close_all, naming_opening, open_all, topological_order
 from message_passing.options import option
 from message_passing.outputs.test import TestOutput
 from message_passing.runner import Server
@@ -74,7 +74,7 @@ class StagedChain(Chain):
         head.messages = messages
         failures: list[Exception] = []
         try:
-            open_all([head])
+            open_all([head], within=naming_opening)
             server = Server([head])
             server.run()
             failures += [error for _, error in server.failures]

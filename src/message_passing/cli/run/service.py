@@ -15,17 +15,15 @@ from message_passing.cli.run.reload import Reload
 from message_passing.cli.run.systemd import notify
 from message_passing.cli.terminal import is_watched, tell
 from message_passing.clock import iso_now
-from message_passing.errors import naming_component
 from message_passing.escaping import one_line
 from message_passing.event_loop import keep_status_at_exit, obey_signals
-from message_passing.graph import close_all, open_all, topological_order, with_parts
+from message_passing.graph import close_all, naming_opening, open_all, topological_order, with_parts
 from message_passing.runner import Server
 from message_passing.secure_files import trust
 from message_passing.summaries import losses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractContextManager
 
     from message_passing.chain import Chain
     from message_passing.cli.run.daemon import Daemon, Identity
@@ -121,10 +119,13 @@ class Service:
             if prepared.identity:
                 trust(prepared.identity.uid)
                 open_all(
-                    server.heads, only=lambda component: component.privileged, errors=True, within=_opening
+                    server.heads,
+                    only=lambda component: component.privileged,
+                    errors=True,
+                    within=naming_opening,
                 )
                 prepared.identity.assume()
-            open_all(server.heads, errors=True, within=_opening)
+            open_all(server.heads, errors=True, within=naming_opening)
             self._ledger.begin(server.losses)
             if prepared.console:
                 stack.callback(prepared.console.close)
@@ -166,7 +167,3 @@ class Service:
 
     def _tell_line(self, text: str) -> None:
         tell(f"{self._title}: {iso_now()}: {one_line(text)}\n")
-
-
-def _opening(component: Component) -> AbstractContextManager[None]:
-    return naming_component(component, "on_open")
