@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import free_port, wait_for
+from nodes import Node, lines, node, part, wait_for_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,6 +188,27 @@ def receiver(path: Path, *, hwm: int = 0, kind: str = "SUB", running: bool = Tru
         yield made
     finally:
         made.kill()
+
+
+@contextmanager
+def router(endpoint: str, file: Path) -> Iterator[Node]:
+    """A node that writes what comes to a ROUTER."""
+    words = part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER")
+    with node(*words, *part("output", "File", filename=str(file))) as receiving:
+        wait_for_port(int(endpoint.rpartition(":")[2]))
+        yield receiving
+
+
+def arrived(file: Path) -> list[str]:
+    """The messages of the records that were written, without the handler's own."""
+    found = [json.loads(line) for line in lines(file) if line.endswith(b"}")]
+    return [one["message"] for one in found if one["logger"] != "message_passing.logging"]
+
+
+def counted(handler: ZeroMQHandler) -> int:
+    """All records that a handler accounts for."""
+    found = handler.stats()
+    return int(found["sent"] + found["queued"] + sum(found["dropped"].values()))
 
 
 @contextmanager

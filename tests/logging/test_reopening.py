@@ -209,7 +209,7 @@ def test_a_close_that_a_signal_handler_cuts_short_is_completed_by_the_next_one()
             shipper._finish(time.monotonic() + 5)  # and here it is cut short
         handler.close()
         assert shipper.worker.transmitter
-        assert not shipper.worker.transmitter.socket._leaving
+        assert not shipper.worker.transmitter.socket._leaving  # type: ignore[attr-defined]
         for number in (2, 3):
             logger.error("%d", number)
         wait_for(lambda: len(arrivals.records) == 3)

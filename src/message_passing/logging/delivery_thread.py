@@ -46,6 +46,12 @@ class Work(Protocol):
     def taken(self) -> int:
         """How many records anybody has taken off the queue."""
 
+    def is_alone(self) -> bool:
+        """Whether callers do not send."""
+
+    def unfinished(self) -> int:
+        """How many records may still be acknowledged, or wait."""
+
     def release(self) -> None:
         """Close the socket of an opening that is over."""
 
@@ -152,8 +158,7 @@ class DeliveryThread:
                 waiting = 1
             idle = 0 if moved or waiting or hurries else idle + 1
             if idle > tuning.IDLE_TICKS:
-                self._sleep()
-                idle = 0
+                idle = 0 if self._sleep() else idle
             else:  # not time.sleep, which tests replace
                 slow = waiting and not moved and not hurries
                 self._bell.acquire(timeout=tuning.SLOW_TICK if slow else tuning.TICK)
@@ -172,7 +177,7 @@ class DeliveryThread:
     def _in_burst(self) -> bool:
         """Whether callers log so much that they need no turns of ours; when it gets crowded, they help."""
         grown = len(self._opening.queue) - self._left
-        helped = self._work.taken() != self._taken
+        helped = self._work.taken() != self._taken and not self._work.is_alone()
         return helped or (grown > tuning.BURST_RECORDS and self._left + grown <= self._opening.crowded)
 
     def _look(self) -> None:
@@ -193,8 +198,10 @@ class DeliveryThread:
             if not left or left > queued or not self._opening.needs(self):
                 return moved, waiting
 
-    def _sleep(self) -> None:
+    def _sleep(self) -> bool:
+        """Sleep until there is something to do; whether there may be."""
         opening = self._opening
         opening.due = 0.0  # the next record rings
         if not (opening.queue or self._hurries() or opening.is_orphaned() or not opening.needs(self)):
-            self._bell.acquire(timeout=tuning.PEERS)
+            return self._bell.acquire(timeout=tuning.WATCH if self._work.unfinished() else tuning.PEERS)
+        return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from message_passing.clock import monotonic
 from message_passing.errors import OptionError, abbreviate
 from message_passing.logging import tuning
-from message_passing.logging.transmitter import Departure
+from message_passing.logging.record_socket import Departure
 
 if TYPE_CHECKING:
     from collections import deque

@@ -61,6 +61,7 @@ class ReceiverQueue:
             lambda shipper: encoders(options, shipper),
             options.queue_bytes,
             options.report_interval,
+            make_socket=options.socket_maker(settings),
             numbered=options.identity,
         )
 
@@ -196,8 +197,10 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
         """Counters of the records so far in this process; with copies to several endpoints, their sums.
 
         Returns:
-            `sent`: handed to ZeroMQ. `queued`: waiting here. `dropped`: lost, by reason. `failed`: records of
-            which nothing could be taken.
+            `sent`: handed to ZeroMQ; with DEALER, acknowledged. `queued`: waiting here; with DEALER, or not
+            acknowledged; with a spool, or not on disk. `spooled`, with a spool: on disk, and not acknowledged.
+            `dropped`: lost, by reason. `failed`: records of which nothing could be taken. `possibly_lost`, if there
+            are any: how many more at most, by reason.
         """
         first, *others = (shipper.stats() for shipper in self._shippers)
         for other in others:
@@ -206,7 +209,7 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
                     first[name] = dict(Counter(first.get(name, {})) + Counter(value))
                 else:
                     first[name] += value
-        return first
+        return {"spooled": 0, **first} if vars(self).get("spool") else first
 
     def flush(self, timeout: float = 0) -> bool:  # type: ignore[override]
         """Send what waits, and wait until it has left for the receiver.
@@ -216,8 +219,8 @@ class QueueingHandler(ReceiverQueue, logging.Handler):
 
         Returns:
             Whether all that was logged before has left, and nothing was lost meanwhile. Over TCP the receiver's
-            system has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). What was lost before is
-            counted: see `stats`.
+            system has confirmed it (SIOCOUTQ in tcp(7)), over ipc it has been read (unix(7)). With DEALER it has been
+            acknowledged; with a spool it is on disk. What was lost before is counted: see `stats`.
 
         Raises:
             OptionError: `timeout` is not a number.

@@ -12,12 +12,14 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
-from message_passing.logging.pipe import Pipe
+from message_passing.logging.pipe import Pipe, unsent
 from message_passing.zeromq.sending import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from message_passing.logging.losses import Losses
+    from message_passing.logging.record_socket import Departure
     from message_passing.zeromq.settings import SocketSettings
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
@@ -28,20 +30,28 @@ goes as fast with 256 as with 5000, and half as fast with 64."""
 _RETRY = 1.0
 """Seconds until a socket that could not be opened is tried again."""
 
+LEFT = 0.1
+"""Seconds in which the system has had nothing to send, after which what ZeroMQ was given has left: as long as its
+thread may have to wait for its turn."""
+
 
 class HandlerSocket:
-    """One socket after another.
+    """One socket of PUB or PUSH after another: see `RecordSocket`.
 
-    Attributes:
-        sender: the one that is open.
-        sent: records handed to ZeroMQ.
-        wake: called, from another thread, when there is something to do though there is no record.
-        quiet: only send, do not receive, open or close anything: for a thread that a signal handler may interrupt
-            with an exception, while another thread soon does the rest. pyzmq would lose what it has received.
+    `quiet` is for a thread that a signal handler may interrupt with an exception, while another thread soon does the
+    rest: pyzmq would lose what it has received.
     """
 
+    waits = keeps = False
+
     def __init__(
-        self, settings: SocketSettings, notices: ThrottledWarnings, most: int, *, forked: bool
+        self,
+        settings: SocketSettings,
+        notices: ThrottledWarnings,
+        _losses: Losses,
+        most: int,
+        *,
+        forked: bool,
     ) -> None:
         """Prepare it: nothing is opened yet.
 
@@ -91,11 +101,24 @@ class HandlerSocket:
                 found.update(sender.possible)
         return dict(found)
 
+    def counts(self) -> dict[str, int]:
+        """What was handed to ZeroMQ."""
+        return {"sent": self.sent, "queued": 0}
+
+    def outstanding(self) -> int:
+        """Nothing tells what has arrived."""
+        return 0
+
     def tend(self) -> None:
         """Look at the peers, if it is time."""
         if self.sender and not self.quiet:
             with contextlib.suppress(Exception):  # as in `offer`, which finds out
                 self.sender.tend()
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is a socket now."""
+        return self.sender is not None
 
     def is_open(self) -> bool:
         """Whether there is a socket: one is opened, if that can be done."""
@@ -128,7 +151,7 @@ class HandlerSocket:
             self._said = text
             self._notices.say(text, f"log records are not delivered: {text}")
 
-    def offer(self, records: list[bytes]) -> int:
+    def offer(self, records: list[bytes], *, notice: bool = False) -> int:  # noqa: ARG002 - see `RecordSocket`
         """Send as many of these as go; how many, from the first on, went."""
         if not self.sender:
             return 0
@@ -165,6 +188,50 @@ class HandlerSocket:
             if not self.quiet:
                 self._give_up()
             return False
+
+    def unclaimed(self, records: list[bytes]) -> int:
+        """See `Sender.unclaimed`."""
+        return self.sender.unclaimed(records) if self.sender else 0
+
+    def subscriptions(self, *, hear: bool) -> int | None:
+        """See `Sender.subscribed`."""
+        if not self.sender or self.quiet:
+            return None
+        if hear:
+            with contextlib.suppress(Exception):  # as in `offer`, which finds out
+                self.sender.service()
+        return self.sender.subscribed
+
+    def has_left(self, departure: Departure) -> bool:
+        """Whether what ZeroMQ had been given has left this machine, as far as can be seen."""
+        sender = self.sender
+        if departure.given is None:
+            departure.socket = sender
+            departure.given = sender.outgoing.progress.given(sender.sent) if sender else 0
+        if sender is not departure.socket:
+            return False
+        if sender is None or self._settings.in_process:
+            return not self.possibly_lost()
+        now, connections = monotonic(), sender.descriptors
+        if not connections or any(map(unsent, connections)):
+            departure.quiet_since = None
+            return False
+        if sender.outgoing.progress.left >= departure.given:
+            return True
+        if departure.quiet_since is None:
+            departure.quiet_since = now
+        return now - departure.quiet_since >= LEFT
+
+    def obstacle(self) -> str | None:
+        """See `Outgoing.obstacle`."""
+        try:
+            return self.sender.outgoing.obstacle() if self.sender else None
+        except Exception:  # noqa: BLE001 - somebody has closed the socket: whoever sends finds out
+            return None
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Where it sends to."""
+        return self.sender.outgoing.endpoints() if self.sender else ()
 
     def leave(self, deadline: float) -> None:
         """Be done with the socket, which may send until then, by `clock.monotonic`: call `release`."""

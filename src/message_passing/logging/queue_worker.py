@@ -91,8 +91,17 @@ class QueueWorker:
         return self.thread is not None and not self._owner.closed and self.thread.shows_itself()
 
     def _left_to_thread(self) -> bool:
-        """Whether this is the main thread, where a signal handler may raise, and ours is at work."""
-        return self.thread_works() and threading.current_thread() is threading.main_thread()
+        """Whether a caller may only send, and nothing that might wait where the socket does.
+
+        In the main thread a signal handler may raise, if ours is at work.
+        """
+        return self.is_alone() or (
+            self.thread_works() and threading.current_thread() is threading.main_thread()
+        )
+
+    def is_alone(self) -> bool:
+        """Whether callers do not send, since that might wait: see `RecordSocket`."""
+        return self.transmitter is not None and self.transmitter.socket.waits
 
     def start(self) -> None:
         """Create what is missing, and start the thread, unless another thread is doing it.
@@ -154,6 +163,10 @@ class QueueWorker:
     def taken(self) -> int:
         """How many records anybody has taken off the queue."""
         return self.transmitter.taken if self.transmitter else 0
+
+    def unfinished(self) -> int:
+        """See `Transmitter.unfinished`."""
+        return self.transmitter.unfinished if self.transmitter else 0
 
     def possibly_lost(self) -> dict[str, int]:
         """See `HandlerSocket.possibly_lost`."""

@@ -9,16 +9,20 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
-from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean
+from message_passing.errors import Fault, OpenError, OptionError, abbreviate, did_you_mean
 from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.backlog import Policy  # noqa: TC001 - the declaration is read at run time
 from message_passing.logging.fields import Fields
+from message_passing.logging.handler_socket import HandlerSocket
 from message_passing.options import check, declared, option
+from message_passing.paths import load_own
 from message_passing.zeromq.connection_options import (
     ConnectionOptions,
     endpoint_faults,
@@ -26,11 +30,13 @@ from message_passing.zeromq.connection_options import (
     limits_of,
     security_given,
 )
+from message_passing.zeromq.hop.options import AcknowledgedOptions, misplaced_spool, spooling
 from message_passing.zeromq.settings import LARGEST_FRAME, LARGEST_INT, Limits, SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from message_passing.logging.record_socket import SocketMaker
     from message_passing.zeromq.security import SocketSecurity
 
 LABEL = "ZeroMQHandler"
@@ -38,17 +44,20 @@ LABEL = "ZeroMQHandler"
 QUEUE_BYTES = 64 << 20
 
 
-class HandlerDeclaration(ConnectionOptions):
+class HandlerDeclaration(AcknowledgedOptions, ConnectionOptions):
     """The options: those of every connection, some of them in the handler's own words, and its own."""
 
     connect: str | list[str] = option(
         default_factory=list,
         kw_only=False,
         description="Endpoint of the receiver, or a list. Either this or `socket_bind`. With PUB, each gets "
-        "every record and has its own queue; with PUSH, records are distributed round-robin.",
+        "every record and has its own queue; with PUSH, records are distributed round-robin; with DEALER, "
+        "the first that is there gets them all, and when it fails the next.",
     )
-    socket_type: Literal["PUB", "PUSH"] = option(
-        default="PUB", description="`PUB` for SUB receivers, `PUSH` for a pool of PULL workers."
+    socket_type: Literal["PUB", "PUSH", "DEALER"] = option(
+        default="PUB",
+        description="`PUB` for SUB receivers, `PUSH` for a pool of PULL workers; `DEALER` for a ROUTER input, which "
+        "acknowledges: records are kept until then, and sent again if need be.",
     )
     socket_hwm: int = option(
         default=10_000,
@@ -73,6 +82,23 @@ class HandlerDeclaration(ConnectionOptions):
         le=LARGEST_FRAME,
         description="The most bytes of an encoded record; -1 for no limit. A larger one is not sent, since receivers "
         "may disconnect its sender, and is counted as `too big`.",
+    )
+    spool: str = option(
+        default="",
+        description="With DEALER: a directory in which every record is on disk before it is sent, until it is "
+        "acknowledged. Each process that logs has its own spool in it, and also sends what ended ones have left.",
+    )
+    spool_bytes: int = option(
+        default=1 << 30,
+        ge=1 << 20,
+        description="Bytes that the spool of each process may have in use on disk; SQLite's log has up to 64 MiB "
+        "besides.",
+    )
+    spool_when_full: Literal["block", "drop_oldest", "drop_newest"] = option(
+        default="block",
+        description="What to do when the spool is full. `block`: records wait in memory until the receiver "
+        "acknowledges some, and `policy` decides what is dropped. `drop_oldest`: the oldest that are not about to be "
+        "sent make room; `drop_newest`: what comes is dropped. All are counted; no log call waits.",
     )
     policy: Policy = option(default="drop_newest", description="What is dropped when the queue is full.")
     fields: Any = option(
@@ -125,6 +151,8 @@ class HandlerOptions(HandlerDeclaration):
         if not wrong & {"connect", "socket_bind"}:
             texts += [f"{LABEL}: {text}" for text in endpoint_faults(self)]
         texts += [f"{LABEL}: {text}" for text in _choice_mistakes(given)]
+        if text := misplaced_spool(self, self.socket_type):
+            texts.append(f"{LABEL}: {text}")
         found = _variables(self.context)
         if found is None:
             text = "option 'context' must be a list of contextvars.ContextVar"
@@ -132,6 +160,21 @@ class HandlerOptions(HandlerDeclaration):
         if texts:
             raise OptionError(*map(Fault, texts))
         vars(self).update(context=found, level=_level(self.level))
+        if self.spool:
+            self._check_spool()
+
+    def _check_spool(self) -> None:
+        """See now, while somebody is there to be told, that there can be a spool: the first record opens it.
+
+        Raises:
+            OptionError: this Python has no SQLite.
+            OpenError: the directory cannot be used.
+        """
+        spooling(LABEL, "message_passing.logging.spooled_socket:SpooledSocket")
+        try:
+            load_own("message_passing.spool.slots:require_usable")(Path(self.spool))
+        except OpenError as error:
+            raise OpenError(f"{LABEL}: {error}") from error
 
     def sockets(self) -> list[SocketSettings]:
         """The settings of the sockets: one for each receiver of copies.
@@ -151,9 +194,23 @@ class HandlerOptions(HandlerDeclaration):
             limits=limits_of(self),
             security=self._security(),
         )
-        if self.socket_type == "PUSH" or len(connect) < 2:
+        if self.socket_type != "PUB" or len(connect) < 2:
             return [settings]
         return [replace(settings, connect=(endpoint,)) for endpoint in connect]
+
+    def socket_maker(self, settings: SocketSettings) -> SocketMaker:
+        """What makes the socket of these settings, in this process."""
+        if self.socket_type != "DEALER":
+            return partial(HandlerSocket, settings)
+        # Those who do not want it start sooner.
+        made = load_own("message_passing.logging.acknowledged_socket:AcknowledgedSocket")
+        if self.spool:
+            path = "message_passing.logging.spooled_socket"
+            spool = load_own(f"{path}:SpoolSettings")(
+                self.spool, self.spool_bytes, self.spool_age, self.spool_when_full
+            )
+            made = partial(load_own(f"{path}:SpooledSocket"), spool=spool)
+        return partial(made, settings, self.ack_timeout)
 
     def _security(self) -> SocketSecurity | None:
         if not (given := security_given(self)):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from message_passing.logging.delivery_thread import DeliveryThread
     from message_passing.logging.encoders import Encoders
     from message_passing.logging.entry import Entry
+    from message_passing.logging.record_socket import SocketMaker
     from message_passing.logging.snapshot import Snapshotted
     from message_passing.zeromq.settings import SocketSettings
 
@@ -65,6 +66,7 @@ class Shipper:
         queue_bytes: int,
         report_interval: float | None,
         *,
+        make_socket: SocketMaker,
         numbered: bool,
     ) -> None:
         """Prepare; nothing is opened and no thread is started before the first record.
@@ -75,12 +77,14 @@ class Shipper:
             make_encoders: makes the functions that encode a record, in this process.
             queue_bytes: how many bytes of them may wait, in the queue, encoded, and in ZeroMQ; 0 for no bound.
             report_interval: see `Report`; with 0 nothing else is written on stderr either.
+            make_socket: makes what sends them.
             numbered: whether records are given sequence numbers.
         """
         self._report_interval = report_interval
         self._settings = settings
         self._policy = policy
         self._make_encoders = make_encoders
+        self._make_socket = make_socket
         self._queue_bytes = queue_bytes
         self._numbered = numbered
         self.closed = self.ended = self._forked = False
@@ -113,6 +117,7 @@ class Shipper:
             self._make_encoders(self),
             self._losses,
             self._load,
+            make_socket=self._make_socket,
             most=self._queue_bytes,
             numbered=self._numbered,
             forked=self._forked,
@@ -314,9 +319,10 @@ class Shipper:
 
     def _stats(self) -> dict[str, Any]:
         transmitter = self.worker.transmitter
+        counts = transmitter.socket.counts() if transmitter else {"sent": 0, "queued": 0}
+        counts["queued"] += len(self.queue) + (transmitter.waiting if transmitter else 0)
         return {
-            "sent": transmitter.sent if transmitter else 0,
-            "queued": len(self.queue) + (transmitter.waiting if transmitter else 0),
+            **counts,
             "dropped": dict(self._losses.dropped),
             "failed": self._losses.failed,
             **({"possibly_lost": possibly} if (possibly := self.worker.possibly_lost()) else {}),

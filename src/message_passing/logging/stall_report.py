@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from message_passing.clock import monotonic
 
 if TYPE_CHECKING:
-    from message_passing.zeromq.sending import Sender
+    from message_passing.logging.record_socket import RecordSocket
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 UNDELIVERED = 3.0
@@ -36,29 +36,27 @@ class StallReport:
         self._obstacle_since = self._look_after = 0.0
         self._waited = False  # whether anything did when this last looked
 
-    def look(self, sender: Sender | None, sent: int, waiting: int, *, last: bool = False) -> None:
+    def look(self, socket: RecordSocket, sent: int, waiting: int, *, last: bool = False) -> None:
         """Say why nothing leaves, once, if nothing has for a while though records wait. Whose turn it is may call it.
 
         A reason must have stood for that while, unless there is none that stands: a peer may be about to come.
 
         Args:
-            sender: the socket; None where there is none, which is reported elsewhere.
-            sent: records handed to ZeroMQ so far.
+            socket: what they are sent with; where it is not open, that is reported elsewhere.
+            sent: records that have left so far.
             waiting: records that wait.
             last: what waits is to be lost now.
         """
-        now = monotonic()
+        now, opened = monotonic(), socket.opened
         if sent != self._moved:
-            self._solved(sender)
-        if sent != self._moved or not self._waited or not sender:
+            self._solved(socket)
+        if sent != self._moved or not self._waited or not opened:
             self._moved_at, self._moved, self._obstacle = now, sent, ""
         self._waited = waiting > 0
-        if not waiting or not sender or (now < self._look_after and not last):
+        if not waiting or not opened or (now < self._look_after and not last):
             return
         self._look_after = now + UNDELIVERED / 20
-        try:
-            obstacle = sender.outgoing.obstacle()
-        except Exception:  # noqa: BLE001 - somebody has closed the socket: whoever sends finds out
+        if (obstacle := socket.obstacle()) is None:
             return
         if obstacle != self._obstacle:
             self._obstacle, self._obstacle_since = obstacle, now
@@ -74,9 +72,9 @@ class StallReport:
         """Whether it is time to repeat what stands still."""
         return now - self._said_at >= AGAIN[min(self._times, len(AGAIN)) - 1]
 
-    def _solved(self, sender: Sender | None) -> None:
+    def _solved(self, socket: RecordSocket) -> None:
         """Report that records are sent again, if a stall was reported."""
-        if self._said and sender:
-            where = ", ".join(sender.outgoing.endpoints())
+        if self._said and socket.opened:
+            where = ", ".join(socket.endpoints())
             self._notices.say("delivered", f"log records are delivered again, to {where}")
         self._said = ""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
 from message_passing.logging.backlog import share
-from message_passing.logging.handler_socket import HandlerSocket
 from message_passing.logging.intake import Intake
 from message_passing.logging.kept_records import KeptRecords
-from message_passing.logging.pipe import unsent
 from message_passing.logging.stall_report import StallReport
 from message_passing.zeromq.sending import UNSENT
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
     from message_passing.logging.entry import Entry
     from message_passing.logging.intake import Load
     from message_passing.logging.losses import Losses
+    from message_passing.logging.record_socket import Departure, SocketMaker
     from message_passing.logging.snapshot import Snapshotted
-    from message_passing.zeromq.sending import Sender
     from message_passing.zeromq.settings import SocketSettings
 
 _BATCH = 500
@@ -35,26 +32,6 @@ _LONGS = 8
 _RETRY_INTERVAL, _SLOW_TICK = 0.002, 0.05
 """Seconds between two tries to send what is left at the end, while it goes on and while nothing moves: an XPUB never
 says when there is room."""
-
-LEFT = 0.1
-"""Seconds in which the system has had nothing to send, after which what ZeroMQ was given has left: as long as its
-thread may have to wait for its turn."""
-
-
-class Departure:
-    """What is known of the leaving of what was logged before some moment.
-
-    Attributes:
-        given: messages that ZeroMQ had been given when all was; None until it was.
-        sender: by which socket.
-        quiet_since: when the system was first seen without anything to send, by `clock.monotonic`.
-    """
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.given: int | None = None
-        self.sender: Sender | None = None
-        self.quiet_since: float | None = None
 
 
 class Transmitter:
@@ -72,6 +49,7 @@ class Transmitter:
         losses: Losses,
         load: Load,
         *,
+        make_socket: SocketMaker,
         most: int = 0,
         numbered: bool = True,
         forked: bool = False,
@@ -84,18 +62,18 @@ class Transmitter:
             encoders: make the text of a record.
             losses: where to count.
             load: the long records in the queue.
+            make_socket: makes what sends them.
             most: bytes that may wait: half of them here, a quarter in ZeroMQ's queue, and another quarter for
                 records without a subscriber; 0 for no bound.
             numbered: whether records are given sequence numbers.
             forked: whether this is a child that has inherited the handler.
         """
-        self._settings = settings
         self._encode_notice = encoders.notice
         self._losses = losses
         self._load = load
         self._notices = ThrottledWarnings(monotonic)
         self._stalls = StallReport(self._notices)
-        self.socket = HandlerSocket(settings, self._notices, share(most, 4), forked=forked)
+        self.socket = make_socket(self._notices, losses, share(most, 4), forked=forked)
         self._kept = KeptRecords(policy, settings.hwm, most, losses)
         self._intake = Intake(
             *(encoders.record, losses, load),
@@ -120,6 +98,11 @@ class Transmitter:
         return len(self._kept) + len(self._intake.items)
 
     @property
+    def unfinished(self) -> int:
+        """Those, and what a receiver may still acknowledge."""
+        return self.waiting + self.socket.outstanding()
+
+    @property
     def bytes_waiting(self) -> int:
         """Bytes of those that are kept."""
         return self._kept.size
@@ -135,7 +118,9 @@ class Transmitter:
 
     def look_whether_stuck(self, *, last: bool = False) -> None:
         """Say why nothing leaves, if nothing has for a while: see `StallReport`."""
-        self._stalls.look(self.socket.sender, self.sent, self.waiting, last=last)
+        sent = self.socket.counts()["sent"]
+        waiting = self.waiting if last and self.socket.keeps else self.unfinished
+        self._stalls.look(self.socket, sent, waiting, last=last)
 
     def deliver(self, queue: deque[Entry | Snapshotted], most: int, *, quiet: bool = False) -> bool:
         """Take up to `most` entries off the queue, encode them, and send what can be sent.
@@ -190,7 +175,7 @@ class Transmitter:
                 return
             backlog = kept.next
             records, before = backlog.first(_BATCH), socket.sent
-            if socket.sender and (count := socket.sender.unclaimed(records)):
+            if count := socket.unclaimed(records):
                 # They must not block others that have subscribers.
                 kept.put_aside(count)
                 continue
@@ -204,24 +189,17 @@ class Transmitter:
 
     def _claim(self) -> None:
         """Take back what had no subscriber, if there are new subscriptions since."""
-        sender = self.socket.sender
-        if not sender or self.socket.quiet:
-            return
-        if len(self._kept.unclaimed) and not len(
-            self._kept.next
-        ):  # otherwise it hears when it is offered something
-            with contextlib.suppress(Exception):  # as in `HandlerSocket.offer`, which finds out
-                sender.service()
-        self._kept.claim(sender.subscribed)
+        # Otherwise it hears when it is offered something.
+        hear = len(self._kept.unclaimed) > 0 and not len(self._kept.next)
+        if (subscribed := self.socket.subscriptions(hear=hear)) is not None:
+            self._kept.claim(subscribed)
 
     def _tell(self) -> bool:
         """Send the notice of what was dropped, before the record that now gets through."""
         socket = self.socket
-        if not socket.sender:
-            return False
         notice, before = self._encode_notice((self._losses.notice(), None)), socket.sent
         try:
-            return bool(socket.offer([notice]))
+            return bool(socket.offer([notice], notice=True))
         finally:
             if socket.sent > before:
                 socket.sent = before  # a notice is no record of the application's
@@ -231,7 +209,7 @@ class Transmitter:
         """Send what is left until `deadline`, by `clock.monotonic`, and count the rest; then `socket.release`."""
         before = self.sent
         self.deliver(queue, len(queue))
-        while (self.waiting or queue) and (left := deadline - monotonic()) > 0:
+        while (self.unfinished or queue) and (left := deadline - monotonic()) > 0:
             self.socket.wait(min(left, _RETRY_INTERVAL if self.sent > before else _SLOW_TICK))
             before = self.sent
             self.deliver(queue, len(queue))
@@ -242,22 +220,6 @@ class Transmitter:
 
     def has_left(self, departure: Departure) -> bool:
         """Whether what had been logged before that moment has left; after a `deliver` of all that. In one's turn."""
-        if departure.given is None:
-            if self.waiting:
-                return False
-            departure.sender = sender = self.socket.sender
-            departure.given = sender.outgoing.progress.given(sender.sent) if sender else 0
-        sender = self.socket.sender
-        if sender is not departure.sender:
+        if departure.given is None and self.waiting:
             return False
-        if sender is None or self._settings.in_process:
-            return not self.socket.possibly_lost()
-        now, connections = monotonic(), sender.descriptors
-        if not connections or any(map(unsent, connections)):
-            departure.quiet_since = None
-            return False
-        if sender.outgoing.progress.left >= departure.given:
-            return True
-        if departure.quiet_since is None:
-            departure.quiet_since = now
-        return now - departure.quiet_since >= LEFT
+        return self.socket.has_left(departure)

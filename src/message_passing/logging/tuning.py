@@ -28,6 +28,9 @@ IDLE_TICKS = 100
 PEERS = 60.0
 """Seconds that the thread sleeps at most: then it reads the peers' events, which ZeroMQ keeps until then."""
 
+WATCH = 1.0
+"""The same while something is not acknowledged: why that is so may have to be reported."""
+
 HELP_RECORDS = 200
 """Records that a caller deals with when it helps."""
 

@@ -20,11 +20,11 @@ from message_passing.flow import Output
 from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
-from message_passing.paths import load_own
 from message_passing.spool.directory import obstacle
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
+from message_passing.zeromq.hop.options import AcknowledgedOptions, misplaced_spool, spooling
 from message_passing.zeromq.last_wait import until_taken
 from message_passing.zeromq.open_outputs import open_outputs
 from message_passing.zeromq.sending import QUEUE_FULL, SEND_BATCH, TOO_BIG, UNLIMITED, Sender
@@ -42,7 +42,7 @@ _SHORTEST, _LONGEST_PAUSE = 0.001, 0.02
 """Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
 
 
-class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
+class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True):
     """Sends messages to SUB or PULL sockets, ours, the original's or anybody's.
 
     It works in any program, with or without an event loop, from any thread, and never waits or sleeps: what
@@ -73,13 +73,6 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         " workers. DEALER (to one ROUTER input) and ROUTER (to DEALER inputs that share the work) keep every"
         " message until it is acknowledged.",
     )
-    ack_timeout: float = option(
-        default=30.0,
-        ge=1,
-        le=3600,
-        description="With DEALER and ROUTER: seconds of silence after which a receiver is given up, and what it"
-        " has not acknowledged is sent again, to it or to another.",
-    )
     subscribe_delay: float = option(
         default=0.2,
         ge=0,
@@ -97,29 +90,6 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         " can wait (STDIN, FileTail, PULL), `drop_newest` for PUB and after SUB and UDP.",
     )
 
-    spool: str = option(
-        default="",
-        description="With DEALER and ROUTER: a directory in which every message is on disk before it is sent, until"
-        " it is acknowledged, so that it survives a crash of this process or machine. It belongs to one output.",
-    )
-    spool_bytes: int = option(
-        default=1 << 30,
-        ge=1 << 20,
-        description="Bytes that the spool may have in use on disk; SQLite's log has up to 64 MiB besides.",
-    )
-    spool_age: float = option(
-        default=0.0,
-        ge=0,
-        description="Seconds after which a message in the spool is no longer sent, but dropped and counted; 0 for"
-        " never.",
-    )
-    spool_when_full: Literal["block", "drop_oldest", "drop_newest"] = option(
-        default="block",
-        description="What to do when the spool is full. `block`: the chain waits, and reads no more meanwhile."
-        " `drop_oldest`: the oldest that are not about to be sent make room; `drop_newest`: what comes is dropped;"
-        " both are counted.",
-    )
-
     def on_init(self) -> None:
         """Prepare; nothing is connected yet."""
         super().on_init()
@@ -127,9 +97,8 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         self._spooled: SpooledSending | None = None
         if self.socket_type in ("DEALER", "ROUTER"):
             self._prepare_acknowledged()
-        elif self.spool:
-            text = f"{self.label}: spool is for DEALER and ROUTER, which are acknowledged, not for {self.socket_type}"
-            raise OptionError(Fault(text, "spool"))
+        elif text := misplaced_spool(self, self.socket_type):
+            raise OptionError(Fault(f"{self.label}: {text}", "spool"))
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._flushers: list[Flusher] = []
@@ -153,7 +122,7 @@ class ZeroMQOutput(ZeroMQComponent, Output, own_doors=True):
         settings = self.settings(self.socket_type)
         if self.spool:
             self.confirms = "spooled to disk"
-            made = load_own("message_passing.zeromq.hop.spooled:SpooledSending")  # SQLite takes milliseconds
+            made = spooling(self.label, "message_passing.zeromq.hop.spooled:SpooledSending")
             self._acknowledged = self._spooled = made(
                 settings,
                 ack_timeout=self.ack_timeout,

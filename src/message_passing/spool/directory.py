@@ -23,6 +23,10 @@ WHAT = "spool directory"
 _MOST_DIGITS = 20
 
 
+class SpoolInUseError(OpenError):
+    """A spool has an owner already."""
+
+
 class SpoolLock:
     """A spool's directory, taken by one owner: see flock(2)."""
 
@@ -36,18 +40,13 @@ class SpoolLock:
         """Create the directory if it does not exist, and lock it.
 
         Raises:
-            OpenError: it cannot be created, others can write to it, or another process has it.
+            SpoolInUseError: another owner has it.
+            OpenError: it cannot be created, or others can write to it.
         """
         path = self.directory
+        make_private(path)
+        lock = path / LOCK
         try:
-            if not path.exists():
-                path.mkdir(mode=0o700, parents=True)
-                give_to_future_user(path)
-            found = path.stat()
-            if not stat.S_ISDIR(found.st_mode):
-                raise OpenError(f"the {WHAT} {str(path)!r} is not a directory")
-            require_safe(str(path), found, WHAT)
-            lock = path / LOCK
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OpenError(cannot_use(path, error)) from error
@@ -57,7 +56,7 @@ class SpoolLock:
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise OpenError(cannot_use(path, error)) from error
-            raise OpenError(
+            raise SpoolInUseError(
                 f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
                 "stop that process"
             ) from error
@@ -82,6 +81,24 @@ class SpoolLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def make_private(path: Path) -> None:
+    """Create a directory for this user alone, if it does not exist.
+
+    Raises:
+        OpenError: it cannot be created, or others can write to it.
+    """
+    try:
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            give_to_future_user(path)
+        found = path.stat()
+    except OSError as error:
+        raise OpenError(cannot_use(path, error)) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise OpenError(f"the {WHAT} {str(path)!r} is not a directory")
+    require_safe(str(path), found, WHAT)
 
 
 def identity(path: Path) -> tuple[int, int] | None:

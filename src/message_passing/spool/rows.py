@@ -82,7 +82,7 @@ def estimate(size: int) -> int:
 def measure(count: object, size: object) -> tuple[int, int]:
     """The messages and bytes of a row that may be damaged, limited to plausible numbers."""
     length = len(size) if isinstance(size, (bytes, str)) else size if isinstance(size, int) else 0
-    return (min(count, length + 1) if isinstance(count, int) and count > 0 else 1), length
+    return (min(count, length + 1) if isinstance(count, int) and count >= 0 else 1), length
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:

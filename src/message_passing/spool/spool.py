@@ -94,7 +94,8 @@ class Spool:
         self._aged_at = 0.0
         self._expired: list[tuple[int, int, int]] = []
         self._stalling = ""
-        self._closing = False
+        self._closing = self._ended = self._deserted = False
+        self._alone = False  # it could have no thread
         self._thread: threading.Thread | None = None
 
     # Its life
@@ -103,7 +104,8 @@ class Spool:
         """Lock the directory, open the database, and start.
 
         Raises:
-            OpenError: it cannot be used, or another process has it.
+            SpoolInUseError: another owner has it.
+            OpenError: it cannot be used.
         """
         self._lock.acquire()
         try:
@@ -121,14 +123,24 @@ class Spool:
             raise OpenError(text) from error
         if remark:
             self._say("damaged", remark)
-        self._closing = False
+        self._closing = self._ended = self._deserted = False
         self._ready.clear()
         self._loaded.clear()
         self._ready_bytes = 0
         self._earlier = self._store.next
         self._read_to = 0 if self._store.content.frames else self._store.next - 1
-        self._thread = threading.Thread(target=self._run, name="message-passing-spool", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="message-passing-spool", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending: `work` is to be called
+            self._alone = True
+        else:
+            self._thread = thread
+
+    def work(self) -> None:
+        """Where it could have no thread, do its work: a turn of that."""
+        if self._alone:
+            self._turn(closing=False)
 
     @property
     def sender(self) -> bytes:
@@ -137,19 +149,39 @@ class Spool:
 
     def first(self) -> int:
         """The lowest number in it, or else the next one: to be read before anything is taken."""
+        self.work()
         with self._changed:
             while not self._ready and self._unread and not self.stalled:
                 self._changed.wait(_RETRY)
             return self._ready[0].sequence if self._ready else self._store.next
 
-    def close(self) -> None:
-        """Store what is pending, in one attempt, and end. What could not be stored stays counted in `pending`."""
+    def close(self, patience: float | None = None) -> bool:
+        """Store what is pending, in one attempt, and end. What could not be stored stays counted in `pending`.
+
+        Args:
+            patience: seconds to wait for a disk that does not answer; None for as long as that takes.
+
+        Returns:
+            Whether it has ended; otherwise its thread does so once the disk answers, and keeps the lock until then.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread:
-            self._thread.join()
+            self._thread.join(patience)
+            with self._changed:
+                if not self._ended:
+                    self._deserted = True
+                    self.on_change = lambda: None
+                    return False
             self._thread = None
+        elif self._alone:
+            self._turn(closing=True)
+            self._alone = False
+        self._end()
+        return True
+
+    def _end(self) -> None:
         self._store.close()
         self._lock.release()
 
@@ -174,6 +206,11 @@ class Spool:
     def pending(self) -> int:
         """The number of messages not stored yet."""
         return self._queue.messages
+
+    @property
+    def pending_bytes(self) -> int:
+        """The bytes of those."""
+        return self._queue.size
 
     @property
     def _unread(self) -> bool:
@@ -205,13 +242,16 @@ class Spool:
                 self._changed.notify_all()
         return found
 
-    def trim(self, sequences: Iterable[int]) -> None:
-        """Mark taken frames as settled, to be removed."""
+    def trim(self, sequences: Iterable[int]) -> int:
+        """Mark taken frames as settled, to be removed; return the number of their messages."""
+        messages = 0
         with self._changed:
             for sequence in sequences:
                 if frame := self._loaded.pop(sequence, None):
                     self._trimmed.append((sequence, frame.count, len(frame.body)))
+                    messages += frame.count
             self._changed.notify_all()
+        return messages
 
     def expire(self, sequences: Iterable[int]) -> None:
         """Mark taken frames as too old to be sent, and lost."""
@@ -233,25 +273,38 @@ class Spool:
         return bool(self._queue or self._trimmed or (self._unread and self._wants_more()))
 
     def _run(self) -> None:
+        self._serve()
+        with self._changed:
+            self._ended = True
+            deserted = self._deserted
+        if deserted:
+            self._end()
+
+    def _serve(self) -> None:
         while True:
             with self._changed:
                 if not self._has_work() and not self._closing:
                     self._changed.wait(_RETRY if self.stalled else _AGE_INTERVAL if self._max_age else None)
                 closing = self._closing
-            moved, self._stalling = False, ""
-            try:
-                moved = self._work(reads=not closing)
-            except sqlite3.Error as error:
-                self._failed(error)
-            except Exception as error:  # noqa: BLE001 - nobody else would store anything
-                self._stall(f"the spool {str(self.directory)!r} fails: {error!r}")
-            with self._changed:
-                self.stalled = self._stalling
-                self._changed.notify_all()  # `first` waits
-            if moved:
-                self.on_change()
+            moved = self._turn(closing=closing)
             if closing and (not moved or not (self._queue or self._trimmed)):
                 return
+
+    def _turn(self, *, closing: bool) -> bool:
+        """Work once; return whether there was anything to do."""
+        moved, self._stalling = False, ""
+        try:
+            moved = self._work(reads=not closing)
+        except sqlite3.Error as error:
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would store anything
+            self._stall(f"the spool {str(self.directory)!r} fails: {error!r}")
+        with self._changed:
+            self.stalled = self._stalling
+            self._changed.notify_all()  # `first` waits
+        if moved:
+            self.on_change()
+        return moved
 
     def _work(self, *, reads: bool) -> bool:
         """Store, remove and read once; return whether there was anything to do."""
@@ -354,12 +407,12 @@ class Spool:
         self._on_drop(sum(count for _, count, _ in lost), reason, earlier)
 
     def _refuse(self, queued: list[PendingFrame], reason: str) -> None:
-        """Drop the first of the queue, which is not stored."""
+        """Drop the first of the queue, which is not stored. The loss is counted before it can be noticed."""
+        self._on_drop(sum(count for _, count, _, _ in queued), reason, 0)
         with self._changed:
             self._queue.remove(len(queued))
         for *_, batch in queued:
             batch.settle(lost=True)
-        self._on_drop(sum(count for _, count, _, _ in queued), reason, 0)
 
     def _drop_oldest(self) -> bool:
         """Remove the oldest frames that are not in memory to be sent; return whether there were any."""

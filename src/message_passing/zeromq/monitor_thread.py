@@ -76,8 +76,15 @@ class MonitorThread:
         self._paused: dict[Connection, int] = {}
         self._told: set[Connection] = set()
         self._reconnector = Reconnector(monotonic)
-        self._thread = threading.Thread(target=self._run, name="message-passing-monitor", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name="message-passing-monitor", daemon=True
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is ending
+            if queue_bytes:  # nobody else keeps to that
+                raise
+            self._thread = None
 
     def _run(self) -> None:
         subscribes = self._open.socket.type == zmq.SUB
@@ -214,4 +221,7 @@ class MonitorThread:
         """End the thread and wait for it."""
         with self._lock:
             self._peers.monitor.end()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
+        else:
+            self._peers.monitor.close()

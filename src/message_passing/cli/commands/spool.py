@@ -1,4 +1,4 @@
-"""The command `message-passing spool`: what is in the spool of an output, whether it is intact, and its messages."""
+"""The command `message-passing spool`: what is in a spool, whether it is intact, and its messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from message_passing.cli.command import Command
 from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out, write_exactly
 from message_passing.clock import iso_time
+from message_passing.errors import Fault, OpenError
 from message_passing.escaping import ascii_json, escape_lines
 from message_passing.metrics import plural
+from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.repair import repair
 from message_passing.spool.rows import SpoolFrame
+from message_passing.spool.slots import owner, spools_in
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +31,8 @@ examples:
   message-passing spool repair /var/spool/orders       set damaged frames aside, and release free space
   message-passing spool export /var/spool/orders       its messages, a line each; a database that was set aside, too
 
+A log handler's directory has a spool for each process: each is dealt with.
+
 inspect, verify and export work while a node is running. exit status: 0 intact, 1 something is damaged, 2 usage
 error, or the spool cannot be read.
 """
@@ -36,7 +41,7 @@ error, or the spool cannot be read.
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("inspect", "verify", "repair", "export"), help="what to do")
     parser.add_argument(
-        "directory", metavar="DIR", help="the directory given to the output's option spool, or a file in it"
+        "directory", metavar="DIR", help="the directory given to the option spool, or a file in it"
     )
     parser.add_argument(
         "--json", action="store_true", help="as JSON (export: a line for each message and its frame)"
@@ -44,7 +49,25 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    return _ACTIONS[given.action](Path(given.directory), given.json)
+    action, target = _ACTIONS[given.action], Path(given.directory)
+    spools = (
+        []
+        if (target / DATABASE).exists()
+        else [one for one in spools_in(target) if (one / DATABASE).exists()]
+    )
+    if not spools:
+        return action(target, given.json)
+    status, faults = 0, list[Fault]()
+    for one in spools:
+        if not given.json and given.action != "export":
+            print_out(escape_lines(f"{one}:\n"), safe=True)
+        try:
+            status = max(status, action(one, given.json))
+        except OpenError as error:  # the others may be usable
+            faults += error.faults
+    if faults:
+        raise OpenError(*faults)
+    return status
 
 
 def _show(found: dict[str, Any], text: str, *, as_json: bool) -> None:
@@ -55,6 +78,7 @@ def _inspect(target: Path, as_json: bool) -> int:
     with SpoolReader(target) as spool:
         content, damaged, facts = spool.content(), spool.content("damaged"), spool.facts()
         path = spool.path
+    process = owner(path.parent)
     age = None if facts["oldest"] is None else max(0.0, time.time() - facts["oldest"])
     found = {
         "path": str(path),
@@ -68,11 +92,14 @@ def _inspect(target: Path, as_json: bool) -> int:
         "sender": facts["sender"],
         "next": facts["next"],
         "damaged": damaged.frames,
+        "process": process,
     }
     text = f"{plural(content.messages)} in {_frames(content.frames)}, {content.size:,} bytes"
     if age is not None:
         text += f"; the oldest since {iso_time(facts['oldest'])} ({span(age)})"
     text += f"\nsender {facts['sender']}, next number {facts['next']}, files of {found['file_bytes']:,} bytes"
+    if process is not None:
+        text += f"\nin use by the process {process}" if process else "\nno process uses it"
     if damaged.frames:
         text += f"\n{_frames(damaged.frames)} set aside as damaged, of {plural(damaged.messages)}"
     _show(found, text, as_json=as_json)
@@ -95,6 +122,7 @@ def _verify(target: Path, as_json: bool) -> int:
                 bad.append(frame)
         unreadable = spool.unreadable
     found = {
+        "path": str(target),
         **{name: counted[name] for name in ("frames", "messages", "bytes", "damaged")},
         "unreadable": unreadable,
         "damaged_numbers": bad[:100],
@@ -119,6 +147,7 @@ def _repair(target: Path, as_json: bool) -> int:
         text += f"; the file was damaged: it is set aside as {found.rebuilt}, and everything readable is in a new one"
     _show(
         {
+            "path": str(target),
             "messages": found.messages,
             "frames": found.frames,
             "set_aside": found.set_aside,
@@ -160,7 +189,7 @@ _ACTIONS = {"inspect": _inspect, "verify": _verify, "repair": _repair, "export":
 
 COMMAND = Command(
     name="spool",
-    description="Inspect the spool of an output: its contents, whether it is intact, and its messages.",
+    description="Inspect the spool of an output or log handler: contents, whether it is intact, messages.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

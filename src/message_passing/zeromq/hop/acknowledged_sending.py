@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -11,12 +10,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
-from message_passing.delivery import NO_HOLD
+from message_passing.zeromq.hop.gathering import Gathering, SentBatch
 from message_passing.zeromq.hop.link import HopSender
 from message_passing.zeromq.hop.packing import FRAME_BYTES, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
     from message_passing.stopping import StopRequest
@@ -45,28 +44,12 @@ def _nothing() -> None:
     """Do nothing: no caller waits."""
 
 
-class _Batch:
-    """Messages that were accepted together, with the number of their frames left to be acknowledged.
-
-    Of those that were gathered for a frame, a single message is a batch.
-    """
-
-    __slots__ = ("hold", "left")
-
-    def __init__(self, hold: Hold) -> None:
-        self.hold = hold
-        self.left = 0
-
-
-_UNWATCHED = _Batch(NO_HOLD)
-"""Of gathered messages whose outcome nobody wants."""
-
-
 class AcknowledgedSending:
     """One output's sending end. From any thread.
 
     Attributes:
         size: bytes not yet acknowledged.
+        acknowledged: messages that have been, so far.
     """
 
     def __init__(self, settings: SocketSettings, *, most: int, ack_timeout: float) -> None:
@@ -77,7 +60,7 @@ class AcknowledgedSending:
             most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
             ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
-        self._held = self.size = 0
+        self._held = self.size = self.acknowledged = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
         self._lock = threading.RLock()
@@ -85,9 +68,7 @@ class AcknowledgedSending:
         self._wake_read = self._wake_write = -1
         self._thread: threading.Thread | None = None
         self._closing = self._woken = False
-        self._gathered: list[bytes] = []  # single messages that are not in a frame yet
-        self._gathered_for: list[_Batch] = []
-        self._gathered_size = 0
+        self._gathering = Gathering()
         self._served_at = 0.0
 
     def open(self) -> None:
@@ -95,11 +76,18 @@ class AcknowledgedSending:
 
         Raises:
             OpenError: see `OpenSocket`.
+            OSError: there is no descriptor left.
         """
         self._sender.open()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
-        self._thread.start()
+        try:
+            self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._sender.close()
+            raise
+        thread = threading.Thread(target=self._run, name="message-passing-hop", daemon=True)
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: `serve` and `wait` do its work
+            thread.start()
+            self._thread = thread
 
     @property
     def receivers(self) -> list[Receiver]:
@@ -110,6 +98,21 @@ class AcknowledgedSending:
     def held(self) -> int:
         """The number of unacknowledged messages."""
         return self._held
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of those."""
+        return self.size
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether it works by itself; otherwise only in `serve` and `wait`."""
+        return self._thread is not None
+
+    @property
+    def broken(self) -> bool:
+        """Whether its thread has ended, although it was not closed: somebody has closed its descriptors."""
+        return self._thread is not None and not self._thread.is_alive()
 
     @property
     def has_room(self) -> bool:
@@ -142,11 +145,18 @@ class AcknowledgedSending:
         """Accept a batch. It is buffered until every message of it has been acknowledged."""
         if len(messages) == 1 and type(messages[0]) is bytes and len(messages[0]) <= _SMALL:
             self._gather(messages[0], hold)
-            return
-        batch = _Batch(hold)
+        else:
+            self._write(packed(messages), hold)
+
+    def write_uncounted(self, message: bytes, hold: Hold) -> None:
+        """Accept a message that counts as none: a report of the sender's own."""
+        self._write([(message, 0, False)], hold)
+
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+        batch = SentBatch(hold)
         with self._lock:
             self._pack_gathered()
-            for body, count, lines in packed(messages):
+            for body, count, lines in frames:
                 batch.left += 1
                 self._held += count
                 self.size += len(body)
@@ -155,44 +165,31 @@ class AcknowledgedSending:
 
     def _gather(self, message: bytes, hold: Hold) -> None:
         """Accept a single message: those that come right after another one share a frame, which costs the most."""
-        batch = _UNWATCHED
-        if hold is not NO_HOLD:
-            batch = _Batch(hold)
-            batch.left = 1
         with self._lock:
-            self._gathered.append(message)
-            self._gathered_for.append(batch)
+            self._gathering.add(message, hold)
             self._held += 1
             self.size += len(message)
-            self._gathered_size += len(message)
-            if self._gathered_size >= FRAME_BYTES or monotonic() - self._served_at >= _GATHER:
+            if self._gathering.size >= FRAME_BYTES or monotonic() - self._served_at >= _GATHER:
                 self._service()
             elif not self._woken:
                 self._woken = True
                 self.wake()
 
     def _pack_gathered(self) -> None:
-        messages, batches = self._gathered, self._gathered_for
-        if not messages:
-            return
-        self._gathered, self._gathered_for = [], []
-        self.size -= self._gathered_size
-        self._gathered_size = start = 0
-        for body, count, lines in packed(messages):
+        self.size -= self._gathering.size
+        for body, count, lines, batches in self._gathering.frames():
             self.size += len(body)
-            self._sender.producer.add(body, (batches[start : start + count], count), lines=lines)
-            start += count
+            self._sender.producer.add(body, (batches, count), lines=lines)
 
     def _service(self) -> None:
         self._pack_gathered()
         for entry in self._sender.service():
             batches, count = entry.token
             self._held -= count
+            self.acknowledged += count
             self.size -= len(entry.body)
             for batch in batches:
-                batch.left -= 1
-                if not batch.left and batch.hold is not NO_HOLD:
-                    batch.hold.release()
+                batch.settle()
         self._served_at = monotonic()
 
     def _run(self) -> None:
@@ -231,6 +228,8 @@ class AcknowledgedSending:
 
     async def _change(self) -> None:
         """Wait briefly for something to be acknowledged."""
+        import asyncio  # noqa: PLC0415 - the log handler, which has no event loop, does not load it
+
         changed = asyncio.Event()
         self.on_room = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         try:
@@ -240,6 +239,11 @@ class AcknowledgedSending:
             pass
         finally:
             self.on_room = _nothing
+
+    def serve(self) -> None:
+        """Do what its thread would do now."""
+        with self._lock:
+            self._service()
 
     def wait(self, until: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Wait until everything has been acknowledged, or until this time; from a thread that may wait."""
@@ -259,18 +263,22 @@ class AcknowledgedSending:
         if self._thread:
             self.wake()
             self._thread.join()
+        if self._wake_read >= 0:
             self._end()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            self._close_pipe()
         self._sender.close()
+
+    def _close_pipe(self) -> None:
+        for descriptor in (self._wake_read, self._wake_write):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._wake_read = self._wake_write = -1
 
     def _end(self) -> None:
         """What else may wake its thread, which has ended."""
 
     def abandon(self) -> None:
         """Reset in a forked child: the sockets, the thread and all waiting messages are the parent's."""
-        if self._thread:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+        self._close_pipe()
         for receiver in self.receivers:
             receiver.abandon()

@@ -15,7 +15,7 @@ from message_passing.zeromq.hop.packing import packed
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
     from message_passing.zeromq.settings import SocketSettings
@@ -26,6 +26,9 @@ WINDOW_BYTES = 16 << 20
 WINDOW_FRAMES = 10_000
 """Frames that are in memory to be sent or acknowledged."""
 
+CLOSE_PATIENCE = 10.0
+"""Seconds that closing waits for a disk that does not answer, unless somebody has less patience."""
+
 _kept_by_children: list[object] = []  # connections of parents, which a forked child must not close
 
 
@@ -35,6 +38,7 @@ class SpooledSending(AcknowledgedSending):
     Attributes:
         notices: what there is to say of the spool.
         dropped_earlier: messages that were dropped, and had been stored by an earlier run.
+        patience: seconds that closing waits for a disk that does not answer.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class SpooledSending(AcknowledgedSending):
         super().__init__(settings, most=0, ack_timeout=ack_timeout)
         self.notices = ThrottledWarnings()
         self.dropped_earlier = 0
+        self.patience = CLOSE_PATIENCE
         self._settings, self._ack_timeout, self._max_age = settings, ack_timeout, max_age
         self._report_drop = on_drop
         self._window = min(WINDOW_BYTES, max_bytes // 8)
@@ -69,7 +74,8 @@ class SpooledSending(AcknowledgedSending):
         """Open the spool, then the sockets: what is in it has the same sender and numbers again.
 
         Raises:
-            OpenError: see `Spool.open` and `OpenSocket`.
+            SpoolInUseError: see `Spool.open`.
+            OpenError: see there, and `OpenSocket`.
         """
         self._spool.open()
         try:
@@ -92,6 +98,11 @@ class SpooledSending(AcknowledgedSending):
         return self._spool.pending
 
     @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of those."""
+        return self._spool.pending_bytes
+
+    @property
     def unfinished(self) -> int:
         """Messages that are not on disk yet, or not acknowledged."""
         return self._spool.pending + self._spool.content.messages
@@ -100,6 +111,11 @@ class SpooledSending(AcknowledgedSending):
     def spooled(self) -> int:
         """Messages that are in the spool."""
         return self._spool.content.messages
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, nor about to be."""
+        return not self._spool.pending and not self._spool.content.frames
 
     @property
     def has_room(self) -> bool:
@@ -125,10 +141,14 @@ class SpooledSending(AcknowledgedSending):
             self.on_room()
 
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
-        """Take a batch. It is held until every message of it is on disk."""
-        self._spool.put(packed(messages), hold)
+        """Take a batch. It is held until all of it is on disk."""
+        self._write(packed(messages), hold)
+
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+        self._spool.put(frames, hold)
 
     def _service(self) -> None:
+        self._spool.work()
         producer = self._sender.producer
         if self._max_age:
             self._expire(wall() - self._max_age)
@@ -144,7 +164,7 @@ class SpooledSending(AcknowledgedSending):
             if not settled:
                 return
             self._on_way -= sum(len(entry.body) for entry in settled)
-            self._spool.trim([entry.sequence for entry in settled])
+            self.acknowledged += self._spool.trim([entry.sequence for entry in settled])
 
     def _expire(self, before: float) -> None:
         """Give up what waits to be sent and is too old."""
@@ -162,7 +182,7 @@ class SpooledSending(AcknowledgedSending):
 
     def _end(self) -> None:
         """Everything that can be is on disk then. What is not stays counted in `held`."""
-        self._spool.close()
+        self._spool.close(self.patience)
 
     def abandon(self) -> None:
         """In a forked child: the spool is the parent's too."""
