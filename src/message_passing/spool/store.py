@@ -209,14 +209,14 @@ class SpoolStore:
 
     def commit(
         self,
-        frames: Sequence[tuple[bytes, int, bool]],
+        frames: Sequence[tuple[bytes, int, int]],
         trimmed: Sequence[tuple[int, int, int]] = (),
         now: float = 0.0,
     ) -> list[SpoolFrame]:
         """Add and remove frames in one transaction, which is on disk when this returns.
 
         Args:
-            frames: bytes, count of messages, and whether these are lines, of each.
+            frames: stored bytes, count of messages, and kind of each: see `SpoolFrame`.
             trimmed: number, count of messages, and bytes of each that is to be removed.
             now: seconds since 1970.
 
@@ -228,8 +228,8 @@ class SpoolStore:
         """
         db = self._open_db
         added = [
-            SpoolFrame(self.next + index, body, count, lines, now)
-            for index, (body, count, lines) in enumerate(frames)
+            SpoolFrame(self.next + index, stored, count, kind, now)
+            for index, (stored, count, kind) in enumerate(frames)
         ]
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -268,14 +268,14 @@ class SpoolStore:
     def _insert(db: sqlite3.Connection, frames: Sequence[SpoolFrame]) -> None:
         db.executemany(
             "INSERT OR REPLACE INTO frames (sequence, time, count, lines, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
-            [(one.sequence, one.time, one.count, one.lines, one.crc, one.body) for one in frames],
+            [(one.sequence, one.time, one.count, one.kind, one.crc, one.stored) for one in frames],
         )
 
     def _count(self, added: Sequence[SpoolFrame], removed: Sequence[tuple[int, int, int]]) -> None:
         content = self.content
         content.frames += len(added) - len(removed)
         content.messages += sum(one.count for one in added) - sum(count for _, count, _ in removed)
-        content.size += sum(len(one.body) for one in added) - sum(size for _, _, size in removed)
+        content.size += sum(one.size for one in added) - sum(size for _, _, size in removed)
 
     def _counted(self) -> Content:
         frames, messages, size = self._open_db.execute(
@@ -296,6 +296,14 @@ class SpoolStore:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:  # it was rolled back by the error
             pass
+
+    def is_compressed(self) -> bool:
+        """Whether any frame is.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        return bool(self._open_db.execute("SELECT 1 FROM frames WHERE lines > 1 LIMIT 1").fetchone())
 
     def read(self, after: int, most: int, size: int) -> tuple[list[SpoolFrame], list[tuple[int, int, int]]]:
         """Frames in order; those whose rows are damaged are set aside.
@@ -319,7 +327,7 @@ class SpoolStore:
         for row in cursor:
             if frame := frame_of(row):
                 frames.append(frame)
-                size -= len(frame.body)
+                size -= frame.size
             else:
                 damaged.append((row[0], *measure(row[2], row[1])))
             if size <= 0:

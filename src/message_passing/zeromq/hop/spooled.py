@@ -50,6 +50,7 @@ class SpooledSending(AcknowledgedSending):
         max_bytes: int,
         max_age: float,
         when_full: WhenFull,
+        compress: bool,
         on_drop: Callable[[int, str], object],
     ) -> None:
         """Prepare it: see `AcknowledgedSending` and `Spool`."""
@@ -66,6 +67,7 @@ class SpooledSending(AcknowledgedSending):
             max_bytes=max_bytes,
             max_age=max_age,
             when_full=when_full,
+            compress=compress,
             on_drop=self._dropped,
             say=self.notices.say,
         )
@@ -156,8 +158,9 @@ class SpooledSending(AcknowledgedSending):
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
                 frames = self._spool.take(self._window - self._on_way)
                 for frame in frames:
-                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines)
-                    self._on_way += len(frame.body)
+                    body = frame.body
+                    producer.restore(frame.sequence, body, frame.time, lines=frame.lines)
+                    self._on_way += len(body)
                 if not frames:
                     break
             settled = self._sender.service()
