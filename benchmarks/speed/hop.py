@@ -31,7 +31,7 @@ HOP, SYNCED, SPOOLED = (
     "frames, synced before acknowledging",
     "frames, spooled and synced",
 )
-SINGLE = "single messages, acknowledged"
+COMPRESSED, SINGLE = "the same, the spool compressed", "single messages, acknowledged"
 RATE, SECONDS = 1000, 10.0
 
 
@@ -59,6 +59,7 @@ HOPS = {
     HOP: Hop("frames", 2),
     SYNCED: Hop("frames", 1.2, synced=True),
     SPOOLED: Hop("frames", 0.6, synced=True, spooled=True),
+    COMPRESSED: Hop("compressed", synced=True, spooled=True),
     SINGLE: Hop("single", 0.1, share=0.2),
 }
 SPOOL_LEAST = {"put and trim": 0.8, "drain": 0.8}

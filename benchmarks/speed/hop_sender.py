@@ -5,7 +5,7 @@
 HOW is `pyzmq` (PUSH, a line a message), `frames` (batches of 1,000 lines to our DEALER output), `single` (the same,
 line by line), or `paced` (the same, and pyzmq's with `paced-pyzmq`, at MORE lines a second, with the time in
 front). It reads the file first, and prints the monotonic clock in nanoseconds when it is connected and begins. With
-frames, MORE is the directory of a spool: everything is on disk before it is sent.
+frames, MORE is the directory of a spool: everything is on disk before it is sent; with `compressed`, too, by zstd.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import zmq
 
@@ -51,12 +51,13 @@ async def ours(how: str, endpoint: str, lines: list[bytes], more: str) -> None:
     """The output as a chain uses it: it waits while there is no room, and at the end for the acknowledgements."""
     from message_passing.outputs.zeromq import ZeroMQOutput  # noqa: PLC0415 - not in the pyzmq program
 
-    spool = more if how == "frames" else ""
-    output = ZeroMQOutput(connect=endpoint, socket_type="DEALER", spool=spool)
+    spool = more if how in ("frames", "compressed") else ""
+    compress: Literal["none", "zstd"] = "zstd" if how == "compressed" else "none"
+    output = ZeroMQOutput(connect=endpoint, socket_type="DEALER", spool=spool, spool_compress=compress)
     output.open()
     await asyncio.sleep(READY)
     begin()
-    if how == "frames":
+    if how in ("frames", "compressed"):
         for start in range(0, len(lines), AT_ONCE):
             output.consume_many(lines[start : start + AT_ONCE])
             await output.drain()
