@@ -1,7 +1,6 @@
 """A spool's database: frames in the order of their numbers, added and removed by transactions that are synced.
 
-For one thread at a time. What was trimmed gives its pages to what comes later; the file shrinks once the spool is
-empty.
+For one thread at a time. Pages of trimmed frames are reused by later ones; the file shrinks once the spool is empty.
 """
 
 from __future__ import annotations
@@ -69,14 +68,14 @@ class SpoolStore:
     """The database of one directory, which its owner has locked.
 
     Attributes:
-        content: what is in it.
+        content: the numbers of what is in it.
         sender: the id that belongs to its numbers.
         next: the number of the next frame.
-        aside: where a damaged database is that was renamed.
+        aside: the path to which a damaged database was last renamed.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Nothing is opened yet."""
+        """Configure it; nothing is opened yet."""
         self.content = Content()
         self.sender = b""
         self.next = 1
@@ -88,10 +87,10 @@ class SpoolStore:
     # Opening
 
     def open(self) -> str:
-        """Open it, and begin a new one where it is damaged.
+        """Open it, or begin a new one if it is damaged.
 
         Returns:
-            What a person should know; empty if there is nothing.
+            A sentence for a person about what happened; empty if there is nothing to tell.
 
         Raises:
             OSError, sqlite3.Error: it cannot be used.
@@ -107,10 +106,10 @@ class SpoolStore:
         return ""
 
     def begin_anew(self) -> str:
-        """Rename a damaged database, and begin an empty one; its numbers go on where they are known.
+        """Rename a damaged database, and begin an empty one, which continues its numbers if they are known.
 
         Returns:
-            What a person should know.
+            A sentence for a person about what happened.
 
         Raises:
             OSError, sqlite3.Error: it cannot be done.
@@ -133,7 +132,7 @@ class SpoolStore:
         )
 
     def begin_empty(self) -> None:
-        """Remove the files, of which nothing is needed any more, where there is no room for removing their contents.
+        """Remove the files, nothing of which is needed any more, when there is no room for deleting their contents.
 
         Raises:
             OSError, sqlite3.Error: a new one cannot be made.
@@ -176,7 +175,7 @@ class SpoolStore:
         db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close it; again is harmless."""
+        """Close it. Idempotent."""
         self._close_quietly()
 
     def _close_quietly(self) -> None:
@@ -197,7 +196,7 @@ class SpoolStore:
         return self._db is not None
 
     def require_in_place(self) -> None:
-        """See that the file is where it was: what goes into one that was removed would be lost with this process.
+        """Check that the file is still in place: what is written to a removed file is lost when this process ends.
 
         Raises:
             sqlite3.DatabaseError: it was removed, or another is in its place.
@@ -216,8 +215,8 @@ class SpoolStore:
         """Add and remove frames in one transaction, which is on disk when this returns.
 
         Args:
-            frames: stored bytes, count of messages, and kind of each: see `SpoolFrame`.
-            trimmed: number, count of messages, and bytes of each that is to be removed.
+            frames: of each, the stored bytes, the number of messages, and the kind: see `SpoolFrame`.
+            trimmed: of each frame to be removed, its number, its number of messages, and its bytes.
             now: seconds since 1970.
 
         Returns:
@@ -249,7 +248,7 @@ class SpoolStore:
         return added
 
     def put_back(self, frames: Sequence[SpoolFrame]) -> None:
-        """Add frames with the numbers that they had in a database that is set aside.
+        """Add frames with the numbers that they had in a database that was set aside.
 
         Raises:
             sqlite3.Error: nothing was changed.
@@ -298,7 +297,7 @@ class SpoolStore:
             pass
 
     def is_compressed(self) -> bool:
-        """Whether any frame is.
+        """Whether any frame is compressed.
 
         Raises:
             sqlite3.Error: see `commit`.
@@ -306,15 +305,15 @@ class SpoolStore:
         return bool(self._open_db.execute("SELECT 1 FROM frames WHERE lines > 1 LIMIT 1").fetchone())
 
     def read(self, after: int, most: int, size: int) -> tuple[list[SpoolFrame], list[tuple[int, int, int]]]:
-        """Frames in order; those whose rows are damaged are set aside.
+        """Read frames in order; those whose rows are damaged are set aside.
 
         Args:
             after: the number before the first.
-            most: how many at most; and
-            size: from how many bytes on no more are read.
+            most: the most frames.
+            size: the number of bytes at which reading stops.
 
         Returns:
-            The frames, and number, messages and bytes of each that was damaged.
+            The frames; and of each damaged one, its number, its number of messages, and its bytes.
 
         Raises:
             sqlite3.Error: see `commit`.
@@ -356,7 +355,7 @@ class SpoolStore:
         self.content = self._counted()
 
     def forget_damaged(self) -> int:
-        """Remove what was set aside; how many frames.
+        """Remove what was set aside, and return the number of frames.
 
         Raises:
             sqlite3.Error: see `commit`.
@@ -366,7 +365,7 @@ class SpoolStore:
     # Bounds
 
     def used(self) -> int:
-        """Bytes of the file that are in use: what was removed gives its place to what comes."""
+        """The bytes of the file that are in use; the space of removed frames is reused."""
         db = self._open_db
         pages = (
             db.execute("PRAGMA page_count").fetchone()[0] - db.execute("PRAGMA freelist_count").fetchone()[0]
@@ -374,7 +373,7 @@ class SpoolStore:
         return int(pages) * PAGE_BYTES
 
     def oldest(self, most: int, after: int = 0) -> list[tuple[int, int, int, float]]:
-        """Number, messages, bytes and time of the oldest frames."""
+        """Of each of the oldest frames, its number, its number of messages, its bytes, and its time."""
         return [
             (number, *measure(count, size), time if isinstance(time, float) else 0.0)
             for number, count, size, time in self._open_db.execute(
@@ -384,7 +383,7 @@ class SpoolStore:
         ]
 
     def shrink(self) -> None:
-        """Give back the space of an empty spool, if it is much.
+        """Release the space of an empty spool, if it is large.
 
         Raises:
             sqlite3.Error: there is no room for it.

@@ -59,7 +59,7 @@ class SenderMemory:
         return sequence <= self.floor or sequence in self.settled or sequence in self.delivered
 
     def is_settled(self, sequence: int) -> bool:
-        """Whether its chain is done with it."""
+        """Whether the chain has settled it."""
         return sequence <= self.floor or sequence in self.settled
 
     def settle(self, sequence: int) -> None:
@@ -148,19 +148,19 @@ class Consumer:
         self._memories: dict[bytes, SenderMemory] = {}
 
     def senders(self) -> int:
-        """How many connections have said who they are."""
+        """The number of connections whose sender is known."""
         return sum(bool(peer.sender) for peer in self._peers.values())
 
     def add_peer(self, key: Hashable, now: float) -> None:
-        """There is a connection on which to greet a sender. For who greets."""
+        """Note a connection on which to greet a sender; only for the end that greets."""
         self._peers.setdefault(key, Sending(now))
 
     def remember(self, sender: bytes, floor: int) -> None:
-        """All numbers of a sender up to this one were settled in an earlier run."""
+        """Remember that all numbers of a sender up to this one were settled in an earlier run."""
         self._memory(sender).forget_below(floor + 1)
 
     def floors(self) -> dict[bytes, int]:
-        """For every sender the number up to which all is settled, to be remembered by the next run."""
+        """For each sender, the number up to which everything is settled, for the next run to remember."""
         return {sender: memory.floor for sender, memory in self._memories.items()}
 
     def _memory(self, sender: bytes) -> SenderMemory:
@@ -174,7 +174,7 @@ class Consumer:
     # Receiving
 
     def receive(self, key: Hashable, message: HopMessage, now: float) -> Delivered | None:
-        """A sender said something. A frame, if it is one that has not been delivered."""
+        """Process a sender's message; return a frame if there is one that has not been delivered before."""
         peer = self._peers.get(key)
         if peer is None:
             peer = self._peers[key] = Sending(now)
@@ -213,7 +213,7 @@ class Consumer:
         return Delivered(key, peer.sender, message)
 
     def settle(self, delivered: Delivered) -> None:
-        """The chain is done with a frame: written, removed, or rejected."""
+        """Note that the chain has settled a frame: it is written, removed, or rejected."""
         sequence = delivered.data.sequence
         self._memory(delivered.sender).settle(sequence)
         for peer in self._peers.values():
@@ -222,7 +222,7 @@ class Consumer:
                 peer.acks.add(sequence)
 
     def unsettled(self) -> int:
-        """Frames that the chain is not done with."""
+        """The number of frames that the chain has not settled."""
         return sum(len(memory.delivered) for memory in self._memories.values())
 
     # Sending
@@ -231,7 +231,7 @@ class Consumer:
         return Ready(self._receiver, self._frames, self._size)
 
     def next_message(self, key: Hashable, now: float) -> HopMessage | None:
-        """What is to be said to a peer now; the same again until `sent` says that it was."""
+        """The next message to a peer; the same one until `sent` confirms it."""
         peer = self._peers.get(key)
         if peer is None:
             return None
@@ -249,7 +249,7 @@ class Consumer:
         return None
 
     def sent(self, key: Hashable, message: HopMessage, now: float) -> None:
-        """ZeroMQ has taken what `next_message` gave."""
+        """Note that ZeroMQ has accepted what `next_message` returned."""
         peer = self._peers[key]
         peer.said = now
         if isinstance(message, Ack):
@@ -274,5 +274,5 @@ class Consumer:
                 del self._peers[key]
 
     def next_time(self, now: float) -> float:
-        """When there is something to do again, if nothing else happens."""
+        """When there is something to do next, if nothing else happens."""
         return now + KEEP_ALIVE / 2 if any(peer.open for peer in self._peers.values()) else now + KEEP_ALIVE

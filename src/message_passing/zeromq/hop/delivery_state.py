@@ -21,9 +21,9 @@ class Unsettled:
         sequence: its number.
         body: the frame.
         lines: see `frames.Data`.
-        token: whatever its owner wants to find again when it is settled.
+        token: whatever its owner needs when it is settled.
         peer: who has it now; None while it waits to be sent.
-        had_by: those whom it was sent to, in order, the last few.
+        had_by: the last few receivers that it was sent to, in order.
         times: how often it was sent.
     """
 

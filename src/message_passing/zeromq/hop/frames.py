@@ -32,12 +32,12 @@ _RANGE = struct.Struct("!QQ")
 
 
 class ProtocolError(MessagePassingError):
-    """A peer said something that is not part of the protocol, or has another version of it."""
+    """A peer sent something that is not part of the protocol, or uses another version of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A sender: who it is, and the lowest number that it has not had acknowledged."""
+    """A sender's greeting: its id, and its lowest number that has not been acknowledged."""
 
     sender: bytes
     first: int

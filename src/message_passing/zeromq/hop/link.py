@@ -89,7 +89,7 @@ class _Sockets:
             raise OpenError(*faults)
 
     def close(self, linger: int = 0) -> None:
-        """Close all; what was sent has so many milliseconds to leave."""
+        """Close all; messages already sent have so many milliseconds to leave."""
         for receiver in self.receivers:
             receiver.close(linger)
 
@@ -108,7 +108,7 @@ class _Sockets:
         return [] if self._routes else list(range(len(self.receivers)))
 
     def received(self) -> Iterator[tuple[Hashable, HopMessage]]:
-        """What has come, a bounded number of messages."""
+        """The messages that have arrived, a bounded number."""
         for number, receiver in enumerate(self.receivers):
             for frames in receiver.receive_parts(_AT_ONCE):
                 key: Hashable = frames[0] if self._routes else number
@@ -119,7 +119,7 @@ class _Sockets:
                     receiver.notices.say(f"protocol {error}", f"protocol error by a peer: {error}")
 
     def misfit(self, text: str) -> None:
-        """A peer is of the wrong kind."""
+        """Note that a peer is of the wrong kind."""
         self.strange += 1
         self.receivers[0].notices.say("misfit", text)
 
@@ -132,7 +132,7 @@ class _Sockets:
         return self.receivers[key].send_parts(frames)
 
     def send_all(self, state: _State, now: float) -> None:
-        """Send everything that is to be sent, as far as there is room."""
+        """Send everything that is due, as far as there is room."""
         for key in state.peers():
             while message := state.next_message(key, now):
                 if not self.send(key, message):
@@ -184,7 +184,7 @@ class HopSender:
         return self._sockets
 
     def service(self) -> list[Unsettled]:
-        """Receive and send what can be, without waiting: what has been settled."""
+        """Receive and send as much as possible without waiting; return what has been settled."""
         settled: list[Unsettled] = []
         self.given_up += len(self.producer.expire(monotonic()))
         while True:  # ZMQ_FD is edge-triggered, and sending may take the edge: so receiving comes last
@@ -245,7 +245,7 @@ class HopReceiver:
         return self._sockets
 
     def receive(self) -> list[Delivered]:
-        """Frames that have come and were not here before, a bounded number."""
+        """The new frames that have arrived, a bounded number."""
         now = monotonic()
         found: list[Delivered] = []
         for key, message in self._sockets.received():
@@ -260,12 +260,12 @@ class HopReceiver:
         return found
 
     def take_too_big(self) -> int:
-        """How many frames were larger than `maxmsgsize` since this was asked last; they are lost."""
+        """How many frames have been larger than `maxmsgsize`, and so lost, since the last call."""
         count, self._too_big = self._too_big, 0
         return count
 
     def answer(self) -> None:
-        """Send what is to be said: acknowledgements above all."""
+        """Send what is due: acknowledgements above all."""
         now = monotonic()
         self.consumer.expire(now)
         self._sockets.send_all(self.consumer, now)

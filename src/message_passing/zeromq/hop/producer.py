@@ -4,7 +4,7 @@ Every frame gets a number and is kept until a receiver has acknowledged it. A fr
 time. When a receiver is silent for too long, or has begun anew, what was on its way to it is sent again: to the same
 one, or to another.
 
-The caller gives the time, takes what is to be sent with `next_message`, and says with `sent` that ZeroMQ has it.
+The caller passes the time, gets what is to be sent from `next_message`, and confirms with `sent` that ZeroMQ has it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Producer:
         return sequence
 
     def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool) -> None:
-        """Take a frame of an earlier run, whose numbers go on. In order, and before any is added."""
+        """Take over a frame of an earlier run, whose numbering continues: in order, before any frame is added."""
         self._next = max(self._next, sequence + 1)
         self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
         heapq.heappush(self._to_send, sequence)
@@ -108,11 +108,11 @@ class Producer:
     # Peers
 
     def add_peer(self, key: Hashable, now: float) -> None:
-        """There is a connection on which to greet a receiver. For who greets."""
+        """Note a connection on which to greet a receiver; only for the end that greets."""
         self._peers.setdefault(key, Receiving(now))
 
     def _forget(self, key: Hashable) -> None:
-        """It does not have, or does not say that it has, what was sent to it."""
+        """Assume that it has nothing of what was sent to it."""
         peer = self._peers[key]
         self._take_back(peer, list(peer.on_way))
         peer.ready = False
@@ -120,7 +120,7 @@ class Producer:
             self._chosen = None
 
     def _take_back(self, peer: Receiving, sequences: Iterable[int]) -> None:
-        """These are not on their way to it any more: they are to be sent again."""
+        """Mark these as no longer on their way to it: they are to be sent again."""
         for sequence in sequences:
             if sequence in peer.on_way:
                 del peer.on_way[sequence]
@@ -130,7 +130,7 @@ class Producer:
                 heapq.heappush(self._to_send, sequence)
 
     def expire(self, now: float) -> list[Hashable]:
-        """Give up those who were silent for too long; who they are."""
+        """Give up receivers that have been silent for too long, and return them."""
         dead = [key for key, peer in self._peers.items() if self._is_dead(peer, now)]
         for key in dead:
             self._forget(key)
@@ -144,7 +144,7 @@ class Producer:
     # Receiving
 
     def receive(self, key: Hashable, message: HopMessage, now: float) -> list[Unsettled]:
-        """A receiver said something. What has been settled by that, in order."""
+        """Process a receiver's message; return what it has settled, in order."""
         peer = self._peers.get(key)
         if peer is None:
             peer = self._peers[key] = Receiving(now)
@@ -177,7 +177,7 @@ class Producer:
         peer.asked = now
 
     def _answered(self, peer: Receiving, message: Pong) -> None:
-        """What it is not working on, of what was sent before it was asked, did not arrive."""
+        """Send again what did not arrive: what was sent before the question, and it is not working on."""
         if not message.number or message.number != peer.question:
             return
         working = {number for number in peer.asked_about if any(a <= number <= b for a, b in message.working)}
@@ -210,7 +210,7 @@ class Producer:
     # Sending
 
     def next_message(self, key: Hashable, now: float) -> HopMessage | None:
-        """What is to be sent to a peer now; the same again until `sent` says that it was."""
+        """The next message to a peer; the same one until `sent` confirms it."""
         peer = self._peers.get(key)
         if peer is None:
             return None
@@ -228,11 +228,11 @@ class Producer:
 
     @staticmethod
     def _quiet_since(peer: Receiving) -> float:
-        """Since when it has said nothing; or nothing of what has been on its way to it for longest."""
+        """Since when it has said nothing, or nothing about the frame that has been on its way for longest."""
         return min(peer.heard, next(iter(peer.on_way.values()), math.inf))
 
     def _may_have(self, key: Hashable, peer: Receiving) -> bool:
-        """Whether a receiver may get one frame more."""
+        """Whether a receiver may get another frame."""
         if len(peer.on_way) >= peer.frames:
             return False
         if not self._greets:
@@ -250,7 +250,7 @@ class Producer:
         return None
 
     def sent(self, key: Hashable, message: HopMessage, now: float) -> None:
-        """ZeroMQ has taken what `next_message` gave."""
+        """Note that ZeroMQ has accepted what `next_message` returned."""
         peer = self._peers[key]
         if isinstance(message, Data):
             entry = self._unsettled[message.sequence]
@@ -269,7 +269,7 @@ class Producer:
                 peer.question, peer.asked_about = message.number, tuple(peer.on_way)
 
     def next_time(self, now: float) -> float:
-        """When there is something to do again, if nothing else happens."""
+        """When there is something to do next, if nothing else happens."""
         times = [now + PROBE_INTERVAL]
         for peer in self._peers.values():
             if not peer.ready:

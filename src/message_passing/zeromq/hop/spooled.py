@@ -36,7 +36,7 @@ class SpooledSending(AcknowledgedSending):
     """One output's sending end with a spool. From any thread.
 
     Attributes:
-        notices: what there is to say of the spool.
+        notices: the notices about the spool.
         dropped_earlier: messages that were dropped, and had been stored by an earlier run.
         patience: seconds that closing waits for a disk that does not answer.
     """
@@ -121,11 +121,11 @@ class SpooledSending(AcknowledgedSending):
 
     @property
     def has_room(self) -> bool:
-        """Whether a batch more may come."""
+        """Whether another batch may be added."""
         return self._spool.has_room
 
     def info(self) -> dict[str, Any]:
-        """See `AcknowledgedSending`; and what is in the spool."""
+        """See `AcknowledgedSending`; and the contents of the spool."""
         return {**super().info(), **self._spool.info()}
 
     def problems(self) -> list[str]:
@@ -170,7 +170,7 @@ class SpooledSending(AcknowledgedSending):
             self.acknowledged += self._spool.trim([entry.sequence for entry in settled])
 
     def _expire(self, before: float) -> None:
-        """Give up what waits to be sent and is too old."""
+        """Give up frames that wait to be sent and are too old."""
         producer = self._sender.producer
         old = [
             entry
