@@ -3,7 +3,8 @@
 # make check    the linters, the type checker and the documentation check
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
 # make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of fifteen targets
-# make faults   the fault suite with faults of FAULT_SECONDS (30) each, which are short in make test
+# make faults   the fault suite with faults of FAULT_SECONDS (30) each, which are short in make test, and FAULT_KILLS
+#               (100) kills of the acknowledged hop at random; FAULT_SEED repeats the chances of another run
 # make soak     mixed load and faults at random for SOAK_SECONDS (1800); SOAK_SEED repeats the chances of another
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ VENV := .venv
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 1800
 FAULT_SECONDS ?= 30
+FAULT_KILLS ?= 100
 BIN := $(VENV)/bin
 
 .PHONY: demo test check bench faults fuzz soak clean
@@ -39,7 +41,8 @@ bench: $(VENV)/test
 	cd benchmarks && ../$(BIN)/python -m speed
 
 faults: $(VENV)/test debian-peers
-	FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults tests/logging/test_start_up.py
+	FAULT_SECONDS=$(FAULT_SECONDS) FAULT_KILLS=$(FAULT_KILLS) $(if $(FAULT_SEED),FAULT_SEED=$(FAULT_SEED)) \
+		$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults tests/logging/test_start_up.py
 
 fuzz: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement fuzz/requirements.txt

@@ -3,9 +3,9 @@
 python benchmarks/handler_spool.py [--rounds 7]
 
 Each measurement has a fresh process, and the kinds take turns. The cost is the calling thread's processor time for a
-call, less that of a call to a handler that does nothing, at 1,000 calls a second and in bursts of 5,000. `p99.9` is by
-the clock; that of the handler that does nothing says what the machine adds. `on disk` is how long after a lone log call
-its record is there.
+call, less that of a call to a handler that does nothing, at 1,000 calls a second and in bursts of 5,000. `p99.9` is
+by the clock; that of the handler that does nothing says what the machine adds. `on disk` is how long after a lone log
+call its record is there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 set -eu
 packages="libmessage-passing-perl libmessage-passing-zeromq-perl liblog-dispatch-message-passing-perl
     libmessage-passing-filter-regexp-perl libcrypt-cbc-perl libcrypt-blowfish-perl libcryptx-perl
-    libcompress-bzip2-perl openssl zsh iproute2 nftables systemd gcc libc6-dev curl prometheus chromium $*"
+    libcompress-bzip2-perl openssl zsh iproute2 nftables systemd gcc libc6-dev curl prometheus chromium redis-server $*"
 
 command -v dpkg-query >/dev/null || { echo "not Debian: tests against the Perl original may be left out"; exit 0; }
 missing=

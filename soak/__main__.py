@@ -2,7 +2,8 @@
 
 python -m soak [--seconds 1800] [--seed N] [--rate 500] [--results DIRECTORY]
 
-It starts an aggregator, a distributor with two workers, and seven senders; kills, stops, floods and bothers them as
+It starts an aggregator, a distributor with two workers, and seven senders; beside them two senders and a receiver
+of an acknowledged hop, which may lose nothing. It kills, stops, floods and bothers them as
 the seed says; and accounts for every message. The status is 1 when something is not accounted for, or when memory,
 descriptors or threads have grown. Results go to DIRECTORY: soak.json, soak.csv (the samples) and soak.svg.
 """
@@ -27,7 +28,7 @@ from soak.samples import Sample, trends
 from soak.stage import Stage
 
 RESULTS = Path(__file__).parent / "results"
-_JUDGED = ("aggregator", "distributor")
+_JUDGED = ("aggregator", "distributor", "hop-receiver", "hop-sender-0")
 
 
 def chosen() -> argparse.Namespace:
@@ -86,6 +87,13 @@ def results(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
         "faults": dict(stage.done),
         "logs": logs.described(),
         "jobs": jobs.described(),
+        "orders": {
+            "accepted": sum(orders.count for orders in stage.cast.orders),
+            "arrived": stage.audit.total() + sum(map(len, stage.audit.beyond.values())),
+            "duplicates": stage.audit.duplicates,
+            "torn lines": stage.audit.torn,
+            "out of order": stage.audit.disordered,
+        },
         "unstamped": stage.ledger.unstamped,
         "events compared": stage.ledger.events,
         "lives": {slot.name: len(slot.lives) for slot in stage.cast.all},
@@ -106,6 +114,7 @@ def report(found: dict[str, Any]) -> None:
         for what in ("dropped", "lost"):
             for reason, count in account[what].items():
                 print(f"    {count:>12,} {what}: {reason}")
+    print("orders: " + ", ".join(f"{count:,} {what}" for what, count in found["orders"].items()))
     print(
         f"{found['events compared']:,} events of Follow compared; {found['unstamped']:,} unstamped messages"
     )
@@ -136,7 +145,7 @@ def main() -> int:
     heads = ",".join(one.name for one in fields(Sample))
     (options.results / "soak.csv").write_text("\n".join([heads, *rows, ""]), encoding="utf-8")
     title = f"A soak of {options.seconds:g} s, seed {options.seed}"
-    slots = ["aggregator", "distributor", "worker-1", "handler-narrow"]
+    slots = ["aggregator", "distributor", "worker-1", "handler-narrow", "hop-receiver", "hop-sender-0"]
     shown = Shown(stage.samples, slots, stage.aggregator_deaths, options.seconds)
     (options.results / "soak.svg").write_text(plotted(title, shown), encoding="utf-8")
     report(found)

@@ -17,13 +17,14 @@ _WEIGHTS = {
     "kill a worker": 2,
     "kill the aggregator": 2,
     "stop and continue": 4,
+    "kill an acknowledged node": 3,
     "rotate the log": 3,
     "garbage": 4,
     "storm of connections": 2,
     "burst": 4,
 }
-_FIRST_HALF = {"kill the aggregator"}
-"""After that it lives on, through everything else: what it does not give back then has the time to show."""
+_FIRST_HALF = {"kill the aggregator", "kill an acknowledged node"}
+"""After that they live on, through everything else: what they do not give back then has the time to show."""
 
 _EVERY = 2.0
 """Seconds between two faults, on average; in a short soak there are twenty in all."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from message_passing.testing import free_port, wait_for
+from soak.orders import Orders
 from soak.sender import LINGER, NUMBER
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Slot:
     """A place for one process at a time.
 
     Attributes:
-        kind: `aggregator`, `distributor`, `worker` or `sender`.
+        kind: `aggregator`, `distributor`, `worker`, `sender` or `hop`, of the acknowledged one.
         fragile: whether it may be killed.
         lives: all that were here, the last one being the one that is.
         stopped: whether it has had a SIGSTOP.
@@ -146,7 +147,7 @@ class Cast:
             rate: messages a second of each sender.
         """
         self.folder = folder
-        self.ports = {name: free_port() for name in ("aggregator", "jobs", "work")}
+        self.ports = {name: free_port() for name in ("aggregator", "jobs", "work", "hop")}
         to_aggregator, to_distributor = (
             f"tcp://127.0.0.1:{self.ports[name]}" for name in ("aggregator", "jobs")
         )
@@ -163,7 +164,18 @@ class Cast:
             self._sender("stamp", "stamp-narrow", to_aggregator, rate, narrow),
         ]
         self.jobs = self._sender("stamp", "jobs", to_distributor, rate, roomy)
-        self.all = [self.aggregator, self.distributor, *self.workers, *self.senders, self.jobs]
+        self.hop_receiver = Slot("hop", "hop-receiver", folder, self._hop_receiver)
+        self.hop_senders = [Slot("hop", f"hop-sender-{n}", folder, self._hop_sender(n)) for n in (0, 1)]
+        self.hop = [self.hop_receiver, *self.hop_senders]
+        self.orders = [Orders(folder / f"orders-{n}.txt", n, rate, 100) for n in (0, 1)]
+        self.all = [
+            self.aggregator,
+            self.distributor,
+            *self.workers,
+            *self.senders,
+            self.jobs,
+            *self.hop,
+        ]
 
     def _sender(
         self, kind: str, name: str, endpoint: str, rate: int, hwm: int, *, fragile: bool = True
@@ -199,6 +211,27 @@ class Cast:
             *part("input", "ZeroMQ", connect=f"tcp://127.0.0.1:{self.ports['work']}", socket_type="PULL"),
             *part("output", "File", filename=str(self.folder / f"{life}.log")),
         )
+
+    def _hop_receiver(self, _life: str) -> list[str]:
+        given = {"socket_type": "ROUTER", "state_file": str(self.folder / "hop.state")}
+        return command(
+            *part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{self.ports['hop']}", **given),
+            *part("output", "File", filename=str(self.folder / "audit.txt"), fsync="batch"),
+        )
+
+    def _hop_sender(self, number: int) -> Callable[[str], list[str]]:
+        def words(_life: str) -> list[str]:
+            path, place = (str(self.folder / f"orders-{number}.{ending}") for ending in ("txt", "pos"))
+            spool = str(self.folder / f"spool-{number}")
+            given = {
+                "connect": f"tcp://127.0.0.1:{self.ports['hop']}",
+                "socket_type": "DEALER",
+                "spool": spool,
+            }
+            tailed = {"filename": path, "raw": True, "start": "beginning", "position_file": place}
+            return command(*part("input", "FileTail", **tailed), *part("output", "ZeroMQ", **given))
+
+        return words
 
     def start_servers(self, began: float) -> None:
         """The aggregator, the distributor and its workers: each is there before the next begins."""

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack, suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from message_passing.testing import wait_for
 from soak import faults
 from soak.books import WorkerDeath
 from soak.ledger import Ledger
+from soak.orders import Audit
 from soak.processes import Cast, Slot, ask_for_burst, given_by
 from soak.samples import Sample, descriptors_of, sample
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _BURST = 5000
 _TICK = 0.02
+_ALL_ARRIVE = 120.0
+"""Seconds in which all orders have arrived when no more come."""
+
 _QUIET = 1.0
 """Seconds in which nothing more arrives, after which nothing will."""
 
@@ -42,6 +47,7 @@ class Stage:
         worker_deaths: see `WorkerDeath`.
         wrong: what must not be, besides what the books say.
         ledger: what arrived at the aggregator.
+        audit: what arrived by the acknowledged hop.
     """
 
     def __init__(self, folder: Path, seconds: float, seed: int, rate: int) -> None:
@@ -55,6 +61,7 @@ class Stage:
         self.aggregator_deaths: list[float] = []
         self.wrong: list[str] = []
         self.ledger = Ledger()
+        self.audit = Audit([folder / "audit.txt"])
         self._chance = Random(seed + 1)
         self._folder = folder
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -73,9 +80,13 @@ class Stage:
             self.cast.start_servers(self._began)
             bare = descriptors_of(self.cast.aggregator.life.process.pid)
             self._began = time.monotonic()
-            for slot in (*self.cast.senders, self.cast.jobs):
+            for slot in (*self.cast.senders, self.cast.jobs, *self.cast.hop):
                 slot.start(self.now)
-            self._under_load()
+            with ExitStack() as stack:
+                for orders in self.cast.orders:
+                    stack.enter_context(orders)
+                self._under_load()
+            self._end_hop()
             self._end(bare)
         finally:
             self.cast.kill_all()
@@ -114,10 +125,11 @@ class Stage:
                 "kill a sender": [*cast.senders, cast.jobs],
                 "kill a worker": cast.workers,
                 "kill the aggregator": [cast.aggregator],
+                "kill an acknowledged node": cast.hop,
             }[fault.kind]
             self._kill([slot for slot in among if slot.fragile], fault)
         elif fault.kind == "stop and continue":
-            self._stop([*cast.senders, *cast.workers, cast.aggregator], fault)
+            self._stop([*cast.senders, *cast.workers, cast.aggregator, *cast.hop], fault)
         elif fault.kind == "rotate the log":
             self._rotate(fault)
         elif fault.kind == "burst":
@@ -221,6 +233,24 @@ class Stage:
         count, made = faults.storm(self._chance, port)
         self.done["connections in storms"] += count
         self._after(fault.length, lambda: _close(made))
+
+    def _end_hop(self) -> None:
+        """No orders come any more: all that were accepted arrive, and its nodes end when they are told to."""
+        wanted = {orders.number: orders.count for orders in self.cast.orders}
+        for slot in self.cast.hop:
+            if slot.stopped:
+                slot.go_on()
+        with suppress(TimeoutError):  # what is missing is found then
+            wait_for(lambda: self.audit.read().reached == wanted, _ALL_ARRIVE)
+        for slot in reversed(self.cast.hop):
+            if status := slot.end():
+                self.wrong.append(f"{slot.life.name} ended with {status}: {slot.told(slot.life)[-500:]}")
+        audit = self.audit.read()
+        for number, count in wanted.items():
+            if missing := count - audit.reached.get(number, 0) - len(audit.beyond.get(number, ())):
+                self.wrong.append(f"of {count} orders of {number}, {missing} have not arrived")
+        if audit.disordered or audit.strange:
+            self.wrong.append(f"{audit.disordered} orders came late, and strange lines: {audit.strange[:3]}")
 
     def _end(self, bare: int) -> None:
         """Senders first, then who takes from them; each when nothing more comes."""

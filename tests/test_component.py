@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -54,6 +55,38 @@ def test_options_become_attributes() -> None:
     written: dict[str, Any] = {"times": "3"}
     greeting = Greeting(**written)
     assert (greeting.word, greeting.times) == ("hello", 3)
+
+
+class Renamed(Greeting):
+    """Has an argument besides its options, and changes one of them."""
+
+    def __init__(self, *, prefix: str = "", **given: Any) -> None:
+        super().__init__(**{**given, "word": prefix + given.get("word", "")})
+
+
+@pytest.mark.parametrize(
+    ("cls", "given", "often"),
+    [
+        (Greeting, {}, {"times": 1, "word": 1}),
+        (Renamed, {}, {"times": 1, "word": 1}),
+        (Renamed, {"prefix": "oh, "}, {"prefix": 1, "times": 1, "word": 2}),
+    ],
+)
+def test_options_are_checked_once(
+    cls: type[Greeting], given: dict[str, Any], often: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a class with a constructor of its own; what that changes is checked then."""
+    checked: Counter[str] = Counter()
+    convert = options.convert
+
+    def count(one: options.Option, value: Any) -> Any:
+        checked[one.name] += 1
+        return convert(one, value)
+
+    monkeypatch.setattr(options, "convert", count)
+    made = cls.make({"times": "3", "word": "hi", **given}, from_text=True)
+    assert (made.word, made.times) == (given.get("prefix", "") + "hi", 3)
+    assert checked == often
 
 
 def test_wrong_options_are_told_all_at_once() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -224,6 +225,27 @@ def test_a_signal_that_interrupts_nothing_is_obeyed_at_once() -> None:
         late.set()
         other.join()
     assert took < 5
+
+
+def test_what_is_asked_before_the_chains_run_is_done_once_they_do() -> None:
+    """A SIGHUP while components are being opened, or a viewer's tap: in order, and as often as asked."""
+    done: list[int] = []
+
+    async def until_done(_head: Scripted) -> None:
+        await last.wait()
+
+    def finish() -> None:
+        done.append(3)
+        last.set()
+
+    last = asyncio.Event()
+    server = Server([Scripted(steps=until_done, output_to=Kept())])
+    for number in range(3):
+        server.call(partial(done.append, number))
+    server.run(on_ready=lambda: server.call(finish))
+    assert done == [0, 1, 2, 3]
+    server.call(partial(done.append, 4))
+    assert done == [0, 1, 2, 3]
 
 
 def test_in_a_thread_signals_are_left_alone() -> None:

@@ -244,7 +244,7 @@ def test_sound() -> None:
     [
         (Undocumented, "no docstring of its own"),
         (Undocumented, "does not say what option 'limit' does"),
-        (BadExample, "`example` is refused .*no option 'witch'.*let the class show options that work"),
+        (BadExample, "`example` is rejected .*no option 'witch'.*let the class show options that work"),
         (TakesAnything, "option 'zzz_unknown' is accepted and ignored"),
         (BadRefusal, "option 'zzz_unknown' raises TypeError"),
         (LeaksFile, r"leaves behind file descriptor \d+ .*release in on_close"),

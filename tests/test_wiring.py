@@ -199,7 +199,7 @@ def test_a_copy_of_a_batch_is_a_list() -> None:
 @pytest.mark.parametrize("cls", [Cuts, Replaces])
 def test_the_contract_catches_a_filter_that_changes_its_batch(cls: Any) -> None:
     """Both ways, with what to do instead."""
-    with pytest.raises(ContractError, match="changes the batch that it is given: return a list of its own"):
+    with pytest.raises(ContractError, match="changes the batch that it is given: return a new list"):
         check_component(cls)
 
 

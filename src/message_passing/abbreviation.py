@@ -98,9 +98,8 @@ def abbreviate_json(value: Any, limit: int) -> tuple[str, bool] | None:
                 break
     except Exception:  # noqa: BLE001 - it is not JSON, or changed meanwhile, or its class is a strange one
         return None
-    text = (
-        "".join(parts).encode("utf-8", "backslashreplace").decode()
-    )  # half a surrogate pair: JSON writes it so too
+    # Half a surrogate pair: JSON writes it so too.
+    text = "".join(parts).encode("utf-8", "backslashreplace").decode()
     return (text, False) if room >= 0 else (f"{text[:limit]}...", True)
 
 

@@ -96,7 +96,10 @@ class Component(Declared):
         Raises:
             OptionError: with every fault that was found.
         """
-        self._construct(options.check(options.declared(type(self)), given, label=self.describe_self()))
+        known, label = options.declared(type(self)), self.describe_self()
+        self._construct(
+            options.check(known, given, label=label, converted=self.__dict__.pop("_converted", {}))
+        )
 
     @classmethod
     def make(cls, given: Mapping[str, Any], *, from_text: bool = False) -> Self:
@@ -110,16 +113,17 @@ class Component(Declared):
             OptionError: with every fault that was found.
             TypeError: its class has a constructor of its own, which does not call this one's.
         """
-        if cls.__init__ is not Component.__init__:  # it has arguments besides the declared options
-            options.check(options.accepted(cls), given, label=cls.describe_self(), from_text=from_text)
-            own = cls(**given)
-            if "metrics" not in own.__dict__:
-                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
-            return own
-        made = cls.__new__(cls)
-        known = options.declared(cls)
+        has_own = cls.__init__ is not Component.__init__  # it has arguments besides the declared options
+        known = options.accepted(cls) if has_own else options.declared(cls)
         checked = options.check(known, given, label=cls.describe_self(), from_text=from_text)
-        made._construct(checked)  # noqa: SLF001 - its own class
+        made = cls.__new__(cls)
+        if has_own:
+            made.__dict__["_converted"] = {name: (given[name], checked[name]) for name in given}
+            made.__init__(**given)  # type: ignore[misc] # as if it were called, but with what is known
+            if "metrics" not in made.__dict__:
+                raise TypeError(f"{cls.__name__}.__init__ has to call super().__init__(**options)")
+        else:
+            made._construct(checked)  # noqa: SLF001 - its own class
         return made
 
     def _construct(self, checked: Mapping[str, Any]) -> None:
@@ -365,12 +369,13 @@ class Component(Declared):
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
         """Do what `fail` does, without the report, which the caller makes; return how many they are."""
+        which = messages if count is None else None
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
         if fate := AMBIENT.fate:
             rejected = isinstance(error, MessageError)
-            fate.note(Outcome.REJECTED if rejected else Outcome.LOST)
+            fate.note(Outcome.REJECTED if rejected else Outcome.LOST, which)
             if not rejected and fate.comes_again:
                 self.metrics.coming_again[FAILED_REASON] += count
         return count
@@ -398,7 +403,7 @@ class Component(Declared):
             dropped = self.metrics.dropped
             dropped[reason if reason in dropped or len(dropped) < MOST_REASONS else OTHER_REASONS] += count
             if fate := AMBIENT.fate:
-                fate.note(Outcome.LOST)
+                fate.note(Outcome.LOST, None if isinstance(lost, int) else [*lost])
                 if fate.comes_again:
                     self.metrics.coming_again[reason] += count
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
 
@@ -40,8 +40,8 @@ class Fate(Protocol):
     def comes_again(self) -> bool:
         """Whether whoever delivers does so once more with what was `LOST`: then it is not lost for good."""
 
-    def note(self, outcome: Outcome) -> None:
-        """Record the outcome of one of its messages."""
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
+        """Record the outcome of some of its messages: of these, or of nobody knows which."""
 
     def take(self, token: object) -> None:
         """Take a token; the delivery is not settled before this is returned."""
@@ -117,15 +117,41 @@ class Delivery:
         self.comes_again = comes_again
         self._settlers = [on_settled]
         self._noted: list[Outcome] = []
+        self._lost: list[Sequence[Any]] | None = []  # None: nobody knows which
         self._tokens: set[object] = set()
         self._before: Fate | None = None
         self._loop = loop
         self._thread = threading.get_ident()
 
-    def note(self, outcome: Outcome) -> None:
-        """Record the outcome of one of its messages."""
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
+        """See `Fate`."""
         if outcome not in self._noted:
             self._noted.append(outcome)
+        if outcome is Outcome.LOST:
+            if messages is None:
+                self._lost = None
+            elif (lost := self._lost) is not None:
+                lost.append(messages)
+
+    def lost_of(self, messages: Sequence[Any]) -> list[int] | None:
+        """Which of the batch were lost, by index; None if that is not known.
+
+        It is known where the chain has passed the messages on unchanged: bytes that are the same objects. Of an
+        object that can be changed, that would not say what else it stands for by then.
+
+        Args:
+            messages: the batch, as it was passed on.
+        """
+        if self._lost is None:
+            return None
+        lost = {id(message) for part in self._lost for message in part}
+        found = [index for index, message in enumerate(messages) if id(message) in lost]
+        known = {id(messages[index]) for index in found if type(messages[index]) is bytes}
+        return found if known == lost else None
+
+    def is_noted(self, outcome: Outcome) -> bool:
+        """Whether any of its messages had this outcome."""
+        return outcome in self._noted
 
     def take(self, token: object) -> None:
         """See `Fate`."""
@@ -180,7 +206,7 @@ class Several:
         """Only if all do: which of them a message belongs to, nobody knows."""
         return all(one.comes_again for one in self._fates)
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:  # noqa: ARG002 - whose?
         """For all."""
         for one in self._fates:
             one.note(outcome)
@@ -224,10 +250,10 @@ class Hold:
             if kept_in is not None:
                 kept_in.add(self)
 
-    def note(self, outcome: Outcome) -> None:
-        """Record the outcome of something that is held."""
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
+        """Record the outcome of something that is held: see `Fate`."""
         if self.fate is not None:
-            self.fate.note(outcome)
+            self.fate.note(outcome, messages)
 
     def resumed(self, *, last: bool = False) -> Call:
         """`with hold.resumed():` what is done in the block counts towards that delivery.

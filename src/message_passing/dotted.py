@@ -1,4 +1,4 @@
-"""The one rule for dotted names of fields: what the filter Key, the console and `tail` mean by `user.name`."""
+"""The one rule for dotted names of fields: what filters, conditions, the console and `tail` mean by `user.name`."""
 
 from __future__ import annotations
 
@@ -30,3 +30,45 @@ def value_at(message: Any, path: str, absent: Any = None) -> Any:
             return found
         end = path.find(".", end + 1)
     return absent
+
+
+def place_of(message: dict[str, Any], path: str) -> tuple[str, ...] | None:
+    """The keys that lead to an existing field, by the rule of `value_at`; None if there is no such field."""
+    if path in message:
+        return (path,)
+    end = path.find(".")
+    while end >= 0:
+        inner = message.get(path[:end])
+        if isinstance(inner, dict) and (rest := place_of(inner, path[end + 1 :])):
+            return (path[:end], *rest)
+        end = path.find(".", end + 1)
+    return None
+
+
+def with_value(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with that value in a field. Where there is no such field, a dot leads into a dict, as in `value_at`.
+
+    Only the dicts on the way are copied.
+    """
+    return _set(message, place_of(message, path) or (*path.split("."),), value)
+
+
+def without(message: dict[str, Any], path: str) -> dict[str, Any]:
+    """A copy without a field; the message itself if it has no such field. Only the dicts on the way are copied."""
+    place = place_of(message, path)
+    if place is None:
+        return message
+    *outer, last = place
+    inner = message
+    for key in outer:
+        inner = inner[key]
+    rest = inner.copy()
+    del rest[last]
+    return _set(message, (*outer,), rest) if outer else rest
+
+
+def _set(message: Any, place: tuple[str, ...], value: Any) -> dict[str, Any]:
+    copy = {**message} if isinstance(message, dict) else {}
+    first, *rest = place
+    copy[first] = _set(copy.get(first), (*rest,), value) if rest else value
+    return copy

@@ -207,13 +207,15 @@ EXTRAS = {
     "console": ("prometheus_client", "rich", "starlette", "uvicorn"),
     "crypt": ("cryptography",),
     "io-priority": ("psutil",),
+    "jetstream": ("nats", "nkeys"),
+    "re2": ("re2",),
     "structlog": ("structlog",),
     "yaml": ("yaml",),
     "zstd": ("backports.zstd", "compression.zstd"),
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"prometheus_client": "prometheus-client"}
+_PACKAGES = {"nats": "nats-py", "prometheus_client": "prometheus-client", "re2": "google-re2"}
 """The package that provides a module, where its name differs."""
 
 

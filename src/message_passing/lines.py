@@ -107,9 +107,11 @@ class MultiMessage(bytes):
 
     Attributes:
         lines: how many.
+        joined: they are lines of it, with newlines between them, so that it may be split, and joined with others.
     """
 
     lines: int
+    joined = False
 
     def __new__(cls, data: bytes, lines: int) -> Self:
         """`data` as a frame of `lines` messages."""
@@ -145,6 +147,13 @@ def line_count(block: bytes) -> int:
     return len(block) - len(block.replace(b"\n", b""))
 
 
+def joined_lines(data: bytes, lines: int) -> MultiMessage:
+    """Messages of one line each, with newlines between them, as one."""
+    frame = MultiMessage(data, lines)
+    frame.joined = True
+    return frame
+
+
 def frames_of(lines: LineBatch, size: int) -> Iterator[MultiMessage]:
     """Pack a batch into as few frames as needed, in order.
 
@@ -157,5 +166,5 @@ def frames_of(lines: LineBatch, size: int) -> Iterator[MultiMessage]:
     while first < end:
         stop = block.rfind(b"\n", start, start + size + 1) + 1 or block.index(b"\n", start) + 1
         count = end - first if stop == len(block) else line_count(block[start:stop])
-        yield MultiMessage(block[start : stop - 1], count)
+        yield joined_lines(block[start : stop - 1], count)
         start, first = stop, first + count

@@ -93,13 +93,24 @@ def message_time(message: Any) -> float | None:
     a number; in `@timestamp`, which is UTC by definition (logstash's event format), the zone may be missing.
     """
     for path in NAMES["time"]:
-        value = value_at(message, path)
-        if isinstance(value, str) and len(value) <= _LONGEST_TIME:
-            value = _time_of_text(value, utc=path == "@timestamp")
-        if type(value) in (int, float):
-            for low, high, parts in _UNITS:
-                if low <= value < high:
-                    return float(value / parts)
+        if (found := moment_of(value_at(message, path), utc=path == "@timestamp")) is not None:
+            return found
+    return None
+
+
+def moment_of(value: Any, *, utc: bool) -> float | None:
+    """The time that a value is, in seconds since 1970; None if it is none that is known. See `message_time`.
+
+    Args:
+        value: anything.
+        utc: whether a text without a zone is UTC.
+    """
+    if isinstance(value, str) and len(value) <= _LONGEST_TIME:
+        value = _time_of_text(value, utc=utc)
+    if type(value) in (int, float):
+        for low, high, parts in _UNITS:
+            if low <= value < high:
+                return float(value / parts)
     return None
 
 

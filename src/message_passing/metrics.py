@@ -68,8 +68,7 @@ class Metrics:
 
     def lost_for_good(self) -> Counter[str]:
         """How many are lost, by reason, without those that come again."""
-        lost = Counter(self.dropped)
-        lost[FAILED_REASON] += self.failed
+        lost = lost_by_reason(self.dropped, self.failed)
         lost.subtract(dict(self.coming_again))
         return +lost
 
@@ -83,6 +82,19 @@ class Metrics:
             failed=self.failed,
             held=held,
         )
+
+
+def lost_by_reason(dropped: Mapping[str, int], failed: int) -> Counter[str]:
+    """How many messages were dropped or have failed, by reason."""
+    lost = Counter(dropped)
+    if failed:
+        lost[FAILED_REASON] += failed
+    return lost
+
+
+def growth(count: int, before: int) -> int:
+    """How much a counter has grown since it was `before`. One that is less than that has begun anew."""
+    return count - before if count >= before else count
 
 
 def says_full(reason: str) -> bool:

@@ -154,21 +154,31 @@ def accepted(cls: type) -> Mapping[str, Option]:
 
 
 def check(
-    known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
+    known: Mapping[str, Option],
+    given: Mapping[str, Any],
+    *,
+    label: str,
+    from_text: bool = False,
+    converted: Mapping[str, tuple[Any, Any]] = types.MappingProxyType({}),
 ) -> dict[str, Any]:
     """What `checked` gives where nothing is wrong.
 
     Raises:
         OptionError: with all faults.
     """
-    values, faults = checked(known, given, label=label, from_text=from_text)
+    values, faults = checked(known, given, label=label, from_text=from_text, converted=converted)
     if faults:
         raise OptionError(*faults)
     return values
 
 
 def checked(
-    known: Mapping[str, Option], given: Mapping[str, Any], *, label: str, from_text: bool = False
+    known: Mapping[str, Option],
+    given: Mapping[str, Any],
+    *,
+    label: str,
+    from_text: bool = False,
+    converted: Mapping[str, tuple[Any, Any]] = types.MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[Fault]]:
     """Check `given` against the declared options, and fill in the defaults.
 
@@ -177,6 +187,7 @@ def checked(
         given: option names and values.
         label: the component's name in messages: `ZeroMQ input`.
         from_text: the values come from a file or command line, where `python_only` options are refused.
+        converted: by name, a value that was checked before, and the result: the same object is not checked again.
 
     Returns:
         The value of every declared option, its default if the given one is wrong; and a fault for each option that is
@@ -197,19 +208,24 @@ def checked(
                 faults.append(Fault(f"{label} needs the option {name!r} ({one.type_text})"))
         elif from_text and one.python_only:
             faults.append(Fault(f"{label}: option {name!r} can only be given from Python", name))
-        else:
-            try:
-                value = values[name] = convert(one, given[name])
-                if from_text and one.secret and (missing := missing_secret(str(value))):
-                    faults.append(Fault(f"{label}: option {name!r}: {missing}", name))
-            except (msgspec.ValidationError, UnicodeError, RecursionError):
-                value = given[name]
-                found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)
-                text = f"{label}: option {name!r} must be {one.type_text}, not {found}{_nearest(one, value)}"
-                faults.append(Fault(text, name if from_text else ""))
+        elif name in converted and converted[name][0] is given[name]:
+            values[name] = converted[name][1]
+        elif text := _convert_into(values, one, given[name], from_text=from_text):
+            faults.append(Fault(f"{label}: option {name!r}{text}", name if from_text else ""))
         if name not in values and not one.required:
             values[name] = one.make_default()
     return values, faults
+
+
+def _convert_into(values: dict[str, Any], one: Option, value: Any, *, from_text: bool) -> str:
+    """Set the option's value; return what is wrong with it, if anything is."""
+    try:
+        values[one.name] = convert(one, value)
+    except (msgspec.ValidationError, UnicodeError, RecursionError):
+        found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)
+        return f" must be {one.type_text}, not {found}{_nearest(one, value)}"
+    missing = missing_secret(str(values[one.name])) if from_text and one.secret else ""
+    return f": {missing}" if missing else ""
 
 
 def _nearest(one: Option, value: Any) -> str:

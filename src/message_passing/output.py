@@ -47,6 +47,16 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+async def wait_for_change(event: asyncio.Event, seconds: float | None) -> bool:
+    """Clear an event and wait until it is set again, for at most so many seconds. Whether it was."""
+    event.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Encodes(Protocol):
     """An encoder, for an output that encodes with it."""
 
@@ -62,7 +72,9 @@ class Output(Component):
     takes_blocks: ClassVar[bool] = False
     """Whether `write_many` also accepts a batch of lines as a `lines.Block`, which saves joining it: see `wiring`."""
 
-    takes_objects: ClassVar[bool] = False
+    takes_objects = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
     """Whether it needs fields of its messages, and so the objects that the encoder right before it received.
     `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
 

@@ -152,16 +152,14 @@ class Attempt(Generic[T]):
             delay = min(2 * delay, _LAST_RETRY)
 
 
-def attempt(
-    make: Callable[[], T], discard: Callable[[T], object], patience: float = LOOKUP_TIMEOUT
-) -> Attempt[T]:
+def attempt(make: Callable[[], T], discard: Callable[[T], object]) -> Attempt[T]:
     """Try something that needs a host name, and wait briefly for it to succeed.
 
     Raises:
         UserError: it cannot be done, for a reason other than the name.
     """
     trying = Attempt(make, discard)
-    trying.wait(patience)
+    trying.wait(LOOKUP_TIMEOUT)
     if isinstance(trying.failure, UserError):
         raise trying.failure
     return trying
@@ -170,17 +168,14 @@ def attempt(
 _own: tuple[int, Attempt[str]] | None = None
 
 
-def full_host_name(patience: float = LOOKUP_TIMEOUT / 2) -> tuple[str, bool]:
+def full_host_name() -> tuple[str, bool]:
     """This machine's full name, or else its short one, looked up once in a process; and which of the two it is.
 
     If both mean nothing elsewhere, as `localhost`, it is the machine's address.
-
-    Args:
-        patience: seconds that it may take.
     """
     global _own  # noqa: PLW0603 - the system is asked once
     if _own is None or _own[0] != os.getpid():  # a thread does not survive a fork
         _own = os.getpid(), Attempt(socket.getfqdn, tries=1)
-        _own[1].wait(patience)
+        _own[1].wait(LOOKUP_TIMEOUT / 2)
     name = _own[1].result
     return telling(name or socket.gethostname()), name is not None

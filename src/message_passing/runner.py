@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 LAST_DRAIN = 2.0
 """Seconds to wait, after a stop was requested, until what was read has been accepted and flushed."""
 
+_MOST_CALLS = 10_000
+"""The most calls that wait for the chains' thread, such as viewers'; beyond that, the oldest are forgotten."""
+
 
 class Server:
     """Runs the chains that begin at `heads`, which the caller opens before and closes afterwards.
@@ -56,6 +60,7 @@ class Server:
         self._running: dict[Input, asyncio.Task[None]] = {}
         self.losses = LossMonitor()
         self.backgrounds = Backgrounds(self._background_failed)
+        self._calls: deque[Callable[[], object]] = deque(maxlen=_MOST_CALLS)
         self._deadline = 0.0  # of the last drain
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -93,10 +98,18 @@ class Server:
             self._stop.set()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Schedule a call in the chains' thread, from any thread. It is not called once they have ended."""
+        """Schedule a call in the chains' thread, from any thread or a signal handler, also before they run.
+
+        It is not called once they have ended.
+        """
+        self._calls.append(function)
         if self._loop:
             with suppress(RuntimeError):  # the loop has just been closed
-                self._loop.call_soon_threadsafe(function)
+                self._loop.call_soon_threadsafe(self._call_next)
+
+    def _call_next(self) -> None:
+        if self._calls:
+            self._calls.popleft()()
 
     def reopen(self) -> None:
         """Have every component reopen its files, from a signal handler or any thread."""
@@ -108,6 +121,8 @@ class Server:
 
     async def _serve(self, on_ready: Callable[[], object], on_end: Callable[[], object]) -> None:
         self._loop, self._stop, self._asked = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        for _ in tuple(self._calls):  # those before the loop was there
+            self._loop.call_soon(self._call_next)
         if self.stopping:
             self._stop.set()
             self._asked.set()

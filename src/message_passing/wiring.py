@@ -56,7 +56,7 @@ def leaves_encoding(component: Any) -> bool:
     if not getattr(component, "encodes_batches", False):
         return False
     following, *others = component.outputs()
-    return not others and (said(type(following), "takes_objects") is True or leaves_encoding(following))
+    return not others and (_wants_objects(following) or leaves_encoding(following))
 
 
 def misses_objects(component: Any) -> str:
@@ -64,11 +64,16 @@ def misses_objects(component: Any) -> str:
     if leaves_encoding(component):
         return ""
     for output in component.outputs():
-        if said(type(output), "takes_objects") is True:
+        if _wants_objects(output):
             return str(output.label)
         if found := misses_objects(output):
             return found
     return ""
+
+
+def _wants_objects(output: Any) -> bool:
+    """Whether it is an output that needs the objects: its class may, and this one does."""
+    return said(type(output), "takes_objects") is True and bool(output.takes_objects)
 
 
 def said(cls: type, name: str) -> Any:

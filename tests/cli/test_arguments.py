@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_passing.cli.commands import doctor, send, tail
+from message_passing.cli.commands import check, doctor, replay, send, tail, top
 from message_passing.cli.run.arguments import Given, build_parser, parse
 from message_passing.cli.run.run_command import MessagePassing
 from message_passing.cli.terminal import print_out
@@ -258,3 +258,26 @@ print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
         assert (done.returncode, done.stderr) == (status, "")
         assert done.stdout.startswith("importing True\n")
         assert done.stdout.endswith(out)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "told"),
+    [
+        (check, ["--timeout", "inf", "x.toml"], "--timeout: must be a number above 0, not 'inf'"),
+        (doctor, ["--timeout", "-1", "tcp://h:1"], "--timeout: must be a number above 0, not '-1'"),
+        (replay, ["--to", "tcp://h:1", "--rate", "0", "x"], "--rate: must be a number above 0, not '0'"),
+        (
+            send,
+            ["--connect", "tcp://h:1", "--linger", "nan", "x"],
+            "--linger: must be a number from 0 to 999999",
+        ),
+        (tail, ["--count", "1.5", "tcp://h:1"], "--count: must be a whole number above 0, not '1.5'"),
+        (top, ["--interval", "0"], "--interval: must be a number from 0.1 to 3600, not '0'"),
+    ],
+)
+def test_numbers_of_commands_have_bounds(
+    command: ModuleType, words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which ones are allowed is in the message."""
+    assert command.COMMAND.main(words) == 2
+    assert told in capsys.readouterr().err

@@ -226,7 +226,7 @@ def test_the_chain_runs_with_its_cases_in_the_file(folder: Path) -> None:
         ),
         ([{**CASE, "output": {"ouptut": []}}], "there is no output 'ouptut' that these messages come to"),
         ([{**CASE, "output": {"output": 5}}], "tests.0.output.output: must be a list of messages, not 5"),
-        ([CASE, CASE], "tests.1.name: there is already a case named 'errors pass' already"),
+        ([CASE, CASE], "tests.1.name: there is already a case named 'errors pass'"),
         ([], "it has no tests: they are the list `tests`, see message-passing test --help"),
     ],
 )

@@ -1,13 +1,14 @@
-"""What a stranger finds out with the README's commands, each within a minute."""
+"""The twenty questions of the guide for operators, each answered by a stranger's one command within a minute."""
 
 from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 import urllib.request
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,6 @@ from documents import ROOT
 from message_passing.console.runtime_dir import control_path
 from message_passing.testing import free_port, wait_for
 from nodes import OURS, node, part, wait_for_control, wait_for_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MINUTE = 60.0
 
@@ -50,15 +48,29 @@ def readme(command: str) -> list[str]:
 
 def asked(question: str, command: str) -> list[str]:
     """The words of a command, which the guide for operators must name in its answer to that question."""
-    table = (ROOT / "docs" / "guide-operate.md").read_text(encoding="utf-8").partition("\n## ")[0]
-    (row,) = (line for line in table.splitlines() if line.startswith(f"| {question}"))
+    (row,) = (line for line in rows() if line.startswith(f"| {question}"))
     assert f"`{command}" in row
     return [command]
 
 
-def top(folder: Path, pid: int) -> str:
-    """What `top` shows of a node, once."""
-    shown = finished(*readme("top"), "--once", str(pid), cwd=folder, timeout=MINUTE)
+def rows() -> list[str]:
+    """The questions of the guide for operators, with their answers."""
+    table = (ROOT / "docs" / "guide-operate.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    return [line for line in table.splitlines() if line.startswith("| ")][1:]
+
+
+def test_each_of_the_twenty_questions_is_played_here() -> None:
+    """In whichever test names its beginning."""
+    here = Path(__file__).read_text(encoding="utf-8")
+    played = re.findall(r'(?:asked\(|startswith\()"(?:\| )?([^"]+)"', here)
+    assert len(rows()) == 20
+    for row in rows():
+        assert any(row.startswith(f"| {question}") for question in played), row
+
+
+def top(folder: Path, *which: int) -> str:
+    """What `top` shows of these nodes, or of all, once."""
+    shown = finished(*readme("top"), "--once", *map(str, which), cwd=folder, timeout=MINUTE)
     assert shown.status == 0, shown.err
     return shown.out.decode()
 
@@ -68,7 +80,7 @@ def test_that_a_misspelt_option_is_wrong(folder: Path) -> None:
     (folder / "app.toml").write_text(
         'input = "ZeroMQ"\noutput = "STDOUT"\n\n[input_options]\nsokcet_bind = "tcp://127.0.0.1:5558"\n'
     )
-    found = finished(*readme("check"), "app.toml", cwd=folder, timeout=MINUTE)
+    found = finished(*asked("Is the configuration valid?", "check"), "app.toml", cwd=folder, timeout=MINUTE)
     assert found.status == 2
     said = found.out.decode() + found.err
     assert "app.toml:5:1: " in said
@@ -93,7 +105,8 @@ def test_that_a_key_is_refused(folder: Path) -> None:
             "--curve-server-key",
             str(keys / "server.key"),
         )
-        found = finished(*readme("doctor"), f"tcp://127.0.0.1:{port}", *ours, cwd=folder, timeout=MINUTE)
+        doctor = asked("Is my key rejected?", "doctor")
+        found = finished(*doctor, f"tcp://127.0.0.1:{port}", *ours, cwd=folder, timeout=MINUTE)
     said = found.out.decode() + found.err
     assert found.status == 1
     assert "the peer rejected us" in said
@@ -101,7 +114,14 @@ def test_that_a_key_is_refused(folder: Path) -> None:
 
 
 def test_which_sender_loses_how_many_which_component_is_slow_and_the_last_error(folder: Path) -> None:
-    """One look at the aggregator tells all three."""
+    """One look at the aggregator tells all three, and which sender has been idle for how long."""
+    for question in (
+        asked("Which sender loses how many", "top"),
+        asked("Which sender has gone quiet", "top"),
+        asked("Which component is slow?", "top"),
+        asked("What was the last error?", "top"),
+    ):
+        assert question == readme("top")
     (folder / "mine.py").write_text(SLOW)
     words = ["--input", "STDIN", "--filter", "Follow", "--filter", "+mine:Slow", "--output", "Null"]
     with node(*words, "--control", cwd=folder) as running:
@@ -128,6 +148,7 @@ def test_which_sender_loses_how_many_which_component_is_slow_and_the_last_error(
 
 def test_why_a_sender_loses_messages(folder: Path) -> None:
     """Its own node tells: what it may hold for somebody who listens is full."""
+    assert asked("Which component loses messages", "top") == asked("Which queue is filling up?", "top")
     output = part("output", "ZeroMQ", connect=f"tcp://127.0.0.1:{free_port()}", socket_hwm=10, linger=0)
     with node("--input", "STDIN", *output, "--control", cwd=folder) as running:
         wait_for_control(control_path(running.process.pid))
@@ -148,10 +169,15 @@ def test_whether_a_record_has_arrived(folder: Path) -> None:
         found = finished(*doctor, cwd=folder, timeout=MINUTE)
         assert found.status == 0, found.out
         assert b"the canary has come through the node to its output" in found.out
+        send = [*asked("Does anything receive what I send?", "send"), "--connect", f"tcp://127.0.0.1:{port}"]
+        assert finished(*send, "hello", cwd=folder, timeout=MINUTE).status == 0
+        wait_for(lambda: '"message":"hello"' in (folder / "out").read_text())
     found = finished(*doctor, cwd=folder, timeout=MINUTE)
     assert found.status == 1
     assert b"nothing listens on the port" in found.out
     assert b"start the receiver" in found.out
+    found = finished(*send, "--timeout", "0.5", "hello", cwd=folder, timeout=MINUTE)
+    assert (found.status, "1 message was not sent: nobody listens at" in found.err) == (1, True)
 
 
 def test_what_passes_through(folder: Path) -> None:
@@ -223,6 +249,8 @@ def test_why_a_message_is_not_in_the_file(folder: Path) -> None:
 
 def test_what_happened_in_the_last_hour() -> None:
     """The page, and what it draws: messages by the second, and senders; and metrics for what is longer ago."""
+    (row,) = (line for line in rows() if line.startswith("| What happened an hour ago?"))
+    assert "[the page](guide-console.md#history)" in row
     port = free_port()
     with node(
         "--input", "STDIN", "--filter", "Follow", "--output", "Null", "--http", f"127.0.0.1:{port}"
@@ -240,3 +268,80 @@ def test_what_happened_in_the_last_hour() -> None:
         assert "web-1" in answer("/senders")
         assert "message_passing_ready 1.0" in answer("/metrics")
         running.process.kill()
+
+
+def test_whether_a_change_of_the_configuration_took_effect(folder: Path) -> None:
+    """The node says what has changed, or why it keeps what it had."""
+    chain = 'input = "STDIN"\noutput = "File"\n[output_options]\nfilename = "out"\n'
+    (folder / "app.toml").write_text(chain)
+    assert asked("Did my change to it take effect?", "journalctl")
+    with node("app.toml", "--control", cwd=folder) as running:
+        wait_for_control(control_path(running.process.pid))
+
+        def said(text: str) -> bytes:
+            (folder / "app.toml").write_text(text)
+            running.signal(signal.SIGHUP)
+            assert running.process.stderr
+            return next(line for line in running.process.stderr if b"configuration" in line)
+
+        assert b"the configuration has been read again: replaced filter" in said(
+            f'filter = "Follow"\n{chain}'
+        )
+        assert b"keeping the previous configuration" in said(f'filter = "Fellow"\n{chain}')
+
+
+def test_which_nodes_run_and_whether_all_is_well(folder: Path) -> None:
+    """All of this user's, each with its name, a word and a sentence, and how old the newest message is."""
+    assert asked("Is it running", "top") == asked("Which nodes run here?", "top")
+    assert asked("How late do messages arrive?", "top") == ["top"]
+    words = ("--input", "STDIN", "--output", "Null", "--control", "--name")
+    with node(*words, "shop", cwd=folder) as shop, node(*words, "archive", cwd=folder) as archive:
+        for one in (shop, archive):
+            wait_for_control(control_path(one.process.pid))
+        shop.write(json.dumps({"time": time.time() - 42, "message": "late"}).encode() + b"\n")
+        shown = ""
+
+        def told() -> bool:
+            nonlocal shown
+            shown = top(folder)
+            return bool(re.search(r"newest message 4\d s old", shown))
+
+        wait_for(told, timeout=MINUTE)
+        assert re.search(r"^message-passing top +2 nodes", shown)
+        assert re.search(r"^shop +OK", shown, re.MULTILINE), shown
+        assert re.search(r"^archive +IDLE", shown, re.MULTILINE), shown
+        assert "No message yet" in shown
+        for one in (shop, archive):
+            one.process.kill()
+
+
+def test_which_messages_failed_and_how_they_are_processed_after_all(folder: Path) -> None:
+    """Each is whole in the file of dead letters, with the reason; once the filter is mended, `replay` sends it."""
+    (folder / "app.toml").write_text(
+        'input = "STDIN"\nfilter = "+mine:Priced"\noutput = "File"\noutput_options = {filename = "out"}\n'
+        'error = "File"\nerror_options = {filename = "letters"}\ndead_letters = true\n'
+    )
+    priced = (
+        "from message_passing import Filter\nclass Priced(Filter):\n    def filter(self, message):\n        "
+    )
+    (folder / "mine.py").write_text(f"{priced}return message if message['price'] else None\n")
+    assert finished("app.toml", given=b'{"order":1,"price":2}\n{"order":3}\n', cwd=folder).status == 0
+    (letter,) = (json.loads(line) for line in (folder / "letters").read_text().splitlines())
+    assert letter["class"] == "KeyError"
+    (folder / "mine.py").write_text(f"{priced}return message\n")
+    replay = asked("Which messages failed, and how do I", "replay")
+    found = finished(*replay, "letters", "--config", "app.toml", cwd=folder, timeout=MINUTE)
+    assert found.status == 0, found.err
+    assert (folder / "out").read_text() == '{"order":1,"price":2}\n{"order":3}\n'
+
+
+def test_what_waits_for_a_receiver_that_is_away(folder: Path) -> None:
+    """How many messages, and how old the oldest is."""
+    output = {"connect": f"tcp://127.0.0.1:{free_port()}", "socket_type": "DEALER", "spool": "waiting"}
+    words = part("output", "ZeroMQ", **output, linger=0)
+    assert finished("--input", "STDIN", *words, given=b'{"a":1}\n' * 7, cwd=folder).status == 0
+    spool = asked("What waits for a receiver", "spool")
+    found = finished(*spool, "inspect", "waiting", cwd=folder, timeout=MINUTE)
+    assert found.status == 0, found.err
+    assert b"7 messages" in found.out
+    assert re.search(rb"the oldest since \S+ \(\d+ s\)", found.out), found.out

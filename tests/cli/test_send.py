@@ -220,7 +220,7 @@ def test_a_key_that_is_refused_is_told_and_an_allowed_one_gets_through(tmp_path:
         (["--connect", "tcp://*:1", "x"], "'*' is only for"),
         (["x"], "one of the arguments --connect --bind is required"),
         (["--connect", "tcp://127.0.0.1:1", "--json", "[1]"], "this is JSON, but not an object"),
-        (["--connect", "tcp://127.0.0.1:1", "--timeout", "soon", "x"], "invalid"),
+        (["--connect", "tcp://127.0.0.1:1", "--timeout", "soon", "x"], "must be a number from 0 to 999999"),
         (["--connect", "tcp://127.0.0.1:1", "--curve-secret-key", "/no", "x"], "curve_server_key"),
     ],
 )

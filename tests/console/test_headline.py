@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from console.watched import watched
 from message_passing.console.headline import headline as of_state
 from message_passing.testing import free_port, wait_for
+from message_passing.zeromq.keys import write_public
 from nodes import part
 
 if TYPE_CHECKING:
@@ -105,6 +109,40 @@ def test_an_idle_receiver_says_where_senders_connect() -> None:
     with watched(*part("input", "ZeroMQ", connect=f"tcp://127.0.0.1:{port}"), "--output", "STDOUT") as one:
         text = wait_for(lambda: one.get("/state")["headline"]["text"])
         assert f"tcp://127.0.0.1:{port}" in text
+
+
+def test_health_checks_do_not_degrade_a_node(tmp_path: Path) -> None:
+    """Of the port, and in HTTP, which CURVE does not understand: counted, noted, and all is well."""
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    port = free_port()
+    ours, theirs = zmq.curve_keypair(), zmq.curve_keypair()
+    write_public(allowed / "web-1.key", theirs[0])
+    server = {"curve_secret_key": "env:SECRET", "curve_allowed_keys": str(allowed)}
+    bound = part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="PULL", **server)
+    with (
+        watched(*bound, "--output", "STDOUT", env={"SECRET": ours[1].decode()}) as one,
+        zmq.Context() as context,
+        context.socket(zmq.PUSH) as sender,
+    ):
+        sender.curve_serverkey, (sender.curve_publickey, sender.curve_secretkey) = ours[0], theirs
+        sender.connect(f"tcp://127.0.0.1:{port}")
+        sender.send(b"{}")
+        wait_for(lambda: one.component("input")["received"] == 1, timeout=20)
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"PING\r\n"):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+                stranger.sendall(said)
+                with contextlib.suppress(ConnectionResetError):
+                    while said and stranger.recv(1000):
+                        pass
+        counted = 'message_passing_peers_refused_total{component="input",kind="input",reason='
+        metrics = (f'{counted}"mismatched"}} 2.0', f'{counted}"broken off"}} 1.0')
+        wait_for(lambda: all(text in one.ask("/metrics")[1].decode() for text in metrics))
+        assert headline(one, "ok")
+        wait_for(lambda: [found["weight"] for found in one.get("/state")["verdict"]] == ["note"])
+        (found,) = one.get("/state")["verdict"]
+        assert "connected, but is not a PUSH: a health check, another program" in found["text"]
+        assert headline(one, "ok")
 
 
 def test_drops_are_losing_and_failures_are_degraded() -> None:

@@ -3,69 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import socket
 import subprocess
 import time
-import urllib.parse
-import urllib.request
-from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 import zmq
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from console.scraped import asked, eventful, needs_prometheus, prometheus
 from console.watched import Watched, watched
 from documents import ROOT, blocks
 from message_passing.testing import free_port, wait_for
 from nodes import part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 RULES = ROOT / "src/message_passing/console/monitoring/alerts.yml"
 
 FOLLOWED = ("--input", "STDIN", "--filter", "Follow", "--output", "STDOUT")
-
-needs_prometheus = pytest.mark.program("prometheus", "promtool")
-
-
-@contextmanager
-def prometheus(folder: Path, one: Watched) -> Iterator[int]:
-    """A real Prometheus that scrapes a node each second; the port on which it is asked."""
-    port = free_port()
-    config = folder / "prometheus.yml"
-    job = {"job_name": "message-passing", "static_configs": [{"targets": [f"127.0.0.1:{one.port}"]}]}
-    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
-    command = [
-        shutil.which("prometheus") or "prometheus",
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def asked(port: int, query: str) -> list[Any]:
-    """What a query gives; nothing while Prometheus is not there yet."""
-    try:
-        url = f"http://127.0.0.1:{port}/api/v1/query?query={query}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            found: list[Any] = json.load(answer)["data"]["result"]
-            return found
-    except OSError:
-        return []
 
 
 @needs_prometheus
@@ -94,42 +53,9 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
     """What it then says of a counter is what came."""
     with watched(*FOLLOWED) as one, prometheus(tmp_path, one) as port:
         one.node.write(b'{"a":1}\n' * 42)
-        query = 'message_passing_messages_passed_total{component="output"}'.replace('"', "%22")
+        query = 'message_passing_messages_passed_total{component="output"}'
         wait_for(lambda: any(found["value"][1] == "42" for found in asked(port, query)), timeout=60)
         assert asked(port, "up")[0]["value"][1] == "1"
-
-
-@contextmanager
-def eventful() -> Iterator[Watched]:
-    """A node to which everything has happened that a metric tells: losses, failures, refusals, senders that lose."""
-    port = free_port()
-    words = [
-        *part("input", "ZeroMQ", socket_bind=f"tcp://127.0.0.1:{port}", socket_type="PULL"),
-        *("--filter", "Follow"),
-        *part(
-            "output",
-            "ZeroMQ",
-            socket_bind=f"tcp://127.0.0.1:{free_port()}",
-            socket_type="PUSH",
-            socket_hwm=1,
-            when_full="drop_newest",
-        ),
-    ]
-    with watched(*words) as one, zmq.Context() as context, context.socket(zmq.PUSH) as sender:
-        sender.linger = 0
-        sender.connect(f"tcp://127.0.0.1:{port}")
-        for number in range(1, 101):
-            message = {"sender": "a", "sequence": number * 2, "time": time.time() - 3}
-            sender.send(json.dumps(message).encode())
-        sender.send(b"no JSON")
-        with socket.create_connection(("127.0.0.1", port)) as stranger:
-            stranger.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01PLAIN".ljust(55, b"\0"))
-            stranger.settimeout(10)
-            while stranger.recv(100):
-                pass
-        wait_for(lambda: one.component("output")["dropped"] and one.component("decoder")["failed"])
-        wait_for(lambda: b"\nmessage_passing_peers_refused_total{" in one.ask("/metrics")[1])
-        yield one
 
 
 def samples(text: str) -> dict[str, dict[tuple[str, ...], float]]:
@@ -238,37 +164,6 @@ def test_each_alert_has_what_who_is_woken_needs() -> None:
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert {"summary", "description"} <= rule["annotations"].keys()
         assert tested.count(f"alertname: {rule['alert']}\n") + tested.count(f"{rule['alert']}}}") >= 2
-
-
-@needs_prometheus
-def test_rules_and_dashboard_ask_for_what_a_node_has(tmp_path: Path) -> None:
-    """Each query of the dashboard has an answer of a real Prometheus that scrapes a real node."""
-    with eventful() as one:
-        served = {name: one.ask(f"/static/{name}")[1] for name in ("dashboard.json", "alerts.yml")}
-        assert served["alerts.yml"] == RULES.read_bytes()
-        there = one.ask("/metrics")[1].decode()
-        for name in set(re.findall(r"\bmessage_passing_[a-z_]+", (served["alerts.yml"]).decode())):
-            assert f"\n{name}" in there
-        with prometheus(tmp_path, one) as port:
-            wait_for(
-                lambda: (
-                    len(_values(port, "count_over_time(up[1m])"))
-                    and _values(port, "count_over_time(up[1m])")[0] >= 4
-                ),
-                timeout=60,
-            )
-            panels = json.loads(served["dashboard.json"])["panels"]
-            assert len(panels) > 10
-            for panel in panels:
-                for target in panel["targets"]:
-                    query = target["expr"].replace("$instance", ".+").replace("$__rate_interval", "1m")
-                    if "> 0" in query:
-                        query = query.replace("> 0", ">= 0")
-                    wait_for(partial(asked, port, urllib.parse.quote(query)), timeout=15)
-
-
-def _values(port: int, query: str) -> list[float]:
-    return [float(one["value"][1]) for one in asked(port, urllib.parse.quote(query))]
 
 
 @needs_prometheus

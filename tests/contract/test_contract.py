@@ -28,6 +28,7 @@ def regexfile(directory: Path) -> dict[str, Any]:
 ELSEWHERE: dict[tuple[str, str], Callable[[Path], dict[str, Any]]] = {
     ("input", "Socket::UDP"): lambda _: {"port": 0},
     ("input", "ZeroMQ"): lambda _: {"socket_bind": f"tcp://127.0.0.1:{free_port()}"},
+    ("output", "JetStream"): lambda _: {"servers": f"127.0.0.1:{free_port()}", "flush_timeout": 0.1},
     ("output", "Socket::UDP"): lambda _: {"port": free_port()},
     ("output", "ZeroMQ"): lambda _: {"connect": f"tcp://127.0.0.1:{free_port()}"},
     ("filter", "Regexp"): regexfile,

@@ -7,37 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from books import Life, balanced
+from clocks import HOUR, Clock
 from faulty import ended, local, receiving, sending, soon
 from message_passing.testing import free_port
 
-HOUR = 3600.0
-
-
-class Clock:
-    """The clock of processes that have its environment."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.set(0)
-        self.env = {"FAULT_CLOCK": str(file), "PYTHONPATH": self._path()}
-
-    def set(self, seconds: float) -> None:
-        """So many seconds before or after the right time."""
-        if not self._file.exists():
-            self._file.touch()
-        with self._file.open("r+b") as file:  # in place and of one length, since the processes read on
-            file.write(b"%20.3f" % seconds)
-
-    @staticmethod
-    def _path() -> str:
-        before = os.environ.get("PYTHONPATH")
-        return os.pathsep.join([str(Path(__file__).parent / "clock"), *([before] if before else [])])
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("kind", ["output", "handler"])

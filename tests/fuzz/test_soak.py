@@ -52,6 +52,9 @@ def test_a_short_soak(tmp_path: Path) -> None:
         account = found[name]
         elsewhere = sum(account["dropped"].values()) + sum(account["lost"].values())
         assert account["stamped"] == account["arrived"] + elsewhere > 1000
+    orders = found["orders"]
+    assert orders["accepted"] == orders["arrived"] > 1000
+    assert orders["out of order"] == 0
     assert (tmp_path / "soak.svg").read_text().startswith("<svg")
     assert f"--seed {SEED}" in done.stdout
     assert "the books balance" in done.stdout
@@ -64,7 +67,7 @@ def test_chances_come_from_the_seed() -> None:
         for seed in (SEED, SEED, SEED + 1)
     )
     assert first == again != other
-    assert len({fault.kind for fault in first}) == 8
+    assert len({fault.kind for fault in first}) == 9
     assert not [one for one in first if one.kind == "kill the aggregator" and one.at > SECONDS / 2]
 
 

@@ -17,6 +17,7 @@ import time
 import traceback
 import types
 import unittest.mock
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -568,6 +569,19 @@ def test_a_million_extras_are_bounded() -> None:
         (found,) = arrivals.wait_for(lambda record: record["message"] == "x")
         assert found["extra"]["..."] == f"({1_000_000 - ITEMS} items more)"
         assert len(found["extra"]) == ITEMS + 1
+
+
+def test_arguments_and_context_may_be_as_long_as_the_option_says() -> None:
+    """And not only as long as its default."""
+    variable: ContextVar[str] = ContextVar("request")
+    long = "a" * (LARGEST_RECORD + 1)
+    options = {"largest": 4 * LARGEST_RECORD, "template": True, "context": [variable]}
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint, **options) as (logger, _):
+        token = variable.set(long)
+        logger.error("x %.1s", long)
+        variable.reset(token)
+        (found,) = arrivals.wait_for(lambda record: record["message"] == "x a")
+        assert (found["args"], found["context"]) == ([long], {"request": long})
 
 
 def test_an_iterator_is_not_consumed() -> None:

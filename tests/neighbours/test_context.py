@@ -21,6 +21,7 @@ from documents import ROOT
 from message_passing.logging.context import ASGIMiddleware, current
 from message_passing.testing import free_port, wait_for
 from nodes import wait_for_port
+from redis_server import needs_redis
 from web_servers import request, serving
 
 if TYPE_CHECKING:
@@ -145,9 +146,7 @@ import logging, os, sys
 from celery import Celery, signals
 from message_passing.logging import ZeroMQHandler
 from message_passing.logging.context import bind, connect_celery_signals, context, current
-app = Celery("tasks", broker="filesystem://")
-folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), "queue")
-app.conf.update(broker_transport_options=folders)
+app = Celery("tasks", broker=os.environ["BROKER"])
 connect_celery_signals()
 connect_celery_signals()
 log = logging.getLogger("shop")
@@ -168,6 +167,17 @@ def work(number):
 def plain():
     log.info("plain")
 
+@app.task(ignore_result=True, bind=True, acks_late=True, max_retries=2)
+def again(self, number):
+    log.info("%d attempt", number)
+    if self.request.retries < 2:
+        raise self.retry(countdown=0)
+    second.delay(number)
+
+@app.task(ignore_result=True)
+def second(number):
+    log.info("%d sent by a task", number)
+
 if __name__ == "__main__":
     for number in range(20):
         with context(request_id=f"r{number}", user="jo"):
@@ -175,6 +185,8 @@ if __name__ == "__main__":
     work.apply_async((100,), headers={"request_id": "own"})
     work.apply_async((101,), headers={"request_id": "a\\nb" * 100})
     plain.delay()
+    with context(request_id="r200", user="jo"):
+        again.delay(200)
     with context(request_id="eager", user="jo"):
         found = []
         @app.task(name="inside")
@@ -331,11 +343,15 @@ def test_django(name: str, site: tuple[Path, str], arrivals: Arrivals) -> None:
         assert context.get("user") == ("jo" if number < 40 and number % 2 else None), what
 
 
-def test_celery(arrivals: Arrivals, tmp_path: Path) -> None:
-    """Every record of a task has its id, and that of the request that sent it; no task has another's."""
+@needs_redis
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_celery(pool: str, arrivals: Arrivals, tmp_path: Path, redis: str) -> None:
+    """Every record of a task has its id, and that of the request that sent it; no task has another's.
+
+    Also of attempts after the first, and of a task that a task has sent.
+    """
     (tmp_path / "tasks.py").write_text(TASKS)
-    (tmp_path / "queue").mkdir()
-    env = {"ENDPOINT": arrivals.endpoint}
+    env = {"ENDPOINT": arrivals.endpoint, "BROKER": redis}
     done = subprocess.run(
         [
             sys.executable,
@@ -350,16 +366,33 @@ def test_celery(arrivals: Arrivals, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    words = ("-m", "celery", "-A", "tasks", "worker", "--concurrency", "2", "--without-mingle")
+    words = (
+        "-m",
+        "celery",
+        "-A",
+        "tasks",
+        "worker",
+        "--concurrency",
+        "2",
+        "--without-mingle",
+        "--pool",
+        pool,
+    )
     with serving(tmp_path, *words, "--without-gossip", env=env):
-        wait_for(lambda: len(of_numbers(arrivals)) >= 22, 40)
+        wait_for(lambda: len(of_numbers(arrivals)) >= 22 + 4, 100)
         (plain, failed, succeeded) = arrivals.wait_for(
             says("plain", logger="shop"),
             says("raised unexpected", logger="celery.app.trace"),
             says("succeeded", logger="celery.app.trace"),
         )
     ids = set()
+    retried = [context for number, _, context in of_numbers(arrivals) if number == 200]
+    assert {one["request_id"] for one in retried} == {"r200"}
+    assert Counter(one["task_name"] for one in retried) == {"tasks.again": 3, "tasks.second": 1}
+    assert len({one["task_id"] for one in retried}) == 2, "an attempt is the same task"
     for number, _, context in of_numbers(arrivals):
+        if number == 200:
+            continue
         given = {100: "own", 101: None}.get(number, f"r{number}")
         assert (context.get("request_id"), context["number"], context["task_name"]) == (
             given,
@@ -372,4 +405,5 @@ def test_celery(arrivals: Arrivals, tmp_path: Path) -> None:
     assert plain["context"].keys() == {"task_id", "task_name"}
     assert failed["context"]["number"] % 5 == 4
     assert succeeded["context"]["task_id"] in succeeded["message"]
-    assert all("context" not in one for one in arrivals.records if one["process"] == "MainProcess")
+    worker = ("celery.apps.worker", "celery.worker.strategy")
+    assert all("context" not in one for one in arrivals.records if one["logger"] in worker)

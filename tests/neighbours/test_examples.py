@@ -12,6 +12,7 @@ from arrivals import Arrivals, says
 from documents import ROOT
 from message_passing.testing import free_port
 from nodes import wait_for_port
+from redis_server import REDIS, needs_redis
 from web_servers import get, request, serving
 
 if TYPE_CHECKING:
@@ -178,20 +179,15 @@ def test_uwsgi(arrivals: Arrivals, folder: Path, threads: list[str], loaded: lis
         arrivals.wait_for(*(says(f"request for /orders/{number}", logger="shop") for number in range(6)))
 
 
-def test_celery(arrivals: Arrivals, folder: Path) -> None:
+@needs_redis
+def test_celery(arrivals: Arrivals, folder: Path, redis: str) -> None:
     """A task's records arrive from the process of the pool that ran it, and the worker's own."""
-    (folder / "queue").mkdir()
-    (folder / "here.py").write_text(
-        "from celery_app import app, pay\n"
-        "folders = {'data_folder_in': 'queue', 'data_folder_out': 'queue', 'control_folder': 'queue'}\n"
-        "app.conf.update(broker_url='filesystem://', broker_transport_options=folders)\n"
-        "if __name__ == '__main__':\n"
-        "    pay.delay(12)\n"
-    )
-    run(folder, "here.py")
-    with serving(folder, "-m", "celery", "-A", "here", "worker", "--concurrency", "1"):
+    example = folder / "celery_app.py"
+    example.write_text(example.read_text().replace(REDIS, redis))
+    run(folder, "-c", "import celery_app; celery_app.pay.delay(12)")
+    with serving(folder, "-m", "celery", "-A", "celery_app", "worker", "--concurrency", "1"):
         paid, done = arrivals.wait_for(
-            says("order 12 paid", logger="shop"), says("succeeded", logger="celery.app.trace"), timeout=40
+            says("order 12 paid", logger="shop"), says("succeeded", logger="celery.app.trace"), timeout=100
         )
         (ready,) = arrivals.wait_for(says("ready.", logger="celery.apps.worker"))
     assert paid["extra"]["order"] == 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from message_passing.network.backoff import pause_after, seconds_of
+from message_passing.network.backoff import RetryPolicy, pause_after, seconds_of
 
 
 def test_it_doubles_up_to_the_longest_and_half_of_it_is_chance() -> None:
@@ -29,3 +29,10 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert seconds_of("120") == 120
     for odd in (None, "", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "1e5", "nan"):
         assert seconds_of(odd) == 0
+
+
+def test_attempts_end_by_number_or_by_age() -> None:
+    """Whichever comes first; 0 is no limit."""
+    assert RetryPolicy(1, 5, 0, 0).pause(10_000, 1e9) is not None
+    assert [RetryPolicy(1, 5, 3, 0).pause(n, 0) is None for n in (1, 2, 3)] == [False, False, True]
+    assert [RetryPolicy(1, 1, 0, 60).pause(1, age) is None for age in (0, 59, 60)] == [False, False, True]

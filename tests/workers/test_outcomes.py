@@ -164,7 +164,7 @@ def held(shares: Shares, count: int, settled: Callable[[str], object], name: str
         noted: Outcome = DELIVERED
         comes_again = False
 
-        def note(self, outcome: Outcome) -> None:
+        def note(self, outcome: Outcome, messages: object = None) -> None:
             self.noted = max(self.noted, outcome)
 
         def take(self, token: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +55,11 @@ class Watched:
         self._open.socket.getsockopt(zmq.EVENTS)
         self._peers.look()
         return self._peers.health
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many handshakes have failed, by reason."""
+        return dict(self._peers.failures)
 
     def close(self) -> None:
         """Close it."""
@@ -111,6 +116,81 @@ def test_who_does_not_fit_is_a_problem_for_a_minute(opened: Any, monkeypatch: py
     monkeypatch.setattr(connection_health, "_REMEMBERED", 0.0)
     wait_for(lambda: not there.look().problems())
     wait_for(lambda: any("no sender has connected yet" in text for text in there.look().notes()))
+
+
+STRANGERS = {
+    "nothing": b"",
+    "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "tls": bytes.fromhex("160301020001") + bytes(512),
+    "postgres": bytes.fromhex("0000000804d2162f"),
+    "zeros": bytes(100),
+    "another type": zmtp.hello(b"REQ"),
+}
+
+
+def visit(there: Watched, said: bytes) -> None:
+    """One stranger's visit, until it is noticed."""
+    before = sum(there.failures.values())
+    with zmtp.dial(there.port, said) as stranger:
+        stranger.settimeout(0.3)
+        with suppress(OSError):  # until it is disconnected, or loses its patience
+            while said and stranger.recv(1000):
+                pass
+    wait_for(lambda: there.look() and sum(there.failures.values()) > before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"), [("PULL", "PUSH"), ("SUB", "PUB"), ("PUB", "SUB"), ("PUSH", "PULL")]
+)
+def test_strangers_beside_one_who_fits_are_no_problem(
+    kind: str, other: str, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever they say: each is counted, and who is not only a test of the port is noted, until he is forgotten."""
+    there = opened(kind, bind="tcp://127.0.0.1:0")
+    here = opened(other, connect=there.endpoint)
+    wait_for(lambda: there.look().connected_for())
+    visit(there, STRANGERS["nothing"])
+    assert (there.failures, there.look().notes()) == ({"broken off": 1}, [])
+    for said in STRANGERS.values():
+        visit(there, said)
+    assert there.failures["mismatched"] >= 1
+    assert there.look().problems() == here.look().problems() == []
+    (note,) = there.look().notes()
+    assert re.search(
+        "(127.0.0.1|somebody) connected, but is not a P?[A-Z]+: a health check, another program", note
+    )
+    assert there.look().pause is not None, "the note has an end"
+    monkeypatch.setattr(connection_health, "_REMEMBERED", 0.0)
+    wait_for(lambda: not there.look().notes())
+    assert there.look().pause is None
+
+
+def test_who_came_before_one_who_fits_is_no_problem_later(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A health check in words, day and night; somebody else who does not fit is one while nobody is connected."""
+    there = opened("SUB", bind="tcp://127.0.0.1:0")
+    visit(there, STRANGERS["zeros"])
+    assert there.look().problems(), "nobody has ever fitted"
+    here = opened("PUB", connect=there.endpoint)
+    wait_for(lambda: there.look().connected_for())
+    here.close()
+    wait_for(lambda: not there.look().connected_for())
+    monkeypatch.setattr(connection_health, "_REMEMBERED", 0.0)
+    wait_for(lambda: not there.look().problems())
+    monkeypatch.setattr(connection_health, "_REMEMBERED", 60.0)
+    visit(there, STRANGERS["zeros"])
+    assert there.look().problems() == []
+    there.look().broken_off("10.0.0.7", by_peer=False, alone=True)
+    wait_for(lambda: there.look().problems())
+
+
+def test_strangers_are_remembered_by_a_bounded_number_of_addresses(opened: Any) -> None:
+    """The oldest are forgotten."""
+    there = opened("PULL", bind="tcp://127.0.0.1:0")
+    for number in range(150):
+        there.look().broken_off(f"10.0.0.{number}", by_peer=False, alone=False)
+    assert len(there.look()._visitors) == 100
 
 
 TYPES = {

@@ -105,11 +105,6 @@ class Said:
         wait_for(lambda: any(words in text for text in self.all()), 40)  # it may take several tries
 
 
-_PROBE = (
-    "a peer connected without CURVE, which is required here"  # a test that looks whether the port is open
-)
-
-
 def test_who_is_allowed_is_heard(ring: Ring, server: Node) -> None:
     """Encrypted, with not a word said about it."""
     ring.allow("client")

@@ -11,7 +11,7 @@ import zmq
 
 from message_passing.errors import OpenError
 from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.deliveries import Deliveries
+from message_passing.zeromq.received import Deliveries
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.settings import Limits, SocketSettings
 

@@ -6,7 +6,7 @@ import argparse
 import math
 import pkgutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from message_passing.cli import commands
 from message_passing.cli.terminal import tell
@@ -32,19 +32,44 @@ class CommandParser(argparse.ArgumentParser):
         raise OpenError(Fault(f"{message}; see {self.prog} --help"))
 
 
-def positive(word: str) -> float:
-    """A number of seconds, for `add_argument(type=...)`.
+_Number = TypeVar("_Number", int, float)
 
-    Raises:
-        ArgumentTypeError: it is not a number, or not above 0.
+
+def number_type(
+    make: type[_Number], allowed: str, fits: Callable[[_Number], bool]
+) -> Callable[[str], _Number]:
+    """A parser of numbers, for `add_argument(type=...)`.
+
+    Args:
+        make: `int` or `float`.
+        allowed: which ones are allowed, in words.
+        fits: whether one is.
     """
-    try:
-        seconds = float(word)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {word!r}")
-    return seconds
+
+    def parse(word: str) -> _Number:
+        try:
+            number = make(word)
+        except ValueError:
+            number = make(-1)
+        if not fits(number):
+            raise argparse.ArgumentTypeError(f"must be {allowed}, not {word!r}")
+        return number
+
+    return parse
+
+
+positive = number_type(float, "a number above 0", lambda number: 0 < number < math.inf)
+
+
+def add_timeout(
+    parser: argparse.ArgumentParser,
+    default: float,
+    text: str,
+    parse: Callable[[str], float] = positive,
+) -> None:
+    """Add the option `--timeout`, in seconds."""
+    text = f"{text} (default {default:g})"
+    parser.add_argument("--timeout", type=parse, default=default, metavar="SECONDS", help=text)
 
 
 @dataclass(frozen=True, slots=True)

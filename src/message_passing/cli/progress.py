@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Self, TextIO
 
 from message_passing.cli.terminal import is_terminal
 from message_passing.errors import PackageError, needs_extra
@@ -42,6 +43,12 @@ _ERASE = "\r\x1b[K"
 def can_draw(stream: TextIO | None) -> bool:
     """Whether a redrawn line is visible there, and disturbs nothing."""
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def size_for_progress(source: TextIO | BinaryIO) -> int:
+    """The size of a regular file, in bytes; 0 for anything else, such as a pipe."""
+    found = os.fstat(source.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _in_front(stream: TextIO) -> bool:

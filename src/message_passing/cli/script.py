@@ -269,9 +269,8 @@ class Script:
         if faults or not chain.heads:
             raise UserError(*dict.fromkeys(faults))
         told = [one.text for one in found.warnings]
-        told += collect_warnings(
-            topological_order(chain.heads, errors=True)
-        )  # `preflight` may have found more
+        # `preflight` may have found more.
+        told += collect_warnings(topological_order(chain.heads, errors=True))
         for text in dict.fromkeys(told):
             tell(f"{self.title()}: warning: {one_line(text)}\n")
         return Prepared(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -13,9 +13,6 @@ from message_passing.escaping import SEPARATORS
 from message_passing.flow import Encoder
 from message_passing.jsonable import sanitize, to_jsonable
 from message_passing.lines import LineBatch, line_count
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
 _NEL, _LINE, _PARAGRAPH = SEPARATORS
@@ -28,14 +25,14 @@ decode_one = _decoder.decode
 _NULL = "JSON null is not a message: it would be taken for one that was dropped"
 
 
-def decode_text(message: Any, decode: Callable[[Any], Any] = decode_one) -> Any:
+def decode_text(message: Any) -> Any:
     """The value of one JSON text.
 
     Raises:
         DecodingError: it is not JSON, not UTF-8, nested too deeply, or null.
     """
     try:
-        value = decode(message)
+        value = decode_one(message)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise _malformed(error, message) from error
     if value is None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.codecs import _packed
+from message_passing.component import Component
 from message_passing.errors import DecodingError, Fault, OptionError, needs_extra
 from message_passing.flow import Encoder
 from message_passing.options import option
@@ -125,20 +126,26 @@ class _Crypt:
         return drawn[: self._block.key_size]
 
 
-def _key_option() -> Any:
-    return option(
+class _CryptCBC(Component):
+    """What decoder and encoder have in common."""
+
+    example = MappingProxyType({"encryption_key": "a passphrase", "encryption_cipher": "Blowfish"})
+
+    encryption_key: str = option(
         description="The passphrase that both sides know; its UTF-8 is used.", min_length=1, secret=True
     )
-
-
-def _cipher_option() -> Any:
-    return option(
+    encryption_cipher: str = option(
         description=f"One of {', '.join(_CIPHERS)}, in any case, with or without Perl's `Crypt::` or "
         "`Crypt::Cipher::` before it. `Rijndael` is AES."
     )
 
+    def on_init(self) -> None:
+        """Choose the cipher."""
+        super().on_init()
+        self._crypt = _Crypt(self.encryption_key, self.encryption_cipher, self.label)
 
-class CryptCBCDecoder(_packed.Unpacker):
+
+class CryptCBCDecoder(_CryptCBC, _packed.Unpacker):
     """Decrypts what Perl's Crypt::CBC encrypted: bytes in, bytes out.
 
     Legacy, for communicating with nodes that use it. There is no authentication: an attacker who can change
@@ -148,15 +155,6 @@ class CryptCBCDecoder(_packed.Unpacker):
     """
 
     name = "Crypt::CBC"
-    example = MappingProxyType({"encryption_key": "a passphrase", "encryption_cipher": "Blowfish"})
-
-    encryption_key: str = _key_option()
-    encryption_cipher: str = _cipher_option()
-
-    def on_init(self) -> None:
-        """Choose the cipher."""
-        super().on_init()
-        self._crypt = _Crypt(self.encryption_key, self.encryption_cipher, self.label)
 
     def filter(self, message: Any) -> bytes:
         """Decrypt one message.
@@ -167,7 +165,7 @@ class CryptCBCDecoder(_packed.Unpacker):
         return self._crypt.decrypted(_packed.to_unpack(message, "Crypt::CBC"))
 
 
-class CryptCBCEncoder(Encoder):
+class CryptCBCEncoder(_CryptCBC, Encoder):
     """Encrypts text (as UTF-8) or bytes as Perl's Crypt::CBC does. Objects must be encoded as JSON first.
 
     Legacy, for communicating with nodes that use it. There is no authentication: an attacker who can change
@@ -176,16 +174,7 @@ class CryptCBCEncoder(Encoder):
     """
 
     name = "Crypt::CBC"
-    example = MappingProxyType({"encryption_key": "a passphrase", "encryption_cipher": "Blowfish"})
     readable = False
-
-    encryption_key: str = _key_option()
-    encryption_cipher: str = _cipher_option()
-
-    def on_init(self) -> None:
-        """Choose the cipher."""
-        super().on_init()
-        self._crypt = _Crypt(self.encryption_key, self.encryption_cipher, self.label)
 
     def filter(self, message: Any) -> bytes:
         """Encrypt one message, with its own salt.

@@ -1,1 +1,1 @@
-"""Config files and option texts: what they say, where in a file it stands, and the chain that they mean."""
+"""Config files and option texts: their values, the position of each in its file, and the chain they declare."""

@@ -60,12 +60,12 @@ STACKED = ("decoder", "filter", "encoder")
 FLAT_KEYS = (*FLAT_PARTS, *(f"{part}_options" for part in FLAT_PARTS))
 NAMED_KEYS = {f"{kind}s": kind for kind in PACKAGES}
 TESTS = "tests"
-"""Cases for `message-passing test`, in either form; running a chain passes them by."""
+"""Test cases for `message-passing test`, in either form; running a chain ignores them."""
 
 NO_ERROR_CHAIN = (
     "no error chain stores these: name one (--error File --error_options filename=FILE, or the key error_log)"
 )
-"""What is wrong with `dead_letters` where reports go to standard error, as they do unless somebody says otherwise."""
+"""What is wrong with `dead_letters` where reports go to standard error, which is the default."""
 
 _NULL = 'the component Null is "Null", in quotes'
 
@@ -73,7 +73,7 @@ _COMPONENT_KEYS = ("class", "options", "output_to", "error")
 
 
 def is_named(values: Mapping[str, Any]) -> bool:
-    """Whether a config file is of the named form, if a key lacks its `s`."""
+    """Whether a config file is in the named form, even if a key lacks its `s`."""
     named = any(key in values for key in (*NAMED_KEYS, "error_log"))
     return named or any(isinstance(values.get(kind), Mapping) for kind in NAMED_KEYS.values())
 
@@ -81,16 +81,16 @@ def is_named(values: Mapping[str, Any]) -> bool:
 def read_declaration(
     kind: str, component: Any, options: Any, place: str, options_place: str, *, already_reported: bool = False
 ) -> Declaration:
-    """What a command line or a flat config file says of a component, which has no name yet.
+    """The declaration of a component by a command line or a flat config file; it has no name yet.
 
     Args:
         kind: `input`, `decoder`, `filter`, `encoder` or `output`.
         component: its name; None if there is none.
         options: a mapping, or text as the command line has it: one word or a list of them; None if they could not be
-            read, which has been told.
+            read, which has been reported.
         place: where its name was written, or should be: `--input`.
         options_place: where its options were.
-        already_reported: what is wrong with its name has been told already, so its absence is no news.
+        already_reported: an error in its name has been reported already, so that its absence need not be.
     """
     faults: list[Fault] = []
     if isinstance(component, UnreadText) or (component is None and already_reported):
@@ -188,7 +188,7 @@ def named_chain(
 
 
 def _is_flat(kind: str, values: Mapping[str, Any]) -> bool:
-    """Whether a component of this kind is given as the flat form has it, which is refused beside the named form."""
+    """Whether a component of this kind is given as in the flat form, which is rejected beside the named form."""
     return f"{kind}_options" in values or not isinstance(values.get(kind, {}), Mapping)
 
 
@@ -220,13 +220,13 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
 
 
 def _options_of(table: Mapping[str, Any]) -> Any:
-    """Its options; none where all that YAML has under `options:` is commented out."""
+    """Its options; none if everything under YAML's `options:` is commented out."""
     options = table.get("options")
     return {} if options is None else options
 
 
 def _declaration(kind: str, name: str, table: Any, place: str) -> Declaration:
-    """What a table declares; of a wrong one what can be read, so that its other faults are found too."""
+    """What a table declares; if it has errors, what can be read, so that its other errors are found too."""
     faults = _table_faults(table, place)
     table = table if isinstance(table, Mapping) else {}
     named = {key: value for key, value in table.items() if key != "options" and not has_unread(value)}

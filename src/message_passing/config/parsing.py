@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 
 def relaxed_json(text: str) -> Any:
-    """Parse JSON in which a comma may end a list or object, and `#` begins a comment (JSON::XS "relaxed").
+    """Parse JSON in which a list or object may end with a comma, and `#` begins a comment (JSON::XS "relaxed").
 
     Raises:
         ConfigError: it is malformed; the line and column are given.
@@ -45,7 +45,7 @@ def relaxed_json(text: str) -> Any:
 
 
 def strict_json(text: str) -> str:
-    """Relaxed JSON with its comments, and commas that follow a last value, as blanks: positions stay."""
+    """Relaxed JSON with comments and trailing commas replaced by blanks, which preserves positions."""
     after_value = False
 
     def replace(found: re.Match[str]) -> str:
@@ -60,10 +60,10 @@ def strict_json(text: str) -> str:
 
 
 def options_from_text(texts: Iterable[str]) -> dict[str, Any]:
-    """The options that one command-line word or several give: JSON, `@file`, or `key=value`.
+    """The options in one or more command-line words: JSON, `@file`, or `key=value`.
 
     Raises:
-        ConfigError: one of them is none of these, does not parse, or is no object.
+        ConfigError: one of them is none of these, does not parse, or is not an object.
     """
     options: dict[str, Any] = {}
     for text in texts:
@@ -88,7 +88,7 @@ def _options_from_word(text: str) -> Mapping[str, Any]:
 
 
 def _value_from_word(name: str, value: str) -> Any:
-    # Only what is plainly a list or an object is read as JSON: a text that looks like a number stays one.
+    # Only a list or an object is read as JSON: text that looks like a number stays text.
     if value[:1] not in ("[", "{"):
         return value
     try:
@@ -99,7 +99,7 @@ def _value_from_word(name: str, value: str) -> Any:
 
 
 def _json_from_word(text: str) -> Any:
-    """As `relaxed_json`; what went wrong between the shell and us is said as well."""
+    """As `relaxed_json`; the error also says what the shell has done to the text."""
     try:
         return relaxed_json(text)
     except ConfigError as error:
@@ -124,7 +124,7 @@ def _as_mapping(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def read_text(name: str) -> str:
-    """What is in a config file.
+    """The text of a config file.
 
     Raises:
         ConfigError: it cannot be read.
@@ -193,7 +193,7 @@ def _toml(text: str) -> Any:
 
 
 def _of_toml(problem: str, text: str) -> Fault:
-    """A fault whose place tomllib tells in its sentence; in numbers only from Python 3.14 on."""
+    """A fault whose position tomllib reports in its message, and as numbers only from Python 3.14 on."""
     what, _, place = problem.rpartition(" (at ")
     numbers = [int(number) for number in re.findall(r"\d+", place)]
     last = (text.count("\n") + 1, len(text) - text.rfind("\n"))
@@ -206,14 +206,14 @@ def _yaml(text: str) -> Any:
 
 
 def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> tuple[Any, Any]:
-    """What a YAML text means, and the node that it was made of, whose parts know their places.
+    """The value of a YAML text, and the node it was made from, whose parts know their positions.
 
     Args:
         text: the text.
-        look: given the node as it was written, before `<<` is replaced by what it stands for.
+        look: called with the node as written, before `<<` is replaced by what it stands for.
 
     Raises:
-        ConfigError: it is malformed, or has keys that are no text.
+        ConfigError: it is malformed, or has keys that are not text.
         ComponentError: PyYAML is not installed.
     """
     with needs_extra("yaml"):
@@ -239,18 +239,18 @@ def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> 
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
         raise ConfigError(f"malformed YAML: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # what PyYAML stumbles over
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # bugs of PyYAML
         raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
     _check_keys(node)
     return value, node
 
 
 COMPONENT_KEYS = ("input", "decoder", "filter", "encoder", "output", "error", "error_encoder")
-"""The keys of a config file whose values name components; deeper down it is `class`."""
+"""The top-level keys whose values name components; in tables, it is `class`."""
 
 
 def _name_null(document: Any) -> None:
-    """`Null`, where a component's name stands, is the name that it looks like; to YAML it is no value at all."""
+    """`Null` where a component's name is expected is that name, although YAML reads it as null."""
     for key, value in _pairs(document):
         if key in COMPONENT_KEYS:
             for one in value.value if isinstance(value.value, list) and value.id == "sequence" else [value]:
@@ -273,7 +273,7 @@ def _as_name(node: Any) -> None:
 
 
 def _check_keys(document: Any) -> None:
-    """YAML has keys of any type, here they are names; and it has values that hold themselves."""
+    """YAML allows keys of any type, while these must be names; and values that contain themselves."""
     waiting, seen = [document], set[int]()
     while waiting:
         node = waiting.pop()

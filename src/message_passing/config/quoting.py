@@ -1,4 +1,4 @@
-"""What a shell or an editor has made of the quotes of JSON."""
+"""What a shell or an editor has done to the quotes of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXAMPLE = """'{"key": "value"}'"""
 
 
 def lost_quotes(text: str) -> str:
-    """What seems to have become of a word's quotes; empty if nothing has."""
+    """What seems to have happened to a word's quotes; empty if nothing has."""
     if any(quote in text for quote in "\u201c\u201d\u201e\u2018\u2019"):
         return f"JSON requires plain double quotes, not typographic ones: {_EXAMPLE}"
     if '"' in text:
@@ -26,7 +26,7 @@ def lost_quotes(text: str) -> str:
 
 
 def lost_pair(text: str) -> str:
-    """What was most likely meant by a word that is nearly `key=value`; empty if it is nothing like that."""
+    """What was most likely meant by a word that resembles `key=value`; empty if it does not."""
     found = _NEARLY_PAIR.fullmatch(text.strip())
     if not found:
         return ""

@@ -1,4 +1,4 @@
-"""What a case in a config file looks like, and what can be wrong with it.
+"""The format of a test case in a config file, and the errors in it.
 
     [[tests]]
     name = "errors pass, the rest does not"
@@ -7,7 +7,7 @@
     errors = ["malformed JSON"]
     filtered = 1
 
-`at` names the component that the messages are given to, where that is not the only input.
+`at` names the component that receives the messages, unless that is the only input.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _EXPECTED = ("output", "errors", "filtered")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case.
+    """One test case.
 
     Attributes:
         number: its place in the list, from 0.
-        name: what it is called.
-        at: the component that the messages are given to: an input emits them.
-        messages: what is given.
-        output: the messages expected, by the outputs' names; None for whatever comes.
+        name: its name.
+        at: the component that receives the messages; an input emits them.
+        messages: the messages.
+        output: the messages expected, by the outputs' names; None for any.
         errors: texts, each of which must be in a report.
-        filtered: how many messages filters remove; None for however many.
+        filtered: how many messages filters remove; None for any number.
     """
 
     number: int
@@ -53,12 +53,12 @@ class Case:
 def read_cases(
     tables: Any, source: str, components: Mapping[str, Component] | None
 ) -> tuple[list[Case], list[Fault]]:
-    """The cases of a config file, and what is wrong with them.
+    """The test cases of a config file, and the errors in them.
 
     Args:
-        tables: what the file has under `tests`; None where it has none.
+        tables: the value of the file's key `tests`; None if it has none.
         source: its name.
-        components: of its chain, by name; None where that has mistakes itself, so that nobody knows them.
+        components: of its chain, by name; None if the chain has errors, so that they are not known.
     """
     place = SourceLocation(f"{source}: {TESTS}", source, (TESTS,))
     tables = [] if tables is None else tables
@@ -71,14 +71,12 @@ def read_cases(
         cases.append(reader.case(number))
         faults += reader.faults
         if any(one.name == cases[-1].name for one in cases[:-1]):
-            faults.append(
-                Fault(f"there is already a case named {cases[-1].name!r} already", reader.at("name"))
-            )
+            faults.append(Fault(f"there is already a case named {cases[-1].name!r}", reader.at("name")))
     return cases, faults
 
 
 def reached_from(name: str, components: Mapping[str, Component]) -> dict[str, Component]:
-    """The outputs that messages given to a component can come to."""
+    """The outputs that messages passed to a component can reach."""
     after = {id(one) for one in topological_order([components[name]])}
     return {key: one for key, one in components.items() if one.kind == "output" and id(one) in after}
 
@@ -105,7 +103,7 @@ class _Reader:
         self.faults.append(Fault(text, self.at(key)))
 
     def _take(self, key: str, kind: type, what: str, default: Any) -> Any:
-        """The value of a key; what it is when not given, or wrong, which is told."""
+        """The value of a key; its default if it is missing, or wrong, which is reported."""
         value = self._table.get(key, default)
         if key in self._table and (not isinstance(value, kind) or isinstance(value, bool)):
             self._fault(key, f"must be {what}, not {abbreviate(value)}")
@@ -113,7 +111,7 @@ class _Reader:
         return value
 
     def case(self, number: int) -> Case:
-        """What the table says; its faults are noted."""
+        """The test case; its errors are recorded."""
         if self._table or not self.faults:
             self._check_keys()
         start = self._start()
@@ -143,7 +141,7 @@ class _Reader:
             self.faults.append(Fault(text, self._place))
 
     def _start(self) -> str:
-        """Where the messages are given."""
+        """The component that receives the messages."""
         at = str(self._take("at", str, "the name of a component", ""))
         inputs = [name for name, one in self._components.items() if one.kind == "input"]
         if not self._known:

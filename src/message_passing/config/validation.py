@@ -1,4 +1,4 @@
-"""What is wrong with a config file, each thing with its line and column."""
+"""The errors in a config file, each with its line and column."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _SCANNERS = {"json": index_json, "toml": index_toml, "yaml": index_yaml}
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is wrong, or that whoever starts the chain should know.
+    """An error, or a warning for whoever starts the chain.
 
     Attributes:
-        file: where it was written; None for the words of a command.
+        file: where it was written; None for a command line.
         line: from 1, where it is known.
         column: from 1.
-        where: the keys that lead there, or the option.
-        text: the sentence.
-        warning: the chain runs all the same.
+        where: the path of keys, or the option.
+        text: the message.
+        warning: whether the chain runs all the same.
     """
 
     file: str | None
@@ -48,7 +48,7 @@ class Diagnostic:
             return f"{self.where}: {kind}{self.text}" if self.where else f"{kind}{self.text}"
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         last = self.where.rpartition(".")[2]
-        said = not self.where or f"'{last}'" in self.text  # the sentence names it
+        said = not self.where or f"'{last}'" in self.text  # the message names it
         return f"{place}: {kind}{self.text}" if said else f"{place}: {kind}{self.where}: {self.text}"
 
     def as_object(self) -> dict[str, Any]:
@@ -60,12 +60,12 @@ class Diagnostic:
 
 @dataclass(slots=True)
 class Positions:
-    """The positions of the keys of every file that an error is in."""
+    """The positions of the keys of every file with an error."""
 
     _indexes: dict[str, Index] = field(default_factory=dict)
 
     def index(self, name: str) -> Index:
-        """A file's; an empty one when it does not parse."""
+        """The index of a file; an empty one if it does not parse."""
         if name not in self._indexes:
             try:
                 load_file(name)
@@ -75,7 +75,7 @@ class Positions:
         return self._indexes[name]
 
     def diagnostic(self, fault: Fault, default: str | None, *, warning: bool = False) -> Diagnostic:
-        """A fault with its position; `default` is the file of those that tell none."""
+        """A fault with its position; `default` is the file of faults without one."""
         place = fault.where
         if not isinstance(place, SourceLocation):
             return Diagnostic(None if place else default, None, None, str(place), fault.marked, warning)
@@ -89,7 +89,7 @@ class Positions:
         return Diagnostic(place.file, entry.line, entry.column, where, fault.marked, warning)
 
     def repeated(self, name: str) -> list[Diagnostic]:
-        """Keys of which only the last one counts, which nobody means."""
+        """Repeated keys, of which only the last one counts: surely a mistake."""
         return [
             Diagnostic(
                 name,
@@ -105,12 +105,12 @@ class Positions:
 def diagnose(
     faults: Iterable[Fault], warnings: Iterable[Fault] = (), file: str | None = None
 ) -> list[Diagnostic]:
-    """What is to be told of a chain, in the order of the file.
+    """The errors and warnings of a chain, in the order of the file.
 
     Args:
-        faults: what was found wrong; each is told once.
-        warnings: what whoever starts it should know all the same.
-        file: its config file: the place of those that tell none, and it may have a key twice.
+        faults: the errors; each is reported once.
+        warnings: the warnings.
+        file: its config file, to which faults without a file belong; its repeated keys are warned of.
     """
     places = Positions()
     found = [places.diagnostic(fault, file) for fault in dict.fromkeys(faults)]

@@ -13,22 +13,22 @@ from message_passing.errors import ConfigError, Fault, SourceLocation, child_loc
 def expand_variables(
     values: Mapping[str, Any], source: str, *, but: str = ""
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """A file's values with their variables replaced, and what is wrong with them.
+    """A file's values with their variables replaced, and the errors in them.
 
     Args:
         values: as they were parsed.
         source: the file's name.
-        but: a key whose value stays as it is.
+        but: a key whose value is left unchanged.
 
     Returns:
-        The values, in which an `UnreadText` stands for each text with a variable that is not set; and these.
+        The values, in which an `UnreadText` stands for each text with a variable that is not set; and the errors.
 
     Raises:
         ConfigError: they are nested too deeply.
     """
     faults: list[Fault] = []
     file = SourceLocation(source, source)
-    done: dict[int, Any] = {}  # YAML's aliases lead to one value by billions of ways
+    done: dict[int, Any] = {}  # YAML's aliases can lead to one value along billions of paths
 
     def expanded(value: Any, place: str, said: str) -> Any:
         if id(value) in done:

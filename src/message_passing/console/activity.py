@@ -6,7 +6,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from message_passing.loss_monitor import Loss
-from message_passing.metrics import FAILED_REASON
+from message_passing.metrics import growth, lost_by_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,11 +59,9 @@ class Activity:
             _, received, losses = self._before.get(id(place.component), (None, 0, Counter[str]()))
             if place.component.kind == "input" and one["received"] != received:
                 self.last_message = now
-            found = Counter(one["dropped"])
-            if one["failed"]:
-                found[FAILED_REASON] += one["failed"]
+            found = lost_by_reason(one["dropped"], one["failed"])
             for reason, count in found.items():
-                if grown := _growth(count, losses[reason]):
+                if grown := growth(count, losses[reason]):
                     bucket.lost[Loss(place.id, reason)] += grown
             seen[id(place.component)] = place.component, one["received"], found
         self._before = seen
@@ -98,7 +96,3 @@ class Activity:
         while self._buckets and now - self._buckets[0].began >= MINUTE + _BUCKET:
             self._buckets.popleft()
         return self._buckets
-
-
-def _growth(count: int, before: int) -> int:
-    return count - before if count >= before else count

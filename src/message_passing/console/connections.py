@@ -185,9 +185,8 @@ class HttpConnection(H11Protocol):
         """What has come is not HTTP."""
         self.listener.log.refuse("malformed request")
         self._wait_for_head()
-        with contextlib.suppress(
-            Exception
-        ):  # h11 refuses when an answer has begun: there is nothing to say then
+        # The library h11 refuses when an answer has begun: there is nothing to say then.
+        with contextlib.suppress(Exception):
             super().send_400_response(msg)
         self.transport.close()
         cycle: Any = self.cycle

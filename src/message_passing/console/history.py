@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
+from message_passing.metrics import growth, lost_by_reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -24,8 +26,8 @@ class Counted(NamedTuple):
 
 def counted(snapshot: Snapshot) -> Counted:
     """The counters of a component that are kept."""
-    lost = sum(snapshot["dropped"].values()) + snapshot["failed"]
-    return Counted(snapshot["received"], snapshot["passed"], lost)
+    lost = lost_by_reason(snapshot["dropped"], snapshot["failed"])
+    return Counted(snapshot["received"], snapshot["passed"], lost.total())
 
 
 class _Ring:
@@ -80,7 +82,7 @@ class History:
         self.latest = {}
         for name, sums in counters.items():
             ring = self._rings.setdefault(name, _Ring())
-            grown = [new - old if new >= old else new for new, old in zip(sums, ring.before, strict=True)]
+            grown = map(growth, sums, ring.before)
             step = Counted(*grown) if self._count else Counted(0, 0, 0)
             self.latest[name], ring.before = step, sums
             for column, value in zip(ring.columns, step, strict=True):

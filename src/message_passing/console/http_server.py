@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +18,7 @@ from message_passing.console.routes import Routes
 from message_passing.console.watcher import ServerWatcher
 from message_passing.environment import from_environment
 from message_passing.errors import Fault, OptionError
+from message_passing.file_identity import file_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class ConsoleServer:
             raise OptionError(Fault(text, "--http"))
         self.watcher: ServerWatcher | None = None
         self._listening: list[tuple[socket.socket, str]] = []
-        self._path: tuple[Path, tuple[int, int]] | None = None
+        self._path: tuple[Path, tuple[int, int] | None] | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -75,8 +75,7 @@ class ConsoleServer:
         try:
             if self._control:
                 opened, path = listen_control(self._control)
-                found = path.stat()
-                self._path = path, (found.st_dev, found.st_ino)
+                self._path = path, file_identity(path)
                 self._listening.append((opened, ""))
             if self._address:
                 self._listening.append((listen_http(*self._address), self._token))
@@ -146,8 +145,8 @@ class ConsoleServer:
         self._listening.clear()
         if self._path:
             path, own = self._path
-            with contextlib.suppress(OSError):  # somebody has removed it, and perhaps put another one there
-                found = path.stat()
-                if (found.st_dev, found.st_ino) == own:
-                    os.unlink(path)  # noqa: PTH108 - beside the other system calls
+            # Otherwise, somebody has removed it, and perhaps put another one there.
+            if file_identity(path) == own:
+                with contextlib.suppress(OSError):
+                    path.unlink()
             self._path = None

@@ -103,10 +103,8 @@ class Tail:
         """The line for a message; empty when it is not wanted."""
         try:
             return _line({"time": when, "message": message}) if self._filter.matches(message, text) else b""
-        except (
-            RecursionError,
-            ValueError,
-        ):  # it could just be decoded, and is nested too deeply for all else
+        except (RecursionError, ValueError):
+            # It could just be decoded, and is nested too deeply for all else.
             return _line({"time": when, "message": text}) if self._filter.matches(text, text) else b""
 
     def _take_missed(self) -> int:

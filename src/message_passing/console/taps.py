@@ -49,18 +49,15 @@ _encoder = JSONEncoder()
 class Tap:
     """One client at one tap point: filled by the chain's thread, emptied by another one."""
 
-    def __init__(
-        self, wake: Callable[[], object], waiting: int = WAITING, waiting_bytes: int = WAITING_BYTES
-    ) -> None:
+    def __init__(self, wake: Callable[[], object], waiting: int = WAITING) -> None:
         """Nothing has come.
 
         Args:
             wake: called by the chain's thread when there is something, once until it is taken.
             waiting: how many messages may wait.
-            waiting_bytes: how many bytes.
         """
         self._wake = wake
-        self._limit, self._limit_bytes = waiting, waiting_bytes
+        self._limit = waiting
         self._came = self._taken = 0
         self._bytes_came = self._bytes_taken = 0
         self._batches: deque[tuple[float, Sequence[bytes]]] = deque()
@@ -81,7 +78,7 @@ class Tap:
     @property
     def room(self) -> int:
         """How many messages may come now."""
-        return self._limit - self.waiting if self.waiting_bytes < self._limit_bytes else 0
+        return self._limit - self.waiting if self.waiting_bytes < WAITING_BYTES else 0
 
     @property
     def missed(self) -> int:
@@ -102,7 +99,7 @@ class Tap:
         """Keep as many of these as there is room for. In the chain's thread."""
         kept = texts if len(texts) <= self.room else texts[: max(self.room, 0)]
         size = sum(map(len, kept)) + _EACH * len(kept)
-        if size > (left := self._limit_bytes - self.waiting_bytes):
+        if size > (left := WAITING_BYTES - self.waiting_bytes):
             kept, size = _within(kept, left)
         if not kept:
             return

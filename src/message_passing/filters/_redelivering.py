@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Delivery, Outcome
+from message_passing.delivery import Outcome
 from message_passing.errors import MessageError, OutputClosedError
 from message_passing.filters.t import copied
 from message_passing.flow import Filter
 from message_passing.options import option
-from message_passing.output import running_loop
+from message_passing.output import running_loop, wait_for_change
+from message_passing.redelivery import AttemptResult, DeliveryAttempt
 
 if TYPE_CHECKING:
     from message_passing.delivery import Hold
@@ -26,23 +27,24 @@ class KeptBatch:
     """A batch that has not been settled.
 
     Attributes:
-        messages: as they came.
+        messages: as they came; of those, what is known not to have been lost is left out when some were.
         hold: of the delivery that they belong to.
         began: when they came.
         attempts: how often they were handed on.
         branch: where to, by number.
         timer: until they are handed on again, or have been where they are for too long.
         waits: they were lost, and wait to be handed on again.
+        exact: it is known what of them was lost; otherwise they are handed on one by one.
     """
 
-    __slots__ = ("attempts", "began", "branch", "hold", "messages", "timer", "waits")
+    __slots__ = ("attempts", "began", "branch", "exact", "hold", "messages", "timer", "waits")
 
     def __init__(self, messages: list[Any], hold: Hold) -> None:
         self.messages, self.hold = messages, hold
         self.began = monotonic()
         self.attempts = self.branch = 0
         self.timer: asyncio.TimerHandle | None = None
-        self.waits = False
+        self.waits, self.exact = False, True
 
     def stop_timer(self) -> None:
         """Nothing more comes of it."""
@@ -111,12 +113,16 @@ class Redelivering(Filter):
         branch, loop = self.branch_of(kept), running_loop()
         settle = partial(self._decide, kept, kept.attempts)
         patience = self.patience_with(kept)
-        kept.timer = loop.call_later(patience, settle, Outcome.LOST) if patience and loop else None
+        given_up = AttemptResult(Outcome.LOST, range(len(kept.messages)), exact=False)
+        kept.timer = loop.call_later(patience, settle, given_up) if patience and loop else None
         try:
             # What a branch does to its messages is not seen by another, or the next time.
             messages = [copied(message) for message in kept.messages]
-            with Delivery(settle, self, loop):
-                self.hand_to(branch, messages, 0)
+            attempt = DeliveryAttempt(self, lambda part: self.hand_to(branch, part, 0), settle)
+            if kept.exact:
+                attempt.together(messages)
+            else:
+                attempt.one_by_one(messages, in_order=False)
         except OutputClosedError:
             if not self.goes_on_without(kept):
                 if kept in self._kept:
@@ -150,17 +156,30 @@ class Redelivering(Filter):
         """Whether the chain goes on when nobody reads any more what a batch was handed to."""
         return False
 
-    def _decide(self, kept: KeptBatch, attempt: int, outcome: Outcome) -> None:
+    def _decide(self, kept: KeptBatch, attempt: int, result: AttemptResult) -> None:
         if kept not in self._kept or attempt != kept.attempts or kept.waits:
             return  # it has been given up there since
         kept.stop_timer()
-        if outcome is Outcome.LOST and (loop := running_loop()) and not self.stop_request.asked:
+        if result.outcome is Outcome.LOST:
+            self._narrow(kept, result)
+        if result.outcome is Outcome.LOST and (loop := running_loop()) and not self.stop_request.asked:
             seconds = self.after_loss(kept)
             if seconds is not None:
                 kept.waits = True
                 kept.timer = loop.call_later(0 if self._ending else seconds, self._hand_later, kept)
                 return
-        self._end(kept, outcome)
+        self._end(kept, result.outcome)
+
+    def _narrow(self, kept: KeptBatch, result: AttemptResult) -> None:
+        """Only what was lost is kept; the rest has passed."""
+        kept.exact = kept.exact and result.exact
+        if done := len(kept.messages) - len(result.lost):
+            kept.messages = [kept.messages[index] for index in result.lost]
+            self._count -= done
+            self._changed.set()
+            self.hand_to(self.branch_of(kept), [], done)
+        if result.rejected:
+            kept.hold.note(Outcome.REJECTED)
 
     def _hand_later(self, kept: KeptBatch) -> None:
         try:
@@ -179,7 +198,7 @@ class Redelivering(Filter):
         if outcome is not Outcome.LOST:
             self.on_taken(kept)
         self.hand_to(self.branch_of(kept), [], len(kept.messages))
-        kept.hold.note(outcome)
+        kept.hold.note(outcome, kept.messages)
         kept.hold.release()
 
     def _forget(self, kept: KeptBatch) -> None:
@@ -192,14 +211,6 @@ class Redelivering(Filter):
         """What is not settled."""
         return self._count
 
-    async def _change(self, seconds: float) -> None:
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
     async def drain(self) -> None:
         """Wait until there is room here; what is downstream is waited for by that.
 
@@ -208,7 +219,7 @@ class Redelivering(Filter):
         """
         self._raise_gone()
         while self._count > self.buffer_messages // 2 and self.sources_wait and not self.stop_request.asked:
-            await self._change(_POLL)
+            await wait_for_change(self._changed, _POLL)
             self._raise_gone()
 
     async def flush(self) -> None:
@@ -220,7 +231,7 @@ class Redelivering(Filter):
                 self._hand_later(kept)
         until = monotonic() + self.flush_timeout
         while self._kept and (left := until - monotonic()) > 0:
-            await self._change(min(_POLL, left))
+            await wait_for_change(self._changed, min(_POLL, left))
 
     def on_close(self) -> None:
         """What was handed on, and is not settled, is what the next one makes of it, which counts it."""

@@ -6,23 +6,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
+from message_passing.filters._branching import Branching
 from message_passing.filters._redelivering import Redelivering
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from message_passing.filters._redelivering import KeptBatch
     from message_passing.output import Output
 
 
-class FallbackFilter(Redelivering):
+class FallbackFilter(Branching, Redelivering):
     """Passes messages to the first of several outputs, and to the next one where that loses them.
 
     `output_to` lists them in order of preference. An output that lost a batch is skipped for `pause` seconds, unless
-    the others have lost it too. A whole batch goes to the next one if any of it was lost, so messages may arrive in
-    both. What is rejected goes nowhere else. An output that has not settled a batch within `patience` seconds counts
-    as having lost it; if it settles the batch later, it has arrived in both. The last one has no time limit.
+    the others have lost it too. The next one gets what was lost; where a filter between has made other messages of a
+    batch, all of it, which may then arrive in both. What is rejected goes nowhere else. An output that has not
+    settled a batch within `patience` seconds counts as having lost it; if it settles the batch later, it has arrived
+    in both. The last one has no time limit.
 
     Each loss is counted and reported where it happens, and a batch that all have lost is a loss of the last. What is
     not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and counted
@@ -47,26 +47,9 @@ class FallbackFilter(Redelivering):
         description="Seconds that an output may take to settle a batch before the next one gets it; 0: no limit.",
     )
 
-    def on_init(self) -> None:
-        """Resolve each of `output_to`."""
-        targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
-        self.output_to = targets[0] if targets else None
-        super().on_init()
-        self._use(targets)
-
-    def _use(self, targets: Sequence[Any]) -> None:
-        self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
+    def on_branches(self) -> None:
+        """None of them has lost anything yet."""
         self._bad_until = [0.0] * len(self._branches)
-
-    def connect_to(self, target: Any) -> None:
-        """Set `output_to` after construction: one output or a list of them."""
-        targets = target if isinstance(target, (list, tuple)) else [target]
-        super().connect_to(targets[0])
-        self._use(targets)
-
-    def outputs(self) -> Sequence[Output]:
-        """All outputs."""
-        return tuple(self._branches)
 
     def branch_of(self, kept: KeptBatch) -> Output:
         """The outputs to try: at the first attempt the first one without a recent loss; then the next."""

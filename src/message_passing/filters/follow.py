@@ -89,36 +89,13 @@ class FollowFilter(Filter):
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Pass all of them, recording each one's stamp."""
-        if self.key_field:
-            return self._filter_by_key(messages)
-        books, now = self._books, time.time()
-        known = books.senders
-        for message in messages:
-            try:
-                number, name = message["sequence"], message["sender"]
-                sender = known[name]
-            except (KeyError, TypeError, IndexError):
-                books.meet(message, now)
-                continue
-            if number == sender.expected:
-                sender.expected = number + 1
-                sender.seen = now
-            elif number == sender.expected_of_run and message.get(RUN) == sender.run:
-                sender.expected_of_run = number + 1
-                sender.seen = now
-            else:
-                books.take(name, sender, message, now)
-        if self.report_interval and not self._timer:
-            self._wind()
-        return messages
-
-    def _filter_by_key(self, messages: list[Any]) -> list[Any]:
-        """Do the same for senders with keys: in a separate loop, which does not slow down the other one."""
         books, now, field = self._books, time.time(), self.key_field
         known = books.senders
         for message in messages:
             try:
-                number, name = message["sequence"], (message[field], message["sender"])
+                number, name = message["sequence"], message["sender"]
+                if field:
+                    name = message[field], name
                 sender = known[name]
             except (KeyError, TypeError, IndexError):
                 books.meet(message, now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
 from message_passing.filters._redelivering import Redelivering
-from message_passing.network.backoff import pause_after
+from message_passing.network.backoff import RetryPolicy
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ class RetryFilter(Redelivering):
     """Redelivers a batch that was lost downstream, with increasing delays, until it is settled.
 
     It wraps an output that has no retries of its own, such as a `File` on a disk that is full: put it before the
-    encoder or the output. What is rejected is not retried. A whole batch is redelivered if any of it was lost:
-    messages may arrive twice, and later ones may overtake it. Each loss is counted and reported where it
-    happens, and a batch that is lost for good is a loss there.
+    encoder or the output. What is rejected is not retried. Only what was lost is
+    redelivered; where a filter between has made other messages of a batch, all of it, one by one, so that messages
+    may arrive twice, once. Later messages may overtake it. Each loss is counted and reported where it happens, and
+    what is lost for good is a loss there.
 
     Unsettled batches are kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
     counted (`buffer full`). When the chain ends, retries continue for at most `flush_timeout`. It needs a running
@@ -46,6 +47,5 @@ class RetryFilter(Redelivering):
 
     def after_loss(self, kept: KeptBatch) -> float | None:
         """Increasing delays."""
-        pause = pause_after(kept.attempts, self.first, self.longest)
-        late = self.give_up_after and monotonic() + pause - kept.began > self.give_up_after
-        return None if late or kept.attempts == self.attempts else pause
+        policy = RetryPolicy(self.first, self.longest, self.attempts, self.give_up_after)
+        return policy.pause(kept.attempts, monotonic() - kept.began)

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import MessageError, MessagePassingError, OutputClosedError
-from message_passing.flow import Filter
+from message_passing.filters._branching import Branching
 from message_passing.graph import topological_order
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from message_passing.flow import Output
 
 
@@ -23,7 +21,7 @@ _PROGRESS_INTERVAL = 0.1
 """Seconds between two checks of whether a branch that was left behind makes progress again."""
 
 
-class TFilter(Filter):
+class TFilter(Branching):
     """Passes every message to each of several outputs, like `tee`: the letter has the shape of the stream.
 
     Changes that a branch makes to a message (a filter that removes a field) do not affect the others, since each
@@ -57,21 +55,10 @@ class TFilter(Filter):
         description="How many seconds a branch without progress may hold up the others; 0 for not at all.",
     )
 
-    def on_init(self) -> None:
-        """Resolve each of `output_to`."""
-        targets = self.output_to if isinstance(self.output_to, (list, tuple)) else [self.output_to]
-        self._branches = [self.as_output(target) for target in targets] or [self.as_output(None)]
+    def on_branches(self) -> None:
+        """None of them holds up the others yet."""
         self._stopped: dict[Output, tuple[int, float]] = {}  # what waited there, and when that was checked
         self._longest: dict[Output, float] = {}
-
-    def connect_to(self, target: Any) -> None:
-        """Set `output_to` after construction: one output or a list of them."""
-        self.output_to = target
-        TFilter.on_init(self)
-
-    def outputs(self) -> Sequence[Output]:
-        """All the components it passes messages to."""
-        return tuple(self._branches)
 
     def on_rewire(self) -> None:
         """Forget what was known of the branches, which have changed."""

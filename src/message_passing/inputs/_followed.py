@@ -1,4 +1,4 @@
-"""What is to be known of a file that is followed, and of a line of it that was cut."""
+"""Checks of a followed file, and the type of a line that was truncated."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class CutLine(bytes):
 
 
 def line_end(data: bytes, began: int, newline: bytes) -> int:
-    """The position behind the last line that ends in some data; 0 if none does.
+    """The position after the last complete line in some data; 0 if there is none.
 
     Args:
         data: a part of a file.
-        began: its position there.
-        newline: of the file's encoding; it is at a multiple of its length.
+        began: its position in the file.
+        newline: of the file's encoding, which stands at a multiple of its length.
     """
     end = len(data)
     while (index := data.rfind(newline, 0, end)) >= 0:
@@ -30,7 +30,7 @@ def line_end(data: bytes, began: int, newline: bytes) -> int:
 
 
 def require_file(found: os.stat_result) -> None:
-    """See that it is a regular file.
+    """Require a regular file.
 
     Raises:
         OSError: it is not: EISDIR for a directory, EINVAL for anything else.
@@ -41,5 +41,5 @@ def require_file(found: os.stat_result) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """What a user is told of an error of `require_file`, or of the system."""
+    """The message for an error of `require_file`, or of the system."""
     return "it is not a regular file" if error.errno == errno.EINVAL else str(error.strerror)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import heapq
+import math
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Outcome
+from message_passing.output import wait_for_change
+from message_passing.redelivery import OrderedBatch, Redelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
 MOST_BATCHES, MOST_BYTES = 64, 16 << 20
 """Batches, and bytes of them, that may be unsettled; one alone may have more bytes."""
 
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
-"""Seconds until a batch that the chain lost is delivered again: at first, and at most."""
 
+class _Lines:
+    """A batch of lines: how many, their bytes, and the place behind them."""
 
-@dataclass(slots=True, order=True)
-class _Batch:
-    number: int
-    lines: list[bytes] = field(compare=False)
-    size: int = field(compare=False)
-    place: Any = field(compare=False, default=None)
-    settled: bool = field(compare=False, default=False)
+    __slots__ = ("count", "place", "settled", "size")
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self.count, self.size = len(lines), sum(map(len, lines))
+        self.place: Any = None
+        self.settled = False
 
 
 class OrderedDeliveries:
@@ -38,7 +36,6 @@ class OrderedDeliveries:
 
     Attributes:
         reached: the place up to which all is settled; None if none has been marked.
-        redelivered: batches that were delivered once more, since the chain had lost something of them.
     """
 
     def __init__(self, owner: Source, as_messages: Callable[[list[bytes]], list[Any]]) -> None:
@@ -46,25 +43,27 @@ class OrderedDeliveries:
 
         Args:
             owner: delivers.
-            as_messages: makes messages of lines, each time that they are delivered: a filter may have changed those
-                that were delivered before.
+            as_messages: see `Redelivery`.
         """
         self.reached: Any = None
-        self.redelivered = 0
-        self._owner, self._as_messages = owner, as_messages
-        self._batches: deque[_Batch] = deque()
-        self._lost: list[_Batch] = []  # a heap
+        self._owner = owner
+        self._redelivery = Redelivery(owner, self._settled, as_messages)
+        self._batches: deque[_Lines] = deque()
         self._number = self._size = 0
-        self._pause, self._retry_at = _FIRST_RETRY, 0.0
         self._changed = asyncio.Event()
+
+    @property
+    def redelivered(self) -> int:
+        """See `Redelivery`."""
+        return self._redelivery.redelivered
 
     def unsettled(self) -> int:
         """Messages that are not settled."""
-        return sum(len(batch.lines) for batch in tuple(self._batches))
+        return sum(batch.count for batch in tuple(self._batches))
 
     def stalls(self) -> bool:
         """Whether the chain has lost something, for which all waits."""
-        return bool(self._lost)
+        return self._redelivery.stalls()
 
     async def deliver(self, lines: list[bytes]) -> None:
         """Deliver a batch, and wait until there may be another one."""
@@ -75,10 +74,10 @@ class OrderedDeliveries:
     def deliver_last(self, lines: list[bytes]) -> None:
         """Deliver a batch, after which there will be no other."""
         self._number += 1
-        batch = _Batch(self._number, lines, sum(map(len, lines)))
+        batch = _Lines(lines)
         self._batches.append(batch)
         self._size += batch.size
-        self._hand_on(batch)
+        self._redelivery.deliver(OrderedBatch(self._number, lines, batch))
 
     def mark(self, place: Any) -> None:
         """This place is reached when all that has been delivered is settled."""
@@ -89,35 +88,17 @@ class OrderedDeliveries:
 
     async def catch_up(self) -> None:
         """Deliver again what was lost, and wait while too much is unsettled."""
-        while self._lost or len(self._batches) >= MOST_BATCHES or self._size > MOST_BYTES:
-            left = self._retry_at - monotonic()
-            if self._lost and left <= 0:
-                self.redelivered += 1
-                self._hand_on(heapq.heappop(self._lost))
+        again = self._redelivery
+        while again.stalls() or len(self._batches) >= MOST_BATCHES or self._size > MOST_BYTES:
+            if again.again():
                 await self._owner.drain()
                 continue
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(left if self._lost else None):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            left = again.next_time() - monotonic()
+            await wait_for_change(self._changed, None if math.isinf(left) else left)
 
-    def _hand_on(self, batch: _Batch) -> None:
-        self._owner.deliver(
-            self._as_messages(batch.lines), functools.partial(self._settled, batch), comes_again=True
-        )
-
-    def _settled(self, batch: _Batch, outcome: Outcome) -> None:
+    def _settled(self, batch: OrderedBatch, settled: bool) -> None:
         self._changed.set()
-        if outcome is Outcome.LOST:
-            heapq.heappush(self._lost, batch)
-            self._retry_at = monotonic() + self._pause
-            self._pause = min(_LONGEST_RETRY, 2 * self._pause)
-            return
-        if not self._lost:
-            self._pause = _FIRST_RETRY
-        batch.settled = True
+        batch.token.settled = settled
         while self._batches and self._batches[0].settled:
             first = self._batches.popleft()
             self._size -= first.size

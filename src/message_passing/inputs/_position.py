@@ -1,4 +1,4 @@
-"""How far a file has been read, kept in another file from one run to the next."""
+"""How far a file has been read, stored in another file from one run to the next."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ import msgspec
 from message_passing.inputs._saved_file import SavedFile, Versioned
 
 _COMPARED = 256
-"""Bytes at a file's beginning, and before the place that was reached, that tell whether it is the same file."""
+"""Bytes at a file's beginning, and before the position reached, that show whether it is the same file."""
 
 _MOST_BYTES = 1 << 16
-"""Bytes that a position file may have."""
+"""The most bytes of a position file."""
 
 
 class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in a file, and what tells that file from others, whatever it is called by then.
+    """A position in a file, and what identifies the file, whatever its name is later.
 
     Attributes:
-        position: bytes before it, all of whole lines.
-        device: of the file; and
-        inode: its number there.
+        position: the number of bytes before it, all in complete lines.
+        device: the file's device; and inode: its number there.
         modified: when it was last written, in nanoseconds since the epoch.
-        fingerprint: of its first bytes and of those before the place; empty for its beginning.
+        fingerprint: of its first bytes and of those before the position; empty for the file's beginning.
     """
 
     position: int
@@ -41,7 +40,7 @@ class _Saved(Versioned, kw_only=True, forbid_unknown_fields=True):
 
 
 def place_in(fd: int, position: int) -> FilePlace:
-    """The place in an open file.
+    """A position in an open file.
 
     Raises:
         OSError: it cannot be read.
@@ -57,7 +56,7 @@ def place_in(fd: int, position: int) -> FilePlace:
 
 
 def is_at(fd: int, place: FilePlace) -> bool:
-    """Whether an open file has the place: the same bytes are there. The beginning is in any file.
+    """Whether an open file has this position: the same bytes are there. Any file has a beginning.
 
     Raises:
         OSError: it cannot be read.
@@ -74,31 +73,31 @@ def _fingerprint(fd: int, position: int) -> str:
 
 
 class PositionFile:
-    """A file with a place in it, for one process at a time."""
+    """A file that stores a position, for one process at a time."""
 
     def __init__(self, path: str, filename: str) -> None:
-        """It is not touched yet.
+        """Do not touch it yet.
 
         Args:
             path: its path.
-            filename: the file that is read, for whoever looks into it.
+            filename: the file that is read, as information for people.
         """
         self._file = SavedFile(path, "position file")
         self._filename = str(Path(filename).absolute())
         self._saved: FilePlace | None = None
 
     def is_empty(self) -> bool:
-        """Whether there is no place in it yet."""
+        """Whether it stores no position yet."""
         return self._saved is None
 
     def open(self) -> FilePlace | None:
-        """Keep other processes away from it, and read it.
+        """Lock it against other processes, and read it.
 
         Returns:
-            The place; None if there is none yet.
+            The position; None if there is none yet.
 
         Raises:
-            OpenError: another process uses it, it is no position file, or the system refuses.
+            OpenError: another process uses it, it is not a position file, or the system refuses.
         """
         text = "remove it; reading then begins where `start` says"
         found = self._file.open(_Saved, most_bytes=_MOST_BYTES, remedy=text)
@@ -106,7 +105,7 @@ class PositionFile:
         return self._saved
 
     def save(self, place: FilePlace) -> None:
-        """Put a place into it: see `SavedFile.save`.
+        """Store a position: see `SavedFile.save`.
 
         Raises:
             OSError: the system refuses.
@@ -116,5 +115,5 @@ class PositionFile:
             self._saved = place
 
     def close(self) -> None:
-        """Let others use it; nothing is saved from now on."""
+        """Unlock it; nothing is saved from now on."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""Code shared by inputs: how much they read at once, waiting for a descriptor, splitting text into lines."""
+"""Code shared by inputs: limits of one read, waiting for a descriptor, splitting text into lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio import Future
 
 READ_BATCH = 1000
-"""The most messages that travel together."""
+"""The most messages in a batch."""
 
 CHUNK = 1 << 18
 """The most bytes that are read at once."""
@@ -27,7 +27,7 @@ CHUNK = 1 << 18
 _REST = 0.5
 """Seconds that a stop may take to read the rest of a line whose beginning was read."""
 _PAUSE = 100
-"""Milliseconds that its writer may pause within it."""
+"""Milliseconds for which its writer may pause within that line."""
 _CUT = "incomplete at stop"
 
 
@@ -50,7 +50,7 @@ async def readable(fd: int) -> None:
 
 
 def next_byte(fd: int) -> bytes | None:
-    """One byte from a descriptor; empty at its end, None if none comes within a moment."""
+    """One byte from a descriptor; empty at its end, None if none arrives within `_PAUSE`."""
     ready = poll()
     ready.register(fd, POLLIN)
     try:
@@ -65,7 +65,7 @@ def _wake(ready: Future[None]) -> None:
 
 
 def how_far(fd: int) -> tuple[int, int] | None:
-    """How many bytes of a file have been read, and how many it has; None if all were, or it is not a file."""
+    """How many bytes of a file have been read, and its size; None if all were read, or it is not a regular file."""
     try:
         found = os.fstat(fd)
         done = os.lseek(fd, 0, os.SEEK_CUR) if stat.S_ISREG(found.st_mode) else found.st_size
@@ -105,12 +105,12 @@ class LineInput(Input):
             raise OptionError(Fault(f"{self.label}: option 'encoding': {wrong}", "encoding"))
         self._text = Transcoder(self.encoding)
         self._partial = bytearray()  # a line whose end was not read
-        self._leaving_out = False  # that line is too long: it is not kept
+        self._leaving_out = False  # that line is too long, and discarded
         self._lines: list[bytes] = []  # whole lines, of which the first `_emitted` have been passed on
         self._emitted = 0
 
     def as_messages(self, lines: list[bytes]) -> list[Any]:
-        """The messages that some lines (without their newlines) make."""
+        """The messages made from lines (without their newlines)."""
         raise NotImplementedError(f"{type(self).__name__} must define as_messages")
 
     def take(self, data: bytes) -> None:
@@ -167,10 +167,10 @@ class LineInput(Input):
     def too_long(self, line: bytes) -> None:
         """Skip a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""
         text = f"a line of more than {self.max_line} bytes (max_line) was skipped; this is its beginning"
-        self.fail(MessageError(text), [line[:DATA_LIMIT]], 1)  # nobody has all of it
+        self.fail(MessageError(text), [line[:DATA_LIMIT]], 1)  # the whole line was not kept
 
     async def pass_on(self) -> None:
-        """Emit all complete lines, at the pace of what is downstream, and let others run in between."""
+        """Emit all complete lines, at the pace of what is downstream, letting other tasks run in between."""
         while self._lines:
             self._emit_batch()
             await self.drain()
@@ -184,15 +184,15 @@ class LineInput(Input):
             self._emit_batch()
 
     def read_byte(self) -> bytes | None:
-        """Read the next byte, which must come at once or soon. More must not be read, or it would be lost.
+        """Read the next byte, which must arrive at once or soon. More must not be read, or it would be lost.
 
         Returns:
-            Empty at the end: what was read is the last line. None if the rest of the line did not come.
+            Empty at the end: what was read is the last line. None if the rest of the line did not arrive.
         """
         return b""
 
     def _read_rest(self) -> None:
-        """Read a line that a chunk had split to its end: half of it would be a message that was never sent."""
+        """Read the rest of a line that a chunk has split: half a line would be a message that was never sent."""
         deadline = monotonic() + _REST
         while self._partial or self._text.waits:
             if data := self.read_byte():

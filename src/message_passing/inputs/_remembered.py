@@ -1,4 +1,4 @@
-"""What an acknowledging input remembers of its senders, so that its next run delivers nothing twice."""
+"""What an acknowledging input remembers about its senders, so that its next run delivers nothing twice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.consumer import Consumer
 
 REMEMBER_INTERVAL = 1.0
-"""Seconds between two times that it is saved."""
+"""Seconds between two saves."""
 
 _MOST_BYTES = 1 << 20
-"""Bytes that the file may have: of as many senders as a consumer remembers, each with less than a hundred."""
+"""The most bytes of the file: as many senders as a consumer remembers, with less than a hundred bytes each."""
 
 
 class _Senders(Versioned, kw_only=True, forbid_unknown_fields=True):
@@ -27,16 +27,16 @@ class RememberedSenders:
     """The number up to which each sender's frames are settled, in a file.
 
     Attributes:
-        trouble: why it could not be saved; empty if it could.
+        trouble: why it could not be saved; empty if it was.
     """
 
     def __init__(self, path: str, consumer: Consumer, tell: Callable[[str], object]) -> None:
-        """It is not touched yet.
+        """Do not touch it yet.
 
         Args:
-            path: of the file.
-            consumer: what remembers it while this runs.
-            tell: called with `trouble` when that begins.
+            path: the path of the file.
+            consumer: the consumer that has the numbers while this runs.
+            tell: called with `trouble` when saving begins to fail.
         """
         self.trouble = ""
         self._path, self._consumer, self._tell = path, consumer, tell
@@ -44,7 +44,7 @@ class RememberedSenders:
         self._saved: dict[bytes, int] = {}
 
     def open(self) -> None:
-        """Remember what was saved.
+        """Restore what was saved.
 
         Raises:
             OpenError: see `SavedFile.open`.
@@ -55,7 +55,7 @@ class RememberedSenders:
                 self._consumer.remember(_id(sender), floor)
 
     async def keep_saving(self) -> None:
-        """Save now and then; the disk is waited for elsewhere."""
+        """Save periodically; a thread waits for the disk."""
         while True:
             await asyncio.sleep(REMEMBER_INTERVAL)
             floors = self._consumer.floors()
@@ -92,5 +92,5 @@ def _as_senders(floors: dict[bytes, int]) -> _Senders:
 def _id(sender: str) -> bytes:
     try:
         return bytes.fromhex(sender)
-    except ValueError:  # of nobody: nothing is sent again by it
+    except ValueError:  # not an identity: it matches no sender
         return b""

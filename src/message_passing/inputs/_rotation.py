@@ -1,4 +1,4 @@
-"""Finds what became of a log file that was rotated: by its contents, whatever it is called now."""
+"""Finds a log file that was rotated: by its contents, whatever its name is now."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from message_passing.inputs._position import FilePlace
 
 _MOST_FILES = 100_000
-"""Files of a folder that are looked at."""
+"""The most files of a directory that are examined."""
 
 _LOOKS = 5
-"""How often a folder is looked at, at most, until it is the same twice."""
+"""How often a directory is listed, at most, until two listings agree."""
 
 _ROTATED = r"(?:[.-]\d[\dTZ_.:-]*|\.old)"
 """What rotation adds to a name: `.1`, `-20261126`, `.2026-11-26_02-10`."""
 
 
 def find_place(filename: str, place: FilePlace) -> str | None:
-    """The path of the file that has a place now, or of a copy of it; None if there is none.
+    """The path of the file that has this position now, or of a copy of it; None if there is none.
 
     Args:
         filename: the path that the file had.
-        place: what is looked for.
+        place: the position.
 
     Raises:
         OSError: files are being renamed all the time.
@@ -46,7 +46,7 @@ def find_place(filename: str, place: FilePlace) -> str | None:
 
 
 def being_rotated() -> OSError:
-    """Files are being renamed faster than they are found."""
+    """Files are being renamed faster than they can be found."""
     return OSError(errno.EAGAIN, "it is being rotated")
 
 
@@ -64,11 +64,11 @@ def _find_place(filename: str, place: FilePlace) -> str | None:
 
 
 def next_file(filename: str, since: int, seen: Collection[tuple[int, int, int]]) -> str:
-    """The path of the file to read after one: what was rotated since then and not read, the oldest first.
+    """The path of the next file to read: one that was rotated since then and not read, the oldest first.
 
     Args:
-        filename: the path of what is followed, which comes last.
-        since: when the one before was last written, in nanoseconds since the epoch.
+        filename: the path that is followed, which comes last.
+        since: when the previous one was last written, in nanoseconds since the epoch.
         seen: device, inode and modification time of files that have been read: a new file may get an old inode.
 
     Raises:
@@ -84,7 +84,7 @@ def next_file(filename: str, since: int, seen: Collection[tuple[int, int, int]])
 
 
 def _is_same(found: os.stat_result, place: FilePlace) -> bool:
-    # The device's number may have changed with the next boot: what the file has in it tells more.
+    # The device's number may change at the next boot: the file's contents are more reliable.
     return found.st_ino == place.inode and (bool(place.position) or found.st_dev == place.device)
 
 
@@ -137,14 +137,14 @@ def _candidates(filename: str) -> Iterator[tuple[str, os.stat_result]]:
             with os.scandir(folder) as entries:
                 for entry in islice(entries, _MOST_FILES):
                     if entry.is_file(follow_symlinks=False) and entry.name != here.name:
-                        with contextlib.suppress(FileNotFoundError):  # it has another name by now
+                        with contextlib.suppress(FileNotFoundError):  # it has been renamed
                             yield entry.path, entry.stat(follow_symlinks=False)
-        except OSError:  # it has gone, or may not be listed
+        except OSError:  # it no longer exists, or may not be read
             continue
 
 
 def _is_rotated(path: str, filename: str) -> bool:
-    """Whether a name is what rotation makes of another."""
+    """Whether rotation turns one name into another."""
     name, base = Path(path).name, Path(filename)
     if path == filename:
         return True
@@ -153,10 +153,10 @@ def _is_rotated(path: str, filename: str) -> bool:
 
 
 def _has(path: str, found: os.stat_result, place: FilePlace) -> bool:
-    """Whether the file that was found there has the place.
+    """Whether the file found there has the position.
 
     Raises:
-        FileNotFoundError: it is not there any more.
+        FileNotFoundError: it no longer exists.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

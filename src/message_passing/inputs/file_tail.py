@@ -36,13 +36,13 @@ _BEHIND = 256
 """How many bytes before the current position are compared at each poll."""
 
 SAVE_INTERVAL = 0.2
-"""Seconds between two times that the position is saved."""
+"""Seconds between two saves of the position."""
 
 _TRIES = 10
-"""How often a file is opened, at most, that somebody is renaming."""
+"""How often opening a file is tried while it is being renamed."""
 
 _MOST_SEEN = 1000
-"""Files that are known to have been read."""
+"""The most files that are remembered as read."""
 
 
 class FileTailInput(LineInput):
@@ -124,16 +124,16 @@ class FileTailInput(LineInput):
             None  # device and inode of a file that could not be read any further
         )
         self._told = ""  # the last reported problem, so that it is reported once
-        self._has_cut = False  # some of the lines that were read are cut
-        self._line_end = 0  # the position behind the last whole line
-        self._marked: FilePlace | None = None  # where that was at the last look
-        self._resume: FilePlace | None = None  # where to go on in whatever file has it
+        self._has_cut = False  # some of the lines that were read are truncated
+        self._line_end = 0  # the position after the last complete line
+        self._marked: FilePlace | None = None  # that position at the last poll
+        self._resume: FilePlace | None = None  # where to resume, in whatever file has it
         self._seen: deque[tuple[int, int, int]] = deque(maxlen=_MOST_SEEN)
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
         self._unsaved = ""  # why the position could not be saved
-        self._to_mark: FilePlace | None = None  # what was marked, and its lines are not all delivered
-        self._since = 0  # when the file that was read before was written last, in nanoseconds since the epoch
+        self._to_mark: FilePlace | None = None  # marked, but not all of its lines are delivered
+        self._since = 0  # when the previous file was last written, in nanoseconds since the epoch
         if self.position_file:
             self.acknowledges = True
             self._position_file = PositionFile(self.position_file, self.filename)
@@ -169,7 +169,7 @@ class FileTailInput(LineInput):
             self._position_file.close()
 
     def on_close(self) -> None:
-        """Let go of the file, and save how far all is settled."""
+        """Close the file, and save the position up to which everything is settled."""
         self._close_file()
         if self._position_file and self._deliveries:
             if reached := self._deliveries.reached:
@@ -177,7 +177,7 @@ class FileTailInput(LineInput):
             self._position_file.close()
 
     async def run(self) -> None:
-        """Read what there is, and look again."""
+        """Read what there is, and poll for more."""
         saving = asyncio.create_task(self._keep_saving()) if self._position_file else None
         try:
             while True:
@@ -189,7 +189,7 @@ class FileTailInput(LineInput):
                 saving.cancel()
 
     async def pass_on(self) -> None:
-        """See `LineInput`; with a position, deliver, and mark how far that was."""
+        """See `LineInput`; with a position file, deliver, and mark the position."""
         if self._deliveries is None:
             await super().pass_on()
             return
@@ -201,7 +201,7 @@ class FileTailInput(LineInput):
         await self._deliveries.catch_up()
 
     def stopped(self) -> None:
-        """See `LineInput`. With a position, a line of which the end was not read is for the next run."""
+        """See `LineInput`. With a position file, an incomplete line is left for the next run."""
         if self._deliveries is None:
             super().stopped()
             return
@@ -220,7 +220,7 @@ class FileTailInput(LineInput):
             self._to_mark = None
 
     def info(self) -> Mapping[str, Any]:
-        """With a position: where it is, and what is not settled."""
+        """With a position file: the position, and the number of unsettled messages."""
         found = dict(super().info())
         if self._deliveries:
             reached = self._deliveries.reached
@@ -230,7 +230,7 @@ class FileTailInput(LineInput):
         return found
 
     def problems(self) -> list[str]:
-        """That the chain loses what is delivered to it, or the position cannot be saved."""
+        """The chain loses messages, or the position cannot be saved."""
         stalls = "the chain lost messages, which are delivered again; until then, nothing more is read"
         return [
             *([self._unsaved] if self._unsaved else []),
@@ -238,7 +238,7 @@ class FileTailInput(LineInput):
         ]
 
     def _mark(self) -> FilePlace | None:
-        """Where the last whole line ends, if that is elsewhere than at the last look."""
+        """Where the last complete line ends, if that has changed since the last poll."""
         if self._fd is None:
             return None
         known = self._marked
@@ -255,7 +255,7 @@ class FileTailInput(LineInput):
         return self.as_messages(lines)
 
     async def _keep_saving(self) -> None:
-        """Save the position now and then; the disk is waited for elsewhere."""
+        """Save the position periodically; a thread waits for the disk."""
         while self._position_file and self._deliveries:
             await asyncio.sleep(SAVE_INTERVAL)
             if reached := self._deliveries.reached:
@@ -280,7 +280,7 @@ class FileTailInput(LineInput):
             self.report(OpenError(text))
 
     def progress(self) -> tuple[int, int] | None:
-        """How far it has caught up; None once it has."""
+        """How far it has caught up with the file; None once it has."""
         return how_far(self._fd) if self._fd is not None else None
 
     def as_messages(self, lines: list[bytes]) -> list[Any]:
@@ -300,7 +300,7 @@ class FileTailInput(LineInput):
         return messages
 
     def too_long(self, line: bytes) -> None:
-        """Cut the line if the message has room to mark that."""
+        """Truncate the line if the message has a field to mark that."""
         if self.raw:
             super().too_long(line)
             return
@@ -312,7 +312,7 @@ class FileTailInput(LineInput):
         self.report(MessageError(f"{self.source()}: {text}"))
 
     def read_byte(self) -> bytes | None:
-        """One byte of the line that was cut."""
+        """One byte of the line that was truncated."""
         if self._fd is None:
             return b""
         data = next_byte(self._fd)
@@ -368,7 +368,7 @@ class FileTailInput(LineInput):
 
     def _begin_again(self, fd: int) -> None:
         """The file has been written anew."""
-        if self._marked and find_place(self.filename, self._marked):  # a copy, made before it was emptied
+        if self._marked and find_place(self.filename, self._marked):  # copied, and then truncated
             self._go_on_at(self._marked)
             return
         self.end_line()
@@ -383,14 +383,14 @@ class FileTailInput(LineInput):
         except FileNotFoundError:
             return False  # renamed or removed: its writer may continue for a while
         except OSError as error:
-            self._trouble(error)  # of the name: what is open may still get more
+            self._trouble(error)  # from stat(2) of the name: the open file may still grow
             return False
         ours = os.fstat(fd)
         if os.path.samestat(named, ours) or (
             named.st_size == 0 and ours.st_nlink and not self._rotated(ours)
         ):
-            return False  # nobody has begun to write the new file: the old one may still get more
-        if not self._read(fd):  # looked at once more, now that the writer is known to have left it
+            return False  # the new file is still empty: the old one may still grow
+        if not self._read(fd):  # read once more, now that the writer is known to have left it
             self.end_line()
             self._line_end = self._position
             if self._deliveries:
@@ -400,7 +400,7 @@ class FileTailInput(LineInput):
         return True
 
     def _rotated(self, ours: os.stat_result) -> str:
-        """The path of a file that was written after this one, and rotated; empty if there is none."""
+        """The path of a rotated file that was written after this one; empty if there is none."""
         if self._deliveries is None:
             return ""
         path = next_file(
@@ -409,7 +409,7 @@ class FileTailInput(LineInput):
         return path if path != self.filename else ""
 
     def _go_on_at(self, place: FilePlace | None) -> None:
-        """Let go of the file, to go on at this place, in whatever file has it then."""
+        """Close the file, to resume at this position, in whatever file has it then."""
         self._resume = place
         self._close_file()
         self._partial.clear()
@@ -417,7 +417,7 @@ class FileTailInput(LineInput):
         self._text.begin()
 
     def _next_path(self) -> str:
-        """The path of the file to read: where the place is, or what comes after the file that was read before.
+        """The path of the file to read: the one with the position, or the one after the previous file.
 
         Raises:
             OSError: there is none.
@@ -427,14 +427,14 @@ class FileTailInput(LineInput):
         if self._resume and (path := find_place(self.filename, self._resume)):
             return path
         if self._resume:
-            Path(self.filename).stat()  # where there is nothing at all, it may come yet
+            Path(self.filename).stat()  # if nothing exists yet, it may appear later
             text = f"the file that was read up to byte {self._resume.position} is not there any more"
             self.report(OpenError(f"{self.filename}: {text}: what it had beyond that was not read"))
             self._since, self._resume = self._resume.modified, None
         return next_file(self.filename, self._since, self._seen) if self._since else self.filename
 
     def _open_next(self) -> int:
-        """Open it, while nobody rotates it away.
+        """Open it, and check that it was not rotated meanwhile.
 
         Raises:
             OSError: there is none, or the system refuses.
@@ -476,10 +476,11 @@ class FileTailInput(LineInput):
         self._fd = fd
         self._resume = None
         if self._position_file and self._position_file.is_empty() and (place := self._mark()):
-            self._save_now(self._position_file, place)  # a run that is killed soon has left which file it was
+            # So that a run that is killed soon has recorded which file it was.
+            self._save_now(self._position_file, place)
 
     def _begin_at(self, fd: int, position: int) -> None:
-        """Go on behind lines that were read before."""
+        """Continue after the lines that were read before."""
         self._text.begin()
         if position:
             self._text.begin_within(os.pread(fd, 4, 0))

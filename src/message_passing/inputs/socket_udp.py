@@ -25,7 +25,7 @@ _LOOK = 0.1
 """Seconds between two checks of whether the name of its host is known."""
 
 _UNREAD_MOST = 10_000_000
-"""More cannot wait: `receive_buffer` is bounded, and the system uses several hundred bytes of it for each."""
+"""More cannot wait: `receive_buffer` is bounded, and each datagram uses several hundred bytes of it."""
 
 # Linux, include/uapi/asm-generic/socket.h and linux/sock_diag.h; the socket module has no names for them
 _SO_ATTACH_FILTER = 26
@@ -36,12 +36,8 @@ _MEMINFO_DROPS = 8
 
 _FILTER = struct.Struct("HBBI")  # struct sock_filter of linux/filter.h
 _PROGRAM = struct.Struct("HP")  # struct sock_fprog
-_TAKE_NOTHING = (
-    6,
-    0,
-    0,
-    0,
-)  # BPF_RET | BPF_K: the number of bytes accepted of each datagram; 0 drops it
+# BPF_RET | BPF_K: the number of bytes accepted of each datagram; 0 drops it.
+_TAKE_NOTHING = 6, 0, 0, 0
 
 
 class SocketUDPInput(Input):
@@ -171,7 +167,7 @@ class SocketUDPInput(Input):
             pass
         except OSError:
             if not batch:
-                raise  # otherwise first what came before it; the next call will find it again
+                raise  # otherwise, first emit what came before it; the next call will find it again
         self._count_drops()
         return batch
 
@@ -193,9 +189,8 @@ class SocketUDPInput(Input):
         self._count_drops()
         self._reason = "closed"
         filters = array("B", _FILTER.pack(*_TAKE_NOTHING))
-        with contextlib.suppress(
-            OSError
-        ):  # somebody has locked the filter: then more may come, and is counted
+        # The filter is locked (SO_LOCK_FILTER): more may arrive, and is counted.
+        with contextlib.suppress(OSError):
             program = _PROGRAM.pack(1, filters.buffer_info()[0])
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
@@ -210,11 +205,12 @@ class SocketUDPInput(Input):
 
     def _enlarge(self) -> None:
         wanted = self.receive_buffer
-        try:  # with the right to, beyond the system's limit
+        try:  # with CAP_NET_ADMIN, beyond the system's limit
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
         except OSError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux tells the double
+        # Linux reports twice the value.
+        got = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         if got < wanted:
             where = format_address(self.hostname, self.port)
             limited = f"receive_buffer is {got} bytes, not {wanted}: net.core.rmem_max allows no more"

@@ -31,7 +31,7 @@ class StdinInput(LineInput):
     """The file descriptor to read; a subclass may set another."""
 
     _readers: ClassVar[dict[int, StdinInput]] = {}
-    """The reader of each descriptor in this process: a second one would wait for what the first has read."""
+    """The reader of each descriptor in this process: a second one would wait for data that the first has read."""
 
     def on_open(self) -> None:
         """Check that there is something to read.

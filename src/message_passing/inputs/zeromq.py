@@ -234,7 +234,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
             all_told = receiver.finish(everybody=False)
         receiver.finish(everybody=True)
         while time.monotonic() < began + linger * (1 + ended):  # what has arrived may take as long again
-            ended = receiver.finished()  # asked first: nothing arrives after it
+            ended = receiver.finished()  # checked first: nothing arrives after it
             if not self._take_or_wait() and ended:
                 return
         self._count_left()
@@ -250,7 +250,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         return bool(batch)
 
     def _count_left(self) -> None:
-        """Count what is left when time is over: it is lost."""
+        """Count what is left when the time is up: it is lost."""
         unread, left = self._receiver.abort(), 0
         # Peers that we connect to may go on sending.
         deadline = time.monotonic() + max(_COUNTING, self.linger / 1000)

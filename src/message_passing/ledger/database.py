@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from message_passing.file_identity import file_identity
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -95,7 +97,7 @@ class LossLedger:
             OSError, sqlite3.Error: it cannot be created.
             NewerLedgerError: see there.
         """
-        found = _identity(self.path)
+        found = file_identity(self.path)
         try:
             with self._opened() as db:
                 if [row[0] for row in db.execute("PRAGMA quick_check(1)")] == ["ok"]:
@@ -179,9 +181,8 @@ class LossLedger:
             size = db.execute("PRAGMA page_size").fetchone()[0]
             db.execute(f"PRAGMA max_page_count = {max(16, self._max_bytes // size)}")
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # in WAL, a power failure costs the last commits at most
+            # In WAL, a power failure costs the last commits at most.
+            db.execute("PRAGMA synchronous = NORMAL")
             if version < VERSION:
                 db.execute("BEGIN IMMEDIATE")
                 if not db.execute("PRAGMA user_version").fetchone()[0]:  # otherwise another node was first
@@ -246,7 +247,7 @@ class LossLedger:
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
-            if _identity(self.path) == found:
+            if file_identity(self.path) == found:
                 os.replace(self.path, aside)  # noqa: PTH105 - beside the others
                 for ending in ("-wal", "-shm"):
                     self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
@@ -260,14 +261,6 @@ def contents(db: sqlite3.Connection) -> tuple[int, int]:
     # Asked in this order: a node that is about to begin it may do so in between.
     filled = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     return filled, db.execute("PRAGMA user_version").fetchone()[0]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _note_kept_from(db: sqlite3.Connection, when: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -15,7 +15,7 @@ from message_passing.errors import OpenError
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from message_passing.delivery import Outcome
     from message_passing.logging.losses import Losses
@@ -46,7 +46,7 @@ class _Written:
         self._unsettled = unsettled
         unsettled.add(number)
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
         """What is lost is counted where that happens."""
 
     def take(self, _token: object) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import deque
 from itertools import accumulate, groupby, islice
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def _weights(items: Sequence[Item]) -> list[int]:
     ]  # without a call for each, as records come by the thousand
 
 
-class Backlog(Protocol):
+class Backlog(ABC):
     """A bounded queue of items. `limit` is in records, `most` in bytes; 0: no limit except memory.
 
     A signal handler may raise between any two calls, so what is known is in one place. `added` is how many items were
@@ -47,18 +48,22 @@ class Backlog(Protocol):
     are gone, though they may still be here; `numbers` are those of the items that `first` or `items` has given.
     """
 
-    limit: int
-    most: int
-    added: int
-    done: int
-    numbers: list[int]
+    def __init__(self, limit: int, most: int = 0) -> None:
+        self.limit = limit
+        self.most = most
+        self.added = self.done = 0
+        self.numbers: list[int] = []
+        self._number = 0
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """The bytes that they take."""
 
+    @abstractmethod
     def add(self, item: Item) -> Item | None:
         """Put an item in, or make room for it by one step.
 
@@ -66,20 +71,31 @@ class Backlog(Protocol):
             None if it is in. What had to go: the item itself; or another one, and then this is to be called again.
         """
 
+    @abstractmethod
     def extend(self, items: Sequence[Item]) -> None:
         """Put as many of the first of these in as there is room for: `added` tells how many."""
 
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
+        return [item[2] for item in self.items(count)]
 
+    @abstractmethod
     def items(self, count: int) -> list[Item]:
         """The same with their levels."""
 
     def remove(self, count: int) -> None:
         """Take so many out of those that `first` or `items` has given."""
+        if count:
+            self.done = self.numbers[count - 1] + 1
+            self._forget()
 
+    @abstractmethod
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Take out what is below `done`."""
 
 
 Numbered = tuple[int, int, Item]
@@ -105,25 +121,16 @@ def _fitting(items: Sequence[Item], backlog: Backlog) -> Sequence[Item]:
     return items[: bisect_right([*accumulate(_weights(items))], backlog.most - backlog.size)]
 
 
-def _forget(items: deque[Numbered], done: int) -> None:
-    while items and items[0][0] < done:
-        items.popleft()
-
-
-class InOrder:
+class InOrder(Backlog):
     """A queue that drops the newest or the oldest records."""
 
     def __init__(self, limit: int, most: int = 0, *, drop_oldest: bool = False) -> None:
-        self.limit = limit
-        self.most = most
-        self.added = self.done = 0
-        self.numbers: list[int] = []
+        super().__init__(limit, most)
         self._drop_oldest = drop_oldest
         self._items: deque[Numbered] = deque()
-        self._number = 0
 
     def __len__(self) -> int:
-        _forget(self._items, self.done)
+        self._forget()
         return len(self._items)
 
     @property
@@ -153,42 +160,32 @@ class InOrder:
         self._number += count
         self.added += count
 
-    def first(self, count: int) -> list[bytes]:
-        """The oldest records."""
-        return [item[2] for item in self.items(count)]
-
     def items(self, count: int) -> list[Item]:
         """The same with their levels."""
-        _forget(self._items, self.done)
+        self._forget()
         self.numbers = [number for number, _, _ in islice(self._items, count)]
         return [item for _, _, item in islice(self._items, count)]
 
-    def remove(self, count: int) -> None:
-        """Take the oldest out."""
-        if count:
-            self.done = self.numbers[count - 1] + 1
-            _forget(self._items, self.done)
-
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
-        _forget(self._items, self.done)
+        self._forget()
         while self._items:
             yield self._items.popleft()[2]
 
+    def _forget(self) -> None:
+        while self._items and self._items[0][0] < self.done:
+            self._items.popleft()
 
-class BySeverity:
+
+class BySeverity(Backlog):
     """A queue that drops the newest of the least severe records, and keeps the order of arrival.
 
     There is a queue for each level, of which a program has a handful.
     """
 
     def __init__(self, limit: int, most: int = 0) -> None:
-        self.limit = limit
-        self.most = most
-        self.added = self.done = 0
-        self.numbers: list[int] = []
+        super().__init__(limit, most)
         self._levels: dict[int, deque[Numbered]] = {}
-        self._number = 0
 
     def __len__(self) -> int:
         self._forget()
@@ -225,22 +222,12 @@ class BySeverity:
             self._number += count
             self.added += count
 
-    def first(self, count: int) -> list[bytes]:
-        """The oldest records."""
-        return [item[2] for item in self.items(count)]
-
     def items(self, count: int) -> list[Item]:
         """The same with their levels."""
         self._forget()
         numbered = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
         self.numbers = [number for number, _, _ in numbered]
         return [item for _, _, item in numbered]
-
-    def remove(self, count: int) -> None:
-        """Take the oldest out."""
-        if count:
-            self.done = self.numbers[count - 1] + 1
-            self._forget()
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
@@ -250,7 +237,8 @@ class BySeverity:
 
     def _forget(self) -> None:
         for items in self._levels.values():
-            _forget(items, self.done)
+            while items and items[0][0] < self.done:
+                items.popleft()
 
 
 def _rank(item: Item) -> int:

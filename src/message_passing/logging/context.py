@@ -73,19 +73,14 @@ def current() -> dict[str, Any]:
     return dict(as_objects(dict(bound.get() or {})))
 
 
-class ASGIMiddleware:
-    """Binds `request_id`, `method`, `path` and `user` in each request and WebSocket of an ASGI application.
-
-    The id is the request's `X-Request-ID` if that looks like one (1 to 128 letters, digits and `._:/=+@-`), or else
-    a new one; the response has it, too. `user` is the scope's user, if an authenticating middleware outside this one
-    has set it: otherwise `bind(user=...)` where you know it. https://asgi.readthedocs.io/en/latest/specs/www.html
-    """
+class _Middleware:
+    """What wraps an application, and binds fields of each of its requests."""
 
     def __init__(self, app: Any, *, header: str = "X-Request-ID", accept: bool = True) -> None:
         """Wrap an application.
 
         Args:
-            app: an ASGI application.
+            app: the application.
             header: the name of the header.
             accept: whether a request may bring its id; otherwise each gets a new one.
 
@@ -93,17 +88,27 @@ class ASGIMiddleware:
             ValueError: there can be no header of that name.
         """
         self.app = app
-        self._header = _header_name(header).lower().encode()
+        self._header = _header_name(header)
         self._accept = accept
+
+
+class ASGIMiddleware(_Middleware):
+    """Binds `request_id`, `method`, `path` and `user` in each request and WebSocket of an ASGI application.
+
+    The id is the request's `X-Request-ID` if that looks like one (1 to 128 letters, digits and `._:/=+@-`), or else
+    a new one; the response has it, too. `user` is the scope's user, if an authenticating middleware outside this one
+    has set it: otherwise `bind(user=...)` where you know it. https://asgi.readthedocs.io/en/latest/specs/www.html
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a request."""
         if scope.get("type") not in ("http", "websocket") or _KEY in scope:
             await self.app(scope, receive, send)
             return
-        given = [value for name, value in scope.get("headers") or () if name == self._header]
+        lower = self._header.lower().encode()
+        given = [value for name, value in scope.get("headers") or () if name == lower]
         request_id = _request_id(given[0].decode("latin-1") if self._accept and len(given) == 1 else "")
-        header = (self._header, request_id.encode())
+        header = (lower, request_id.encode())
         scope[_KEY] = (
             request_id  # in the same dict: middlewares outside this one look there for what routing has found
         )
@@ -111,7 +116,7 @@ class ASGIMiddleware:
         async def answer(message: MutableMapping[str, Any]) -> None:
             if message.get("type") in ("http.response.start", "websocket.accept"):
                 headers = list(message.get("headers") or ())
-                if all(name.lower() != self._header for name, _ in headers):
+                if all(name.lower() != lower for name, _ in headers):
                     message = {**message, "headers": [*headers, header]}
             await send(message)
 
@@ -130,34 +135,19 @@ class ASGIMiddleware:
         pop_fields(token)
 
 
-class WSGIMiddleware:
+class WSGIMiddleware(_Middleware):
     """Binds the same fields as `ASGIMiddleware` in each request of a WSGI application, up to its last byte.
 
     `user` is the server's `REMOTE_USER`. PEP 3333.
     """
-
-    def __init__(self, app: Any, *, header: str = "X-Request-ID", accept: bool = True) -> None:
-        """Wrap an application.
-
-        Args:
-            app: a WSGI application.
-            header: the name of the header.
-            accept: whether a request may bring its id; otherwise each gets a new one.
-
-        Raises:
-            ValueError: there can be no header of that name.
-        """
-        self.app = app
-        self._header = _header_name(header)
-        self._variable = f"HTTP_{header.upper().replace('-', '_')}"
-        self._accept = accept
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Run the application for a request."""
         if _KEY in environ:
             answered: Iterable[bytes] = self.app(environ, start_response)
             return answered
-        request_id = _request_id(environ.get(self._variable) if self._accept else "")
+        variable = f"HTTP_{self._header.upper().replace('-', '_')}"
+        request_id = _request_id(environ.get(variable) if self._accept else "")
         environ[_KEY] = request_id
 
         def answer(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
@@ -169,9 +159,8 @@ class WSGIMiddleware:
         fields = _of_request(
             request_id,
             environ.get("REQUEST_METHOD"),
-            path.encode("latin-1", "replace").decode(
-                "utf-8", "replace"
-            ),  # PEP 3333: bytes as if they were Latin-1
+            # PEP 3333: bytes as if they were Latin-1.
+            path.encode("latin-1", "replace").decode("utf-8", "replace"),
             environ.get("REMOTE_USER"),
         )
         token = push_fields(fields)

@@ -196,7 +196,7 @@ def add_rest(record: logging.LogRecord, entry: Entry, largest: int = LARGEST_REC
             entry.extra["..."] = f"({more} items more)"
 
 
-def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST_RECORD) -> dict[str, Any]:
+def context_of(variables: Sequence[ContextVar[Any]], largest: int) -> dict[str, Any]:
     """The values of these context variables, of those that have one, be it their default."""
     found = []
     for variable in variables:
@@ -205,12 +205,12 @@ def context_of(variables: Sequence[ContextVar[Any]], largest: int = LARGEST_RECO
     return taken_pairs(found, largest)
 
 
-def arguments_of(record: logging.LogRecord, largest: int = LARGEST_RECORD) -> Any:
+def arguments_of(record: logging.LogRecord, largest: int) -> Any:
     """A record's arguments, as plain values."""
     if isinstance(record.args, dict):
         return taken_pairs(list(islice(record.args.items(), ITEMS)), largest)
     if not isinstance(record.args, tuple):
-        return [plain(record.args)] if record.args is not None else []
+        return [plain(record.args, largest)] if record.args is not None else []
     sample = Sample(largest)
     return [_unchanging(sample.of(value)) for value in islice(record.args, ITEMS)]
 

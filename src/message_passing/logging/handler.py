@@ -54,7 +54,7 @@ class ReceiverQueue:
     def __init__(self, settings: SocketSettings, options: HandlerOptions) -> None:
         """Prepare it; nothing is opened before the first record."""
         self._largest = options.largest
-        self._rest = _more(template=options.template, context=options.context)
+        self._rest = _more(template=options.template, context=options.context, largest=options.largest)
         self._shipper = Shipper(
             settings,
             options.policy,
@@ -264,21 +264,23 @@ def _level_of(record: Any) -> str:
 
 
 def _more(
-    *, template: bool, context: Sequence[ContextVar[Any]]
+    *, template: bool, context: Sequence[ContextVar[Any]], largest: int
 ) -> list[Callable[[logging.LogRecord, Entry], None]]:
     """What adds to an entry that which was asked for."""
     wanted: list[Callable[[logging.LogRecord, Entry], None]] = []
     if template:
-        wanted.append(_add_template)
+        wanted.append(partial(_add_template, largest))
     if context:
-        wanted.append(partial(_add_context, context))
+        wanted.append(partial(_add_context, context, largest))
     return wanted
 
 
-def _add_context(variables: Sequence[ContextVar[Any]], _: logging.LogRecord, entry: Entry) -> None:
-    entry.context = {**(entry.context or {}), **context_of(variables)} or None
+def _add_context(
+    variables: Sequence[ContextVar[Any]], largest: int, _: logging.LogRecord, entry: Entry
+) -> None:
+    entry.context = {**(entry.context or {}), **context_of(variables, largest)} or None
 
 
-def _add_template(record: logging.LogRecord, entry: Entry) -> None:
+def _add_template(largest: int, record: logging.LogRecord, entry: Entry) -> None:
     entry.template = safe(str, record.msg)
-    entry.args = arguments_of(record)
+    entry.args = arguments_of(record, largest)

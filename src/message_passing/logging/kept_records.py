@@ -80,9 +80,8 @@ class KeptRecords:
         """
         if subscribed == self._subscribed:
             return
-        if subscribed and len(
-            self.unclaimed
-        ):  # these are older: the others join them, and they change places
+        # These are older: the others join them, and they change places.
+        if subscribed and len(self.unclaimed):
             self.unclaimed.most = self._half
             self._move(self.next, self.unclaimed, len(self.next), QUEUE_FULL)
             self.next, self.unclaimed = self.unclaimed, self.next

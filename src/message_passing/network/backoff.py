@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 
 class RetryLater(Exception):  # noqa: N818 - it is what to do
@@ -32,6 +33,34 @@ def pause_after(attempt: int, first: float, longest: float, *, at_least: float =
     """
     full = min(longest, first * 2.0 ** min(attempt - 1, 60))
     return max(full / 2 + random.random() * full / 2, min(at_least, longest))  # noqa: S311 - nobody must not guess it
+
+
+class RetryPolicy(NamedTuple):
+    """When a failed attempt is repeated, and when it is given up.
+
+    Attributes:
+        first: approximate seconds after the first attempt.
+        longest: the most seconds between two attempts.
+        attempts: how many there may be; 0 for no limit.
+        give_up_after: seconds, since the first one began, after which there is none; 0 for no limit.
+    """
+
+    first: float
+    longest: float
+    attempts: int
+    give_up_after: float
+
+    def pause(self, attempt: int, age: float, *, at_least: float = 0.0) -> float | None:
+        """Seconds until the next attempt; None if there is none.
+
+        Args:
+            attempt: the number of failed attempts, from 1.
+            age: seconds since the first one began.
+            at_least: see `pause_after`.
+        """
+        pause = pause_after(attempt, self.first, self.longest, at_least=at_least)
+        late = self.give_up_after and age + pause > self.give_up_after
+        return None if late or attempt == self.attempts else pause
 
 
 def seconds_of(retry_after: str | None) -> float:

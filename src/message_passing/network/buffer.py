@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from message_passing.lines import message_count
 from message_passing.shares import Shares
@@ -28,9 +28,10 @@ class Batch:
         shares: the deliveries that they belong to.
         count: the number of messages, counting each frame as those it carries.
         size: their bytes.
+        prepared: what an output has made of them, for the next attempt.
     """
 
-    __slots__ = ("count", "messages", "shares", "size", "target")
+    __slots__ = ("count", "messages", "prepared", "shares", "size", "target")
 
     def __init__(self, target: Hashable = None) -> None:
         self.target = target
@@ -38,6 +39,7 @@ class Batch:
         self.messages: list[bytes] = []
         self.shares = Shares()
         self.count = 0
+        self.prepared: Any = None
 
 
 class Queue:
@@ -45,7 +47,7 @@ class Queue:
 
     Attributes:
         size: bytes that wait.
-        carried: messages that wait, of a frame as many as it carries.
+        carried: messages that wait, counting each frame as those it carries.
     """
 
     __slots__ = ("_messages", "_shares", "carried", "size", "target")
@@ -93,7 +95,7 @@ class Buffer:
 
     Attributes:
         size: bytes that wait, or belong to a batch that waits to be retried.
-        carried: messages that wait, of a frame as many as it carries.
+        carried: messages that wait, counting each frame as those it carries.
     """
 
     def __init__(self, most: int, most_bytes: int, batch: int, batch_bytes: int) -> None:
@@ -108,22 +110,22 @@ class Buffer:
         self.size = self.carried = self._count = 0
         self._most, self._most_bytes = most, most_bytes
         self._batch, self._batch_bytes = batch, batch_bytes
-        # In the order in which they had something first, or were taken from last: what has waited for its time in one
-        # is looked at after those before it, which have theirs within the same time.
+        # In the order in which they first had something, or were last taken from: what has waited long enough in one
+        # comes after what waits in those before it, which is due within the same time.
         self._queues: dict[Hashable, Queue] = {}
         self._full: dict[
             Hashable, None
-        ] = {}  # those that have a whole batch, in the order in which they had it
+        ] = {}  # those that have a whole batch, in the order in which they got it
 
     def __len__(self) -> int:
         return self._count
 
     def has_room(self, messages: int, size: int) -> bool:
-        """Whether there is room for so many more, of so many bytes."""
+        """Whether there is room for this many more messages, of this many bytes."""
         return self._count + messages <= self._most and self.size + size <= self._most_bytes
 
     def add(self, messages: Sequence[bytes], hold: Hold, now: float, target: Hashable = None) -> int:
-        """Add the first of these, as far as there is room; how many. One alone may be larger than all the room."""
+        """Add the first of these, as far as there is room; return how many. One alone may exceed the buffer."""
         count = size = 0
         for message in messages:
             if self._count + count and not self.has_room(count + 1, size + len(message)):
@@ -141,12 +143,12 @@ class Buffer:
         return count
 
     def due(self, age: float, now: float, may: Callable[[Hashable], bool] = _any) -> Queue | None:
-        """The queue that is taken from next: one with a whole batch, or in which something has waited so long.
+        """The queue to take from next: one with a whole batch, or in which a message has waited for `age`.
 
         Args:
             age: how many seconds.
             now: seconds, monotonic.
-            may: whether a target may have a batch.
+            may: whether a target may have another batch.
         """
         for target in self._full:
             if may(target):
@@ -157,7 +159,7 @@ class Buffer:
         return None
 
     def next_at(self, may: Callable[[Hashable], bool] = _any) -> float:
-        """When what waits at the head of all that may be taken from came; never, if nothing does."""
+        """The arrival time of the oldest message in all queues that may be taken from; infinite if there is none."""
         return next((queue.oldest for queue in self._queues.values() if may(queue.target)), math.inf)
 
     def take_all(self) -> Iterator[Batch]:
@@ -176,7 +178,7 @@ class Buffer:
         self.size -= batch.size
 
     def take(self, queue: Queue) -> Batch:
-        """Make a batch of the oldest in a queue: at least one message."""
+        """Make a batch of the oldest messages in a queue: at least one."""
         batch = queue.take(self._batch, self._batch_bytes)
         self.free(batch)
         self.carried -= batch.count

@@ -14,10 +14,11 @@ from message_passing.encoded import all_as_bytes
 from message_passing.errors import PeerError
 from message_passing.flow import Output
 from message_passing.metrics import UNSENT
-from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.backoff import RetryLater, RetryPolicy
 from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.network.obstacles import Obstacles, addressed
 from message_passing.options import option
+from message_passing.output import wait_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -77,8 +78,8 @@ class NetworkOutput(Output):
     in_flight_each: int = option(
         default=0,
         ge=0,
-        description="How many batches one target may have on their way or waiting to be tried again, "
-        "where it depends on a message where it goes. 0: half of `in_flight`.",
+        description="How many batches of one target may be in flight or waiting to be retried, "
+        "where the target depends on the message. 0: half of `in_flight`.",
     )
     timeout: float = option(default=30.0, gt=0, description="Seconds that sending a batch may take.")
     retry_first: float = option(
@@ -114,6 +115,14 @@ class NetworkOutput(Output):
         """Send a batch to one target, as returned by `target_of`; it calls `send`, for outputs with only one."""
         await self.send(messages)
 
+    async def send_batch(self, batch: Batch) -> None:
+        """Send a batch; it calls `send_to`. An output may remember in `batch.prepared` what the peer has of it."""
+        await self.send_to(batch.target, batch.messages)
+
+    def unsent_of(self, batch: Batch) -> Sequence[bytes]:
+        """The messages of a batch that the peer does not have, each by itself, for their dead letters."""
+        return batch.messages
+
     def target_of(self, message: Any) -> Hashable:  # noqa: ARG002 - for a subclass
         """The target of a message, for a class that `takes_objects`. An exception here fails the message.
 
@@ -139,11 +148,12 @@ class NetworkOutput(Output):
         self._flushing = False
         self._moved_at = 0.0
         self._obstacles = Obstacles()
+        self._retries = RetryPolicy(self.retry_first, self.retry_longest, self.attempts, self.give_up_after)
 
     def write_many(self, messages: list[Any]) -> None:
         """Queue a batch, divided by target."""
         if not self.takes_objects:
-            self._queue(None, all_as_bytes(self, messages))
+            self.accept(None, all_as_bytes(self, messages))
             return
         by_target: dict[Hashable, list[Any]] = {}
         for message in messages:
@@ -152,9 +162,10 @@ class NetworkOutput(Output):
             except Exception as error:  # noqa: BLE001 - any failure has one route
                 self.fail(error, [message])
         for target, group in by_target.items():
-            self._queue(target, self.encoded(group))
+            self.accept(target, self.encoded(group))
 
-    def _queue(self, target: Hashable, taken: Sequence[bytes]) -> None:
+    def accept(self, target: Hashable, taken: Sequence[bytes]) -> None:
+        """Queue messages for a target: for a subclass that packs several into one."""
         if not taken:
             return
         hold = self.hold()
@@ -191,7 +202,7 @@ class NetworkOutput(Output):
             left = until - monotonic()
             if left <= 0 or self.stop_request.asked:
                 return
-            await self._change(min(left, 1.0))
+            await wait_for_change(self._changed, min(left, 1.0))
 
     async def background(self) -> None:
         """Send what waits."""
@@ -203,7 +214,7 @@ class NetworkOutput(Output):
                     self._sending[task] = batch
                     self._of[batch.target] += 1
                     task.add_done_callback(self._sent)
-                await self._change(self._seconds_until_due())
+                await wait_for_change(self._changed, self._seconds_until_due())
         finally:
             sending = [*self._sending]
             for task in sending:
@@ -211,20 +222,11 @@ class NetworkOutput(Output):
             await asyncio.gather(*sending, return_exceptions=True)
 
     async def flush(self) -> None:
-        """Send all that waits, as long as something is accepted now and then."""
+        """Send everything that waits, for as long as something is accepted now and then."""
         self._flushing, self._moved_at = True, monotonic()
         self._changed.set()
         while self.held() and (left := self._moved_at + self.flush_timeout - monotonic()) > 0:
-            await self._change(min(left, 1.0))
-
-    async def _change(self, seconds: float) -> None:
-        """Wait for a change, for at most this long. Several may wait."""
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+            await wait_for_change(self._changed, min(left, 1.0))
 
     def _has_place(self) -> bool:
         """Whether another request may be in flight."""
@@ -242,7 +244,7 @@ class NetworkOutput(Output):
         return min(_LONG, max(0.0, self._buffer.next_at(self._may_have) + self.batch_age - monotonic()))
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():  # otherwise it is left at the end, and still buffered
+        if not task.cancelled():  # a cancelled one is left at the end, and still buffered
             target = self._sending.pop(task).target
             self._of[target] -= 1
             if not self._of[target]:
@@ -255,7 +257,7 @@ class NetworkOutput(Output):
             attempt += 1
             try:
                 async with asyncio.timeout(self.timeout):
-                    await self.send_to(batch.target, batch.messages)
+                    await self.send_batch(batch)
             except (
                 RetryLater,
                 OSError,
@@ -269,9 +271,8 @@ class NetworkOutput(Output):
                 self._moved_at = monotonic()
                 batch.shares.settle_all(Outcome.DELIVERED)
                 return
-            pause = pause_after(attempt, self.retry_first, self.retry_longest, at_least=after)
-            late = self.give_up_after and monotonic() + pause - began > self.give_up_after
-            if late or attempt == self.attempts:
+            pause = self._retries.pause(attempt, monotonic() - began, at_least=after)
+            if pause is None:
                 times = "attempt" if attempt == 1 else "attempts"
                 self._give_up(batch, PeerError(f"not accepted after {attempt} {times}: {reason}"), attempt)
                 return
@@ -287,7 +288,7 @@ class NetworkOutput(Output):
         try:
             await asyncio.sleep(pause)
             while not self._has_place():
-                await self._change(_LONG)
+                await wait_for_change(self._changed, _LONG)
         finally:
             self._buffer.free(batch)
             self._resting -= 1
@@ -298,13 +299,17 @@ class NetworkOutput(Output):
         return str(error) or type(error).__name__
 
     def _give_up(self, batch: Batch, error: Exception, attempts: int) -> None:
-        with batch.shares.resumed():
-            if self.dead_letters:
-                self.dead_letter(error, batch.messages, attempts=attempts)
-            else:
-                self.fail(error, batch.messages)
+        self.fail_some(batch, error, self.unsent_of(batch), attempts)
         self._moved_at = monotonic()
         batch.shares.settle_all(Outcome.DELIVERED)  # but for what has been noted
+
+    def fail_some(self, batch: Batch, error: Exception, messages: Sequence[bytes], attempts: int = 1) -> None:
+        """Fail messages of a batch, of which the rest may arrive; its `count` is then that of the rest."""
+        with batch.shares.resumed():
+            if self.dead_letters:
+                self.dead_letter(error, messages, attempts=attempts)
+            else:
+                self.fail(error, messages)
 
     def on_close(self) -> None:
         """Pass what was not sent to the error chain, with `dead_letters`."""

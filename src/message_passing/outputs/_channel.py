@@ -76,12 +76,11 @@ class Channel:
         """Determine how it can be written without blocking."""
         if not os.get_blocking(self.given):
             return self._write_own
-        with contextlib.suppress(OSError):  # it is none
+        with contextlib.suppress(OSError):  # it is not a socket
             self._socket = socket.socket(fileno=os.dup(self.given))
             return partial(_send, self._socket)
-        with contextlib.suppress(
-            OSError
-        ):  # another user's; or it has no reader any more, which writing will show
+        # It is another user's, or no longer has a reader, which writing will show.
+        with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             self._own = os.open(f"/proc/self/fd/{self.given}", flags)
             return self._write_own
@@ -96,7 +95,7 @@ class Channel:
         return os.write(self.given, data[:_PIPE_ROOM])
 
     def has_room(self, seconds: float) -> bool:
-        """Wait until it is writable or has an error, for so long at most."""
+        """Wait until it is writable or has an error, for at most this long."""
         poll = select.poll()  # select.select takes no descriptor above 1023
         poll.register(self.fileno(), select.POLLOUT)
         return bool(poll.poll(1000 * seconds))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WAITING_LINES_BYTES = 16 << 20
-"""The most bytes of lines that wait for a reader, from sources that cannot wait; a single batch may have more."""
+"""The most bytes of lines that wait for a reader, from inputs that cannot wait; a single batch may have more."""
 
 ROOM_BYTES = 64 << 10
 """Bytes of lines that may wait before inputs wait too: the capacity of a pipe (pipe(7))."""
@@ -120,10 +120,10 @@ class DescriptorOutput(Output):
         """If there is no reader, check for one, and `take_over` the channel to it."""
 
     def waits_for_another(self, *, first: bool) -> bool:  # noqa: ARG002 - for those that can
-        """Handle the loss of the reader; whether another one may come, for which lines are kept.
+        """Handle the loss of the reader; return whether another one may come, for which lines are kept.
 
         Args:
-            first: this was found only now, and has not been reported.
+            first: whether this was noticed only now, and has not been reported.
         """
         return False
 
@@ -132,10 +132,10 @@ class DescriptorOutput(Output):
         return False
 
     keeps_written = False  # without an annotation, which would make an option of it
-    """Whether what was written is not safe yet: then `keep_written` and `make_room` are called."""
+    """Whether written lines are not safe yet: then `keep_written` and `make_room` are called."""
 
     def keep_written(self, lines: Sequence[bytes], size: int) -> None:
-        """These lines were written, within the call that brought them."""
+        """These lines were written, within the call that passed them."""
 
     async def make_room(self) -> None:
         """Wait until more may be written."""
@@ -230,9 +230,9 @@ class DescriptorOutput(Output):
         return self._settle(queued, None)
 
     def _settle(self, queued: Queued, error: OSError | None) -> bool:
-        """All was written, or the system refused it; False where it is kept for another reader."""
+        """Handle that all was written, or that the system refused it; False if it is kept for another reader."""
         if isinstance(error, BrokenPipeError) and self.waits_for_another(first=not self._nobody):
-            self._nobody = True  # and what the pipe itself has waits in it, since it stays open here
+            self._nobody = True  # and the pipe keeps its contents, since it stays open here
             return False
         self._nobody = False
         if self.keeps_written and queued.done:

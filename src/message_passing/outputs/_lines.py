@@ -46,7 +46,7 @@ def as_block(
         messages: the batch.
         end: written after each.
         escape: make each message one line: see `message_passing.escaping` for what breaks a line. A frame of several
-            messages stays as many lines, and what was indented on purpose keeps its own.
+            messages stays as many lines, and text that was indented on purpose keeps its line breaks.
     """
     lines: Sequence[bytes]
     if isinstance(messages, (LineBatch, LineBlock)) and end == LINE_END:
@@ -112,7 +112,7 @@ def ends_within_a_line(fd: int) -> bool:
     """Whether a file has been left without its last newline: by a process that was killed, or had no room for it.
 
     It is read through the descriptor's own name (proc_pid_fd(5)), so that it is this file, whatever its path leads to
-    by now. What may be written and not read, and what is no regular file, counts as whole.
+    by now. A file that may be written but not read, or is not a regular file, counts as complete.
     """
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or not found.st_size:
@@ -151,15 +151,15 @@ class Queued:
     hold: Hold = NO_HOLD  # while it is queued
 
     def unfinished(self) -> Sequence[bytes]:
-        """The lines that no reader has completely."""
+        """The lines that no reader has received completely."""
         return unfinished(self.lines, self.done - self.repair)
 
     def is_torn(self) -> bool:
-        """Whether what was written of it ends within a line."""
+        """Whether the part that was written ends within a line."""
         return bool(self.done) and not self.data.endswith(b"\n", 0, self.done)
 
     def again(self) -> Queued:
-        """What is left of it, from the start of its first incomplete line, for a new reader."""
+        """The rest of it, from the start of its first incomplete line, for a new reader."""
         lines = self.unfinished()
         return Queued(b"\n".join([*lines, b""]), lines, hold=self.hold) if self.done else self
 

@@ -1,4 +1,4 @@
-"""Has what was written to a file put on the disk, in a thread, so that nobody waits for the disk unless he has to."""
+"""Syncs what was written to a file to the disk, in a thread, so that the chain does not wait unless it has to."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from message_passing.delivery import Hold
 
 UNSYNCED_BYTES = 16 << 20
-"""Bytes that may wait to be synced before those who can wait do so, and a sync that has time begins at once."""
+"""Bytes that may wait to be synced before inputs that can wait do so, and a delayed sync begins at once."""
 
 MOST_UNSYNCED_BYTES = 64 << 20
-"""Bytes that may wait to be synced at all: what comes from those who cannot wait is dropped beyond that."""
+"""The most bytes that may wait to be synced: beyond that, messages from inputs that cannot wait are dropped."""
 
 _NO_SUCH_SYNC = (errno.EINVAL, errno.ENOTSUP)
-"""What a file system says that cannot sync a directory by itself (fsync(2))."""
+"""The error of a file system that cannot sync a directory (fsync(2))."""
 
 
 @dataclass(slots=True)
@@ -39,12 +39,12 @@ class Unsynced:
 
 @dataclass(slots=True)
 class _File:
-    """A file that is written, or was.
+    """A file that is, or was, written.
 
     Attributes:
-        path: of which the directory is to be synced before anything is confirmed; empty once that was done.
+        path: its path, whose directory must be synced before anything is confirmed; empty once that is done.
         retired: nothing more will be written, and it is to be closed.
-        error: why nothing of it can be confirmed any more.
+        error: why nothing in it can be confirmed any more.
     """
 
     fd: int
@@ -55,32 +55,32 @@ class _File:
 
 
 class Syncing:
-    """Syncs what is added, several batches at once where they wait.
+    """Syncs what is added, several batches at once if they wait.
 
-    A file that could not be synced is given up: the system may have thrown away what it could not write, and would
-    say of the next sync that all is well (fsync(2), on EIO). So whatever was added since the last good one fails.
+    A file that could not be synced is given up: the system may have discarded what it could not write, and report
+    success at the next sync (fsync(2), on EIO). So everything added since the last successful sync fails.
     """
 
     def __init__(self, interval: float, on_done: Callable[[], object]) -> None:
-        """Without a file.
+        """Start without a file.
 
         Args:
-            interval: seconds between two syncs at least.
+            interval: the least seconds between two syncs.
             on_done: called in the thread when there is something to `take`, or there may be room.
         """
         self._interval, self._on_done = interval, on_done
         self._changed = threading.Condition()
         self._files: deque[_File] = deque()
         self._done: deque[tuple[list[Unsynced], OSError | None]] = deque()
-        self._count = self._size = 0  # of what was added and not taken
+        self._count = self._size = 0  # of what was added, and not taken yet
         self._last = -interval
         self._hurries = self._ended = False
         self._thread: threading.Thread | None = None
 
     def begin(self, fd: int, path: str) -> None:
-        """This file, which is closed here when another one comes, is written from now on.
+        """Use this file from now on; it is closed here when it is replaced.
 
-        The same one again is one that could not be synced, and cannot be opened anew.
+        If it is the same one again, it could not be synced, and could not be reopened.
         """
         with self._changed:
             if self._files and self._files[-1].fd == fd and not self._files[-1].retired:
@@ -89,7 +89,7 @@ class Syncing:
             self._files.append(_File(fd, path))
 
     def retire(self) -> None:
-        """The file will not be written any more: sync and close it."""
+        """Nothing more will be written to the file: sync and close it."""
         with self._changed:
             if self._files and not self._files[-1].retired:
                 self._files[-1].retired = True
@@ -97,7 +97,7 @@ class Syncing:
                 self._changed.notify_all()
 
     def add(self, entry: Unsynced) -> None:
-        """This was written to the file."""
+        """Record that this was written to the file."""
         with self._changed:
             self._count += len(entry.lines)
             self._size += entry.size
@@ -112,15 +112,15 @@ class Syncing:
             self._on_done()
 
     def unsynced(self) -> int:
-        """How many messages wait."""
+        """The number of messages that wait."""
         return self._count
 
     def waiting_bytes(self) -> int:
-        """Bytes that wait."""
+        """The number of bytes that wait."""
         return self._size
 
     def take(self) -> list[tuple[list[Unsynced], OSError | None]]:
-        """What is on the disk, or will not be, and why, since this was asked last."""
+        """What has reached the disk since the last call, or will not, and why."""
         taken: list[tuple[list[Unsynced], OSError | None]] = []
         with self._changed:
             while self._done:
@@ -142,10 +142,10 @@ class Syncing:
             return bool(self._files) and self._files[-1].error is not None
 
     def end(self, seconds: float) -> list[Unsynced]:
-        """Sync and close everything, for so long at most.
+        """Sync and close everything, for at most this long.
 
         Returns:
-            What is not known to be on the disk by then.
+            What is not known to have reached the disk by then.
         """
         deadline = monotonic() + seconds
         with self._changed:
@@ -171,7 +171,7 @@ class Syncing:
             error = file.error or (_synced(file) if count else None)
             with self._changed:
                 self._last = monotonic()
-                if error is not None:  # what came meanwhile may be lost as well
+                if error is not None:  # what was added meanwhile may be lost as well
                     file.error, count = error, len(file.entries)
                 if count := min(count, len(file.entries)):
                     self._done.append((file.entries[:count], error))
@@ -184,7 +184,7 @@ class Syncing:
                 self._on_done()
 
     def _next(self) -> _File | None:
-        """Wait for a file with something to do; None when there will be none."""
+        """Wait for a file that needs syncing; None when there will be none."""
         with self._changed:
             while True:
                 due = self._last + self._interval
@@ -201,7 +201,7 @@ class Syncing:
 
 
 def _synced(file: _File) -> OSError | None:
-    """Sync it, with the directory that has its name; what the system says against it."""
+    """Sync it, and the directory that has its name; return the system's error, if any."""
     try:
         os.fdatasync(file.fd)
         if file.path:
@@ -213,7 +213,7 @@ def _synced(file: _File) -> OSError | None:
 
 
 def _sync_directory(path: str) -> None:
-    """Put a file's name on the disk, which its own sync does not (fsync(2))."""
+    """Sync a file's directory entry, which syncing the file does not (fsync(2))."""
     fd = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -225,7 +225,6 @@ def _sync_directory(path: str) -> None:
 
 
 def _close(fd: int) -> None:
-    with contextlib.suppress(
-        OSError
-    ):  # a stale handle's close fails, and the descriptor is gone all the same
+    # A stale handle's close fails, and the descriptor is gone all the same.
+    with contextlib.suppress(OSError):
         os.close(fd)

@@ -15,6 +15,7 @@ import msgspec
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
+from message_passing.file_identity import file_identity
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
@@ -33,10 +34,10 @@ NO_ROOM, NOT_SYNCED = "waiting to be synced: full", "not synced at close"
 """Why lines are dropped with `fsync`."""
 
 _LOOK = 0.1
-"""Seconds between two looks whether the disk has taken what waits for it, besides being told."""
+"""Seconds between two checks of what has been synced, besides being notified."""
 
 _LOST = (errno.ESTALE, errno.ENOTCONN)
-"""Errors of a file, or file system, that is gone: its name may lead to one again."""
+"""Errors of a file, or file system, that is gone: its name may lead to a new one."""
 
 
 class FileOutput(DescriptorOutput):
@@ -73,7 +74,7 @@ class FileOutput(DescriptorOutput):
     )
 
     def on_init(self) -> None:
-        """Say what `fsync` confirms."""
+        """Set what `fsync` confirms."""
         super().on_init()
         self._syncing: Syncing | None = None
         self._sync_loop: asyncio.AbstractEventLoop | None = None
@@ -143,12 +144,12 @@ class FileOutput(DescriptorOutput):
                 await self._until_synced()
 
     async def make_room(self) -> None:
-        """Wait while much is not synced."""
+        """Wait while too much is not synced."""
         while self._syncing and self._syncing.waiting_bytes() > UNSYNCED_BYTES:
             await self._until_synced()
 
     async def _until_synced(self) -> None:
-        """Wait until something was, for a moment at most."""
+        """Wait briefly until something was synced."""
         self._sync_loop = asyncio.get_running_loop()
         synced = self._sync_loop.create_future()
         self._waiters.add(synced)
@@ -162,16 +163,16 @@ class FileOutput(DescriptorOutput):
             self._syncing.add(Unsynced(lines, size, self.hold()))
 
     def _has_synced(self) -> None:
-        """The thread of `Syncing` has done something: have it taken where the chain is."""
+        """Called in the thread of `Syncing`: let the chain's thread take the results."""
         loop = self._sync_loop
         if loop is not None and loop.is_running():
-            with contextlib.suppress(RuntimeError):  # it has just been closed: closing takes it
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed: closing takes them
                 loop.call_soon_threadsafe(self._take_synced)
         elif loop is None:
             self._take_synced()
 
     def _take_synced(self) -> None:
-        """Settle what is on the disk, and what will not be."""
+        """Settle what has reached the disk, and what will not."""
         if self._syncing is None:
             return
         for entries, error in self._syncing.take():
@@ -186,11 +187,11 @@ class FileOutput(DescriptorOutput):
                 waiter.set_result(None)
 
     def _sync_error(self, error: OSError) -> OSError:
-        text = f"it could not be put on the disk ({error.strerror}), and may be lost"
+        text = f"it could not be synced to the disk ({error.strerror}), and may be lost"
         return OSError(error.errno, text, self.filename)
 
     def _begin_anew(self) -> None:
-        """Open the file again, since it could not be synced; where that fails, go on with what is open."""
+        """Reopen the file, since it could not be synced; if that fails, continue with the open one."""
         with self._lock:
             try:
                 fd = self._open_file(0)
@@ -231,7 +232,7 @@ class FileOutput(DescriptorOutput):
                 self._begin_with(fd)
 
     def waits_for_another(self, *, first: bool) -> bool:
-        """Whether another reader may come: that of a named pipe."""
+        """Whether another reader may come: for a named pipe, yes."""
         if self._channel is None or not self._channel.is_named_pipe:
             return False
         if first:
@@ -240,7 +241,7 @@ class FileOutput(DescriptorOutput):
         return True
 
     def _begin_with(self, fd: int) -> None:
-        """Write to this from now on; -1 for a pipe without a reader."""
+        """Write to this descriptor from now on; -1 for a pipe without a reader."""
         self.take_over(opened_channel(fd) if fd >= 0 else None)
         self._fd = fd
         if fd >= 0 and ends_within_a_line(fd):
@@ -263,14 +264,10 @@ class FileOutput(DescriptorOutput):
         """Whether its name is still that of the pipe that it writes to, so that what the pipe has is kept."""
         if self._channel is None or not self._channel.is_named_pipe:
             return self._channel is None
-        try:
-            found = Path(self.filename).stat()
-        except OSError:
-            return False
-        return self._channel.identity == (found.st_dev, found.st_ino)
+        return self._channel.identity == file_identity(self.filename)
 
     def _open_file(self, flags: int) -> int:
-        """Open it: the descriptor, or -1 for a pipe without a reader."""
+        """Open it; return the descriptor, or -1 for a pipe without a reader."""
         # Appending even to an emptied file: if it is truncated meanwhile, that leaves no hole in it. And without
         # waiting for a pipe to be read.
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
@@ -285,7 +282,7 @@ class FileOutput(DescriptorOutput):
             raise OpenError(f"cannot write to the file {self.filename!r}: {reason}") from error
 
     def _required(self, fd: int) -> int:
-        """The descriptor, if what was opened can be synced where that is asked for."""
+        """The descriptor, if it can be synced or `fsync` is `never`."""
         mode = os.fstat(fd).st_mode
         if self._syncing and not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
             os.close(fd)
@@ -300,9 +297,8 @@ class FileOutput(DescriptorOutput):
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
-        with contextlib.suppress(
-            OSError
-        ):  # a stale handle's close fails, and the descriptor is gone all the same
+        # A stale handle's close fails, and the descriptor is gone all the same.
+        with contextlib.suppress(OSError):
             try:
                 if self._torn:
                     os.write(fd, b"\n")

@@ -83,5 +83,5 @@ class IOHandleOutput(Output):
             if not isinstance(self.fh, io.RawIOBase):
                 return  # only a raw file may write less than it was given
             if not count:
-                raise BlockingIOError("it takes no more at the moment")
+                raise BlockingIOError("it accepts no more at the moment")
             rest = rest[count:]

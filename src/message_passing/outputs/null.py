@@ -11,7 +11,7 @@ class NullOutput(Output):
     """Discards every message. They count as passed, since that is intended."""
 
     name = "Null"
-    confirms = "thrown away, as was asked for"
+    confirms = "discarded, as configured"
 
     def write_many(self, messages: list[Any]) -> None:
         """Do nothing."""

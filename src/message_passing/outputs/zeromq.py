@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.spooled import SpooledSending
 
 _SEND_PATIENCE = 1.0
-"""Seconds that a chain which does not wait for ever waits for a receiver that takes nothing, before it drops."""
+"""Seconds for which a chain waits for a receiver that accepts nothing before it drops, unless it waits forever."""
 
 _SHORTEST, _LONGEST_PAUSE = 0.001, 0.02
-"""Seconds between two looks whether there is room: the longer nothing moves, the rarer."""
+"""Seconds between two checks for room, which become rarer the longer nothing moves."""
 
 
 class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True):
@@ -102,18 +102,18 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         self._lock = threading.RLock()
         self._senders: list[Sender] = []
         self._flushers: list[Flusher] = []
-        self._parents = ""  # why nothing is sent from a forked child
+        self._parents = ""  # why a forked child sends nothing
         self._copies = False  # each message is sent several times
-        self._ended: Counter[str] = Counter()  # what senders that are closed have counted
+        self._ended: Counter[str] = Counter()  # the counts of closed senders
         self._possibly_lost: Counter[str] = Counter()
         self._unsent_why: list[str] = []
-        self._flows: bool | None = None  # known with the first batch
+        self._flows: bool | None = None  # known from the first batch on
 
     def _prepare_acknowledged(self) -> None:
-        """What a receiver acknowledges is sent by another mechanism, with promises of its own.
+        """Use the mechanism for acknowledged messages.
 
         Raises:
-            OptionError: an option is given that this mechanism has not.
+            OptionError: an option is given that this mechanism does not have.
         """
         if self.when_full != "default":
             text = f"{self.label}: when_full is not for {self.socket_type}, which loses nothing in a chain"
@@ -183,7 +183,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         open_outputs.add(self)
 
     def consume_many(self, messages: list[Any]) -> None:
-        """Take a batch from any thread: two at once would break both ZeroMQ and the counting."""
+        """Accept a batch from any thread: two at once would break both ZeroMQ and the counting."""
         with self._lock:
             super().consume_many(messages)
 
@@ -220,7 +220,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
             self.tell(receiver.notices)
 
     def _fitting(self, messages: Sequence[bytes]) -> list[bytes]:
-        """Those that a receiver with our own limit takes; it would disconnect us for any other."""
+        """The messages that a receiver with our own limit accepts; it would disconnect us for any other."""
         fitting = [message for message in messages if len(message) <= self.maxmsgsize]
         self.drop([message for message in messages if len(message) > self.maxmsgsize], TOO_BIG)
         for sender in self._senders[:1]:
@@ -257,9 +257,10 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         return self.when_full == "block"
 
     def _gives_up_at(self, began: float, moved: float) -> float:
-        """Until when a chain waits, which has waited since `began`, and has seen messages move at `moved`.
+        """Until when a chain waits that has waited since `began`, with the last progress at `moved`.
 
-        After a stop, for no longer than `linger`; one that blocks not at all: it has room, and closing comes next.
+        After a stop, for at most `linger`; a chain that blocks does not wait at all then: it has room, and closing
+        comes next.
         """
         if self.stop_request.asked:
             return self.stop_request.asked_at + (0 if self._blocks() else self.linger / 1000)
@@ -272,7 +273,9 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         pause = _SHORTEST
         while True:
             with self._lock:
-                if sender not in self._senders:  # closed meanwhile: it has sent or counted what it held
+                if (
+                    sender not in self._senders
+                ):  # closed meanwhile: it has sent or counted what it had buffered
                     return
                 before = sender.sent
                 sender.service()
@@ -289,20 +292,20 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
             pause = min(_LONGEST_PAUSE, 1.1 * pause)
 
     async def flush(self) -> None:
-        """Wait while workers are still taking something, where the chain waits for them; a stop ends that."""
+        """Wait while workers keep accepting messages, if the chain waits for them; a stop ends that."""
         if self._acknowledged:
             await self._acknowledged.flush(self.stop_request)
         elif self.socket_type == "PUSH" and self._blocks():
             await until_taken(self._senders, self._lock, self.linger / 1000, self.stop_request)
 
     def held(self) -> int:
-        """Messages that wait here for somebody to listen, or to acknowledge them."""
+        """The number of messages that wait here for a receiver, or for its acknowledgement."""
         if self._acknowledged:
             return self._acknowledged.held
         return sum(sender.carried() for sender in self._senders)
 
     def possibly_lost(self) -> Mapping[str, int]:
-        """What ZeroMQ had in its queues and does not tell of: see `Progress`."""
+        """What ZeroMQ had in its queues and does not report: see `Progress`."""
         found = self._possibly_lost.copy()
         for sender in self._senders:
             found.update(sender.possible)
@@ -324,7 +327,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         return [*found, *self._unsent_why]
 
     def info(self) -> Mapping[str, Any]:
-        """Where it sends to, how many messages it may hold for that, and how many peers it has."""
+        """Its endpoints, how many messages it may buffer, and how many peers it has."""
         found = dict(super().info())
         if self._acknowledged:
             return {**found, "capacity": self._acknowledged.capacity, **self._acknowledged.info()}
@@ -342,7 +345,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         }
 
     def problems(self) -> list[str]:
-        """What keeps it from sending."""
+        """What prevents it from sending."""
         if self._acknowledged:
             health = [one.health for one in self._acknowledged.receivers if one.health]
             stalled = self._spooled.problems() if self._spooled else []
@@ -350,7 +353,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
-        """That no receiver has connected yet."""
+        """Note that no receiver has connected yet."""
         if self._acknowledged:
             known = [one.health for one in self._acknowledged.receivers if one.health]
             return [text for one in known for text in one.notes()][:MOST_PROBLEMS]
@@ -360,14 +363,14 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
     def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; with several endpoints, passed counts each copy."""
         counted = super().snapshot(held=held)
-        if self._spooled:  # what an earlier run was given and this one has lost was never received by it
+        if self._spooled:  # what an earlier run received, and this one has lost, this one never received
             counted["passed"] += self._spooled.dropped_earlier
         if self._copies:
             counted["passed"] = self._ended["given"] + sum(sender.given for sender in self._senders)
         return counted
 
     def on_close(self) -> None:
-        """Send what is held and queued, within `linger`."""
+        """Send what is buffered and queued, within `linger`."""
         open_outputs.discard(self)
         if self._acknowledged:
             self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
@@ -379,7 +382,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
     def _close_senders(self) -> None:
         since = self.stop_request.begin_closing()
         while self._senders:
-            self._flushers[0].stop()  # those of the others send meanwhile
+            self._flushers[0].stop()  # the other senders send meanwhile
             with self._lock:
                 sender, _ = self._senders.pop(0), self._flushers.pop(0)
                 sender.close(since)
@@ -390,7 +393,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
                 self._ended["bytes"] += sender.outgoing.sent_bytes
 
     def start_again_in_child(self) -> None:
-        """After a fork: sockets, threads, locks and what was held belong to the parent."""
+        """After a fork: sockets, threads, locks and buffered messages belong to the parent."""
         self._lock = threading.RLock()
         for sender, flusher in zip(self._senders, self._flushers, strict=True):
             flusher.abandon()

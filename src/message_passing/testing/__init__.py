@@ -11,9 +11,9 @@
         redact.consume({"user": "me", "password": "secret"})
         assert arrived.messages == [{"user": "me"}]
 
-`check_component` tries what every component promises. `capture` keeps what a component hands on,
-`ListInput` feeds a chain from a list, `run_input` runs an input to its end and `running` while a test
-looks on, and `wait_for` and `free_port` are for real sockets, files and processes.
+`check_component` tests a component against the contract of all components. `capture` keeps what a component passes
+on, `ListInput` feeds a chain from a list, `run_input` runs an input to its end, `running` runs one during a test, and
+`wait_for` and `free_port` are for real sockets, files and processes.
 """
 
 from message_passing.outputs.test import TestOutput

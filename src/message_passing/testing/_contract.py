@@ -1,4 +1,4 @@
-"""What every component promises, tried on one: see `check_component`."""
+"""Testing a component against the contract of all components: see `check_component`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     _Check = Callable[[type[Any], dict[str, Any]], Iterator[str]]
 
 _PATIENCE = 2.0
-"""Seconds that a thread or socket may take to go away, and an input to stop."""
+"""Seconds that a thread or socket may take to disappear, and an input to stop."""
 
 _MESSAGES: tuple[Any, ...] = (
     b"",
@@ -44,26 +44,26 @@ _MESSAGES: tuple[Any, ...] = (
 
 
 class ContractError(AssertionError):
-    """A component does not keep what every component promises: one line for each promise."""
+    """A component breaks the contract: one line for each broken promise."""
 
 
 def check_component(cls: type[Component], **given: Any) -> None:
-    """Try on `cls` what every component promises.
+    """Test a component class against the contract of all components.
 
-    It is documented, and so is every option; its `example` is accepted and an unknown option is refused,
-    with the nearest name; it opens and closes, twice, and leaves no file, thread or task behind; an input
-    stops when it is told to; an output or filter takes any message, in batches and alone, without raising,
-    its counters add up, and one bad message does not fail its neighbours; it does not change the batch that it is
-    given; a delivery is settled once, and not while some of it is held; `flush` ends, and nothing is lost uncounted.
+    It is documented, and so is every option; its `example` is accepted, and an unknown option is rejected with the
+    nearest name; it opens and closes, twice, and leaves no file, thread or task behind; an input stops when it is
+    told to; an output or filter takes any message, in batches and alone, without raising, its counters add up, and
+    one bad message does not fail its neighbours; it does not change the batch that it is given; a delivery is settled
+    once, and not while some of it is held; `flush` ends, and nothing is lost uncounted.
 
     It works in an empty directory of its own. What the component opens there, or on the network, is real.
 
     Args:
         cls: a subclass of `Input`, `Filter` or `Output`.
-        given: options to try it with, over those of its `example`: a free port, for one.
+        given: options that override those of its `example`, such as a free port.
 
     Raises:
-        ContractError: saying of each broken promise whose fault it is and what to do.
+        ContractError: with each broken promise, whose fault it is, and what to do.
     """
     checks: list[_Check] = [_described, _options_checked]
     live: list[_Check] = [_opens_and_closes, _counts, _settles]
@@ -103,18 +103,18 @@ def _options_checked(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
     try:
         cls(**cls.example)
     except OptionError as error:
-        yield f"its own `example` is refused ({_one_line(error)}): let the class show options that work"
+        yield f"its own `example` is rejected ({_one_line(error)}): let the class show options that work"
         return
     for unknown, near in _unknown_names(cls):
         try:
             cls(**values, **{unknown: 1})
         except OptionError as error:
             if near and f"did you mean {near!r}" not in str(error):
-                yield f"option {unknown!r} is refused without naming {near!r}: leave that to Component"
+                yield f"option {unknown!r} is rejected without suggesting {near!r}: leave that to Component"
         except Exception as error:  # noqa: BLE001 - any other is the fault that is looked for
             yield f"option {unknown!r} raises {error!r}, not OptionError: leave that to Component.__init__"
         else:
-            yield f"option {unknown!r} is accepted and ignored: let __init__ hand all options to Component"
+            yield f"option {unknown!r} is accepted and ignored: let __init__ pass all options to Component"
 
 
 def _declared(cls: type) -> Mapping[str, options.Option]:
@@ -134,7 +134,7 @@ def _opens_and_closes(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
     if faults := _live_once(cls, values):
         yield from faults
         return
-    # what is there now was made once for the process (a context, a pool): only what comes next is a leak
+    # what exists now was created once for the process (a context, a pool): only what follows is a leak
     files, threads = _open_files(), set(threading.enumerate())
     for _ in range(2):
         yield from _live_once(cls, values)
@@ -185,7 +185,7 @@ async def _run_and_stop(component: Input) -> list[str]:
 
 
 def _open_files() -> set[str]:
-    """What this process has open, where the system can tell: number and what it is."""
+    """The open file descriptors of this process, by number, where the system can list them."""
     found = set()
     with contextlib.suppress(OSError):
         for entry in Path("/proc/self/fd").iterdir():
@@ -204,9 +204,9 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         try:
             asyncio.run(_feed(component, way, changes))
         except OutputClosedError:
-            pass  # what it writes to has gone, which is nobody's fault
+            pass  # the reader has gone, which is nobody's fault
         except Exception as error:  # noqa: BLE001 - that is what is looked for
-            yield f"{way} raises {error!r}: override filter, write or their _many forms, not the doors"
+            yield f"{way} raises {error!r}: define filter, write or their _many forms, not the methods that call them"
             continue
         finally:
             component.close()
@@ -219,21 +219,21 @@ def _counts(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
         if reported < counted["failed"]:
             yield f"{counted['failed']} failed but {reported} were reported: use self.fail for both"
     if changes:
-        yield "it changes the batch that it is given: return a list of its own, since others have that batch too"
+        yield "it changes the batch that it is given: return a new list, since other components have that batch too"
     elif len(set(failed.values())) > 1:
         yield (
             f"{failed['consume_many']} messages fail in a batch but {failed['consume']} when each comes "
-            "alone: in filter_many or write_many, hand only the bad ones to self.fail"
+            "alone: in filter_many or write_many, pass only the bad ones to self.fail"
         )
 
 
 def _adds_up(counted: Snapshot, way: str) -> Iterator[str]:
     received = counted["received"]
     if received != len(_MESSAGES):
-        yield f"{way} of {len(_MESSAGES)} messages counted {received}: leave `metrics.received` alone"
+        yield f"{way} of {len(_MESSAGES)} messages counted {received}: do not change `metrics.received`"
     lost = sum(counted["dropped"].values()) + counted["failed"]
     accounted = counted["passed"] + counted["filtered"] + counted["held"] + lost
-    several = counted["passed"] > received  # it makes more messages of one
+    several = counted["passed"] > received  # it makes several messages of one
     if counted["passed"] < 0 or accounted < received or (accounted > received and not several):
         yield f"its counters do not add up after {way} ({counted}): count each message once"
 
@@ -264,7 +264,7 @@ def _settles(cls: type[Any], values: dict[str, Any]) -> Iterator[str]:
 
 
 class _Watched(ImmutableBatch[Any]):
-    """A batch that notes whether somebody would change it; so does a slice of it."""
+    """A batch that records attempts to change it; so does a slice of it."""
 
     def __init__(self, messages: Iterable[Any], changes: list[str]) -> None:
         super().__init__(messages)
@@ -281,7 +281,7 @@ class _Watched(ImmutableBatch[Any]):
 
 
 def _make(cls: type[Any], values: dict[str, Any]) -> tuple[Any, TestOutput, TestOutput | None]:
-    """One of them, what its error chain gets, and what it hands on (None where it has a place of its own)."""
+    """A component, what its error chain receives, and what it passes on (None for an output)."""
     errors = TestOutput()
     component = cls(**{"error": errors, **values})
     arrived = None

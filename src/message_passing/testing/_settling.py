@@ -1,4 +1,4 @@
-"""How a component settles what is delivered to it: tried by `check_component`."""
+"""How a component settles deliveries: tested by `check_component`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Head(Input):
-    """Delivers what it is told to."""
+    """Delivers the batches that the test passes to it."""
 
 
 async def deliver(
     component: Output, messages: list[Any], outcomes: list[Outcome], patience: float
 ) -> list[str]:
-    """Deliver a batch to a component that lives as in a chain, up to its closing.
+    """Deliver a batch to a component, and run it as a chain would until it is closed.
 
     Args:
         component: not open yet.
         messages: the batch.
-        outcomes: what it is settled with is added here.
+        outcomes: the outcome is appended here.
         patience: seconds that flushing may take.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Feeding a chain, seeing what comes out of it, and waiting for things to happen."""
+"""Feeding a chain, capturing its results, and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 
 _LOWEST_PORT = 10_000
-"""Below it are most of those that well-known services have."""
+"""Most ports of well-known services are below it."""
 
 
 class ListInput(Input):
     """Emits the messages of a list, in batches, and ends."""
 
     messages: list[Any] = option(
-        default_factory=list, description="The messages to emit, any objects.", python_only=True
+        default_factory=list, description="The messages to emit: any objects.", python_only=True
     )
 
     async def run(self) -> None:
@@ -46,14 +46,14 @@ class ListInput(Input):
 
 
 def capture(source: Source) -> TestOutput:
-    """Connect a new `TestOutput` to an input or filter: what it hands on is in that one's `messages`."""
+    """Connect a new `TestOutput` to an input or filter: what it passes on is in the output's `messages`."""
     output = TestOutput()
     source.connect_to(output)
     return output
 
 
 def run_input(component: Input, *, timeout: float = 10.0) -> None:
-    """Open `component` and what follows it, run it until it ends, and close them, as a chain does.
+    """Open `component` and everything downstream, run it until it ends, and close them, as a chain does.
 
     Raises:
         TimeoutError: it has not ended after `timeout` seconds.
@@ -64,7 +64,7 @@ def run_input(component: Input, *, timeout: float = 10.0) -> None:
 
 
 async def _live(component: Input) -> None:
-    """Run an input, and what follows it beside it, as a chain does."""
+    """Run an input and the background work of everything downstream, as a chain does."""
     failures: list[Exception] = []
     task = asyncio.current_task()
     assert task  # noqa: S101 - there is one in a coroutine
@@ -120,10 +120,10 @@ def _run_loop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None
 
 
 def wait_for(condition: Callable[[], _Found], timeout: float = 5.0) -> _Found:
-    """Ask again and again until `condition()` is true, and give what it was.
+    """Poll `condition()` until it is true, and return its value.
 
     Raises:
-        TimeoutError: it was not within `timeout` seconds.
+        TimeoutError: it was not true within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -138,8 +138,8 @@ def wait_for(condition: Callable[[], _Found], timeout: float = 5.0) -> _Found:
 def free_port() -> int:
     """A port on which nothing listens at the moment, neither TCP nor UDP.
 
-    It is below those that the system gives to connections (ip_local_port_range in ip(7)): one of these might be
-    taken by whoever connects somewhere before it is bound.
+    It is below the ephemeral ports (ip_local_port_range in ip(7)): a connection might take one of those before it is
+    bound.
     """
     while True:
         port = _LOWEST_PORT + secrets.randbelow(_first_given() - _LOWEST_PORT)
@@ -148,12 +148,12 @@ def free_port() -> int:
                 for one in (tcp, udp):
                     one.bind(("127.0.0.1", port))
             except OSError:
-                continue  # somebody's: another one
+                continue  # in use: try another one
             return port
 
 
 def _first_given() -> int:
-    """The lowest port that the system gives to connections; where it does not tell, RFC 6335 has one."""
+    """The lowest ephemeral port; where the system does not tell, that of RFC 6335."""
     try:
         found = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
     except OSError:

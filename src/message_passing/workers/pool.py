@@ -72,13 +72,13 @@ class Pool(Filter):
             self.count, self.parts, lambda: list(sys.path), background=self.detached, node=self.node
         )
         self._pending: deque[Any] = deque()
-        self._shares = Shares()  # whose these are
+        self._shares = Shares()  # the deliveries of those
         self._trouble: Exception | None = None  # of what is downstream
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False  # no more will come
         self._stopping_since: float | None = None
-        self._told_at: float | None = None  # when the workers were told of the stop
-        self._no_more = False  # what is left, and what comes, has had its end with that
+        self._told_at: float | None = None  # when the workers were told to stop
+        self._no_more = False  # then everything left or added is lost
         self._moved = 0.0
 
     # As a component
@@ -105,12 +105,12 @@ class Pool(Filter):
                 raise why_not_ready(dead[0])
 
     def reopen(self) -> None:
-        """Pass it on to the workers."""
+        """Tell the workers to reopen their files."""
         for worker in self._supervisor.ready:
             worker.order(REOPEN)
 
     def held(self) -> int:
-        """Messages that wait here or are with a worker."""
+        """The number of messages that wait here or are with a worker."""
         return len(self._pending) + self._in_flight()
 
     def _in_flight(self) -> int:
@@ -169,7 +169,7 @@ class Pool(Filter):
                 worker.order(END)
             else:
                 worker.kill()
-                worker.ended = True  # though it may just have reported that it is ready
+                worker.ended = True  # although it may just have become ready
         began = time.monotonic()
         while self._supervisor.living:
             self._receive_all(20)
@@ -230,7 +230,7 @@ class Pool(Filter):
         return list(self._members.values())
 
     def look(self) -> None:
-        """Have the workers measure their utilization."""
+        """Tell the workers to measure their utilization."""
         for worker in self._supervisor.ready:
             worker.look()
 
@@ -277,7 +277,7 @@ class Pool(Filter):
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
         self._changed.set()
-        self._readable.set()  # ZeroMQ's descriptor signals a change once, to the first reader
+        self._readable.set()  # ZeroMQ signals a change on its descriptor only once, to the first reader
         if self._loop:
             self._timer = self._loop.call_later(_WORKERS_INTERVAL, self._look)
 
@@ -289,7 +289,7 @@ class Pool(Filter):
             loop.remove_reader(self._supervisor.file_descriptor)
 
     def _work_here(self, milliseconds: int, *, restart_at_once: bool = False) -> None:
-        """Do here what the loop does otherwise."""
+        """Do what the event loop would otherwise do."""
         self._receive_all(milliseconds)
         self._look_after(restart_at_once=restart_at_once)
         self._obey_stop()
@@ -297,7 +297,7 @@ class Pool(Filter):
             self._stopping_since = self._stopping_since or time.monotonic()
             self._give_up_if_late(self._stopping_since)
 
-    # Waiting messages, and workers' answers
+    # Waiting messages, and workers' results
 
     def _receive_all(self, milliseconds: int = 0) -> None:
         while self._receive_one(milliseconds):
@@ -306,16 +306,14 @@ class Pool(Filter):
     def _receive_one(self, milliseconds: int = 0) -> bool:
         heard = self._supervisor.receive(milliseconds)
         if heard:
-            with outside():  # whoever brings messages now, what is heard is of others
+            with outside():  # what is received belongs to other deliveries than the current one
                 self._handle(*heard)
         return heard is not None
 
     def _handle(self, worker: Worker | None, said: WorkerMessage) -> None:
         self._moved = time.monotonic()
         for described in said.reports:
-            with (
-                worker.shares.resumed() if worker else outside()
-            ):  # a dead letter is part of what becomes of these
+            with worker.shares.resumed() if worker else outside():  # a dead letter is part of their outcome
                 self._say(described)
         if worker:
             if said.done or said.back:
@@ -340,7 +338,7 @@ class Pool(Filter):
     def _count_done(self, worker: Worker, said: WorkerMessage) -> None:
         worker.is_done(said)
         self.hand_to(self._next, [], said.done)
-        if worker.dead:  # its death was noticed before its last answers
+        if worker.dead:  # its death was noticed before its last results
             self.take_back(said.done + said.back, DIED)
         if said.back:
             self.drop(said.back, NOT_STARTED)
@@ -364,7 +362,7 @@ class Pool(Filter):
                 self._shares.move(size, worker.shares)
 
     def _portable(self, batch: list[Any], to: Shares) -> list[Any]:
-        """Those that can go to a worker, whose shares these are."""
+        """The messages that can be sent to a worker. The shares are theirs."""
         found = []
         for message in batch:
             own = Shares()
@@ -372,18 +370,18 @@ class Pool(Filter):
             with own.resumed():
                 kept = portable(self, [message])
             own.move(len(kept), to)
-            own.settle_all(Outcome.DELIVERED)  # but for what has been noted
+            own.settle_all(Outcome.DELIVERED)  # except for outcomes noted before
             found += kept
         return found
 
     def _lose(self, count: int, reason: str, shares: Shares) -> None:
-        """Count messages as lost: all that these deliveries had there."""
+        """Count as lost all messages that these deliveries have in the pool."""
         with outside():
             self.drop(count, reason)
         shares.settle_all(Outcome.LOST)
 
     def _obey_stop(self) -> None:
-        """After a stop request: have no worker begin what takes long, and distribute only for a while."""
+        """After a stop request: let no worker begin anything that takes long, and distribute only for a while."""
         if not self.stop_request.asked:
             return
         now = time.monotonic()

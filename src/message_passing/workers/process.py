@@ -46,13 +46,13 @@ class Worker:
 
     Attributes:
         number: its place among the workers, from 1.
-        ready: it accepts messages.
-        ended: it has sent its last answer, or none is expected.
-        dead: its process has been found ended.
+        ready: whether it accepts messages.
+        ended: whether it has sent its last result, or none is expected.
+        dead: whether its process is known to have ended.
         failure: its error message, if it failed.
         counters: the latest that it reported, by its parts' names.
         busy: their shares of the time, as last reported; empty while nothing watches.
-        since: when it was started, or became ready.
+        since: when it started, or became ready.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class Worker:
         self._context = context
         self._socket: zmq.Socket[bytes] | None = None
         self._sent: deque[int] = deque()
-        self.shares = Shares()  # whose the messages are that it was dealt
+        self.shares = Shares()  # the deliveries of the messages sent to it
         self._size = _FIRST_BATCH
         self._stopped = False
         self._process = _start(number, node, background=background)
         data = pickled(job)
         pipe = self._process.stdin
         assert pipe  # noqa: S101 - it was asked for
-        with contextlib.suppress(OSError):  # it has ended already, which is found out
+        with contextlib.suppress(OSError):  # it has ended already, which is noticed elsewhere
             pipe.write(len(data).to_bytes(8, "big") + data)
             pipe.flush()
-        # From now on what it does not read is lost: one that stands still must hold up nobody who asks it.
+        # From now on what it does not read is lost: a worker that hangs must not block its parent.
         os.set_blocking(pipe.fileno(), False)
 
     @property
@@ -94,7 +94,7 @@ class Worker:
 
     @property
     def batches(self) -> int:
-        """The same in batches."""
+        """The number of batches sent to it that it is not done with."""
         return len(self._sent)
 
     def greet(self) -> None:
@@ -106,10 +106,10 @@ class Worker:
         self._socket.connect(self._job.orders)
 
     def room(self, waiting: int, workers: int) -> int:
-        """How many of the waiting messages to send it now, as one of so many ready workers."""
+        """How many of the waiting messages to send it now, given the number of ready workers."""
         if not self.ready or len(self._sent) >= WINDOW or self.has_ended():
             return 0
-        fair = max(-(-waiting // workers), self._size // 4)  # tiny batches cost more than sharing them gains
+        fair = max(-(-waiting // workers), self._size // 4)  # tiny batches cost more than they gain
         return min(self._size, fair, waiting)
 
     def deal(self, batch: list[Any]) -> None:
@@ -127,11 +127,11 @@ class Worker:
             self._socket.send(pickled(word))
 
     def look(self) -> None:
-        """Have it measure its utilization for a while."""
+        """Tell it to measure its utilization for a while."""
         self._ring(ASK)
 
     def stop(self) -> None:
-        """Have it begin nothing more that takes long. Idempotent."""
+        """Tell it to begin nothing more that takes long. Idempotent."""
         if not self._stopped:
             self._stopped = True
             self._ring(STOP)
@@ -152,7 +152,7 @@ class Worker:
         self._size = max(1, min(want, 2 * self._size, LARGEST_BATCH))
 
     def has_ended(self) -> bool:
-        """Whether the process has."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def kill(self) -> None:

@@ -40,7 +40,7 @@ _LONGEST_FOLDER = 80
 
 @dataclass(slots=True)
 class _Slot:
-    """The slot of one worker, even while it is empty."""
+    """One worker's slot, which may be empty."""
 
     number: int
     worker: Worker | None = None
@@ -63,9 +63,9 @@ class Supervisor:
         """Prepare.
 
         Args:
-            count: how many.
+            count: the number of workers.
             parts: for each worker's `WorkerSpec`.
-            path: asked for `sys.path` when one is started.
+            path: called for `sys.path` when a worker is started.
             background: keep them off terminals.
             node: the name of the node.
         """
@@ -80,7 +80,7 @@ class Supervisor:
         self._past: dict[str, Snapshot] = {}
 
     def open(self, stop: Callable[[], bool]) -> None:
-        """Bind, and start all of them, or no more once `stop` says so.
+        """Bind, and start all workers; once `stop` returns true, no more are started.
 
         Raises:
             OpenError: the system refused.
@@ -108,16 +108,16 @@ class Supervisor:
 
     @property
     def living(self) -> list[Worker]:
-        """Those whose process runs, ready or not."""
+        """The workers whose process runs, ready or not."""
         return [place.worker for place in self._places if place.worker]
 
     @property
     def ready(self) -> list[Worker]:
-        """Those that accept messages, the least loaded first."""
+        """The workers that accept messages, the least loaded first."""
         return sorted((one for one in self.living if one.ready), key=lambda one: one.batches)
 
     def receive(self, milliseconds: int = 0) -> tuple[Worker | None, WorkerMessage] | None:
-        """The next answer, and its worker; waits at most so long for it."""
+        """The next result, and its worker; waits for at most this long."""
         try:
             if milliseconds and not self._gather.poll(milliseconds):
                 return None
@@ -132,7 +132,7 @@ class Supervisor:
         return worker, said
 
     def arrived(self, worker: Worker) -> None:
-        """Mark it as ready, and forget its predecessor."""
+        """Mark a worker as ready, and forget its predecessor."""
         worker.greet()
         for place in self._places:
             if place.worker is worker:
@@ -143,7 +143,7 @@ class Supervisor:
                 self._past = {name: added(each) for name, each in self._told(one).items()}
 
     def collect(self) -> list[Worker]:
-        """Those whose process has ended since the last call; their slots are empty now."""
+        """The workers whose process has ended since the last call; their slots are empty now."""
         found = []
         for place in self._places:
             if place.worker and place.worker.has_ended():
@@ -156,11 +156,11 @@ class Supervisor:
         return found
 
     def next_start(self, number: int) -> float:
-        """Seconds until that slot is filled again."""
+        """Seconds until a worker is started in that slot again."""
         return self._places[number - 1].pause
 
     def replace(self, *, at_once: bool = False) -> list[WorkerError]:
-        """Start those that are due; return the errors of those that failed."""
+        """Start the workers that are due; return the errors of those that could not be started."""
         troubles = []
         for place in self._places:
             if not place.worker and not self.hopeless and (at_once or time.monotonic() >= place.due):

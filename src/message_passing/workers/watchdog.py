@@ -1,7 +1,7 @@
 """A worker's second thread: it watches for the parent's end or a stop request, and samples utilization.
 
-The parent writes a byte to the worker's pipe for as long as it is watched, and another one when it is to stop, since
-that is read also while a component hangs; its messages would not be.
+While the console has a viewer, the parent writes a byte to the worker's pipe each second; it writes another one when
+a stop is requested. The pipe is read even while a component hangs, unlike messages.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 ASK = b"\n"
-"""What the parent writes when it is watched."""
+"""The byte that the parent writes while the console has a viewer."""
 
 STOP = b"s"
-"""What it writes after a stop request: a working component must not begin much more."""
+"""The byte that it writes after a stop request: a busy component must not begin much more."""
 
 _LEASE = 3.0
-"""Seconds that this holds."""
+"""Seconds for which a byte counts."""
 
 _TELL = 1.0
 """Seconds between two reports of the samples."""
@@ -35,15 +35,15 @@ _PARENT_INTERVAL = 1.0
 
 
 class ParentWatchdog:
-    """The thread, which the process ends with."""
+    """The thread; when the parent is gone, it ends the process."""
 
     def __init__(self, parent: int, lifeline: int, folder: str) -> None:
         """Begin.
 
         Args:
             parent: its process.
-            lifeline: the descriptor of the pipe that ends when it does.
-            folder: what it would have removed.
+            lifeline: the descriptor of the pipe that is closed when the parent ends.
+            folder: the directory that the parent would have removed.
         """
         self._parent, self._lifeline, self._folder = parent, lifeline, folder
         self._profiler = SamplingProfiler()
@@ -60,12 +60,12 @@ class ParentWatchdog:
         tell: Callable[..., None],
         on_stop: Callable[[], object] | None = None,
     ) -> None:
-        """From now on there is something to see, in the thread that calls this.
+        """Sample the thread that calls this from now on.
 
         Args:
             names: the parts' names, by their `id()`.
-            tell: called with `busy`, each part's share of the time; with none when nobody watches any more.
-            on_stop: called, from this thread or the other, when somebody has asked for the end.
+            tell: called with each part's share of the time; with an empty mapping when there is no viewer any more.
+            on_stop: called, from this thread or the other, when a stop is requested.
         """
         with self._lock:
             self._on_stop = on_stop
@@ -82,7 +82,7 @@ class ParentWatchdog:
         """Wait until the parent is gone, and exit."""
         poll = select.poll()
         poll.register(self._lifeline, select.POLLIN)
-        while os.getppid() == self._parent:  # asked too: a process that it started may hold the pipe open
+        while os.getppid() == self._parent:  # checked too: a process that it started may hold the pipe open
             if poll.poll(1000 * (INTERVAL if self._until else _PARENT_INTERVAL)):
                 if not (orders := os.read(self._lifeline, 100)):
                     break

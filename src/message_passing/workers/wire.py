@@ -2,8 +2,8 @@
 
     parent --PUSH--> worker     a batch of messages, or a command, END or REOPEN
     worker --PUSH--> parent     `WorkerMessage`
-    parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while somebody watches, and one when
-                                somebody has asked for the end; that it ends means that the parent is gone
+    parent --pipe--> worker     the `WorkerSpec`, once; then a byte each second while the console has a viewer, and
+                                one when a stop is requested; its end means that the parent is gone
 
 They are pickled, so that a message keeps its type on the other side: a tuple, a date, an object of the
 user's. Both sides are one program of one user, and the sockets are in a directory that no other user may enter.
@@ -38,10 +38,10 @@ class WorkerSpec(NamedTuple):
     """The specification of a worker.
 
     Attributes:
-        serial: which one it is, among all that were ever started.
+        serial: its number among all workers ever started.
         folder: where the sockets are.
         path: the parent's `sys.path`.
-        local: where it has found users' modules besides, by their names.
+        local: where the parent found users' modules that are not on that path, by their names.
         parts: the declared decoders, filters and encoders, in the order that messages flow.
     """
 
@@ -58,27 +58,27 @@ class WorkerSpec(NamedTuple):
 
     @property
     def results(self) -> str:
-        """The endpoint where the parent receives answers."""
+        """The endpoint where the parent receives results."""
         return f"ipc://{self.folder}/results"
 
 
 class WorkerMessage(NamedTuple):
-    """A worker's answer.
+    """A message from a worker.
 
     Attributes:
         serial: the worker's.
         state: READY, FAILED, ENDED, or nothing new.
-        done: how many of the messages dealt to it are done with, since it said so last.
-        back: how many it passes back, not begun: the rest of a batch after a stop.
-        seconds: how long these took.
-        results: what the encoder made.
-        settled: of how many messages it is known what became of them, and what (`Outcome`), in the order in which
-            they were dealt, after those of which it was said before.
+        done: how many of the messages sent to it have been processed since its last message.
+        back: how many it returns unprocessed: the rest of a batch after a stop.
+        seconds: how long the processed ones took.
+        results: the encoder's output.
+        settled: numbers of messages and their `Outcome`, in the order in which they were sent, following those
+            reported before.
         reports: for the error chain.
-        counters: of each part, by its name; empty when they are not told.
-        busy: each part's share of the time, from 0 to 1; empty when nobody watches any more.
-        faults: why it has failed.
-        trace: where in the code, when that is nobody's mistake but a component's or ours.
+        counters: of each part, by its name; empty if they are not reported.
+        busy: each part's share of the time, from 0 to 1; empty if the console has no viewer any more.
+        faults: why it failed.
+        trace: the traceback, if the fault is a component's or ours rather than the user's.
     """
 
     serial: int
@@ -96,10 +96,10 @@ class WorkerMessage(NamedTuple):
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles bytes that carry attributes too, whatever their class wants to be made of."""
+    """Also pickles subclasses of bytes that carry attributes, whatever arguments their class takes."""
 
     def reducer_override(self, obj: Any) -> Any:
-        """How such an object is made again."""
+        """How to reconstruct such an object."""
         if isinstance(obj, bytes):
             return _bytes_again, (type(obj), bytes(obj), getattr(obj, "__dict__", {}))
         return NotImplemented

@@ -94,9 +94,8 @@ class BlockingSender:
         self._reconnector.look_after(self._opened, self._peers)
         self.told += [text for text in self._notices.take() if text not in self.told]
         while self._publishes and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            heard = self._socket.recv(
-                zmq.NOBLOCK
-            )  # 1 and a prefix begin a subscription; 0 and a prefix end it
+            # 1 and a prefix begin a subscription; 0 and a prefix end it.
+            heard = self._socket.recv(zmq.NOBLOCK)
             (self.prefixes.add if heard[:1] == b"\x01" else self.prefixes.discard)(heard[1:])
 
     def wait(self, seconds: float) -> None:

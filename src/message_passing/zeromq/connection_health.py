@@ -36,7 +36,10 @@ _PROBE_AFTER, _PROBE_AGAIN, _PROBE_TIMEOUT = 0.3, 60.0, 1.0
 """Seconds until a peer that breaks off a handshake is probed, until the next probe, and for each step of one."""
 
 _REMEMBERED = 60.0
-"""Seconds for which a mismatched peer counts as a problem of a bound socket."""
+"""Seconds for which a mismatched peer counts as a problem of a bound socket, and other strangers are noted."""
+
+_VISITORS = 100
+"""The most addresses that are remembered of peers that did not fit."""
 
 _TICK, _PAUSE = 0.1, 1000
 """Seconds between two checks, and the most milliseconds."""
@@ -103,7 +106,11 @@ class ConnectionHealth:
         self._bound = [one for one in plain if one in settings.bind]
         self._met = False
         self._stranger, self._stranger_at = "", 0.0  # why the last mismatched peer does not fit
-        self._suspect = ""  # the note that a peer may not fit
+        self._successes = 0
+        # By address: how many handshakes had succeeded when a peer of it first came and did not fit.
+        self._visitors: dict[str, int] = {}
+        self._visit, self._visit_at = "", -math.inf  # the note about one of them
+        self._hasty = ""  # the note that a peer may not fit, while none has connected
         self._busy_since = self._alive_since = (
             math.inf
         )  # with a connection; with one that completed the handshake
@@ -143,7 +150,8 @@ class ConnectionHealth:
     def pause(self) -> int | None:
         """Milliseconds until `look` should be called again; None if nothing is expected."""
         if self._bound:
-            return None if self._alive_since < math.inf and not self._stranger else _PAUSE
+            calm = self._alive_since < math.inf and not self._stranger and not self._visit
+            return None if calm else _PAUSE
         return _PAUSE if self._links else None
 
     # What the monitor reports
@@ -154,6 +162,7 @@ class ConnectionHealth:
             self._link_of(event.endpoint).note(event, self._clock())
         elif event.number == _SUCCEEDED:
             self._met = True
+            self._successes += 1
 
     def rejected(self, endpoint: str, text: str) -> None:
         """Record that a handshake failed for a known reason."""
@@ -162,12 +171,16 @@ class ConnectionHealth:
         else:
             self._stranger, self._stranger_at = f"{endpoint}: {text}", self._clock()
 
-    def broken_off(self, address: str, *, by_peer: bool) -> None:
+    def broken_off(self, address: str, *, by_peer: bool, alone: bool) -> None:
         """On a bound socket, record that a connection ended during its handshake for an unknown reason.
+
+        ZeroMQ reports the same of a socket of another type and of a program that does not speak ZMTP at all, such as
+        a balancer's health check. One that also comes while others fit keeps nobody out: a note, else a problem.
 
         Args:
             address: the peer's address.
             by_peer: the peer closed it, as one does that only tests whether the port is open.
+            alone: no other peer is connected.
         """
         if not self._bound:
             return
@@ -175,15 +188,25 @@ class ConnectionHealth:
             "somebody" if any(one.startswith("tcp:") for one in self._bound) else "a process here"
         )
         if by_peer:
-            self._suspect = (
+            self._hasty = (
                 "a peer connected, and disconnected during the handshake: the socket_type may not fit"
             )
             return
-        rule = f"{expected_peer(self._ours)} (see its option socket_type)"
-        self._stranger = (
-            f"{self._where()}: {who} connected, but is not a {FITTING_TYPES[self._ours][0]}: {rule}"
-        )
-        self._stranger_at = self._clock()
+        text = f"{self._where()}: {who} connected, but is not a {FITTING_TYPES[self._ours][0]}"
+        if self._is_visitor(address, alone):
+            self._visit = f"{text}: a health check, another program, or a wrong socket_type"
+            self._visit_at = self._clock()
+        else:
+            self._stranger = f"{text}: {expected_peer(self._ours)} (see its option socket_type)"
+            self._stranger_at = self._clock()
+
+    def _is_visitor(self, address: str, alone: bool) -> bool:
+        """Whether a peer that does not fit has also come while others did fit, or before they came."""
+        first = self._visitors.pop(address, self._successes) if alone else -1
+        self._visitors[address] = first
+        if len(self._visitors) > _VISITORS:
+            del self._visitors[next(iter(self._visitors))]
+        return first < self._successes
 
     def _link_of(self, endpoint: str) -> _Link:
         """The endpoint by ZeroMQ's name for it: the host name as written, or its address once resolved."""
@@ -222,21 +245,24 @@ class ConnectionHealth:
         self._alive_since = min(self._alive_since, now) if alive else math.inf
         if self._stranger and now - self._stranger_at > _REMEMBERED:
             self._stranger = ""
+        if self._visit and now - self._visit_at > _REMEMBERED:
+            self._visit = ""
         down = [one for one in self._links.values() if one.is_down(now, PROBLEM_AFTER)]
         found = [f"{one.endpoint}: {text}" for one in down if (text := self._why(one))]
         found += [f"{one}: this machine has no such address" for one in self._open.absent()]
         self._problems = (*found, *([self._stranger] if self._stranger else []))
         alone = self._bound and not self._met and not self._stranger and now - self._opened >= PROBLEM_AFTER
-        self._notes = (self._nobody(),) if alone else ()
+        visit = (self._visit,) if self._visit and not self._stranger else ()
+        self._notes = (*visit, *((self._nobody(),) if alone else ()))
 
     def _where(self) -> str:
         return ", ".join(self._open.endpoints())
 
     def _nobody(self) -> str:
         who, where = other_end(self._ours), self._where()
-        suspect = f" ({self._suspect})" if self._suspect else ""
+        hasty = f" ({self._hasty})" if self._hasty else ""
         rule = f"it must connect to this port, and {expected_peer(self._ours)}"
-        return f"{where}: no {who} has connected yet: {rule}{suspect}"
+        return f"{where}: no {who} has connected yet: {rule}{hasty}"
 
     def _why(self, link: _Link) -> str:
         """The obstacle of an endpoint; empty if it turns out to be none."""

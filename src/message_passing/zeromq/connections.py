@@ -36,10 +36,8 @@ _BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_
 _COUNT = struct.Struct("=i")
 
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER of socket(7); Linux only
-_INSTRUCTION, _PROGRAM = (
-    struct.Struct("=HBBI"),
-    struct.Struct("@HP"),
-)  # sock_filter, sock_fprog of linux/filter.h
+# The struct sock_filter and sock_fprog of linux/filter.h.
+_INSTRUCTION, _PROGRAM = (struct.Struct("=HBBI"), struct.Struct("@HP"))
 _NO_DATA = (
     # A segment that is only a TCP header passes; of any other not a byte is accepted.
     (0x30, 0, 0, 12),  # A = the header's length, in the upper half of byte 12 and in units of four bytes

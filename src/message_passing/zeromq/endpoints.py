@@ -144,25 +144,22 @@ def is_public(endpoint: str) -> bool:
         return host not in ("lo", "localhost")
 
 
-def hosts_not_known(endpoints: tuple[str, ...], patience: float = LOOKUP_TIMEOUT) -> list[str]:
+def hosts_not_known(endpoints: tuple[str, ...]) -> list[str]:
     """Start-up warnings about the hosts of these endpoints to connect to: a sentence for each unknown one.
 
-    ZeroMQ itself silently looks a name up again at each attempt to connect, so one added later is found.
-
-    Args:
-        endpoints: the endpoints.
-        patience: the most seconds for all of them together.
+    ZeroMQ itself silently looks a name up again at each attempt to connect, so one added later is found. This takes
+    at most `LOOKUP_TIMEOUT`, for all of them together.
     """
     asked = {}
     for endpoint in endpoints:
         if host := host_name(endpoint):
             look = partial(addresses_of, host, 0, socket.SOCK_STREAM)
             asked[endpoint] = Attempt(look, tries=1)
-    deadline = monotonic() + patience
+    deadline = monotonic() + LOOKUP_TIMEOUT
     texts = []
     for endpoint, one in asked.items():
         if not one.wait(max(0.0, deadline - monotonic())):
-            texts.append(f"{endpoint}: its host was not found within {patience:g} s; {_LATER}")
+            texts.append(f"{endpoint}: its host was not found within {LOOKUP_TIMEOUT:g} s; {_LATER}")
         elif trouble := one.trouble or one.failure:
             texts.append(f"{endpoint}: {trouble}; {_LATER}")
     return texts

@@ -21,8 +21,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from message_passing.zeromq.deliveries import Record
 from message_passing.zeromq.memory import release_memory
+from message_passing.zeromq.received import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -229,9 +229,8 @@ class IntakeLimiter:
             left -= int(times * self._records[one].unfinished)
         if chosen:
             self._disconnect(chosen, TOO_MUCH, now)
-        elif (
-            suspects or untold
-        ):  # an honest peer delivers again before long, and there is room for a bit more
+        elif suspects or untold:
+            # An honest peer delivers again before long, and there is room for a bit more.
             self._limit = min(self._bound, growth + self._bound / 16)
             self._resume()
         else:

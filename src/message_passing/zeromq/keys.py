@@ -39,11 +39,8 @@ def is_key(text: str) -> bool:
         return False
     try:
         return len(z85.decode(text.encode())) == 32
-    except (
-        ValueError,
-        OverflowError,
-        struct.error,
-    ):  # five characters may encode more than four bytes can hold
+    except (ValueError, OverflowError, struct.error):
+        # Five characters may encode more than four bytes can hold.
         return False
 
 

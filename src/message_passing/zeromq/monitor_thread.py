@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from message_passing.zeromq.connection_health import ConnectionHealth
-    from message_passing.zeromq.deliveries import Deliveries
     from message_passing.zeromq.descriptors import Connection
     from message_passing.zeromq.memory import Memory
+    from message_passing.zeromq.received import Deliveries
     from message_passing.zeromq.sockets import OpenSocket
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 

@@ -96,9 +96,8 @@ class Outgoing:
         try:
             if self._settings.endpoints:
                 self.peers = Peers(self._open, self.notices)
-            if (
-                self._settings.socket_type == "PUB" and self.socket.type == zmq.XPUB
-            ):  # a builder may make a PUB
+            # A builder may make a PUB.
+            if self._settings.socket_type == "PUB" and self.socket.type == zmq.XPUB:
                 self._subscriptions = Subscriptions(self.socket, self.peers, returns=self._connects)
                 self.prefixes = self._subscriptions.prefixes
             if self.peers and self._plain:

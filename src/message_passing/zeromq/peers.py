@@ -33,6 +33,7 @@ _SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DI
 _REFUSED, _MISUNDERSTOOD = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 _BROKEN_OFF = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 _FAILED = {_REFUSED: "not authorized", _MISUNDERSTOOD: "protocol error", _BROKEN_OFF: "broken off"}
+_MISFIT = "mismatched"  # for which there is no event
 _BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
 STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
@@ -64,7 +65,7 @@ class Peers:
         cut_off: how many of these had completed the handshake: a frame that they sent then was too big.
         connections: the live ones, with or without a handshake.
         failures: how many handshakes have failed, by reason: either side was not authorized, they did not understand
-            each other, or it was broken off.
+            each other, it was broken off, or a peer that connected to us does not match, or is no ZeroMQ at all.
         health: whether connections are established, and if not, why.
         lookups: the names that do not resolve.
     """
@@ -206,8 +207,10 @@ class Peers:
     def _find_misfit(self, failed: bool, address: str) -> None:
         """A connection to us ended during its handshake, as ZeroMQ ends one of an incompatible socket type."""
         failure = self._failure if failed else None
+        if failure is None:
+            self.failures[_MISFIT] += 1
         if failure is None or (failure.number == _BROKEN_OFF and failure.value != errno.ECONNRESET):
-            self.health.broken_off(address, by_peer=failure is not None)
+            self.health.broken_off(address, by_peer=failure is not None, alone=not self.any())
 
     def _find_given_up(self) -> None:
         for endpoint, shaken in self._given_up.take():

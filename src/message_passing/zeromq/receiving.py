@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from message_passing.zeromq.deliveries import Deliveries
 from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.monitor_thread import MonitorThread
 from message_passing.zeromq.oversized import Oversized
-from message_passing.zeromq.parts import next_message
+from message_passing.zeromq.received import Deliveries, next_message
 from message_passing.zeromq.sockets import OpenSocket
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 from message_passing.zeromq.user_id import with_user_id

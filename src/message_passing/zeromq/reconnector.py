@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _FORGOTTEN = 60.0
 """Seconds after which a peer that rejects us, or sends unreadable data, counts as doing so for the first time."""
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+"""Seconds until the first try, which double with each, and their maximum."""
+
 
 class Reconnector:
     """When to reconnect after a rejection: the key may be allowed by then, or the server be another one.
@@ -21,16 +24,13 @@ class Reconnector:
     Also where the host name does not resolve: until then the endpoint is disconnected, to avoid lookups.
     """
 
-    def __init__(self, clock: Callable[[], float], first: float = 0.5, longest: float = 5.0) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         """Start without rejections.
 
         Args:
             clock: seconds, monotonic.
-            first: seconds until the first try; they double with each.
-            longest: their maximum.
         """
         self._clock = clock
-        self._first, self._longest = first, longest
         self._due: dict[str, float] = {}
         self._pauses: dict[str, tuple[float, float]] = {}  # the next one, and when the last one ended
 
@@ -58,11 +58,11 @@ class Reconnector:
                 peers.refused.add(endpoint)
         while peers.refused:
             endpoint = peers.refused.pop()
-            pause, since = self._pauses.get(endpoint, (self._first, now))
+            pause, since = self._pauses.get(endpoint, (_FIRST_PAUSE, now))
             if now - since > _FORGOTTEN:
-                pause = self._first
+                pause = _FIRST_PAUSE
             again = now + pause * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
-            self._pauses[endpoint] = min(2 * pause, self._longest), again
+            self._pauses[endpoint] = min(2 * pause, _LONGEST_PAUSE), again
             self._due.setdefault(endpoint, again)
         for endpoint in [endpoint for endpoint, due in self._due.items() if due <= now]:
             del self._due[endpoint]

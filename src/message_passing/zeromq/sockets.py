@@ -12,6 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError
+from message_passing.file_identity import file_identity
 from message_passing.zeromq.early_bind import absent, bind_early
 from message_passing.zeromq.endpoints import bound_as, host_name, refusal, wants_ipv6
 from message_passing.zeromq.spare import with_room
@@ -80,7 +81,7 @@ class OpenSocket:
         self._shared = settings.in_process
         self.context, self.socket = with_room(self._made)
         self.file_descriptor = int(self.socket.fileno())
-        self._identity = _identity_of(self.file_descriptor)
+        self._identity = file_identity(self.file_descriptor)
         self._look_after = 0.0
 
     def _made(self) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.Socket[bytes]]:
@@ -235,7 +236,7 @@ class OpenSocket:
             return False
         now = monotonic()
         if now >= self._look_after:
-            if _identity_of(self.file_descriptor) != self._identity:
+            if file_identity(self.file_descriptor) != self._identity:
                 return False
             self._look_after = now + _LOOK_INTERVAL
         return True
@@ -277,14 +278,6 @@ class OpenSocket:
             self._zap_handler.abandon()
         if not self._shared:
             disown(self.context)
-
-
-def _identity_of(descriptor: int) -> tuple[int, int] | None:
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def disown(inherited: zmq.Socket[Any] | zmq.Context[Any]) -> None:

@@ -126,9 +126,8 @@ def _require_spare_threads() -> None:
                 break
             started.append(thread)
         new = _tasks() - before
-    except (
-        BaseException
-    ):  # a signal handler has raised: a thread may have been started without being recorded
+    except BaseException:
+        # A signal handler has raised: a thread may have been started without being recorded.
         _semaphores.append(semaphore)
         raise
     finally:

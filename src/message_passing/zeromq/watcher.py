@@ -74,10 +74,8 @@ class SenderWatcher:
         self.cut = self.shut = 0
         self._peers = peers
         self._watched = watched
-        self._told, self._told_at = (
-            0,
-            0.0,
-        )  # how many peers had connected or disconnected at the last signal, and when that was
+        # How many peers had connected or disconnected at the last signal, and when that was.
+        self._told, self._told_at = (0, 0.0)
         self._budget = PeerBudget() if guards else None
         self._looked = self._alive = self._noted = monotonic()
         self._thread: threading.Thread | None = None

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from message_passing.cli.chain_probe import try_ends
-from message_passing.cli.command import Command, positive
+from message_passing.cli.command import Command, add_timeout
 from message_passing.cli.run.run_command import check_file, check_words
 from message_passing.cli.terminal import print_out
 from message_passing.errors import OpenError
@@ -36,8 +36,7 @@ examples:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a list of file, line, column, where and text")
     parser.add_argument("--connect", action="store_true", help="also try the endpoints and files")
-    seconds = "how long each endpoint may take (default 3)"
-    parser.add_argument("--timeout", type=positive, default=3.0, metavar="SECONDS", help=seconds)
+    add_timeout(parser, 3.0, "how long each endpoint may take")
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
-from message_passing.cli.command import Command
+from message_passing.cli.command import Command, add_timeout
 from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
 from message_passing.cli.formatting import colours
 from message_passing.cli.message_factory import MessageFactory
@@ -55,9 +55,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--token", default="", help="its --http_token, or env:NAME")
     parser.add_argument("--no-canary", action="store_true", help="send no message")
-    parser.add_argument(
-        "--timeout", type=float, default=3.0, metavar="SECONDS", help="for each step (default 3)"
-    )
+    add_timeout(parser, 3.0, "for each step")
     parser.add_argument("--json", action="store_true", help="the steps as one JSON object")
     add_security(parser)
 

@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
-from message_passing.cli.command import Command, positive
+from message_passing.cli.command import Command, add_timeout, positive
 from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.progress import ProgressLine
 from message_passing.cli.replaying import Position, ReplayInput
@@ -60,13 +60,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", default="", metavar="POSITION", help="file that stores the position reached"
     )
-    parser.add_argument(
-        "--timeout",
-        type=positive,
-        default=30.0,
-        metavar="SECONDS",
-        help="how long to wait while nothing is accepted (default 30)",
-    )
+    add_timeout(parser, 30.0, "how long to wait while nothing is accepted")
     add_security(parser)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 import itertools
 import os
-import stat
 import sys
 from typing import TYPE_CHECKING
 
-from message_passing.cli.command import Command
+from message_passing.cli.command import Command, add_timeout, number_type
 from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.message_factory import MessageFactory
-from message_passing.cli.progress import ProgressLine
+from message_passing.cli.progress import ProgressLine, size_for_progress
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.errors import OpenError, UserError
 from message_passing.zeromq.blocking_sender import BlockingSender
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 _QUEUE = 1000
 """The most messages in ZeroMQ's own queue, which may or may not have been sent."""
+
+_seconds = number_type(float, "a number from 0 to 999999", lambda seconds: 0 <= seconds < 1e6)
 
 _EPILOG = """\
 examples:
@@ -64,13 +65,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="the messages are JSON objects; missing fields are added"
     )
     parser.add_argument("--tag", "-t", default="", help="name of the source (default: your user name)")
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="how long to wait for a receiver (default 5)",
-    )
+    add_timeout(parser, 5.0, "how long to wait for a receiver", _seconds)
     parser.add_argument(
         "--linger",
         type=_seconds,
@@ -78,18 +73,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to flush at the end (default: --timeout)",
     )
     add_security(parser)
-
-
-def _seconds(text: str) -> float:
-    """A valid timeout.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    seconds = float(text)
-    if not 0 <= seconds < 1e6:
-        raise ValueError(text)
-    return seconds
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -170,7 +153,7 @@ class _Sending:
                     break
             else:
                 return
-            if _is_file():
+            if size_for_progress(sys.stdin):
                 self._unsent += sum(1 for _, line in lines if line)
             else:
                 self._more = True
@@ -225,13 +208,9 @@ def _messages(count: int, verb: str = " was| were") -> str:
     return f"1 message{one}" if count == 1 else f"{count} messages{many}"
 
 
-def _is_file() -> bool:
-    return stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
-
-
 def _lines(progress: ProgressLine) -> Iterator[tuple[int, bytes]]:
     """The lines of standard input and their numbers; progress is shown if it is a file."""
-    total = os.fstat(sys.stdin.fileno()).st_size if _is_file() else 0
+    total = size_for_progress(sys.stdin)
     done = os.lseek(sys.stdin.fileno(), 0, os.SEEK_CUR) if total else 0
     most = Limits().maxmsgsize + 2  # a line that is longer with its newline is too large without it
     for number in itertools.count(1):

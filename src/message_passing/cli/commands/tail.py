@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from message_passing.cli.command import Command
+from message_passing.cli.command import Command, number_type
 from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.formatting import TEMPLATE, Template, colours, escape_control_json
 from message_passing.cli.security_options import add_security, joined, security_from
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Coming = Iterator[list[tuple[float, Any]]]
+
+_count = number_type(int, "a whole number above 0", lambda count: count > 0)
 
 _EPILOG = """\
 examples:
@@ -90,17 +92,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--subscribe", action="append", metavar="PREFIX", help="only messages with this prefix"
     )
     add_security(parser)
-
-
-def _count(text: str) -> int:
-    """A number of messages.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    if (count := int(text)) < 1:
-        raise ValueError(text)
-    return count
 
 
 def _run(given: argparse.Namespace) -> int:

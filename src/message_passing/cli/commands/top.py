@@ -12,7 +12,7 @@ import termios
 import tty
 from typing import TYPE_CHECKING, Any, cast
 
-from message_passing.cli.command import Command
+from message_passing.cli.command import Command, number_type
 from message_passing.cli.poller import Poller
 from message_passing.cli.terminal import is_terminal, let_go, print_out
 from message_passing.environment import from_environment
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from message_passing.cli.poller import NodeStatus
 
 _ORDERS = ("lost", "idle", "received", "name")
+
+_interval = number_type(float, "a number from 0.1 to 3600", lambda seconds: 0.1 <= seconds <= 3600)
 
 _EPILOG = """\
 examples:
@@ -55,18 +57,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sort", choices=_ORDERS, default="lost", help="sort senders by this (default lost)")
     parser.add_argument("--once", action="store_true", help="print a snapshot, without colours, and exit")
     parser.add_argument("--json", action="store_true", help="the states as JSON lines")
-
-
-def _interval(text: str) -> float:
-    """Seconds between two updates.
-
-    Raises:
-        ValueError: too few or too many.
-    """
-    seconds = float(text)
-    if not 0.1 <= seconds <= 3600:
-        raise ValueError(text)
-    return seconds
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -86,10 +86,8 @@ class PidFile:
             raise self._refusal(
                 "it contains something other than a process id: remove it, or give another file"
             )
-        if (pid := self._writer()) not in (
-            0,
-            os.getpid(),
-        ):  # our own: a container gives the same id each time
+        pid = self._writer()
+        if pid not in (0, os.getpid()):  # our own: a container gives the same id each time
             raise self._taken(pid)
 
     def _writer(self) -> int:

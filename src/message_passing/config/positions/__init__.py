@@ -1,1 +1,1 @@
-"""Where in a config file each key stands: a scanner for each format."""
+"""The position of each key in a config file: a scanner for each format."""

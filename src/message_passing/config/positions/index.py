@@ -1,4 +1,4 @@
-"""What the scanners find: for every key of a file, its line and column, and what is within it."""
+"""The results of the scanners: for every key of a file, its line and column, and the keys within it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class IndexEntry:
         line: from 1; and
         column: from 1, in characters.
         within: the keys or items of its value.
-        explicit: it was written for its own sake: not as the `a` of TOML's `[a.b]` alone.
+        explicit: it was written by itself, not only as the `a` of TOML's `[a.b]`.
     """
 
     line: int = 1
@@ -36,14 +36,14 @@ class Index:
 
     Attributes:
         root: the whole of it.
-        repeated: keys that their table had already, each with the path of the table: only the last one counts.
+        repeated: keys that occur again in their table, each with the path of the table: only the last one counts.
     """
 
     root: IndexEntry = field(default_factory=IndexEntry)
     repeated: list[tuple[tuple[Key, ...], Key, IndexEntry]] = field(default_factory=list)
 
     def find(self, keys: Iterable[Key]) -> IndexEntry | None:
-        """The innermost of these keys that is in the file: what lacks is placed where it should be.
+        """The innermost of these keys that is in the file: what is missing is reported where it should be.
 
         Returns:
             It; None when not even the first one is there.
@@ -58,7 +58,7 @@ class Index:
 
 
 class Places:
-    """From a place in a text to its line and column."""
+    """Converts an offset in a text to its line and column."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(number + 1 for number, letter in enumerate(text) if letter == "\n")]

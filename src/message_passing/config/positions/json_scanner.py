@@ -15,7 +15,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 
 @dataclass(slots=True)
 class _Open:
-    """A list or object whose end has not come yet."""
+    """A list or object whose end has not been reached."""
 
     entry: IndexEntry
     key: Key
@@ -25,7 +25,7 @@ class _Open:
 
 
 def index_json(text: str) -> Index:
-    """Where its keys are. No recursion: it may be nested as deeply as the parser takes it."""
+    """The positions of its keys. Without recursion: it may be nested as deeply as the parser accepts."""
     places, index = Places(text), Index()
     around: list[_Open] = []
     current, key = index.root, cast("Key", "")

@@ -1,4 +1,4 @@
-"""The keys of a TOML text that is known to parse: tomllib itself tells no places."""
+"""The keys of a TOML text that is known to parse: tomllib itself does not report positions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[^,\]}#\n]+")
 
 
 def index_toml(text: str) -> Index:
-    """Where its keys are."""
+    """The positions of its keys."""
     return _Scanner(text).scan()
 
 
@@ -48,7 +48,7 @@ class _Scanner:
         return index
 
     def _skip(self) -> int:
-        """Pass by blanks, newlines and comments."""
+        """Skip blanks, newlines and comments."""
         found = _BLANK.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.at
@@ -85,7 +85,7 @@ class _Scanner:
         self._value(entry)
 
     def _entry(self, table: IndexEntry, name: str, offset: int, *, explicit: bool) -> IndexEntry:
-        """The key in its table: where it was written for its own sake, or first."""
+        """The key in its table: where it was written by itself, or first."""
         found = self._places.entry(offset, explicit=explicit)
         before = table.within.setdefault(name, found)
         if explicit and not before.explicit:
@@ -105,7 +105,7 @@ class _Scanner:
         return parts
 
     def _value(self, entry: IndexEntry) -> None:
-        """Pass by a value, with a look into lists and inline tables."""
+        """Skip a value, and find the keys of lists and inline tables in it."""
         self._skip()
         if self._takes("{"):
             while not self._ends("}"):
@@ -119,7 +119,7 @@ class _Scanner:
             self.at = found.end()
 
     def _ends(self, bracket: str) -> bool:
-        """Whether a list or inline table is at its end; what stands between two values is passed by."""
+        """Whether a list or inline table is at its end; what separates two values is skipped."""
         self._skip()
         if self._takes(","):
             self._skip()
@@ -127,7 +127,7 @@ class _Scanner:
 
 
 def _last(entry: IndexEntry) -> IndexEntry:
-    """Of an array of tables, its last one, to which headers below it belong."""
+    """The last table of an array of tables, to which headers below it belong."""
     return entry.within.get(len(entry.within) - 1, entry)
 
 

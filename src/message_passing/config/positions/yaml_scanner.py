@@ -14,7 +14,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def index_yaml(text: str) -> Index:
-    """Where its keys are. What an alias stands for is looked at once, so neither loops nor heaps of them matter."""
+    """The positions of its keys. What an alias stands for is visited once: neither loops nor large numbers matter."""
     index = Index()
     _, document = yaml_document(text, lambda node: index.repeated.extend(_repeated(node)))
     for node, entry, _ in _walk(document, index.root):
@@ -41,7 +41,7 @@ def _walk(document: Any, root: IndexEntry) -> Iterator[tuple[Any, IndexEntry, tu
 
 
 def _items(node: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """The keys or items of a node: what each is called, what has its place, and its value."""
+    """The keys or items of a node: the name of each, the node with its position, and its value."""
     for number, item in enumerate(node.value):
         if not isinstance(item, tuple):
             yield number, item, item

@@ -4,19 +4,19 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, el, say } from "./dom.js";
 import { Past } from "./past.js";
+import { Polling } from "./polling.js";
 import { clock, count, nameOf, rate } from "./words.js";
 
 const EVERY = 5000;
 const NAMES = ["In", "Out", "Lost here", "Lost by senders"];
 const LEGEND = ["in", "out", "lost", "senders"];
 
-export class History {
+export class History extends Polling {
   constructor() {
+    super(EVERY);
     this.past = new Past();
     this.components = [];
     this.offered = "";
-    this.timer = 0;
-    this.running = false;
     this.steps = [];
     const point = (index) => this.point(index);
     this.rates = new Chart(byId("chart-rates"), { lines: [{ css: "in" }, { css: "out" }], height: 190, point });
@@ -50,13 +50,6 @@ export class History {
     if (this.running) this.ask();
   }
 
-  run(running) {
-    if (running === this.running) return;
-    this.running = running;
-    if (running) this.ask();
-    else clearTimeout(this.timer);
-  }
-
   async ask() {
     clearTimeout(this.timer);
     try {
@@ -65,7 +58,7 @@ export class History {
     } catch {
       // the node is gone, which the connection tells
     }
-    if (this.running) this.timer = setTimeout(() => this.ask(), EVERY);
+    this.askLater();
   }
 
   /** What the lines are made of. Senders lose messages on their way to the node, not to one of its components. */

@@ -4,31 +4,24 @@ import { get } from "./api.js";
 import { command } from "./copy.js";
 import { reasons } from "./counters.js";
 import { byId, el, say } from "./dom.js";
+import { Polling } from "./polling.js";
 import { count, messages, oneLine, visible, when } from "./words.js";
 
 const EVERY = 5000;
 const MOST = 8; // rows of each table
 const NOT_ARRIVED = "did not arrive"; // the ledger's reason for what senders lost
 
-export class Losses {
+export class Losses extends Polling {
   /** `on` has component(id), sender(name) and find(label), which lead to what a row is about. */
   constructor(on) {
+    super(EVERY);
     this.on = on;
     this.state = null;
     this.senders = []; // who lost most, as the table of senders has them
     this.ledger = null; // what it answered; null while nobody asked for a time
-    this.timer = 0;
-    this.running = false;
     this.range = byId("losses-range");
     this.range.addEventListener("change", () => this.ask());
     byId("losses-unknown").lastElementChild.append("add the filter Follow, ", command("--filter Follow"), ".");
-  }
-
-  run(running) {
-    if (running === this.running) return;
-    this.running = running;
-    clearTimeout(this.timer);
-    if (running) this.ask();
   }
 
   /** Another node, or the same one started again. */
@@ -41,7 +34,7 @@ export class Losses {
     clearTimeout(this.timer);
     await Promise.allSettled([this.askSenders(), this.askLedger()]);
     this.show();
-    if (this.running) this.timer = setTimeout(() => this.ask(), EVERY);
+    this.askLater();
   }
 
   async askSenders() {

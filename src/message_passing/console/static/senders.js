@@ -3,20 +3,20 @@
 import { get, Refused } from "./api.js";
 import { command } from "./copy.js";
 import { byId, el, say } from "./dom.js";
+import { Polling } from "./polling.js";
 import { count, duration, iso, messages, percent, visible } from "./words.js";
 
 const EVERY = 2000;
 const MOST = 100;
 const DIRECTIONS = { lost: "descending", idle: "descending", received: "descending", name: "ascending" };
 
-export class Senders {
+export class Senders extends Polling {
   /** `choose(name)` is called when a sender's messages are wanted. */
   constructor(choose) {
+    super(EVERY);
     this.choose = choose;
     this.sort = "lost";
-    this.timer = 0;
     this.turn = 0;
-    this.running = false;
     this.search = byId("sender-search");
     this.ids = byId("sender-ids");
     this.ids.addEventListener("change", () => byId("sender-table").classList.toggle("ids", this.ids.checked));
@@ -51,14 +51,6 @@ export class Senders {
     }
   }
 
-  /** Start or stop polling. */
-  run(running) {
-    if (running === this.running) return;
-    this.running = running;
-    if (running) this.ask();
-    else clearTimeout(this.timer);
-  }
-
   async ask() {
     clearTimeout(this.timer);
     const turn = (this.turn += 1);
@@ -69,7 +61,7 @@ export class Senders {
       if (error instanceof Refused && turn === this.turn) say(byId("sender-words"), error.message);
       // otherwise the node is gone, which the connection tells
     }
-    if (this.running && turn === this.turn) this.timer = setTimeout(() => this.ask(), EVERY);
+    if (turn === this.turn) this.askLater();
   }
 
   show({ totals, matching, senders, time }) {

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import heapq
+from collections import deque
 from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Outcome
-from message_passing.zeromq.hop.packing import unpacked
+from message_passing.redelivery import OrderedBatch, Redelivery
+from message_passing.zeromq.hop.packing import as_batch, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from message_passing.source import Source
     from message_passing.zeromq.hop.consumer import Delivered
     from message_passing.zeromq.hop.link import HopReceiver
 
 TOGETHER_BYTES = 160 << 10
-"""The most bytes of frames that are delivered to the chain together, unless one has more. A chain that loses a part
-of them gets all again."""
+"""The most bytes of frames that are delivered to the chain together, unless one has more."""
 
 _ACKNOWLEDGED_BYTES = 1 << 20
 """Bytes that are delivered between two acknowledgements at most, so that a sender's window does not run out."""
 
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
-"""Initial and maximum delay until a frame that the chain lost is redelivered, in seconds."""
-
 
 class AcknowledgedReceiving:
-    """Runs the receiving end for one input, in its event loop.
-
-    Attributes:
-        redelivered: frames that were delivered to the chain again because it had lost some of their messages.
-        stalled: why no more frames are accepted now; empty if they are.
-    """
+    """Runs the receiving end for one input, in its event loop."""
 
     def __init__(self, receiver: HopReceiver, owner: Source, tell: Callable[[], object]) -> None:
         """Prepare it.
@@ -45,23 +36,25 @@ class AcknowledgedReceiving:
             owner: the input that delivers.
             tell: reports the notices about peers.
         """
-        self.redelivered = 0
-        self.stalled = ""
         self._receiver, self._owner, self._tell = receiver, owner, tell
-        self._waiting: list[tuple[int, Delivered]] = []  # a heap, by the order in which they came
-        self._lost: set[int] = set()  # those of them that the chain has lost before
+        self._redelivery = Redelivery(owner, self._settled, as_batch)
+        self._waiting: deque[Delivered] = deque()
         self._arrived = 0
-        self._pause = _FIRST_RETRY
-        self._retry_at = 0.0
         self._ready = asyncio.Event()
 
     def counted(self) -> dict[str, int]:
         """The counts of duplicates, redelivered frames, and messages that were not understood."""
         return {
             "duplicates": self._receiver.consumer.duplicates,
-            "redelivered": self.redelivered,
+            "redelivered": self._redelivery.redelivered,
             "strange": self._receiver.sockets.strange,
         }
+
+    @property
+    def stalled(self) -> str:
+        """Why no more frames are accepted now; empty if they are."""
+        text = "the chain lost messages, which are delivered again; until then no others are accepted"
+        return text if self._redelivery.stalls() else ""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -85,19 +78,18 @@ class AcknowledgedReceiving:
 
     async def _deliver_some(self) -> bool:
         """Deliver what has arrived, in order; return whether there was anything to do."""
-        if self._lost and monotonic() < self._retry_at:
-            return False
-        if not self._waiting:
-            for frame in self._receiver.receive():
-                self._arrived += 1
-                self._waiting.append((self._arrived, frame))
-        some = bool(self._waiting)
-        unanswered = 0
-        while self._waiting and not (self._lost and monotonic() < self._retry_at):
-            together, size = self._next_frames()
-            frames = [frame.data for _, frame in together]
-            messages = unpacked(frames, blocks=self._owner.wiring.blocks)
-            self._owner.deliver(messages, functools.partial(self._settled, together), comes_again=True)
+        again, some, unanswered = self._redelivery, False, 0
+        while again.again():
+            some = True
+            await self._owner.drain()
+        if not again.stalls() and not self._waiting:
+            self._waiting.extend(self._receiver.receive())
+        while self._waiting and not again.stalls():
+            some = True
+            frames, size = self._next_frames()
+            self._arrived += 1
+            messages = unpacked([frame.data for frame in frames], blocks=self._owner.wiring.blocks)
+            again.deliver(OrderedBatch(self._arrived, messages, frames))
             await self._owner.drain()
             unanswered += size
             if unanswered >= _ACKNOWLEDGED_BYTES and self._waiting:
@@ -107,48 +99,24 @@ class AcknowledgedReceiving:
             await asyncio.sleep(0)  # other inputs get their turn
         return some
 
-    def _next_frames(self) -> tuple[list[tuple[int, Delivered]], int]:
-        """The frames to be delivered next, which are several if they are small, and their bytes.
+    def _next_frames(self) -> tuple[list[Delivered], int]:
+        """The frames to be delivered next, which are several if they are small, and their bytes."""
+        frames = [self._waiting.popleft()]
+        size = len(frames[0].data.body)
+        while self._waiting and size + len(self._waiting[0].data.body) <= TOGETHER_BYTES:
+            frames.append(self._waiting.popleft())
+            size += len(frames[-1].data.body)
+        return frames, size
 
-        One that the chain has lost goes alone: whatever is delivered with it would come twice if it is lost again.
-        """
-        together: list[tuple[int, Delivered]] = []
-        size = 0
-        while self._waiting:
-            number, frame = self._waiting[0]
-            size += len(frame.data.body)
-            if together and (number in self._lost or size > TOGETHER_BYTES):
-                size -= len(frame.data.body)
-                break
-            together.append(heapq.heappop(self._waiting))
-            if number in self._lost:
-                self.redelivered += 1
-                self._lost.discard(number)
-                break
-        return together, size
-
-    def _settled(self, together: Sequence[tuple[int, Delivered]], outcome: Outcome) -> None:
-        if outcome is Outcome.LOST:  # they precede all that arrived after them
-            for number, frame in together:
-                heapq.heappush(self._waiting, (number, frame))
-                self._lost.add(number)
-            self._retry_at = monotonic() + self._pause
-            self._pause = min(_LONGEST_RETRY, 2 * self._pause)
-            self.stalled = (
-                "the chain lost messages, which are delivered again; until then no others are accepted"
-            )
-        else:
-            for _, frame in together:
+    def _settled(self, batch: OrderedBatch, settled: bool) -> None:
+        if settled:
+            for frame in batch.token:
                 self._receiver.consumer.settle(frame)
-            if not self._lost:
-                self._pause, self.stalled = _FIRST_RETRY, ""
         self._ready.set()
 
     async def _wait(self) -> None:
         now = monotonic()
-        until = self._receiver.consumer.next_time(now)
-        if self._lost:
-            until = min(until, self._retry_at)
+        until = min(self._receiver.consumer.next_time(now), self._redelivery.next_time())
         try:
             async with asyncio.timeout(max(0.0, until - now) + 0.001):
                 await self._ready.wait()

@@ -39,3 +39,8 @@ def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:
             return LineBatch.of_block(block)
         return LineBlock(block, sum(line_count(one.body) + 1 for one in frames), checked=False)
     return [message for one in frames for message in (one.body.split(b"\n") if one.lines else (one.body,))]
+
+
+def as_batch(items: Any) -> Any:
+    """The messages of `unpacked`, or some of them, for one delivery: a list of its own where that can be changed."""
+    return items if isinstance(items, (LineBatch, LineBlock)) else [*items]

@@ -1,0 +1,80 @@
+"""What each filter costs a message: microseconds of this thread's processor time, in batches of 1,000.
+
+python benchmarks/filters.py [ROUNDS]
+
+The filters take turns; beside each kind stands the same done by a class with `filter`, as a user would write it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import Any
+
+import msgspec
+from sample import lines
+
+from message_passing.filters.keep import KeepFilter
+from message_passing.filters.key import KeyFilter
+from message_passing.filters.redact import RedactFilter
+from message_passing.filters.remove import RemoveFilter
+from message_passing.filters.rename import RenameFilter
+from message_passing.filters.sample import SampleFilter
+from message_passing.filters.set import SetFilter
+from message_passing.filters.where import WhereFilter
+from message_passing.flow import Filter
+from message_passing.outputs.null import NullOutput
+
+BATCH = 1000
+MESSAGES = [msgspec.json.decode(line) for line in lines(BATCH)]
+
+CONDITION = 'level >= "WARNING" and not message.startswith("health")'
+
+
+class Own(Filter):
+    """The condition, as a user would write it."""
+
+    def filter(self, message: Any) -> Any:
+        """Return the message if it holds."""
+        wanted = message.get("level") in ("WARNING", "ERROR", "CRITICAL")
+        return message if wanted and not str(message.get("message", "")).startswith("health") else None
+
+
+CASES: dict[str, Filter] = {
+    "Where, a level and a text's beginning": WhereFilter(condition=CONDITION),
+    "the same, a user's class": Own(),
+    "Where, a number": WhereFilter(condition="status >= 500"),
+    "Where, a regular expression": WhereFilter(condition='matches(message, "^GET /api/")'),
+    "Key": KeyFilter(key="level", match="ERROR"),
+    "Set, a text and an expression": SetFilter(
+        fields={"title": "{level} of {logger}"}, expressions={"n": "line * 2"}
+    ),
+    "Rename": RenameFilter(fields={"message": "msg"}),
+    "Remove": RemoveFilter(fields=["thread"]),
+    "Keep, three fields": KeepFilter(fields=["time", "level", "message"]),
+    "Sample by a field": SampleFilter(rate=0.1, key="logger"),
+    "Redact, keys": RedactFilter(keys=["password"]),
+    "Redact, cards and mail addresses": RedactFilter(patterns=["card", "email"]),
+    "Redact, all patterns": RedactFilter(patterns=["card", "email", "ip", "token"]),
+}
+
+
+def main(rounds: int) -> None:
+    """Print a table."""
+    spent: dict[str, list[float]] = {name: [] for name in CASES}
+    for one in CASES.values():
+        one.output_to = NullOutput()
+    for _ in range(rounds):
+        for name, one in CASES.items():
+            began = time.thread_time()
+            one.consume_many(MESSAGES)
+            spent[name].append((time.thread_time() - began) / BATCH * 1e6)
+    print("| filter | µs a message, median (quartiles) |\n|---|---|")
+    for name, found in spent.items():
+        low, middle, high = statistics.quantiles(found, n=4)
+        print(f"| {name} | {middle:.2f} ({low:.2f} to {high:.2f}) |")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

@@ -1,0 +1,89 @@
+"""Conditions: a small expression language about a message's fields, for filters and routes. See docs/conditions.md.
+
+Python's expression syntax, whitelisted through `ast` and compiled into one function for a batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import wall
+from message_passing.conditions.grammar import Translation
+from message_passing.conditions.template import TextTemplate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Condition", "TextTemplate"]
+
+_NOTHING: dict[str, Any] = {}
+
+_PROGRAM = """
+def keep(messages, now):
+    kept = []
+    append = kept.append
+    for m in messages:
+        d = m if m.__class__ is dict or isinstance(m, dict) else NOTHING
+        get = d.get
+        if {source}:
+            append(m)
+    return kept
+
+def value(d, now):
+    get = d.get
+    return {source}
+"""
+
+
+class Condition:
+    """A condition, compiled.
+
+    Attributes:
+        text: as it was written.
+        fields: the names of the fields that it reads.
+    """
+
+    def __init__(self, text: str, *, truth: bool = True) -> None:
+        """Compile it.
+
+        Args:
+            text: such as `level >= "WARNING" and not path.startswith("/health")`.
+            truth: only whether it holds is asked for; otherwise it may be any expression, such as `took * 1000`.
+
+        Raises:
+            OptionError: it is malformed, or has something that no condition may have; with line and column.
+        """
+        found = Translation(text, truth=truth)
+        self.text = text
+        self.fields = frozenset(found.fields)
+        names: dict[str, Any] = {
+            **found.names,
+            "NOTHING": _NOTHING,
+            "__builtins__": {"isinstance": isinstance, "dict": dict, "str": str},
+        }
+        exec(compile(_PROGRAM.format(source=found.source), "<condition>", "exec"), names)  # noqa: S102 - source that `Translation` made of whitelisted parts
+        self._keep: Callable[[Sequence[Any], float], list[Any]] = names["keep"]
+        self._value: Callable[[Any, float], Any] = names["value"]
+
+    @classmethod
+    def expression(cls, text: str) -> Condition:
+        """One for its `value`: see `truth`."""
+        return cls(text, truth=False)
+
+    def keep(self, messages: Sequence[Any]) -> list[Any]:
+        """Those of a batch for which it holds; a message that is no dict has no fields."""
+        try:
+            return self._keep(messages, wall())
+        except Exception:  # noqa: BLE001 - objects of a user's own, whose comparison raises, are no reason to lose the others
+            return [message for message in messages if self.holds(message)]
+
+    def holds(self, message: Any) -> bool:
+        """Whether it holds for a message; no if that cannot be computed."""
+        try:
+            return bool(self.value(message))
+        except Exception:  # noqa: BLE001 - as above
+            return False
+
+    def value(self, message: Any) -> Any:
+        """What the expression gives for a message."""
+        return self._value(message if isinstance(message, dict) else _NOTHING, wall())

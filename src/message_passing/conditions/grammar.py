@@ -1,0 +1,445 @@
+"""From the text of a condition to Python source that computes it: of Python's expression syntax, a part is allowed.
+
+Whatever is not named here is refused, so a condition reaches nothing but fields, constants and the functions of
+`operations`. The source is made of names and numbers of our own: of the text, only constants get into it.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import Any
+
+from message_passing.conditions.operations import (
+    CALCULATE,
+    COMPARE,
+    FUNCTIONS,
+    METHODS,
+    NUMERIC,
+    call_method,
+    contains,
+    field_at,
+    item,
+    length,
+    level_number_of,
+    message_age,
+    negative,
+    spelled_level,
+)
+from message_passing.conditions.parsing import ConditionText
+from message_passing.conditions.patterns import searcher
+from message_passing.errors import did_you_mean
+from message_passing.message_fields import LEVELS, NAMES
+
+MOST_NODES, DEEPEST = 1000, 50
+"""Parts of a condition, and how deep they may be nested."""
+
+_COMPARISONS: dict[type[ast.cmpop], str] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_ARITHMETIC: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+}
+_LEVEL_FIELDS = frozenset((*NAMES["level"], "level_number"))
+_CONSTANTS = {
+    "true": "True",
+    "false": "False",
+    "null": "None",
+    "none": "None",
+    "nil": "None",
+    "undefined": "None",
+}
+_LISTS = (ast.Tuple, ast.List, ast.Set)
+
+ALL_FIELDS = "fields"
+"""What `fields["@timestamp"]` begins with: the message itself, for names that are no Python names."""
+
+
+_REFUSED: dict[type[ast.AST], str] = {
+    ast.Tuple: "a list that does not stand after `in`",
+    ast.List: "a list that does not stand after `in`",
+    ast.Set: "a list that does not stand after `in`",
+    ast.Lambda: "a lambda",
+    ast.JoinedStr: "an f-string",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a generator",
+    ast.Dict: "a dict",
+    ast.NamedExpr: ":=",
+    ast.Await: "await",
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield",
+    ast.Starred: "*",
+    ast.Slice: "a slice",
+}
+
+
+class Translation:
+    """One condition as Python source.
+
+    Attributes:
+        source: an expression; `d` is the message, a dict.
+        names: what the source refers to.
+        fields: the names of the fields that it reads.
+    """
+
+    def __init__(self, text: str, *, truth: bool = True) -> None:
+        """Translate it.
+
+        Args:
+            text: the condition.
+            truth: see `Condition`.
+
+        Raises:
+            OptionError: it is malformed, or has something that no condition may have; with the column.
+        """
+        self._text = ConditionText(text)
+        self._count = 0
+        self._depth = self._nodes = 0
+        self.names: dict[str, Any] = {
+            "NUM": NUMERIC,
+            "_contains": contains,
+            "_at": field_at,
+            "_item": item,
+            "_level": level_number_of,
+            "_spelled": spelled_level,
+            "_age": message_age,
+            "_negative": negative,
+            "_len": length,
+        }
+        self.fields: set[str] = set()
+        body = self._text.parsed()
+        if truth:
+            self._no_text(body)
+        self.source = self._write(body)
+
+    def _name(self, prefix: str, value: Any) -> str:
+        """A name for a value in the source."""
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def _variable(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def _write(self, node: ast.AST) -> str:
+        """The source of one part."""
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            self._text.refuse(node, f"it has more than {MOST_NODES:,} parts")
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._text.refuse(node, f"it is nested deeper than {DEEPEST} levels")
+        try:
+            return self._written(node)
+        finally:
+            self._depth -= 1
+
+    def _written(self, node: ast.AST) -> str:  # noqa: C901 - one line for each kind of part
+        match node:
+            case ast.Constant():
+                return self._constant(node)
+            case ast.Name():
+                return self._field(node)
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.Subscript():
+                return self._subscript(node)
+            case ast.BoolOp():
+                return self._bool(node)
+            case ast.UnaryOp():
+                return self._unary(node)
+            case ast.BinOp():
+                return self._binary(node)
+            case ast.IfExp():
+                return self._choice(node)
+            case ast.Compare():
+                return self._compare(node)
+            case ast.Call():
+                return self._call(node)
+        return self._text.refuse(node, f"{_REFUSED.get(type(node), 'this')} is not part of a condition")
+
+    # Values
+
+    def _constant(self, node: ast.Constant) -> str:
+        value = node.value
+        if value is None or isinstance(value, (bool, str)):
+            return repr(value)
+        if isinstance(value, int) and abs(value) < 1 << 64:
+            return repr(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return repr(value)
+        return self._text.refuse(
+            node, f"{type(value).__name__} {ast.unparse(node)[:30]} is no value that a field can have"
+        )
+
+    def _tuple(self, node: Any) -> str:
+        return f"({' '.join(f'{self._write(one)},' for one in node.elts)})"
+
+    def _field(self, node: ast.Name) -> str:
+        name = node.id
+        if (python := _CONSTANTS.get(name)) is not None:
+            self._text.refuse(
+                node, f"write {python}, as in Python, or {ALL_FIELDS}[{name!r}] for the field {name!r}"
+            )
+        if name == "now":
+            return "now"
+        self.fields.add(name)
+        return f"get({name!r})"
+
+    def _path(self, node: ast.AST) -> str | None:
+        """The dotted name that a part is; None if it is none."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id == "now":
+            return None
+        return ".".join([node.id, *reversed(parts)])
+
+    def _attribute(self, node: ast.Attribute) -> str:
+        path = self._path(node)
+        if path is None:
+            return f"_item({self._write(node.value)}, {node.attr!r})"
+        if node.attr in METHODS:
+            self._text.refuse(node, f"{node.attr} is a method of a text: write {path}(...)")
+        self.fields.add(path)
+        return f"_at(d, {path!r})"
+
+    def _subscript(self, node: ast.Subscript) -> str:
+        key = node.slice
+        if (
+            isinstance(key, ast.UnaryOp)
+            and isinstance(key.op, ast.USub)
+            and isinstance(key.operand, ast.Constant)
+        ):
+            key = (
+                ast.copy_location(ast.Constant(-key.operand.value), key)
+                if isinstance(key.operand.value, int)
+                else key
+            )
+        if not isinstance(key, ast.Constant) or type(key.value) not in (str, int):
+            self._text.refuse(
+                key, "in brackets stands the name of a field in quotes, or the number of an item"
+            )
+        if isinstance(node.value, ast.Name) and node.value.id == ALL_FIELDS and isinstance(key.value, str):
+            self.fields.add(key.value)
+            return f"get({key.value!r})"
+        return f"_item({self._write(node.value)}, {key.value!r})"
+
+    # Operators
+
+    def _bool(self, node: ast.BoolOp) -> str:
+        for one in node.values:
+            self._no_text(one)
+        word = " and " if isinstance(node.op, ast.And) else " or "
+        return f"({word.join(map(self._write, node.values))})"
+
+    def _no_text(self, node: ast.AST) -> None:
+        """Refuse a text where its truth would be asked for, as in `level == "ERROR" or "CRITICAL"`."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self._text.refuse(
+                node, "a text alone always holds: compare it with a field, as in field == 'text'"
+            )
+
+    def _unary(self, node: ast.UnaryOp) -> str:
+        value = self._write(node.operand)
+        if isinstance(node.op, ast.Not):
+            return f"(not {value})"
+        if isinstance(node.op, ast.USub):
+            return f"_negative({value})"
+        return self._text.refuse(
+            node, f"{'~' if isinstance(node.op, ast.Invert) else '+'} is not part of a condition"
+        )
+
+    def _binary(self, node: ast.BinOp) -> str:
+        sign = _ARITHMETIC.get(type(node.op))
+        if sign is None:
+            self._text.refuse(
+                node, f"this operator is not part of a condition: allowed are {' '.join(CALCULATE)}"
+            )
+        name = self._name("_calculate", CALCULATE[sign])
+        return f"{name}({self._write(node.left)}, {self._write(node.right)})"
+
+    def _choice(self, node: ast.IfExp) -> str:
+        return f"({self._write(node.body)} if {self._write(node.test)} else {self._write(node.orelse)})"
+
+    def _compare(self, node: ast.Compare) -> str:
+        found: list[str] = []
+        left: ast.AST = node.left
+        written: str | None = None  # the left side, where it was computed already
+        for index, (sign, right) in enumerate(zip(node.ops, node.comparators, strict=True)):
+            more = index + 1 < len(node.ops)
+            text, written = self._compared(left, sign, right, written, keep=more)
+            found.append(text)
+            left = right
+        return f"({' and '.join(found)})"
+
+    def _compared(
+        self, left: ast.AST, sign: ast.cmpop, right: ast.AST, written: str | None, *, keep: bool
+    ) -> tuple[str, str | None]:
+        """One comparison, and the name of the right side's value where another one follows."""
+        if written is None and not keep and (text := self._of_level(left, sign, right)):
+            return text, None
+        one = written or self._write(left)
+        listed = isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, _LISTS)
+        other = self._tuple(right) if listed else self._write(right)
+        name = None
+        if keep:
+            name = self._variable()
+            # `and` may leave out what follows, never what stands before.
+            other = f"({name} := {other})"
+        return self._comparison(one, sign, other, (left, right), node=right), name
+
+    def _comparison(
+        self, one: str, sign: ast.cmpop, other: str, sides: tuple[ast.AST, ast.AST], *, node: ast.AST
+    ) -> str:
+        if isinstance(sign, (ast.Eq, ast.NotEq)):
+            return f"({one} {'==' if isinstance(sign, ast.Eq) else '!='} {other})"
+        if isinstance(sign, (ast.In, ast.NotIn)):
+            within = f"({one} in {other})" if isinstance(sides[1], _LISTS) else f"_contains({one}, {other})"
+            return within if isinstance(sign, ast.In) else f"(not {within})"
+        if isinstance(sign, (ast.Is, ast.IsNot)):
+            if not (isinstance(sides[1], ast.Constant) and sides[1].value is None):
+                self._text.refuse(node, "only None can stand after `is`: compare with ==")
+            return f"({one} is {'not ' if isinstance(sign, ast.IsNot) else ''}None)"
+        word = _COMPARISONS[type(sign)]
+        for (side, value), constant, operator in (
+            ((sides[1], one), other, word),
+            ((sides[0], other), one, _MIRRORED[word]),
+        ):
+            if (
+                isinstance(side, ast.Constant)
+                and type(side.value) in (int, float, str)
+                and ":=" not in constant
+            ):
+                variable = self._variable()
+                kind = "is str" if isinstance(side.value, str) else "in NUM"
+                return f"(({variable} := {value}).__class__ {kind} and {variable} {operator} {constant})"
+        return f"{self._name('_compare', COMPARE[word])}({one}, {other})"
+
+    def _of_level(self, left: ast.AST, sign: ast.cmpop, right: ast.AST) -> str | None:
+        """A comparison of a level with levels, by their numbers; None if it is none."""
+        mirrored = self._path(left) not in _LEVEL_FIELDS
+        side, other = (right, left) if mirrored else (left, right)
+        if self._path(side) not in _LEVEL_FIELDS:
+            return None
+        if isinstance(sign, (ast.In, ast.NotIn)):
+            numbers = (
+                [self._level_of_constant(one) for one in other.elts] if isinstance(other, _LISTS) else []
+            )
+            if mirrored or not numbers or None in numbers:
+                return None
+            return f"({self._level(side)} {'not ' * isinstance(sign, ast.NotIn)}in {(*numbers,)!r})"
+        number = self._threshold(other, ordered=type(sign) in _COMPARISONS)
+        if number is None or isinstance(sign, (ast.Is, ast.IsNot)):
+            return None
+        if isinstance(sign, (ast.Eq, ast.NotEq)):
+            return f"({self._level(side)} {'==' if isinstance(sign, ast.Eq) else '!='} {number!r})"
+        word = _MIRRORED[_COMPARISONS[type(sign)]] if mirrored else _COMPARISONS[type(sign)]
+        variable = self._variable()
+        return f"(({variable} := {self._level(side)}) is not None and {variable} {word} {number!r})"
+
+    def _level(self, node: ast.AST) -> str:
+        """The number of a level: `level` in whatever way the message says it, another field by its value."""
+        value = self._write(node)
+        return "_level(d)" if self._path(node) == "level" else f"_spelled({value})"
+
+    def _threshold(self, node: ast.AST, *, ordered: bool) -> float | None:
+        """The number of the level that a constant names."""
+        if isinstance(node, ast.Name) and node.id in LEVELS:
+            hint = "a shell takes quotes away that do not stand within others"
+            self._text.refuse(node, f'put the level in quotes: "{node.id}" ({hint})')
+        number = self._level_of_constant(node)
+        if number is None and ordered and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            hint = did_you_mean(node.value.upper()[:50], LEVELS)
+            self._text.refuse(node, f"there is no level {node.value[:50]!r}{hint}")
+        return number
+
+    @staticmethod
+    def _level_of_constant(node: ast.AST) -> int | float | None:
+        """The number of a level that a constant names, or is."""
+        if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
+            return None
+        if isinstance(node.value, str):
+            return LEVELS.get(node.value.upper())
+        return node.value if isinstance(node.value, (int, float)) else None
+
+    # Calls
+
+    def _call(self, node: ast.Call) -> str:
+        if node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
+            self._text.refuse(node, "arguments have no names, and no stars, in a condition")
+        if isinstance(node.func, ast.Attribute):
+            return self._method(node, node.func)
+        if not isinstance(node.func, ast.Name):
+            self._text.refuse(node, "this cannot be called")
+        name = node.func.id
+        if name == "matches":
+            return self._matches(node)
+        if name == "age" and not node.args:
+            return "_age(d)"
+        function = FUNCTIONS.get(name)
+        if function is None:
+            known = (*FUNCTIONS, "matches")
+            if name in METHODS:
+                self._text.refuse(node, f"{name} is a method of a text: write TEXT.{name}(...)")
+            hint = did_you_mean(name[:50], known)
+            self._text.refuse(
+                node, f"there is no function {name[:50]!r}{hint or ': there are ' + ', '.join(sorted(known))}"
+            )
+        if len(node.args) != 1:
+            self._text.refuse(node, f"{name} takes one value")
+        if name == "age" and self._path(node.args[0]) == "time":
+            return "_age(d)"
+        return f"{self._name('_function', function)}({self._write(node.args[0])})"
+
+    def _method(self, node: ast.Call, called: ast.Attribute) -> str:
+        name = called.attr
+        if name not in METHODS:
+            hint = did_you_mean(name[:50], METHODS)
+            self._text.refuse(
+                called,
+                f"there is no method {name[:50]!r}{hint or ': there are ' + ', '.join(sorted(METHODS))}",
+            )
+        least = name in ("startswith", "endswith", "removeprefix", "removesuffix")
+        if not least <= len(node.args) <= METHODS[name]:
+            takes = "one text" if least else f"at most {METHODS[name]} text" if METHODS[name] else "nothing"
+            self._text.refuse(node, f"{name} takes {takes}")
+        texts = [one for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if (
+            given := next(
+                (one for one in node.args if isinstance(one, ast.Constant) and one not in texts), None
+            )
+        ) is not None:
+            self._text.refuse(given, f"{name} takes a text")
+        if any(isinstance(one, ast.Tuple) for one in node.args):
+            self._text.refuse(node, f"{name} takes one text: join several with `or`")
+        value = self._write(called.value)
+        arguments = ", ".join(map(self._write, node.args))
+        if len(texts) == len(node.args):
+            variable = self._variable()
+            return f"({variable}.{name}({arguments}) if ({variable} := {value}).__class__ is str else None)"
+        return f"{self._name('_method', call_method(name))}({value}, {arguments})"
+
+    def _matches(self, node: ast.Call) -> str:
+        match node.args:
+            case [value, ast.Constant(value=str(pattern))]:
+                pass
+            case _:
+                self._text.refuse(
+                    node, 'matches takes a field and a regular expression in quotes: matches(path, "^/api/")'
+                )
+        try:
+            search = searcher(pattern)
+        except ValueError as error:
+            self._text.refuse(node.args[1], str(error))
+        variable = self._variable()
+        name = self._name("_search", search)
+        return f"(({variable} := {self._write(value)}).__class__ is str and {name}({variable}) is not None)"

@@ -1,0 +1,84 @@
+"""Pass on a part of the messages, chosen at random or by a field."""
+
+from __future__ import annotations
+
+import random
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from message_passing.conditions import Condition
+from message_passing.dotted import value_at
+from message_passing.errors import Fault, OptionError
+from message_passing.flow import Filter
+from message_passing.message_fields import level_number, level_of
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BUCKETS = 1 << 32
+"""Values of a CRC-32."""
+
+
+class SampleFilter(Filter):
+    """Passes on a part of the messages; the others are filtered out.
+
+    Without `key` each message is chosen at random. With it, all messages with the same value of a field are, in every
+    process and on every machine: all messages of a trace, or none. Those without the field are chosen at random.
+
+    `levels` gives another rate to messages of some levels: `{"DEBUG": 0.01, "ERROR": 1}`. `always` is a
+    [condition](../guide-filters.md#conditions): messages for which it holds all pass.
+    """
+
+    name = "Sample"
+    example = MappingProxyType({"rate": 0.1, "key": "trace_id", "levels": {"ERROR": 1.0}})
+
+    rate: float = option(description="The part that passes: 0.1 is one in ten.", ge=0, le=1)
+    key: str = option(default="", description="The field by which messages stay together.")
+    levels: dict[str, float] = option(
+        default_factory=dict, description="The rate of single levels, by name or number."
+    )
+    always: str = option(default="", description="A condition for messages that all pass.")
+
+    def on_init(self) -> None:
+        """Check the rates, and compile the condition.
+
+        Raises:
+            OptionError: there is no such level, a rate is not between 0 and 1, or the condition is malformed.
+        """
+        super().on_init()
+        self._rates: dict[float, float] = {}
+        for name, rate in self.levels.items():
+            try:
+                number = level_number(name)
+            except OptionError as error:
+                raise OptionError(*(one.under("levels") for one in error.faults)) from error
+            if not 0 <= rate <= 1:
+                raise OptionError(
+                    Fault(f"{self.label}: the rate of {name} is {rate}, and must be from 0 to 1", "levels")
+                )
+            self._rates[number] = rate
+        self._always: Callable[[Any], bool] | None = None
+        if self.always:
+            try:
+                self._always = Condition(self.always).holds
+            except OptionError as error:
+                raise OptionError(*(one.under("always") for one in error.faults)) from error
+        self._random = random.Random().random  # noqa: S311 - no secret
+
+    def filter(self, message: Any) -> Any:
+        """Return the message if it is chosen."""
+        rate = self.rate
+        if self._rates and (level := level_of(message)) is not None:
+            rate = self._rates.get(level, rate)
+        if rate >= 1 or self._chance(message) < rate or (self._always and self._always(message)):
+            return message
+        return None
+
+    def _chance(self, message: Any) -> float:
+        """A number from 0 up to 1, the same for the same value of the key."""
+        value = value_at(message, self.key) if self.key else None
+        if value is None:
+            return self._random()
+        return crc32(str(value).encode(errors="replace")) / _BUCKETS

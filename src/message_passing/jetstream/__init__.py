@@ -1,0 +1,1 @@
+"""NATS JetStream: what its input and output share, from the connection to the stream."""

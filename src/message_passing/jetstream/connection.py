@@ -1,0 +1,198 @@
+"""A connection to one of several NATS servers, made anew whenever it is lost.
+
+The client's own reconnecting is not used: it keeps what was published during an outage in a buffer of its own, and
+says of what was on its way only that no answer came. Here every outage ends what waits for an answer, at once, and
+whoever waits sends again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from message_passing.errors import OpenError, needs_extra
+from message_passing.jetstream.reasons import Denied, said_plainly
+from message_passing.network.backoff import RetryLater, pause_after
+
+with needs_extra("jetstream"):
+    from nats.aio.client import Client
+    from nats.errors import Error as NatsError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+_PING_INTERVAL, _PINGS = 10, 2
+"""Seconds between two questions whether the server is there, and how many may stay unanswered."""
+
+_FIRST_PAUSE = 0.1
+"""Seconds until the first new attempt to connect."""
+
+_CLOSING = 2.0
+"""The most seconds that closing a connection may take."""
+
+_MOST_SERVERS = 100
+"""The most servers of a cluster that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """What a connection is made with.
+
+    Attributes:
+        name: what the server calls this client.
+        connect_timeout: seconds.
+        auth: arguments of `Client.connect`.
+        tls: certificates, if it is to be encrypted.
+        tls_hostname: the name in the server's certificate, if another than its address.
+    """
+
+    name: str
+    connect_timeout: float
+    auth: dict[str, Any] = field(default_factory=dict, repr=False)
+    tls: ssl.SSLContext | None = None
+    tls_hostname: str = ""
+
+
+class NatsConnection:
+    """One connection.
+
+    Attributes:
+        client: the connected client; None while there is none.
+        trouble: why there is none, as a sentence; empty while there is one.
+        denied: what the server has not allowed on this connection; empty if nothing.
+        lost: how often a connection was lost.
+    """
+
+    def __init__(self, servers: Sequence[str], settings: Callable[[], NatsSettings], longest: float) -> None:
+        """Begin without one.
+
+        Args:
+            servers: their addresses.
+            settings: gives what to connect with; raises `OpenError`.
+            longest: the most seconds between two attempts.
+        """
+        self.client: Client | None = None
+        self.trouble = self.denied = ""
+        self.lost = 0
+        self._servers = list(servers)
+        self._settings, self._longest = settings, longest
+        self._noted: Exception | None = None  # what the client told last
+        self._changed = asyncio.Event()
+        self._watchers: list[Callable[[], object]] = []
+
+    def on_change(self, call: Callable[[], object]) -> None:
+        """Have this called whenever a connection is made, lost, or something is denied."""
+        self._watchers.append(call)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        for call in self._watchers:
+            call()
+
+    async def ready(self, seconds: float) -> Client:
+        """The client, once it is connected.
+
+        Raises:
+            RetryLater: it was not within so many seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.client is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+        if self.client is None:
+            raise RetryLater(self.trouble or "not connected yet")
+        return self.client
+
+    async def keep(self) -> None:
+        """Be connected, until cancelled."""
+        attempt = 0
+        while True:
+            reasons: dict[str, None] = {}
+            for server in random.sample(self._servers, len(self._servers)):
+                ended = asyncio.Event()
+                client = Client()
+                try:
+                    await self._connect(client, server, ended)
+                except (NatsError, OSError, OpenError, ValueError, AssertionError) as error:
+                    reasons[f"{server}: {said_plainly(error, self._noted)}"] = None
+                    continue
+                finally:
+                    if not client.is_connected:
+                        await _close(client)
+                attempt = 0
+                await self._use(client, server, ended)
+                break
+            else:
+                self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
+                self._tell()
+            attempt += 1
+            await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
+
+    async def _connect(self, client: Client, server: str, ended: asyncio.Event) -> None:
+        settings = self._settings()
+        extra: dict[str, Any] = {}
+        if settings.tls:
+            extra["tls"] = settings.tls
+        if settings.tls_hostname:
+            extra["tls_hostname"] = settings.tls_hostname
+
+        async def closed() -> None:
+            ended.set()
+
+        async def failed(error: Exception) -> None:
+            self._noted = error
+            if isinstance(denied := said_plainly(error), Denied):
+                self.denied = denied
+                self._tell()
+
+        async with asyncio.timeout(2 * settings.connect_timeout):
+            await client.connect(
+                [server],
+                name=settings.name,
+                error_cb=failed,
+                closed_cb=closed,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=settings.connect_timeout,  # type: ignore[arg-type] # any number of seconds
+                ping_interval=_PING_INTERVAL,
+                max_outstanding_pings=_PINGS,
+                **settings.auth,
+                **extra,
+            )
+        if settings.tls and not client._server_info.get("tls_required"):  # noqa: SLF001 - nothing else says it
+            await _close(client)
+            raise OpenError("the server offers no TLS")
+
+    async def _use(self, client: Client, server: str, ended: asyncio.Event) -> None:
+        """Have it used until it has ended."""
+        scheme = server.partition("://")[0]
+        for found in client.discovered_servers:
+            known = f"{scheme}://{found.netloc}"
+            if known not in self._servers and len(self._servers) < _MOST_SERVERS:
+                self._servers.append(known)
+        self.client, self.trouble, self.denied = client, "", ""
+        self._tell()
+        try:
+            await ended.wait()
+            self.lost += 1
+            reason = said_plainly(client.last_error) if client.last_error else "closed by the server"
+            self.trouble = f"connection to {server} lost: {reason}"
+        finally:
+            self.client = None
+            self._tell()
+            await _close(client)
+
+
+async def _close(client: Client) -> None:
+    """Close a client, whatever state it is in, after sending what it still has."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_CLOSING):
+            if client.is_connected:
+                await client.flush()
+            await client.close()

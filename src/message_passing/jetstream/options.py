@@ -1,0 +1,286 @@
+"""The options that the JetStream input and output share: servers, credentials, and the stream."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from message_passing.component import Component
+from message_passing.environment import from_environment
+from message_passing.errors import Fault, OpenError, OptionError, PeerError
+from message_passing.jetstream.connection import NatsConnection, NatsSettings
+from message_passing.jetstream.streams import StreamKeeper, StreamWish
+from message_passing.jetstream.subjects import pattern_fault
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PORT = 4222
+
+_NAME = r"^[^\s.*>/\\]+$"
+"""Of a stream or a consumer: what nats-server accepts (its documentation, "Streams", "Name")."""
+
+_FILES = ("credentials_file", "nkey_file", "tls_ca", "tls_cert", "tls_key")
+
+
+class JetStreamComponent(Component):
+    """A component with a connection to a NATS server."""
+
+    servers: str | list[str] = option(
+        default="nats://127.0.0.1:4222",
+        description="Address of a server, or several of a cluster, separated by commas or as a list: "
+        "`nats://10.0.0.1:4222`, `tls://nats.example.org`. Further servers of the cluster are found by themselves.",
+    )
+    user: str = option(default="", min_length=1, description="User name.")
+    password: str = option(
+        secret=True, default="", min_length=1, description="The user's password, or `env:NAME`."
+    )
+    token: str = option(secret=True, default="", min_length=1, description="A token, or `env:NAME`.")
+    credentials_file: str = option(
+        default="", min_length=1, description="Credentials file (`.creds`), with a user's JWT and seed."
+    )
+    nkey_file: str = option(default="", min_length=1, description="File with the seed of a user's NKey.")
+    tls_ca: str = option(
+        default="",
+        min_length=1,
+        description="File with the certificates of authorities that are trusted to sign the server's "
+        "(PEM). Default: the system's. With this, or `tls_cert`, nothing is sent unencrypted.",
+    )
+    tls_cert: str = option(default="", min_length=1, description="File with this client's certificate (PEM).")
+    tls_key: str = option(
+        default="", min_length=1, description="File with its private key. Default: in `tls_cert`."
+    )
+    tls_hostname: str = option(
+        default="",
+        min_length=1,
+        description="The name that the server's certificate must have. Default: that in `servers`.",
+    )
+    connect_timeout: float = option(
+        default=5.0, gt=0, description="Seconds that connecting to a server may take."
+    )
+    reconnect_longest: float = option(
+        default=5.0,
+        gt=0,
+        description="Maximum delay between two attempts to connect, in seconds; the first is a tenth of a second.",
+    )
+    stream: str = option(default="", min_length=1, max_length=255, pattern=_NAME, description="The stream.")
+    create: bool = option(
+        default=False,
+        description="Create the stream if there is none, with the options below. A stream that exists is used as it"
+        " is; what differs from these options is reported, and never changed.",
+    )
+    subjects: list[str] = option(
+        default_factory=list,
+        description="With `create`: the subjects that the stream stores. Default, for an output: its `subject`, with"
+        " `*` in place of each field.",
+    )
+    replicas: int = option(
+        default=0,
+        ge=0,
+        le=5,
+        description="With `create`: how many servers of a cluster store the stream. 0: as the server says (one).",
+    )
+    storage: Literal["file", "memory"] = option(
+        default="file", description="With `create`: where the servers keep the stream."
+    )
+    retention: Literal["limits", "interest", "workqueue"] = option(
+        default="limits",
+        description="With `create`: when a message is removed: at the limits, once every consumer has acknowledged"
+        " it, or once one has.",
+    )
+    max_bytes: int = option(
+        default=0, ge=0, description="With `create`: the most bytes that the stream may have. 0: no limit."
+    )
+    max_messages: int = option(
+        default=0,
+        ge=0,
+        description="With `create`: the most messages in the stream, a frame being one. 0: no limit.",
+    )
+    max_age: float = option(
+        default=0.0,
+        ge=0,
+        description="With `create`: seconds after which a message is removed. 0: no limit.",
+    )
+    discard: Literal["new", "old"] = option(
+        default="new",
+        description="With `create`: what happens at the limits: the stream accepts no new messages, so that outputs"
+        " wait; or it removes the oldest, whether or not they have been read.",
+    )
+    duplicate_window: float = option(
+        default=120.0,
+        gt=0,
+        description="With `create`: seconds for which the server recognizes a message that is sent again.",
+    )
+
+    def on_init(self) -> None:
+        """Check the servers and credentials.
+
+        Raises:
+            OptionError: they are no addresses, or contradict each other.
+        """
+        super().on_init()
+        self._servers, faults = _servers_of(self.servers)
+        given = {name for name in (*_FILES, "user", "password", "token") if getattr(self, name)}
+        faults += list(_credential_faults(given))
+        if self.create and not self.stream:
+            faults.append(Fault("create needs the name of the stream (option stream)", "create"))
+        for subject in self.subjects:
+            if fault := pattern_fault(subject):
+                faults.append(Fault(f"{subject!r} is no subject: {fault}", "subjects"))
+        if faults:
+            raise OptionError(*(Fault(f"{self.label}: {one.text}", one.where) for one in faults))
+        self.connection = NatsConnection(self._servers, self._settings, self.reconnect_longest)
+        self.streams = StreamKeeper(self._wish(), lambda text: self.report(PeerError(text)))
+
+    def stream_subjects(self) -> list[str]:
+        """The subjects of the stream to create."""
+        return list(self.subjects)
+
+    def _wish(self) -> StreamWish:
+        return StreamWish(
+            name=self.stream,
+            create=self.create,
+            subjects=tuple(self.stream_subjects()),
+            replicas=self.replicas,
+            storage=self.storage,
+            retention=self.retention,
+            max_bytes=self.max_bytes,
+            max_messages=self.max_messages,
+            max_age=self.max_age,
+            discard=self.discard,
+            duplicate_window=self.duplicate_window,
+        )
+
+    def on_open(self) -> None:
+        """Read the files: certificates and credentials.
+
+        Raises:
+            OpenError: one cannot be read, or is not what it should be.
+        """
+        super().on_open()
+        self._settings()
+
+    def _settings(self) -> NatsSettings:
+        """What a connection is made with, read anew for each, since files and variables change.
+
+        Raises:
+            OpenError: a file cannot be read, or a variable is not set.
+        """
+        paths = {name: str(Path(getattr(self, name)).expanduser()) for name in _FILES if getattr(self, name)}
+        for name, path in paths.items():
+            try:
+                Path(path).read_bytes()
+            except OSError as error:
+                raise OpenError(f"{path} (option {name}) cannot be read: {error.strerror}") from error
+        secrets = {
+            name: from_environment(given) for name in ("password", "token") if (given := getattr(self, name))
+        }
+        named = {"credentials_file": "user_credentials", "nkey_file": "nkeys_seed"}
+        auth: dict[str, Any] = {called: paths[name] for name, called in named.items() if name in paths}
+        if self.user:
+            auth["user"] = self.user
+        return NatsSettings(
+            name=self.chain_name,
+            connect_timeout=self.connect_timeout,
+            auth={**auth, **secrets},
+            tls=self._tls(paths),
+            tls_hostname=self.tls_hostname,
+        )
+
+    def _tls(self, paths: Mapping[str, str]) -> ssl.SSLContext | None:
+        wanted = {"tls_ca", "tls_cert"} & paths.keys()
+        if not wanted and not any(one.startswith("tls://") for one in self._servers):
+            return None
+        option_name = "tls_ca"
+        try:
+            context = ssl.create_default_context(cafile=paths.get("tls_ca"))
+            option_name = "tls_cert"
+            if "tls_cert" in paths:
+                context.load_cert_chain(paths["tls_cert"], paths.get("tls_key"))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            text = f"{paths.get(option_name, 'the certificates')} (option {option_name}) cannot be used: {reason}"
+            raise OpenError(text) from error
+        return context
+
+    def warnings(self) -> list[str]:
+        """Warn of a password that is sent unencrypted, and of a stream that will be full for good."""
+        given = [*super().warnings()]
+        secret = "password" if self.password else "token" if self.token else ""
+        here = all(urlsplit(one).hostname in ("localhost", "127.0.0.1", "::1") for one in self._servers)
+        if (
+            secret
+            and not here
+            and not all(one.startswith("tls://") for one in self._servers)
+            and not self.tls_ca
+        ):
+            given.append(
+                f"{self.label}: the {secret} may be sent unencrypted: use tls:// in `servers`, or `tls_ca`"
+            )
+        if self.create and self.discard == "new" and self.retention == "limits" and self._is_limited():
+            text = "once the stream is full it accepts nothing, whatever is read from it: use retention workqueue"
+            given.append(f"{self.label}: {text} or interest, max_age, or discard old")
+        return given
+
+    def _is_limited(self) -> bool:
+        return bool(self.max_bytes or self.max_messages) and not self.max_age
+
+    def info(self) -> Mapping[str, Any]:
+        """The servers, and whether one is connected."""
+        return {
+            **super().info(),
+            "endpoints": tuple(self._servers),
+            "peers": int(self.connection.client is not None),
+        }
+
+    def problems(self) -> list[str]:
+        """That no server is connected, or the stream cannot be used."""
+        found = [*super().problems()]
+        if trouble := self.connection.trouble or self.streams.trouble:
+            found.insert(0, trouble)
+        return found
+
+
+def _servers_of(given: str | list[str]) -> tuple[list[str], list[Fault]]:
+    """The addresses in `servers`, each with its scheme and port; and what is wrong with them."""
+    found: list[str] = []
+    faults: list[Fault] = []
+    for text in given if isinstance(given, list) else given.split(","):
+        one = text.strip()
+        address = one if "://" in one else f"nats://{one}"
+        try:
+            parts = urlsplit(address)
+            port = parts.port or DEFAULT_PORT
+        except ValueError:
+            faults.append(Fault("servers: an address has no valid port: nats://HOST:PORT", "servers"))
+            continue
+        if "@" in parts.netloc:
+            reason = (
+                "servers: no names and passwords in addresses: use the options user and password, or token"
+            )
+            faults.append(Fault(reason, "servers"))
+        elif parts.scheme not in ("nats", "tls") or not parts.hostname or re.search(r"\s", address):
+            faults.append(
+                Fault(f"servers: {one!r} is no address: nats://HOST:PORT or tls://HOST:PORT", "servers")
+            )
+        else:
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            found.append(f"{parts.scheme}://{host}:{port}")
+    if not found and not faults:
+        faults.append(Fault("servers: give at least one: nats://HOST:PORT", "servers"))
+    return list(dict.fromkeys(found)), faults
+
+
+def _credential_faults(given: set[str]) -> list[Fault]:
+    found = []
+    for name, needed in (("password", "user"), ("user", "password"), ("tls_key", "tls_cert")):
+        if name in given and needed not in given:
+            found.append(Fault(f"{name} needs {needed}", name))
+    ways = [name for name in ("user", "token", "credentials_file", "nkey_file") if name in given]
+    if len(ways) > 1:
+        found.append(Fault(f"give one of {' and '.join(ways)}, not {len(ways)}", ways[1]))
+    return found

@@ -1,0 +1,71 @@
+"""Many messages in one message of a stream (a frame), and the messages of a frame again.
+
+A frame is the messages with newlines between them. A header says so, since the text of a message may have line breaks
+of its own: what has no such header is one message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from message_passing.lines import LineBatch, MultiMessage, frames_of, joined_lines, message_count
+from message_passing.zeromq.hop.packing import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
+"""The header of a frame, and its value."""
+
+
+def buffered_frames(messages: Sequence[bytes]) -> list[bytes]:
+    """A batch as few frames, to be joined with others later; what is no line remains as it is."""
+    return [frame for frame, _, _ in packed(messages)]
+
+
+def joined_frame(payload: bytes) -> MultiMessage | None:
+    """The payload, if it is lines."""
+    return payload if isinstance(payload, MultiMessage) and payload.joined else None
+
+
+def payloads_of(messages: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """What is published for a batch, in order.
+
+    Args:
+        messages: frames from `buffered_frames`, and others.
+        most: the most bytes of a frame; what is larger by itself is a payload by itself.
+    """
+    waiting: list[MultiMessage] = []
+    size = 0
+    for message in messages:
+        frame = joined_frame(message)
+        if frame is None or size + len(message) > most:
+            yield from _joined(waiting)
+            waiting, size = [], 0
+        if frame is None:
+            yield message
+        elif len(frame) > most and frame.lines > 1:
+            yield from frames_of(LineBatch.of_block(frame + b"\n"), most)
+        else:
+            waiting.append(frame)
+            size += len(frame) + 1
+    yield from _joined(waiting)
+
+
+def _joined(frames: list[MultiMessage]) -> Iterator[bytes]:
+    if len(frames) > 1:
+        yield joined_lines(b"\n".join(frames), message_count(frames))
+    else:
+        yield from frames
+
+
+def messages_of(payload: bytes) -> list[bytes]:
+    """The single messages in a payload, for dead letters."""
+    return payload.split(b"\n") if joined_frame(payload) else [payload]
+
+
+def unpacked_payload(data: bytes, headers: Mapping[str, str] | None) -> list[bytes]:
+    """The messages in a message of a stream."""
+    if headers and headers.get(FRAME_HEADER) == FRAME_OF_LINES:
+        return data.split(b"\n")
+    return [data]

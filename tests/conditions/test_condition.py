@@ -1,0 +1,382 @@
+"""What conditions say of messages, compared with an interpreter of the syntax tree, and what they refuse."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from message_passing.conditions import Condition
+from message_passing.conditions.grammar import DEEPEST, MOST_NODES
+from message_passing.conditions.parsing import MOST_CHARACTERS
+from message_passing.errors import OptionError
+from message_passing.message_fields import LEVELS
+
+MESSAGE = {
+    "level": "ERROR",
+    "path": "/health/x",
+    "status": 503,
+    "took": 1.5,
+    "user": {"name": "bob", "tags": ["a", "b"]},
+    "@timestamp": "2026-11-26T00:00:00Z",
+    "text": "503",
+    "a.b": 1,
+    "true": "yes",
+    "severity": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('level >= "WARNING" and not path.startswith("/health")', False),
+        ('level >= "warning"', True),
+        ('"WARNING" < level', True),
+        ('level == "error"', True),
+        ('level != "error"', False),
+        ('level in ("ERROR", "CRITICAL")', True),
+        ('level not in ["ERROR"]', False),
+        ("level >= 30", True),
+        ('level == "audit"', False),
+        ("severity <= 3", True),
+        ('severity < "WARNING"', True),
+        ("status >= 500", True),
+        ("500 <= status < 600", True),
+        ("500 <= status < 503", False),
+        ('status >= "500"', False),
+        ("number(text) >= 500", True),
+        ("missing < 3", False),
+        ("missing >= 3", False),
+        ("missing != 3", True),
+        ("missing is None", True),
+        ("status is not None", True),
+        ("not missing", True),
+        ('missing.startswith("x")', False),
+        ('not missing.startswith("x")', True),
+        ('user.name == "bob"', True),
+        ('user["tags"][0] == "a"', True),
+        ("user.tags[-1] == 'b'", True),
+        ("user.tags[7] is None", True),
+        ('"b" in user.tags', True),
+        ('"name" in user', True),
+        ('"alt" in path', True),
+        ("3 in path", False),
+        ("path in missing", False),
+        ('path not in "x"', True),
+        ("a.b == 1", True),
+        ('fields["a.b"] == 1', True),
+        ('fields["true"] == "yes"', True),
+        ('age(fields["@timestamp"]) > 60', True),
+        ("now > 1700000000", True),
+        ("status / 0 is None", True),
+        ("status // 100 == 5", True),
+        ("status % 100 + took * 2 == 6", True),
+        ("-status < 0", True),
+        ("path + path == path", False),
+        ("path.upper().lower() == path", True),
+        ('path.removeprefix("/health") == "/x"', True),
+        ("len(user.tags) == 2", True),
+        ("text(status) == text", True),
+        ('matches(path, "^/h.*x$")', True),
+        ('matches(status, "5")', False),
+        ('"yes" if status > 500 else ""', True),
+        ("level >= 'ERROR'\nand status > 500  # the second line", True),
+    ],
+)
+def test_what_it_says(text: str, wanted: bool) -> None:
+    """Of one message, and the same in a batch."""
+    condition = Condition(text)
+    assert condition.holds(MESSAGE) is wanted
+    assert condition.keep([MESSAGE, MESSAGE]) == [MESSAGE, MESSAGE] * wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it is empty"),
+        ("status = 5", "Python has `==` instead of '=' at column"),
+        ("a && b", "Python has `and` instead of '&&' at column"),
+        ("a AND b", "Python has `and` instead of 'AND' at column"),
+        ("a || b", "Python has `or` instead of '||' at column"),
+        ("!a", "Python has `not` instead of '!' at column"),
+        ("status => 5", "Python has `>=` instead of '=>' at column"),
+        ('path =~ "x"', "Python has `matches(field, ...)` instead of '=~'"),
+        ('level >= "WARNIN"', "there is no level 'WARNIN' (did you mean 'WARNING'?) at column 10"),
+        ("level >= WARNING", 'put the level in quotes: "WARNING"'),
+        ('level == "ERROR" or "CRITICAL"', "a text alone always holds: compare it with a field"),
+        ("true", "write True, as in Python, or fields['true'] for the field 'true' at column 1"),
+        ("lenn(x)", "there is no function 'lenn' (did you mean 'len'?) at column 1"),
+        ("open('/etc/passwd')", "there is no function 'open': there are age, len, matches, number, text"),
+        ("path.startwith('x')", "there is no method 'startwith' (did you mean 'startswith'?) at column 1"),
+        ("path.format(a)", "there is no method 'format'"),
+        ("path.startswith", "startswith is a method of a text: write path.startswith(...)"),
+        ("path.startswith()", "startswith takes one text"),
+        ("path.startswith(('a', 'b'))", "startswith takes one text: join several with `or`"),
+        ("path.startswith(3)", "startswith takes a text"),
+        ("startswith(path)", "startswith is a method of a text: write TEXT.startswith(...)"),
+        ("len(a, b)", "len takes one value"),
+        ("len(x=a)", "arguments have no names"),
+        ("matches(path, other)", "matches takes a field and a regular expression in quotes"),
+        ('matches(path, "(")', "it is not a regular expression: missing ), unterminated subpattern"),
+        ("status ** 2", "this operator is not part of a condition: allowed are + - * / // %"),
+        ("status << 2", "this operator is not part of a condition"),
+        ("~status", "~ is not part of a condition"),
+        ("x is 3", "only None can stand after `is`: compare with =="),
+        ("lambda: 1", "a lambda is not part of a condition"),
+        ("[x for x in y]", "a comprehension is not part of a condition"),
+        ("(x := 3)", ":= is not part of a condition"),
+        ('f"{x}"', "an f-string is not part of a condition"),
+        ("path[1:2]", "in brackets stands the name of a field in quotes, or the number of an item"),
+        ("(1, 2)", "a list that does not stand after `in` is not part of a condition"),
+        ("1e999", "float"),
+        ("b'x' == y", "bytes"),
+        ("a == " + "9" * 400, "is no value that a field can have"),
+        (
+            "x" * (MOST_CHARACTERS + 1),
+            f"it has {MOST_CHARACTERS + 1:,} characters; {MOST_CHARACTERS:,} are allowed",
+        ),
+        ("not " * (DEEPEST + 1) + "x", f"it is nested deeper than {DEEPEST} levels"),
+        ("x" + " or x" * MOST_NODES, f"it has more than {MOST_NODES:,} parts"),
+        ("(" * 3000 + "x" + ")" * 3000, ""),
+        ("x\0", "null"),
+    ],
+)
+def test_what_is_refused(text: str, problem: str) -> None:
+    """In words that say what to write instead, and with the place."""
+    with pytest.raises(OptionError) as caught:
+        Condition(text)
+    assert problem in str(caught.value)
+
+
+def test_the_line_of_a_mistake() -> None:
+    """Where there are several lines."""
+    with pytest.raises(OptionError) as caught:
+        Condition('status > 5\nand lenn("é", x)')
+    assert str(caught.value).endswith("at line 2, column 5")
+
+
+def test_nothing_but_fields_is_reached() -> None:
+    """What would be an attribute or a global in Python is a field, which is missing."""
+    for text in (
+        "path.__class__",
+        "__builtins__",
+        "fields.__class__",
+        "get",
+        "messages",
+        "d",
+        "m",
+        "NUM",
+        "v1",
+    ):
+        assert Condition(text).value(MESSAGE) is None
+
+
+def test_a_text_has_no_method_that_makes_it_long() -> None:
+    """A condition costs no more memory than its message has."""
+    assert Condition('"x" * 100000000').value(MESSAGE) is None
+    assert Condition('"%1000000d" % 1').value(MESSAGE) is None
+    assert Condition("text + text").value({"text": "x" * 600_000}) is None
+    product = Condition(" * ".join(["n"] * 40)).value({"n": 10**4000})
+    assert product is None
+    assert Condition(" * ".join(["n"] * 40)).value({"n": 10**15}) in (None, float("inf"))
+
+
+def test_chains_of_comparisons_do_not_grow() -> None:
+    """What stands in the middle is computed once, however deep."""
+    text = "a"
+    for _ in range(20):
+        text = f"(1 < {text} < 3)"
+    begun = time.monotonic()
+    Condition(text).holds({"a": 2})
+    assert time.monotonic() - begun < 5
+
+
+def test_a_message_that_is_no_dict_has_no_fields() -> None:
+    """Whatever it is."""
+    messages: list[Any] = [b"x", "status", 3, None, [1], {"status": 1}]
+    assert Condition("status").keep(messages) == [{"status": 1}]
+    assert Condition("not status").keep(messages) == messages[:-1]
+
+
+def test_an_object_whose_comparison_raises_costs_the_others_nothing() -> None:
+    """A user's filter may have put it there."""
+
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("no")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    messages = [{"x": 1}, {"x": Odd()}, {"x": 1, "y": 2}]
+    assert Condition("x == 1").keep(messages) == [messages[0], messages[2]]
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(a+)+b", r"(a|aa)+b", r"(?:a*)*b", r"(x+x+)+y", r"((a)\2)+", r"(?=(a+)+b)x", r"(?:a?){30}b"]
+)
+def test_a_pattern_that_takes_for_ever(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without RE2 it is refused; with it, it takes linear time, unless RE2 does not know it."""
+    condition = None
+    try:
+        condition = Condition(f"matches(x, {pattern!r})")
+    except OptionError as error:
+        assert "exponential" in str(error)  # noqa: PT017 - RE2 knows some of them
+    if condition:
+        begun = time.monotonic()
+        condition.holds({"x": "a" * 100_000})
+        assert time.monotonic() - begun < 5
+    monkeypatch.setattr("message_passing.conditions.patterns.re2", None)
+    with pytest.raises(OptionError, match="exponential"):
+        Condition(f"matches(x, {pattern!r})")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"^/api/v\d+/", "/api/v2/x", True),
+        (r"user=\w+ failed", "user=bob failed", True),
+        (r"user=\w+ failed", "user= failed", False),
+        (r"(?i)error", "An ERROR", True),
+        (r"a.*b.*c", "a\u00e9b-c", True),
+        (r"^\d+$", "\u0663", False),
+        (r"(?<!x)foo", "afoo", True),
+        (r"x*y", "\ud800y", True),
+    ],
+)
+def test_patterns_mean_the_same(
+    pattern: str, text: str, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With RE2 and without."""
+    assert Condition(f"matches(x, {pattern!r})").holds({"x": text}) is found
+    monkeypatch.setattr("message_passing.conditions.patterns.re2", None)
+    assert Condition(f"matches(x, {pattern!r})").holds({"x": text}) is found
+
+
+# The same, by going over the tree with each message.
+
+TYPES = (int, float)
+COMPARE = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+CALCULATE = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def interpreted(node: ast.AST, message: dict[str, Any]) -> Any:  # noqa: C901, PLR0912 - one for each kind of part
+    """What an expression of those that are drawn below says of a message."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return message.get(name)
+        case ast.BoolOp(op=op, values=values):
+            found: Any = None
+            for one in values:
+                found = interpreted(one, message)
+                if bool(found) is isinstance(op, ast.Or):
+                    return found
+            return found
+        case ast.UnaryOp(op=op, operand=operand):
+            found = interpreted(operand, message)
+            return not found if isinstance(op, ast.Not) else -found
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return interpreted(body if interpreted(test, message) else orelse, message)
+        case ast.BinOp(left=left, op=op, right=right):
+            one, other = interpreted(left, message), interpreted(right, message)
+            if isinstance(one, str) and isinstance(other, str) and isinstance(op, ast.Add):
+                return one + other
+            if isinstance(one, TYPES) and isinstance(other, TYPES):
+                try:
+                    return CALCULATE[type(op)](one, other)
+                except ArithmeticError:
+                    return None
+            return None
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            one = interpreted(left, message)
+            for sign, right in zip(ops, comparators, strict=True):
+                other = interpreted(right, message)
+                if not compared(one, sign, other):
+                    return False
+                one = other
+            return True
+        case ast.Call(func=ast.Attribute(value=value, attr=name), args=args):
+            text, *texts = (interpreted(one, message) for one in (value, *args))
+            if not all(isinstance(one, str) for one in (text, *texts)):
+                return None
+            return getattr(text, name)(*texts)
+    raise AssertionError(ast.dump(node))
+
+
+def compared(one: Any, op: ast.cmpop, other: Any) -> bool:
+    """One comparison."""
+    if isinstance(op, (ast.Eq, ast.NotEq)):
+        return bool((one == other) is isinstance(op, ast.Eq))
+    if isinstance(op, (ast.In, ast.NotIn)):
+        inside = isinstance(one, str) and isinstance(other, (str, dict)) and one in other
+        inside = inside or (isinstance(other, list) and one in other)
+        return inside is isinstance(op, ast.In)
+    for kind in (TYPES, str):
+        if isinstance(one, kind) and isinstance(other, kind):
+            return bool(COMPARE[type(op)](one, other))
+    return False
+
+
+CONSTANTS = st.one_of(
+    st.integers(-3, 3), st.sampled_from([0.5, "", "a", "ab", None, True]), st.sampled_from(["ERROR", "b"])
+).map(repr)
+FIELDS = st.sampled_from(["a", "b", "c"])
+EXPRESSIONS = st.recursive(
+    st.one_of(CONSTANTS, FIELDS),
+    lambda inner: st.one_of(
+        st.tuples(
+            inner, st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "in"]), inner
+        ).map(lambda one: f"({' '.join(one)})"),
+        st.tuples(inner, inner, inner).map(lambda one: f"({one[0]} < {one[1]} <= {one[2]})"),
+        st.tuples(FIELDS, st.sampled_from(["and", "or"]), FIELDS).map(lambda one: f"({' '.join(one)})"),
+        inner.map(lambda one: f"(not ({one} == 1))"),
+        st.tuples(inner, inner, inner).map(lambda one: f"({one[0]} if ({one[1]} == 1) else {one[2]})"),
+        st.tuples(FIELDS, inner).map(lambda one: f"{one[0]}.startswith(({one[1]}) + '')"),
+        FIELDS.map(lambda one: f"{one}.upper()"),
+    ),
+    max_leaves=12,
+)
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.floats(-3, 3), st.sampled_from(["", "a", "ab", "B"]),
+    st.lists(st.sampled_from(["a", 1]), max_size=2), st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 1)),
+)  # fmt: skip
+MESSAGES = st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES)
+
+
+@settings(max_examples=400, deadline=None)
+@given(EXPRESSIONS, st.lists(MESSAGES, min_size=1, max_size=4))
+def test_it_says_what_its_tree_says(text: str, messages: list[dict[str, Any]]) -> None:
+    """Of any message, and in a batch; comparisons of levels apart."""
+    body = ast.parse(text, mode="eval").body
+    if isinstance(body, ast.Constant) and isinstance(body.value, str):
+        return
+    condition = Condition(text)
+    wanted = [interpreted(body, message) for message in messages]
+    assert [condition.value(message) for message in messages] == wanted
+    kept = [message for message, found in zip(messages, wanted, strict=True) if found]
+    assert condition.keep(messages) == kept
+
+
+@given(st.sampled_from(sorted(LEVELS)), st.sampled_from(sorted(LEVELS)))
+def test_levels_are_compared_by_their_numbers(one: str, other: str) -> None:
+    """However they are spelled."""
+    for spelled in (one, one.lower(), one.title()):
+        assert Condition(f"level >= {other!r}").holds({"level": spelled}) is (LEVELS[one] >= LEVELS[other])
+        assert Condition(f"level == {other!r}").holds({"level": spelled}) is (LEVELS[one] == LEVELS[other])
+
+
+def test_the_fields_that_it_reads() -> None:
+    """For whoever decodes no others."""
+    found = Condition('level >= "INFO" and user.name == "x" and fields["@a"] and age(time) < 3').fields
+    assert found >= {"level", "user.name", "@a"}

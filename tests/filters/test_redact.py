@@ -1,0 +1,143 @@
+"""The filter Redact."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands import finished
+from message_passing.errors import OptionError
+from message_passing.filters._personal import cards
+from message_passing.filters.redact import RedactFilter
+from support import Kept
+
+ALL = ["card", "email", "ip", "token"]
+
+
+def redacted(message: Any, **options: Any) -> Any:
+    """What becomes of a message, which itself stays as it is."""
+    before, kept = copy.deepcopy(message), Kept()
+    RedactFilter(**options, output_to=kept).consume(message)
+    assert message == before
+    return kept.messages[0]
+
+
+def test_as_it_is_typed() -> None:
+    """Keys and patterns, in what is nested, too."""
+    options = '{"keys":["password"],"patterns":["card","email"]}'
+    given = b'{"password":"x","user":{"Password":1},"text":"bob@example.com paid with 4111 1111 1111 1111"}\n'
+    words = ("--input", "STDIN", "--filter", "Redact", "--filter_options", options, "--output", "STDOUT")
+    done = finished(*words, given=given)
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == {
+        "password": "[redacted]",
+        "user": {"Password": "[redacted]"},
+        "text": "[redacted] paid with [redacted]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "wanted"),
+    [
+        ("card", "4111111111111111", "*"),
+        ("card", "4111 1111 1111 1111, 5500-0000-0000-0004.", "*, *."),
+        ("card", "order 12 4111 1111 1111 1111 3", "order 12 * 3"),
+        ("card", "378282246310005 and 6011000990139424", "* and *"),
+        ("card", "4111111111111112", "4111111111111112"),
+        ("card", "1700000000000", "1700000000000"),
+        ("card", "94111111111111111", "94111111111111111"),
+        ("card", "41111111111111110000", "41111111111111110000"),
+        ("email", "mail bob.smith+x@mail.example.co.uk now", "mail * now"),
+        ("email", "<a@b.c>,d@e.f", "<*>,*"),
+        ("email", "@home a@b user@", "@home a@b user@"),
+        ("ip", "from 10.1.2.3:80 to 1.2.3.4.", "from *:80 to *."),
+        ("ip", "v1.2.3.4.5 300.1.1.1 1.2.3", "v1.2.3.4.5 300.1.1.1 1.2.3"),
+        ("ip", "[2001:db8::1]:80 fe80::1 ::1 ::ffff:10.0.0.1", "[*]:80 * * *"),
+        ("ip", "12:30:45 a::b::c std::string", "12:30:45 a::b::c std::string"),
+        ("token", "Authorization: Bearer abc.def-ghi123", "Authorization: Bearer *"),
+        ("token", "authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic *"),
+        ("token", "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.c2lnbmF0dXJl;", "t=*;"),
+        ("token", "amqp://guest:s3cret@host/v", "amqp://guest:*@host/v"),
+        ("token", "AKIAIOSFODNN7EXAMPLE", "*"),
+        ("token", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----x", "*x"),
+        ("token", "a bearer of news, a basic idea", "a bearer of news, a basic idea"),
+    ],
+)
+def test_what_is_found(pattern: str, text: str, wanted: str) -> None:
+    """And what only looks like it is left."""
+    assert redacted({"a": [text]}, patterns=[pattern], mask="*") == {"a": [wanted]}
+
+
+@pytest.mark.parametrize(
+    ("message", "options", "wanted"),
+    [
+        ({"a": {"PASSWORD": {"x": 1}}, "password_hint": "p"}, {"keys": ["Password"]},
+         {"a": {"PASSWORD": "[redacted]"}, "password_hint": "p"}),
+        ({"user": {"email": 1}, "email": 2}, {"keys": ["user.email"]}, {"user": {"email": "[redacted]"}, "email": 2}),
+        ([{"password": 1}, "a@b.cd"], {"keys": ["password"], "patterns": ["email"]},
+         [{"password": "[redacted]"}, "[redacted]"]),
+        ("to a@b.cd", {"patterns": ["email"]}, "to [redacted]"),
+        (b"\xff a@b.cd", {"patterns": ["email"]}, b"\xff [redacted]"),
+        ({"card": 4111111111111111, "n": 5}, {"patterns": ["card"]}, {"card": "[redacted]", "n": 5}),
+        ({"a": "id 123-45"}, {"regexes": [r"\d{3}-\d\d"], "mask": ""}, {"a": "id "}),
+        ({"a": "x"}, {"regexes": ["y*"]}, {"a": "x"}),
+        (7, {"patterns": ["card"]}, 7),
+    ],
+)  # fmt: skip
+def test_where_it_is_looked_for(message: Any, options: Any, wanted: Any) -> None:
+    """In every text at any depth, and in large numbers."""
+    assert redacted(message, **options) == wanted
+
+
+def test_a_hash_instead_of_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same value has the same hash, with another key another one; and the key may be in a variable."""
+    monkeypatch.setenv("REDACT_KEY", "k")
+    found = redacted({"a": "x@y.zz x@y.zz z@y.zz"}, patterns=["email"], hash_key="env:REDACT_KEY")
+    one, two, three = found["a"].split()
+    assert one == two != three
+    assert one.startswith("[hmac:")
+    assert redacted({"a": "x@y.zz"}, patterns=["email"], hash_key="k")["a"] == one
+    assert redacted({"a": "x@y.zz"}, patterns=["email"], hash_key="l")["a"] != one
+
+
+def test_a_message_nested_deeper_than_python_can_call() -> None:
+    """It is searched all the same."""
+    message: Any = "a@b.cd"
+    for _ in range(5000):
+        message = [message]
+    kept = Kept()
+    RedactFilter(patterns=["email"], output_to=kept).consume(message)
+    (found,) = kept.messages
+    while isinstance(found, list):
+        (found,) = found
+    assert found == "[redacted]"
+
+
+@given(st.text(alphabet="0123456789 -", max_size=60))
+def test_every_card_that_is_found_is_one(text: str) -> None:
+    """By its length and its check digit; and none is left that begins and ends with a group."""
+    for begin, end in cards(text):
+        digits = [int(one) for one in text[begin:end] if one.isdigit()]
+        assert 13 <= len(digits) <= 19
+        assert sum(digits[-1::-2] + [sum(divmod(2 * one, 10)) for one in digits[-2::-2]]) % 10 == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "set `keys`, `patterns` or `regexes`"),
+        ({"patterns": ["emial"]}, "option 'patterns' must be list of 'card' or 'email' or 'ip' or 'token'"),
+        ({"regexes": ["("]}, "it is not a regular expression"),
+        ({"regexes": ["(a+)+b"]}, "exponential"),
+    ],
+)
+def test_what_is_refused(options: Any, problem: str) -> None:
+    """When the filter is made."""
+    with pytest.raises(OptionError) as caught:
+        RedactFilter(**options)
+    assert problem in str(caught.value)
