@@ -156,7 +156,7 @@ class SpooledSending(AcknowledgedSending):
             self._expire(wall() - self._max_age)
         while True:
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
-                frames = self._spool.take(self._window - self._on_way)
+                frames = self._spool.take(1)  # one by one: a compressed frame is larger than what is stored
                 for frame in frames:
                     body = frame.body
                     producer.restore(frame.sequence, body, frame.time, lines=frame.lines)
