@@ -121,9 +121,10 @@ class Arrived:
         """One is settled."""
         self.settled.append(delivered.data.sequence)
 
-    def answer(self) -> None:
+    def answer(self) -> bool:
         """Acknowledge."""
         self.answers.append(len(self.settled))
+        return False
 
 
 async def deliver_all(receiving: AcknowledgedReceiving, arrived: Arrived, count: int) -> None:
@@ -180,3 +181,41 @@ def test_a_block_of_any_lines_is_escaped(text: str) -> None:
     assert written == as_block(output, [text.encode(), b"plain"])[0]
     assert len(lines) == 2
     assert as_block(output, LineBlock(b"a\r\nplain\n", 2, checked=False))[0] == b"a\r\nplain\n"
+
+
+class ArrivesWhileAnswering(Arrived):
+    """One whose frames arrive within the call that sends, so that nothing tells of them afterwards."""
+
+    def __init__(self, bodies: list[bytes]) -> None:
+        super().__init__(bodies)
+        self.later, self.frames = self.frames, []
+        self.sockets = self
+        self.file_descriptors: list[int] = []
+
+    def on_ready(self, wake: object) -> None:
+        """Nothing tells."""
+
+    def next_time(self, now: float) -> float:
+        """Nothing is due."""
+        return now + 1000
+
+    def answer(self) -> bool:
+        """Send, and have something to receive then."""
+        self.frames, self.later = self.later, []
+        return bool(self.frames)
+
+
+def test_what_arrives_while_answering_is_received() -> None:
+    """Sending takes the signal of what has arrived meanwhile (ZMQ_FD, zmq_getsockopt(3)): it is looked at again."""
+
+    async def run() -> None:
+        task = asyncio.create_task(receiving.run())
+        async with asyncio.timeout(20):
+            while not chain.got:
+                await asyncio.sleep(0.01)
+        task.cancel()
+
+    chain, arrived = Chain(0), ArrivesWhileAnswering([b"a"])
+    receiving: Any = AcknowledgedReceiving(arrived, chain, lambda: None)  # type: ignore[arg-type]
+    asyncio.run(run())
+    assert chain.got == [[b"a"]]

@@ -68,8 +68,8 @@ class AcknowledgedReceiving:
                 self._ready.clear()
                 self._tell()
                 came = await self._deliver_some()
-                self._receiver.answer()
-                if not came:
+                answered = self._receiver.answer()
+                if not came and not answered:
                     await self._wait()
         finally:
             sockets.on_ready(lambda: None)

@@ -131,13 +131,16 @@ class _Sockets:
         assert isinstance(key, int)  # noqa: S101 - a DEALER's number
         return self.receivers[key].send_parts(frames)
 
-    def send_all(self, state: _State, now: float) -> None:
-        """Send everything that is due, as far as there is room."""
+    def send_all(self, state: _State, now: float) -> bool:
+        """Send everything that is due, as far as there is room; return whether anything was."""
+        some = False
         for key in state.peers():
             while message := state.next_message(key, now):
                 if not self.send(key, message):
                     break
                 state.sent(key, message, now)
+                some = True
+        return some
 
 
 class HopSender:
@@ -264,11 +267,15 @@ class HopReceiver:
         count, self._too_big = self._too_big, 0
         return count
 
-    def answer(self) -> None:
-        """Send what is due: acknowledgements above all."""
+    def answer(self) -> bool:
+        """Send what is due: acknowledgements above all.
+
+        Returns:
+            Whether anything was sent. That may take the edge of ZMQ_FD: `receive` is to be called before waiting.
+        """
         now = monotonic()
         self.consumer.expire(now)
-        self._sockets.send_all(self.consumer, now)
+        return self._sockets.send_all(self.consumer, now)
 
     def close(self, linger: float) -> None:
         """Close the sockets; acknowledgements have so many seconds to leave."""
