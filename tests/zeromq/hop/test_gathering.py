@@ -211,7 +211,7 @@ def test_what_arrives_while_answering_is_received() -> None:
     async def run() -> None:
         task = asyncio.create_task(receiving.run())
         async with asyncio.timeout(20):
-            while not chain.got:
+            while not chain.got:  # noqa: ASYNC110 - it is no event
                 await asyncio.sleep(0.01)
         task.cancel()
 
