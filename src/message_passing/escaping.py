@@ -101,7 +101,9 @@ def has_breaks(block: bytes, lines: int) -> bool:
         block: lines, each followed by a newline.
         lines: how many.
     """
-    return _newlines(block) != lines or has_other_breaks(block)
+    if _newlines(block) != lines or (_CR in block and block.count(b"\r") != block.count(b"\r\n")):
+        return True  # and the rest without a call more: it is asked for each batch
+    return _has_controls(block) or has_separators(block)
 
 
 def has_other_breaks(block: bytes) -> bool:
