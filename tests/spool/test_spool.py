@@ -15,7 +15,7 @@ import pytest
 
 from message_passing import secure_files
 from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
-from message_passing.errors import OpenError
+from message_passing.errors import OpenError, PackageError
 from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
@@ -425,3 +425,71 @@ def test_a_spool_that_is_removed_while_it_runs_begins_anew(tmp_path: Path, what:
             pass
     with opened(directory) as (spool, _):
         assert numbers(taken(spool, 4)) == [0, 1, 2, 3]
+
+
+def test_frames_of_both_kinds_are_read(tmp_path: Path) -> None:
+    """The option was changed between runs: all come back as they were, in order, and the new ones are small."""
+    expected = [frame(n) for n in range(6)]
+    for start, compress in ((0, False), (2, True), (4, False)):
+        with opened(tmp_path, compress=compress) as (spool, _):
+            spool.put(expected[start : start + 2], NO_HOLD)
+            stored(spool)
+            size = spool.content.size
+    assert size < 4.1 * 50_010
+    with SpoolReader(tmp_path) as reader:
+        assert [one.body for one in reader.frames() if not isinstance(one, int)] == [
+            one[0] for one in expected
+        ]
+    with opened(tmp_path) as (spool, told):
+        found = taken(spool, 6)
+        wait_for(lambda: not spool.content.frames, timeout=20)
+        assert spool.content == type(spool.content)()
+    assert [(one.body, one.count, one.lines) for one in found] == expected
+    assert not told.lost
+
+
+def test_a_bound_is_of_what_is_stored(tmp_path: Path) -> None:
+    """More fits into a spool that compresses; what would get larger is stored as it is."""
+    with opened(tmp_path, compress=True) as (spool, told):
+        spool.put([frame(n) for n in range(60)], NO_HOLD)
+        stored(spool)
+        assert spool.content.frames == 60
+        noise = os.urandom(10_000)
+        spool.put([(noise, 1, False)], NO_HOLD)
+        stored(spool)
+        (*_, last) = taken(spool, 61)
+    assert (last.body, last.stored, last.lines) == (noise, noise, False)
+    assert not told.lost
+
+
+@pytest.mark.parametrize("change_to", ["lines = 3 - lines", "lines = lines + 4", "body = substr(body, 2)"])
+def test_a_damaged_compressed_frame_is_set_aside(tmp_path: Path, change_to: str) -> None:
+    """Its kind, too, has the checksum's protection: nothing is taken for something else."""
+    with opened(tmp_path, compress=True) as (spool, _):
+        spool.put([frame(n) for n in range(3)], NO_HOLD)
+        stored(spool)
+    change(tmp_path, f"UPDATE frames SET {change_to} WHERE sequence = 2")  # noqa: S608 - from above
+    with opened(tmp_path) as (spool, told):
+        assert numbers(taken(spool, 2)) == [0, 2]
+        wait_for(lambda: told.lost[DAMAGED] == 3, timeout=20)
+
+
+def test_compressed_frames_need_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is missing, opening says which extra to install, and nothing is touched."""
+    with opened(tmp_path, compress=True) as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+    missing = PackageError("this needs the package 'backports.zstd'")
+
+    def fails(_path: str) -> None:
+        raise missing
+
+    monkeypatch.setattr("message_passing.spool.spool.load_own", fails)
+    with pytest.raises(OpenError) as caught, opened(tmp_path):
+        pass
+    assert (
+        str(caught.value) == f"the spool {str(tmp_path)!r} has compressed frames (spool_compress): {missing}"
+    )
+    monkeypatch.undo()
+    with opened(tmp_path) as (spool, _):
+        assert numbers(taken(spool, 1)) == [1]

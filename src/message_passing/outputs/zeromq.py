@@ -122,7 +122,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         settings = self.settings(self.socket_type)
         if self.spool:
             self.confirms = "spooled to disk"
-            made = spooling(self.label, "message_passing.zeromq.hop.spooled:SpooledSending")
+            made = spooling(self, self.label, "message_passing.zeromq.hop.spooled:SpooledSending")
             self._acknowledged = self._spooled = made(
                 settings,
                 ack_timeout=self.ack_timeout,
@@ -130,6 +130,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
                 max_bytes=self.spool_bytes,
                 max_age=self.spool_age,
                 when_full=self.spool_when_full,
+                compress=self.spool_compress == "zstd",
                 on_drop=self._dropped_from_spool,
             )
             return

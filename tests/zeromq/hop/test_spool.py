@@ -104,6 +104,7 @@ from message_passing.outputs.zeromq import ZeroMQOutput
 
 endpoint, spool, accepted, seed, kills = sys.argv[1:]
 chance = random.Random(int(seed))
+open(accepted, "w").close()
 
 def output(**more):
     return ZeroMQOutput(connect=endpoint, socket_type="DEALER", spool=spool, ack_timeout=2, **more)
@@ -119,16 +120,19 @@ def send(first):  # writes down what is accepted, when it is
             while sending.held() > 2000:
                 time.sleep(0.001)
 
-for number in range(int(kills)):
+number = 0
+# a busy machine accepts nothing at first
+while number < int(kills) or (number < 200 and not os.path.getsize(accepted)):
     child = os.fork()
     if not child:
         try:
             send(number * 1_000_000)
         finally:
             os._exit(1)
-    time.sleep(chance.uniform(0.02, 0.25))
+    time.sleep(chance.uniform(0.02, 0.25 + number / 100))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    number += 1
 with output(linger=30_000):
     pass
 """
@@ -320,3 +324,22 @@ def test_a_distributor_has_a_spool_too(tmp_path: Path) -> None:
             assert second.end()[0] == 0
         worker.stop()
     assert written(tmp_path / "out") == list(range(2000))
+
+
+def test_the_window_is_of_what_is_in_memory(tmp_path: Path) -> None:
+    """Frames that are small on disk, and not in memory, are taken from a compressed spool until that is reached."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with ZeroMQOutput(
+        connect=endpoint,
+        socket_type="DEALER",
+        spool=str(tmp_path),
+        spool_compress="zstd",
+        spool_bytes=8 << 20,
+        linger=0,
+    ) as output:
+        for n in range(10):
+            output.consume(b"%d %s" % (n, b"x" * (1 << 20)))
+        sending = output._spooled
+        assert sending
+        wait_for(lambda: sending.spooled == 10 and len(sending._sender.producer) == 1, timeout=20)
+        assert sum(len(one.body) for one in sending._sender.producer.unsettled()) < 1.1 * (1 << 20)

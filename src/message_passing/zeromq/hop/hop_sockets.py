@@ -139,10 +139,13 @@ class HopSockets:
         assert isinstance(key, int)  # noqa: S101 - a DEALER's number
         return self.receivers[key].send_parts(frames)
 
-    def send_all(self, state: HopState, now: float) -> None:
-        """Send everything that is to be sent, as far as there is room."""
+    def send_all(self, state: HopState, now: float) -> bool:
+        """Send everything that is due, as far as there is room; return whether anything was."""
+        some = False
         for key in state.peers():
             while message := state.next_message(key, now):
                 if not self.send(key, message):
                     break
                 state.sent(key, message, now)
+                some = True
+        return some

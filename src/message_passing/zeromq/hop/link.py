@@ -98,7 +98,7 @@ class HopSender:
         ]
 
     def service(self) -> list[Unsettled]:
-        """Receive and send what can be, without waiting: what has been settled."""
+        """Receive and send as much as possible without waiting; return what has been settled."""
         settled: list[Unsettled] = []
         self.given_up += len(self.producer.expire(monotonic()))
         while True:  # ZMQ_FD is edge-triggered, and sending may take the edge: so receiving comes last
@@ -164,7 +164,7 @@ class HopReceiver:
         return self._sockets
 
     def receive(self) -> list[Delivered]:
-        """Frames that have come and were not here before, a bounded number."""
+        """The new frames that have arrived, a bounded number."""
         now = monotonic()
         found: list[Delivered] = []
         for key, message in self._sockets.received(self.consumer, _NOT_TO_A_RECEIVER):
@@ -177,7 +177,7 @@ class HopReceiver:
 
     def _fitting(self, delivered: Delivered) -> list[Delivered]:
         """A frame with its messages that are not too big; if all are, none, and settled."""
-        messages = unpacked(delivered.data)
+        messages = unpacked([delivered.data], blocks=False)
         fitting = [message for message in messages if len(message) <= self._maxmsgsize]
         self._too_big += len(messages) - len(fitting)
         if not fitting:
@@ -190,11 +190,15 @@ class HopReceiver:
         count, self._too_big = self._too_big, 0
         return count
 
-    def answer(self) -> None:
-        """Send what is to be said: acknowledgements above all."""
+    def answer(self) -> bool:
+        """Send what is due: acknowledgements above all.
+
+        Returns:
+            Whether anything was sent. That may take the edge of ZMQ_FD: `receive` is to be called before waiting.
+        """
         now = monotonic()
         self.consumer.expire(now)
-        self._sockets.send_all(self.consumer, now)
+        return self._sockets.send_all(self.consumer, now)
 
     def close(self, linger: float) -> None:
         """Close the sockets; acknowledgements have so many seconds to leave."""
