@@ -23,7 +23,7 @@ COUNT = 200
 
 def main(rounds: int) -> None:
     """Measure and print."""
-    threading.Thread.start = lambda _: None  # type: ignore[method-assign]
+    threading.Thread.start = lambda _: None  # type: ignore[method-assign, assignment]
     handler = ZeroMQHandler("tcp://127.0.0.1:9", socket_hwm=0, report_interval=0)
     shipper, clock = handler._shipper, time.thread_time  # noqa: SLF001 - what callers do is called alone
     text, values = "request %d for %s took %.1f ms", (7, "/index", 12.5)
