@@ -77,6 +77,9 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
                 yield _of(f"{one.label} {endpoint}", partial(_try_socket, only, timeout))
             if isinstance(one, ZeroMQOutput) and one.spool:
                 yield _of(f"{one.label} {one.spool}", partial(_try_spool, Path(one.spool)))
+        elif try_connection := getattr(one, "try_connection", None):
+            where = ", ".join(one.info()["endpoints"])
+            yield _of(f"{one.label} {where}", partial(try_connection, timeout))
 
 
 def _of(what: str, run: Callable[[], str]) -> Trial:
