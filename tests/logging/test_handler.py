@@ -37,7 +37,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "socket type": (
         {"connect": SOMEWHERE, "socket_type": "SUB"},
-        "option 'socket_type' must be 'PUB' or 'PUSH', not 'SUB'",
+        "option 'socket_type' must be 'PUB' or 'PUSH' or 'DEALER', not 'SUB'",
     ),
 }
 

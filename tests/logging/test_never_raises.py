@@ -139,7 +139,7 @@ def test_a_socket_that_somebody_else_has_closed_is_opened_again(name: str) -> No
         logging.info("before")
         while not handler.stats()["sent"]:
             time.sleep(0.01)
-        handler.flush(20)
+        assert handler.flush(20)
         {BROKEN[name]}
         for number in range(10):
             logging.info("after %d", number)

@@ -219,11 +219,15 @@ class HandlerSocket:
         if not connections or any(map(unsent, connections)):
             departure.quiet_since = None
             return False
-        if sender.outgoing.progress.left >= departure.given:
+        progress = sender.outgoing.progress
+        if progress.left >= departure.given:
             return True
         if departure.quiet_since is None:
             departure.quiet_since = now
-        return now - departure.quiet_since >= LEFT
+        if now - departure.quiet_since < LEFT:
+            return False
+        progress.left = max(progress.left, departure.given)
+        return True
 
     def obstacle(self) -> str | None:
         """See `Outgoing.obstacle`."""
