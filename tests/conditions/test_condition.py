@@ -422,3 +422,20 @@ def test_the_usual_patterns_are_not_refused_without_re2(monkeypatch: pytest.Monk
         r'^(\S+) \S+ (\S+) \[([^\]]+)\] "([A-Z]+) (\S+)(?: HTTP/(\d(?:\.\d)?))?" (\d{3}) (\d+|-)',
     ):
         Condition(f"matches(a, {pattern!r})")
+
+
+def test_levels_in_a_row_are_compared_by_rank() -> None:
+    """As a single comparison is."""
+    messages = [{"level": level} for level in ("INFO", "warning", "ERROR", "CRITICAL")]
+    assert Condition('"WARNING" <= level <= "ERROR"').keep(messages) == messages[1:3]
+    assert Condition('"INFO" < level != "ERROR"').keep(messages) == [messages[1], messages[3]]
+    assert Condition('"INFO" < level < "CRITICAL" == x').keep(messages) == []
+
+
+def test_no_number_is_infinite_and_no_value_raises() -> None:
+    """They have no place in JSON: what cannot be calculated is None."""
+    message: dict[str, Any] = {"nan": "nan", "inf": "1e999", "a": [], "b": []}
+    for _ in range(50_000):
+        message["a"], message["b"] = [message["a"]], [message["b"]]
+    for text in ("number(nan)", "number(inf)", "1e308 * 10", "1e308 * 10 - 1e308 * 10", "a == b"):
+        assert Condition.expression(text).value(message) is None

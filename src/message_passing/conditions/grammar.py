@@ -288,7 +288,9 @@ class Translation:
         for side, value in ((left, right), (right, left)):
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 self._no_difference(side)
-        if written is None and not keep and (text := self._of_level(left, sign, right)):
+        if text := self._of_level(
+            left, sign, right
+        ):  # of a field and constants, so nothing is computed twice
             return text, None
         one = written or self._write(left)
         listed = isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, _LISTS)
