@@ -37,6 +37,9 @@ CHUNK = 64 << 10
 WINDOWS = {True: 64, False: 4000}
 """How many messages the bare client has on their way: frames, and single ones."""
 
+UNCHECKED = ["--decoder", "Null", "--encoder", "Null"]
+"""What the bare client does: it does not look whether the lines are JSON."""
+
 LINE = {
     "time": "2026-11-26T05:02:14.123456Z",
     "level": "INFO",
@@ -151,26 +154,28 @@ def measure(url: str, folder: Path, count: int, rounds: int, *, frames: bool) ->
     out = ["--output", "File", "--output_options", json.dumps({"filename": str(path)})]
     rows: dict[str, list[float]] = {}
     for _ in range(rounds):
+        source = [*command, "--input", "STDIN", *ours(url, "output", subject="logs.app", frames=frames)]
+        sink = [*command, *ours(url, "input", durable="ours"), *out]
         for name, words in (
             ("publish, bare", [*bare, "--publish", url, mode]),
-            (
-                "publish, ours",
-                [*command, "--input", "STDIN", *ours(url, "output", subject="logs.app", frames=frames)],
-            ),
+            ("publish, ours", source),
+            ("publish, ours unchecked", [*source, *UNCHECKED]),
         ):
             rows.setdefault(name, []).append(published(url, lines, words))
         for name, words in (
             ("consume, bare", [*bare, "--consume", url, mode, str(path), str(size)]),
-            ("consume, ours", [*command, *ours(url, "input", durable="ours"), *out]),
+            ("consume, ours", sink),
+            ("consume, ours unchecked", [*command, *ours(url, "input", durable="again"), *out, *UNCHECKED]),
         ):
             rows.setdefault(name, []).append(consumed(path, size, words))
     rates = {name: count / statistics.median(took) for name, took in rows.items()}
     for way in ("publish", "consume"):
-        mine, theirs = rates[f"{way}, ours"], rates[f"{way}, bare"]
-        what = "frames" if frames else "single"
-        print(
-            f"{way} {what}: {mine / 1e3:,.0f}k lines/s, bare nats-py {theirs / 1e3:,.0f}k: {mine / theirs:.2f}"
-        )
+        theirs, what = rates[f"{way}, bare"], "frames" if frames else "single"
+        for name in (f"{way}, ours", f"{way}, ours unchecked"):
+            ratio = rates[name] / theirs
+            print(
+                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {theirs / 1e3:,.0f}k: {ratio:.2f}"
+            )
 
 
 def main() -> None:
@@ -184,6 +189,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--single", type=int, default=20_000, help="lines of the rows with single messages; 0: none"
+    )
     given = parser.parse_args()
     program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
@@ -209,7 +217,8 @@ def main() -> None:
             log = folder / "log"
             wait_for(lambda: log.exists() and b"Server is ready" in log.read_bytes(), timeout=20)
             measure(url, folder, given.lines, given.rounds, frames=True)
-            measure(url, folder, given.lines // 50, given.rounds, frames=False)
+            if given.single:
+                measure(url, folder, given.single, given.rounds, frames=False)
         finally:
             server.kill()
             server.wait()

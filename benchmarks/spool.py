@@ -26,10 +26,10 @@ AT_ONCE = 8
 ROUNDS = 3
 
 
-def rate(began: tuple[float, float]) -> tuple[float, float]:
+def rate(began: tuple[float, float], frames: int = FRAMES) -> tuple[float, float]:
     """Millions of messages since a moment, for each second, and for each second of processor time."""
     wall, processor = moment()
-    count = FRAMES * LINES / 1e6
+    count = frames * LINES / 1e6
     return count / (wall - began[0]), count / (processor - began[1])
 
 
@@ -38,25 +38,25 @@ def moment() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def store(directory: Path) -> tuple[tuple[float, float], tuple[float, float]]:
+def store(directory: Path, frames: int = FRAMES) -> tuple[tuple[float, float], tuple[float, float]]:
     """The database alone: put and trim in the same transaction, and drain."""
     directory.mkdir()
     spool = SpoolStore(directory)
     spool.open()
     trimmed: list[tuple[int, int, int]] = []
     began = moment()
-    for _ in range(FRAMES // AT_ONCE):
+    for _ in range(frames // AT_ONCE):
         added = spool.commit([(FRAME, LINES, True)] * AT_ONCE, trimmed, time.time())
         trimmed = [(one.sequence, LINES, len(FRAME)) for one in added]
-    put = rate(began)
+    put = rate(began, frames)
     spool.commit([], trimmed)
-    for _ in range(FRAMES // AT_ONCE):
+    for _ in range(frames // AT_ONCE):
         spool.commit([(FRAME, LINES, True)] * AT_ONCE, (), time.time())
     began, after = moment(), 0
-    while frames := spool.read(after, 64, 1 << 20)[0]:
-        after = frames[-1].sequence
-        spool.commit([], [(one.sequence, LINES, len(FRAME)) for one in frames])
-    drained = rate(began)
+    while found := spool.read(after, 64, 1 << 20)[0]:
+        after = found[-1].sequence
+        spool.commit([], [(one.sequence, LINES, len(FRAME)) for one in found])
+    drained = rate(began, frames)
     spool.close()
     return put, drained
 
@@ -88,15 +88,15 @@ def threads(directory: Path) -> tuple[float, float]:
     return through
 
 
-def plain(directory: Path) -> tuple[float, float]:
+def plain(directory: Path, frames: int = FRAMES) -> tuple[float, float]:
     """The same bytes in a plain file."""
     descriptor = os.open(directory / "plain", os.O_WRONLY | os.O_CREAT)
     began = moment()
-    for _ in range(FRAMES // AT_ONCE):
+    for _ in range(frames // AT_ONCE):
         os.write(descriptor, FRAME * AT_ONCE)
         os.fdatasync(descriptor)
     os.close(descriptor)
-    return rate(began)
+    return rate(began, frames)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from message_passing import errors
 from message_passing.errors import (
+    _PACKAGES,
     EXTRAS,
     DecodingError,
     Fault,
@@ -99,7 +100,7 @@ def test_a_missing_optional_package_says_which_extra_to_install(
     (packages / "backports").mkdir()  # it may be there without what is wanted of it
     with pytest.raises(PackageError) as caught, needs_extra(extra):
         importlib.import_module(module)
-    package = {"nats": "nats-py"}.get(module, module.replace("_", "-"))
+    package = _PACKAGES.get(module, module.replace("_", "-"))
     assert str(caught.value) == (
         f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
     )

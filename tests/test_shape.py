@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import math
 import platform
 import subprocess
@@ -20,6 +21,7 @@ from message_passing.escaping import has_separators
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
 from message_passing.flow import Filter
+from message_passing.logging import ZeroMQHandler, tuning
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
 from message_passing.zeromq.receiving import Receiver
@@ -169,3 +171,66 @@ def test_calls_for_text_that_is_full_of_what_looks_like_separators() -> None:
     """Looking for line breaks costs a text of nothing but frames and quotes no more calls than a bounded share."""
     block = "\u2588\u201d\xa8\xa0\u0445".encode() * 10_000
     assert counted(lambda: has_separators(block))[1] < len(block) // 100
+
+
+def help_calls(handler: ZeroMQHandler, count: int, accepted: int) -> tuple[int, int]:
+    """The calls of encoding and sending so many records, of which ZeroMQ accepts some, after a first such round."""
+    shipper = handler._shipper
+    transmitter = shipper.worker.transmitter
+    assert transmitter
+    socket = transmitter.socket
+
+    def offer(records: list[bytes], *, notice: bool = False) -> int:  # noqa: ARG001 - as the socket's own
+        return _accept(socket, records, accepted)
+
+    socket.offer = offer  # type: ignore[method-assign]
+    transmitter.socket.is_open = lambda: True  # type: ignore[method-assign]
+    transmitter.socket.is_listened_to = lambda: accepted > 0  # type: ignore[method-assign]
+    found = (0, 0)
+    for _ in range(2):
+        for number in range(count):
+            handler.emit(logging.LogRecord("x", 20, "file", 7, "record %d", (number,), None))
+        found = counted(lambda: transmitter.deliver(shipper.queue, count, quiet=True))
+    return found
+
+
+def _accept(socket: Any, records: list[bytes], most: int) -> int:
+    done = min(len(records), most)
+    socket.sent += done
+    return done
+
+
+@pytest.mark.parametrize("accepted", [0, 30, 1000])
+def test_calls_of_a_log_record(accepted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record costs its sender one Python call, to encode it, whether ZeroMQ accepts it at once, later or never."""
+    monkeypatch.setattr(tuning, "HELP_ABOVE", math.inf)
+    monkeypatch.setattr("message_passing.logging.delivery_thread.DeliveryThread.start", lambda _: None)
+    calls: list[tuple[int, int]] = []
+    for count in (SMALL, SMALL + 300):
+        handler = ZeroMQHandler("tcp://127.0.0.1:9", linger=0, report_interval=0)
+        handler.emit(logging.LogRecord("x", 20, "file", 7, "first", (), None))
+        shipper = handler._shipper
+        shipper.since, shipper.due = 0.0, math.inf  # as if the thread were at work
+        calls.append(help_calls(handler, count, accepted))
+        handler.close()
+    small, large = calls
+    assert large[0] - small[0] <= 300 + 10
+    assert large[1] - small[1] <= 8 * 300 + 30  # of C functions that Python ones call
+
+
+def test_calls_of_a_log_call() -> None:
+    """What the application pays for a record is one call for its content besides the one of the handler."""
+    handler = ZeroMQHandler("tcp://127.0.0.1:9", linger=0, report_interval=0)
+    shipper, record = handler._shipper, logging.LogRecord("x", 20, "file", 7, "record %d", (1,), None)
+    shipper.since, shipper.due = 0.0, math.inf
+
+    def emits(count: int) -> None:
+        for _ in range(count):
+            handler.emit(record)
+
+    emits(1)
+    few, many = counted(lambda: emits(1)), counted(lambda: emits(101))
+    shipper.queue.clear()
+    handler.close()
+    assert many[0] - few[0] <= 2 * 100 + 2  # `emit` and `snapshot`
+    assert many[1] - few[1] <= 10 * 100

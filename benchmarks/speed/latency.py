@@ -39,11 +39,16 @@ def latency(stage: Stage, command: Command | None, sent: Sample, rate: int, seco
     sender = [stage.program("sender"), "-r", str(rate), str(sent.path), str(count), target]
     try:
         with stage.receiver(command, port) if command else _nobody(stage):
-            ages = _watched(stage, sender, count, seconds)
+            ages = watched(stage, sender, count, seconds)
     except (FailedError, TimeoutError, OSError, subprocess.TimeoutExpired) as error:
         return {"error": str(error) or type(error).__name__}
+    return summary(ages)
+
+
+def summary(ages: Sequence[int]) -> dict[str, Any]:
+    """The figures of some ages (sorted nanoseconds): see `latency`."""
     return {
-        "count": count,
+        "count": len(ages),
         "median": quantile(ages, 0.5),
         "p99": quantile(ages, 0.99),
         "p99.9": quantile(ages, 0.999),
@@ -57,7 +62,8 @@ def _nobody(stage: Stage) -> Iterator[None]:
     yield
 
 
-def _watched(stage: Stage, sender: list[str], count: int, seconds: float) -> list[int]:
+def watched(stage: Stage, sender: list[str], count: int, seconds: float) -> list[int]:
+    """The ages of so many lines that a sender sends, as they are seen in the file, in order."""
     words = [stage.program("watcher"), str(stage.file), str(count)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
         try:

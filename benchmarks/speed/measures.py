@@ -144,7 +144,7 @@ def once(
             with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as sender:
                 try:
                     began = first_number(sender)
-                    seconds = _filled(stage, expected.size) - began / 1e9
+                    seconds = filled(stage, expected.size) - began / 1e9
                 finally:
                     sender.terminate()
             used = processor_seconds(pid) - before
@@ -170,7 +170,7 @@ def first_number(sender: subprocess.Popen[str]) -> int:
     return int(line)
 
 
-def _filled(stage: Stage, size: int) -> float:
+def filled(stage: Stage, size: int) -> float:
     """When the file had its size, to a millisecond."""
     known, since = 0, time.monotonic()
     while True:

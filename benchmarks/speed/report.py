@@ -9,6 +9,7 @@ from handlers.report import _number as number
 from handlers.report import _table as table
 from handlers.report import median
 from speed.contenders import CONTENDERS, PERL_XS, RSYSLOG, C
+from speed.hop import BARE, HOPS, RATE, SPOOL_LEAST
 
 Rounds = list[dict[str, Any]]
 Series = dict[str, dict[str, Rounds]]
@@ -22,6 +23,8 @@ def report(results: dict[str, Any]) -> str:
         parts.append(f"Left out: {name}; {reason}.")
     parts += ["### Throughput", _throughput(throughput), "### Targets", _targets(throughput)]
     parts += ["### Latency", _latency(results["latency"])]
+    if hop := results.get("hop"):
+        parts += _hop(hop)
     parts += ["### Size of a message", _series(results["sizes"], "bytes", "rate", scale=1)]
     parts += ["The same in MB/s:", _series(results["sizes"], "bytes", "rate", scale=0)]
     parts += ["Peak resident memory in MiB:", _series(results["sizes"], "bytes", "memory")]
@@ -116,6 +119,41 @@ def _wanted(target: float | None, measured: list[float]) -> list[str]:
     if 0 < reached < len(measured):
         verdict += f" (it is in {reached} of {len(measured)} rounds)"
     return [f"{target:g}", verdict]
+
+
+def _hop(found: dict[str, Any]) -> list[str]:
+    """The acknowledged hops and the spool."""
+    about, throughput = found["about"], found["throughput"]
+    heads = ["", "lines", "lines/s", "of pyzmq, single messages", "at least", "",
+             "CPU seconds a million lines, of both ends"]  # fmt: skip
+    rows = []
+    for name, rounds in throughput.items():
+        values = ratios(rounds, throughput[BARE])
+        row = [name, f"{rounds[0]['count']:,}" if "count" in rounds[0] else _error(rounds)]
+        row += [number(median(rounds, "rate")), _ratio(values) if name != BARE else ""]
+        rows.append([*row, *_wanted(HOPS[name].least, values), number(median(rounds, "processor"))])
+    alone = []
+    for name in found["spool"][0]:
+        rates = [one[name]["rate"] for one in found["spool"]]
+        processor = statistics.median(one[name]["of processor"] for one in found["spool"])
+        alone.append([name, _ratio(rates), *_wanted(SPOOL_LEAST.get(name), rates), f"{processor:.2f}"])
+    return [
+        "### Acknowledged hops",
+        ", ".join(
+            [
+                about["date"],
+                f"{about['count']:,} lines",
+                f"rounds: {about['rounds']}",
+                f"load before {about['load before']:.2f}",
+                f"after {about['load after']:.2f}.",
+            ]
+        ),
+        table(heads, rows),
+        "The spool alone, in million messages a second:",
+        table(["", "measured", "at least", "", "for each second of CPU"], alone),
+        "Latency:",
+        _latency({name: {str(RATE): one} for name, one in found["latency"].items()}),
+    ]
 
 
 def _latency(found: dict[str, dict[str, dict[str, Any]]]) -> str:

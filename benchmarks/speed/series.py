@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from handlers.__main__ import machine
 from speed.contenders import CONTENDERS, JSON, LOOP, RAW, C, Contender, ours, several_filters
+from speed.hop import hops
 from speed.latency import WATCH, latency
 from speed.machine import absent, library_version, offers, processor
 from speed.measures import Stage, once
@@ -47,6 +48,10 @@ class Plan:
     quick: bool = False
     samples: dict[tuple[str, int], Sample] = field(default_factory=dict)
 
+    def hop(self) -> dict[str, Any]:
+        """Acknowledged hops, and the spool."""
+        return hops(self.stage, self.lines(self.count), self.rounds, quick=self.quick)
+
     def run(self) -> dict[str, Any]:
         """Measure everything."""
         results: dict[str, Any] = {"about": self._about(), "absent": absent()}
@@ -56,6 +61,7 @@ class Plan:
             ("connections", self.connections),
             ("filters", self.filters),
             ("latency", self.latency),
+            ("hop", self.hop),
             ("workers", self.workers),
         ]
         for name, step in steps:

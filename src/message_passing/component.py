@@ -351,9 +351,10 @@ class Component(Declared):
         Args:
             error: why.
             messages: what has failed.
-            attempts: how often they were tried.
+            attempts: how often they were tried; what they were before (`Fate.tried`) is added.
             weigh: counts one as failed, if this component does not, and returns as how many.
         """
+        attempts += fate.tried if (fate := AMBIENT.fate) else 0
         for message in messages:
             count = weigh([message]) if weigh else self.count_dead([message])
             described = report(

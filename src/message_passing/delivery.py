@@ -40,6 +40,10 @@ class Fate(Protocol):
     def comes_again(self) -> bool:
         """Whether whoever delivers does so once more with what was `LOST`: then it is not lost for good."""
 
+    @property
+    def tried(self) -> int:
+        """How often its messages failed before, according to the dead letters that they come from."""
+
     def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:
         """Record the outcome of some of its messages: of these, or of nobody knows which.
 
@@ -96,6 +100,7 @@ class Delivery:
     Attributes:
         owner: the delivering component.
         comes_again: whether it delivers again what was `LOST`.
+        tried: see `Fate`.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Delivery:
         loop: asyncio.AbstractEventLoop | None = None,
         *,
         comes_again: bool = False,
+        tried: int = 0,
     ) -> None:
         """Start a delivery.
 
@@ -115,9 +121,11 @@ class Delivery:
             loop: where it is called, if that runs in another thread by then; without one, or once that is closed,
                 it is called in the thread that settles.
             comes_again: see the attributes.
+            tried: likewise.
         """
         self.owner = owner
         self.comes_again = comes_again
+        self.tried = tried
         self._settlers = [on_settled]
         self._noted: list[Outcome] = []
         self._lost: list[Sequence[Any]] | None = []  # None: nobody knows which
@@ -207,6 +215,11 @@ class Several:
     def comes_again(self) -> bool:
         """Only if all do: which of them a message belongs to, nobody knows."""
         return all(one.comes_again for one in self._fates)
+
+    @property
+    def tried(self) -> int:
+        """The least of them: which of them a message belongs to, nobody knows."""
+        return min(one.tried for one in self._fates)
 
     def note(self, outcome: Outcome, messages: Sequence[Any] | None = None) -> None:  # noqa: ARG002 - whose?
         """For all."""

@@ -102,6 +102,13 @@ def has_breaks(block: bytes, lines: int) -> bool:
         lines: how many.
     """
     if _newlines(block) != lines or (_CR in block and block.count(b"\r") != block.count(b"\r\n")):
+        return True  # and the rest without a call more: it is asked for each batch
+    return _has_controls(block) or has_separators(block)
+
+
+def has_other_breaks(block: bytes) -> bool:
+    """Whether a block of lines, each followed by a newline, has any line break that is no newline."""
+    if _CR in block and block.count(b"\r") != block.count(b"\r\n"):
         return True
     return _has_controls(block) or has_separators(block)
 

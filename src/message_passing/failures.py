@@ -38,6 +38,9 @@ is not bytes."""
 MOST_DATA = 16 * 1024 * 1024
 """The largest such limit that may be set."""
 
+_MOST_READABLE = 65536
+"""The most bytes that are shown as text of what is not text: `packed_data_base64` has all of them."""
+
 _NAME_LIMIT = 256
 """The most characters of a report's other texts."""
 
@@ -148,9 +151,11 @@ def _data_of(message: Any, limit: int) -> dict[str, Any]:
     cls = type(message)  # `isinstance` would run code of the message
     if issubclass(cls, (bytes, bytearray, memoryview)):
         head, more = beginning(message, limit)
-        shown: dict[str, Any] = {"packed_data": abbreviate_bytes(message, limit)}
+        shown: dict[str, Any] = {}
         if not _is_utf8(head):
             shown["packed_data_base64"] = binascii.b2a_base64(head, newline=False).decode()
+            limit = min(limit, _MOST_READABLE)
+        shown["packed_data"] = abbreviate_bytes(message, limit)
         return {**shown, "truncated": True} if more else shown
     if issubclass(cls, str) and _has_utf8(str.__getitem__(message, slice(limit))):
         shown = {"packed_data": abbreviate_text(message, limit)}

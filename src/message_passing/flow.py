@@ -124,6 +124,9 @@ class Filter(Source, Output):
     transparent: ClassVar[bool] = False
     """Whether it passes messages on without inspecting them, so that none need decoding for it: see `wiring`."""
 
+    passes_blocks: ClassVar[bool] = False
+    """Whether `filter_many` passes on a batch as it is, so that it may be a block where the next one takes that."""
+
     hooks = "filter(message) or filter_many(messages)"
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
     """Filter a batch, whether the class handles messages or batches: for a custom `write_many`."""

@@ -52,6 +52,7 @@ class DeliveryAttempt:
         on_settled: Callable[[AttemptResult], object],
         *,
         comes_again: bool = False,
+        tried: int = 0,
     ) -> None:
         """Prepare it.
 
@@ -60,8 +61,10 @@ class DeliveryAttempt:
             emit: does that, with a part of it.
             on_settled: called once, when no component holds any of it.
             comes_again: see `Delivery`.
+            tried: likewise.
         """
-        self._owner, self._emit, self._on_settled, self._comes_again = owner, emit, on_settled, comes_again
+        self._owner, self._emit, self._on_settled = owner, emit, on_settled
+        self._comes_again, self._tried = comes_again, tried
         self.is_losing = False
         self._open = 0
         self._lost: list[int] = []
@@ -95,7 +98,7 @@ class DeliveryAttempt:
                 AttemptResult(outcome, range(len(messages)) if lost is None else lost, exact, rejected)
             )
 
-        delivery = Delivery(settled, self._owner, running_loop(), comes_again=self._comes_again)
+        delivery = self._delivery(settled)
         with delivery:
             self._emit(messages)
         self.is_losing = delivery.is_noted(Outcome.LOST)
@@ -109,12 +112,16 @@ class DeliveryAttempt:
                     break
                 self._open += 1
                 settled = functools.partial(self._one_settled, index)
-                delivery = Delivery(settled, self._owner, running_loop(), comes_again=self._comes_again)
+                delivery = self._delivery(settled)
                 with delivery:
                     self._emit([message])
                 self.is_losing = self.is_losing or delivery.is_noted(Outcome.LOST)
         finally:
             self._close()
+
+    def _delivery(self, settled: Callable[[Outcome], None]) -> Delivery:
+        loop = running_loop()
+        return Delivery(settled, self._owner, loop, comes_again=self._comes_again, tried=self._tried)
 
     def _one_settled(self, index: int, outcome: Outcome) -> None:
         if outcome is Outcome.LOST:
@@ -162,6 +169,8 @@ class Redelivery:
         owner: Source,
         on_settled: Callable[[OrderedBatch, bool], object],
         as_messages: Callable[[list[bytes]], list[Any]] = list,
+        *,
+        emit: Callable[[list[Any]], None] | None = None,
     ) -> None:
         """None yet.
 
@@ -170,8 +179,10 @@ class Redelivery:
             on_settled: called with a batch and whether it is settled; if not, some of it was lost, which `stalls`.
             as_messages: makes messages of a batch's items, each time that they are delivered: a filter may have
                 changed those that were delivered before.
+            emit: passes messages on, within their delivery; by default, the owner's.
         """
         self.redelivered = 0
+        self._emit = emit or owner.emit
         self._owner, self._on_settled, self._as_messages = owner, on_settled, as_messages
         self._lost: list[OrderedBatch] = []  # a heap
         self._losing: set[int] = set()  # numbers of batches that have lost something, and are not settled
@@ -207,7 +218,7 @@ class Redelivery:
         messages = self._as_messages(batch.items)
         self._losing.add(batch.number)  # unless it turns out otherwise
         attempt = DeliveryAttempt(
-            self._owner, self._owner.emit, functools.partial(self._settled, batch), comes_again=True
+            self._owner, self._emit, functools.partial(self._settled, batch), comes_again=True
         )
         try:
             attempt.hand_on(messages, one_by_one=self._one_by_one)

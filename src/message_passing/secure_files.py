@@ -46,6 +46,12 @@ def future_user() -> int | None:
     return next(iter(_trusted - {0}), None)
 
 
+def give_to_future_user(path: Path) -> None:
+    """Give what root creates to the user that this process will become."""
+    if os.geteuid() == 0 and (uid := future_user()) is not None:
+        os.chown(path, uid, -1, follow_symlinks=False)
+
+
 def is_trusted(uid: int) -> bool:
     """Whether files of this user are trusted: root, the current user, or the one this process will become."""
     return uid in _trusted or uid == os.geteuid()
@@ -270,15 +276,8 @@ def _link_of_root(name: str, folder: int, path: str) -> str:
 
 def signature(found: os.stat_result) -> tuple[int, ...]:
     """A value that changes when the file is changed or replaced, or when its permissions change."""
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-        found.st_mode,
-        found.st_uid,
-    )
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return found.st_dev, found.st_ino, found.st_size, *times, found.st_mode, found.st_uid
 
 
 _TIME_RESOLUTION = 2.0

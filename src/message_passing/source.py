@@ -137,7 +137,11 @@ class Source(Component):
             self._next.consume_many(messages)
 
     def deliver(
-        self, messages: list[Any], on_settled: Callable[[Outcome], object], *, comes_again: bool = False
+        self,
+        messages: list[Any],
+        on_settled: Callable[[Outcome], object],
+        *,
+        comes_again: bool = False,
     ) -> None:
         """Pass a batch on, and be notified of its outcome once no component holds any of it.
 

@@ -6,8 +6,8 @@ is checked, and passed on as it came. And where the next component writes lines,
 An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
 
-What a class declares (`transparent`, `takes_text`, `takes_blocks`, `takes_objects`) holds for itself, and for
-its subclasses, unless they handle messages differently: these have to declare it again.
+What a class declares (`transparent`, `takes_text`, `takes_blocks`, `passes_blocks`, `takes_objects`) holds for
+itself, and for its subclasses, unless they handle messages differently: these have to declare it again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def wiring_of(component: Wired) -> Wiring:
     outputs = component.outputs()
     return Wiring(
         text=all(map(_becomes_text, outputs)),
-        blocks=all(said(type(output), "takes_blocks") is True for output in outputs),
+        blocks=all(map(_takes_blocks, outputs)),
     )
 
 
@@ -84,6 +84,12 @@ def said(cls: type, name: str) -> Any:
         if not HANDLING.isdisjoint(base.__dict__):
             break
     return None
+
+
+def _takes_blocks(output: Any) -> bool:
+    if said(type(output), "takes_blocks") is True:
+        return True
+    return said(type(output), "passes_blocks") is True and all(map(_takes_blocks, output.outputs()))
 
 
 def _becomes_text(output: Any) -> bool:

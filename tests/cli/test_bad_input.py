@@ -94,6 +94,13 @@ def test_permission_denied() -> None:
     ]
 
 
+_COMPRESS = "--output_options.spool_compress: ZeroMQ output: option 'spool_compress'"
+COMPRESSED_SPOOL = [
+    *("--input", "STDIN", "--output", "ZeroMQ", "--output_options"),
+    '{"connect":"tcp://127.0.0.1:9","socket_type":"DEALER","spool":"s","spool_compress":"zstd"}',
+]
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "words", "place"),
     [
@@ -102,6 +109,10 @@ def test_permission_denied() -> None:
         ("cryptography", "crypt", [*STDIN_TO_STDOUT, "--encoder", "Crypt::CBC"], "--encoder"),
         pytest.param(
             *("backports.zstd", "zstd", [*STDIN_TO_STDOUT, "--encoder", "Zstd"], "--encoder"),
+            marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python has it"),
+        ),
+        pytest.param(
+            *("backports.zstd", "zstd", COMPRESSED_SPOOL, _COMPRESS),
             marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python has it"),
         ),
     ],

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
+import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from commands import finished
-from message_passing.cli.replaying import NotSentError, content_of_line
-from message_passing.codecs.json import JSONDecoder
+from message_passing.cli.replay_sources import MOST_LINE, Letter, NotSentError, letter_of_line
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.delivery import Outcome
+from message_passing.errors import OpenError
+from message_passing.failures import MOST_DATA
+from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.source import Source
+from message_passing.spool.directory import DATABASE, LOCK, kept_from_nodes
 from message_passing.testing import free_port, wait_for
 from nodes import lines, node, part
 from support import Kept
@@ -129,7 +140,7 @@ def test_a_rate_and_a_reason(tmp_path: Path) -> None:
     ("words", "text"),
     [
         (["missing", "--config", "chain.toml"], "missing: No such file"),
-        ([".", "--config", "chain.toml"], "it is a directory"),
+        ([".", "--config", "chain.toml"], "there is no spool in '.'"),
         (["letters", "--config", "missing.toml"], "missing.toml"),
         (["letters", "--config", "chain.toml", "--at", "nowhere"], "there is no 'nowhere' in chain.toml"),
         (["letters", "--to", "nonsense"], "nonsense"),
@@ -138,7 +149,7 @@ def test_a_rate_and_a_reason(tmp_path: Path) -> None:
         (["letters", "--config", "chain.toml", "--resume", "other"], "it is a position in another file"),
         (
             ["letters", "--config", "chain.toml", "--resume", "letters"],
-            "not a position file of this command",
+            "is not a position file",
         ),
         (["letters"], "--to --config"),
         (["letters", "--config", "chain.toml", "--rate", "0"], "must be a number above 0"),
@@ -149,7 +160,7 @@ def test_mistakes(words: list[str], text: str, tmp_path: Path) -> None:
     (tmp_path / "chain.toml").write_text(CHAIN)
     (tmp_path / "mine.py").write_text(FRAGILE % "is None")
     (tmp_path / "letters").write_bytes(letter(b'{"n":1}'))
-    (tmp_path / "other").write_text('{"file":[1,1],"position":1}')
+    (tmp_path / "other").write_text('{"version":1,"file":[1,1],"position":1}')
     done = finished("replay", *words, cwd=tmp_path)
     assert done.status == 2
     assert text in done.err
@@ -162,10 +173,32 @@ def test_mistakes(words: list[str], text: str, tmp_path: Path) -> None:
 )
 def test_a_message_comes_out_as_it_was(message: bytes) -> None:
     """Whatever it holds: base64, or text."""
-    assert content_of_line(letter(message)) == message
+    assert letter_of_line(letter(message)) == Letter(message, 1)
     kept = Kept()
     JSONDecoder(output_to=NullOutput(), error=kept, dead_letters=True).consume(message + b"{")
-    assert content_of_line(json.dumps(kept.messages[0]).encode()) == message + b"{"
+    assert letter_of_line(json.dumps(kept.messages[0]).encode()) == Letter(message + b"{", 1)
+
+
+@pytest.mark.parametrize("byte", [b"\x01", b"\xff", b'"', "\u2028".encode(), b"x"])
+def test_the_longest_letter_is_read_whole(byte: bytes) -> None:
+    """In proportion: whatever its bytes are written as, a line is not longer than what is read at once."""
+    message = byte * ((1 << 20) // len(byte))
+    kept = Kept()
+    JSONDecoder(output_to=NullOutput(), error=JSONEncoder(output_to=kept), dead_letters=True).consume(message)
+    (line,) = kept.messages
+    assert letter_of_line(line) == Letter(message, 1)
+    assert len(line) * (MOST_DATA >> 20) <= MOST_LINE
+
+
+def test_a_dead_letter_that_does_not_fit_on_the_disk_is_a_loss(capfd: pytest.CaptureFixture[str]) -> None:
+    """So that whoever delivers the message sends it again."""
+    with FileOutput(filename="/dev/full") as full:
+        letters = JSONEncoder(output_to=full)
+        one = JSONDecoder(output_to=NullOutput(), error=letters, dead_letters=True)
+        found: list[Outcome] = []
+        Source(output_to=one).deliver([b"no JSON"], found.append)
+    assert found == [Outcome.LOST]
+    assert "No space left" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -183,7 +216,77 @@ def test_a_message_comes_out_as_it_was(message: bytes) -> None:
 def test_what_holds_no_whole_message_is_not_sent(line: bytes) -> None:
     """Instead of a part of one, or something else."""
     with pytest.raises(NotSentError):
-        content_of_line(line)
+        letter_of_line(line)
+
+
+def test_what_fails_again_has_been_tried_once_more(tmp_path: Path) -> None:
+    """Also behind a filter that delivers on its own; and only what had failed before."""
+    (tmp_path / "chain.toml").write_text(CHAIN.replace('"+mine:Fragile"', '["Retry", "+mine:Fragile"]'))
+    (tmp_path / "mine.py").write_text(FRAGILE % ">= 0")
+    finished("chain.toml", given=b'{"n":1}\n', cwd=tmp_path)
+    for tried in (1, 2, 3):
+        last = lines(tmp_path / "letters")[-1]
+        assert json.loads(last)["attempts"] == tried
+        (tmp_path / "again").write_bytes(b'{"n":0}\n' + last + b"\n")
+        assert finished("replay", "again", "--config", "chain.toml", cwd=tmp_path).status == 1
+    assert [json.loads(line)["attempts"] for line in lines(tmp_path / "letters")] == [1, 1, 2, 1, 3, 1, 4]
+
+
+def fill(spool: Path, given: list[bytes]) -> None:
+    """Spool these messages, for a receiver that is not there."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with ZeroMQOutput(connect=endpoint, socket_type="DEALER", spool=str(spool), linger=0) as output:
+        for message in given:
+            output.consume(message)
+        wait_for(lambda: not output.held())
+
+
+def test_a_spool_is_replayed_and_stays_as_it_is(tmp_path: Path) -> None:
+    """Its messages come out as they were, also from where it stopped; one that is damaged is told of."""
+    spool, given = tmp_path / "spool", [b'{"n":1}', b"\xff\x00", b"two\nlines", letter(b"x").strip(), b""]
+    fill(spool, given)
+    before = {one.name: one.read_bytes() for one in spool.iterdir()}
+    words = ["replay", "spool", "--config", "chain.toml", "--resume", "position", "--rate", "1000"]
+    (tmp_path / "chain.toml").write_text(
+        'input = "STDIN"\ndecoder = "Null"\nencoder = "Null"\noutput = "+mine:Keeps"\n'
+    )
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom message_passing import Output\nclass Keeps(Output):\n"
+        "    def write_many(self, messages):\n"
+        "        with open('kept', 'a') as file: file.write(''.join(f'{bytes(one)!r}\\n' for one in messages))\n"
+    )
+    done = finished(*words, cwd=tmp_path)
+    assert (done.status, done.err) == (0, "message-passing replay: 5 taken\n")
+    assert [ast.literal_eval(line.decode()) for line in lines(tmp_path / "kept")] == given
+    assert {name: (spool / name).read_bytes() for name in before} == before
+    fill(spool, [b"more", b"most"])
+    with closing(sqlite3.connect(spool / DATABASE)) as db, db:
+        db.execute("UPDATE frames SET crc = 1 WHERE sequence = (SELECT max(sequence) FROM frames)")
+    done = finished(*words, cwd=tmp_path)
+    assert done.status == 1
+    assert "is not sent: its checksum is wrong" in done.err
+    assert "1 taken, 1 frames without a whole message" in done.err
+    assert lines(tmp_path / "kept")[5:] == [b"b'more'"]
+    (tmp_path / "lines").write_bytes(b"1\n")
+    done = finished("replay", "lines", *words[2:], cwd=tmp_path)
+    assert done.status == 2
+    assert "it is a position in another file" in done.err
+
+
+def test_a_spool_in_use_is_refused(tmp_path: Path) -> None:
+    """The node that uses it sends its messages itself; a replay keeps nodes away in turn."""
+    spool, endpoint = tmp_path / "spool", f"tcp://127.0.0.1:{free_port()}"
+    given: dict[str, Any] = {"connect": endpoint, "socket_type": "DEALER", "spool": str(spool), "linger": 0}
+    with ZeroMQOutput(**given):
+        done = finished("replay", "spool", "--to", endpoint, cwd=tmp_path)
+        assert done.status == 2
+        assert f"is in use by the process {os.getpid()}, which sends what is in it" in done.err
+    (spool / LOCK).write_text("999999999\n")
+    with kept_from_nodes(spool), pytest.raises(OpenError, match="in use by another process"):
+        ZeroMQOutput(**given).open()
+    done = finished("replay", "spool", "--to", endpoint, "--reason", "x", cwd=tmp_path)
+    assert done.status == 2
+    assert "--reason selects dead letters in a file" in done.err
 
 
 def test_an_acknowledged_hop_neither_loses_nor_repeats_what_is_poisoned(tmp_path: Path) -> None:
@@ -205,7 +308,7 @@ def test_an_acknowledged_hop_neither_loses_nor_repeats_what_is_poisoned(tmp_path
         assert (done.status, done.err) == (0, "")
         assert numbers(tmp_path / "written") == [0, 2]
         (found,) = lines(tmp_path / "letters")
-        assert content_of_line(found) == b'{"n":1}'
+        assert letter_of_line(found) == Letter(b'{"n":1}', 1)
 
 
 SMALL = """

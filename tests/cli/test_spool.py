@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -74,6 +75,18 @@ def test_a_spool_at_work_is_shown(working: Spool) -> None:
     busy = run("repair", str(working.directory))
     assert busy.returncode == 2
     assert "in use by the process" in busy.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_spool_in_a_snapshot(working: Spool) -> None:
+    """Where nothing can be written, a spool without a log is read as well."""
+    working.close()
+    mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@" "$0"'
+    words = ["unshare", "--mount", "sh", "-c", mounted, str(working.directory), sys.executable, "-m"]
+    done = subprocess.run([*words, "message_passing", "spool", "verify"], capture_output=True, check=False)
+    if b"mount" in done.stderr or b"unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.decode()}")
+    assert (done.stdout, done.stderr) == (b"60 messages in 30 frames are intact\n", b"")
 
 
 def test_a_damaged_row_is_found_and_set_aside(working: Spool) -> None:

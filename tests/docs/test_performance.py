@@ -11,6 +11,7 @@ import pytest
 from documents import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -22,7 +23,8 @@ def fixture_speed(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     """The benchmark's modules: they are no package, and are run from their own folder."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     return {
-        name: importlib.import_module(f"speed.{name}") for name in ("report", "plot", "__main__", "latency")
+        name: importlib.import_module(f"speed.{name}")
+        for name in ("report", "plot", "__main__", "latency", "hop", "samples")
     }
 
 
@@ -123,3 +125,40 @@ def test_the_page_is_not_stale(speed: dict[str, ModuleType]) -> None:
     for name, svg in speed["plot"].plots(results).items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == svg
         assert f"({name})" in page
+
+
+def test_hops_are_compared_with_single_messages(speed: dict[str, ModuleType], small: dict[str, Any]) -> None:
+    """Of the same round; with the targets, the spool alone, and the latency."""
+    hop = speed["hop"]
+    assert "### Acknowledged hops" not in speed["report"].report(small), "an older run has none"
+    small["hop"] = {
+        "about": {"date": "2026-01-01", "count": 1000, "rounds": 2, "load before": 0.1, "load after": 0.2},
+        "throughput": {name: rounds(100.0, 200.0) for name in hop.HOPS}
+        | {hop.HOP: rounds(300.0, 300.0), hop.SPOOLED: [{"error": "it ended"}]},
+        "spool": [{"put and trim": {"rate": rate, "of processor": 2.0}} for rate in (0.7, 0.75)],
+        "latency": {hop.SINGLE: {"count": 1000, "median": 9.0, "p99": 20.0, "p99.9": 30.0, "most": 31.0}},
+    }
+    text = speed["report"].report(small)
+    assert row(text, hop.HOP)[2:6] == ["300", "2.25 (1.50 to 3.00)", "2", "met (it is in 1 of 2 rounds)"]
+    assert row(text, hop.SYNCED)[3:6] == ["1.00 (1.00 to 1.00)", "1.2", "**not met**"]
+    assert row(text, hop.SPOOLED, "it ended")[3:6] == ["none", "0.6", "not measured"]
+    assert row(text, "put and trim")[1:4] == ["0.72 (0.70 to 0.75)", "0.8", "**not met**"]
+    assert row(text, hop.SINGLE, "1,000", "1,000")[3:] == ["9.0", "20.0", "30.0", "31.0"]
+
+
+@pytest.mark.parametrize("name", ["BARE", "SPOOLED", "SINGLE"])
+def test_a_hop_is_measured(speed: dict[str, ModuleType], tmp_path: Path, name: str) -> None:
+    """Both ends start, and what arrives is what was sent."""
+    hop = speed["hop"]
+    sent = speed["samples"].log_lines(tmp_path, 2000)
+    found = hop.through(hop.Stage(tmp_path), hop.HOPS[getattr(hop, name)], sent)
+    assert found.get("error") is None
+    assert found["rate"] > 0
+    assert found["count"] == 2000
+
+
+def test_a_spool_alone_is_measured(speed: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Put and trim, and drain; nothing is left behind."""
+    found = speed["hop"].spool_alone(tmp_path, 16)
+    assert found.keys() >= speed["hop"].SPOOL_LEAST.keys()
+    assert not [*tmp_path.iterdir()]

@@ -365,8 +365,8 @@ def test_a_position_file_that_cannot_be(tmp_path: Path) -> None:
     """A folder, a path that leads nowhere, and the followed file itself are refused in plain words."""
     path = tmp_path / "log"
     append(path, "one")
-    for position, reason in ((tmp_path, "Is a directory"), (tmp_path / "no" / "pos", "No such file")):
-        with pytest.raises(OpenError, match=f"cannot use the position file .*{reason}"):
+    for position, reason in ((tmp_path, "is a folder"), (tmp_path / "no" / "pos", "No such file")):
+        with pytest.raises(OpenError, match=f"the position file .*{reason}"):
             tail(path, position_file=str(position))[0].open()
     with pytest.raises(OptionError, match="'position_file' is the file that is followed"):
         tail(path, position_file=str(path))

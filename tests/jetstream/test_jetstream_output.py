@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
@@ -238,11 +239,17 @@ def test_a_server_that_hangs_is_sent_everything_again(server: NatsServer) -> Non
         if number == 1:
             wait_for(lambda: to.held() == 0, timeout=20)
             server.pause()
-            threading.Timer(1.0, server.resume).start()
+            helper.start()
 
+    def resume() -> None:
+        wait_for(lambda: any("no answer within 0.3 s" in text for text in to.problems()), timeout=20)
+        server.resume()
+
+    helper = threading.Thread(target=resume)
     to = output(server.url, timeout=0.3)
     assert deliver(to, [numbers(100), numbers(100, 100)], between) == [DELIVERED] * 2
     assert sorted(stored_numbers(server)) == list(range(200))
+    helper.join()
     assert to.info()["duplicates"] >= 1
 
 
@@ -468,3 +475,18 @@ def test_a_file_that_is_missing_or_wrong_is_named(tmp_path: Path, name: str) -> 
         (tmp_path / "wrong").write_text("no certificate")
         with pytest.raises(OpenError, match=rf"wrong \(option {name}\) cannot be used"):
             output("127.0.0.1", **{name: str(tmp_path / "wrong")}).open()
+
+
+def test_check_connect_says_whether_the_server_and_the_stream_are_there(server: NatsServer) -> None:
+    """Nothing is created by it."""
+
+    def tried(url: str, **options: Any) -> list[str]:
+        return [str(one) for one in try_ends([output(url, **options)], 0.5)]
+
+    (would,) = tried(server.url)
+    assert would == f"ok      JetStream output {server.url}: connected; the stream 'LOGS' would be created"
+    assert "FAILED" in tried(server.url, create=False)[0]
+    assert "there is no stream 'LOGS'" in tried(server.url, create=False)[0]
+    server.ask(lambda context: context.add_stream(name="LOGS", subjects=["logs.*"]))
+    assert "connected, and there is a stream 'LOGS'" in tried(server.url)[0]
+    assert "connection refused: no server listens there" in tried(f"127.0.0.1:{free_port()}")[0]

@@ -85,7 +85,7 @@ def test_many_at_once_are_as_one_by_one(
     together, single = make_backlog(policy, limit, most), make_backlog(policy, limit, most)
     for batch in map(items, batches):
         before = together.added
-        together.extend(batch)
+        together.extend([item[:2] for item in batch], [item[2] for item in batch])
         count = together.added - before
         for item in batch[:count]:
             assert single.add(item) is None

@@ -15,7 +15,8 @@ import pytest
 
 from message_passing import secure_files
 from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
-from message_passing.errors import OpenError
+from message_passing.errors import OpenError, PackageError
+from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
@@ -99,14 +100,15 @@ def change(directory: Path, statement: str, *values: Any) -> None:
 
 
 def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
-    """What is put is taken in order; a new run has the same sender, and begins where the last one was."""
+    """What is put is taken in order; a new run begins where the last one was, and old numbers keep their id."""
     with opened(tmp_path) as (spool, told):
         sender = spool.sender
         spool.put([frame(n) for n in range(10)], NO_HOLD)
         assert [one.sequence for one in taken(spool, 4)][:4] == [1, 2, 3, 4]
         stored(spool)
     with opened(tmp_path) as (spool, told):
-        assert spool.sender == sender
+        assert spool.sender != sender
+        assert [spool.sender_of(number) for number in (10, 11)] == [sender, spool.sender]
         left = 30 - spool.content.messages
         first = spool.first()
         assert first == left // 3 + 1
@@ -117,6 +119,41 @@ def test_it_is_a_queue_with_numbers_that_go_on(tmp_path: Path) -> None:
         assert spool.first() == 11
         spool.put([frame(10)], NO_HOLD)
         assert taken(spool, 1)[0].sequence == 11
+
+
+def test_runs_of_which_nothing_is_left_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of those that have something in it are kept, up to a bound; later ones then share the last."""
+    monkeypatch.setattr(stores, "MOST_NUMBERINGS", 3)
+    senders = []
+    for n in range(5):
+        with opened(tmp_path) as (spool, _):
+            senders.append(spool.sender)
+            spool.put([frame(n)], NO_HOLD)
+    assert len({*senders[:3]}) == 3
+    assert senders[3:] == [senders[2]] * 2
+    with opened(tmp_path) as (spool, _):
+        assert [spool.sender_of(number) for number in range(1, 6)] == senders
+        assert len(taken(spool, 5)) == 5
+    for _ in range(2):
+        with opened(tmp_path) as (spool, _):
+            assert [spool.sender_of(number) for number in (1, 6)] == [spool.sender] * 2
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM facts", "UPDATE facts SET value = 'junk'"])
+def test_frames_are_sent_though_their_ids_are_not_known(tmp_path: Path, damage: str) -> None:
+    """They may come twice then, and are neither set aside nor hidden by others' numbers."""
+    with opened(tmp_path) as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+        before = spool.sender
+    change(tmp_path, damage)
+    with opened(tmp_path) as (spool, told):
+        assert before not in (spool.sender_of(1), spool.sender)
+        spool.put([frame(2)], NO_HOLD)
+        assert numbers(taken(spool, 2)) == [1, 2]
+        assert not told.said
+    with opened(tmp_path) as (spool, told):
+        assert spool.first() == 3
 
 
 def test_a_batch_is_settled_when_it_is_on_disk(tmp_path: Path) -> None:
@@ -388,3 +425,71 @@ def test_a_spool_that_is_removed_while_it_runs_begins_anew(tmp_path: Path, what:
             pass
     with opened(directory) as (spool, _):
         assert numbers(taken(spool, 4)) == [0, 1, 2, 3]
+
+
+def test_frames_of_both_kinds_are_read(tmp_path: Path) -> None:
+    """The option was changed between runs: all come back as they were, in order, and the new ones are small."""
+    expected = [frame(n) for n in range(6)]
+    for start, compress in ((0, False), (2, True), (4, False)):
+        with opened(tmp_path, compress=compress) as (spool, _):
+            spool.put(expected[start : start + 2], NO_HOLD)
+            stored(spool)
+            size = spool.content.size
+    assert size < 4.1 * 50_010
+    with SpoolReader(tmp_path) as reader:
+        assert [one.body for one in reader.frames() if not isinstance(one, int)] == [
+            one[0] for one in expected
+        ]
+    with opened(tmp_path) as (spool, told):
+        found = taken(spool, 6)
+        wait_for(lambda: not spool.content.frames, timeout=20)
+        assert spool.content == type(spool.content)()
+    assert [(one.body, one.count, one.lines) for one in found] == expected
+    assert not told.lost
+
+
+def test_a_bound_is_of_what_is_stored(tmp_path: Path) -> None:
+    """More fits into a spool that compresses; what would get larger is stored as it is."""
+    with opened(tmp_path, compress=True) as (spool, told):
+        spool.put([frame(n) for n in range(60)], NO_HOLD)
+        stored(spool)
+        assert spool.content.frames == 60
+        noise = os.urandom(10_000)
+        spool.put([(noise, 1, False)], NO_HOLD)
+        stored(spool)
+        (*_, last) = taken(spool, 61)
+    assert (last.body, last.stored, last.lines) == (noise, noise, False)
+    assert not told.lost
+
+
+@pytest.mark.parametrize("change_to", ["lines = 3 - lines", "lines = lines + 4", "body = substr(body, 2)"])
+def test_a_damaged_compressed_frame_is_set_aside(tmp_path: Path, change_to: str) -> None:
+    """Its kind, too, has the checksum's protection: nothing is taken for something else."""
+    with opened(tmp_path, compress=True) as (spool, _):
+        spool.put([frame(n) for n in range(3)], NO_HOLD)
+        stored(spool)
+    change(tmp_path, f"UPDATE frames SET {change_to} WHERE sequence = 2")  # noqa: S608 - from above
+    with opened(tmp_path) as (spool, told):
+        assert numbers(taken(spool, 2)) == [0, 2]
+        wait_for(lambda: told.lost[DAMAGED] == 3, timeout=20)
+
+
+def test_compressed_frames_need_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is missing, opening says which extra to install, and nothing is touched."""
+    with opened(tmp_path, compress=True) as (spool, _):
+        spool.put([frame(1)], NO_HOLD)
+        stored(spool)
+    missing = PackageError("this needs the package 'backports.zstd'")
+
+    def fails(_path: str) -> None:
+        raise missing
+
+    monkeypatch.setattr("message_passing.spool.spool.load_own", fails)
+    with pytest.raises(OpenError) as caught, opened(tmp_path):
+        pass
+    assert (
+        str(caught.value) == f"the spool {str(tmp_path)!r} has compressed frames (spool_compress): {missing}"
+    )
+    monkeypatch.undo()
+    with opened(tmp_path) as (spool, _):
+        assert numbers(taken(spool, 1)) == [1]

@@ -163,6 +163,7 @@ def held(shares: Shares, count: int, settled: Callable[[str], object], name: str
     class Fate:
         noted: Outcome = DELIVERED
         comes_again = False
+        tried = 0
 
         def note(self, outcome: Outcome, messages: object = None) -> None:
             self.noted = max(self.noted, outcome)

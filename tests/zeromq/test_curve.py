@@ -260,12 +260,15 @@ def test_a_publisher_that_binds_may_be_the_server(ring: Ring) -> None:
         assert server.end()[0] == 0
 
 
-def test_the_name_of_the_key_is_in_the_message_and_cannot_be_forged(ring: Ring) -> None:
-    """Whatever the sender writes there, in JSON or in lines of it."""
+@pytest.mark.parametrize(("ours", "theirs"), [("SUB", "PUB"), ("ROUTER", "DEALER"), ("DEALER", "ROUTER")])
+def test_the_name_of_the_key_is_in_the_message_and_cannot_be_forged(
+    ring: Ring, ours: str, theirs: str
+) -> None:
+    """Whatever the sender writes there, in JSON or in lines of it; also where messages are acknowledged."""
     ring.allow("client")
     with (
-        node(*ring.server(key_field="key"), "--decoder", "JSONLines") as server,
-        node(*ring.client()) as client,
+        node(*ring.server(key_field="key", socket_type=ours), "--decoder", "JSONLines") as server,
+        node(*ring.client(socket_type=theirs, linger=10_000)) as client,
     ):
         client.write(b'{"n":1}\n{"n":2,"key":"other"}\n{"n":3,"k\\u0065y":"other"}\n')
         wait_for(lambda: len(ring.arrived()) == 3, 10)

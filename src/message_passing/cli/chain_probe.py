@@ -13,8 +13,13 @@ from message_passing.cli.endpoint_probe import dial, shake_hands
 from message_passing.errors import OpenError, UserError
 from message_passing.inputs._udp import format_address, udp_socket
 from message_passing.inputs.socket_udp import SocketUDPInput
+from message_passing.metrics import plural
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.socket_udp import SocketUDPOutput
+from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.secure_files import in_shell
+from message_passing.spool.directory import DATABASE, exposure, kept_from_nodes, obstacle
+from message_passing.spool.reader import SpoolReader
 from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.endpoints import unknown_hosts
@@ -70,6 +75,11 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
                     linger=0,
                 )
                 yield _of(f"{one.label} {endpoint}", partial(_try_socket, only, timeout))
+            if isinstance(one, ZeroMQOutput) and one.spool:
+                yield _of(f"{one.label} {one.spool}", partial(_try_spool, Path(one.spool)))
+        elif try_connection := getattr(one, "try_connection", None):
+            where = ", ".join(one.info()["endpoints"])
+            yield _of(f"{one.label} {where}", partial(try_connection, timeout))
 
 
 def _of(what: str, run: Callable[[], str]) -> Trial:
@@ -95,6 +105,25 @@ def _try_file(name: str) -> str:
     if not allowed:
         raise OpenError("this user may not write there")
     return "it can be written" if path.exists() else "it can be made: its folder may be written to"
+
+
+def _try_spool(directory: Path) -> str:
+    if text := obstacle(directory) or exposure(directory):
+        raise OpenError(text)
+    if not (directory / DATABASE).exists():
+        return "a spool can be made there"
+    with kept_from_nodes(directory):
+        pass
+    with SpoolReader(directory) as spool:
+        left, damaged = spool.content(), spool.content("damaged").frames
+        if not spool.check():
+            raise OpenError(f"it is damaged: run message-passing spool repair {in_shell(str(directory))}")
+    if damaged:
+        raise OpenError(
+            f"{damaged} damaged frame{'' if damaged == 1 else 's'} set aside in it: see message-passing spool "
+            f"inspect {in_shell(str(directory))}"
+        )
+    return f"{plural(left.messages)} in it, and it is intact"
 
 
 def _try_udp(hostname: str, port: int, *, binds: bool) -> str:

@@ -1,28 +1,24 @@
-"""Messages that are sent again: what `message-passing replay` reads, and how far it has got."""
+"""The input of `message-passing replay`, and how far it has got."""
 
 from __future__ import annotations
 
 import asyncio
-import binascii
-import json
-import os
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
-from message_passing.errors import MessageError, OpenError
-from message_passing.failures import is_dead_letter
+from message_passing.errors import OpenError
 from message_passing.flow import Input
+from message_passing.inputs._saved_file import SavedFile, Versioned
 from message_passing.options import option
 from message_passing.redelivery import AttemptResult, DeliveryAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_LINE = 64 << 20
-"""Bytes of the longest line that is read: a dead letter of 16 MiB, in base64 or with JSON's escapes."""
+    from message_passing.cli.replay_sources import Lines, ReplayItem, SpooledMessages
 
 _BATCH = 500
 """Messages that are on their way at once, at most; and"""
@@ -32,58 +28,16 @@ _BATCH_BYTES = 1 << 20
 _RETRY = 0.5
 """Seconds until a batch that was lost is sent again."""
 
-_REPORT_KEYS = ("time", "class", "exception", "component")
-"""What has all of these is a report (`failures.report`)."""
 
-
-class NotSentError(MessageError):
-    """A line that is not sent again."""
-
-
-def content_of_line(line: bytes, reason: str = "") -> bytes | None:
-    """The message in a line: that of a dead letter, or else the line itself.
-
-    Args:
-        line: JSON, without its end.
-        reason: a dead letter whose `exception` does not contain this is left out.
-
-    Returns:
-        The message; None if it is left out.
-
-    Raises:
-        NotSentError: it is not JSON, or a report that has not the whole message.
-    """
-    try:
-        letter = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise NotSentError(f"not JSON: {error}") from error
-    if not isinstance(letter, dict) or not all(isinstance(letter.get(key), str) for key in _REPORT_KEYS):
-        return None if reason else line
-    if reason not in letter["exception"]:
-        return None
-    if letter.get("truncated") or (letter.get("count", 1) != 1 and not is_dead_letter(letter)):
-        raise NotSentError("it does not contain the whole message: only reports with `dead_letters` do")
-    return _content_of(letter)
-
-
-def _content_of(letter: dict[str, Any]) -> bytes:
-    try:
-        if "packed_data_base64" in letter:
-            return binascii.a2b_base64(letter["packed_data_base64"], strict_mode=True)
-        if "packed_data" in letter:
-            return bytes(letter["packed_data"].encode())
-        if "stringified_data" in letter:
-            json.loads(letter["stringified_data"])
-            return bytes(letter["stringified_data"].encode())
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise NotSentError("its message is not in a report's format: JSON, text or base64") from error
-    raise NotSentError("it has no message: it reports something else")
+class _Reached(Versioned, kw_only=True, forbid_unknown_fields=True):
+    file: list[int]
+    position: int
 
 
 class Position:
-    """How far a file has been sent, kept in another file."""
+    """How far a file or spool has been sent, kept in another file."""
 
-    def __init__(self, path: str, source: BinaryIO) -> None:
+    def __init__(self, path: str, source: Lines | SpooledMessages) -> None:
         """Read it.
 
         Args:
@@ -91,28 +45,22 @@ class Position:
             source: what is read.
 
         Raises:
-            OpenError: it cannot be read, or is the position in another file.
+            OpenError: it cannot be read, is in use, or is the position in another file.
         """
-        self._path = path
-        found = os.fstat(source.fileno())
-        self._of = [found.st_dev, found.st_ino]
+        self._identity = source.identity
         self.begin = 0
-        if not path:
+        self._file = SavedFile(path, "position file") if path else None
+        if not self._file:
             return
-        try:
-            with open(path, "rb") as kept:  # noqa: PTH123 - as written by the user
-                known = json.loads(kept.read(1000))
-            of, begin = known["file"], known["position"]
-        except FileNotFoundError:
+        found = self._file.open(_Reached, most_bytes=1000, remedy="remove it to start over")
+        if found is None:
             return
-        except OSError as error:
-            raise OpenError(f"--resume {path}: {error.strerror}") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise OpenError(f"--resume {path}: it is not a position file of this command") from error
-        if of != self._of or not isinstance(begin, int) or not 0 <= begin <= found.st_size:
+        beyond = source.units == "byte" and found.position > source.size
+        if found.file != self._identity or found.position < 0 or beyond:
+            self.close()
             text = "it is a position in another file, or in one that was truncated: remove it to start over"
             raise OpenError(f"--resume {path}: {text}")
-        self.begin = begin
+        self.begin = found.position
 
     def save(self, position: int) -> None:
         """Everything before this has been sent.
@@ -120,13 +68,13 @@ class Position:
         Raises:
             OSError: it cannot be written.
         """
-        if self._path:
-            temporary = f"{self._path}.new"
-            with open(temporary, "w", encoding="utf-8") as kept:  # noqa: PTH123 - as above
-                json.dump({"file": self._of, "position": position}, kept)
-                kept.flush()
-                os.fsync(kept.fileno())
-            os.replace(temporary, self._path)  # noqa: PTH105 - as above
+        if self._file:
+            self._file.save(_Reached(version=1, file=self._identity, position=position))
+
+    def close(self) -> None:
+        """Let others use it."""
+        if self._file:
+            self._file.close()
 
 
 @dataclass(slots=True)
@@ -153,6 +101,7 @@ class _Batch:
     messages: list[bytes] = field(default_factory=list)
     size: int = 0
     end: int = 0  # position behind it
+    tried: int = 0
 
 
 def _settle(settled: asyncio.Future[AttemptResult], result: AttemptResult) -> None:
@@ -161,7 +110,7 @@ def _settle(settled: asyncio.Future[AttemptResult], result: AttemptResult) -> No
 
 
 class ReplayInput(Input):
-    """Reads dead letters or JSON lines, and delivers their messages, a batch after the other.
+    """Reads dead letters, JSON lines or a spool, and delivers their messages, a batch after the other.
 
     Where nothing is taken for too long, it calls `give_up`, by default nothing.
 
@@ -170,13 +119,11 @@ class ReplayInput(Input):
 
     name = "Replay"
 
-    source: Any = option(description="The file, open to be read as bytes.", python_only=True)
+    source: Any = option(description="The `Lines`, or `SpooledMessages`.", python_only=True)
     position: Any = option(description="The `Position` in it.", python_only=True)
     tell: Any = option(description="Called with a sentence for a person.", python_only=True)
     show: Any = option(description="Called with bytes done, and bytes in all.", python_only=True)
-    size: int = option(default=0, ge=0, description="Where it ends, in bytes; 0: where nothing more comes.")
     rate: float = option(default=0.0, ge=0, description="Messages a second; 0: as fast as they are taken.")
-    reason: str = option(default="", description="What the reason of a dead letter must contain.")
     timeout: float = option(
         default=30.0, gt=0, description="Seconds in which nothing is taken until it ends."
     )
@@ -191,20 +138,22 @@ class ReplayInput(Input):
         """Send everything."""
         began = monotonic()
         for batch in self._batches():
-            if batch.messages and not await self._sent(batch.messages):
+            if batch.messages and not await self._sent(batch):
                 return
             self.position.save(batch.end)
-            self.show(batch.end, self.size)
+            self.show(self.source.done(batch.end), self.source.size)
             ahead = self.counts.taken / self.rate - (monotonic() - began) if self.rate else 0
             await asyncio.sleep(max(0, ahead))
         self.counts.ended = True
 
-    async def _sent(self, messages: list[bytes]) -> bool:
+    async def _sent(self, batch: _Batch) -> bool:
         """Whether these were taken: what is lost of them is delivered again."""
-        until, left, exact = monotonic() + self.timeout, messages, True
+        until, left, exact = monotonic() + self.timeout, batch.messages, True
         while True:
             settled: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
-            attempt = DeliveryAttempt(self, self.emit, partial(_settle, settled), comes_again=True)
+            attempt = DeliveryAttempt(
+                self, self.emit, partial(_settle, settled), comes_again=True, tried=batch.tried
+            )
             attempt.hand_on([*left], one_by_one=not exact)
             try:
                 async with asyncio.timeout(max(0.0, until - monotonic())):
@@ -219,45 +168,34 @@ class ReplayInput(Input):
                 self.counts.stuck = f"nothing was accepted for {self.timeout:g} seconds (--timeout)"
                 self.give_up()
                 return False
-        self.counts.taken += len(messages)
+        self.counts.taken += len(batch.messages)
         return True
 
     def _batches(self) -> Iterator[_Batch]:
         most = min(_BATCH, max(1, int(self.rate / 5))) if self.rate else _BATCH
         batch = _Batch(end=self.position.begin)
-        for line, end in self._lines(self.position.begin):
-            message = self._message_of(line, end)
-            batch.end = end
-            if message is not None:
-                batch.messages.append(message)
-                batch.size += len(message)
+        for entry in self.source.entries(self.position.begin):
+            self._count(entry)
+            if batch.messages and entry.messages and batch.tried != entry.tried:
+                yield batch
+                batch = _Batch()
+            batch.end = entry.end
+            if entry.messages:
+                batch.tried = entry.tried
+                batch.messages += entry.messages
+                batch.size += sum(map(len, entry.messages))
             if len(batch.messages) >= most or batch.size >= _BATCH_BYTES:
                 yield batch
-                batch = _Batch(end=end)
+                batch = _Batch(end=entry.end)
         yield batch
 
-    def _lines(self, position: int) -> Iterator[tuple[bytes, int]]:
-        """Lines, and where each ends."""
-        if position:
-            self.source.seek(position)
-        while not self.size or position < self.size:
-            line = self.source.readline(MOST_LINE)
-            if not line:
-                return
-            position += len(line)
-            if not line.isspace():
-                yield line.rstrip(b"\r\n"), position
-
-    def _message_of(self, line: bytes, end: int) -> bytes | None:
-        try:
-            message = content_of_line(line, self.reason)
-        except NotSentError as error:
+    def _count(self, entry: ReplayItem) -> None:
+        if entry.wrong:
             self.counts.wrong += 1
             if self.counts.wrong <= _MOST_TOLD:
-                self.tell(f"the line that ends at byte {end} is not sent: {error}")
-            return None
-        self.counts.left_out += message is None
-        return message
+                self.tell(entry.wrong)
+        elif not entry.messages:
+            self.counts.left_out += 1
 
 
 _MOST_TOLD = 10

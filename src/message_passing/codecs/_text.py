@@ -103,6 +103,8 @@ def _hint(error: Exception, text: Any) -> str:
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
+    if isinstance(messages, LineBatch):
+        return _sound(messages)
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
     return _sound(LineBatch(messages))

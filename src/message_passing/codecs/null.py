@@ -11,6 +11,7 @@ class NullDecoder(Decoder):
     """Passes messages on unchanged: bytes, from most inputs."""
 
     name = "Null"
+    passes_blocks = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """The batch as it is."""
@@ -21,6 +22,7 @@ class NullEncoder(Encoder):
     """Passes messages on unchanged: for messages that are bytes or text already."""
 
     name = "Null"
+    passes_blocks = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """The batch as it is."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from types import MappingProxyType
 from typing import Any
 
 from message_passing.codecs import _packed
-from message_passing.errors import needs_extra
 from message_passing.flow import Encoder
 from message_passing.options import option
-
-with needs_extra("zstd"):
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
+from message_passing.zstandard import zstd
 
 _FORMAT = _packed.Format("zstd", "frame", zstd.ZstdError)
 

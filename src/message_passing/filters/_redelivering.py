@@ -118,7 +118,8 @@ class Redelivering(Filter):
         try:
             # What a branch does to its messages is not seen by another, or the next time.
             messages = [copied(message) for message in kept.messages]
-            attempt = DeliveryAttempt(self, lambda part: self.hand_to(branch, part, 0), settle)
+            tried = kept.hold.fate.tried if kept.hold.fate else 0
+            attempt = DeliveryAttempt(self, lambda part: self.hand_to(branch, part, 0), settle, tried=tried)
             attempt.hand_on(messages, one_by_one=not kept.exact, in_order=False)
         except OutputClosedError:
             if not self.goes_on_without(kept):

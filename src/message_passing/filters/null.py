@@ -12,6 +12,7 @@ class NullFilter(Filter):
 
     name = "Null"
     transparent = True
+    passes_blocks = True
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the batch unchanged."""

@@ -12,8 +12,9 @@ from typing import TypeVar
 import msgspec
 
 from message_passing.errors import OpenError
+from message_passing.secure_files import give_to_future_user, read_file, require_safe
 
-_FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Versioned(msgspec.Struct, kw_only=True):
@@ -26,7 +27,11 @@ _Kind = TypeVar("_Kind", bound=Versioned)
 
 
 class SavedFile:
-    """The file: beside it are its `.lock`, which stays, and for a moment its `.new` contents."""
+    """The file: beside it are its `.lock`, which stays, and for a moment its `.new` contents.
+
+    Only its user can read it, and one that others could have written is refused: whoever writes it decides what is
+    read again, or not at all.
+    """
 
     def __init__(self, path: str, what: str) -> None:
         """It is not touched yet.
@@ -51,7 +56,7 @@ class SavedFile:
             What is in it; None if there is no such file yet.
 
         Raises:
-            OpenError: another process uses it, it is not of this kind, or the system refuses.
+            OpenError: another process uses it, others can write it, it is not of this kind, or the system refuses.
         """
         try:
             found = self._read(kind, most_bytes, remedy)
@@ -67,13 +72,16 @@ class SavedFile:
         return found
 
     def _read(self, kind: type[_Kind], most_bytes: int, remedy: str) -> _Kind | None:
-        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | _FLAGS, 0o666)
+        lock = f"{self._path}.lock"
+        self._lock = os.open(lock, os.O_RDWR | _FLAGS, 0o600)
+        give_to_future_user(Path(lock))
+        require_safe(lock, os.fstat(self._lock), f"{self._what}'s lock")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            with Path(self._path).open("rb") as file:
-                data = file.read(most_bytes)
+            data, state = read_file(self._path, self._what, limit=most_bytes)
         except FileNotFoundError:
             return None
+        require_safe(self._path, state, self._what)
         try:
             found = msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
@@ -93,12 +101,15 @@ class SavedFile:
         with self._saving:
             if self._lock < 0:
                 return
-            fd = os.open(f"{self._path}.new", os.O_WRONLY | os.O_TRUNC | _FLAGS, 0o666)
+            new = Path(f"{self._path}.new")
+            new.unlink(missing_ok=True)  # of a run that was killed; or a trap of somebody who may write there
+            fd = os.open(new, os.O_WRONLY | os.O_EXCL | _FLAGS, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(msgspec.json.encode(content) + b"\n")
                 file.flush()
                 os.fsync(fd)
-            Path(f"{self._path}.new").replace(self._path)
+            give_to_future_user(new)
+            new.replace(self._path)
 
     def close(self) -> None:
         """Let others use it; nothing is saved from now on."""

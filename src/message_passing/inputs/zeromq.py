@@ -13,6 +13,7 @@ from message_passing.component import MOST_PROBLEMS
 from message_passing.errors import DecodingError, Fault, OpenError, OptionError, PeerError
 from message_passing.flow import Input
 from message_passing.inputs._remembered import RememberedSenders
+from message_passing.metrics import plural
 from message_passing.options import option
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
@@ -20,6 +21,7 @@ from message_passing.zeromq.hop.link import HopReceiver
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import TOO_BIG
 from message_passing.zeromq.subscriptions import prefixes_text
+from message_passing.zeromq.user_id import NO_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,13 +134,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         self._receivers = [self._receiver]
 
     def _prepare_acknowledged(self) -> None:
-        """Choose the mechanism for acknowledged messages.
-
-        Raises:
-            OptionError: an option is given that this mechanism does not have.
-        """
-        if self.key_field:
-            raise OptionError(Fault(f"{self.label}: key_field is not for {self.socket_type}", "key_field"))
+        """Choose the mechanism for acknowledged messages."""
         self.acknowledges = True
         self._hop = HopReceiver(
             self.settings(self.socket_type),
@@ -146,9 +142,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
             frames=self.window,
             size=self.window * (256 << 10),
             dead_after=60.0,
+            key_field=self.key_field,
         )
         self._receivers = self._hop.sockets.receivers
-        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers)
+        self._acknowledged = AcknowledgedReceiving(self._hop, self, self._tell_of_peers, self.key_field)
         if self.state_file:
             self._remembered = RememberedSenders(
                 self.state_file, self._hop.consumer, lambda text: self.report(OpenError(text))
@@ -159,8 +156,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self.tell(receiver.notices)
         if lost := self._hop.take_too_big():
             self.drop(lost, TOO_BIG)
-            text = "dropped a frame of more bytes than maxmsgsize, and acknowledged it"
-            self._receivers[0].notices.say(TOO_BIG, f"{text} ({self.maxmsgsize})")
+            text = (
+                f"dropped, and acknowledged, {plural(lost)} of more bytes than maxmsgsize ({self.maxmsgsize})"
+            )
+            self._receivers[0].notices.say(TOO_BIG, text)
 
     def would_refuse(self, message: bytes) -> str:
         """See `Input.would_refuse`: by its prefixes, and by its size."""
@@ -266,7 +265,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
     def _count_refused(self) -> None:
         refused, self._receiver.refused = self._receiver.refused, []
         if refused:
-            self.fail(DecodingError("no JSON object, so key_field cannot be set"), refused)
+            self.fail(DecodingError(NO_OBJECT), refused)
         too_big = self._receiver.too_big
         if count := too_big.count:
             too_big.count = 0

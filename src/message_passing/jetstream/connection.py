@@ -212,6 +212,19 @@ class NatsConnection:
 
 
 async def _close(client: Client) -> None:
+    """Close a client, also if this is cancelled meanwhile: otherwise its tasks would be left behind."""
+    closing, cancelled = asyncio.ensure_future(_flush_and_close(client)), False
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            cancelled = True
+    await asyncio.sleep(0)  # its tasks end
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+async def _flush_and_close(client: Client) -> None:
     """Close a client, whatever state it is in, after sending what it still has."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_CLOSING):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from pathlib import Path
@@ -12,7 +13,7 @@ from message_passing.component import Component
 from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError, PeerError
 from message_passing.jetstream.connection import NatsConnection, NatsSettings
-from message_passing.jetstream.streams import StreamKeeper, StreamWish
+from message_passing.jetstream.streams import StreamKeeper, StreamWish, try_stream
 from message_passing.jetstream.subjects import pattern_fault
 from message_passing.options import option
 
@@ -231,6 +232,10 @@ class JetStreamComponent(Component):
 
     def _is_limited(self) -> bool:
         return bool(self.max_bytes or self.max_messages) and not self.max_age
+
+    def try_connection(self, timeout: float) -> str:
+        """For `check --connect`: see `streams.try_stream`."""
+        return asyncio.run(try_stream(self.connection, self._wish(), timeout))
 
     def info(self) -> Mapping[str, Any]:
         """The servers, and whether one is connected."""

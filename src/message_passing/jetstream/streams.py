@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import needs_extra
+from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.reasons import said_plainly
+from message_passing.network.backoff import RetryLater
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from nats.aio.client import Client
     from nats.js.manager import JetStreamManager
+
+    from message_passing.jetstream.connection import NatsConnection
 
 API_TIMEOUT = 3.0
 """Seconds that the server may take to answer a question about a stream or consumer."""
@@ -172,3 +175,33 @@ def api_reason(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "no answer about it"
     return str(said_plainly(error))
+
+
+async def try_stream(connection: NatsConnection, wish: StreamWish, seconds: float) -> str:
+    """Connect, and look for the stream, changing nothing; what was found, as words.
+
+    Args:
+        connection: closed again afterwards.
+        wish: the stream.
+        seconds: that connecting may take.
+
+    Raises:
+        OpenError: no server could be used within that time, or there is no stream.
+    """
+    keeping = asyncio.create_task(connection.keep())
+    try:
+        client = await connection.ready(seconds)
+        if wish.name:
+            await client.jsm(timeout=API_TIMEOUT).stream_info(wish.name)
+    except RetryLater as error:
+        raise OpenError(str(error)) from error
+    except NotFoundError as error:
+        if not wish.create:
+            raise OpenError(f"there is no stream {wish.name!r} (option create)") from error
+        return f"connected; the stream {wish.name!r} would be created"
+    except (NatsError, OSError) as error:
+        raise OpenError(f"the stream {wish.name!r}: {api_reason(error)}") from error
+    else:
+        return f"connected, and there is a stream {wish.name!r}" if wish.name else "connected"
+    finally:
+        await connection.end(keeping)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import deque
-from itertools import accumulate, groupby, islice
+from itertools import accumulate, groupby, islice, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Policy = Literal["drop_newest", "drop_oldest", "drop_least_severe"]
+
+Level = tuple[int, str]
+"""A level's number and its name."""
 
 Item = tuple[int, str, bytes]
 """A level's number, its name, and the encoded record."""
@@ -34,12 +38,6 @@ def weight_of_item(item: Item) -> int:
     return len(item[2]) + _OVERHEAD
 
 
-def _weights(items: Sequence[Item]) -> list[int]:
-    return [
-        len(text) + _OVERHEAD for _, _, text in items
-    ]  # without a call for each, as records come by the thousand
-
-
 class Backlog(ABC):
     """A bounded queue of items. `limit` is in records, `most` in bytes; 0: no limit except memory.
 
@@ -52,7 +50,7 @@ class Backlog(ABC):
         self.limit = limit
         self.most = most
         self.added = self.done = 0
-        self.numbers: list[int] = []
+        self.numbers: Sequence[int] = ()
         self._number = 0
 
     @abstractmethod
@@ -72,16 +70,16 @@ class Backlog(ABC):
         """
 
     @abstractmethod
-    def extend(self, items: Sequence[Item]) -> None:
+    def extend(self, levels: Sequence[Level], texts: Sequence[bytes]) -> None:
         """Put as many of the first of these in as there is room for: `added` tells how many."""
 
     def first(self, count: int) -> list[bytes]:
         """The oldest `count` records, left where they are."""
-        return [item[2] for item in self.items(count)]
+        return [*map(_text_of, self._first(count))]
 
-    @abstractmethod
     def items(self, count: int) -> list[Item]:
         """The same with their levels."""
+        return [*map(_item, self._first(count))]
 
     def remove(self, count: int) -> None:
         """Take so many out of those that `first` or `items` has given."""
@@ -94,35 +92,60 @@ class Backlog(ABC):
         """Take everything out."""
 
     @abstractmethod
+    def _first(self, count: int) -> Iterable[Numbered]:
+        """The oldest, whose `numbers` are noted."""
+
+    @abstractmethod
     def _forget(self) -> None:
         """Take out what is below `done`."""
 
 
-Numbered = tuple[int, int, Item]
-"""An item, its number, and the bytes of all in its queue so far, its own included."""
+Numbered = tuple[int, int, Level, bytes]
+"""An item's number, the length of all texts in its queue so far, its own included, its level, and its text.
+
+A flood puts records in and takes them out by the thousand, so that is done for many at once, in C where it can be.
+"""
+
+_text_of = itemgetter(3)
 
 
 def _size(items: deque[Numbered]) -> int:
-    return items[-1][1] - items[0][1] + weight_of_item(items[0][2]) if items else 0
+    return items[-1][1] - items[0][1] + len(items[0][3]) + _OVERHEAD * len(items) if items else 0
 
 
-def _numbered(items: Sequence[Item], queue: deque[Numbered], number: int) -> list[Numbered]:
-    """Items as they are to be added to a queue, the first with this number."""
-    ends = accumulate(_weights(items), initial=queue[-1][1] if queue else 0)
-    return [*zip(range(number, number + len(items)), islice(ends, 1, None), items, strict=True)]
+def _item(numbered: Numbered) -> Item:
+    _, _, level, text = numbered
+    return (*level, text)
 
 
-def _fitting(items: Sequence[Item], backlog: Backlog) -> Sequence[Item]:
-    """As many of the first of these as a queue has room for."""
+def _numbered(
+    levels: Sequence[Level], texts: Sequence[bytes], count: int, queue: deque[Numbered], number: int
+) -> list[Numbered]:
+    """The first so many as they are to be added to a queue, the first with this number."""
+    ends = accumulate(map(len, texts), initial=queue[-1][1] if queue else 0)
+    return [*zip(range(number, number + count), islice(ends, 1, None), levels, texts, strict=False)]
+
+
+def _fitting(texts: Sequence[bytes], backlog: Backlog) -> int:
+    """How many of the first of these a queue has room for."""
+    count = len(texts)
     if backlog.limit:
-        items = items[: max(0, backlog.limit - len(backlog))]
-    if not backlog.most:
-        return items
-    return items[: bisect_right([*accumulate(_weights(items))], backlog.most - backlog.size)]
+        count = min(count, max(0, backlog.limit - len(backlog)))
+    if not backlog.most or not count:
+        return count
+    room = backlog.most - backlog.size
+    if sum(map(len, texts)) + _OVERHEAD * len(texts) <= room:  # nearly always
+        return count
+    return min(count, bisect_right([*accumulate(len(text) + _OVERHEAD for text in texts)], room))
+
+
+def _forget(items: deque[Numbered], done: int) -> None:
+    while items and items[0][0] < done:
+        items.popleft()
 
 
 class InOrder(Backlog):
-    """A queue that drops the newest or the oldest records."""
+    """A queue that drops the newest or the oldest records. Their numbers are without gaps."""
 
     def __init__(self, limit: int, most: int = 0, *, drop_oldest: bool = False) -> None:
         super().__init__(limit, most)
@@ -142,39 +165,40 @@ class InOrder(Backlog):
         """Put an item in; what had to go."""
         count, size, weight = len(self), _size(self._items), weight_of_item(item)
         if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
-            end = self._items[-1][1] + weight if self._items else weight
-            self._items += ((self._number, end, item),)
+            self._items += _numbered((item[:2],), (item[2],), 1, self._items, self._number)
             self._number += 1
             self.added += 1
             return None
         if self._drop_oldest and count and not 0 < self.most < weight:
-            return self._items.popleft()[2]
+            return _item(self._items.popleft())
         self.added += 1
         return item
 
-    def extend(self, items: Sequence[Item]) -> None:
+    def extend(self, levels: Sequence[Level], texts: Sequence[bytes]) -> None:
         """Put as many of the first of these in as there is room for."""
-        fitting = _numbered(_fitting(items, self), self._items, self._number)
-        count = len(fitting)
+        count = _fitting(texts, self)
+        fitting = _numbered(levels, texts, count, self._items, self._number)
         self._items += fitting
         self._number += count
         self.added += count
 
-    def items(self, count: int) -> list[Item]:
-        """The same with their levels."""
+    def _first(self, count: int) -> Iterator[Numbered]:
         self._forget()
-        self.numbers = [number for number, _, _ in islice(self._items, count)]
-        return [item for _, _, item in islice(self._items, count)]
+        items = self._items
+        start = items[0][0] if items else 0
+        self.numbers = range(start, start + min(count, len(items)))
+        return islice(items, count)
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
         self._forget()
         while self._items:
-            yield self._items.popleft()[2]
+            yield _item(self._items.popleft())
 
     def _forget(self) -> None:
-        while self._items and self._items[0][0] < self.done:
-            self._items.popleft()
+        items = self._items
+        if items and (count := self.done - items[0][0]) > 0:  # in one call, however many those are
+            deque(map(deque.popleft, repeat(items, min(count, len(items)))), 0)
 
 
 class BySeverity(Backlog):
@@ -198,11 +222,10 @@ class BySeverity(Backlog):
 
     def add(self, item: Item) -> Item | None:
         """Put an item in; what had to go."""
-        count, size, weight, rank = len(self), self.size, weight_of_item(item), _rank(item)
+        count, size, weight, rank = len(self), self.size, weight_of_item(item), _rank(item[:2])
         if not ((self.limit and count >= self.limit) or (self.most and size + weight > self.most)):
-            level = self._levels.setdefault(rank, deque())
-            end = level[-1][1] + weight if level else weight
-            level += ((self._number, end, item),)
+            queue = self._levels.setdefault(rank, deque())
+            queue += _numbered((item[:2],), (item[2],), 1, queue, self._number)
             self._number += 1
             self.added += 1
             return None
@@ -210,43 +233,44 @@ class BySeverity(Backlog):
         if least >= rank or 0 < self.most < weight:
             self.added += 1
             return item
-        return self._levels[least].pop()[2]
+        return _item(self._levels[least].pop())
 
-    def extend(self, items: Sequence[Item]) -> None:
+    def extend(self, levels: Sequence[Level], texts: Sequence[bytes]) -> None:
         """Put as many of the first of these in as there is room for."""
-        for rank, some in groupby(_fitting(items, self), _rank):
-            level = self._levels.setdefault(rank, deque())
-            fitting = _numbered([*some], level, self._number)
-            count = len(fitting)
-            level += fitting
+        begin, fitting = 0, _fitting(texts, self)
+        for rank, some in groupby(levels[:fitting], _rank):
+            count, queue = len([*some]), self._levels.setdefault(rank, deque())
+            end = begin + count
+            numbered = _numbered(levels[begin:end], texts[begin:end], count, queue, self._number)
+            begin = end
+            queue += numbered
             self._number += count
             self.added += count
 
-    def items(self, count: int) -> list[Item]:
-        """The same with their levels."""
+    def _first(self, count: int) -> list[Numbered]:
         self._forget()
-        numbered = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
-        self.numbers = [number for number, _, _ in numbered]
-        return [item for _, _, item in numbered]
+        found = sorted(one for items in self._levels.values() for one in islice(items, count))[:count]
+        self.numbers = [number for number, *_ in found]
+        return found
 
     def drain(self) -> Iterator[Item]:
         """Take everything out."""
         self._forget()
         while any(self._levels.values()):
-            yield min(filter(None, self._levels.values()), key=lambda items: items[0][0]).popleft()[2]
+            oldest = min(filter(None, self._levels.values()), key=lambda items: items[0][0])
+            yield _item(oldest.popleft())
 
     def _forget(self) -> None:
         for items in self._levels.values():
-            while items and items[0][0] < self.done:
-                items.popleft()
+            _forget(items, self.done)
 
 
-def _rank(item: Item) -> int:
+def _rank(level: Level) -> int:
     """The level that it counts as here: there is a queue for each, so there must not be too many."""
-    return max(0, min(item[0], HIGHEST_LEVEL))
+    return max(0, min(level[0], HIGHEST_LEVEL))
 
 
-def make_backlog(policy: Policy, limit: int, most: int = 0) -> InOrder | BySeverity:
+def make_backlog(policy: Policy, limit: int, most: int = 0) -> Backlog:
     """The queue for a policy, for so many records and bytes."""
     if policy == "drop_least_severe":
         return BySeverity(limit, most)

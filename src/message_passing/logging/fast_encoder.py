@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from message_passing.clock import split_time, until_seconds
+import msgspec
+
+from message_passing.clock import until_seconds
 from message_passing.logging.attributes import level_of_record, number_of, optional_name, process_id_of
 from message_passing.logging.fields import (
     Fields,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from message_passing.logging.entry import Entry
     from message_passing.logging.snapshot import CallSite, Snapshotted
+
+_encode_text = msgspec.json.Encoder().encode
 
 _MOST = 1000
 """Places whose encoding is kept, in records of as many log calls and threads."""
@@ -43,42 +47,47 @@ def item_encoder(
         largest: characters of a message above which it is cut.
     """
     whole = encoder_for(fields, origin)
-    quick = _quick_encoder(origin, largest) if fields == "default" else None
 
     def encode(item: NumberedRecord) -> bytes:
         what, sequence = item
-        if not isinstance(what, tuple):
+        if isinstance(what, tuple):
+            what = completed(what, sequence, largest)
+        else:
             what.sequence = sequence
-            return whole(what)
-        return (quick and quick(item)) or whole(completed(what, sequence, largest))
+        return whole(what)
 
-    return encode
+    return _quick_encoder(origin, largest, encode) if fields == "default" else encode
 
 
-def _quick_encoder(origin: Origin, largest: int) -> Callable[[NumberedRecord], bytes | None]:
+def _quick_encoder(
+    origin: Origin, largest: int, slow: Callable[[NumberedRecord], bytes]
+) -> Callable[[NumberedRecord], bytes]:
+    """The same, for records with nothing unusual; `slow` gets the others."""
     kept: dict[CallSite, tuple[bytes, bytes, bytes]] = {}
     now, begin = -1, b""
 
-    def encode(item: Any) -> bytes | None:
-        """The record, as `encoder_for` would have it; None where it has to see to something unusual."""
+    def encode(item: Any) -> bytes:
         nonlocal now, begin
-        (template, args, time, surroundings, where), sequence = item
-        if sequence is None or surroundings is not None:
-            return None
+        what, sequence = item
+        if sequence is None or not isinstance(what, tuple):
+            return slow(item)
+        template, args, time, surroundings, where = what
+        if surroundings is not None:
+            return slow(item)
         try:
             text = template % args if args else template
             if len(text) > largest:
-                return None
-            message = as_json(text)
+                return slow(item)
+            message = _encode_text(text)
             if (parts := kept.get(where)) is None:
                 if len(kept) >= _MOST:
                     kept.clear()
                 parts = kept[where] = _parts(where, origin)
-            seconds, micros = split_time(time)
+            seconds, micros = divmod(round(time * 1_000_000), 1_000_000)  # `split_time`, without its call
             if seconds != now:
                 now, begin = seconds, b'{"time":"%b.' % until_seconds(seconds).encode()
         except Exception:  # noqa: BLE001 - arguments that do not fit, half a surrogate pair, a time that is none
-            return None
+            return slow(item)
         before, after, end = parts
         return b"%b%06dZ%b%b%b%d%b" % (begin, micros, before, message, after, sequence, end)
 

@@ -77,8 +77,9 @@ class ReceiverQueue:
         shipper = self._shipper
         item: Entry | Snapshotted | None = None
         try:
-            for copy in self._copies:
-                copy.emit(record)
+            if self._copies:
+                for copy in self._copies:
+                    copy.emit(record)
             surroundings = None
             if (
                 "opentelemetry.trace" in _loaded

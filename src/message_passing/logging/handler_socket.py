@@ -159,8 +159,11 @@ class HandlerSocket:
         sender, counter = self.sender, self.sender.outgoing
         before = counter.sent
         try:
-            room = self._pipe.room_for(records, sender.descriptors)
-            sender.offer(records if room == len(records) else records[:room], quiet=self.quiet)
+            size = sum(map(len, records))
+            if (room := self._pipe.room_for(records, size, sender.descriptors)) < len(records):
+                records = records[:room]
+                size = sum(map(len, records))
+            sender.offer(records, size=size, quiet=self.quiet)
         except Exception:  # noqa: BLE001 - somebody has closed the socket, or ended its context: another one is opened
             if not self.quiet:
                 self._give_up()

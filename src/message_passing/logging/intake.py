@@ -109,7 +109,8 @@ class Intake:
                 self._lose(len(texts), error)
             except BaseException as error:  # noqa: BLE001
                 self._find_out(error)
-        if self._largest >= 0 and max(map(len, texts), default=0) > self._largest:
+        # Only if all together are larger can one of them be.
+        if 0 <= self._largest < sum(map(len, texts)) and max(map(len, texts)) > self._largest:
             self._leave_out()
 
     def _leave_out(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.logging.backlog import make_backlog, share
-from message_passing.logging.snapshot import level_of_item
+from message_passing.logging.snapshot import level_of_item, levels_of
 from message_passing.zeromq.sending import NO_SUBSCRIBER, QUEUE_FULL
 
 if TYPE_CHECKING:
@@ -52,12 +52,7 @@ class KeptRecords:
         backlog = self.next
         added = backlog.added
         try:
-            backlog.extend(
-                [
-                    (*level_of_item(what), text)
-                    for (what, _), text in zip(intake.items, intake.texts, strict=True)
-                ]
-            )
+            backlog.extend(levels_of(intake.items), intake.texts)
         finally:  # without a call, in which a signal handler might raise
             done = backlog.added - added
             del intake.items[:done], intake.texts[:done]

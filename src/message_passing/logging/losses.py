@@ -50,7 +50,7 @@ class Losses:
     @property
     def untold(self) -> bool:
         """Whether the receiver has not heard of all of them."""
-        return sum(self._reached().values()) > self._told_total
+        return bool(self._counts) and sum(self._reached().values()) > self._told_total
 
     @property
     def unnumbered(self) -> int:

@@ -36,24 +36,25 @@ class Pipe:
         self._most = most
         self._quiet_since = 0.0
 
-    def room_for(self, records: list[bytes], descriptors: Collection[int]) -> int:
+    def room_for(self, records: list[bytes], size: int, descriptors: Collection[int]) -> int:
         """How many of these, from the first on, may be sent now.
 
         Args:
             records: what is to be sent.
+            size: its bytes.
             descriptors: the connections.
         """
         if not self._most:
             return len(records)
         room = self._most - sum(self._sizes)
-        if sum(map(len, records)) <= room:
+        if size <= room:
             return len(records)
         if self._is_drained(descriptors):
             self._sizes.clear()
             room = self._most
         fit = 0
-        for size in map(len, records):
-            room -= size
+        for record in records:
+            room -= len(record)
             if room < 0 and (fit or self._sizes):  # one alone is sent, however long it is
                 break
             fit += 1

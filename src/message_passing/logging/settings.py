@@ -170,7 +170,7 @@ class HandlerOptions(HandlerDeclaration):
             OptionError: this Python has no SQLite.
             OpenError: the directory cannot be used.
         """
-        spooling(LABEL, "message_passing.logging.spooled_socket:SpooledSocket")
+        spooling(self, LABEL, "message_passing.logging.spooled_socket:SpooledSocket")
         try:
             load_own("message_passing.spool.slots:require_usable")(Path(self.spool))
         except OpenError as error:
@@ -207,7 +207,11 @@ class HandlerOptions(HandlerDeclaration):
         if self.spool:
             path = "message_passing.logging.spooled_socket"
             spool = load_own(f"{path}:SpoolSettings")(
-                self.spool, self.spool_bytes, self.spool_age, self.spool_when_full
+                self.spool,
+                self.spool_bytes,
+                self.spool_age,
+                self.spool_when_full,
+                self.spool_compress == "zstd",
             )
             made = partial(load_own(f"{path}:SpooledSocket"), spool=spool)
         return partial(made, settings, self.ack_timeout)

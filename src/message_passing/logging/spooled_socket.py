@@ -42,6 +42,7 @@ class SpoolSettings:
     max_bytes: int
     max_age: float
     when_full: Literal["block", "drop_oldest", "drop_newest"]
+    compress: bool
 
 
 class SpooledSocket(AcknowledgedSocket):
@@ -92,6 +93,7 @@ class SpooledSocket(AcknowledgedSocket):
             max_bytes=spool.max_bytes,
             max_age=spool.max_age,
             when_full=spool.when_full,
+            compress=spool.compress,
             on_drop=self._dropped,
         )
 

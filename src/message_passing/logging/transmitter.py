@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 
+_TRIED = 50
+"""Records of the backlog that are offered first: ZeroMQ's queue often has room for a few only, and those that it does
+not take were collected in vain. If it takes these, `_BATCH` follow."""
+
 _LONGS = 8
 """Records dealt with at a time while there are long ones, since their texts take memory too."""
 
@@ -169,15 +173,15 @@ class Transmitter:
 
     def _send_backlog(self) -> None:
         self._claim()
-        socket, kept = self.socket, self._kept
+        socket, kept, count = self.socket, self._kept, _TRIED
         while len(kept.next) and socket.is_listened_to():
             if self._losses.untold and not self._tell():
                 return
             backlog = kept.next
-            records, before = backlog.first(_BATCH), socket.sent
-            if count := socket.unclaimed(records):
+            records, before = backlog.first(count), socket.sent
+            if unclaimed := socket.unclaimed(records):
                 # They must not block others that have subscribers.
-                kept.put_aside(count)
+                kept.put_aside(unclaimed)
                 continue
             try:
                 socket.offer(records)
@@ -186,6 +190,7 @@ class Transmitter:
                     backlog.done = backlog.numbers[socket.sent - before - 1] + 1
             if socket.sent - before < len(records):
                 return
+            count = _BATCH
 
     def _claim(self) -> None:
         """Take back what had no subscriber, if there are new subscriptions since."""

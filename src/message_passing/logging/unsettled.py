@@ -16,6 +16,7 @@ class _Written:
     """The fate of records that were handed over together: see `Fate`."""
 
     comes_again = False
+    tried = 0
 
     def __init__(self, number: int, unsettled: set[int]) -> None:
         self._number = number

@@ -236,8 +236,8 @@ class DescriptorOutput(Output):
             return False
         self._nobody = False
         if self.keeps_written and queued.done:
-            left = queued.unfinished() if error else ()
-            self.keep_written(queued.lines[: len(queued.lines) - len(left)], queued.done)
+            lines, left = queued.lines, queued.unfinished() if error else ()
+            self.keep_written(lines[: len(lines) - len(left)] if left else lines, queued.done)
         if error and self.opened_again(error):
             self._torn = False
             return self._written(queued.again())

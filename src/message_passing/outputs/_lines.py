@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.delivery import NO_HOLD, Hold
 from message_passing.encoded import all_as_bytes
-from message_passing.escaping import escape_breaks, has_breaks, has_separators, is_unbroken
+from message_passing.escaping import escape_breaks, has_breaks, has_other_breaks, has_separators, is_unbroken
 from message_passing.lines import Indented, LineBatch, LineBlock, MultiMessage, message_count
 from message_passing.options import option
 
@@ -64,7 +64,7 @@ def _is_broken(block: bytes, lines: Sequence[bytes]) -> bool:
     if isinstance(lines, LineBatch) and lines.checked:
         return False
     if isinstance(lines, LineBlock):
-        return has_separators(block)
+        return has_separators(block) if lines.checked else has_other_breaks(block)
     # Few messages have any line break, and to join them once more costs half of counting the newlines of the block.
     few = len(block) <= _AT_A_GLANCE and bool(lines) and type(lines[0]) is bytes  # a frame has newlines
     return not (few and is_unbroken(lines, len(block))) and has_breaks(block, message_count(lines))

@@ -20,7 +20,7 @@ from message_passing.flow import Output
 from message_passing.metrics import Metrics, plural
 from message_passing.options import option
 from message_passing.output import running_loop
-from message_passing.spool.directory import obstacle
+from message_passing.spool.directory import exposure, obstacle, shortage
 from message_passing.zeromq.component import ZeroMQComponent
 from message_passing.zeromq.flusher import Flusher
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
@@ -122,7 +122,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         settings = self.settings(self.socket_type)
         if self.spool:
             self.confirms = "spooled to disk"
-            made = spooling(self.label, "message_passing.zeromq.hop.spooled:SpooledSending")
+            made = spooling(self, self.label, "message_passing.zeromq.hop.spooled:SpooledSending")
             self._acknowledged = self._spooled = made(
                 settings,
                 ack_timeout=self.ack_timeout,
@@ -130,6 +130,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
                 max_bytes=self.spool_bytes,
                 max_age=self.spool_age,
                 when_full=self.spool_when_full,
+                compress=self.spool_compress == "zstd",
                 on_drop=self._dropped_from_spool,
             )
             return
@@ -144,8 +145,9 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
             self.report(MessagePassingError(text))
 
     def warnings(self) -> list[str]:
-        """See `ZeroMQComponent`; and that the spool cannot be written."""
-        found = obstacle(Path(self.spool)) if self.spool else ""
+        """See `ZeroMQComponent`; and that the spool cannot be written, or may grow beyond its disk."""
+        spool = Path(self.spool)
+        found = obstacle(spool) or exposure(spool) or shortage(spool, self.spool_bytes) if self.spool else ""
         return [*super().warnings(), *([f"{self.label}: {found}"] if found else [])]
 
     def on_open(self) -> None:
@@ -153,6 +155,9 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         if self._acknowledged:
             self._acknowledged.open()
             open_outputs.add(self)
+            for receiver in self._acknowledged.receivers:
+                receiver.notices.wake = partial(self.tell, receiver.notices)
+                self.tell(receiver.notices)
             if self._spooled:
                 self._spooled.notices.wake = partial(self._tell_spool, self._spooled)
                 self._tell_spool(self._spooled)
@@ -347,8 +352,8 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         """What prevents it from sending."""
         if self._acknowledged:
             health = [one.health for one in self._acknowledged.receivers if one.health]
-            stalled = self._spooled.problems() if self._spooled else []
-            return [*stalled, *(text for one in health for text in one.problems())][:MOST_PROBLEMS]
+            connections = [text for one in health for text in one.problems()]
+            return [*self._acknowledged.problems(), *connections][:MOST_PROBLEMS]
         return [text for sender in list(self._senders) for text in sender.problems()][:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:
@@ -373,6 +378,8 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         open_outputs.discard(self)
         if self._acknowledged:
             self._acknowledged.wait(self.stop_request.begin_closing() + self.linger / 1000)
+            if self._acknowledged.held:
+                self._unsent_why += [f"not sent: {text}" for text in self._acknowledged.obstacles()]
             self._acknowledged.close()
             if self._spooled:
                 self._tell_spool(self._spooled, at_end=True)

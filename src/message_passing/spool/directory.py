@@ -8,15 +8,22 @@ import fcntl
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError
-from message_passing.secure_files import future_user, in_shell, require_safe
+from message_passing.secure_files import give_to_future_user, in_shell, require_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATABASE = "spool.sqlite"
 """The database's file name; SQLite adds files with the suffixes `-wal` and `-shm` beside it."""
 
 LOCK = "lock"
 """The lock's file name. It contains the process id of the spool's owner."""
+
+LOG_BYTES = 64 << 20
+"""Bytes from which on SQLite's log is moved to the database."""
 
 WHAT = "spool directory"
 
@@ -83,6 +90,35 @@ class SpoolLock:
             self._descriptor = -1
 
 
+@contextlib.contextmanager
+def kept_from_nodes(directory: Path) -> Iterator[None]:
+    """Nobody uses a spool in this block. Its files are not changed.
+
+    Raises:
+        OpenError: a process is using it, or the system refuses.
+    """
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # a copy without it, which nobody has used
+        yield
+        return
+    except OSError as error:
+        raise OpenError(cannot_use(directory, error)) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OpenError(
+                f"the spool {str(directory)!r} is in use by {_owner_of(directory)}, which sends what is in it: stop "
+                "that process first"
+            ) from error
+        except OSError as error:
+            raise OpenError(cannot_use(directory, error)) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def make_private(path: Path) -> None:
     """Create a directory for this user alone, if it does not exist.
 
@@ -137,12 +173,6 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def give_to_future_user(path: Path) -> None:
-    """Give what root creates to the user that this process will become; SQLite's files follow the database's."""
-    if os.geteuid() == 0 and (uid := future_user()) is not None:
-        os.chown(path, uid, -1, follow_symlinks=False)
-
-
 def cannot_use(directory: Path, error: OSError) -> str:
     """The sentence for a person about a system error."""
     why = error.strerror or str(error)
@@ -151,7 +181,7 @@ def cannot_use(directory: Path, error: OSError) -> str:
 
 def obstacle(directory: Path) -> str:
     """Why a spool could not be kept there, checked without changing anything; empty if no reason was found."""
-    existing = next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
+    existing = _existing(directory)
     if not existing.is_dir():
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -159,11 +189,43 @@ def obstacle(directory: Path) -> str:
     return ""
 
 
+def exposure(directory: Path) -> str:
+    """That others can write to a directory that exists, so that no spool is opened there; empty if they cannot."""
+    try:
+        if directory.exists():
+            require_safe(str(directory), directory.stat(), WHAT)
+    except (OSError, OpenError) as error:
+        return str(error)
+    return ""
+
+
+def shortage(directory: Path, max_bytes: int) -> str:
+    """That the disk has less room than a spool may need; empty if it has enough, or that is not known."""
+    try:
+        found = os.statvfs(_existing(directory))
+        used = sum(one.stat().st_size for one in directory.glob(f"{DATABASE}*")) if directory.is_dir() else 0
+    except OSError:
+        return ""
+    room = found.f_bavail * found.f_frsize + used
+    if max_bytes + LOG_BYTES <= room:
+        return ""
+    return (
+        f"the spool {str(directory)!r} may take spool_bytes ({max_bytes:,}) and {LOG_BYTES:,} bytes besides, and its "
+        f"disk has room for {room:,}: when the disk is full, it is as if the spool were"
+    )
+
+
+def _existing(directory: Path) -> Path:
+    return next((one for one in (directory, *directory.absolute().parents) if one.exists()), Path("/"))
+
+
 def _owner_of(directory: Path) -> str:
     try:
         text = (directory / LOCK).read_bytes()[:_MOST_DIGITS].strip().decode("ascii")
     except (OSError, ValueError):
         return "another process"
-    if not text.isdigit():
+    if (
+        not text.isdigit() or not Path(f"/proc/{text}").exists()
+    ):  # that one has ended: somebody else reads it now
         return "another process"
     return f"this process ({text})" if int(text) == os.getpid() else f"the process {text}"

@@ -19,8 +19,8 @@ PENDING_BYTES = 16 << 20
 PENDING_FRAMES = 10_000
 """Frames that may wait to be stored; likewise."""
 
-PendingFrame = tuple[bytes, int, bool, "StoredBatch"]
-"""The bytes, the number of messages, whether these are lines, and their batch."""
+PendingFrame = tuple[bytes, int, int, "StoredBatch"]
+"""The stored bytes, the number of messages, the kind (see `SpoolFrame`), and their batch."""
 
 
 class StoredBatch:
@@ -63,14 +63,14 @@ class PendingFrames:
         """Whether another batch may be added."""
         return self.size < self._limit and len(self._queue) < PENDING_FRAMES
 
-    def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+    def put(self, frames: Iterable[tuple[bytes, int, int]], hold: Hold) -> None:
         """Add a batch."""
         batch = StoredBatch(hold)
-        for body, count, lines in frames:
+        for body, count, kind in frames:
             batch.left += 1
             self.messages += count
             self.size += len(body)
-            self._queue.append((body, count, lines, batch))
+            self._queue.append((body, count, kind, batch))
 
     def first(self, most: int) -> list[PendingFrame]:
         """The first of them, without removing them."""

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE
-from message_passing.spool.rows import SELECT_FRAMES, Content, SpoolFrame, frame_of, is_corrupt
+from message_passing.spool.rows import (
+    SELECT_FRAMES,
+    Content,
+    SpoolFrame,
+    corrupt,
+    frame_of,
+    is_corrupt,
+    unpack_runs,
+)
 from message_passing.spool.store import SPOOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from message_passing.spool.rows import Numbering
 
 _PATIENCE = 2.0  # seconds to wait for a node's write
 
@@ -44,14 +54,32 @@ class SpoolReader:
                 f"there is no spool in {str(self._target)!r}: name the directory given to the option spool"
             )
         with self._explained():
-            uri = f"{self.path.resolve().as_uri()}?mode=ro"
-            self._db = db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._opened()
         if not 0 < version <= SPOOL_VERSION:
             self.__exit__()
             why = "was written by a later version of message-passing" if version else "is not a spool"
             raise OpenError(f"{str(self.path)!r} {why}")
         return self
+
+    def _opened(self) -> int:
+        """Open it, and return its version."""
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        try:
+            return self._connected(uri)
+        except sqlite3.OperationalError as error:
+            log = self.path.with_name(f"{self.path.name}-wal")
+            # Where nothing can be written, as in a snapshot, SQLite cannot have its shared memory. Without a log, the
+            # file is all there is.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (
+                log.exists() and log.stat().st_size
+            ):
+                raise
+            return self._connected(f"{uri}&immutable=1")
+
+    def _connected(self, uri: str) -> int:
+        self.__exit__()
+        self._db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def __exit__(self, *_: object) -> None:
         if self._db is not None:
@@ -83,24 +111,40 @@ class SpoolReader:
         return Content(frames, int(messages), int(size))
 
     def facts(self) -> dict[str, Any]:
-        """Its sender id, next number, and the times of the oldest and the newest frame, if any.
+        """Its last sender id, next number, and the times of the oldest and the newest frame, if any.
 
         Raises:
             OpenError: it cannot be read.
         """
-        facts = dict(self._rows("SELECT name, value FROM facts"))
+        facts = self._facts()
         times = [
             self._rows(f"SELECT time FROM frames ORDER BY sequence {order} LIMIT 1")  # noqa: S608 - our own text
             for order in ("ASC", "DESC")
         ]
         oldest, newest = (rows[0][0] if rows else None for rows in times)
-        sender = facts.get("sender")
+        with contextlib.suppress(sqlite3.DatabaseError):
+            facts["sender"] = unpack_runs(facts)[-1][1].hex()
         return {
-            "sender": sender.hex() if isinstance(sender, bytes) else None,
+            "sender": facts.get("sender"),
             "next": facts.get("next"),
             "oldest": oldest,
             "newest": newest,
         }
+
+    def _facts(self) -> dict[str, Any]:
+        return dict(self._rows("SELECT name, value FROM facts"))
+
+    def numbering(self) -> tuple[Numbering, int]:
+        """Which id belongs to which numbers, and the next number.
+
+        Raises:
+            OpenError: it cannot be read.
+        """
+        facts = self._facts()
+        with self._explained():
+            if not isinstance(facts.get("next"), int):
+                raise corrupt("its next number is missing")
+            return unpack_runs(facts), facts["next"]
 
     def check(self) -> bool:
         """Whether SQLite finds the file intact.
@@ -110,13 +154,12 @@ class SpoolReader:
         """
         return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
-    def frames(self) -> Iterator[SpoolFrame | int]:
-        """All frames in order; for a damaged one, its number. Unreadable parts of a damaged file are left out.
+    def frames(self, after: int = 0) -> Iterator[SpoolFrame | int]:
+        """All frames after a number, in order; for a damaged one, its number. Unreadable parts are left out.
 
         Raises:
             OpenError: it cannot be read at all.
         """
-        after = 0
         while True:
             try:
                 rows = self._after(after, 16)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
 from message_passing.spool.reader import SpoolReader
-from message_passing.spool.rows import SENDER_BYTES, NewerSpoolError, SpoolFrame, is_corrupt
+from message_passing.spool.rows import NewerSpoolError, SpoolFrame, is_corrupt
 from message_passing.spool.store import SpoolStore
 
 if TYPE_CHECKING:
@@ -73,12 +73,7 @@ def _repair(directory: Path, store: SpoolStore) -> Repaired:
             store.vacuum()
         return Repaired(store.content.frames, store.content.messages, set_aside, "")
     with contextlib.suppress(OpenError), SpoolReader(directory) as old:
-        facts = old.facts()
-        if (
-            isinstance(facts["next"], int)
-            and len(sender := bytes.fromhex(facts["sender"] or "")) == SENDER_BYTES
-        ):
-            store.sender, store.next = sender, facts["next"]
+        store.runs, store.next = old.numbering()
     store.begin_anew()
     set_aside = 0
     with SpoolReader(store.aside) as old:

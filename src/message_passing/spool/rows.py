@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from message_passing.paths import load_own
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PAGE_BYTES = 16384
 """The version of the database format."""
@@ -18,7 +20,14 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 SENDER_BYTES = 16
 """Bytes of a sender's id."""
 
-_HEAD = struct.Struct("!QQ?")
+_COMPRESSION = "message_passing.spool.compression"  # it needs an extra
+
+_HEAD = struct.Struct("!QQB")
+_LINES, _COMPRESSED = 1, 2  # the bits of a row's column `lines`
+_RUN = struct.Struct(f"!Q{SENDER_BYTES}s")
+
+Numbering = tuple[tuple[int, bytes], ...]
+"""The first number of each run of a spool's owner, and the id that belongs to it and those after it, in order."""
 
 
 class NewerSpoolError(Exception):
@@ -31,22 +40,55 @@ class SpoolFrame:
 
     Attributes:
         sequence: its number.
-        body: the bytes.
+        stored: the bytes, which may be compressed.
         count: messages in it.
-        lines: whether each message is a line of it; otherwise it is one message as sent.
+        kind: bits: whether each message is a line of it (otherwise it is one message as sent), and whether it is
+            compressed.
         time: when it was stored, in seconds since 1970.
     """
 
     sequence: int
-    body: bytes
+    stored: bytes
     count: int
-    lines: bool
+    kind: int
     time: float = 0.0
+
+    def messages(self) -> list[bytes]:
+        """Its messages; one that was sent with several lines in it is one."""
+        return self.body.split(b"\n") if self.lines else [self.body]
+
+    @property
+    def lines(self) -> bool:
+        """Whether each message is a line of it."""
+        return bool(self.kind & _LINES)
+
+    @property
+    def body(self) -> bytes:
+        """The messages.
+
+        Raises:
+            PackageError: it is compressed, and there is no zstd.
+        """
+        if not self.kind & _COMPRESSED:
+            return self.stored
+        body: bytes = load_own(f"{_COMPRESSION}:decompress")(self.stored)
+        return body
+
+    @property
+    def size(self) -> int:
+        """The bytes that are stored."""
+        return len(self.stored)
 
     @property
     def crc(self) -> int:
-        """The data of its row."""
-        return crc32(self.body, crc32(_HEAD.pack(self.sequence, self.count, self.lines)))
+        """The checksum of the data of its row."""
+        return crc32(self.stored, crc32(_HEAD.pack(self.sequence, self.count, self.kind)))
+
+
+def compressed(body: bytes, kind: int) -> tuple[bytes, int]:
+    """What is stored of a frame, compressed if that makes it smaller, and its kind then."""
+    smaller: bytes = load_own(f"{_COMPRESSION}:compress")(body)
+    return (smaller, kind | _COMPRESSED) if len(smaller) < len(body) else (body, kind)
 
 
 @dataclass(slots=True)
@@ -62,7 +104,7 @@ def frame_of(row: Sequence[Any]) -> SpoolFrame | None:
     """A row of `sequence, body, count, lines, time, crc` as a frame; None if it is damaged."""
     sequence, body, count, lines, time, crc = row
     try:
-        frame = SpoolFrame(sequence, bytes(body), count, bool(lines), float(time))
+        frame = SpoolFrame(sequence, bytes(body), count, int(lines), float(time))
         intact = frame.crc == crc
     except (TypeError, ValueError, struct.error):
         return None
@@ -94,6 +136,26 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((number, number))
     return found
+
+
+def pack_runs(runs: Numbering) -> bytes:
+    """As a value for the table `facts`."""
+    return b"".join(_RUN.pack(*run) for run in runs)
+
+
+def unpack_runs(facts: Mapping[str, Any]) -> Numbering:
+    """The runs according to the table `facts`.
+
+    Raises:
+        sqlite3.DatabaseError: they are damaged or missing.
+    """
+    try:
+        runs = tuple(_RUN.iter_unpack(facts["runs"]))
+    except (KeyError, TypeError, struct.error) as error:
+        raise corrupt("its ids are missing") from error
+    if not runs or list(runs) != sorted(runs):
+        raise corrupt("its ids are not in order")
+    return runs
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:

@@ -13,11 +13,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic, steady_wall
-from message_passing.errors import OpenError
+from message_passing.errors import OpenError, PackageError
 from message_passing.metrics import plural
+from message_passing.paths import load_own
 from message_passing.spool.directory import SpoolLock, cannot_use
 from message_passing.spool.pending import PENDING_BYTES, PendingFrames
-from message_passing.spool.rows import Content, NewerSpoolError, estimate, is_corrupt
+from message_passing.spool.rows import Content, NewerSpoolError, compressed, estimate, is_corrupt
 from message_passing.spool.store import SpoolStore
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Spool:
         max_bytes: int,
         max_age: float = 0.0,
         when_full: WhenFull = "block",
+        compress: bool = False,
         on_drop: Callable[[int, str, int], object] = lambda _count, _reason, _earlier: None,
         say: Callable[[str, str], object] = lambda _kind, _text: None,
     ) -> None:
@@ -72,6 +74,7 @@ class Spool:
             max_bytes: the most bytes in use in its file.
             max_age: seconds after which a frame is dropped; 0 for never.
             when_full: `block`: what does not fit waits in memory, up to `has_room`; otherwise which are dropped.
+            compress: store frames compressed. Those that are in it stay as they are.
             on_drop: called by its thread at each loss: with the number of messages, the reason, and how many of them
                 an earlier run had stored.
             say: called with notices for a person: a kind, and a sentence.
@@ -82,6 +85,7 @@ class Spool:
         self._max_bytes, self._max_age, self._when_full = max_bytes, max_age, when_full
         self.now = steady_wall()
         self._on_drop, self._say = on_drop, say
+        self._compress = compress
         self._ahead = min(READ_AHEAD, max_bytes // 16)
         self._lock = SpoolLock(directory)
         self._store = SpoolStore(directory)
@@ -112,12 +116,17 @@ class Spool:
         self._lock.acquire()
         try:
             remark = self._store.open()
-        except (OSError, sqlite3.Error, NewerSpoolError) as error:
+            self._store.begin_run()
+            if self._store.is_compressed():
+                load_own("message_passing.zstandard:zstd")
+        except (OSError, sqlite3.Error, NewerSpoolError, PackageError) as error:
             self._lock.release()
             self._store.close()
             where = repr(str(self.directory))
             if isinstance(error, NewerSpoolError):
                 text = f"the spool {where} was written by a later version of message-passing: use that"
+            elif isinstance(error, PackageError):
+                text = f"the spool {where} has compressed frames (spool_compress): {error}"
             elif isinstance(error, OSError):
                 text = cannot_use(self.directory, error)
             else:
@@ -146,8 +155,12 @@ class Spool:
 
     @property
     def sender(self) -> bytes:
-        """The sender id that belongs to its numbers."""
+        """The id that belongs to the numbers of this run."""
         return self._store.sender
+
+    def sender_of(self, sequence: int) -> bytes:
+        """The id that belongs to a number in it, perhaps of an earlier run."""
+        return self._store.sender_of(sequence)
 
     def first(self) -> int:
         """The lowest number in it, or else the next one: to be read before anything is taken."""
@@ -225,8 +238,14 @@ class Spool:
 
     # From and to the output
 
-    def put(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+    def put(self, frames: Iterable[tuple[bytes, int, int]], hold: Hold) -> None:
         """Accept frames: bytes, number of messages, and whether these are lines. Held until all are stored."""
+        if self._compress:
+            frames = [
+                (smaller, count, kind)
+                for body, count, lines in frames
+                for smaller, kind in (compressed(body, lines),)
+            ]
         with self._changed:
             self._queue.put(frames, hold)
             self._changed.notify_all()
@@ -237,8 +256,8 @@ class Spool:
         with self._changed:
             while self._ready and size > 0:
                 frame = self._ready.popleft()
-                self._ready_bytes -= len(frame.body)
-                size -= len(frame.body)
+                self._ready_bytes -= frame.size
+                size -= frame.size
                 found.append(frame)
             if found and self._unread and self._wants_more():
                 self._changed.notify_all()
@@ -250,7 +269,7 @@ class Spool:
         with self._changed:
             for sequence in sequences:
                 if frame := self._loaded.pop(sequence, None):
-                    self._trimmed.append((sequence, frame.count, len(frame.body)))
+                    self._trimmed.append((sequence, frame.count, frame.size))
                     messages += frame.count
             self._changed.notify_all()
         return messages
@@ -259,7 +278,7 @@ class Spool:
         """Mark taken frames as too old to be sent, and lost."""
         with self._changed:
             found = [frame for number in sequences if (frame := self._loaded.pop(number, None))]
-            lost = [(frame.sequence, frame.count, len(frame.body)) for frame in found]
+            lost = [(frame.sequence, frame.count, frame.size) for frame in found]
             self._trimmed += lost
             self._expired += lost
             self._changed.notify_all()
@@ -377,7 +396,7 @@ class Spool:
     def _load(self, frames: Sequence[SpoolFrame]) -> None:
         for frame in frames:
             self._ready.append(frame)
-            self._ready_bytes += len(frame.body)
+            self._ready_bytes += frame.size
             self._loaded[frame.sequence] = frame
         self._read_to = frames[-1].sequence
 

@@ -1,7 +1,6 @@
 """A spool's database: frames in the order of their numbers, added and removed by transactions that are synced.
 
-For one thread at a time. What was trimmed gives its pages to what comes later; the file shrinks once the spool is
-empty.
+For one thread at a time. Pages of trimmed frames are reused by later ones; the file shrinks once the spool is empty.
 """
 
 from __future__ import annotations
@@ -9,22 +8,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from bisect import bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.spool.directory import DATABASE, database_in, identity, sync_directory
+from message_passing.spool.directory import DATABASE, LOG_BYTES, database_in, identity, sync_directory
 from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
     SENDER_BYTES,
     Content,
     NewerSpoolError,
+    Numbering,
     SpoolFrame,
     corrupt,
     frame_of,
     is_corrupt,
     measure,
+    pack_runs,
     ranges,
+    unpack_runs,
 )
 
 if TYPE_CHECKING:
@@ -34,8 +38,11 @@ if TYPE_CHECKING:
 SPOOL_VERSION = 1
 """Of the tables: `PRAGMA user_version`."""
 
-_CHECKPOINT_PAGES = 4000
-"""Pages in SQLite's log (64 MiB) from which on they are moved to the database."""
+MOST_NUMBERINGS = 1000
+"""Numbering of which something is still in the spool and that have ids of their own; further ones share the last."""
+
+_CHECKPOINT_PAGES = LOG_BYTES // PAGE_BYTES
+"""Pages in SQLite's log from which on they are moved to the database."""
 
 _CACHE_KIB = 8192
 """Of pages that SQLite keeps in memory."""
@@ -70,15 +77,17 @@ class SpoolStore:
 
     Attributes:
         content: what is in it.
-        sender: the id that belongs to its numbers.
+        runs: which id belongs to which numbers. One that is copied, or restored from a backup, would otherwise give
+            numbers to new frames that a receiver knows as others', and takes for duplicates.
         next: the number of the next frame.
-        aside: where a damaged database is that was renamed.
+        aside: the path to which a damaged database was last renamed.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Nothing is opened yet."""
+        """Configure it; nothing is opened yet."""
         self.content = Content()
-        self.sender = b""
+        self.runs: Numbering = ()
+        self._runs_stored = False
         self.next = 1
         self.aside = directory / DATABASE
         self._file: tuple[int, int] | None = None  # which one it is
@@ -88,10 +97,10 @@ class SpoolStore:
     # Opening
 
     def open(self) -> str:
-        """Open it, and begin a new one where it is damaged.
+        """Open it, or begin a new one if it is damaged.
 
         Returns:
-            What a person should know; empty if there is nothing.
+            A sentence for a person about what happened; empty if there is nothing to tell.
 
         Raises:
             OSError, sqlite3.Error: it cannot be used.
@@ -107,10 +116,10 @@ class SpoolStore:
         return ""
 
     def begin_anew(self) -> str:
-        """Rename a damaged database, and begin an empty one; its numbers go on where they are known.
+        """Rename a damaged database, and begin an empty one, which continues its numbers if they are known.
 
         Returns:
-            What a person should know.
+            A sentence for a person about what happened.
 
         Raises:
             OSError, sqlite3.Error: it cannot be done.
@@ -133,7 +142,7 @@ class SpoolStore:
         )
 
     def begin_empty(self) -> None:
-        """Remove the files, of which nothing is needed any more, where there is no room for removing their contents.
+        """Remove the files, nothing of which is needed any more, when there is no room for deleting their contents.
 
         Raises:
             OSError, sqlite3.Error: a new one cannot be made.
@@ -157,26 +166,29 @@ class SpoolStore:
         if version < SPOOL_VERSION:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
-        if not isinstance(sender := facts.get("sender"), bytes) or not isinstance(facts.get("next"), int):
-            raise corrupt("its id or next number is missing")
-        self.sender = sender
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
         self.content = self._counted()
-        self.next = max(facts["next"], last + 1)
+        try:
+            self.runs, self._runs_stored = unpack_runs(facts), True
+        except sqlite3.DatabaseError:  # what is in it may come twice, under another id, but comes
+            self.runs, self._runs_stored = ((1, os.urandom(SENDER_BYTES)),), False
+        following = facts.get("next")
+        self.next = max(following if isinstance(following, int) else 1, last + 1)
         if not self.content.frames:
             self._shrink()
 
     def _create(self, db: sqlite3.Connection) -> None:
-        sender = self.sender or os.urandom(SENDER_BYTES)
+        self.runs = self.runs or ((self.next, os.urandom(SENDER_BYTES)),)
         db.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _TABLES.split(";")):
             db.execute(statement)
-        db.executemany("INSERT INTO facts VALUES (?, ?)", [("sender", sender), ("next", self.next)])
+        facts = [("runs", pack_runs(self.runs)), ("next", self.next)]
+        db.executemany("INSERT INTO facts VALUES (?, ?)", facts)
         db.execute(f"PRAGMA user_version = {SPOOL_VERSION}")
         db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close it; again is harmless."""
+        """Close it. Idempotent."""
         self._close_quietly()
 
     def _close_quietly(self) -> None:
@@ -197,7 +209,7 @@ class SpoolStore:
         return self._db is not None
 
     def require_in_place(self) -> None:
-        """See that the file is where it was: what goes into one that was removed would be lost with this process.
+        """Check that the file is still in place: what is written to a removed file is lost when this process ends.
 
         Raises:
             sqlite3.DatabaseError: it was removed, or another is in its place.
@@ -205,19 +217,47 @@ class SpoolStore:
         if identity(self._directory / DATABASE) != self._file:
             raise corrupt("it was removed or replaced")
 
+    # Whose its numbers are
+
+    @property
+    def sender(self) -> bytes:
+        """The id that belongs to new numbers."""
+        return self.runs[-1][1] if self.runs else b""
+
+    def sender_of(self, sequence: int) -> bytes:
+        """The id that belongs to a number."""
+        at = bisect_right(self.runs, sequence, key=itemgetter(0))
+        return self.runs[max(0, at - 1)][1] if self.runs else b""
+
+    def begin_run(self) -> None:
+        """Have another id for new numbers. It is stored with the first frame that needs it.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        lowest = self._open_db.execute("SELECT min(sequence) FROM frames").fetchone()[0]
+        ends = [*(first for first, _ in self.runs[1:]), self.next]
+        needed = [
+            run
+            for run, end in zip(self.runs, ends, strict=True)
+            if lowest is not None and run[0] < end and lowest < end
+        ]
+        if len(needed) < MOST_NUMBERINGS:
+            self.runs, self._runs_stored = (*needed, (self.next, os.urandom(SENDER_BYTES))), False
+
     # Changing
 
     def commit(
         self,
-        frames: Sequence[tuple[bytes, int, bool]],
+        frames: Sequence[tuple[bytes, int, int]],
         trimmed: Sequence[tuple[int, int, int]] = (),
         now: float = 0.0,
     ) -> list[SpoolFrame]:
         """Add and remove frames in one transaction, which is on disk when this returns.
 
         Args:
-            frames: bytes, count of messages, and whether these are lines, of each.
-            trimmed: number, count of messages, and bytes of each that is to be removed.
+            frames: of each, the stored bytes, the number of messages, and the kind: see `SpoolFrame`.
+            trimmed: of each frame to be removed, its number, its number of messages, and its bytes.
             now: seconds since 1970.
 
         Returns:
@@ -228,20 +268,23 @@ class SpoolStore:
         """
         db = self._open_db
         added = [
-            SpoolFrame(self.next + index, body, count, lines, now)
-            for index, (body, count, lines) in enumerate(frames)
+            SpoolFrame(self.next + index, stored, count, kind, now)
+            for index, (stored, count, kind) in enumerate(frames)
         ]
         try:
             db.execute("BEGIN IMMEDIATE")
             removed = self._delete(db, trimmed)
             if added:
                 self._insert(db, added)
-                db.execute("UPDATE facts SET value = ? WHERE name = 'next'", (added[-1].sequence + 1,))
+                db.execute("REPLACE INTO facts VALUES ('next', ?)", (added[-1].sequence + 1,))
+                if not self._runs_stored:
+                    db.execute("REPLACE INTO facts VALUES ('runs', ?)", (pack_runs(self.runs),))
             db.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         self.next += len(added)
+        self._runs_stored = self._runs_stored or bool(added)
         if removed == len(trimmed):
             self._count(added, trimmed)
         else:  # some were in a database that is set aside
@@ -249,7 +292,7 @@ class SpoolStore:
         return added
 
     def put_back(self, frames: Sequence[SpoolFrame]) -> None:
-        """Add frames with the numbers that they had in a database that is set aside.
+        """Add frames with the numbers that they had in a database that was set aside.
 
         Raises:
             sqlite3.Error: nothing was changed.
@@ -268,14 +311,14 @@ class SpoolStore:
     def _insert(db: sqlite3.Connection, frames: Sequence[SpoolFrame]) -> None:
         db.executemany(
             "INSERT OR REPLACE INTO frames (sequence, time, count, lines, crc, body) VALUES (?, ?, ?, ?, ?, ?)",
-            [(one.sequence, one.time, one.count, one.lines, one.crc, one.body) for one in frames],
+            [(one.sequence, one.time, one.count, one.kind, one.crc, one.stored) for one in frames],
         )
 
     def _count(self, added: Sequence[SpoolFrame], removed: Sequence[tuple[int, int, int]]) -> None:
         content = self.content
         content.frames += len(added) - len(removed)
         content.messages += sum(one.count for one in added) - sum(count for _, count, _ in removed)
-        content.size += sum(len(one.body) for one in added) - sum(size for _, _, size in removed)
+        content.size += sum(one.size for one in added) - sum(size for _, _, size in removed)
 
     def _counted(self) -> Content:
         frames, messages, size = self._open_db.execute(
@@ -297,16 +340,24 @@ class SpoolStore:
         except sqlite3.Error:  # it was rolled back by the error
             pass
 
+    def is_compressed(self) -> bool:
+        """Whether any frame is compressed.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        return bool(self._open_db.execute("SELECT 1 FROM frames WHERE lines > 1 LIMIT 1").fetchone())
+
     def read(self, after: int, most: int, size: int) -> tuple[list[SpoolFrame], list[tuple[int, int, int]]]:
-        """Frames in order; those whose rows are damaged are set aside.
+        """Read frames in order; those whose rows are damaged are set aside.
 
         Args:
             after: the number before the first.
-            most: how many at most; and
-            size: from how many bytes on no more are read.
+            most: the most frames.
+            size: the number of bytes at which reading stops.
 
         Returns:
-            The frames, and number, messages and bytes of each that was damaged.
+            The frames; and of each damaged one, its number, its number of messages, and its bytes.
 
         Raises:
             sqlite3.Error: see `commit`.
@@ -319,7 +370,7 @@ class SpoolStore:
         for row in cursor:
             if frame := frame_of(row):
                 frames.append(frame)
-                size -= len(frame.body)
+                size -= frame.size
             else:
                 damaged.append((row[0], *measure(row[2], row[1])))
             if size <= 0:
@@ -348,7 +399,7 @@ class SpoolStore:
         self.content = self._counted()
 
     def forget_damaged(self) -> int:
-        """Remove what was set aside; how many frames.
+        """Remove what was set aside, and return the number of frames.
 
         Raises:
             sqlite3.Error: see `commit`.
@@ -358,7 +409,7 @@ class SpoolStore:
     # Bounds
 
     def used(self) -> int:
-        """Bytes of the file that are in use: what was removed gives its place to what comes."""
+        """The bytes of the file that are in use; the space of removed frames is reused."""
         db = self._open_db
         pages = (
             db.execute("PRAGMA page_count").fetchone()[0] - db.execute("PRAGMA freelist_count").fetchone()[0]
@@ -366,7 +417,7 @@ class SpoolStore:
         return int(pages) * PAGE_BYTES
 
     def oldest(self, most: int, after: int = 0) -> list[tuple[int, int, int, float]]:
-        """Number, messages, bytes and time of the oldest frames."""
+        """Of each of the oldest frames, its number, its number of messages, its bytes, and its time."""
         return [
             (number, *measure(count, size), time if isinstance(time, float) else 0.0)
             for number, count, size, time in self._open_db.execute(
@@ -376,7 +427,7 @@ class SpoolStore:
         ]
 
     def shrink(self) -> None:
-        """Give back the space of an empty spool, if it is much.
+        """Release the space of an empty spool, if it is large.
 
         Raises:
             sqlite3.Error: there is no room for it.

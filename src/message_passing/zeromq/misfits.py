@@ -83,8 +83,10 @@ def type_misfit(ours: str, theirs: str) -> str:
     """Why two socket types do not match, and what to do."""
     if theirs not in FITTING_TYPES:
         advice = f"no input or output of message-passing fits a {theirs}: it is another program's endpoint"
+    elif ours in TWO_WAY_TYPES and theirs in TWO_WAY_TYPES:
+        advice = f"set socket_type {FITTING_TYPES[ours][0]} on one side"
     elif ours in TWO_WAY_TYPES or theirs in TWO_WAY_TYPES:
-        advice = "messages are acknowledged on both sides or on neither: see socket_type"
+        advice = "messages are acknowledged on both sides (DEALER and ROUTER) or on neither: see socket_type"
     elif (theirs in SENDING_TYPES) == (ours in SENDING_TYPES):
         who = other_end(ours)
         does = "sends" if ours in SENDING_TYPES else "receives"

@@ -23,6 +23,8 @@ class Message(NamedTuple):
         descriptor: that of its connection, in digits; empty for inproc.
         user: its sender by the ZAP handler's name for it; empty if not requested.
         size: bytes of all its frames.
+        peer_type: the socket type of the connection's other end; empty for inproc, or if not requested.
+        address: the other end's address, without port; likewise.
     """
 
     frames: list[bytes]
@@ -30,15 +32,20 @@ class Message(NamedTuple):
     descriptor: str
     user: str
     size: int
+    peer_type: str = ""
+    address: str = ""
 
 
-def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: bool) -> Message:
+def next_message(
+    socket: zmq.Socket[bytes], most: int, *, each: bool, named: bool, typed: bool = False
+) -> Message:
     """Receive the next message, keeping only those of its frames that are needed.
 
     Args:
         socket: the receiving socket.
         most: the most bytes of a message to us, with its accompanying frames; -1 for no limit.
         named: whether to record the sender by the ZAP handler's name for it.
+        typed: whether to record the peer's socket type and address.
         each: whether each frame is a message, together. Otherwise a frame that begins a JSON object is a message
             by itself, and the last one is, with the others.
 
@@ -50,9 +57,10 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
         _known(frame, "__fd"),
         _known(frame, "User-Id") if named else "",
     )  # a failing query is slow
+    peer = (_known(frame, "Socket-Type"), _known(frame, "Peer-Address")) if typed else ("", "")
     if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
-        return Message([single], 0, descriptor, user, len(single))
+        return Message([single], 0, descriptor, user, len(single), *peer)
     frames: list[bytes] = []
     total = together = too_big = 0
     while True:  # unwanted or oversized frames are not copied
@@ -70,7 +78,7 @@ def next_message(socket: zmq.Socket[bytes], most: int, *, each: bool, named: boo
         if not more:
             break
         frame = socket.recv(_NOBLOCK, copy=False)
-    return Message(frames, too_big, descriptor, user, total)
+    return Message(frames, too_big, descriptor, user, total, *peer)
 
 
 def _known(frame: Any, name: str) -> str:

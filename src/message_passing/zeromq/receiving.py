@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.connection_health import ConnectionHealth
     from message_passing.zeromq.intake_limiter import IntakeLimiter
+    from message_passing.zeromq.received import Message
     from message_passing.zeromq.settings import SocketSettings
 
 _OBJECT_START = b"{"[0]
@@ -76,7 +77,7 @@ class Receiver:
         """The number of bytes of the messages returned so far."""
         self.refused: list[bytes] = []
         """Received messages that cannot have the field, for the caller to remove."""
-        self.too_big = Oversized(self._address_of)
+        self.too_big = Oversized(self.address_of)
         """Messages larger than `maxmsgsize` over all their frames, for the caller to count."""
         self._next_sample = 0.0
         self._cut_off = 0
@@ -226,15 +227,15 @@ class Receiver:
         self.refused += [frame for frame, text in found if text is None]
         return [text for _, text in found if text is not None]
 
-    def receive_parts(self, limit: int) -> list[list[bytes]]:
-        """Messages with all their frames, however large; at most this many."""
-        found: list[list[bytes]] = []
+    def receive_parts(self, limit: int) -> list[Message]:
+        """Messages with all their frames, however large, and what is known of the sender; at most this many."""
+        found: list[Message] = []
         with self._lock, contextlib.suppress(zmq.Again):
             while len(found) < limit:
-                message = next_message(self._socket, -1, each=True, named=False)
+                message = next_message(self._socket, -1, each=True, named=bool(self._key_field), typed=True)
                 self._deliveries.note(message)
                 self.received_bytes += message.size
-                found.append(message.frames)
+                found.append(message)
         return found
 
     def send_parts(self, frames: Sequence[bytes]) -> bool:
@@ -263,7 +264,8 @@ class Receiver:
         """How many handshakes have failed, by reason: see `Peers`."""
         return self._monitor_thread.failures() if self._monitor_thread else {}
 
-    def _address_of(self, descriptor: str) -> str:
+    def address_of(self, descriptor: str) -> str:
+        """The address of a connection's other end; empty if it is not known."""
         return self._monitor_thread.address_of(descriptor) if self._monitor_thread else ""
 
     def met(self) -> bool:

@@ -183,7 +183,7 @@ class Sender:
         if done < len(messages):
             self._keep(messages[done:])
 
-    def offer(self, messages: Sequence[bytes], *, quiet: bool = False) -> int:
+    def offer(self, messages: Sequence[bytes], *, size: int | None = None, quiet: bool = False) -> int:
         """Send as many of a batch as possible at once, and buffer none: for a caller with its own queue.
 
         The GIL is kept meanwhile where no unauthenticated peer can connect: the caller runs among busy threads
@@ -191,6 +191,7 @@ class Sender:
 
         Args:
             messages: what to send.
+            size: their bytes, where these have been added up.
             quiet: do not poll the peers: see `Outgoing.send`.
 
         Returns:
@@ -200,8 +201,10 @@ class Sender:
             return 0
         prefixes = self.outgoing.prefixes
         if prefixes is not None and not prefixes.everything:
-            messages = list(takewhile(prefixes.match, messages))
-        return self.outgoing.send(messages, holding=True, patient=True, quiet=quiet) if messages else 0
+            messages, size = list(takewhile(prefixes.match, messages)), None
+        if not messages:
+            return 0
+        return self.outgoing.send(messages, size=size, holding=True, patient=True, quiet=quiet)
 
     def ready(self, *, quiet: bool = False) -> bool:
         """Whether any peer is ready, so that offering is worthwhile.

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+NO_OBJECT = "no JSON object, so key_field cannot be set"
+"""Why a message is refused that cannot have the field."""
+
 _parsed = msgspec.json.Decoder().decode
 _encode_text = msgspec.json.encode
 

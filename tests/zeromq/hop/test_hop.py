@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,11 +14,13 @@ import pytest
 import zmq
 
 from message_passing.errors import OptionError
+from message_passing.flow import Output
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
-from message_passing.testing import free_port, wait_for
-from message_passing.zeromq.hop.frames import Ready
-from nodes import Node, node, part
+from message_passing.testing import TestOutput, free_port, running, wait_for
+from message_passing.zeromq.hop import link
+from message_passing.zeromq.hop.frames import Ready, decode
+from nodes import Node, lines, node, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +39,10 @@ def messages(first: int, count: int) -> bytes:
 
 
 @contextmanager
-def receiver(endpoint: str, file: Path, **options: Any) -> Iterator[Node]:
+def receiver(endpoint: str, file: Path, *more: str, **options: Any) -> Iterator[Node]:
     """A node that writes what comes to a ROUTER."""
     words = part("input", "ZeroMQ", **{"socket_bind": endpoint, "socket_type": "ROUTER", **options})
-    with node(*words, *part("output", "File", filename=str(file))) as started:
+    with node(*words, *more, *part("output", "File", filename=str(file))) as started:
         yield started
 
 
@@ -299,23 +302,144 @@ def test_an_output_has_no_options_that_would_lose_messages(when_full: Any) -> No
         ZeroMQOutput(connect="tcp://127.0.0.1:9", socket_type="DEALER", when_full=when_full)
 
 
-def test_two_ends_of_the_same_kind_are_reported() -> None:
-    """Two outputs, or two inputs, say of each other that one of them must be the other kind."""
+@pytest.mark.parametrize("encoder", ["Null", "JSONLines"])
+def test_a_receivers_limit_is_for_messages(tmp_path: Path, encoder: str) -> None:
+    """Not for the frames that they travel in; what is too big is counted, and does not come again."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    limit = 1000 if encoder == "Null" else 70_000
+    with receiver(endpoint, file, "--decoder", "JSONLines", maxmsgsize=limit) as one:
+        words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", encoder]
+        with node(*words, *part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")) as sending:
+            sending.write(messages(0, 2000) + b'"%s"\n' % (b"x" * limit) + messages(2000, 2000))
+            assert sending.end()[::2] == (0, b"")
+        err = one.stop()[2]
+    assert written(file) == list(range(4000))
+    assert f"1 message of more bytes than maxmsgsize ({limit})".encode() in err
+
+
+class _Blocked(Output):
+    """An output that has no room."""
+
+    def on_init(self) -> None:
+        """Begin without."""
+        super().on_init()
+        self.got: list[bytes] = []
+        self.room = False
+        self.waits = False
+
+    def write_many(self, messages: list[bytes]) -> None:
+        """Keep them."""
+        self.got += messages
+        self._kept = self.hold()
+
+    async def drain(self) -> None:
+        """Wait for room."""
+        self.waits = True
+        while not self.room:  # noqa: ASYNC110 - it is set by another thread
+            await asyncio.sleep(0.01)
+        self._kept.release()
+
+
+def test_a_receiver_whose_chain_has_no_room_is_not_given_up() -> None:
+    """It says that it is alive, for longer than `ack_timeout`, so that nothing is sent to another one as well."""
+    endpoint, blocked = f"tcp://127.0.0.1:{free_port()}", _Blocked()
+    one = ZeroMQInput(socket_bind=endpoint, socket_type="ROUTER", output_to=blocked)
+    with running(one), ZeroMQOutput(connect=endpoint, socket_type="DEALER", ack_timeout=1) as output:
+        output.consume(b"one")
+        wait_for(lambda: blocked.waits, timeout=20)
+        with pytest.raises(TimeoutError):
+            wait_for(lambda: output.info()["given_up"], timeout=2)
+        blocked.room = True
+        wait_for(lambda: not output.held(), timeout=20)
+        with pytest.raises(TimeoutError):  # nor is one that has nothing to do
+            wait_for(lambda: output.info()["given_up"], timeout=2)
+    assert blocked.got == [b"one"]
+
+
+ENDS: list[tuple[Any, str, Any, str, str]] = [
+    (ZeroMQOutput, "ROUTER", ZeroMQOutput, "DEALER", "it is an output, too: an output sends to an input"),
+    (ZeroMQInput, "ROUTER", ZeroMQInput, "DEALER", "it is an input, too: an input receives from an output"),
+    (
+        ZeroMQInput,
+        "DEALER",
+        ZeroMQOutput,
+        "DEALER",
+        "its socket is a DEALER, but a DEALER goes with a ROUTER",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bound", "its_type", "other", "other_type", "text"), ENDS)
+def test_ends_that_do_not_fit_are_reported_by_both(
+    bound: Any, its_type: str, other: Any, other_type: str, text: str
+) -> None:
+    """Two of a kind, or of a socket type that ZeroMQ would connect: each says who is there, and nothing arrives."""
+    endpoint, first, second = f"tcp://127.0.0.1:{free_port()}", _Reports([]), _Reports([])
+    kept = TestOutput()
+    one = bound(socket_bind=endpoint, socket_type=its_type, linger=0, error=first)
+    two = other(connect=endpoint, socket_type=other_type, linger=0, error=second)
+    with ExitStack() as stack:
+        for end in (one, two):
+            if isinstance(end, ZeroMQInput):
+                end.connect_to(kept)
+                stack.enter_context(running(end))
+            else:
+                stack.enter_context(end)
+                end.consume(b"message")
+        wait_for(lambda: all(text in str(told.kept) for told in (first, second)), timeout=20)
+        assert "127.0.0.1" in first.kept[0]["exception"]
+        assert not kept.messages
+
+
+def test_versions_that_do_not_fit_are_reported_by_both() -> None:
+    """A sender of another version is told so, by a greeting of ours that it does not understand, either."""
     endpoint, told = f"tcp://127.0.0.1:{free_port()}", _Reports([])
-    with (
-        ZeroMQOutput(socket_bind=endpoint, socket_type="ROUTER", linger=0, error=told) as first,
-        ZeroMQOutput(connect=endpoint, socket_type="DEALER", linger=0, error=told) as second,
-    ):
+    one = ZeroMQInput(socket_bind=endpoint, socket_type="ROUTER", error=told, output_to=TestOutput())
+    with running(one), zmq.Context() as context, context.socket(zmq.DEALER) as later:
+        later.linger = 0
+        later.connect(endpoint)
+        later.send(b"H\x02 and something that we do not know")
+        assert later.poll(20_000)
+        assert isinstance(decode(later.recv_multipart()), Ready)
+        wait_for(lambda: told.kept, timeout=20)
+    assert "127.0.0.1" in told.kept[0]["exception"]
+    assert (
+        "has version 2 of the protocol of acknowledged hops, and we have 1: use" in told.kept[0]["exception"]
+    )
 
-        def is_told() -> bool:
-            first.consume(b"one")
-            second.consume(b"two")
-            return any("output too" in one["exception"] for one in told.kept)
 
-        wait_for(is_told, timeout=5)
+@pytest.mark.parametrize("ours", ["DEALER", "ROUTER"])
+def test_a_peer_that_never_answers_is_a_problem(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ZeroMQ connects to: a foreign socket, or a receiver that stands still. The end says why, too."""
+    monkeypatch.setattr(link, "_SILENT_AFTER", 0.2)
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as stranger:
+        stranger.linger = 0
+        stranger.bind(endpoint)
+        with ZeroMQOutput(connect=endpoint, socket_type=ours, linger=0) as output:
+            output.consume(b"one")
+            other = "ROUTER" if ours == "DEALER" else "DEALER"
+            text = f"{endpoint}: connected, but not answered: the other end must be an input of message-passing with"
+            wait_for(output.problems, timeout=20)
+            assert output.problems() == [f"{text} socket_type {other}, and not standing still"]
+        assert f"not sent: {text}" in output.summary()[-1]
 
 
-def test_an_input_has_no_key_field() -> None:
-    """It is refused until it means something there."""
-    with pytest.raises(OptionError, match="key_field"):
-        ZeroMQInput(socket_bind="tcp://127.0.0.1:9", socket_type="ROUTER", key_field="who")
+@pytest.mark.parametrize("encoder", ["Null", "JSONLines"])
+def test_the_sender_is_named_in_what_can_be(tmp_path: Path, encoder: str) -> None:
+    """With `key_field`, what is no object is rejected once, as a dead letter, and acknowledged."""
+    endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+    letters = [*part("error", "File", filename=str(tmp_path / "letters")), "--dead_letters"]
+    with receiver(
+        endpoint, file, "--decoder", "JSONLines", *letters, allow=["127.0.0.1"], key_field="by"
+    ) as one:
+        words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", encoder]
+        with node(*words, *part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")) as sending:
+            sending.write(b'{"n":1,"by":"me"}\n{"n":2}\n')
+            if encoder == "Null":
+                sending.write(b"[3]\n")
+            assert sending.end()[::2] == (0, b"")
+        one.stop()
+    assert [json.loads(line) for line in lines(file)] == [{"n": n, "by": "127.0.0.1"} for n in (1, 2)]
+    found = [json.loads(line) for line in lines(tmp_path / "letters")]
+    assert [one["packed_data"] for one in found] == ["[3]"] * (encoder == "Null")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from message_passing.zeromq.hop.consumer import Consumer, Delivered
-from message_passing.zeromq.hop.frames import Data, decode
+from message_passing.zeromq.hop.delivery_state import MOST_REPLIES
+from message_passing.zeromq.hop.frames import Data, Hello, Ping, decode
 from message_passing.zeromq.hop.producer import Producer
 
 if TYPE_CHECKING:
@@ -40,10 +41,15 @@ class World:
     back: list[list[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.producer = Producer(b"s" * 16, greets=self.sender_greets, dead_after=DEAD_AFTER)
+        self.runs = 1
+        self.producer = Producer(self.run_id(), greets=self.sender_greets, dead_after=DEAD_AFTER)
         if self.sender_greets:
             self.producer.add_peer("link", self.now)
         self.start_receiver()
+
+    def run_id(self) -> bytes:
+        """The id of the sender's present run."""
+        return b"sender %9d" % self.runs
 
     def start_receiver(self) -> None:
         """The receiver's process begins, or begins anew: all that it had in memory is gone."""
@@ -131,12 +137,13 @@ class World:
         self.later(DEAD_AFTER)
 
     def restart_sender(self) -> None:
-        """The sender's process begins anew, with what it had on disk: its id and all that is not acknowledged."""
-        kept = [(entry.sequence, entry.body) for entry in self.producer.unsettled()]
-        first = kept[0][0] if kept else self.added + 1
-        self.producer = Producer(b"s" * 16, greets=self.sender_greets, dead_after=DEAD_AFTER, first=first)
-        for number, body in kept:  # whatever has been acknowledged in between is sent no more
-            self.producer.restore(number, body, lines=False)
+        """The sender's process begins anew, with what it had on disk: all that is not acknowledged, and its ids."""
+        kept = list(self.producer.unsettled())
+        first = kept[0].sequence if kept else self.added + 1
+        self.runs += 1
+        self.producer = Producer(self.run_id(), greets=self.sender_greets, dead_after=DEAD_AFTER, first=first)
+        for entry in kept:  # whatever has been acknowledged in between is sent no more
+            self.producer.restore(entry.sequence, entry.body, lines=False, sender=entry.sender)
         if self.sender_greets:
             self.producer.add_peer("link", self.now)
 
@@ -223,6 +230,31 @@ def test_long_random_runs(sender_greets: bool, frames: int) -> None:
             raise
 
 
+def test_numbers_of_another_run_are_no_duplicates() -> None:
+    """Where two runs go on from the same numbers (a copy, a backup), only what they have in common is one frame."""
+    consumer = Consumer(b"r" * 16, greets=False, frames=9, size=1000, dead_after=DEAD_AFTER)
+    delivered: list[bytes] = []
+    for run in (b"first run       ", b"second run      "):
+        producer = Producer(run, greets=True, dead_after=DEAD_AFTER, first=7)
+        producer.restore(7, b"common", lines=False, sender=b"run before both ")
+        for body in (b"8 of ", b"9 of "):
+            producer.add(body + run, lines=False)
+        producer.add_peer("link", 0.0)
+        acknowledged: set[int] = set()
+        while len(acknowledged) < 3:
+            while message := producer.next_message("link", 0.0):
+                producer.sent("link", message, 0.0)
+                if frame := consumer.receive(run, decode(message.encode()), 0.0):
+                    delivered.append(frame.data.body)
+                    consumer.settle(frame)
+            while answer := consumer.next_message(run, 0.0):
+                consumer.sent(run, answer, 0.0)
+                settled = producer.receive("link", decode(answer.encode()), 0.0)
+                acknowledged |= {entry.sequence for entry in settled}
+    assert [body.split()[0] for body in delivered] == [b"common", b"8", b"9", b"8", b"9"]
+    assert consumer.duplicates == 1
+
+
 def test_what_is_acknowledged_is_never_sent_again() -> None:
     """Neither after a silence, nor when the receiver has begun anew."""
     world = World(sender_greets=True, frames=8)
@@ -273,11 +305,29 @@ def test_a_frame_goes_to_another_receiver_when_one_is_silent() -> None:
     assert not producer.waiting
 
 
+def test_a_peer_that_reads_no_answers_costs_little() -> None:
+    """However often it asks or greets; and whoever is only a connection is forgotten on both sides."""
+    producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
+    consumer = Consumer(b"r" * 16, greets=False, frames=1, size=100, dead_after=DEAD_AFTER)
+    for _ in range(1000):
+        for end in (producer, consumer):
+            end.receive("peer", Ping(1), 0.0)
+            end.receive("peer", Hello(b"x" * 16, 1) if end is consumer else consumer.greeting(), 0.0)
+    for number in range(1000):
+        producer.receive(number, Ping(1), 0.0)
+        consumer.receive(number, Ping(1), 0.0)
+    assert len(producer._peers["peer"].replies) == len(consumer._peers["peer"].replies) == MOST_REPLIES
+    for end in (producer, consumer):
+        assert len(end.peers()) == 1001
+        end.expire(DEAD_AFTER)
+        assert not end.peers()
+
+
 def test_nobody_can_acknowledge_what_was_not_sent_to_him() -> None:
     """Whatever ranges a peer claims: only frames that he has had are settled."""
     producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
     ready: HopMessage = decode(
-        Consumer(b"r" * 16, greets=True, frames=1, size=10, dead_after=9)._greeting().encode()
+        Consumer(b"r" * 16, greets=True, frames=1, size=10, dead_after=9).greeting().encode()
     )
     producer.receive("a", ready, 0.0)
     producer.add(b"one", lines=False)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from message_passing.cli.commands import check
 from message_passing.errors import OpenError, OptionError
 from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.spool.directory import DATABASE
 from message_passing.spool.reader import SpoolReader
 from message_passing.testing import free_port, wait_for
 from nodes import lines, node, part
@@ -99,6 +104,7 @@ from message_passing.outputs.zeromq import ZeroMQOutput
 
 endpoint, spool, accepted, seed, kills = sys.argv[1:]
 chance = random.Random(int(seed))
+open(accepted, "w").close()
 
 def output(**more):
     return ZeroMQOutput(connect=endpoint, socket_type="DEALER", spool=spool, ack_timeout=2, **more)
@@ -114,16 +120,19 @@ def send(first):  # writes down what is accepted, when it is
             while sending.held() > 2000:
                 time.sleep(0.001)
 
-for number in range(int(kills)):
+number = 0
+# a busy machine accepts nothing at first
+while number < int(kills) or (number < 200 and not os.path.getsize(accepted)):
     child = os.fork()
     if not child:
         try:
             send(number * 1_000_000)
         finally:
             os._exit(1)
-    time.sleep(chance.uniform(0.02, 0.25))
+    time.sleep(chance.uniform(0.02, 0.25 + number / 100))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    number += 1
 with output(linger=30_000):
     pass
 """
@@ -150,6 +159,29 @@ def test_nothing_accepted_is_missing_after_20_kills(tmp_path: Path) -> None:
     assert len(unique) == len(found), "the receiver lives on, and removes what comes twice"
     with SpoolReader(spool) as reading:
         assert reading.content().messages == 0
+
+
+def test_a_copied_spool_hides_nothing_of_either(tmp_path: Path) -> None:
+    """Where a machine is cloned or a backup restored, equal numbers of other messages are no duplicates."""
+    endpoint, out = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
+
+    def send(spool: Path, first: int, linger: int = 20_000) -> None:
+        with sender(endpoint, spool, linger=linger) as sending:
+            sending.write(messages(first, 10))
+            assert sending.end()[0] == 0
+
+    send(tmp_path / "spool", 0, linger=10)  # nobody is there, so these stay in it
+    shutil.copytree(tmp_path / "spool", tmp_path / "clone")
+    shutil.copytree(tmp_path / "spool", tmp_path / "backup")
+    with receiver(endpoint, out) as receiving:
+        send(tmp_path / "spool", 100)
+        send(tmp_path / "clone", 200)
+        shutil.rmtree(tmp_path / "spool")
+        (tmp_path / "backup").rename(tmp_path / "spool")
+        send(tmp_path / "spool", 300)
+        wait_for(lambda: len(written(out)) >= 40, timeout=20)
+        receiving.stop()
+    assert sorted(written(out)) == [n + first for first in (0, 100, 200, 300) for n in range(10)]
 
 
 def test_a_full_spool_slows_its_input_down(tmp_path: Path) -> None:
@@ -238,6 +270,45 @@ def test_check_warns_of_a_directory_that_cannot_be_written(tmp_path: Path) -> No
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    "state", ["new", "intact", "in use", "damaged row", "damaged file", "too large", "open to all"]
+)
+def test_check_looks_at_the_spool(tmp_path: Path, state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a node would meet there is told: its user, damage, who else may write to it, and too small a disk."""
+    spool, endpoint = tmp_path / "spool", f"tcp://127.0.0.1:{free_port()}"
+    given: dict[str, Any] = {"connect": endpoint, "socket_type": "DEALER", "spool": str(spool), "linger": 0}
+    output = ZeroMQOutput(**given)
+    if state not in ("new", "too large"):
+        with output:
+            output.consume(b"one")
+            wait_for(lambda: not output.held())
+    if state == "damaged row":
+        with closing(sqlite3.connect(spool / DATABASE)) as db, db:
+            db.execute("INSERT INTO damaged SELECT * FROM frames")
+    elif state == "damaged file":
+        (spool / DATABASE).write_bytes(b"no database")
+    elif state == "open to all":
+        spool.chmod(0o777)
+    elif state == "in use":
+        output = ZeroMQOutput(**given)
+        output.open()
+    elif state == "too large":
+        given["spool_bytes"] = 1 << 60
+    words = [*part("input", "STDIN"), *part("output", "ZeroMQ", **given)]
+    check.COMMAND.main(["--connect", "--timeout", "0.1", *words])
+    output.close()
+    texts = {
+        "new": f"ok      ZeroMQ output {spool}: a spool can be made there",
+        "intact": f"ok      ZeroMQ output {spool}: 1 message in it, and it is intact",
+        "in use": f"FAILED  ZeroMQ output {spool}: the spool '{spool}' is in use by this process ({os.getpid()})",
+        "damaged row": f"FAILED  ZeroMQ output {spool}: 1 damaged frame set aside in it: see",
+        "damaged file": f"FAILED  ZeroMQ output {spool}: the spool '{spool / DATABASE}' is damaged: ",
+        "too large": "may take spool_bytes (1,152,921,504,606,846,976)",
+        "open to all": "can be written by others",
+    }
+    assert texts[state] in capsys.readouterr().out
+
+
 def test_a_distributor_has_a_spool_too(tmp_path: Path) -> None:
     """A ROUTER that is killed with work for workers hands it out when it runs again."""
     endpoint = f"tcp://127.0.0.1:{free_port()}"
@@ -253,3 +324,22 @@ def test_a_distributor_has_a_spool_too(tmp_path: Path) -> None:
             assert second.end()[0] == 0
         worker.stop()
     assert written(tmp_path / "out") == list(range(2000))
+
+
+def test_the_window_is_of_what_is_in_memory(tmp_path: Path) -> None:
+    """Frames that are small on disk, and not in memory, are taken from a compressed spool until that is reached."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with ZeroMQOutput(
+        connect=endpoint,
+        socket_type="DEALER",
+        spool=str(tmp_path),
+        spool_compress="zstd",
+        spool_bytes=8 << 20,
+        linger=0,
+    ) as output:
+        for n in range(10):
+            output.consume(b"%d %s" % (n, b"x" * (1 << 20)))
+        sending = output._spooled
+        assert sending
+        wait_for(lambda: sending.spooled == 10 and len(sending._sender.producer) == 1, timeout=20)
+        assert sum(len(one.body) for one in sending._sender.producer.unsettled()) < 1.1 * (1 << 20)

@@ -40,7 +40,7 @@ def sender(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
 def send(socket: zmq.Socket[bytes], *numbers: int) -> None:
     """Send frames with these numbers, again or for the first time."""
     for number in numbers:
-        socket.send_multipart(Data(number, 1, b"%d" % number, lines=False).encode())
+        socket.send_multipart(Data(number, 1, b"%d" % number, lines=False, sender=SENDER).encode())
 
 
 def wait_for_acks(socket: zmq.Socket[bytes], count: int) -> None:

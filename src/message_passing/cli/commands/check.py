@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Nothing is opened, and no host is looked up, except with --connect. Classes named by a +path are imported.
-With --connect, it connects to endpoints, binds and releases those to bind, and checks output files. The
-addresses of a running server are reported as in use.
+With --connect, it connects to endpoints, binds and releases those to bind, and checks output files and
+spools. The addresses and spools of a running server are reported as in use.
 
 exit status: 0 valid, 1 --connect found a problem, 2 there are errors
 

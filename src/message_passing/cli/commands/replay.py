@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from message_passing.cli.command import Command, add_timeout, positive
 from message_passing.cli.endpoint_probe import require_endpoint
 from message_passing.cli.progress import ProgressLine
+from message_passing.cli.replay_sources import Lines, SpooledMessages
 from message_passing.cli.replaying import Position, ReplayInput
 from message_passing.cli.run.run_command import check_file
 from message_passing.cli.security_options import add_security, joined, security_from, security_options
@@ -19,6 +20,9 @@ from message_passing.event_loop import obey_signals
 from message_passing.graph import close_all, open_all, topological_order, with_parts
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.runner import Server
+from message_passing.secure_files import in_shell
+from message_passing.spool.directory import DATABASE, kept_from_nodes
+from message_passing.spool.reader import SpoolReader
 from message_passing.summaries import losses
 
 if TYPE_CHECKING:
@@ -28,13 +32,15 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 FILE has dead letters, as an error chain with `dead_letters` writes them, or messages, a line of JSON each. Lines that
-a running node adds after the start are not read.
+a running node adds after the start are not read. Or it is the directory of a spool that no node is using, or a
+database of one that was set aside. A spool is only read: the messages stay in it.
 With --to, messages are sent as they are. With --config, they go through the chain of that file, in place of its
 inputs.
 
 examples:
   message-passing replay letters.jsonl --config chain.toml --resume letters.position
   message-passing replay letters.jsonl --to tcp://audit:5600 --rate 100 --reason 'malformed JSON'
+  message-passing replay /var/spool/orders --to tcp://audit:5600 --resume orders.position
 
 exit status: 0 all were accepted, 1 not all were (the output says how many, and why), 2 usage error.
 After an interruption a message may arrive twice: replaying resumes after the last accepted batch.
@@ -42,7 +48,9 @@ After an interruption a message may arrive twice: replaying resumes after the la
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what to send; - for standard input")
+    parser.add_argument(
+        "file", metavar="FILE", help="what to send: a file, or the directory of a spool; - for standard input"
+    )
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--to", metavar="ENDPOINT", help="the receiver: tcp://host:port")
     side.add_argument("--config", metavar="CONFIG", help="a config file whose chain processes them")
@@ -66,22 +74,21 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_opened(given.file))
-        size = _size(source)
-        if given.resume and not size:
+        source = _opened(given, stack)
+        if given.resume and not source.size and isinstance(source, Lines):
             raise OpenError(
                 "--resume is for a file that is not empty: what comes through a pipe has no position"
             )
+        position = Position(given.resume, source)
+        stack.callback(position.close)
         progress = stack.enter_context(ProgressLine())
         target = _in_chain(given) if given.config else _endpoint(given)
         replay = ReplayInput(
             source=source,
-            position=Position(given.resume, source),
+            position=position,
             tell=COMMAND.tell,
             show=lambda done, total: progress.show(done, total) if total else None,
-            size=size,
             rate=given.rate,
-            reason=given.reason,
             timeout=given.timeout,
             output_to=target,
         )
@@ -94,30 +101,35 @@ def _run(given: argparse.Namespace) -> int:
     return _told(given, replay, server)
 
 
-def _opened(name: str) -> BinaryIO:
+def _opened(given: argparse.Namespace, stack: contextlib.ExitStack) -> Lines | SpooledMessages:
     """What is read.
 
     Raises:
         OpenError: it cannot be.
     """
-    if name == "-":
+    if given.file == "-":
         if sys.stdin is None:
             raise OpenError("standard input is closed")
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        file = stack.enter_context(os.fdopen(os.dup(sys.stdin.fileno()), "rb"))
+        return Lines(file, given.reason)
+    path = Path(given.file)
     try:
-        source = open(name, "rb")  # noqa: PTH123, SIM115 - as written by the user; the caller closes it
-    except IsADirectoryError as error:
-        raise OpenError(
-            f"{name}: it is a directory: name a file of dead letters, or of JSON lines"
-        ) from error
+        if path.is_dir() or path.name.startswith(DATABASE):
+            return _spooled(path, given.reason, stack)
+        return Lines(stack.enter_context(path.open("rb")), given.reason)
     except (OSError, ValueError) as error:
-        raise OpenError(f"{name}: {getattr(error, 'strerror', error)}") from error
-    return source
+        raise OpenError(f"{given.file}: {getattr(error, 'strerror', error)}") from error
 
 
-def _size(source: BinaryIO) -> int:
-    found = os.fstat(source.fileno())
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+def _spooled(path: Path, reason: str, stack: contextlib.ExitStack) -> SpooledMessages:
+    if reason:
+        raise OpenError(
+            "--reason selects dead letters in a file; the messages of a spool are sent as they are. To select among "
+            f"dead letters in it: message-passing spool export {in_shell(str(path))} | message-passing replay - ..."
+        )
+    if path.is_dir() and (path / DATABASE).exists():
+        stack.enter_context(kept_from_nodes(path))
+    return SpooledMessages(stack.enter_context(SpoolReader(path)))
 
 
 def _endpoint(given: argparse.Namespace) -> Output:
@@ -160,7 +172,8 @@ def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int
         COMMAND.tell(text)
     parts = [f"{counts.taken} taken"]
     parts += [f"{counts.left_out} left out (--reason)"] if counts.left_out else []
-    parts += [f"{counts.wrong} lines without a whole message"] if counts.wrong else []
+    one = "lines" if replay.source.units == "byte" else "frames"
+    parts += [f"{counts.wrong} {one} without a whole message"] if counts.wrong else []
     if not counts.ended:
         again = (
             "run the same command to resume here" if given.resume else "with --resume it could continue here"
@@ -173,7 +186,7 @@ def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int
 
 COMMAND = Command(
     name="replay",
-    description="Send dead letters, or messages in a file, again: to an endpoint, or through a chain.",
+    description="Send dead letters, or messages in a file or spool, again: to an endpoint, or through a chain.",
     epilog=_EPILOG,
     arguments=_arguments,
     run=_run,

@@ -180,7 +180,7 @@ def _described(frame: SpoolFrame) -> bytes:
             "time": iso_time(frame.time),
             "message": one.decode("utf-8", "backslashreplace"),
         }
-        for one in (frame.body.split(b"\n") if frame.lines else [frame.body])
+        for one in frame.messages()
     ]
     return "".join(f"{json.dumps(one)}\n" for one in found).encode()
 

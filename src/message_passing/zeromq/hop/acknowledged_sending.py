@@ -10,9 +10,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
-from message_passing.delivery import NO_HOLD
+from message_passing.zeromq.hop.gathering import Gathering, SentBatch
 from message_passing.zeromq.hop.link import HopSender
-from message_passing.zeromq.hop.packing import packed
+from message_passing.zeromq.hop.packing import FRAME_BYTES, packed
+from message_passing.zeromq.misfits import FITTING_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,18 +33,16 @@ BUFFER_BYTES = 128 << 20
 """Bytes that may wait for an acknowledgement; a batch that begins below that is accepted whole."""
 
 
+_GATHER = 0.0005
+"""Seconds since messages were last sent in which single ones are gathered for one frame, which the thread sends if
+nobody else does; a message that comes alone is sent at once."""
+
+_SMALL = 1000
+"""Bytes of a message up to which it is gathered with others."""
+
+
 def _nothing() -> None:
     """Do nothing: no caller waits."""
-
-
-class _Batch:
-    """Messages that were accepted together, with the number of their frames left to be acknowledged."""
-
-    __slots__ = ("hold", "left")
-
-    def __init__(self, hold: Hold) -> None:
-        self.hold = hold
-        self.left = 0
 
 
 class AcknowledgedSending:
@@ -65,11 +64,14 @@ class AcknowledgedSending:
         self._held = self.size = self.acknowledged = 0
         self.on_room: Callable[[], object] = _nothing
         self._most = most
+        self._socket_type = settings.socket_type
         self._lock = threading.RLock()
         self._sender = HopSender(settings, dead_after=ack_timeout)
         self._wake_read = self._wake_write = -1
         self._thread: threading.Thread | None = None
-        self._closing = False
+        self._closing = self._woken = False
+        self._gathering = Gathering()
+        self._served_at = 0.0
 
     def open(self) -> None:
         """Bind or connect, and start.
@@ -141,34 +143,72 @@ class AcknowledgedSending:
             "strange": self._sender.producer.strange + self._sender.sockets.strange,
         }
 
+    def problems(self) -> list[str]:
+        """Why nobody gets anything, where it is not the connection."""
+        with self._lock:
+            silent = self._sender.silent()
+        there = FITTING_TYPES[self._socket_type][0]
+        return [
+            f"{where}: connected, but not answered: the other end must be an input of message-passing with "
+            f"socket_type {there}, and not standing still"
+            for where in silent
+        ]
+
+    def obstacles(self) -> list[str]:
+        """Why what is left at the end was not acknowledged, as far as that is known."""
+        down = [one.health.obstacle() for one in self.receivers if one.health and not one.peers()]
+        return [text for text in down if text] or self.problems()
+
     def write(self, messages: Sequence[bytes], hold: Hold) -> None:
         """Accept a batch. It is buffered until every message of it has been acknowledged."""
-        self._write(packed(messages), hold)
+        if len(messages) == 1 and type(messages[0]) is bytes and len(messages[0]) <= _SMALL:
+            self._gather(messages[0], hold)
+        else:
+            self._write(packed(messages), hold)
 
     def write_uncounted(self, message: bytes, hold: Hold) -> None:
         """Accept a message that counts as none: a report of the sender's own."""
         self._write([(message, 0, False)], hold)
 
     def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
-        batch = _Batch(hold)
+        batch = SentBatch(hold)
         with self._lock:
-            producer = self._sender.producer
+            self._pack_gathered()
             for body, count, lines in frames:
                 batch.left += 1
                 self._held += count
                 self.size += len(body)
-                producer.add(body, (batch, count), lines=lines)
+                self._sender.producer.add(body, ((batch,), count), lines=lines)
             self._service()
 
+    def _gather(self, message: bytes, hold: Hold) -> None:
+        """Accept a single message: those that come right after another one share a frame, which costs the most."""
+        with self._lock:
+            self._gathering.add(message, hold)
+            self._held += 1
+            self.size += len(message)
+            if self._gathering.size >= FRAME_BYTES or monotonic() - self._served_at >= _GATHER:
+                self._service()
+            elif not self._woken:
+                self._woken = True
+                self.wake()
+
+    def _pack_gathered(self) -> None:
+        self.size -= self._gathering.size
+        for body, count, lines, batches in self._gathering.frames():
+            self.size += len(body)
+            self._sender.producer.add(body, (batches, count), lines=lines)
+
     def _service(self) -> None:
+        self._pack_gathered()
         for entry in self._sender.service():
-            batch, count = entry.token
+            batches, count = entry.token
             self._held -= count
             self.acknowledged += count
             self.size -= len(entry.body)
-            batch.left -= 1
-            if not batch.left and batch.hold is not NO_HOLD:
-                batch.hold.release()
+            for batch in batches:
+                batch.settle()
+        self._served_at = monotonic()
 
     def _run(self) -> None:
         poller = select.poll()
@@ -178,7 +218,7 @@ class AcknowledgedSending:
             with self._lock:
                 if self._closing:
                     return
-                before = self.held
+                before, self._woken = self.held, False
                 self._service()
                 wait = min(
                     _LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic())

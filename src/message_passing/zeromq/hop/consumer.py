@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from message_passing.zeromq.hop.delivery_state import reply
 from message_passing.zeromq.hop.frames import (
     MOST_RANGES,
     Ack,
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.hop.frames import HopMessage
 
-KEEP_ALIVE = 1.0
-"""Seconds after which a sender whose frames are not settled yet is told that they are being worked on."""
+KEEP_ALIVE = 0.5
+"""Seconds after which a sender whose frames are not settled yet is told that they are being worked on: with the time
+between two checks, which is half of that, less than the least `ack_timeout`."""
 
 MOST_REMEMBERED = 100_000
 """Settled numbers that are remembered of one sender, besides all below the lowest that is not."""
@@ -90,9 +92,9 @@ class Sending:
     """A sender's connection.
 
     Attributes:
-        sender: its id; empty until it has said so.
+        sender: the id of its present run; empty until it has said so.
         acks: numbers to acknowledge; and
-        open: those that the chain is working on.
+        open: those that the chain is working on, with the id of the run that numbered each.
         heard: when it last said something.
         said: when it was last told something.
     """
@@ -100,7 +102,7 @@ class Sending:
     heard: float
     sender: bytes = b""
     acks: set[int] = field(default_factory=set)
-    open: set[int] = field(default_factory=set)
+    open: dict[int, bytes] = field(default_factory=dict)
     replies: deque[HopMessage] = field(default_factory=deque)
     said: float = -math.inf
     asked: float = -math.inf
@@ -113,12 +115,10 @@ class Delivered:
 
     Attributes:
         peer: the connection that it came on.
-        sender: who sent it.
-        data: the frame and its number.
+        data: the frame, its number, and the id that belongs to that.
     """
 
     peer: Hashable
-    sender: bytes
     data: Data
 
 
@@ -184,12 +184,12 @@ class Consumer:
             self._memory(peer.sender).forget_below(message.first)
             peer.met = True
             if not self._greets:
-                peer.replies.append(self._greeting())
+                reply(peer.replies, self.greeting())
         elif isinstance(message, Data):
             return self._frame(key, peer, message)
         elif isinstance(message, Ping):
             working = as_ranges(peer.open)[:MOST_RANGES]
-            peer.replies.append(Pong(message.number, working) if peer.sender else Unknown())
+            reply(peer.replies, Pong(message.number, working) if peer.sender else Unknown())
         elif isinstance(message, Unknown):
             peer.met, peer.asked = False, -math.inf
         return None
@@ -197,28 +197,28 @@ class Consumer:
     def _frame(self, key: Hashable, peer: Sending, message: Data) -> Delivered | None:
         if not peer.sender:
             if not peer.replies:
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
             return None
-        memory = self._memory(peer.sender)
+        memory = self._memory(message.sender)
         memory.forget_below(message.first)
         if memory.knows(message.sequence):
             self.duplicates += 1
             if memory.is_settled(message.sequence):
                 peer.acks.add(message.sequence)
             else:  # its acknowledgement goes to whoever sent it last
-                peer.open.add(message.sequence)
+                peer.open[message.sequence] = message.sender
             return None
         memory.delivered.add(message.sequence)
-        peer.open.add(message.sequence)
-        return Delivered(key, peer.sender, message)
+        peer.open[message.sequence] = message.sender
+        return Delivered(key, message)
 
     def settle(self, delivered: Delivered) -> None:
         """The chain is done with a frame: written, removed, or rejected."""
-        sequence = delivered.data.sequence
-        self._memory(delivered.sender).settle(sequence)
+        sequence, sender = delivered.data.sequence, delivered.data.sender
+        self._memory(sender).settle(sequence)
         for peer in self._peers.values():
-            if peer.sender == delivered.sender and sequence in peer.open:
-                peer.open.discard(sequence)
+            if peer.open.get(sequence) == sender:
+                del peer.open[sequence]
                 peer.acks.add(sequence)
 
     def unsettled(self) -> int:
@@ -227,7 +227,8 @@ class Consumer:
 
     # Sending
 
-    def _greeting(self) -> Ready:
+    def greeting(self) -> Ready:
+        """Who this is, and how much it takes."""
         return Ready(self._receiver, self._frames, self._size)
 
     def next_message(self, key: Hashable, now: float) -> HopMessage | None:
@@ -241,7 +242,7 @@ class Consumer:
             return peer.replies[0]
         if self._greets and not peer.met:
             greets = now - peer.asked >= GREETING_INTERVAL
-            return self._greeting() if greets else None
+            return self.greeting() if greets else None
         if peer.open and now - peer.said >= KEEP_ALIVE:
             return Pong(0)
         if self._greets and now - max(peer.heard, peer.asked) >= PROBE_INTERVAL:

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.frames import HopMessage
 
 
+MOST_REPLIES = 100
+"""Answers that may wait for a peer that does not read them; it has none to what it asks beyond that."""
+
+
+def reply(replies: deque[HopMessage], message: HopMessage) -> None:
+    """Answer a peer, unless too many answers wait for it."""
+    if len(replies) < MOST_REPLIES:
+        replies.append(message)
+
+
 @dataclass(slots=True)
 class Unsettled:
     """A frame that has not been acknowledged.
@@ -21,6 +31,7 @@ class Unsettled:
         sequence: its number.
         body: the frame.
         lines: see `frames.Data`.
+        sender: see `frames.Data`.
         token: whatever its owner wants to find again when it is settled.
         peer: who has it now; None while it waits to be sent.
         had_by: those whom it was sent to, in order, the last few.
@@ -30,6 +41,7 @@ class Unsettled:
     sequence: int
     body: bytes
     lines: bool
+    sender: bytes
     token: Any = None
     peer: Hashable | None = None
     had_by: tuple[Hashable, ...] = ()

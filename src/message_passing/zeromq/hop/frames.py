@@ -26,7 +26,7 @@ MOST_RANGES = 1000
 
 _HELLO = struct.Struct(f"!cB{ID_BYTES}sQ")
 _READY = struct.Struct(f"!cB{ID_BYTES}sLQ")
-_DATA = struct.Struct("!cQQ")
+_DATA = struct.Struct(f"!cQQ{ID_BYTES}s")
 _NUMBER = struct.Struct("!cQ")
 _RANGE = struct.Struct("!QQ")
 
@@ -35,9 +35,13 @@ class ProtocolError(MessagePassingError):
     """A peer said something that is not part of the protocol, or has another version of it."""
 
 
+class OtherVersionError(ProtocolError):
+    """It is a greeting of another version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A sender: who it is, and the lowest number that it has not had acknowledged."""
+    """A sender: its id, and the lowest number that it has not had acknowledged."""
 
     sender: bytes
     first: int
@@ -69,16 +73,20 @@ class Data:
         first: the lowest number that the sender has not had acknowledged: nothing below is sent again.
         body: the frame.
         lines: it is several messages, each a line, with a newline between them; otherwise one message.
+        sender: the id of the run that numbered it. With the number, it tells whether a frame came before.
+        user: the ZAP handler's name of who sent it, where that is asked for. It is not sent.
     """
 
     sequence: int
     first: int
     body: bytes
     lines: bool
+    sender: bytes
+    user: str = ""
 
     def encode(self) -> list[bytes]:
         """As frames."""
-        return [_DATA.pack(b"L" if self.lines else b"D", self.sequence, self.first), self.body]
+        return [_DATA.pack(b"L" if self.lines else b"D", self.sequence, self.first, self.sender), self.body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,9 @@ def decode(frames: Sequence[bytes]) -> HopMessage:
     if decoder is not None:
         with contextlib.suppress(struct.error):
             return decoder(frames)
-    raise ProtocolError("it does not speak the protocol of acknowledged hops")
+    raise ProtocolError(
+        "it does not speak the protocol of acknowledged hops, as an input or output of message-passing does"
+    )
 
 
 def _hello(frames: Sequence[bytes]) -> Hello:
@@ -158,10 +168,10 @@ def _ready(frames: Sequence[bytes]) -> Ready:
 
 
 def _data(frames: Sequence[bytes]) -> Data:
-    kind, sequence, first = _DATA.unpack(frames[0])
+    kind, sequence, first, sender = _DATA.unpack(frames[0])
     if not sequence:
         raise struct.error("numbers start at 1")
-    return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L")
+    return Data(sequence, min(first, sequence), frames[1], lines=kind == b"L", sender=sender)
 
 
 def _pong(frames: Sequence[bytes]) -> Pong:
@@ -171,8 +181,9 @@ def _pong(frames: Sequence[bytes]) -> Pong:
 
 def _check_version(head: bytes) -> None:
     if len(head) > 1 and head[1] != _VERSION:
-        raise ProtocolError(
-            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {_VERSION}"
+        raise OtherVersionError(
+            f"it has version {head[1]} of the protocol of acknowledged hops, and we have {_VERSION}: use the same "
+            "version of message-passing on both sides"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from message_passing.errors import OptionError
+from message_passing.errors import Fault, OptionError, PackageError
 from message_passing.options import Declared, option
 from message_passing.paths import load_own
 
@@ -42,6 +42,11 @@ class AcknowledgedOptions(Declared):
         " `drop_oldest`: the oldest that are not about to be sent make room; `drop_newest`: what comes is dropped;"
         " both are counted.",
     )
+    spool_compress: Literal["none", "zstd"] = option(
+        default="none",
+        description="`zstd`: compress what is stored in the spool from now on, so that more fits and less is written;"
+        " it takes some processor time, and the extra `zstd`. Both kinds are always read.",
+    )
 
 
 def misplaced_spool(options: AcknowledgedOptions, socket_type: str) -> str:
@@ -51,16 +56,23 @@ def misplaced_spool(options: AcknowledgedOptions, socket_type: str) -> str:
     return f"spool is for DEALER and ROUTER, which are acknowledged, not for {socket_type}"
 
 
-def spooling(label: str, path: str) -> Any:
+def spooling(options: AcknowledgedOptions, label: str, path: str) -> Any:
     """What a spool needs, imported now: SQLite takes milliseconds.
 
     Args:
-        label: whose option it is.
+        options: those that are given.
+        label: whose they are.
         path: see `load_own`.
 
     Raises:
-        OptionError: this Python has no SQLite.
+        OptionError: this Python has no SQLite, or no zstd where that is wanted.
     """
+    if options.spool_compress == "zstd":
+        try:
+            load_own("message_passing.zstandard:zstd")
+        except PackageError as error:
+            text = f"{label}: option 'spool_compress': {error}"
+            raise OptionError(Fault(text, "spool_compress")) from error
     try:
         return load_own(path)
     except ImportError as error:

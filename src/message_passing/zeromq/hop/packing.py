@@ -1,10 +1,10 @@
-"""Many messages in one frame of an acknowledged hop, and the messages of a frame again."""
+"""Many messages in one frame of an acknowledged hop, and the messages of some frames again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from message_passing.lines import LineBatch, MultiMessage, frames_of
+from message_passing.lines import LineBatch, LineBlock, MultiMessage, frames_of, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ def packed(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, bool]]:
     batch = messages if isinstance(messages, LineBatch) else None
     if batch is None and MultiMessage not in {*map(type, messages)}:
         joined = LineBatch(messages)
-        batch = joined if joined.block.count(b"\n") == len(messages) else None
+        batch = joined if line_count(joined.block) == len(messages) else None
     if batch is not None:
         for frame in frames_of(batch, FRAME_BYTES):
             yield frame, frame.lines, True
@@ -31,6 +31,16 @@ def packed(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, bool]]:
         yield message, message.lines if isinstance(message, MultiMessage) else 1, False
 
 
-def unpacked(data: Data) -> list[bytes]:
-    """The messages of a frame."""
-    return data.body.split(b"\n") if data.lines else [data.body]
+def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:
+    """The messages of some frames, in order: as a block of lines where the chain takes that, and they are lines."""
+    if all(one.lines for one in frames):
+        block = b"\n".join([*[one.body for one in frames], b""])
+        if not blocks:
+            return LineBatch.of_block(block)
+        return LineBlock(block, sum(line_count(one.body) + 1 for one in frames), checked=False)
+    return [message for one in frames for message in (one.body.split(b"\n") if one.lines else (one.body,))]
+
+
+def as_batch(items: Any) -> Any:
+    """The messages of `unpacked`, or some of them, for one delivery: a list of its own where that can be changed."""
+    return items if isinstance(items, (LineBatch, LineBlock)) else [*items]

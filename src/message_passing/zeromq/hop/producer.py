@@ -13,7 +13,7 @@ import heapq
 import math
 from typing import TYPE_CHECKING, Any
 
-from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled
+from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled, reply
 from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ GREETING_INTERVAL = 1.0
 """Seconds between two greetings that are not answered."""
 
 PROBE_INTERVAL = 2.0
-"""Seconds of silence after which a peer is asked whether it is there; and between two such questions."""
+"""Seconds of silence after which a peer is asked whether it is there, and between two such questions; or a quarter of
+the silence after which it is given up, if that is less."""
 
 
 _REMEMBERED = 8
@@ -44,7 +45,7 @@ class Producer:
         """Begin without peers and frames.
 
         Args:
-            sender: its id, `frames.ID_BYTES` long: the same again only where its numbers go on.
+            sender: the id of this run, `frames.ID_BYTES` long.
             greets: it is the DEALER, and speaks first; otherwise receivers do.
             dead_after: seconds of silence after which a receiver that has something, or should answer, is given up.
             first: the number of its first frame.
@@ -53,6 +54,9 @@ class Producer:
         self.resent = self.strange = 0
         self._greets = greets
         self._dead_after = dead_after
+        self._probe_interval = min(
+            PROBE_INTERVAL, dead_after / 4
+        )  # in vain twice, and an answer may take a while
         self._next = first
         self._unsettled: dict[int, Unsettled] = {}
         self._to_send: list[int] = []  # a heap: what is sent again goes before what is new
@@ -82,14 +86,14 @@ class Producer:
         """Take a frame, and return its number."""
         sequence = self._next
         self._next += 1
-        self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
+        self._unsettled[sequence] = Unsettled(sequence, body, lines, self.sender, token)
         heapq.heappush(self._to_send, sequence)
         return sequence
 
-    def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool) -> None:
-        """Take a frame of an earlier run, whose numbers go on. In order, and before any is added."""
+    def restore(self, sequence: int, body: bytes, token: Any = None, *, lines: bool, sender: bytes) -> None:
+        """Take a frame that has a number already, perhaps of an earlier run, with that run's id. In order."""
         self._next = max(self._next, sequence + 1)
-        self._unsettled[sequence] = Unsettled(sequence, body, lines, token)
+        self._unsettled[sequence] = Unsettled(sequence, body, lines, sender, token)
         heapq.heappush(self._to_send, sequence)
 
     def discard(self, sequence: int) -> None:
@@ -134,12 +138,20 @@ class Producer:
         dead = [key for key, peer in self._peers.items() if self._is_dead(peer, now)]
         for key in dead:
             self._forget(key)
-            if not self._greets:
+        if (
+            not self._greets
+        ):  # connections that are not there any more, or that never said that they are ready
+            gone = [key for key, peer in self._peers.items() if now - peer.heard >= self._dead_after]
+            for key in gone:
                 del self._peers[key]
         return dead
 
     def _is_dead(self, peer: Receiving, now: float) -> bool:
         return peer.ready and now - peer.heard >= self._dead_after
+
+    def greeting(self) -> Hello:
+        """Who this is."""
+        return Hello(self.sender, self.first)
 
     # Receiving
 
@@ -149,7 +161,7 @@ class Producer:
         if peer is None:
             peer = self._peers[key] = Receiving(now)
             if not isinstance(message, Ready):  # it knows us from before
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
         peer.heard = now
         if isinstance(message, Ready):
             self._greeted(key, peer, message, now)
@@ -157,9 +169,9 @@ class Producer:
             return self._acknowledged(key, message)
         elif isinstance(message, Ping):
             if peer.ready:
-                peer.replies.append(Pong(message.number))
+                reply(peer.replies, Pong(message.number))
             elif not peer.replies:
-                peer.replies.append(Unknown())
+                reply(peer.replies, Unknown())
         elif isinstance(message, Pong):
             self._answered(peer, message)
         elif isinstance(message, Unknown):
@@ -171,7 +183,7 @@ class Producer:
         if not peer.ready or peer.identity != message.receiver:
             self._forget(key)
             if not self._greets:
-                peer.replies.append(Hello(self.sender, self.first))
+                reply(peer.replies, self.greeting())
         peer.ready, peer.identity = True, message.receiver
         peer.frames, peer.size = message.frames, message.size
         peer.asked = now
@@ -218,11 +230,11 @@ class Producer:
             return peer.replies[0]
         if not peer.ready:
             greets = self._greets and now - peer.asked >= GREETING_INTERVAL
-            return Hello(self.sender, self.first) if greets else None
+            return self.greeting() if greets else None
         entry = self._next_to_send() if self._may_have(key, peer) else None
         if entry and (not peer.on_way or peer.on_way_size + len(entry.body) <= peer.size):
-            return Data(entry.sequence, self.first, entry.body, entry.lines)
-        if now - peer.asked >= PROBE_INTERVAL and now - self._quiet_since(peer) >= PROBE_INTERVAL:
+            return Data(entry.sequence, self.first, entry.body, entry.lines, entry.sender)
+        if now - peer.asked >= self._probe_interval and now - self._quiet_since(peer) >= self._probe_interval:
             return Ping(peer.question + 1)
         return None
 
@@ -270,11 +282,11 @@ class Producer:
 
     def next_time(self, now: float) -> float:
         """When there is something to do again, if nothing else happens."""
-        times = [now + PROBE_INTERVAL]
+        times = [now + self._probe_interval]
         for peer in self._peers.values():
             if not peer.ready:
                 times.append(peer.asked + GREETING_INTERVAL)
             else:
-                probed = max(self._quiet_since(peer), peer.asked) + PROBE_INTERVAL
+                probed = max(self._quiet_since(peer), peer.asked) + self._probe_interval
                 times += [probed, peer.heard + self._dead_after]
         return min(times)

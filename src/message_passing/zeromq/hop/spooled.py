@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from message_passing.spool.spool import Spool, WhenFull
 from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 from message_passing.zeromq.hop.link import HopSender
+from message_passing.zeromq.hop.packing import packed
 from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
     from message_passing.zeromq.settings import SocketSettings
@@ -34,7 +35,7 @@ class SpooledSending(AcknowledgedSending):
     """One output's sending end with a spool. From any thread.
 
     Attributes:
-        notices: what there is to say of the spool.
+        notices: the notices about the spool.
         dropped_earlier: messages that were dropped, and had been stored by an earlier run.
         patience: seconds that closing waits for a disk that does not answer.
     """
@@ -48,6 +49,7 @@ class SpooledSending(AcknowledgedSending):
         max_bytes: int,
         max_age: float,
         when_full: WhenFull,
+        compress: bool,
         on_drop: Callable[[int, str], object],
     ) -> None:
         """Prepare it: see `AcknowledgedSending` and `Spool`."""
@@ -64,12 +66,13 @@ class SpooledSending(AcknowledgedSending):
             max_bytes=max_bytes,
             max_age=max_age,
             when_full=when_full,
+            compress=compress,
             on_drop=self._dropped,
             say=self.notices.say,
         )
 
     def open(self) -> None:
-        """Open the spool, then the sockets: what is in it has the same sender and numbers again.
+        """Open the spool, then the sockets: what is in it has the same numbers again, and the ids belonging to them.
 
         Raises:
             SpoolInUseError: see `Spool.open`.
@@ -117,16 +120,16 @@ class SpooledSending(AcknowledgedSending):
 
     @property
     def has_room(self) -> bool:
-        """Whether a batch more may come."""
+        """Whether another batch may be added."""
         return self._spool.has_room
 
     def info(self) -> dict[str, Any]:
-        """See `AcknowledgedSending`; and what is in the spool."""
+        """See `AcknowledgedSending`; and the contents of the spool."""
         return {**super().info(), **self._spool.info()}
 
     def problems(self) -> list[str]:
-        """Why nothing can be stored."""
-        return [self._spool.stalled] if self._spool.stalled else []
+        """See `AcknowledgedSending`; and why nothing can be stored."""
+        return [*([self._spool.stalled] if self._spool.stalled else []), *super().problems()]
 
     def _dropped(self, count: int, reason: str, earlier: int) -> None:
         self.dropped_earlier += earlier
@@ -138,8 +141,11 @@ class SpooledSending(AcknowledgedSending):
         with contextlib.suppress(RuntimeError):  # that loop has ended
             self.on_room()
 
-    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
+    def write(self, messages: Sequence[bytes], hold: Hold) -> None:
         """Take a batch. It is held until all of it is on disk."""
+        self._write(packed(messages), hold)
+
+    def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
         self._spool.put(frames, hold)
 
     def _service(self) -> None:
@@ -149,10 +155,11 @@ class SpooledSending(AcknowledgedSending):
             self._expire(self._spool.now() - self._max_age)
         while True:
             while self._on_way < self._window and len(producer) < WINDOW_FRAMES:
-                frames = self._spool.take(self._window - self._on_way)
+                frames = self._spool.take(1)  # one by one: a compressed frame is larger than what is stored
                 for frame in frames:
-                    producer.restore(frame.sequence, frame.body, frame.time, lines=frame.lines)
-                    self._on_way += len(frame.body)
+                    body, sender = frame.body, self._spool.sender_of(frame.sequence)
+                    producer.restore(frame.sequence, body, frame.time, lines=frame.lines, sender=sender)
+                    self._on_way += len(body)
                 if not frames:
                     break
             settled = self._sender.service()
@@ -162,7 +169,7 @@ class SpooledSending(AcknowledgedSending):
             self.acknowledged += self._spool.trim([entry.sequence for entry in settled])
 
     def _expire(self, before: float) -> None:
-        """Give up what waits to be sent and is too old."""
+        """Give up frames that wait to be sent and are too old."""
         producer = self._sender.producer
         old = [
             entry
