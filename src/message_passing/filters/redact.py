@@ -102,16 +102,19 @@ class RedactFilter(Filter):
         """A copy in which every text was searched, without recursion: a message may be nested too deeply for that."""
         whole = [message]
         left: list[Any] = [whole]
+        names, searches = self._names, bool(self._finders or self._regexes)
         while left:
             part = left.pop()
             for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
-                if isinstance(key, str) and self._names and key.casefold() in self._names:
+                if names and isinstance(key, str) and key.casefold() in names:
                     part[key] = self._masked(value)
-                elif isinstance(value, str):
-                    part[key] = self._searched(value)
                 elif isinstance(value, (dict, list, tuple)):
                     part[key] = copy = [*value] if isinstance(value, tuple) else value.copy()
                     left.append(copy)
+                elif not searches:
+                    continue
+                elif isinstance(value, str):
+                    part[key] = self._searched(value)
                 elif isinstance(value, (bytes, bytearray)):
                     text = bytes(value).decode(errors="surrogateescape")
                     part[key] = self._searched(text).encode(errors="surrogateescape")
