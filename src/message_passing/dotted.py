@@ -48,9 +48,22 @@ def place_of(message: dict[str, Any], path: str) -> tuple[str, ...] | None:
 def with_value(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy with that value in a field. Where there is no such field, a dot leads into a dict, as in `value_at`.
 
-    Only the dicts on the way are copied.
+    Only the dicts on the way are copied. Where another value is on the way, nothing of it is lost: the field gets the
+    whole name, with its dots.
     """
-    return _set(message, place_of(message, path) or (*path.split("."),), value)
+    return _set(message, place_of(message, path) or _new_place(message, path), value)
+
+
+def _new_place(message: dict[str, Any], path: str) -> tuple[str, ...]:
+    parts = (*path.split("."),)
+    inner: Any = message
+    for part in parts[:-1]:
+        inner = inner.get(part)
+        if inner is None:
+            break
+        if not isinstance(inner, dict):
+            return (path,)
+    return parts
 
 
 def without(message: dict[str, Any], path: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from message_passing.conditions import Condition
+from message_passing.conditions import Condition, patterns
 from message_passing.conditions.grammar import DEEPEST, MOST_NODES
 from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
@@ -108,6 +108,16 @@ def test_what_it_says(text: str, wanted: bool) -> None:
         ('path =~ "x"', "Python has `matches(field, ...)` instead of '=~'"),
         ('level >= "WARNIN"', "there is no level 'WARNIN' (did you mean 'WARNING'?) at column 10"),
         ("level >= WARNING", 'put the level in quotes: "WARNING"'),
+        ("level == error", 'put the level in quotes: "ERROR"'),
+        ('level in ("INFO", error)', 'put the level in quotes: "ERROR"'),
+        (
+            'user-agent == "curl"',
+            'this subtracts; the field of that name is fields["user-agent"] at column 1',
+        ),
+        ('matches(user-agent, "curl")', 'the field of that name is fields["user-agent"]'),
+        ('path contains "x"', "Python has `'text' in field` instead of 'contains'"),
+        ('@timestamp > "2026"', "Python has `fields['@name']` instead of '@timestamp'"),
+        ('matches(a, "(?<n>x)")', "a named group is written (?P<name>...)"),
         ('level == "ERROR" or "CRITICAL"', "a text alone always holds: compare it with a field"),
         ("true", "write True, as in Python, or fields['true'] for the field 'true' at column 1"),
         ("lenn(x)", "there is no function 'lenn' (did you mean 'len'?) at column 1"),
@@ -380,3 +390,52 @@ def test_the_fields_that_it_reads() -> None:
     """For whoever decodes no others."""
     found = Condition('level >= "INFO" and user.name == "x" and fields["@a"] and age(time) < 3').fields
     assert found >= {"level", "user.name", "@a"}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a?" * 25 + "a" * 25 + "b",
+        "(?:(?:(?:a?){9}){9}){9}b",
+        "^(?:a?){9}(?:a?){9}(?:a?){9}b",
+        "(?:a{0,50}){0,9}b",
+    ],
+)
+@pytest.mark.parametrize("linear", [True, False])
+def test_many_optional_parts_are_counted(pattern: str, linear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`re` may try them in exponentially many ways without one unlimited repetition: RE2 has them, or nobody."""
+    if linear:
+        pytest.importorskip("re2")
+        assert Condition(f"matches(a, {pattern!r})").keep([{"a": "a" * 60}]) == []
+    else:
+        monkeypatch.setattr(patterns, "re2", None)
+        with pytest.raises(OptionError, match="can match in more than"):
+            Condition(f"matches(a, {pattern!r})")
+
+
+def test_the_usual_patterns_are_not_refused_without_re2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses, versions, and a line of an access log."""
+    monkeypatch.setattr(patterns, "re2", None)
+    for pattern in (
+        r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b",
+        r"^v?\d+(?:\.\d+)?(?:\.\d+)?(?:-\w{1,20})?(?:\+\w{1,20})?$",
+        r'^(\S+) \S+ (\S+) \[([^\]]+)\] "([A-Z]+) (\S+)(?: HTTP/(\d(?:\.\d)?))?" (\d{3}) (\d+|-)',
+    ):
+        Condition(f"matches(a, {pattern!r})")
+
+
+def test_levels_in_a_row_are_compared_by_rank() -> None:
+    """As a single comparison is."""
+    messages = [{"level": level} for level in ("INFO", "warning", "ERROR", "CRITICAL")]
+    assert Condition('"WARNING" <= level <= "ERROR"').keep(messages) == messages[1:3]
+    assert Condition('"INFO" < level != "ERROR"').keep(messages) == [messages[1], messages[3]]
+    assert Condition('"INFO" < level < "CRITICAL" == x').keep(messages) == []
+
+
+def test_no_number_is_infinite_and_no_value_raises() -> None:
+    """They have no place in JSON: what cannot be calculated is None."""
+    message: dict[str, Any] = {"nan": "nan", "inf": "1e999", "a": [], "b": []}
+    for _ in range(50_000):
+        message["a"], message["b"] = [message["a"]], [message["b"]]
+    for text in ("number(nan)", "number(inf)", "1e308 * 10", "1e308 * 10 - 1e308 * 10", "a == b"):
+        assert Condition.expression(text).value(message) is None

@@ -58,8 +58,15 @@ def test_as_it_is_typed() -> None:
          '::1 - - [10/Oct/2000:13:55:36 +0000] "-" 408 -',
          {"client": "::1", "time": "2000-10-10T13:55:36.000000Z", "status": 408}),
         ("clf", 'h - - [10/Oct/2000:13:55:36 +0000] "\\x16\\x03" 400 0 "-" "-" extra',
-         {"client": "h", "time": "2000-10-10T13:55:36.000000Z", "status": 400, "bytes": 0, "request": "x16x03"}),
+         {"client": "h", "time": "2000-10-10T13:55:36.000000Z", "status": 400, "bytes": 0, "request": "\\x16\\x03"}),
+        ("clf", '1.2.3.4 - john doe [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.1" 200 1',
+         {"client": "1.2.3.4", "user": "john doe", "time": "2000-10-10T13:55:36.000000Z", "method": "GET",
+          "path": "/", "protocol": "HTTP/1.1", "status": 200, "bytes": 1}),
+        ("clf", 'h - "" [10/Oct/2000:13:55:36 +0000] "" 400 0',
+         {"client": "h", "time": "2000-10-10T13:55:36.000000Z", "request": "", "status": 400, "bytes": 0}),
         ("json", '{"a": 1, "b": [2]}', {"a": 1, "b": [2]}),
+        ("logfmt", r'a="x\ny\t\"\\t\"" b="\u00e9\ud83d\ude00\ud800" c="\d" d==x',
+         {"a": 'x\ny\t"\\t"', "b": "é\U0001f600\ufffd", "c": r"\d", "d": "=x"}),
         ("logfmt",
          'level=info msg="a \\"b\\" c" took=5ms flag empty=',
          {"level": "info", "msg": 'a "b" c', "took": "5ms", "flag": True, "empty": ""}),
@@ -82,6 +89,15 @@ def test_as_it_is_typed() -> None:
         ("syslog", "<13>2026-11-26T12:00:00+01:00 h app: x",
          {"facility": "user", "level": "NOTICE", "time": "2026-11-26T11:00:00.000000Z",
           "host": "h", "app": "app", "message": "x"}),
+        ("syslog", "<13>2026-11-26T12:00:00Z fe80::1 app: x",
+         {"facility": "user", "level": "NOTICE", "time": "2026-11-26T12:00:00.000000Z",
+          "host": "fe80::1", "app": "app", "message": "x"}),
+        ("cef", "CEF:0|a|b|c|d|e|f|",
+         {"version": "0", "vendor": "a", "product": "b", "device_version": "c", "signature": "d", "name": "e",
+          "severity": "f"}),
+        ("cef", r"CEF:0|a|b|c|d|e|f|msg=x\ny\\nz= path=C:\Temp a=b=c|d",
+         {"version": "0", "vendor": "a", "product": "b", "device_version": "c", "signature": "d", "name": "e",
+          "severity": "f", "msg": "x\ny\\nz=", "path": r"C:\Temp", "a": "b=c|d"}),
         ("cef", "<13>Nov 26 h CEF:0|Vendor|Pro\\|duct|1.0|100|A worm|10|src=10.0.0.1 msg=a \\= b spt=1232",
          {"version": "0", "vendor": "Vendor", "product": "Pro|duct", "device_version": "1.0", "signature": "100",
           "name": "A worm", "severity": "10", "src": "10.0.0.1", "msg": "a = b", "spt": "1232"}),
@@ -124,6 +140,14 @@ def test_a_regular_expression() -> None:
     options = {"format": "regex", "regex": r"(?P<verb>\w+) (?P<n>\d+)(?: (?P<rest>.*))?"}
     assert parsed("took 12", **options) == {"verb": "took", "n": "12"}
     assert parsed("took x", **options) == "Parse filter: the regular expression does not match"
+
+
+def test_a_syslog_time_with_a_day_of_one_digit_or_a_fraction() -> None:
+    """As some devices send it: the name of a month is no host."""
+    for text in ("<13>Oct 1 22:14:15 h app: x", "<13>Oct  1 22:14:15.250 h app: x"):
+        found = parsed(text, format="syslog")
+        assert (found["host"], found["app"], found["message"]) == ("h", "app", "x")
+        assert "-10-01T22:14:15." in found["time"]
 
 
 @pytest.mark.parametrize("kind", sorted(PARSERS))

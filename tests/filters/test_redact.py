@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -59,10 +60,14 @@ def test_as_it_is_typed() -> None:
         ("ip", "v1.2.3.4.5 300.1.1.1 1.2.3", "v1.2.3.4.5 300.1.1.1 1.2.3"),
         ("ip", "[2001:db8::1]:80 fe80::1 ::1 ::ffff:10.0.0.1", "[*]:80 * * *"),
         ("ip", "12:30:45 a::b::c std::string", "12:30:45 a::b::c std::string"),
+        ("ip", "peer:2001:db8::1 fe80::1: refused, ::1. fe80::1%eth0", "peer:* *: refused, *. *%eth0"),
+        ("ip", "1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:8:9 x::1", "* 1:2:3:4:5:6:7:8:9 x::1"),
+        ("email", "o'brien@x.org user='b@x.org' jürgen@example.de b@münchen.de", "* user='*' * *"),
         ("token", "Authorization: Bearer abc.def-ghi123", "Authorization: Bearer *"),
         ("token", "authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic *"),
         ("token", "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.c2lnbmF0dXJl;", "t=*;"),
         ("token", "amqp://guest:s3cret@host/v", "amqp://guest:*@host/v"),
+        ("token", "redis://:s3cret@host mysql://u:p@ss@host/db", "redis://:*@host mysql://u:*@host/db"),
         ("token", "AKIAIOSFODNN7EXAMPLE", "*"),
         ("token", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----x", "*x"),
         ("token", "a bearer of news, a basic idea", "a bearer of news, a basic idea"),
@@ -84,9 +89,22 @@ def test_what_is_found(pattern: str, text: str, wanted: str) -> None:
         ("to a@b.cd", {"patterns": ["email"]}, "to [redacted]"),
         (b"\xff a@b.cd", {"patterns": ["email"]}, b"\xff [redacted]"),
         ({"card": 4111111111111111, "n": 5}, {"patterns": ["card"]}, {"card": "[redacted]", "n": 5}),
+        ({"n": -4111111111111111, "f": 4111111111111111.0, "nan": 1e99, "b": True}, {"patterns": ["card"]},
+         {"n": "-[redacted]", "f": "[redacted]", "nan": 1e99, "b": True}),
+        ({"ssn": 123456789, "n": 5, "f": 1.5, "b": True}, {"regexes": [r"^\d{9}$", "True"]},
+         {"ssn": "[redacted]", "n": 5, "f": 1.5, "b": True}),
+        ({"b": b"\xff a@b.cd", "t": ("a@b.cd", 1)}, {"patterns": ["email"]},
+         {"b": b"\xff [redacted]", "t": ["[redacted]", 1]}),
+        ({"user": [{"email": 1}, {"Email": 2}], "user.email": 3, "x": {"User.email": 4, "user": {"email": 5}}},
+         {"keys": ["user.EMAIL"]},
+         {"user": [{"email": "[redacted]"}, {"Email": "[redacted]"}], "user.email": "[redacted]",
+          "x": {"User.email": "[redacted]", "user": {"email": 5}}}),
+        ({"a": {"b": {"c": 1}, "b.c": 2}, "a.b": {"c": 3}, "c": 4}, {"keys": ["a.b.c"]},
+         {"a": {"b": {"c": "[redacted]"}, "b.c": "[redacted]"}, "a.b": {"c": "[redacted]"}, "c": 4}),
         ({"a": "id 123-45"}, {"regexes": [r"\d{3}-\d\d"], "mask": ""}, {"a": "id "}),
         ({"a": "x"}, {"regexes": ["y*"]}, {"a": "x"}),
         (7, {"patterns": ["card"]}, 7),
+        (4111111111111111, {"patterns": ["card"]}, "[redacted]"),
     ],
 )  # fmt: skip
 def test_where_it_is_looked_for(message: Any, options: Any, wanted: Any) -> None:
@@ -103,6 +121,45 @@ def test_a_hash_instead_of_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.startswith("[hmac:")
     assert redacted({"a": "x@y.zz"}, patterns=["email"], hash_key="k")["a"] == one
     assert redacted({"a": "x@y.zz"}, patterns=["email"], hash_key="l")["a"] != one
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("4111111111111111@example.com", "*"),
+        ("t sk-4111-1111-1111-1111-abcdefgh u", "t * u"),
+        ("https://bob:s#cret@example.com/x", "https://bob:*/x"),
+        ("bearer abc.1.2.3.4.def", "bearer *"),
+    ],
+)
+def test_what_one_pattern_masks_hides_nothing_from_another(text: str, wanted: str) -> None:
+    """In whatever order they are given: no part of a secret is left."""
+    for order in (ALL, ALL[::-1]):
+        assert redacted({"a": text}, patterns=order, mask="*") == {"a": wanted}
+    assert redacted({"a": "one two three"}, regexes=["one t", "e tw|two"], mask="*") == {"a": "*o three"}
+
+
+def test_a_value_nested_too_deeply_to_show_has_a_hash() -> None:
+    """So have a text with half a character, and what is not a text: the message does not fail."""
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    kept = Kept()
+    RedactFilter(keys=["a", "b", "c"], hash_key="k", output_to=kept).consume(
+        {"a": deep, "b": "\ud800", "c": 10**5000}
+    )
+    assert [one.startswith("[hmac:") for one in kept.messages[0].values()] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "text", ["4 ", "1 ", ":", "f:", "a@", "@a.", "1.", "://a:", "bearer ", "eyJa.", "a" * 65]
+)
+def test_long_texts_take_linear_time(text: str) -> None:
+    """131,072 characters of what nearly is something; the square would take minutes."""
+    long = text * ((1 << 17) // len(text))
+    begin = time.process_time()
+    redacted({"a": long}, patterns=ALL)
+    assert time.process_time() - begin < 30
 
 
 def test_a_message_nested_deeper_than_python_can_call() -> None:

@@ -34,7 +34,7 @@ def result(message: Any, fields: list[str]) -> Any:
         ({"a": 1}, ["b", "a.b", "b.c"], {"a": 1}),
         ({"a": {"b": 1, "c": 2}}, ["a.b"], {"a": {"c": 2}}),
         ({"a": {"b": 1}}, ["a.b"], {"a": {}}),
-        ({"a.b": 1, "a": {"b": 2}}, ["a.b"], {"a": {"b": 2}}),
+        ({"a.b": 1, "a": {"b": 2}}, ["a.b"], {"a": {}}),
         ({"a": [{"b": 1}]}, ["a.b"], {"a": [{"b": 1}]}),
         ({"a": None}, ["a"], {}),
         ("text", ["a"], "text"),
@@ -63,3 +63,10 @@ def test_a_place_is_where_the_value_is_found(message: dict[str, Any], name: str)
     else:
         assert without(message, name) is message
     assert message == before
+
+
+def test_a_dotted_name_is_gone_in_each_way_it_can_be_read() -> None:
+    """Otherwise the first would hide the second, which remained."""
+    kept = Kept()
+    RemoveFilter(fields=["a.b"], output_to=kept).consume({"a.b": 1, "a": {"b": 2, "c": 3}})
+    assert kept.messages == [{"a": {"c": 3}}]

@@ -38,3 +38,18 @@ def test_names_that_cannot_be(fields: dict[str, str]) -> None:
     """One field would be lost."""
     with pytest.raises(OptionError, match="fields"):
         RenameFilter(fields=fields)
+
+
+def test_a_new_name_within_another() -> None:
+    """One would overwrite the other."""
+    with pytest.raises(OptionError, match=r"'c\.d' would be within 'c', which 'b' is renamed to"):
+        RenameFilter(fields={"a": "c.d", "b": "c"})
+
+
+def test_what_is_on_the_way_to_a_new_name_is_kept() -> None:
+    """The field gets the whole name; null is nothing, and gives way."""
+    kept = Kept()
+    rename = RenameFilter(fields={"a": "c.d"}, output_to=kept)
+    for message in ({"a": 1, "c": 5}, {"a": 1, "c": None}, {"a": 1, "c": {"e": 2}}):
+        rename.consume(message)
+    assert kept.messages == [{"c": 5, "c.d": 1}, {"c": {"d": 1}}, {"c": {"e": 2, "d": 1}}]

@@ -85,5 +85,8 @@ class Condition:
             return False
 
     def value(self, message: Any) -> Any:
-        """What the expression gives for a message."""
-        return self._value(message if isinstance(message, dict) else _NOTHING, wall())
+        """What the expression gives for a message; None if that cannot be computed."""
+        try:
+            return self._value(message if isinstance(message, dict) else _NOTHING, wall())
+        except Exception:  # noqa: BLE001 - as in `keep`; or lists are nested too deeply to be compared
+            return None

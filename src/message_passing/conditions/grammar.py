@@ -285,7 +285,12 @@ class Translation:
         self, left: ast.AST, sign: ast.cmpop, right: ast.AST, written: str | None, *, keep: bool
     ) -> tuple[str, str | None]:
         """One comparison, and the name of the right side's value where another one follows."""
-        if written is None and not keep and (text := self._of_level(left, sign, right)):
+        for side, value in ((left, right), (right, left)):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                self._no_difference(side)
+        if text := self._of_level(
+            left, sign, right
+        ):  # of a field and constants, so nothing is computed twice
             return text, None
         one = written or self._write(left)
         listed = isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, _LISTS)
@@ -332,7 +337,9 @@ class Translation:
             return None
         if isinstance(sign, (ast.In, ast.NotIn)):
             numbers = (
-                [self._level_of_constant(one) for one in other.elts] if isinstance(other, _LISTS) else []
+                [self._threshold(one, ordered=False) for one in other.elts]
+                if isinstance(other, _LISTS)
+                else []
             )
             if mirrored or not numbers or None in numbers:
                 return None
@@ -353,9 +360,9 @@ class Translation:
 
     def _threshold(self, node: ast.AST, *, ordered: bool) -> float | None:
         """The number of the level that a constant names."""
-        if isinstance(node, ast.Name) and node.id in LEVELS:
+        if isinstance(node, ast.Name) and (name := node.id.upper()) in LEVELS:
             hint = "a shell takes quotes away that do not stand within others"
-            self._text.refuse(node, f'put the level in quotes: "{node.id}" ({hint})')
+            self._text.refuse(node, f'put the level in quotes: "{name}" ({hint})')
         number = self._level_of_constant(node)
         if number is None and ordered and isinstance(node, ast.Constant) and isinstance(node.value, str):
             hint = did_you_mean(node.value.upper()[:50], LEVELS)
@@ -370,6 +377,12 @@ class Translation:
         if isinstance(node.value, str):
             return LEVELS.get(node.value.upper())
         return node.value if isinstance(node.value, (int, float)) else None
+
+    def _no_difference(self, node: ast.AST) -> None:
+        """Refuse `user-agent` where a text is meant."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            name = ast.unparse(node).replace(" ", "")[:50]
+            self._text.refuse(node, f'this subtracts; the field of that name is {ALL_FIELDS}["{name}"]')
 
     # Calls
 
@@ -436,6 +449,7 @@ class Translation:
                 self._text.refuse(
                     node, 'matches takes a field and a regular expression in quotes: matches(path, "^/api/")'
                 )
+        self._no_difference(value)
         try:
             search = searcher(pattern)
         except ValueError as error:

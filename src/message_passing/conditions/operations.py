@@ -6,6 +6,7 @@ A value of the wrong type, like a field that is missing, gives None, and compare
 from __future__ import annotations
 
 import operator
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
@@ -77,9 +78,10 @@ def _arithmetic(calculate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], An
         if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
             return None
         try:
-            return calculate(_bounded(left), _bounded(right))
+            found = calculate(_bounded(left), _bounded(right))
         except ArithmeticError:  # divided by zero, or too large for a float
             return None
+        return found if isfinite(found) else None
 
     return calculated
 
@@ -139,9 +141,10 @@ def number(value: Any) -> float | None:
         return None
     for kind in (int, float):
         try:
-            return kind(value)
+            found = kind(value)
         except ValueError:
             continue
+        return found if isfinite(found) else None  # JSON has no others
     return None
 
 

@@ -21,6 +21,8 @@ _FROM_OTHER_LANGUAGES = (
     (r"=~", "`matches(field, ...)`"),
     (r"===", "`==`"),
     (r"(?<![=!<>])=(?!=)", "`==`"),
+    (r"\bcontains\b", "`'text' in field`"),
+    (r"@\w+", "`fields['@name']`"),
 )
 """What other languages write, as regular expressions, and what Python has."""
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _MANY = 10
 """Repetitions from which on a group counts as repeated any number of times."""
 
+_FEW_WAYS, _MOST_WAYS = 1_000, 1_000_000
+"""In how many ways optional and counted parts may match from one place: up to the first in `re` if RE2 is there, and
+up to the second without it."""
+
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
 
 
@@ -59,12 +63,16 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], Any]:
         try:
             return re.compile(pattern, re.ASCII), parser.parse(pattern, re.ASCII)
         except (re.error, Warning, RecursionError, OverflowError) as error:
-            raise ValueError(f"it is not a regular expression: {error}") from error
+            hint = " (a named group is written (?P<name>...))" if "extension ?<" in str(error) else ""
+            raise ValueError(f"it is not a regular expression: {error}{hint}") from error
 
 
 def _refuse(parsed: Any) -> None:
     if danger := next(_dangers(parsed), ""):
         raise ValueError(f"{danger}, and may take time exponential in the length of a text")
+    if _ways(parsed) > _MOST_WAYS:
+        text = "its optional and counted parts (? and {m,n}) can match in more than"
+        raise ValueError(f"{text} {_MOST_WAYS:,} ways, and may take time in proportion to that")
 
 
 def _by_re2(pattern: str) -> Callable[[str], object] | None:
@@ -85,7 +93,34 @@ def _is_linear(parsed: Any) -> bool:
         before.append((codes.SUBPATTERN, (None, 0, 0, argument[2])))
     else:
         before.append(last)
-    return not any(map(_repeats, before))
+    return not any(map(_repeats, before)) and _ways(parsed) <= _FEW_WAYS
+
+
+def _ways(parsed: Any) -> int:
+    """In how many ways a pattern can match from one place, apart from what it repeats without limit; at most a bound.
+
+    `a?a?` in four: each part multiplies the ways that `re` tries where the rest does not match.
+    """
+    ways = 1
+    for code, argument in parsed:
+        if code in (*_REPEATS, codes.POSSESSIVE_REPEAT):
+            least, most, body = argument
+            inner = _ways(body)
+            counted = most < _MANY * _MANY
+            if inner > 1:  # repeated without limit it is what `_dangers` refuses
+                ways *= inner ** min(most, 30) if counted else inner
+            if counted and code is not codes.POSSESSIVE_REPEAT:
+                ways *= most - least + 1
+        elif code is codes.BRANCH:
+            ways *= (
+                sum(map(_ways, argument[1])) if not _told_apart(argument[1]) else max(map(_ways, argument[1]))
+            )
+        elif code is codes.SUBPATTERN:
+            ways *= _ways(argument[-1])
+        elif code in (codes.ASSERT, codes.ASSERT_NOT):
+            ways *= _ways(argument[1])
+        ways = min(ways, _MOST_WAYS + 1)
+    return ways
 
 
 def _repeats(part: Any) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _ACCESS = re.compile(
-    rf"(?P<client>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] {_QUOTED.replace('(', '(?P<request>', 1)}"
+    rf"(?P<client>\S+) \S+ (?P<user>-|(?!- )[^\[]+) \[(?P<time>[^\]]+)\] {_QUOTED.replace('(', '(?P<request>', 1)}"
     r" (?P<status>\d{3}|-) (?P<bytes>\d+|-)"
     rf"(?: {_QUOTED.replace('(', '(?P<referer>', 1)} {_QUOTED.replace('(', '(?P<agent>', 1)})?(?P<rest>[ ].*)?",
     re.DOTALL,
@@ -37,7 +37,8 @@ _NGINX_PAIR = re.compile(
 _SYSLOG = re.compile(r"<(\d{1,3})>(?:(?P<version>\d{1,2}) )?")
 _RFC5424 = re.compile(r"(?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) ")
 _RFC3164 = re.compile(
-    r"(?:(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) )?(?:(?P<host>[^\s:\[\]]+) )?"
+    r"(?:(?P<time>[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\dT\S+) )?"
+    r"(?:(?P<host>[^\s:\[\]]+|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]+) )?"
     r"(?:(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
     re.DOTALL,
 )
@@ -46,7 +47,8 @@ _PARAMETER = re.compile(r' ([^\s="\]]+)="((?:[^"\\\]]|\\.)*)"')
 _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?(?:\s+|$)')
 _CEF = re.compile(r"CEF:(\d+)" + r"\|((?:[^|\\]|\\.)*)" * 6 + r"\|")
 _CEF_KEY = re.compile(r"(?:^|(?<= ))([\w.\[\]-]{1,100})=")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 
 _FACILITIES = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
@@ -76,8 +78,22 @@ def _iso(moment: datetime, zone: tzinfo) -> str:
     return iso_time((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
 
 
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+def _unescaped(text: str, letters: str = "") -> str:
+    """A text without backslashes before signs; of what they do before letters, only these are meant."""
+
+    def meant(found: re.Match[str]) -> str:
+        sign = found[1]
+        if sign.isalnum() and sign[0] not in letters:
+            return found[0]
+        if len(sign) > 1:
+            return chr(int(sign[1:], 16))
+        return _LETTERS.get(sign, sign)
+
+    if "\\" not in text:
+        return text
+    text = _ESCAPE.sub(meant, text)
+    # Two halves of a character become it, and a half alone is no text.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "u" in letters else text
 
 
 def _given(fields: dict[str, str | None]) -> dict[str, Any]:
@@ -104,7 +120,7 @@ def parse_logfmt(text: str, _zone: tzinfo) -> dict[str, Any]:
         if pair.start() != end:
             break
         key, quoted, plain = pair.groups()
-        found[key] = _unescaped(quoted) if quoted is not None else True if plain is None else plain
+        found[key] = _unescaped(quoted, "nrtux") if quoted is not None else True if plain is None else plain
         end = pair.end()
     if end != len(text) or not found:
         raise ValueError(f"it is no logfmt at {text[end : end + 20]!r}")
@@ -123,6 +139,8 @@ def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
     for name in ("request", "referer", "agent"):
         if name in fields:
             fields[name] = _unescaped(fields[name])
+    if fields.get("user") == '""':  # Apache's form of an empty name
+        del fields["user"]
     fields["time"] = _iso(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
     if request := _REQUEST.fullmatch(fields.get("request", "")):
         del fields["request"]
@@ -192,7 +210,8 @@ def _bsd_time(text: str, zone: tzinfo) -> str:
     now = datetime.fromtimestamp(wall(), zone)
     for year in (now.year + 1, now.year, now.year - 1, now.year - 4):
         try:
-            moment = datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").replace(tzinfo=zone)
+            form = "%Y %b %d %H:%M:%S.%f" if "." in text else "%Y %b %d %H:%M:%S"
+            moment = datetime.strptime(f"{year} {text}", form).replace(tzinfo=zone)
         except ValueError:  # 29 February, in another year
             continue
         if moment.timestamp() <= now.timestamp() + _DAY:
@@ -212,8 +231,8 @@ def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
     keys = [one for one in _CEF_KEY.finditer(rest) if rest[one.end() - 2] != "\\"]
     ends = [one.start() - 1 for one in keys[1:]] + [len(rest)]
     return fields | {
-        one[1]: _unescaped(rest[one.end() : end].replace("\\n", "\n").rstrip())
-        for one, end in zip(keys, ends, strict=True)
+        one[1]: _unescaped(rest[one.end() : end].rstrip(), "nr")
+        for one, end in zip(keys, ends, strict=False)  # without keys there is an end all the same
     }
 
 

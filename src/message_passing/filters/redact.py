@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.conditions.patterns import refuse_exponential
-from message_passing.dotted import place_of, value_at, with_value
 from message_passing.environment import from_environment
 from message_passing.errors import Fault, OptionError
 from message_passing.filters._personal import FINDERS
@@ -17,27 +16,29 @@ from message_passing.options import option
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable
 
 _DIGEST = 16
 """Hexadecimal digits of a hash that are kept."""
+
+_FEWEST, _MOST = 10**12, 10**40
+"""Numbers from the first on may be of a card; longer ones than the second are not searched."""
 
 
 class RedactFilter(Filter):
     """Masks secrets and personal data, or replaces them with a hash.
 
-    `keys` are fields whose whole value is masked: `password` at any depth and in any case, `user.email` that field
-    alone.
+    `keys` are fields whose whole value is masked, in any case: `password` at any depth; `user.email` a field of that
+    name at any depth, and the field `email` of the dict, or of each dict of the list, in the field `user`.
 
     `patterns` are searched in every text, at any depth: `card` (payment cards with a right check digit), `email`,
     `ip` (v4 and v6), `token` (bearer and basic credentials, JSON Web Tokens, passwords in URLs, private keys, keys of
-    AWS, GitHub, Slack). `regexes` are further ones. The names of fields are not searched, nor what is encoded within
-    a text.
+    AWS, GitHub, Slack). `regexes` are further ones, and are searched in numbers, too. What overlaps becomes one. The
+    names of fields are not searched, nor what is encoded within a text.
 
     With `hash_key` each value becomes `[hmac:...]`, 16 digits of its HMAC-SHA-256: the same value has the same text,
     so that one can count and join, and who does not know the key cannot find the value by trying.
 
-    A message that is text is searched as a whole.
+    A message that is text is searched as a whole, and has no fields: `keys` has no effect on it.
     """
 
     name = "Redact"
@@ -65,8 +66,8 @@ class RedactFilter(Filter):
         super().on_init()
         if not self.keys and not self.patterns and not self.regexes:
             raise OptionError(Fault(f"{self.label}: set `keys`, `patterns` or `regexes`"))
-        self._names = frozenset(one.casefold() for one in self.keys if "." not in one)
-        self._paths = [one for one in self.keys if "." in one]
+        self._names = frozenset(one.casefold() for one in self.keys)
+        self._paths = sorted({one for one in self._names if "." in one})
         self._finders = [FINDERS[one] for one in dict.fromkeys(self.patterns)]
         self._regexes: list[re.Pattern[str]] = []
         for pattern in self.regexes:
@@ -78,57 +79,85 @@ class RedactFilter(Filter):
 
     def filter(self, message: Any) -> Any:
         """Return the message without what is to be masked."""
-        if isinstance(message, str):
-            return self._searched(message)
-        if isinstance(message, (bytes, bytearray)):
-            text = bytes(message).decode(errors="surrogateescape")
-            return self._searched(text).encode(errors="surrogateescape")
-        if not isinstance(message, (dict, list)):
-            return message
         for path in self._paths:
-            if isinstance(message, dict) and place_of(message, path):
-                message = with_value(message, path, self._masked(value_at(message, path)))
+            message = self._masked_at(message, path)
         return self._cleaned(message)
+
+    def _masked_at(self, part: Any, path: str) -> Any:
+        """A copy with the mask at a dotted name, in each way in which it can be read, and in each item of a list."""
+        if isinstance(part, (list, tuple)):
+            return [self._masked_at(one, path) if isinstance(one, dict) else one for one in part]
+        if not isinstance(part, dict):
+            return part
+        changed = part.copy()
+        for key, value in part.items():
+            name = key.casefold() if isinstance(key, str) else ""
+            if name == path:
+                changed[key] = self._masked(value)
+            elif path.startswith(f"{name}."):
+                changed[key] = self._masked_at(value, path[len(name) + 1 :])
+        return changed
 
     def _cleaned(self, message: Any) -> Any:
         """A copy in which every text was searched, without recursion: a message may be nested too deeply for that."""
-        whole = message.copy()
+        whole = [message]
         left: list[Any] = [whole]
+        names, searches = self._names, bool(self._finders or self._regexes)
         while left:
             part = left.pop()
             for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
-                if isinstance(key, str) and self._names and key.casefold() in self._names:
+                if names and isinstance(key, str) and key.casefold() in names:
                     part[key] = self._masked(value)
+                elif isinstance(value, (dict, list, tuple)):
+                    part[key] = copy = [*value] if isinstance(value, tuple) else value.copy()
+                    left.append(copy)
+                elif not searches:
+                    continue
                 elif isinstance(value, str):
                     part[key] = self._searched(value)
-                elif isinstance(value, (dict, list)):
-                    part[key] = copy = value.copy()
-                    left.append(copy)
-                elif type(value) is int and value > 10**12 and self._finders:
-                    text = str(value) if value < 10**19 else ""
+                elif isinstance(value, (bytes, bytearray)):
+                    text = bytes(value).decode(errors="surrogateescape")
+                    part[key] = self._searched(text).encode(errors="surrogateescape")
+                elif isinstance(value, (int, float)) and (text := self._as_text(value)):
                     part[key] = value if (found := self._searched(text)) == text else found
-        return whole
+        return whole[0]
+
+    def _as_text(self, number: float) -> str:
+        """A number as it is searched; empty if nothing can be found in it."""
+        least = 0 if self._regexes else _FEWEST if self._finders else _MOST
+        if isinstance(number, bool) or not least <= abs(number) < _MOST:
+            return ""
+        return str(int(number)) if number == int(number) else str(number)
 
     def _searched(self, text: str) -> str:
-        for find in self._finders:
-            text = self._replaced(text, find(text))
+        """All that is found is found in the text as it came: what one pattern masks hides nothing from another."""
+        spans = [span for find in self._finders for span in find(text)]
         for pattern in self._regexes:
-            text = self._replaced(text, (found.span() for found in pattern.finditer(text) if found[0]))
-        return text
-
-    def _replaced(self, text: str, spans: Iterable[tuple[int, int]]) -> str:
+            spans += [found.span() for found in pattern.finditer(text) if found[0]]
+        if not spans:
+            return text
+        spans.sort()
         parts: list[str] = []
-        end = 0
-        for begin, until in sorted(spans):
-            if begin < end:
+        begin, until, end = *spans[0], 0
+        for first, last in (*spans[1:], (len(text) + 1, 0)):
+            if first < until:  # they overlap, and are one
+                until = max(until, last)
                 continue
             parts += text[end:begin], self._masked(text[begin:until])
-            end = until
-        return "".join((*parts, text[end:])) if parts else text
+            begin, until, end = first, last, until
+        return "".join((*parts, text[end:]))
 
     def _masked(self, value: Any) -> str:
         if not self._key:
             return self.mask
-        text = value if isinstance(value, str) else repr(value)
-        digest = hmac.digest(self._key, text.encode(errors="surrogateescape"), hashlib.sha256)
+        text = value if isinstance(value, str) else _shown(value)
+        digest = hmac.digest(self._key, text.encode(errors="surrogatepass"), hashlib.sha256)
         return f"[hmac:{digest.hex()[:_DIGEST]}]"
+
+
+def _shown(value: Any) -> str:
+    """A value as a text, for its hash."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - nested too deeply, an integer too long, or an object of a user's own
+        return type(value).__name__

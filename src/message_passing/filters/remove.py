@@ -13,7 +13,8 @@ from message_passing.options import option
 class RemoveFilter(Filter):
     """Removes fields from each message; those that a message does not have are ignored.
 
-    `user.name` is the field `name` of the dict in the field `user`. A message that is not an object passes unchanged.
+    `user.name` is the field of that name and the field `name` of the dict in the field `user`: both are
+    removed. A message that is not an object passes unchanged.
     """
 
     name = "Remove"
@@ -25,5 +26,6 @@ class RemoveFilter(Filter):
         """Return the message without these fields."""
         if isinstance(message, dict):
             for name in self.fields:
-                message = without(message, name)
+                while (rest := without(message, name)) is not message:  # as `a.b`, and as `b` within `a`
+                    message = rest
         return message

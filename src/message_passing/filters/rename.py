@@ -28,7 +28,7 @@ class RenameFilter(Filter):
         """Check the names.
 
         Raises:
-            OptionError: two fields would get the same name, or one an empty name.
+            OptionError: two fields would get the same name or one within the other, or one an empty name.
         """
         super().on_init()
         taken: dict[str, str] = {}
@@ -39,6 +39,12 @@ class RenameFilter(Filter):
                 text = f"{self.label}: {taken[new]!r} and {old!r} would both be renamed to {new!r}"
                 raise OptionError(Fault(text, "fields"))
             taken[new] = old
+        for new in taken:
+            if outer := next((one for one in taken if new.startswith(f"{one}.")), None):
+                text = (
+                    f"{self.label}: {new!r} would be within {outer!r}, which {taken[outer]!r} is renamed to"
+                )
+                raise OptionError(Fault(text, "fields"))
 
     def filter(self, message: Any) -> Any:
         """Return the message with the new names."""
