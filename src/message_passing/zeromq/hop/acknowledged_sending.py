@@ -32,17 +32,12 @@ _LONGEST_WAIT = 0.5
 BUFFER_BYTES = 128 << 20
 """Bytes that may wait for an acknowledgement; a batch that begins below that is accepted whole."""
 
-
 _GATHER = 0.0005
 """Seconds since messages were last sent in which single ones are gathered for one frame, which the thread sends if
 nobody else does; a message that comes alone is sent at once."""
 
 _SMALL = 1000
 """Bytes of a message up to which it is gathered with others."""
-
-
-def _nothing() -> None:
-    """Do nothing: no caller waits."""
 
 
 class AcknowledgedSending:
@@ -62,7 +57,7 @@ class AcknowledgedSending:
             ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
         self._held = self.size = self.acknowledged = 0
-        self.on_room: Callable[[], object] = _nothing
+        self.on_room: Callable[[], object] = lambda: None  # no caller waits
         self._most = most
         self._socket_type = settings.socket_type
         self._lock = threading.RLock()
