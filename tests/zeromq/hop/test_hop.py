@@ -66,6 +66,26 @@ def test_all_arrives_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == given
 
 
+@pytest.mark.parametrize("binds", ["input", "output"])
+@pytest.mark.parametrize(("given", "taken"), [("DEALER", "ROUTER"), ("ROUTER", "DEALER")])
+def test_whichever_end_binds_and_whichever_routes(given: Any, taken: Any, binds: str) -> None:
+    """The messages arrive, in order, and are acknowledged."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    ends: dict[str, Any] = {
+        end: {"socket_bind" if end == binds else "connect": endpoint} for end in ("input", "output")
+    }
+    seen = TestOutput()
+    with (
+        running(ZeroMQInput(**ends["input"], socket_type=taken, output_to=seen)),
+        ZeroMQOutput(**ends["output"], socket_type=given, linger=20_000) as output,
+    ):
+        for n in range(1000):
+            output.consume(b'{"n":%d}' % n)
+        wait_for(lambda: len(seen.messages) == 1000 and output.held() == 0, timeout=20)
+    assert [json.loads(one)["n"] for one in seen.messages] == list(range(1000))
+    assert output.metrics.dropped == {}
+
+
 def test_the_receiver_may_come_later_and_be_killed(tmp_path: Path) -> None:
     """It is killed three times under load, and away at first: nothing is missing, and each sender's order holds."""
     endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
@@ -157,6 +177,24 @@ def test_rejected_messages_are_not_sent_again(tmp_path: Path) -> None:
         _, _, err = receiving.stop()
     assert written(file) == [1, 2]
     assert err.count(b"malformed JSON") == 1
+
+
+def test_dead_letters_go_over_a_hop(tmp_path: Path) -> None:
+    """An error chain may end in one: the letter is on the other machine, whole, before its message is settled."""
+    endpoint, letters = f"tcp://127.0.0.1:{free_port()}", tmp_path / "letters"
+    words = [
+        *part("input", "STDIN"),
+        *part("output", "File", filename=str(tmp_path / "out")),
+        "--dead_letters",
+    ]
+    errors = part("error", "ZeroMQ", connect=endpoint, socket_type="DEALER")
+    with receiver(endpoint, letters) as receiving, node(*words, *errors) as one:
+        one.write(b'{"n":1}\nno JSON\n{"n":2}\n')
+        assert one.end()[0] == 0
+        receiving.stop()
+    assert written(tmp_path / "out") == [1, 2]
+    (letter,) = map(json.loads, lines(letters))
+    assert (letter["packed_data"], letter["attempts"], letter["component"]) == ("no JSON", 1, "decoder")
 
 
 def test_workers_share_the_work_of_a_distributor(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ class AcknowledgedSending:
         except TimeoutError:
             pass
         finally:
-            self.on_room = _nothing
+            self.on_room = lambda: None
 
     def serve(self) -> None:
         """Do what its thread would do now."""
