@@ -65,7 +65,7 @@ class Component(Declared):
     privileged: ClassVar[bool] = False
     """Opened before `--user` changes the user, since it may bind a low port."""
 
-    weighs: ClassVar[bool] = False
+    weighs = False  # without an annotation, which would make an option of it; an instance may have its own
     """Whether a message that carries several counts as that many as soon as it is received. Otherwise it counts
     as one until it is lost, which saves checking every message."""
 

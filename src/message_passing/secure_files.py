@@ -169,7 +169,7 @@ def open_to_append(path: str, flags: int, mode: int) -> int:
         return os.open(path, flags, mode)
     if "\0" in path:
         raise ValueError("embedded null byte")
-    folder, name = _folder_of(path)
+    folder, name = folder_of(path)
     try:
         return _open_in(folder, name, path, flags, mode)
     finally:
@@ -224,7 +224,7 @@ def is_root_alone(folder: os.stat_result) -> bool:
     return folder.st_uid == 0 and not folder.st_mode & 0o022
 
 
-def _folder_of(path: str) -> tuple[int, str]:
+def folder_of(path: str) -> tuple[int, str]:
     """The folder that a path leads to, opened, and the name within it, with links owned by root followed.
 
     Raises:

@@ -59,7 +59,7 @@ def try_ends(components: Iterable[Component], timeout: float) -> Iterator[Trial]
     """
     for one in components:
         if isinstance(one, FileOutput):
-            yield _of(f"{one.label} {one.filename}", partial(_try_file, one.filename))
+            yield _of(f"{one.label} {one.filename}", partial(_try_file, one))
         elif isinstance(one, (SocketUDPInput, SocketUDPOutput)):
             binds = isinstance(one, SocketUDPInput)
             where = format_address(one.hostname, one.port)
@@ -89,9 +89,16 @@ def _of(what: str, run: Callable[[], str]) -> Trial:
         return Trial(what, "; ".join(fault.text for fault in error.faults), right=False)
 
 
-def _try_file(name: str) -> str:
-    path = Path(name)
+def _try_file(output: FileOutput) -> str:
+    path = Path(output.first_path)
     try:
+        if output.takes_objects or (output.makes_directories and not path.exists()):
+            path = Path(os.path.dirname(output.first_path) or ".")  # noqa: PTH120 - a Path loses a slash at the end
+            while not path.exists() and path != path.parent:
+                path = path.parent
+            if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+                raise OpenError(f"this user may not make anything in {str(path)!r}")
+            return f"it can be made: {str(path)!r} may be written to"
         if path.is_dir():
             raise OpenError("it is a folder")
         if path.exists():

@@ -15,8 +15,9 @@ from message_passing.options import option
 class SetFilter(Filter):
     """Sets fields of each message.
 
-    `fields`: a text may contain other fields in braces, `{user.name} from {ip}`; `{{` and `}}` are single braces, and
-    a field that is missing is an empty text. Any other value is set as it is.
+    `fields`: a text may contain other fields in braces, `{user.name} from {ip}`, and the message's own time (or the
+    present) in UTC, `{time:%Y-%m-%d}`; `{{` and `}}` are single braces, and a field that is missing is an empty text.
+    Any other value is set as it is.
 
     `expressions`: the value of an expression in the language of [conditions](../guide-filters.md#conditions), such as
     `took * 1000` or `status >= 500`. All of them see the message as it came. What cannot be calculated is null.

@@ -35,6 +35,7 @@ class Unsynced:
     lines: Sequence[bytes]
     size: int
     hold: Hold
+    path: str
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class _File:
         path: its path, whose directory must be synced before anything is confirmed; empty once that is done.
         retired: nothing more will be written, and it is to be closed.
         error: why nothing in it can be confirmed any more.
+        due: what was added to it is to be synced now.
     """
 
     fd: int
@@ -52,6 +54,7 @@ class _File:
     entries: list[Unsynced] = field(default_factory=list)
     retired: bool = False
     error: OSError | None = None
+    due: bool = False
 
 
 class Syncing:
@@ -71,6 +74,7 @@ class Syncing:
         self._interval, self._on_done = interval, on_done
         self._changed = threading.Condition()
         self._files: deque[_File] = deque()
+        self._writing: dict[int, _File] = {}  # those of them that are not retired
         self._done: deque[tuple[list[Unsynced], OSError | None]] = deque()
         self._count = self._size = 0  # of what was added, and not taken yet
         self._last = -interval
@@ -78,30 +82,29 @@ class Syncing:
         self._thread: threading.Thread | None = None
 
     def begin(self, fd: int, path: str) -> None:
-        """Use this file from now on; it is closed here when it is replaced.
+        """Use this file too from now on; it is closed here when it is retired.
 
         If it is the same one again, it could not be synced, and could not be reopened.
         """
         with self._changed:
-            if self._files and self._files[-1].fd == fd and not self._files[-1].retired:
-                self._files.pop()
-            self.retire()
-            self._files.append(_File(fd, path))
+            if again := self._writing.get(fd):
+                self._files.remove(again)
+            self._writing[fd] = file = _File(fd, path)
+            self._files.append(file)
 
-    def retire(self) -> None:
+    def retire(self, fd: int) -> None:
         """Nothing more will be written to the file: sync and close it."""
         with self._changed:
-            if self._files and not self._files[-1].retired:
-                self._files[-1].retired = True
-                self._start()
-                self._changed.notify_all()
+            self._writing.pop(fd).retired = True
+            self._start()
+            self._changed.notify_all()
 
-    def add(self, entry: Unsynced) -> None:
+    def add(self, entry: Unsynced, fd: int) -> None:
         """Record that this was written to the file."""
         with self._changed:
             self._count += len(entry.lines)
             self._size += entry.size
-            file = self._files[-1]
+            file = self._writing[fd]
             if file.error:
                 self._done.append(([entry], file.error))
             else:
@@ -136,10 +139,10 @@ class Syncing:
             self._hurries = True
             self._changed.notify_all()
 
-    def has_failed(self) -> bool:
-        """Whether the file that is written has been given up."""
+    def failed(self) -> list[int]:
+        """The files that are written and have been given up."""
         with self._changed:
-            return bool(self._files) and self._files[-1].error is not None
+            return [fd for fd, file in self._writing.items() if file.error]
 
     def end(self, seconds: float) -> list[Unsynced]:
         """Sync and close everything, for at most this long.
@@ -150,7 +153,8 @@ class Syncing:
         deadline = monotonic() + seconds
         with self._changed:
             self._ended = True
-            self.retire()
+            for fd in [*self._writing]:
+                self.retire(fd)
             while self._files and (left := deadline - monotonic()) > 0:
                 self._changed.wait(left)
             left_over = [entry for file in self._files for entry in file.entries]
@@ -167,7 +171,7 @@ class Syncing:
 
     def _run(self) -> None:
         while file := self._next():
-            count = len(file.entries)
+            file.due, count = False, len(file.entries)
             error = file.error or (_synced(file) if count else None)
             with self._changed:
                 self._last = monotonic()
@@ -190,14 +194,23 @@ class Syncing:
                 due = self._last + self._interval
                 now = monotonic()
                 soon = self._hurries or self._ended or now >= due or self._size > UNSYNCED_BYTES
+                if soon and not any(file.due for file in self._files):  # all in turn, before any once more
+                    for file in self._files:
+                        file.due = bool(file.entries)
                 for file in self._files:
-                    if file.retired or (file.entries and soon):
+                    if file.retired or file.due:
                         return file
                 if self._ended and not self._files:
                     return None
                 waits = any(file.entries for file in self._files)
                 self._hurries = self._hurries and waits
                 self._changed.wait(due - now if waits else None)
+
+
+def sync_error(error: OSError, path: str) -> OSError:
+    """What is said of a message in a file that could not be synced."""
+    text = f"it could not be synced to the disk ({error.strerror}), and may be lost"
+    return OSError(error.errno, text, path)
 
 
 def _synced(file: _File) -> OSError | None:

@@ -14,18 +14,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from message_passing.clock import monotonic
-from message_passing.errors import OpenError
+from message_passing.conditions import TextTemplate
+from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.file_identity import file_identity
+from message_passing.folders import make_folder
 from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
 from message_passing.outputs._lines import ends_within_a_line
-from message_passing.outputs._syncing import MOST_UNSYNCED_BYTES, UNSYNCED_BYTES, Syncing, Unsynced
-from message_passing.secure_files import kind_of, open_to_append
+from message_passing.outputs._naming import FileNames
+from message_passing.outputs._open_files import OpenFile, OpenFiles
+from message_passing.outputs._ownership import ownership_of
+from message_passing.outputs._syncing import (
+    MOST_UNSYNCED_BYTES,
+    UNSYNCED_BYTES,
+    Syncing,
+    Unsynced,
+    sync_error,
+)
+from message_passing.secure_files import SHORTAGE, kind_of, open_to_append
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SYNC_AT_END = 5.0
 """Seconds that the end of the inputs, and closing, wait for the disk."""
@@ -59,14 +70,47 @@ class FileOutput(DescriptorOutput):
     disk, so that it survives a power failure; batches that come meanwhile are synced together. If the system cannot
     sync, what was written since the last sync is counted as failed and reported, an input that acknowledges delivers
     it again, and the file is opened anew. Inputs wait while 16 MiB wait to be synced.
+
+    With fields of the message in `filename`, `logs/{host}/{time:%Y-%m-%d}.log`, each message goes to the file that it
+    names; missing directories are made. `{time:...}` is the message's own time, or the present, in UTC. No field
+    leads to another directory, whatever it holds: slashes, control characters and a dot at the beginning are
+    percent-encoded, an overlong value is abbreviated and gets a hash, and one that is missing or empty is `_`. These
+    files must be regular ones.
     """
 
     name = "File"
     takes_blocks = True
+    takes_objects = True
     example = MappingProxyType({"filename": "messages.log"})
 
-    filename: str = option(description="Path of the file to write.", min_length=1)
-    append: bool = option(default=True, description="False empties the file when the chain starts.")
+    filename: str = option(
+        description="Path of the file to write. Fields of the message may stand in it, `logs/{host}.log`, and its "
+        "time, `{time:%Y-%m-%d}`; `{{` and `}}` are single braces.",
+        min_length=1,
+    )
+    append: bool = option(
+        default=True,
+        description="False empties the file when the chain starts; not where the name has fields in it.",
+    )
+    open_files: int = option(
+        default=100,
+        ge=1,
+        description="The most files that are open at once, where the name has fields in it. For another one, the "
+        "least recently used is closed.",
+    )
+    make_directories: bool = option(
+        default=False,
+        description="Make missing directories. Where the name has fields in it, they are made in any case.",
+    )
+    mode: str = option(
+        default="",
+        pattern="^([0-7]{3,4})?$",
+        description="Permissions of the file, such as `0640`. Empty: by the umask.",
+    )
+    owner: str = option(
+        default="",
+        description="Whom the file is given to: `user`, `user:group` or `:group`. Only root can change the user.",
+    )
     fsync: Literal["never", "batch"] | Annotated[float, msgspec.Meta(ge=0.001, le=3600)] = option(
         default="never",
         description="When what was written is put on the disk itself, before which no message is settled: `batch` at "
@@ -74,8 +118,30 @@ class FileOutput(DescriptorOutput):
     )
 
     def on_init(self) -> None:
-        """Set what `fsync` confirms."""
+        """Read the name, and set what `fsync` confirms.
+
+        Raises:
+            OptionError: the name is malformed, or there is no such owner.
+        """
         super().on_init()
+        try:
+            template = TextTemplate(self.filename)
+        except OptionError as error:
+            raise OptionError(*[one.under("filename") for one in error.faults]) from None
+        self._ownership = ownership_of(self.label, self.mode, self.owner)
+        self.takes_objects = self.weighs = not template.is_constant
+        self._names: FileNames | None = None
+        self._fd = -1
+        self._path = template.start  # that of the file which is open
+        self._others = OpenFiles(self.open_files - 1)
+        self.first_path = template.start
+        """The path, or how every path begins."""
+        if self.takes_objects:
+            self._names, self._path = FileNames(template), ""
+            if not self.append:
+                text = f"{self.label}: `append` cannot be false for a name with fields in it"
+                raise OptionError(Fault(text, "append"))
+        self.makes_directories = self.takes_objects or self.make_directories
         self._syncing: Syncing | None = None
         self._sync_loop: asyncio.AbstractEventLoop | None = None
         if self.fsync != "never":
@@ -83,12 +149,18 @@ class FileOutput(DescriptorOutput):
             self._syncing = Syncing(0.0 if self.fsync == "batch" else float(self.fsync), self._has_synced)
 
     def on_open(self) -> None:
-        """Open the file, creating it.
+        """Open the file, creating it; or the directory of those that messages name.
 
         Raises:
             OpenError: the system refuses, or there is no such directory.
         """
         self._said = ""
+        if self._names:
+            folder = os.path.dirname(self.first_path) or "."  # noqa: PTH120 - a Path would take `.` out of it
+            self._make_folder(folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise OpenError(f"cannot make files in the directory {folder!r}: permission denied")
+            return
         self._begin_with(self._open_file(0 if self.append else os.O_TRUNC))
         if self._fd < 0:
             self._say_once(
@@ -101,7 +173,7 @@ class FileOutput(DescriptorOutput):
             lost = f"{unread} bytes that were written to the named pipe {self.filename!r} are lost"
             self.report(OpenError(f"{lost}: nobody has read them"))
         self.finish()
-        self._release()
+        self._release_all()
         if self._syncing:
             left = self._syncing.end(SYNC_AT_END)
             self._take_synced()
@@ -111,7 +183,13 @@ class FileOutput(DescriptorOutput):
 
     def reopen(self) -> None:
         """Open the name again, and close the old file only if that worked."""
-        if not self._opened or self._closed or self._is_same_pipe():
+        if not self._opened or self._closed:
+            return
+        if self._names:  # each is opened by its name when the next message comes for it
+            with self._lock:
+                self._release_all()
+            return
+        if self._is_same_pipe():
             return
         try:
             fd = self._open_file(0)
@@ -129,11 +207,78 @@ class FileOutput(DescriptorOutput):
             if self._syncing.waiting_bytes() > MOST_UNSYNCED_BYTES:
                 self.drop(messages, NO_ROOM)
                 return
-        self.write_lines(messages)
+        if self._names:
+            self._write_by_name(self._names, messages)
+        else:
+            self.write_lines(messages)
+
+    def _write_by_name(self, names: FileNames, messages: list[Any]) -> None:
+        """Write each message to the file that it names, with one write for each file."""
+        by_path: dict[str, list[Any]] = {}
+        for message in messages:
+            by_path.setdefault(names.path_of(message), []).append(message)
+        for path, group in by_path.items():
+            if lines := self.encoded(group):
+                with self._lock:
+                    try:
+                        self._use(path)
+                    except OpenError as error:
+                        self.fail(error, lines)
+                    else:
+                        self._opened_for_error = False
+                        self.write_lines([*lines])
+
+    def _use(self, path: str) -> None:
+        """Write to this file from now on.
+
+        Raises:
+            OpenError: it cannot be opened; no file is in use then.
+        """
+        if path == self._path and self._fd >= 0:
+            return
+        if self._fd >= 0 and (old := self._others.put(self._path, self._left())):
+            self._close_other(old)
+        self._path = path
+        if known := self._others.take(path):
+            self._fd, self._channel, self._torn = known
+        else:
+            self._begin_with(self._open_file(0))
+
+    def _left(self) -> OpenFile:
+        """The file that is in use, which is in use no longer."""
+        file = OpenFile(self._fd, self._channel, self._torn)
+        self._fd, self._channel, self._torn = -1, None, False
+        return file
+
+    def _close_other(self, file: OpenFile) -> None:
+        """Close a file that is not in use."""
+        used = self._left()
+        self._fd, self._channel, self._torn = file
+        self._release()
+        self._fd, self._channel, self._torn = used
+
+    def _release_all(self) -> None:
+        for file in self._others.take_all():
+            self._close_other(file)
+        self._release()
+
+    def _make_folder(self, path: str) -> None:
+        try:
+            make_folder(path)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise OpenError(f"cannot make the directory {path!r}: {reason}") from error
 
     def held(self) -> int:
         """The messages that are queued, or not synced."""
         return super().held() + (self._syncing.unsynced() if self._syncing else 0)
+
+    def info(self) -> Mapping[str, Any]:
+        """How many files are open, and how many were closed to make room, where the name has fields in it."""
+        if not self._names:
+            return super().info()
+        count = len(self._others) + (self._fd >= 0)
+        return {**super().info(), "open_files": count, "closed_for_others": self._others.closed}
 
     async def flush(self) -> None:
         """Sync what was written, for a bounded time."""
@@ -160,7 +305,7 @@ class FileOutput(DescriptorOutput):
     def keep_written(self, lines: Sequence[bytes], size: int) -> None:
         """They are settled when they are synced."""
         if self._syncing and lines:
-            self._syncing.add(Unsynced(lines, size, self.hold()))
+            self._syncing.add(Unsynced(lines, size, self.hold(), self._path), self._fd)
 
     def _has_synced(self) -> None:
         """Called in the thread of `Syncing`: let the chain's thread take the results."""
@@ -179,32 +324,31 @@ class FileOutput(DescriptorOutput):
             for entry in entries:
                 with entry.hold.resumed(last=True):
                     if error:
-                        self.fail(self._sync_error(error), entry.lines)
-        if self._fd >= 0 and self._syncing.has_failed():
-            self._begin_anew()
+                        self.fail(sync_error(error, entry.path), entry.lines)
+        if failed := self._syncing.failed():
+            with self._lock:
+                for file in self._others.take_those(failed):
+                    self._close_other(file)
+                if self._fd in failed:
+                    self._begin_anew()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _sync_error(self, error: OSError) -> OSError:
-        text = f"it could not be synced to the disk ({error.strerror}), and may be lost"
-        return OSError(error.errno, text, self.filename)
-
     def _begin_anew(self) -> None:
         """Reopen the file, since it could not be synced; if that fails, continue with the open one."""
-        with self._lock:
-            try:
-                fd = self._open_file(0)
-            except OpenError as error:
-                self.report(error)
-                fd = self._fd
-            else:
-                self._release()
-            self._begin_with(fd)
+        try:
+            fd = self._open_file(0)
+        except OpenError as error:
+            self.report(error)
+            fd = self._fd
+        else:
+            self._release()
+        self._begin_with(fd)
 
     def refused(self, error: OSError, lines: Sequence[bytes]) -> None:
         """Name the file in the report."""
-        error.filename = self.filename
+        error.filename = self._path
         super().refused(error, lines)
 
     def opened_again(self, error: OSError) -> bool:
@@ -247,7 +391,7 @@ class FileOutput(DescriptorOutput):
         if fd >= 0 and ends_within_a_line(fd):
             self._torn = True
         if self._syncing:
-            self._syncing.begin(fd, self.filename)
+            self._syncing.begin(fd, self._path)
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
@@ -256,7 +400,7 @@ class FileOutput(DescriptorOutput):
 
     def _is_pipe(self) -> bool:
         try:
-            return stat.S_ISFIFO(Path(self.filename).stat().st_mode)
+            return stat.S_ISFIFO(Path(self._path).stat().st_mode)
         except OSError:
             return False
 
@@ -264,7 +408,7 @@ class FileOutput(DescriptorOutput):
         """Whether its name is still that of the pipe that it writes to, so that what the pipe has is kept."""
         if self._channel is None or not self._channel.is_named_pipe:
             return self._channel is None
-        return self._channel.identity == file_identity(self.filename)
+        return self._channel.identity == file_identity(self._path)
 
     def _open_file(self, flags: int) -> int:
         """Open it; return the descriptor, or -1 for a pipe without a reader."""
@@ -272,18 +416,44 @@ class FileOutput(DescriptorOutput):
         # waiting for a pipe to be read.
         flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:
-            return self._required(open_to_append(self.filename, flags, 0o666))
+            try:
+                fd = self._opened_path(flags)
+            except OSError as error:
+                if error.errno not in SHORTAGE or not len(self._others):
+                    raise
+                while file := self._others.oldest():
+                    self._close_other(file)
+                fd = self._opened_path(flags)
+            return self._required(fd)
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte in it
             if isinstance(error, OSError) and error.errno == errno.ENXIO and self._is_pipe():
-                if self._syncing:
+                if self._syncing or self._names:
                     raise OpenError(self._no_sync(stat.S_IFIFO)) from error
                 return -1
             reason = error.strerror if isinstance(error, OSError) else error
-            raise OpenError(f"cannot write to the file {self.filename!r}: {reason}") from error
+            raise OpenError(f"cannot write to the file {self._path!r}: {reason}") from error
+
+    def _opened_path(self, flags: int) -> int:
+        try:
+            return open_to_append(self._path, flags, 0o666)
+        except FileNotFoundError:
+            if not self.makes_directories:
+                raise
+        self._make_folder(os.path.dirname(self._path))  # noqa: PTH120 - a Path would take `.` out of it
+        return open_to_append(self._path, flags, 0o666)
 
     def _required(self, fd: int) -> int:
-        """The descriptor, if it can be synced or `fsync` is `never`."""
+        """The descriptor, with the mode and owner asked for, if the file is of a kind that will do."""
         mode = os.fstat(fd).st_mode
+        if self._ownership and stat.S_ISREG(mode):
+            try:
+                self._ownership.apply(fd)
+            except OSError:
+                os.close(fd)
+                raise
+        if self._names and not stat.S_ISREG(mode):
+            os.close(fd)
+            raise OpenError(self._no_sync(mode))
         if self._syncing and not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
             os.close(fd)
             raise OpenError(self._no_sync(mode))
@@ -291,6 +461,8 @@ class FileOutput(DescriptorOutput):
 
     def _no_sync(self, mode: int) -> str:
         what = kind_of(mode)
+        if self._names:
+            return f"cannot write to {self._path!r}, which is {what}: a name with fields in it needs regular files"
         return f"cannot sync {self.filename!r}, which is {what}: `fsync` needs a regular file, or must be `never`"
 
     def _release(self) -> None:
@@ -304,7 +476,7 @@ class FileOutput(DescriptorOutput):
                     os.write(fd, b"\n")
             finally:
                 if self._syncing:
-                    self._syncing.retire()
+                    self._syncing.retire(fd)
                 else:
                     os.close(fd)
         self._torn = False

@@ -1,0 +1,48 @@
+"""Text with fields and the time in braces."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from message_passing.conditions import TextTemplate
+from message_passing.errors import OptionError
+
+
+def test_the_time_of_the_message() -> None:
+    """It is in UTC, whatever zone the message gives, and whichever of the known fields has it."""
+    template = TextTemplate("{time:%Y/%m/%d}-{time:%H}")
+    assert template.value({"time": "2024-02-03T23:30:00-02:00"}) == "2024/02/04-01"
+    assert template.value({"@timestamp": "2024-02-03T23:30:00"}) == "2024/02/03-23"
+    assert template.value({"epochtime": 1706918400123}) == "2024/02/03-00"
+    assert (template.fields, template.is_constant, template.start) == ([], False, "")
+
+
+def test_without_a_time_it_is_now() -> None:
+    """Also where the field is there, and no known time, or the message has no fields."""
+    template = TextTemplate("{time:%Y-%m-%dT%H:%M}")
+    for message in ({}, {"time": "yesterday"}, {"time": 1e300}, b"text", None):
+        made = datetime.strptime(template.value(message), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        assert abs((datetime.now(UTC) - made).total_seconds()) < 600
+
+
+def test_the_field_is_another_thing() -> None:
+    """`{time}` is what the message says; a name with a colon in it is a field's too."""
+    assert TextTemplate("{time}|{a:b}").value({"time": "x", "a:b": 1}) == "x|1"
+
+
+def test_what_is_known_of_it() -> None:
+    """What it begins with, its fields, and whether it is the same for all."""
+    template = TextTemplate("a{{b/{c.d}{e}f{e}")
+    assert (template.start, template.fields, template.is_constant) == ("a{b/", ["c.d", "e", "e"], False)
+    plain = TextTemplate("{{x}}")
+    assert (plain.start, plain.is_constant, plain.value({})) == ("{x}", True, "{x}")
+    assert template.value({"c": {"d": "/"}}, lambda text: f"<{text}>") == "a{b/</><>f<>"
+
+
+@pytest.mark.parametrize("text", ["{time:}", "{time:YYYY}", "{time:\ud800%Y}"])
+def test_no_form_of_the_time(text: str) -> None:
+    """It is said with its column and an example."""
+    with pytest.raises(OptionError, match=r"is no form of the time: .* at column 2"):
+        TextTemplate("x" + text)
