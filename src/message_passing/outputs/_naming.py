@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from message_passing.outputs._rotation import ROTATED
+
 if TYPE_CHECKING:
     from message_passing.conditions import TextTemplate
 
@@ -18,6 +20,8 @@ LONGEST_VALUES = 180
 _SHORTEST = 24
 _DIGEST = 12
 _PLAIN = re.compile(r"[A-Za-z0-9_:@+][A-Za-z0-9_:@+.-]*")
+_ENDS = ("Z", ".gz", ".zst", ".tmp")
+_LIKE_ROTATED = re.compile(ROTATED.pattern + r"\Z", re.ASCII)
 _ESCAPED = re.compile(r"^[.-]|[%/\\~]")
 
 
@@ -34,8 +38,9 @@ class FileNames:
         self._longest = max(_SHORTEST, LONGEST_VALUES // max(1, len(template.fields)))
 
     def path_of(self, message: Any) -> str:
-        """The path for a message."""
-        return self._template.value(message, self._part)
+        """The path for a message; never that of a rotated file, which would be removed with these."""
+        path = self._template.value(message, self._part)
+        return path + NO_VALUE if path.endswith(_ENDS) and _LIKE_ROTATED.search(path) else path
 
     def _part(self, text: str) -> str:
         return name_part(text, self._longest)

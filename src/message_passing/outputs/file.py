@@ -22,10 +22,12 @@ from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
+from message_passing.outputs._finishing import Finisher
 from message_passing.outputs._lines import ends_within_a_line
 from message_passing.outputs._naming import FileNames
 from message_passing.outputs._open_files import OpenFile, OpenFiles
 from message_passing.outputs._ownership import ownership_of
+from message_passing.outputs._rotation import Rotation
 from message_passing.outputs._syncing import (
     MOST_UNSYNCED_BYTES,
     UNSYNCED_BYTES,
@@ -43,6 +45,9 @@ SYNC_AT_END = 5.0
 
 NO_ROOM, NOT_SYNCED = "waiting to be synced: full", "not synced at close"
 """Why lines are dropped with `fsync`."""
+
+FINISH_AT_END = 5.0
+"""Seconds that closing waits for rotated files to be removed and compressed."""
 
 _LOOK = 0.1
 """Seconds between two checks of what has been synced, besides being notified."""
@@ -76,6 +81,12 @@ class FileOutput(DescriptorOutput):
     leads to another directory, whatever it holds: slashes, control characters and a dot at the beginning are
     percent-encoded, an overlong value is abbreviated and gets a hash, and one that is missing or empty is `_`. These
     files must be regular ones.
+
+    With `rotate_bytes` and `rotate_seconds`, a regular file is renamed before the batch that finds it large or old
+    enough: `app.log.20240203T040506.000000Z`. A thread removes those that are too many or too old, and compresses the
+    others; what it has not finished when the process ends is done when the file is rotated the next time, or a single
+    one is opened. Rotated files should have one process that writes them. As root, their directory must be one that
+    root alone may write to.
     """
 
     name = "File"
@@ -111,6 +122,28 @@ class FileOutput(DescriptorOutput):
         default="",
         description="Whom the file is given to: `user`, `user:group` or `:group`. Only root can change the user.",
     )
+    rotate_bytes: int = option(
+        default=0,
+        ge=0,
+        description="Rotate a file that has as many bytes: its name gets the time, and a new file takes its place. "
+        "0: whatever its size.",
+    )
+    rotate_seconds: float = option(
+        default=0.0,
+        ge=0,
+        description="Begin a new file in each period of so many seconds, counted from 1970 in UTC: with 86400, each "
+        "day at 0:00. 0: whatever its age.",
+    )
+    keep_files: int = option(
+        default=0, ge=0, description="How many rotated files are kept for each name. 0: all of them."
+    )
+    keep_seconds: float = option(
+        default=0.0, ge=0, description="How many seconds rotated files are kept; 0: for ever."
+    )
+    compress: Literal["none", "gzip", "zstd"] = option(
+        default="none",
+        description="Compress rotated files, in a thread; `zstd` needs the extra `zstd` before Python 3.14.",
+    )
     fsync: Literal["never", "batch"] | Annotated[float, msgspec.Meta(ge=0.001, le=3600)] = option(
         default="never",
         description="When what was written is put on the disk itself, before which no message is settled: `batch` at "
@@ -130,8 +163,10 @@ class FileOutput(DescriptorOutput):
             raise OptionError(*[one.under("filename") for one in error.faults]) from None
         self._ownership = ownership_of(self.label, self.mode, self.owner)
         self.takes_objects = self.weighs = not template.is_constant
+        self._rotation, self._finisher = self._rotating()
         self._names: FileNames | None = None
         self._fd = -1
+        self._rotated = 0
         self._path = template.start  # that of the file which is open
         self._others = OpenFiles(self.open_files - 1)
         self.first_path = template.start
@@ -147,6 +182,18 @@ class FileOutput(DescriptorOutput):
         if self.fsync != "never":
             self.keeps_written, self.confirms = True, "synced to disk"
             self._syncing = Syncing(0.0 if self.fsync == "batch" else float(self.fsync), self._has_synced)
+
+    def _rotating(self) -> tuple[Rotation | None, Finisher | None]:
+        """What rotates files, and takes care of them then, as the options say."""
+        if self.rotate_bytes or self.rotate_seconds:
+            return Rotation(self.rotate_bytes, self.rotate_seconds), Finisher(
+                self.keep_files, self.keep_seconds, self.compress
+            )
+        for given in ("keep_files", "keep_seconds", "compress"):
+            if getattr(self, given) not in (0, "none"):
+                text = f"{self.label}: `{given}` is about rotated files: set `rotate_bytes` or `rotate_seconds` too"
+                raise OptionError(Fault(text, given))
+        return None, None
 
     def on_open(self) -> None:
         """Open the file, creating it; or the directory of those that messages name.
@@ -166,6 +213,8 @@ class FileOutput(DescriptorOutput):
             self._say_once(
                 f"nobody reads the named pipe {self.filename!r} yet: messages wait until somebody does"
             )
+        if self._finisher:  # an earlier process may have left some
+            self._finisher.add(self._path)
 
     def on_close(self) -> None:
         """End an incomplete line, for the next program that appends to the file, and close it."""
@@ -180,6 +229,9 @@ class FileOutput(DescriptorOutput):
             for entry in left:
                 with entry.hold.resumed(last=True):
                     self.drop(entry.lines, NOT_SYNCED)
+        if self._finisher:
+            self._finisher.end(FINISH_AT_END)
+            self._report_troubles(self._finisher)
 
     def reopen(self) -> None:
         """Open the name again, and close the old file only if that worked."""
@@ -209,8 +261,10 @@ class FileOutput(DescriptorOutput):
                 return
         if self._names:
             self._write_by_name(self._names, messages)
-        else:
-            self.write_lines(messages)
+            return
+        if self._rotation:
+            self._rotate_if_due(self._rotation)
+        self.write_lines(messages)
 
     def _write_by_name(self, names: FileNames, messages: list[Any]) -> None:
         """Write each message to the file that it names, with one write for each file."""
@@ -226,6 +280,8 @@ class FileOutput(DescriptorOutput):
                         self.fail(error, lines)
                     else:
                         self._opened_for_error = False
+                        if self._rotation:
+                            self._rotate_if_due(self._rotation)
                         self.write_lines([*lines])
 
     def _use(self, path: str) -> None:
@@ -243,6 +299,32 @@ class FileOutput(DescriptorOutput):
             self._fd, self._channel, self._torn = known
         else:
             self._begin_with(self._open_file(0))
+
+    def _rotate_if_due(self, rotation: Rotation) -> None:
+        """Rotate the file that is in use if it is large or old enough. If that fails, write on to it."""
+        with self._lock:
+            if self._fd < 0 or not rotation.is_due(self._fd):
+                return
+            try:
+                rotation.rename(self._fd, self._path)
+                fd = self._open_file(0)
+            except (OSError, OpenError) as error:
+                rotation.failed()
+                reason = (
+                    f"cannot rotate {self._path!r}: {error.strerror}" if isinstance(error, OSError) else error
+                )
+                self.report(OpenError(str(reason)))
+                return
+            self._release()
+            self._begin_with(fd)
+            self._rotated += 1
+            if self._finisher:
+                self._finisher.add(self._path)
+                self._report_troubles(self._finisher)
+
+    def _report_troubles(self, finisher: Finisher) -> None:
+        for trouble in finisher.take_troubles():
+            self.report(trouble)
 
     def _left(self) -> OpenFile:
         """The file that is in use, which is in use no longer."""
@@ -274,11 +356,14 @@ class FileOutput(DescriptorOutput):
         return super().held() + (self._syncing.unsynced() if self._syncing else 0)
 
     def info(self) -> Mapping[str, Any]:
-        """How many files are open, and how many were closed to make room, where the name has fields in it."""
-        if not self._names:
-            return super().info()
-        count = len(self._others) + (self._fd >= 0)
-        return {**super().info(), "open_files": count, "closed_for_others": self._others.closed}
+        """How many files are open and were closed to make room, and what became of rotated ones."""
+        found = {**super().info()}
+        if self._names:
+            found["open_files"] = len(self._others) + (self._fd >= 0)
+            found["closed_for_others"] = self._others.closed
+        if self._finisher:
+            found |= {"rotated": self._rotated, **self._finisher.counts}
+        return found
 
     async def flush(self) -> None:
         """Sync what was written, for a bounded time."""
