@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesEncoder
 from message_passing.delivery import Delivery, Outcome
 from message_passing.errors import OpenError, OptionError
 from message_passing.inputs.null import NullInput
@@ -323,3 +325,37 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
                 path = tmp_path / f"{name}.log"
                 wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") == turn + 1)  # noqa: B023
             running.signal(signal.SIGKILL)
+
+
+def test_frames_of_lines(tmp_path: Path) -> None:
+    """An encoder that packs several messages into one packs those of a file, and each is counted."""
+    output = FileOutput(filename=str(tmp_path / "{n}"), error=TestOutput())
+    with JSONLinesEncoder(output_to=output) as encoder:
+        encoder.consume_many([{"n": n} for n in "aba"])
+        assert output.snapshot()["passed"] == 3
+    assert (tmp_path / "a").read_bytes() == b'{"n":"a"}\n{"n":"a"}\n'
+    assert (tmp_path / "b").read_bytes() == b'{"n":"b"}\n'
+
+
+def test_each_sender_in_a_batch_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch costs one write for each file, however many messages it has."""
+    real, sizes = os.write, []
+
+    def write(fd: int, data: memoryview) -> int:
+        sizes.append(len(data))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", write)
+    encoder, output = chain(tmp_path / "{n}")
+    with output:
+        encoder.consume_many([{"n": n % 3} for n in range(999)])
+    assert sizes == [8 * 333] * 3
+
+
+def test_check_tries_the_directory(tmp_path: Path) -> None:
+    """`check --connect` says whether files can be made, and makes none."""
+    file = FileOutput(filename=str(tmp_path / "logs/{n}/x"))
+    assert [one.right for one in try_ends([file], 1)] == [True]
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "logs").write_bytes(b"")
+    assert [one.right for one in try_ends([file], 1)] == [False]

@@ -83,7 +83,8 @@ class Finisher:
                 self.counts["postponed"] += 1
                 return
             self._waiting[path] = None
-            if self._thread is None:  # a daemon: a disk that never answers does not keep the process
+            # None is alive in a forked child. A daemon: a disk that never answers does not keep the process.
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="message-passing files", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -148,8 +149,9 @@ class Finisher:
         kept = {stamp for stamp in stamps if stamp >= oldest}
         for stamp, found in rotated:
             if stamp not in kept:
-                os.unlink(found, dir_fd=folder)
-                self.counts["removed"] += 1
+                with contextlib.suppress(FileNotFoundError):  # somebody else removes old ones, too
+                    os.unlink(found, dir_fd=folder)
+                    self.counts["removed"] += 1
         return [one for one in rotated if one[0] in kept]
 
 

@@ -46,7 +46,7 @@ SYNC_AT_END = 5.0
 NO_ROOM, NOT_SYNCED = "waiting to be synced: full", "not synced at close"
 """Why lines are dropped with `fsync`."""
 
-FINISH_AT_END = 5.0
+FINISH_AT_END = 2.0
 """Seconds that closing waits for rotated files to be removed and compressed."""
 
 _LOOK = 0.1
