@@ -7,10 +7,11 @@ import functools
 from datetime import UTC
 from typing import Any
 
-from message_passing.conditions import Condition, TextTemplate
+from message_passing.conditions import Condition
 from message_passing.errors import UserError
 from message_passing.filters._line_formats import PARSERS
 from message_passing.filters.redact import RedactFilter
+from message_passing.text_template import TextTemplate
 
 _LONGEST = 2000
 """Characters of a message to a user."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.codecs.json import JSONEncoder
-from message_passing.conditions import TextTemplate
 from message_passing.delivery import Delivery, Outcome
 from message_passing.errors import OpenError, OptionError
 from message_passing.inputs.null import NullInput
@@ -23,6 +22,7 @@ from message_passing.outputs._naming import FileNames
 from message_passing.outputs._rotation import stamp_of
 from message_passing.outputs.file import FileOutput
 from message_passing.testing import TestOutput, wait_for
+from message_passing.text_template import TextTemplate
 from message_passing.zstandard import zstd
 
 if TYPE_CHECKING:

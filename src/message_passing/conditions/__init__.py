@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
 from message_passing.conditions.grammar import Translation
-from message_passing.conditions.template import TextTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-__all__ = ["Condition", "TextTemplate"]
 
 _NOTHING: dict[str, Any] = {}
 

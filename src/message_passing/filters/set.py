@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from message_passing.conditions import Condition, TextTemplate
+from message_passing.conditions import Condition
 from message_passing.dotted import with_value
 from message_passing.errors import Fault, OptionError, UserError
 from message_passing.flow import Filter
 from message_passing.options import option
+from message_passing.text_template import TextTemplate
 
 
 class SetFilter(Filter):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.outputs._rotation import ROTATED
 
 if TYPE_CHECKING:
-    from message_passing.conditions import TextTemplate
+    from message_passing.text_template import TextTemplate
 
 NO_VALUE = "_"
 """Stands for a field that is missing, null or empty."""

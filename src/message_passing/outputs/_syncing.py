@@ -99,6 +99,14 @@ class Syncing:
             self._start()
             self._changed.notify_all()
 
+    def wait_for_closed(self, most: int, seconds: float) -> bool:
+        """Wait until fewer files than this are open, retired ones too, for at most so long; whether that is so."""
+        deadline = monotonic() + seconds
+        with self._changed:
+            while len(self._files) >= most and (left := deadline - monotonic()) > 0:
+                self._changed.wait(left)
+            return len(self._files) < most
+
     def add(self, entry: Unsynced, fd: int) -> None:
         """Record that this was written to the file."""
         with self._changed:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from message_passing.clock import monotonic
-from message_passing.conditions import TextTemplate
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.file_identity import file_identity
 from message_passing.folders import make_folder
@@ -22,12 +21,9 @@ from message_passing.options import option
 from message_passing.output import running_loop
 from message_passing.outputs._channel import opened_channel
 from message_passing.outputs._descriptor import DescriptorOutput
-from message_passing.outputs._finishing import Finisher
 from message_passing.outputs._lines import ends_within_a_line
-from message_passing.outputs._naming import FileNames
 from message_passing.outputs._open_files import OpenFile, OpenFiles
 from message_passing.outputs._ownership import ownership_of
-from message_passing.outputs._rotation import Rotation
 from message_passing.outputs._syncing import (
     MOST_UNSYNCED_BYTES,
     UNSYNCED_BYTES,
@@ -35,10 +31,16 @@ from message_passing.outputs._syncing import (
     Unsynced,
     sync_error,
 )
+from message_passing.paths import load_own
 from message_passing.secure_files import SHORTAGE, kind_of, open_to_append
+from message_passing.text_template import TextTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from message_passing.outputs._finishing import Finisher
+    from message_passing.outputs._naming import FileNames
+    from message_passing.outputs._rotation import Rotation
 
 SYNC_AT_END = 5.0
 """Seconds that the end of the inputs, and closing, wait for the disk."""
@@ -107,7 +109,7 @@ class FileOutput(DescriptorOutput):
         default=100,
         ge=1,
         description="The most files that are open at once, where the name has fields in it. For another one, the "
-        "least recently used is closed.",
+        "least recently used is closed; with `fsync`, as many again may be waiting for that until they are synced.",
     )
     make_directories: bool = option(
         default=False,
@@ -172,7 +174,8 @@ class FileOutput(DescriptorOutput):
         self.first_path = template.start
         """The path, or how every path begins."""
         if self.takes_objects:
-            self._names, self._path = FileNames(template), ""
+            self._path = ""
+            self._names = load_own("message_passing.outputs._naming:FileNames")(template)
             if not self.append:
                 text = f"{self.label}: `append` cannot be false for a name with fields in it"
                 raise OptionError(Fault(text, "append"))
@@ -186,8 +189,12 @@ class FileOutput(DescriptorOutput):
     def _rotating(self) -> tuple[Rotation | None, Finisher | None]:
         """What rotates files, and takes care of them then, as the options say."""
         if self.rotate_bytes or self.rotate_seconds:
-            return Rotation(self.rotate_bytes, self.rotate_seconds), Finisher(
-                self.keep_files, self.keep_seconds, self.compress
+            # Loaded when needed: gzip and the like cost each start some milliseconds.
+            rotation = load_own("message_passing.outputs._rotation:Rotation")
+            finisher = load_own("message_passing.outputs._finishing:Finisher")
+            return (
+                rotation(self.rotate_bytes, self.rotate_seconds),
+                finisher(self.keep_files, self.keep_seconds, self.compress),
             )
         for given in ("keep_files", "keep_seconds", "compress"):
             if getattr(self, given) not in (0, "none"):
@@ -298,6 +305,11 @@ class FileOutput(DescriptorOutput):
         if known := self._others.take(path):
             self._fd, self._channel, self._torn = known
         else:
+            # What was closed to make room is open until it is synced.
+            if self._syncing and not self._syncing.wait_for_closed(2 * self.open_files, SYNC_AT_END):
+                raise OpenError(
+                    f"cannot write to the file {path!r}: the disk is too slow to sync and close others"
+                )
             self._begin_with(self._open_file(0))
 
     def _rotate_if_due(self, rotation: Rotation) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from message_passing.conditions import TextTemplate
 from message_passing.errors import OptionError
+from message_passing.text_template import TextTemplate
 
 
 def test_the_time_of_the_message() -> None:
