@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -94,7 +95,13 @@ def _require_time(form: str, mark: tuple[int, int]) -> None:
 
 def _time_text(message: Any, form: str) -> str:
     moment = message_time(message)
-    return datetime.fromtimestamp(wall() if moment is None else moment, UTC).strftime(form)
+    moment = wall() if moment is None else moment
+    return _formatted(moment if "%f" in form else int(moment), form)
+
+
+@lru_cache(maxsize=256)  # messages of one second come together
+def _formatted(moment: float, form: str) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime(form)
 
 
 def _as_text(value: Any) -> str:
