@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from engine_parts import Delivering
 from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
-from message_passing.flow import Input
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import free_port, run_input, wait_for
 from support import Kept, accounted_for
@@ -40,30 +40,6 @@ QUICK: dict[str, Any] = {
     "reconnect_longest": 0.1,
     "batch_age": 0.01,
 }
-
-
-class Delivering(Input):
-    """Delivers batches, and ends when all are settled.
-
-    Attributes:
-        between: called before each batch with its number.
-        outcomes: what became of them.
-    """
-
-    batches: Any = ()
-    between: Any = None
-
-    async def run(self) -> None:
-        """Deliver."""
-        self.outcomes: list[Outcome] = []
-        for number, batch in enumerate(self.batches):
-            if self.between:
-                await asyncio.to_thread(self.between, number)
-            self.deliver(batch, self.outcomes.append)
-            await self.drain()
-        async with asyncio.timeout(60):
-            while len(self.outcomes) < len(self.batches):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
 
 
 def output(url: str, **options: Any) -> JetStreamOutput:

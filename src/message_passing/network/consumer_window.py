@@ -82,9 +82,13 @@ class ConsumerWindow(Generic[Item]):
 
     def admit(self, item: Item) -> None:
         """It is to be passed on."""
+        self.keep(item)
+        self.ready.append(item)
+
+    def keep(self, item: Item) -> None:
+        """It is here, and is not passed on."""
         self._open[item.key] = item
         self._open_bytes += item.size
-        self.ready.append(item)
 
     def take(self) -> list[Item]:
         """What is passed on next, together: frames and what was lost before one by one, single messages several."""

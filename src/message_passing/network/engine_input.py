@@ -16,7 +16,7 @@ from message_passing.network.consumer_window import ConsumerWindow
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from message_passing.network.consumer_window import Received
 
@@ -85,7 +85,7 @@ class EngineInput(Input):
                 continue
             batch = self.arrivals.take()
             if self.max_deliveries and batch[0].deliveries > self.max_deliveries:
-                self._bury(batch[0])
+                self._bury_often(batch[0])
                 continue
             self._redelivered += batch[0].deliveries > 1
             messages = batch[0].messages if len(batch) == 1 else [one.messages[0] for one in batch]
@@ -107,7 +107,7 @@ class EngineInput(Input):
         self._retry_at = monotonic() + pause_after(self._losses, FIRST_PAUSE, LONGEST_PAUSE)
         for received in batch:
             if self.max_deliveries and received.deliveries >= self.max_deliveries:
-                self._bury(received)
+                self._bury_often(received)
             else:
                 self._put_off(received)
 
@@ -120,8 +120,19 @@ class EngineInput(Input):
         )
         self.arrivals.put_off(received, delay)
 
-    def _bury(self, received: Received) -> None:
-        """It has failed; it is gone once its dead letter, if it leaves one, is safe."""
+    def _bury_often(self, received: Received) -> None:
+        times = min(received.deliveries, self.max_deliveries)
+        text = f"it was delivered {times} times (max_deliveries), and the chain lost it, or its node died, each time"
+        self.bury(received, MessageError(text), received.messages)
+
+    def bury(self, received: Received, error: MessageError, messages: Sequence[Any]) -> None:
+        """It has failed; it is gone once its dead letter, if it leaves one, is safe.
+
+        Args:
+            received: in the window.
+            error: why.
+            messages: what is reported.
+        """
 
         def settled(outcome: Outcome) -> None:
             if outcome is Outcome.LOST:
@@ -129,10 +140,8 @@ class EngineInput(Input):
             else:
                 self.arrivals.terminate(received)
 
-        times = min(received.deliveries, self.max_deliveries)
-        text = f"it was delivered {times} times (max_deliveries), and the chain lost it, or its node died, each time"
         with Delivery(settled, self, asyncio.get_running_loop(), comes_again=True):
-            self.fail(MessageError(text), received.messages)
+            self.fail(error, messages)
 
     @staticmethod
     async def wait_for(event: asyncio.Event, seconds: float) -> None:
