@@ -32,6 +32,8 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Path], dict[str, Any]]] = {
     ("output", "JetStream"): lambda _: {"servers": f"127.0.0.1:{free_port()}", "flush_timeout": 0.1},
     ("input", "Redis::Streams"): lambda _: {"url": f"redis://127.0.0.1:{free_port()}"},
     ("output", "Redis::Streams"): lambda _: {"url": f"redis://127.0.0.1:{free_port()}", "flush_timeout": 0.1},
+    ("input", "Redis"): lambda _: {"port": free_port()},
+    ("output", "Redis"): lambda _: {"port": free_port(), "flush_timeout": 0.1},
     ("output", "Socket::UDP"): lambda _: {"port": free_port()},
     ("output", "ZeroMQ"): lambda _: {"connect": f"tcp://127.0.0.1:{free_port()}"},
     ("filter", "Regexp"): regexfile,

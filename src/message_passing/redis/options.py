@@ -28,6 +28,8 @@ DEFAULT_PORT = 6379
 class RedisComponent(EngineComponent):
     """A component with connections to one Redis server."""
 
+    how_to_encrypt = "an address with TLS: rediss://HOST:PORT"
+
     username: str = option(
         default="", min_length=1, description="User name. Default: the server's `default`."
     )
@@ -45,7 +47,7 @@ class RedisComponent(EngineComponent):
                 faults.append(Fault(f"{name} needs {needed}", name))
         if not self._encrypted:
             faults += [
-                Fault(f"{name} needs an address with TLS: rediss://HOST:PORT", name)
+                Fault(f"{name} needs {self.how_to_encrypt}", name)
                 for name in TLS_FILES
                 if getattr(self, name)
             ]
@@ -101,7 +103,7 @@ class RedisComponent(EngineComponent):
         """Warn of a password that is sent unencrypted."""
         given = [*super().warnings()]
         secret = "password" if self.password and not self._encrypted else ""
-        if text := unencrypted(secret, [self._host], "use an address with rediss://"):
+        if text := unencrypted(secret, [self._host], f"use {self.how_to_encrypt}"):
             given.append(f"{self.label}: {text}")
         return given
 
@@ -166,6 +168,25 @@ class RedisStreamComponent(RedisComponent):
             raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind.decode()}")
         found = "there is a stream" if kind == b"stream" else "with the first message there will be a stream"
         return f"connected; {found} {self.stream!r}"
+
+
+class RedisPubSubComponent(RedisComponent):
+    """A component that publishes or receives what is published."""
+
+    how_to_encrypt = "the option tls"
+
+    hostname: str = option(
+        default="127.0.0.1", min_length=1, description="Address or host name of the server."
+    )
+    port: int = option(default=DEFAULT_PORT, ge=1, le=65535, description="Its port.")
+    tls: bool = option(default=False, description="Encrypt the connection.")
+
+    def server(self) -> tuple[str, int, int, bool, list[Fault]]:
+        """See `RedisComponent`."""
+        faults = []
+        if re.search(r"[\s/@]", self.hostname):
+            faults.append(Fault(f"hostname: {self.hostname!r} is no host name or address", "hostname"))
+        return self.hostname, self.port, 0, self.tls, faults
 
 
 def server_of(url: str) -> tuple[str, int, int, bool, list[Fault]]:
