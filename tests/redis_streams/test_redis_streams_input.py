@@ -97,7 +97,7 @@ def test_a_long_chain_keeps_its_messages(server: RedisServer) -> None:
                 if age < idle[-1]:
                     idle.append(0)
                 idle[-1] = age
-                return len(idle) > 4  # each time after a third of ack_wait
+                return len(idle) > 3  # each time after a third of ack_wait
 
             wait_for(has_been_told_twice, timeout=20)
             to.settle()

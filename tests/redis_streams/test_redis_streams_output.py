@@ -149,7 +149,7 @@ def test_an_entry_that_the_server_finds_too_large_fails_alone(server: RedisServe
     messages = [{"n": number, "text": "x" * (3 << 20 if number == 5 else 100)} for number in range(10)]
     assert deliver(to, [messages]) == [REJECTED]
     assert stored(server) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
-    assert "larger than the server accepts" in reports(to)
+    assert "the server accepts 1048576 (proto-max-bulk-len)" in reports(to)
 
 
 def test_a_server_without_a_file_is_noted(server: RedisServer) -> None:

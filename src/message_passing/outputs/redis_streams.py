@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from message_passing.network.buffer import Batch
 
-_MOST_BYTES = 512 << 20
-"""The most bytes of a value (redis.io, "Strings": proto-max-bulk-len of redis.conf)."""
-
 
 class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
     """Stores messages in a stream of Redis (XADD), and retries until the server has said that it has them.
@@ -73,9 +70,9 @@ class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
         sent: list[bytes] = batch.prepared
         stored: set[int] = set()
         refused: dict[int, str] = {
-            number: f"it has {len(payload)} bytes, and Redis accepts {_MOST_BYTES}"
+            number: f"it has {len(payload)} bytes, and the server accepts {self.most_bytes} (proto-max-bulk-len)"
             for number, payload in enumerate(sent)
-            if len(payload) > _MOST_BYTES
+            if len(payload) > self.most_bytes
         }
         rest = [number for number in range(len(sent)) if number not in refused]
         reasons: list[str] = []

@@ -122,6 +122,8 @@ class RedisStreamComponent(RedisComponent):
     )
     stream: str = option(min_length=1, description="Name of the stream (its key).")
 
+    most_bytes = 512 << 20
+    """The most bytes of a value (redis.io, "Strings"), as far as the server does not say otherwise."""
     _looked, _memory_only = 0, False
 
     def server(self) -> tuple[str, int, int, bool, list[Fault]]:
@@ -129,12 +131,19 @@ class RedisStreamComponent(RedisComponent):
         return server_of(self.url)
 
     async def look_at_server(self) -> None:
-        """Find out, once for each connection, whether the server keeps what it stores; raises `RetryLater`."""
+        """Find out, once for each connection, whether the server keeps what it stores, and how large that may be.
+
+        Raises:
+            RetryLater: there is no connection.
+        """
         if self.link.connected and self.link.number == self._looked:
             return
         with contextlib.suppress(ResponseError):  # it may not be allowed
             told = await self.link.ask("INFO", "persistence")
             self._memory_only = b"aof_enabled:0" in told
+        with contextlib.suppress(ResponseError):  # likewise
+            told = await self.link.ask("CONFIG", "GET", "proto-max-bulk-len")
+            self.most_bytes = int(told[1]) if told else self.most_bytes
         self._looked = self.link.number
 
     def notes(self) -> list[str]:
