@@ -118,6 +118,7 @@ def test_a_signal_while_stdin_is_silent(folder: Path) -> None:
         started.write(b'{"n":1}\n')
         wait_for(lambda: lines(folder / "out"))
         started.write(b'{"n":2}')
+        wait_for(lambda: unread(started) == 0, timeout=20)
         status, out, err = started.stop()
     assert (status, out, err) == (0, b"", b"")
     assert lines(folder / "out") == [b'{"n":1}', b'{"n":2}']

@@ -197,7 +197,8 @@ def test_no_hope_is_the_end(folder: Path) -> None:
         assert started.process.wait(30) == 1
         _, _, err = started.end()
     told = [line for line in untimed(err.decode()).splitlines() if line.startswith("message-passing: ")]
-    hopeless = "no worker can be started: the last one failed: RuntimeError: no place is left"
+    failed = "Unique filter: on_open() of 'filter' (mine.Unique) raised RuntimeError: no place is left at "
+    hopeless = f"no worker can be started: the last one failed: {failed}{folder}/mine.py:26"
     assert told == [
         "message-passing: workers (Pool) lost 2 messages: 2 in a worker that died",
         f"message-passing: workers (Pool) failed: WorkerError: {hopeless}",
