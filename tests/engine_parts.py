@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from message_passing.errors import MessagePassingError
 from message_passing.flow import Filter, Input
 from support import Kept
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from message_passing.delivery import Outcome
 
 
@@ -77,3 +86,26 @@ class Losing(Filter):
         if self.wants(message):
             raise MessagePassingError("it was lost")
         return message
+
+
+def certificate(folder: Path, name: str, issuer: str = "") -> None:
+    """A certificate for 127.0.0.1 and its key, in files; by itself, it is an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer, issued_by = key, subject
+    if issuer:
+        signer = serialization.load_pem_private_key((folder / f"{issuer}.key").read_bytes(), None)  # type: ignore[assignment]
+        issued_by = x509.load_pem_x509_certificate((folder / f"{issuer}.pem").read_bytes()).subject
+    now = datetime.now(UTC)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder(issued_by, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
+        .add_extension(host, critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*form))

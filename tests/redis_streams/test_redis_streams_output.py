@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine_parts import Delivering, numbers
+from engine_parts import Delivering, certificate, numbers
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
 from message_passing.outputs.redis_streams import RedisStreamsOutput
 from message_passing.testing import ListInput, free_port, run_input, running, wait_for
 from nodes import OURS
-from redis_server import needs_redis
+from redis_server import RedisServer, needs_redis
 from support import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from redis_server import RedisServer
 
 pytestmark = needs_redis
 
@@ -161,6 +161,33 @@ def test_a_server_without_a_file_is_noted(server: RedisServer) -> None:
     other = output(server.url)
     assert deliver(other, [numbers(1)]) == [DELIVERED]
     assert "appendonly yes" in str(other.notes())
+
+
+def test_tls_with_certificates_of_both_sides(server: RedisServer, tmp_path: Path) -> None:
+    """What is stored travels encrypted; a server of an unknown authority, or without TLS, is not talked to."""
+    certificate(tmp_path, "authority")
+    certificate(tmp_path, "server", "authority")
+    certificate(tmp_path, "client", "authority")
+    files = {"tls_cert_file": "server.pem", "tls_key_file": "server.key", "tls_ca_cert_file": "authority.pem"}
+    server.end()
+    tls = RedisServer(tmp_path, **{name: tmp_path / file for name, file in files.items()})
+    tls.options["tls_port"] = port = free_port()
+    tls.start()
+    try:
+        given = {
+            "tls_ca": str(tmp_path / "authority.pem"),
+            "tls_cert": str(tmp_path / "client.pem"),
+            "tls_key": str(tmp_path / "client.key"),
+        }
+        to = output(f"rediss://127.0.0.1:{port}", **given)
+        assert deliver(to, [numbers(10)]) == [DELIVERED]
+        assert stored(tls) == list(range(10))
+        with pytest.raises(OpenError, match="certificate is not accepted"):
+            output(f"rediss://127.0.0.1:{port}").try_connection(5)
+        with pytest.raises(OpenError, match=r"no answer|closed the connection|TLS failed"):
+            output(f"rediss://127.0.0.1:{tls.port}").try_connection(1)
+    finally:
+        tls.end()
 
 
 def test_a_trial_connects_and_changes_nothing(server: RedisServer) -> None:

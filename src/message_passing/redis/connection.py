@@ -165,7 +165,7 @@ def _close(connection: Any) -> None:
     writer = getattr(connection, "_writer", None)
     with contextlib.suppress(Exception):
         if writer is not None:
-            writer.close()
+            writer.transport.abort()  # everything was answered, or does not matter; TLS would wait for the server
     with contextlib.suppress(Exception):
         connection._parser.on_disconnect()  # noqa: SLF001 - there is no other way that does not wait
     connection._reader = connection._writer = None  # noqa: SLF001 - likewise

@@ -173,6 +173,7 @@ class RedisStreamComponent(RedisComponent):
             raise OpenError(redis_reason(error)) from error
         finally:
             self.link.close()
+            await asyncio.sleep(0)  # it is closed
         if kind not in (b"stream", b"none"):
             raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind.decode()}")
         found = "there is a stream" if kind == b"stream" else "with the first message there will be a stream"
