@@ -273,6 +273,12 @@ def without_descriptors(process_id: int, left: int = 0) -> Iterator[None]:
         resource.prlimit(process_id, resource.RLIMIT_NOFILE, before)
 
 
+def connected_to(port: int) -> bool:
+    """Whether any process still has its end of a connection to a port of this machine (proc_net(5))."""
+    ends = [line.split()[2:4] for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return any(peer.endswith(f":{port:04X}") and state in ("01", "08") for peer, state in ends)
+
+
 def local(port: int) -> str:
     """A port of this machine as an endpoint."""
     return f"tcp://127.0.0.1:{port}"

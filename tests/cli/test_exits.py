@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 from commands import STDIN_TO_STDOUT, finished
 from message_passing.testing import free_port, wait_for
-from nodes import OURS, lines, node, part, wait_for_port
+from nodes import OURS, Node, lines, node, part, wait_for_port
 
 COUNT = 20_000
 
@@ -110,6 +113,14 @@ def test_a_signal_stops_it_after_passing_on_what_was_taken(folder: Path, number:
         started.signal(number)
         assert started.end() == (0, b"", b"")
     assert lines(folder / "out") == [b'{"held":0}', b'{"held":1}', b'{"held":2}']
+
+
+def unread(started: Node) -> int:
+    """Bytes that it has not read from its standard input (FIONREAD in pipe(7))."""
+    assert started.process.stdin
+    amount = array.array("i", [0])
+    fcntl.ioctl(started.process.stdin, termios.FIONREAD, amount)
+    return amount[0]
 
 
 def test_a_signal_while_stdin_is_silent(folder: Path) -> None:

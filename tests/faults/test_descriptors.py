@@ -15,6 +15,7 @@ from faulty import (
     FAULT_SECONDS,
     FOREVER,
     both_ended,
+    connected_to,
     ended,
     killed,
     local,
@@ -24,7 +25,7 @@ from faulty import (
     soon,
     without_descriptors,
 )
-from message_passing.testing import free_port
+from message_passing.testing import free_port, wait_for
 from nodes import part, wait_for_port
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def test_the_sender_has_no_descriptors_left(kind: str, tmp_path: Path) -> None:
             sender.send(500)
             soon(lambda: first.has("", 500))
             killed(receiver, first)
+        # What the sender still had of the old connection would do for a new one.
+        wait_for(lambda: not connected_to(port), timeout=20)
         with without_descriptors(sender.process.pid):
             receiver = stack.enter_context(receiving(second, socket_bind=local(port)))
             sender.flow()
