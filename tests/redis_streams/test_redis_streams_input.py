@@ -225,9 +225,10 @@ def test_the_command_of_the_guide_loses_nothing_when_node_and_server_are_killed(
     nodes.pop().end()
     server.end(signal.SIGKILL)
     server.start()
+    publish(server, numbers(100, 5000))
     nodes.append(Node(command))
     wait_for(lambda: open_entries(server) == (0, 0), timeout=40)
     status, _, told = nodes.pop().stop()
     assert status == 0, told
     found = [json.loads(line)["n"] for line in path.read_bytes().splitlines() if line.startswith(b'{"n": ')]
-    assert set(found) == set(range(5000))
+    assert set(found) == set(range(5100))
