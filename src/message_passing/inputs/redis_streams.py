@@ -20,7 +20,7 @@ from message_passing.network.engine_input import (
     EngineInput,
 )
 from message_passing.options import option
-from message_passing.redis.entries import Entry, EntryWindow
+from message_passing.redis.entries import EntryWindow, StreamEntry
 from message_passing.redis.group import RedisGroup
 from message_passing.redis.options import RedisStreamComponent
 from message_passing.redis.reasons import redis_reason
@@ -146,7 +146,7 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
             self._receive(key, fields, 1)
 
     def _receive(self, key: bytes, fields: list[bytes], deliveries: int) -> None:
-        entry = Entry(key, fields, deliveries, monotonic())
+        entry = StreamEntry(key, fields, deliveries, monotonic())
         if not self._entries.is_new(entry):
             return
         if entry.fault:

@@ -18,7 +18,7 @@ from message_passing.options import option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_PORT = 4222
+NATS_PORT = 4222
 
 CONSUMER_NAME = r"^[^\s.*>/\\]+$"
 """Of a stream or a consumer: what nats-server accepts (its documentation, "Streams", "Name")."""
@@ -219,7 +219,7 @@ def _servers_of(given: str | list[str]) -> tuple[list[str], list[Fault]]:
         address = one if "://" in one else f"nats://{one}"
         try:
             parts = urlsplit(address)
-            port = parts.port or DEFAULT_PORT
+            port = parts.port or NATS_PORT
         except ValueError:
             faults.append(Fault("servers: an address has no valid port: nats://HOST:PORT", "servers"))
             continue

@@ -34,10 +34,10 @@ class Received:
         self.deliveries, self.told = deliveries, now
 
 
-Item = TypeVar("Item", bound=Received)
+AnyReceived = TypeVar("AnyReceived", bound=Received)
 
 
-class ConsumerWindow(Generic[Item]):
+class ConsumerWindow(Generic[AnyReceived]):
     """Messages of a stream from their arrival to their answer. A subclass keeps the answers, and sends them.
 
     Attributes:
@@ -55,24 +55,24 @@ class ConsumerWindow(Generic[Item]):
             window_bytes: about the most bytes of them.
             wake: called when there is something to do.
         """
-        self.ready: deque[Item] = deque()
+        self.ready: deque[AnyReceived] = deque()
         self.lag: int | None = None
         self.duplicates = 0
         self.stopping = False
         self._window, self._window_bytes, self._wake = window, window_bytes, wake
-        self._open: dict[Hashable, Item] = {}
+        self._open: dict[Hashable, AnyReceived] = {}
         self._open_bytes = 0
         self._done: dict[Hashable, None] = {}
 
-    def answer_done(self, item: Item) -> None:
+    def answer_done(self, item: AnyReceived) -> None:
         """Keep the answer that the chain is done with it."""
         raise NotImplementedError
 
-    def answer_failed(self, item: Item) -> None:
+    def answer_failed(self, item: AnyReceived) -> None:
         """Keep the answer that it is not to come again, though the chain has never handled it."""
         self.answer_done(item)
 
-    def answer_later(self, item: Item, delay: float) -> None:
+    def answer_later(self, item: AnyReceived, delay: float) -> None:
         """Keep the answer that it is to come again after so many seconds."""
         raise NotImplementedError
 
@@ -80,19 +80,19 @@ class ConsumerWindow(Generic[Item]):
         """How many messages of the stream are here."""
         return len(self._open)
 
-    def admit(self, item: Item) -> None:
+    def admit(self, item: AnyReceived) -> None:
         """It is to be passed on."""
         self.keep(item)
         self.ready.append(item)
 
-    def keep(self, item: Item) -> None:
+    def keep(self, item: AnyReceived) -> None:
         """It is here, and is not passed on."""
         self._open[item.key] = item
         self._open_bytes += item.size
 
-    def take(self) -> list[Item]:
+    def take(self) -> list[AnyReceived]:
         """What is passed on next, together: frames and what was lost before one by one, single messages several."""
-        found: list[Item] = []
+        found: list[AnyReceived] = []
         size = 0
         while self.ready and len(found) < _BATCH and size < _BATCH_BYTES:
             alone = len(self.ready[0].messages) != 1 or self.ready[0].deliveries > 1
@@ -104,22 +104,22 @@ class ConsumerWindow(Generic[Item]):
                 break
         return found
 
-    def acknowledge(self, item: Item) -> None:
+    def acknowledge(self, item: AnyReceived) -> None:
         """The chain is done with it."""
         if self._close(item, done=True):
             self.answer_done(item)
 
-    def terminate(self, item: Item) -> None:
+    def terminate(self, item: AnyReceived) -> None:
         """It has failed for good."""
         if self._close(item, done=True):
             self.answer_failed(item)
 
-    def put_off(self, item: Item, delay: float) -> None:
+    def put_off(self, item: AnyReceived, delay: float) -> None:
         """The chain has lost it, or not begun: it is to come again, to whomever."""
         if self._close(item, done=False):
             self.answer_later(item, delay)
 
-    def _close(self, item: Item, *, done: bool) -> bool:
+    def _close(self, item: AnyReceived, *, done: bool) -> bool:
         if self._open.pop(item.key, None) is None:
             return False
         self._open_bytes -= item.size
@@ -141,7 +141,7 @@ class ConsumerWindow(Generic[Item]):
             self.put_off(item, 0.0)
         self.ready.clear()
 
-    def overdue(self, seconds: float, now: float) -> list[Item]:
+    def overdue(self, seconds: float, now: float) -> list[AnyReceived]:
         """What the engine has not heard of for so long, and is now told that somebody works on it."""
         late = [item for item in self._open.values() if now - item.told >= seconds]
         for item in late:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ANSWER = 30.0
 """Seconds that the server may take to answer."""
 
-Command = tuple[bytes | str | int, ...]
+RedisCommand = tuple[bytes | str | int, ...]
 """A command and its arguments."""
 
 
@@ -88,7 +88,11 @@ class RedisLink:
         return found[0]
 
     async def ask_all(
-        self, commands: Sequence[Command], answered: Callable[[int, Any], object], *, seconds: float = 0.0
+        self,
+        commands: Sequence[RedisCommand],
+        answered: Callable[[int, Any], object],
+        *,
+        seconds: float = 0.0,
     ) -> None:
         """Send commands together.
 

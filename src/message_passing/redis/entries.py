@@ -23,7 +23,7 @@ _MOST_AT_ONCE = 1000
 """The most entries that are requested at once."""
 
 
-class Entry(Received):
+class StreamEntry(Received):
     """An entry of a stream.
 
     Attributes:
@@ -55,7 +55,7 @@ class Entry(Received):
         super().__init__(key, messages, sum(map(len, fields)), deliveries, now)
 
 
-class EntryWindow(ConsumerWindow[Entry]):
+class EntryWindow(ConsumerWindow[StreamEntry]):
     """Entries of a stream from their arrival to their answer.
 
     Attributes:
@@ -95,7 +95,7 @@ class EntryWindow(ConsumerWindow[Entry]):
             return 0
         return min(_MOST_AT_ONCE, self._window - len(self._open), max(1, int(free / self._size)))
 
-    def is_new(self, entry: Entry) -> bool:
+    def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
         self._size += (max(entry.size, 1) - self._size) / 16
         if known := self._open.get(entry.key):
@@ -110,13 +110,13 @@ class EntryWindow(ConsumerWindow[Entry]):
             return True
         return False
 
-    def answer_done(self, item: Entry) -> None:
+    def answer_done(self, item: StreamEntry) -> None:
         """See `ConsumerWindow`."""
         self.done.append(item.key)
         self.freed.set()
         self._wake()
 
-    def answer_later(self, item: Entry, delay: float) -> None:
+    def answer_later(self, item: StreamEntry, delay: float) -> None:
         """See `ConsumerWindow`."""
         self.later[item.key] = delay
         self.next_due = min(self.next_due, self._clock() + delay)

@@ -10,7 +10,7 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from message_passing.redis.connection import Command, RedisLink
+    from message_passing.redis.connection import RedisCommand, RedisLink
     from message_passing.redis.entries import EntryWindow
 
 _PART = 500
@@ -88,7 +88,7 @@ class RedisGroup:
     async def settle(self, entries: EntryWindow, ack_wait: float) -> None:
         """Acknowledge, put off, and tell of what takes long; what is answered is removed from what is to be told."""
         done, later = entries.done[:], dict(entries.later)
-        commands: list[Command] = []
+        commands: list[RedisCommand] = []
         for first in range(0, len(done), _PART):
             part = done[first : first + _PART]
             commands.append(("XACK", self._stream, self._group, *part))
@@ -105,7 +105,7 @@ class RedisGroup:
             if entries.later.get(key) == delay:
                 del entries.later[key]
 
-    async def _ask_all(self, commands: list[Command]) -> list[Any]:
+    async def _ask_all(self, commands: list[RedisCommand]) -> list[Any]:
         """The answers to these.
 
         Raises:
@@ -118,7 +118,7 @@ class RedisGroup:
                 raise answer
         return answers
 
-    def _idle(self, seconds: float, *keys: bytes) -> Command:
+    def _idle(self, seconds: float, *keys: bytes) -> RedisCommand:
         """The command that has pending entries look as if nobody has been at work on them for so long.
 
         They keep their count of deliveries (JUSTID), and those that are acknowledged are not made pending again.

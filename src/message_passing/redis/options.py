@@ -22,7 +22,7 @@ with needs_extra("redis"):
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_PORT = 6379
+REDIS_PORT = 6379
 
 
 class RedisComponent(EngineComponent):
@@ -188,7 +188,7 @@ class RedisPubSubComponent(RedisComponent):
     hostname: str = option(
         default="127.0.0.1", min_length=1, description="Address or host name of the server."
     )
-    port: int = option(default=DEFAULT_PORT, ge=1, le=65535, description="Its port.")
+    port: int = option(default=REDIS_PORT, ge=1, le=65535, description="Its port.")
     tls: bool = option(default=False, description="Encrypt the connection.")
 
     def server(self) -> tuple[str, int, int, bool, list[Fault]]:
@@ -206,7 +206,7 @@ def server_of(url: str) -> tuple[str, int, int, bool, list[Fault]]:
     address = url if "://" in url else f"redis://{url}"
     try:
         parts = urlsplit(address)
-        port = parts.port or DEFAULT_PORT
+        port = parts.port or REDIS_PORT
     except ValueError:
         return *bad, [Fault(f"url: the address has no valid port: {form}", "url")]
     if "@" in parts.netloc:
