@@ -209,6 +209,7 @@ EXTRAS = {
     "io-priority": ("psutil",),
     "jetstream": ("nats", "nkeys"),
     "re2": ("re2",),
+    "redis": ("redis",),
     "structlog": ("structlog",),
     "yaml": ("yaml",),
     "zstd": ("backports.zstd", "compression.zstd"),

@@ -13,9 +13,9 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
+from engine_parts import Holding, Losing, numbers, numbers_in
 from message_passing.codecs.json import JSONDecoder
-from message_passing.errors import MessagePassingError, OptionError
-from message_passing.flow import Filter, Output
+from message_passing.errors import OptionError
 from message_passing.inputs.jetstream import JetStreamInput
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import ListInput, run_input, running, wait_for
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from nats.js import JetStreamContext
 
+    from message_passing.flow import Output
     from nats_server import NatsServer
 
 QUICK: dict[str, Any] = {
@@ -56,16 +57,6 @@ def publish(server: NatsServer, messages: Sequence[Any], **options: Any) -> None
     assert to.metrics.lost() == 0
 
 
-def numbers(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Messages with a number each."""
-    return [{"n": number} for number in range(start, start + count)]
-
-
-def numbers_in(kept: Kept) -> list[int]:
-    """Those that came."""
-    return [message["n"] for message in kept.messages]
-
-
 def pending(server: NatsServer, durable: str = "archive") -> tuple[int, int]:
     """How many messages a consumer has not been given, and not acknowledged."""
     try:
@@ -78,38 +69,6 @@ def pending(server: NatsServer, durable: str = "archive") -> tuple[int, int]:
 def reports(component: JetStreamInput) -> str:
     """What it has reported."""
     return "".join(one["exception"] for one in component.error.messages)
-
-
-class Holding(Kept):
-    """Keeps messages without being done with them, until it is told."""
-
-    def on_init(self) -> None:
-        """Nothing is held."""
-        super().on_init()
-        self.waiting: list[Any] = []
-
-    def write_many(self, messages: list[Any]) -> None:
-        """Hold them."""
-        super().write_many(messages)
-        self.waiting.append(self.hold())
-
-    def settle(self) -> bool:
-        """Be done with all."""
-        while self.waiting:
-            self.waiting.pop().release()
-        return True
-
-
-class Losing(Filter):
-    """Loses messages as long as `wants` says so of one."""
-
-    wants: Any = None
-
-    def filter(self, message: Any) -> Any:
-        """Lose it, or not."""
-        if self.wants(message):
-            raise MessagePassingError("it was lost")
-        return message
 
 
 def test_it_acknowledges_what_the_chain_has_settled_and_not_before(server: NatsServer) -> None:

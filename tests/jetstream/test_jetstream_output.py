@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from engine_parts import Delivering, certificate, numbers
 from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
-from message_passing.flow import Input
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import free_port, run_input, wait_for
 from support import Kept, accounted_for
@@ -42,30 +36,6 @@ QUICK: dict[str, Any] = {
 }
 
 
-class Delivering(Input):
-    """Delivers batches, and ends when all are settled.
-
-    Attributes:
-        between: called before each batch with its number.
-        outcomes: what became of them.
-    """
-
-    batches: Any = ()
-    between: Any = None
-
-    async def run(self) -> None:
-        """Deliver."""
-        self.outcomes: list[Outcome] = []
-        for number, batch in enumerate(self.batches):
-            if self.between:
-                await asyncio.to_thread(self.between, number)
-            self.deliver(batch, self.outcomes.append)
-            await self.drain()
-        async with asyncio.timeout(60):
-            while len(self.outcomes) < len(self.batches):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
-
 def output(url: str, **options: Any) -> JetStreamOutput:
     """One that retries soon."""
     given = {"stream": "LOGS", "subject": "logs.app", "create": True, "error": Kept(), **QUICK, **options}
@@ -80,11 +50,6 @@ def deliver(
     run_input(source, timeout=90)
     assert accounted_for(to)
     return source.outcomes
-
-
-def numbers(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Messages with a number each."""
-    return [{"n": number} for number in range(start, start + count)]
 
 
 def stored_numbers(server: NatsServer) -> list[int]:
@@ -365,29 +330,6 @@ def test_credentials(  # noqa: PLR0917 - fixtures and parameters
     assert "the server refuses the credentials" in text
     assert "other" not in text
     assert deliver(output(unstarted.url, **given), [numbers(1)]) == [DELIVERED]
-
-
-def certificate(folder: Path, name: str, issuer: str = "") -> None:
-    """A certificate for 127.0.0.1 and its key, in files; by itself, it is an authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer, issued_by = key, subject
-    if issuer:
-        signer = serialization.load_pem_private_key((folder / f"{issuer}.key").read_bytes(), None)  # type: ignore[assignment]
-        issued_by = x509.load_pem_x509_certificate((folder / f"{issuer}.pem").read_bytes()).subject
-    now = datetime.now(UTC)
-    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    built = (
-        x509.CertificateBuilder(issued_by, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
-        .add_extension(host, critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    (folder / f"{name}.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / f"{name}.key").write_bytes(key.private_bytes(*form))
 
 
 def test_tls_with_certificates_of_both_sides(unstarted: NatsServer, tmp_path: Path) -> None:

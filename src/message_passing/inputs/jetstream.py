@@ -4,47 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from message_passing.clock import monotonic
-from message_passing.delivery import Delivery, Outcome
-from message_passing.errors import Fault, MessageError, OptionError, PeerError, needs_extra
-from message_passing.flow import Input
+from message_passing.errors import Fault, OptionError, PeerError, needs_extra
 from message_passing.jetstream.consumers import ConsumerKeeper, ConsumerWish
-from message_passing.jetstream.fetched import ACK, TERMINATE, nak
 from message_passing.jetstream.options import CONSUMER_NAME, JetStreamComponent
 from message_passing.jetstream.pulling import Puller
 from message_passing.jetstream.streams import API_TIMEOUT
 from message_passing.jetstream.subjects import pattern_fault
 from message_passing.network.backoff import pause_after
+from message_passing.network.engine_input import (
+    FIRST_PAUSE,
+    LAG_INTERVAL,
+    LAST_ANSWERS,
+    LONGEST_PAUSE,
+    LOOK,
+    EngineInput,
+)
 from message_passing.options import option
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nats.aio.client import Client
 
-    from message_passing.jetstream.fetched import Fetched
 
-_LOOK = 1.0
-"""The most seconds between two looks at what there is to do."""
-
-_LAG_INTERVAL = 2.0
-"""Seconds between two questions how many messages wait."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-"""Seconds until more is passed on after the chain lost something, and until the consumer is looked for again."""
-
-_LAST_ANSWERS = 1.0
-"""The most seconds that the last answers may take at the end."""
-
-
-class JetStreamInput(JetStreamComponent, Input):
+class JetStreamInput(JetStreamComponent, EngineInput):
     """Receives messages from a stream of NATS JetStream, as a durable consumer that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged once the chain is done with it; before that, another
@@ -55,7 +43,6 @@ class JetStreamInput(JetStreamComponent, Input):
 
     name = "JetStream"
     example = MappingProxyType({"stream": "LOGS", "durable": "archive"})
-    acknowledges = True
 
     durable: str = option(
         min_length=1,
@@ -83,26 +70,6 @@ class JetStreamInput(JetStreamComponent, Input):
         ge=1,
         description="The most unacknowledged messages of all nodes together, a frame being one.",
     )
-    window: int = option(
-        default=1000,
-        ge=1,
-        description="The most unacknowledged messages of this node, a frame being one.",
-    )
-    window_bytes: int = option(
-        default=16 << 20, ge=1024, description="About the most bytes of them; one alone may have more."
-    )
-    retry_first: float = option(
-        default=1.0, ge=0, description="Seconds after which a message that the chain lost comes again."
-    )
-    retry_longest: float = option(
-        default=60.0, gt=0, description="Maximum delay until it comes again, in seconds."
-    )
-    max_deliveries: int = option(
-        default=0,
-        ge=0,
-        description="How often a message is delivered before it fails: if the chain loses it that often, or the"
-        " nodes that had it died. With `dead_letters` it then goes to the error chain. 0: no limit.",
-    )
 
     def on_init(self) -> None:
         """Check the names.
@@ -121,7 +88,6 @@ class JetStreamInput(JetStreamComponent, Input):
             faults.append(Fault(text, "filter_subject"))
         if faults:
             raise OptionError(*faults)
-        self._changed = asyncio.Event()
         wish = ConsumerWish(
             self.stream,
             self.durable,
@@ -131,77 +97,17 @@ class JetStreamInput(JetStreamComponent, Input):
             self.max_ack_pending,
         )
         self._consumer = ConsumerKeeper(wish, lambda text: self.report(PeerError(text)))
-        self._puller = Puller(
+        self.arrivals = self._puller = Puller(
             self.stream,
             self.durable,
             window=self.window,
             window_bytes=self.window_bytes,
-            wake=self._changed.set,
+            wake=self.changed.set,
             clock=monotonic,
         )
-        self.connection.on_change(self._changed.set)
-        self._arrival = asyncio.Event()
+        self.connection.on_change(self.changed.set)
         self._ack_wait = self.ack_wait
         self._looks, self._look_at, self._lag_at = 0, 0.0, 0.0
-        self._losses, self._retry_at = 0, 0.0
-        self._redelivered = 0
-
-    async def run(self) -> None:
-        """Pass on what has arrived, until cancelled."""
-        while True:
-            self._arrival.clear()
-            pause = self._retry_at - monotonic()
-            if pause > 0 or not self._puller.ready:
-                await self._wait(self._arrival, pause if pause > 0 else _LOOK)
-                continue
-            batch = self._puller.take()
-            if self.max_deliveries and batch[0].deliveries > self.max_deliveries:
-                self._bury(batch[0])
-                continue
-            self._redelivered += batch[0].deliveries > 1
-            messages = batch[0].messages if len(batch) == 1 else [one.messages[0] for one in batch]
-            self.deliver(messages, functools.partial(self._settled, batch), comes_again=True)
-            await self.drain()
-            await asyncio.sleep(0)  # others get their turn
-
-    def stopped(self) -> None:
-        """Give back what was not passed on."""
-        self._puller.release()
-
-    def _settled(self, batch: list[Fetched], outcome: Outcome) -> None:
-        if outcome is not Outcome.LOST:
-            self._losses = 0
-            for fetched in batch:
-                self._puller.settle(fetched, ACK)
-            return
-        self._losses += 1
-        self._retry_at = monotonic() + pause_after(self._losses, _FIRST_PAUSE, _LONGEST_PAUSE)
-        for fetched in batch:
-            if self.max_deliveries and fetched.deliveries >= self.max_deliveries:
-                self._bury(fetched)
-            else:
-                self._put_off(fetched)
-
-    def _put_off(self, fetched: Fetched) -> None:
-        """Have it delivered again, to any node, later and later."""
-        delay = (
-            pause_after(fetched.deliveries, self.retry_first, self.retry_longest) if self.retry_first else 0.0
-        )
-        self._puller.settle(fetched, nak(delay))
-
-    def _bury(self, fetched: Fetched) -> None:
-        """It has failed; it is gone once its dead letter, if it leaves one, is safe."""
-
-        def settled(outcome: Outcome) -> None:
-            if outcome is Outcome.LOST:
-                self._put_off(fetched)
-            else:
-                self._puller.settle(fetched, TERMINATE)
-
-        times = min(fetched.deliveries, self.max_deliveries)
-        text = f"it was delivered {times} times (max_deliveries), and the chain lost it, or its node died, each time"
-        with Delivery(settled, self, asyncio.get_running_loop(), comes_again=True):
-            self.fail(MessageError(text), fetched.messages)
 
     async def background(self) -> None:
         """Be connected, request messages, and answer."""
@@ -209,20 +115,20 @@ class JetStreamInput(JetStreamComponent, Input):
         asking: asyncio.Task[None] | None = None
         try:
             while True:
-                self._changed.clear()
+                self.changed.clear()
                 with contextlib.suppress(
                     NatsError, OSError
                 ):  # then the connection ends, and there is another
                     await self._work()
-                self._arrival.set()
+                self.arrival.set()
                 if monotonic() >= self._lag_at and (asking is None or asking.done()):
-                    self._lag_at = monotonic() + _LAG_INTERVAL
+                    self._lag_at = monotonic() + LAG_INTERVAL
                     asking = asyncio.create_task(self._ask_for_lag(), name=f"{self.label} lag")
-                await self._wait(self._changed, min(_LOOK, self._ack_wait / 6))
+                await self.wait_for(self.changed, min(LOOK, self._ack_wait / 6))
         finally:
             self._puller.release(everything=True)
             with contextlib.suppress(NatsError, OSError, TimeoutError):
-                async with asyncio.timeout(_LAST_ANSWERS):
+                async with asyncio.timeout(LAST_ANSWERS):
                     await self._puller.leave()
                     await self._puller.answer()
             await self.connection.end(keeping)
@@ -252,7 +158,7 @@ class JetStreamInput(JetStreamComponent, Input):
         found = await self._consumer.ensure(client) if await self.streams.ensure(client) else None
         if found is None:
             self._looks += 1
-            self._look_at = monotonic() + pause_after(self._looks, _FIRST_PAUSE, _LONGEST_PAUSE)
+            self._look_at = monotonic() + pause_after(self._looks, FIRST_PAUSE, LONGEST_PAUSE)
             return
         self._looks = 0
         self._ack_wait = found.config.ack_wait or self.ack_wait
@@ -267,28 +173,10 @@ class JetStreamInput(JetStreamComponent, Input):
             found = await client.jsm(timeout=API_TIMEOUT).consumer_info(self.stream, self.durable)
             self._puller.lag = (found.num_pending or 0) + (found.num_ack_pending or 0)
 
-    @staticmethod
-    async def _wait(event: asyncio.Event, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
-
-    def info(self) -> Mapping[str, Any]:
-        """See `Component`: and how far it lags behind the stream."""
-        return {
-            **super().info(),
-            "lag": self._puller.lag,
-            "redelivered": self._redelivered,
-            "duplicates": self._puller.duplicates,
-        }
-
     def problems(self) -> list[str]:
-        """See `JetStreamComponent`: and that the consumer cannot be used, or the chain loses what it receives."""
+        """See `JetStreamComponent`: and that the consumer cannot be used."""
         found = super().problems()
-        if not found and self._consumer.trouble:
-            found.append(self._consumer.trouble)
-        if not found and self.connection.denied:
-            found.append(self.connection.denied)
-        if self._losses:
-            found.append("the chain lost messages, which come again; until then, others come later")
+        trouble = self._consumer.trouble or self.connection.denied
+        if trouble and not self.connection.trouble and not self.streams.trouble:
+            found.insert(0, trouble)
         return found

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.jetstream.packing import unpacked_payload
+from message_passing.network.consumer_window import Received
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+
+FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
+"""The header of a frame, and its value: see `network.packing`."""
 
 ACK, IN_PROGRESS, TERMINATE = b"+ACK", b"+WPI", b"+TERM"
 """Answers to a message (docs.nats.io, "JetStream wire API", "Acknowledging Messages")."""
 
 
-class Fetched:
+class Fetched(Received):
     """A message of the stream, which the server waits for an answer to.
 
     Attributes:
         key: which consumer it came from, and its number in the stream.
-        messages: the messages in it.
-        size: its bytes.
         reply: where the answer goes.
-        deliveries: how often it was delivered, to whomever.
-        told: when the server last heard of it; seconds, monotonic.
     """
 
-    __slots__ = ("deliveries", "key", "messages", "reply", "size", "told")
+    __slots__ = ("reply",)
+    key: tuple[int, int]
 
     def __init__(self, key: tuple[int, int], message: Msg, deliveries: int, now: float) -> None:
-        self.key = key
-        self.messages = unpacked_payload(message.data, message.headers)
-        self.size = len(message.data)
+        is_frame = (message.headers or {}).get(FRAME_HEADER) == FRAME_OF_LINES
+        messages = message.data.split(b"\n") if is_frame else [message.data]
+        super().__init__(key, messages, len(message.data), deliveries, now)
         self.reply = message.reply
-        self.deliveries = deliveries
-        self.told = now
 
 
 def nak(delay: float) -> bytes:

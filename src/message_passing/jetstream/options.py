@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from message_passing.component import Component
 from message_passing.environment import from_environment
-from message_passing.errors import Fault, OpenError, OptionError, PeerError
+from message_passing.errors import Fault, OptionError, PeerError
 from message_passing.jetstream.connection import NatsConnection, NatsSettings
 from message_passing.jetstream.streams import StreamKeeper, StreamWish, try_stream
 from message_passing.jetstream.subjects import pattern_fault
+from message_passing.network.engine import TLS_FILES, EngineComponent, unencrypted
 from message_passing.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_PORT = 4222
+NATS_PORT = 4222
 
 CONSUMER_NAME = r"^[^\s.*>/\\]+$"
 """Of a stream or a consumer: what nats-server accepts (its documentation, "Streams", "Name")."""
 
-_FILES = ("credentials_file", "nkey_file", "tls_ca", "tls_cert", "tls_key")
+_FILES = ("credentials_file", "nkey_file", *TLS_FILES)
 
 
-class JetStreamComponent(Component):
+class JetStreamComponent(EngineComponent):
     """A component with a connection to a NATS server."""
 
     servers: str | list[str] = option(
@@ -37,36 +35,15 @@ class JetStreamComponent(Component):
         "`nats://10.0.0.1:4222`, `tls://nats.example.org`. Further servers of the cluster are found by themselves.",
     )
     user: str = option(default="", min_length=1, description="User name.")
-    password: str = option(
-        secret=True, default="", min_length=1, description="The user's password, or `env:NAME`."
-    )
     token: str = option(secret=True, default="", min_length=1, description="A token, or `env:NAME`.")
     credentials_file: str = option(
         default="", min_length=1, description="Credentials file (`.creds`), with a user's JWT and seed."
     )
     nkey_file: str = option(default="", min_length=1, description="File with the seed of a user's NKey.")
-    tls_ca: str = option(
-        default="",
-        min_length=1,
-        description="File with the certificates of authorities that are trusted to sign the server's "
-        "(PEM). Default: the system's. With this, or `tls_cert`, nothing is sent unencrypted.",
-    )
-    tls_cert: str = option(default="", min_length=1, description="File with this client's certificate (PEM).")
-    tls_key: str = option(
-        default="", min_length=1, description="File with its private key. Default: in `tls_cert`."
-    )
     tls_hostname: str = option(
         default="",
         min_length=1,
         description="The name that the server's certificate must have. Default: that in `servers`.",
-    )
-    connect_timeout: float = option(
-        default=5.0, gt=0, description="Seconds that connecting to a server may take."
-    )
-    reconnect_longest: float = option(
-        default=5.0,
-        gt=0,
-        description="Maximum delay between two attempts to connect, in seconds; the first is a tenth of a second.",
     )
     stream: str = option(
         default="", min_length=1, max_length=255, pattern=CONSUMER_NAME, description="The stream."
@@ -173,12 +150,7 @@ class JetStreamComponent(Component):
         Raises:
             OpenError: a file cannot be read, or a variable is not set.
         """
-        paths = {name: str(Path(getattr(self, name)).expanduser()) for name in _FILES if getattr(self, name)}
-        for name, path in paths.items():
-            try:
-                Path(path).read_bytes()
-            except OSError as error:
-                raise OpenError(f"{path} (option {name}) cannot be read: {error.strerror}") from error
+        paths = self.files_of(*_FILES)
         secrets = {
             name: from_environment(given) for name in ("password", "token") if (given := getattr(self, name))
         }
@@ -190,41 +162,26 @@ class JetStreamComponent(Component):
             name=self.chain_name,
             connect_timeout=self.connect_timeout,
             auth={**auth, **secrets},
-            tls=self._tls(paths),
+            tls=self.tls_context(paths) if self._wants_tls() else None,
             tls_hostname=self.tls_hostname,
             has_certificate=bool(self.tls_cert),
         )
 
-    def _tls(self, paths: Mapping[str, str]) -> ssl.SSLContext | None:
-        wanted = {"tls_ca", "tls_cert"} & paths.keys()
-        if not wanted and not any(one.startswith("tls://") for one in self._servers):
-            return None
-        option_name = "tls_ca"
-        try:
-            context = ssl.create_default_context(cafile=paths.get("tls_ca"))
-            option_name = "tls_cert"
-            if "tls_cert" in paths:
-                context.load_cert_chain(paths["tls_cert"], paths.get("tls_key"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", None) or error
-            text = f"{paths.get(option_name, 'the certificates')} (option {option_name}) cannot be used: {reason}"
-            raise OpenError(text) from error
-        return context
+    def _always_tls(self) -> bool:
+        return bool(self.tls_ca) or all(one.startswith("tls://") for one in self._servers)
+
+    def _wants_tls(self) -> bool:
+        return bool(self.tls_ca or self.tls_cert) or any(one.startswith("tls://") for one in self._servers)
 
     def warnings(self) -> list[str]:
         """Warn of a password that is sent unencrypted, and of a stream that will be full for good."""
         given = [*super().warnings()]
         secret = "password" if self.password else "token" if self.token else ""
-        here = all(urlsplit(one).hostname in ("localhost", "127.0.0.1", "::1") for one in self._servers)
-        if (
-            secret
-            and not here
-            and not all(one.startswith("tls://") for one in self._servers)
-            and not self.tls_ca
+        hosts = [urlsplit(one).hostname for one in self._servers]
+        if not self._always_tls() and (
+            text := unencrypted(secret, hosts, "use tls:// in `servers`, or `tls_ca`")
         ):
-            given.append(
-                f"{self.label}: the {secret} may be sent unencrypted: use tls:// in `servers`, or `tls_ca`"
-            )
+            given.append(f"{self.label}: {text}")
         if self.create and self.discard == "new" and self.retention == "limits" and self._is_limited():
             text = "once the stream is full it accepts nothing, whatever is read from it: use retention workqueue"
             given.append(f"{self.label}: {text} or interest, max_age, or discard old")
@@ -262,7 +219,7 @@ def _servers_of(given: str | list[str]) -> tuple[list[str], list[Fault]]:
         address = one if "://" in one else f"nats://{one}"
         try:
             parts = urlsplit(address)
-            port = parts.port or DEFAULT_PORT
+            port = parts.port or NATS_PORT
         except ValueError:
             faults.append(Fault("servers: an address has no valid port: nats://HOST:PORT", "servers"))
             continue

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from message_passing.errors import EncodingError, MessageError, needs_extra
-from message_passing.jetstream.packing import FRAME_HEADER, FRAME_OF_LINES, joined_frame
+from message_passing.jetstream.fetched import FRAME_HEADER, FRAME_OF_LINES
 from message_passing.jetstream.reasons import said_plainly, stream_error
 from message_passing.lines import message_count
 from message_passing.network.backoff import RetryLater
+from message_passing.network.packing import is_frame
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -119,7 +120,7 @@ class Publisher:
                 publication.refused.append((payload, EncodingError(f"{text} (its max_payload)")))
                 continue
             headers = {"Nats-Msg-Id": name, **self._expected}
-            if (frame := joined_frame(payload)) and frame.lines > 1:
+            if is_frame(payload):
                 headers[FRAME_HEADER] = FRAME_OF_LINES
             self._number += 1
             self._waiting[self._number] = (publication, name)

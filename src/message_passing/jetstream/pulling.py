@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from message_passing.jetstream.fetched import ACK, IN_PROGRESS, TERMINATE, Fetched, nak, numbers_of_reply
+from message_passing.network.consumer_window import ConsumerWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +29,6 @@ _EXPIRES, _HEARTBEAT = 30.0, 5.0
 _SILENCE = 3 * _HEARTBEAT
 """Seconds without a word from the server after which requests are made anew."""
 
-_MOST_REMEMBERED = 10_000
-"""Numbers of settled messages that are remembered, to be acknowledged again without being delivered again."""
-
-_BATCH, _BATCH_BYTES = 1000, 160 * 1024
-"""The most single messages that are passed on together, and about how many bytes: see `inputs.zeromq`."""
-
 
 @dataclass(slots=True)
 class _Request:
@@ -43,16 +38,12 @@ class _Request:
     got: int = 0
 
 
-class Puller:
+class Puller(ConsumerWindow[Fetched]):
     """The messages of one consumer, on one connection at a time.
 
     Attributes:
         client: the connection.
-        ready: messages to be passed on.
-        lag: messages of the stream that this consumer has not acknowledged, as far as known; None before that.
-        duplicates: messages that came again while they were here, or after they had been settled.
         unsure: the consumer may be gone, and is to be looked for.
-        stopping: nothing more is wanted.
     """
 
     def __init__(
@@ -75,19 +66,12 @@ class Puller:
             wake: called when there is something to do.
             clock: seconds, monotonic.
         """
+        super().__init__(window, window_bytes, wake)
         self.client: Client | None = None
         self._subscription: Subscription | None = None
-        self.ready: deque[Fetched] = deque()
-        self.lag: int | None = None
-        self.duplicates = 0
         self.unsure = True
-        self.stopping = False
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
-        self._window, self._window_bytes, self._wake = window, window_bytes, wake
-        self._open: dict[tuple[int, int], Fetched] = {}
-        self._open_bytes = 0
         self._answers: deque[tuple[int, str, bytes]] = deque()
-        self._done: dict[tuple[int, int], None] = {}
         self._requests: dict[int, _Request] = {}
         self._number = 0
         self._epoch = 0
@@ -134,10 +118,6 @@ class Puller:
         self._done.clear()
         self._answers.clear()
 
-    def unsettled(self) -> int:
-        """How many messages of the stream are here."""
-        return len(self._open)
-
     # Receiving
 
     async def _arrived(self, message: Msg) -> None:  # the client wants a coroutine
@@ -161,9 +141,7 @@ class Puller:
         elif self.stopping:
             self._answers.append((self._epoch, message.reply, nak(0)))
         else:
-            fetched = self._open[key] = Fetched(key, message, deliveries, now)
-            self._open_bytes += fetched.size
-            self.ready.append(fetched)
+            self.admit(Fetched(key, message, deliveries, now))
         self._wake()
 
     def _count_off(self, size: int) -> None:
@@ -191,44 +169,19 @@ class Puller:
             self._too_large = True
         self._wake()
 
-    def take(self) -> list[Fetched]:
-        """What is passed on next, together: frames and what was lost before one by one, single messages several."""
-        found: list[Fetched] = []
-        size = 0
-        while self.ready and len(found) < _BATCH and size < _BATCH_BYTES:
-            alone = len(self.ready[0].messages) != 1 or self.ready[0].deliveries > 1
-            if alone and found:
-                break
-            found.append(self.ready.popleft())
-            size += found[-1].size
-            if alone:
-                break
-        return found
-
     # Answering
 
-    def settle(self, fetched: Fetched, answer: bytes) -> None:
-        """The chain is done with it, or has lost it."""
-        if self._open.pop(fetched.key, None) is None:
-            return
-        self._open_bytes -= fetched.size
-        if answer in (ACK, TERMINATE):
-            self._done[fetched.key] = None
-            if len(self._done) > _MOST_REMEMBERED:
-                del self._done[next(iter(self._done))]
-        self._answers.append((fetched.key[0], fetched.reply, answer))
-        self._wake()
+    def answer_done(self, item: Fetched) -> None:
+        """See `ConsumerWindow`."""
+        self._answers.append((item.key[0], item.reply, ACK))
 
-    def release(self, *, everything: bool = False) -> None:
-        """Want nothing more, and give back what was not passed on, so that others get it at once.
+    def answer_failed(self, item: Fetched) -> None:
+        """See `ConsumerWindow`."""
+        self._answers.append((item.key[0], item.reply, TERMINATE))
 
-        Args:
-            everything: what was passed on and is not settled, too: nobody will tell of it any more.
-        """
-        self.stopping = True
-        for fetched in [*(self._open.values() if everything else self.ready)]:
-            self.settle(fetched, nak(0))
-        self.ready.clear()
+    def answer_later(self, item: Fetched, delay: float) -> None:
+        """See `ConsumerWindow`."""
+        self._answers.append((item.key[0], item.reply, nak(delay)))
 
     async def answer(self) -> None:
         """Send the answers, and tell the server of what takes long."""
@@ -241,10 +194,7 @@ class Puller:
 
     async def extend(self, ack_wait: float) -> None:
         """Tell the server of what has been here for a third of this time that it is being worked on."""
-        now = self._clock()
-        late = [one for one in self._open.values() if now - one.told >= ack_wait / 3]
-        for one in late:
-            one.told = now
+        for one in self.overdue(ack_wait / 3, self._clock()):
             if one.key[0] == self._epoch and self.client:
                 await self.client.publish(one.reply, IN_PROGRESS)
 

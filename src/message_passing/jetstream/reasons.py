@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
 from message_passing.errors import EncodingError, MessageError
 from message_passing.escaping import one_line
 from message_passing.network.backoff import RetryLater
+from message_passing.network.reasons import network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,18 +61,8 @@ def said_plainly(error: BaseException, cause: BaseException | None = None) -> st
     """
     if cause is not None and type(error).__name__ == "NoServersError":
         error = cause
-    if isinstance(error, socket.gaierror):
-        return f"the host is not known ({error.strerror})"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused: no server listens there"
-    if isinstance(error, ConnectionError):
-        return "the server closed the connection"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if found := network_reason(error):
+        return found
     text = one_line(str(error).removeprefix("nats: ").strip("' "))[:300]
     if text.lower().startswith("permissions violation"):
         return Denied(f"the server does not allow it: {text}")

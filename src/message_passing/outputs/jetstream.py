@@ -10,11 +10,11 @@ from message_passing.encoded import all_as_bytes
 from message_passing.errors import Fault, OptionError
 from message_passing.identity import sender_name
 from message_passing.jetstream.options import JetStreamComponent
-from message_passing.jetstream.packing import buffered_frames, messages_of, payloads_of
 from message_passing.jetstream.publishing import HEADER_ROOM, NO_STREAM, Publication, Publisher
 from message_passing.jetstream.subjects import SubjectTemplate
 from message_passing.network.backoff import RetryLater
 from message_passing.network.output import NetworkOutput
+from message_passing.network.packing import buffered_frames, messages_of, payloads_of
 from message_passing.options import option
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Many messages in one message of a stream (a frame), and the messages of a frame again.
+"""Many messages in one message of an engine's stream (a frame).
 
-A frame is the messages with newlines between them. A header says so, since the text of a message may have line breaks
-of its own: what has no such header is one message.
+A frame is the messages with newlines between them. Something beside it says so (a header, the name of a field), since
+the text of a message may have line breaks of its own: what is not said to be a frame is one message.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from message_passing.lines import LineBatch, MultiMessage, frames_of, joined_lin
 from message_passing.zeromq.hop.packing import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
-"""The header of a frame, and its value."""
+    from collections.abc import Iterator, Sequence
 
 
 def buffered_frames(messages: Sequence[bytes]) -> list[bytes]:
@@ -59,13 +56,12 @@ def _joined(frames: list[MultiMessage]) -> Iterator[bytes]:
         yield from frames
 
 
+def is_frame(payload: bytes) -> bool:
+    """Whether a payload from `payloads_of` is several messages."""
+    frame = joined_frame(payload)
+    return bool(frame and frame.lines > 1)
+
+
 def messages_of(payload: bytes) -> list[bytes]:
     """The single messages in a payload, for dead letters."""
     return payload.split(b"\n") if joined_frame(payload) else [payload]
-
-
-def unpacked_payload(data: bytes, headers: Mapping[str, str] | None) -> list[bytes]:
-    """The messages in a message of a stream."""
-    if headers and headers.get(FRAME_HEADER) == FRAME_OF_LINES:
-        return data.split(b"\n")
-    return [data]

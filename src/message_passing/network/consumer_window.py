@@ -1,0 +1,149 @@
+"""What a node has of an engine's stream and is not done with: bounded, and answered message by message."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+_MOST_REMEMBERED = 10_000
+"""The most settled messages that are remembered, to be acknowledged again without being delivered again."""
+
+_BATCH, _BATCH_BYTES = 1000, 160 * 1024
+"""The most single messages that are passed on together, and about how many bytes: see `inputs.zeromq`."""
+
+
+class Received:
+    """A message of a stream, which the engine waits for an answer to.
+
+    Attributes:
+        key: what tells it from others.
+        messages: the messages in it.
+        size: its bytes.
+        deliveries: how often it was delivered, to whomever.
+        told: when the engine last heard of it; seconds, monotonic.
+    """
+
+    __slots__ = ("deliveries", "key", "messages", "size", "told")
+
+    def __init__(self, key: Hashable, messages: list[bytes], size: int, deliveries: int, now: float) -> None:
+        """It has just come."""
+        self.key, self.messages, self.size = key, messages, size
+        self.deliveries, self.told = deliveries, now
+
+
+AnyReceived = TypeVar("AnyReceived", bound=Received)
+
+
+class ConsumerWindow(Generic[AnyReceived]):
+    """Messages of a stream from their arrival to their answer. A subclass keeps the answers, and sends them.
+
+    Attributes:
+        ready: messages to be passed on.
+        lag: messages of the stream that are not acknowledged, as far as known; None before that.
+        duplicates: messages that came again while they were here, or after they had been settled.
+        stopping: nothing more is wanted.
+    """
+
+    def __init__(self, window: int, window_bytes: int, wake: Callable[[], object]) -> None:
+        """Begin without any.
+
+        Args:
+            window: the most messages that are here at a time.
+            window_bytes: about the most bytes of them.
+            wake: called when there is something to do.
+        """
+        self.ready: deque[AnyReceived] = deque()
+        self.lag: int | None = None
+        self.duplicates = 0
+        self.stopping = False
+        self._window, self._window_bytes, self._wake = window, window_bytes, wake
+        self._open: dict[Hashable, AnyReceived] = {}
+        self._open_bytes = 0
+        self._done: dict[Hashable, None] = {}
+
+    def answer_done(self, item: AnyReceived) -> None:
+        """Keep the answer that the chain is done with it."""
+        raise NotImplementedError
+
+    def answer_failed(self, item: AnyReceived) -> None:
+        """Keep the answer that it is not to come again, though the chain has never handled it."""
+        self.answer_done(item)
+
+    def answer_later(self, item: AnyReceived, delay: float) -> None:
+        """Keep the answer that it is to come again after so many seconds."""
+        raise NotImplementedError
+
+    def unsettled(self) -> int:
+        """How many messages of the stream are here."""
+        return len(self._open)
+
+    def admit(self, item: AnyReceived) -> None:
+        """It is to be passed on."""
+        self.keep(item)
+        self.ready.append(item)
+
+    def keep(self, item: AnyReceived) -> None:
+        """It is here, and is not passed on."""
+        self._open[item.key] = item
+        self._open_bytes += item.size
+
+    def take(self) -> list[AnyReceived]:
+        """What is passed on next, together: frames and what was lost before one by one, single messages several."""
+        found: list[AnyReceived] = []
+        size = 0
+        while self.ready and len(found) < _BATCH and size < _BATCH_BYTES:
+            alone = len(self.ready[0].messages) != 1 or self.ready[0].deliveries > 1
+            if alone and found:
+                break
+            found.append(self.ready.popleft())
+            size += found[-1].size
+            if alone:
+                break
+        return found
+
+    def acknowledge(self, item: AnyReceived) -> None:
+        """The chain is done with it."""
+        if self._close(item, done=True):
+            self.answer_done(item)
+
+    def terminate(self, item: AnyReceived) -> None:
+        """It has failed for good."""
+        if self._close(item, done=True):
+            self.answer_failed(item)
+
+    def put_off(self, item: AnyReceived, delay: float) -> None:
+        """The chain has lost it, or not begun: it is to come again, to whomever."""
+        if self._close(item, done=False):
+            self.answer_later(item, delay)
+
+    def _close(self, item: AnyReceived, *, done: bool) -> bool:
+        if self._open.pop(item.key, None) is None:
+            return False
+        self._open_bytes -= item.size
+        if done:
+            self._done[item.key] = None
+            if len(self._done) > _MOST_REMEMBERED:
+                del self._done[next(iter(self._done))]
+        self._wake()
+        return True
+
+    def release(self, *, everything: bool = False) -> None:
+        """Want nothing more, and give back what was not passed on, so that others get it at once.
+
+        Args:
+            everything: what was passed on and is not settled, too: nobody will tell of it any more.
+        """
+        self.stopping = True
+        for item in [*(self._open.values() if everything else self.ready)]:
+            self.put_off(item, 0.0)
+        self.ready.clear()
+
+    def overdue(self, seconds: float, now: float) -> list[AnyReceived]:
+        """What the engine has not heard of for so long, and is now told that somebody works on it."""
+        late = [item for item in self._open.values() if now - item.told >= seconds]
+        for item in late:
+            item.told = now
+        return late

@@ -1,0 +1,1 @@
+"""Redis: what its inputs and outputs share, the connection and its options."""

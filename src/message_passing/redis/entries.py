@@ -1,0 +1,131 @@
+"""Entries of a stream of Redis, as the output makes them; and those that a node has and is not done with."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from message_passing.network.consumer_window import ConsumerWindow, Received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MESSAGE_FIELD, FRAME_FIELD = "message", "lines"
+"""The field of an entry that is one message, and of one that is a frame of them: see `network.packing`."""
+
+_MESSAGE, _FRAME = MESSAGE_FIELD.encode(), FRAME_FIELD.encode()
+
+_FIRST_SIZE = 64 << 10
+"""Bytes that an entry is taken to have before any has come."""
+
+_MOST_AT_ONCE = 1000
+"""The most entries that are requested at once."""
+
+
+class StreamEntry(Received):
+    """An entry of a stream.
+
+    Attributes:
+        key: its id.
+        fault: why it has no messages; empty if it has.
+    """
+
+    __slots__ = ("fault",)
+    key: bytes
+
+    def __init__(self, key: bytes, fields: Sequence[bytes], deliveries: int, now: float) -> None:
+        """Take it apart.
+
+        Args:
+            key: its id.
+            fields: names and values, in turn.
+            deliveries: how often it was delivered.
+            now: seconds, monotonic.
+        """
+        given = dict(zip(fields[::2], fields[1::2], strict=False))
+        self.fault, messages = "", []
+        if _FRAME in given:
+            messages = given[_FRAME].split(b"\n")
+        elif _MESSAGE in given:
+            messages = [given[_MESSAGE]]
+        else:
+            names = ", ".join(sorted(name.decode("utf-8", "replace") for name in given))[:200]
+            self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
+        super().__init__(key, messages, sum(map(len, fields)), deliveries, now)
+
+
+class EntryWindow(ConsumerWindow[StreamEntry]):
+    """Entries of a stream from their arrival to their answer.
+
+    Attributes:
+        done: ids to acknowledge.
+        later: ids to be delivered again, and after how many seconds.
+        next_due: when the first of those is due; seconds, monotonic.
+        freed: set when there is room again.
+    """
+
+    def __init__(
+        self, window: int, window_bytes: int, wake: Callable[[], object], clock: Callable[[], float]
+    ) -> None:
+        """Begin without any; see `ConsumerWindow`.
+
+        Args:
+            window: the most entries.
+            window_bytes: about the most bytes of them.
+            wake: called when there is something to answer.
+            clock: seconds, monotonic.
+        """
+        super().__init__(window, window_bytes, wake)
+        self.done: list[bytes] = []
+        self.later: dict[bytes, float] = {}
+        self.next_due = math.inf
+        self.freed = asyncio.Event()
+        self._clock = clock
+        self._size = float(_FIRST_SIZE)  # of an entry, as a moving average
+
+    def now(self) -> float:
+        """The time, in seconds, monotonic."""
+        return self._clock()
+
+    def room(self) -> int:
+        """How many entries may be requested."""
+        free = self._window_bytes - self._open_bytes
+        if self.stopping or len(self._open) >= self._window or (self._open and free < self._size):
+            return 0
+        return min(_MOST_AT_ONCE, self._window - len(self._open), max(1, int(free / self._size)))
+
+    def is_new(self, entry: StreamEntry) -> bool:
+        """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
+        self._size += (max(entry.size, 1) - self._size) / 16
+        if known := self._open.get(entry.key):
+            known.deliveries, known.told = entry.deliveries, entry.told
+            self.duplicates += 1
+        elif entry.key in self._done:
+            self.duplicates += 1
+            self.answer_done(entry)
+        elif self.stopping:
+            self.answer_later(entry, 0.0)
+        else:
+            return True
+        return False
+
+    def answer_done(self, item: StreamEntry) -> None:
+        """See `ConsumerWindow`."""
+        self.done.append(item.key)
+        self.freed.set()
+        self._wake()
+
+    def answer_later(self, item: StreamEntry, delay: float) -> None:
+        """See `ConsumerWindow`."""
+        self.later[item.key] = delay
+        self.next_due = min(self.next_due, self._clock() + delay)
+        self.freed.set()
+        self._wake()
+
+    def forget(self) -> None:
+        """The group is another one: what it delivers again is passed on again, and nothing acknowledged to it."""
+        self._done.clear()
+        self.done.clear()
+        self.later.clear()
+        self.next_due = math.inf
