@@ -57,9 +57,10 @@ class Scene:
         wait_for(lambda: any(line.startswith(says) for line in self.said[told:]))
 
     def numbers(self, name: str) -> list[int]:
-        """What is in a file."""
+        """The whole messages in a file: one may be seen half written."""
         path = self.folder / name
-        return [json.loads(line)["n"] for line in path.read_text().splitlines()] if path.exists() else []
+        found = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line)["n"] for line in found if line.endswith("\n")]
 
     def more_arrive(self, name: str) -> None:
         """Wait until the file has grown."""
