@@ -207,7 +207,7 @@ def test_a_missing_optional_package_says_which_extra_to_install(monkeypatch: pyt
         "encoder 'Crypt::CBC': this needs the package 'cryptography': "
         "install it with `pip install 'message-passing[crypt]'`"
     )
-    assert "crypt_cbc" in names("encoder")
+    assert "Crypt::CBC" in names("encoder")
     registry.names.cache_clear()
 
 

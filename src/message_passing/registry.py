@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from message_passing import paths
@@ -92,6 +93,7 @@ def look_up(kind: str, name: str) -> Found:
     raise ComponentError(f"there is no {kind} {name!r}{hint}")
 
 
+_NAME = re.compile(r'^    name = "([^"]+)"$', re.MULTILINE)
 _PATH = re.compile(r"(?:\./)?(?P<module>[A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.py)?:(?P<name>[A-Za-z_]\w*)")
 
 
@@ -111,13 +113,20 @@ def names(kind: str) -> list[str]:
     for stem in _files(kind).values():
         try:
             cls = _class_in(_import_built_in(kind, stem, stem), kind)
-        except ComponentError:
-            found.append(stem)  # its optional dependency is missing
+        except ComponentError:  # its optional dependency is missing
+            found.append(_written_name(kind, stem))
         else:
             found.append(cls.name)
     built_in = _files(kind)
     plugged = [one.name for one in _plugged_in(kind) if _fold(one.name) not in built_in]
     return sorted({*found, *plugged}, key=str.casefold)
+
+
+def _written_name(kind: str, stem: str) -> str:
+    """The name of a component whose module cannot be imported, as it is written there."""
+    spec = importlib.util.find_spec(f"message_passing.{PACKAGES[kind]}.{stem}")
+    written = _NAME.search(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else None
+    return written[1] if written else stem
 
 
 def _plugged_in(kind: str) -> EntryPoints:

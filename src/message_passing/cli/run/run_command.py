@@ -179,9 +179,9 @@ class MessagePassing(Script):
         """One screen, with examples."""
         return HELP.format(
             commands="\n          ".join(textwrap.wrap(" ".join(sorted((*COMMANDS, RUN_WORD))), 70)),
-            input=_names("input", 62),
+            input=_names("input", 62, lines=2),
             output=_names("output", 62, lines=2),
-            filter=_names("filter", 62, lines=2, default=DEFAULTS["filter"]),
+            filter=_names("filter", 62, default=DEFAULTS["filter"]),
             encoder=_names("encoder", 46, lines=2, default=DEFAULTS["encoder"]),
         )
 
@@ -211,8 +211,8 @@ Examples:
 
 
 def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
-    """The names of all components of a kind, as far as there is room for them."""
-    shown = [f"{name} (default)" if name == default else name for name in names(kind)]
+    """The names of all components of a kind, the default first, as far as there is room for them."""
+    shown = [*([f"{default} (default)"] if default else []), *(one for one in names(kind) if one != default)]
     wrapped = textwrap.wrap(", ".join(shown), room, max_lines=lines, placeholder=" ... (see --describe)")
     return ("\n" + " " * 18).join(wrapped)
 
