@@ -67,7 +67,7 @@ def test_a_missing_package_hides_nothing() -> None:
     done = finished("list", "--json", command=command)
     lacking = {(one["kind"], one["name"]): one["needs"] for one in json.loads(done.out) if one["needs"]}
     extra = "pip install 'message-passing[crypt]'"
-    assert set(lacking) == {("decoder", "crypt_cbc"), ("encoder", "crypt_cbc")}
+    assert set(lacking) == {("decoder", "Crypt::CBC"), ("encoder", "Crypt::CBC")}
     assert all(extra in text for text in lacking.values())
     assert extra in " ".join(finished("list", command=command).out.decode().split())
     done = finished("describe", "Crypt::CBC", command=command)
