@@ -296,8 +296,8 @@ def report(plan: Plan) -> Iterator[str]:
         memory = plan.node_memory + level.children * plan.connection_memory
         waiting = level.children * _window(plan, number == 1)
         yield (
-            f"level {number}: {level.nodes:,} nodes, because of {level.limit}; {level.links:,} links,"
-            f" {math.ceil(level.children):,} to a node"
+            f"level {number}: {counted(level.nodes, 'node')}, because of {level.limit};"
+            f" {counted(level.links, 'link')}, {math.ceil(level.children):,} to a node"
         )
         yield (
             f"  a node in a peak: {units(through)}/s in; memory {units(memory)}, and up to {units(waiting)} more"
@@ -310,8 +310,8 @@ def report(plan: Plan) -> Iterator[str]:
     yield f"links: {sum(level.links for level in tree):,}"
     disk = daily * plan.days * plan.replicas / plan.compression
     yield (
-        f"disk: {units(daily)} a day; {units(disk)} for {plan.days:g} days in {plan.replicas} copies,"
-        f" {units(disk / tree[-1].nodes)} for each of {tree[-1].nodes:,} storing nodes"
+        f"disk: {units(daily)} a day; {units(disk)} for {plan.days:g} days in"
+        f" {counted(plan.replicas, 'copy', 'copies')}, {units(disk / tree[-1].nodes)} on each storing node"
     )
     yield f"expected loss on the way: {lost:.2g} of all messages ({lost * total * DAY:,.1f} a day)"
     yield f"expected loss of what is stored: {stored_share_lost(plan):.2g} a year"
@@ -322,6 +322,11 @@ def _window(plan: Plan, from_processes: bool) -> float:
     if plan.design == "at_least_once":
         return plan.window * plan.frame_bytes
     return plan.queue * (plan.size if from_processes else plan.frame_bytes)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def units(amount: float) -> str:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from examples.sizing import sizing
 
-from documents import ROOT
+from documents import ROOT, Block, blocks
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from nodes import OURS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = ROOT / "examples" / "sizing" / "sizing.py"
+PAGE = ROOT / "docs" / "guide-scale.md"
 MARGIN = 0.15
 """What README.md says: the share by which a real run and the model may differ."""
 
@@ -165,7 +166,11 @@ def test_a_spool_is_as_large_as_the_model_says(tmp_path: Path) -> None:
         ({"senders": 10, "rate": 200_000, "peak": 1}, [10], "messages"),
         ({"senders": 10, "rate": 10, "size": 5e6, "peak": 1}, [10], "bytes"),
         ({"senders": 100_000, "rate": 0.1}, [100, 1], "senders"),
-        ({"senders": 10, "rate": 200_000, "peak": 1, "design": "at_least_once"}, [8], "messages"),
+        (
+            {"senders": 10, "rate": 200_000, "peak": 1, "node_bytes": 1e9, "design": "at_least_once"},
+            [8],
+            "messages",
+        ),
     ],
 )
 def test_nodes_of_each_level(given: dict[str, Any], nodes: list[int], limit: str) -> None:
@@ -239,3 +244,13 @@ def test_every_assumption_is_explained() -> None:
     for field in msgspec.structs.fields(sizing.Plan):
         default = field.default if isinstance(field.default, str) else f"{field.default:,}"
         assert f"| `{field.name}` | {default} |" in text
+
+
+@pytest.mark.parametrize(
+    "block", [one for one in blocks(PAGE) if one.language == "console"], ids=lambda block: block.place
+)
+def test_the_page_shows_what_the_program_prints(block: Block) -> None:
+    """Its figures are those of the model, as it is."""
+    command, _, shown = block.text.partition("\n")
+    words = command.removeprefix("$ python examples/sizing/sizing.py ").split()
+    assert [*sizing.report(sizing.read_plan(words))] == shown.splitlines()
