@@ -50,7 +50,7 @@ def test_only_the_first_record_after_a_sleep_wakes_the_thread() -> None:
         logger.info("first")
         shipper = handler._shipper
         wait_for(lambda: len(arrivals.records) == 1 and shipper.due == 0)
-        attended = []
+        attended: list[None] = []
         attend = shipper.worker.attend
         shipper.worker.attend = lambda: attended.append(attend())  # type: ignore[method-assign]
         for number in range(100):

@@ -18,6 +18,7 @@ from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError, PackageError
 from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
+from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
 from message_passing.spool.store import SpoolStore
@@ -493,3 +494,20 @@ def test_compressed_frames_need_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     with opened(tmp_path) as (spool, _):
         assert numbers(taken(spool, 1)) == [1]
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, PENDING_FRAMES), (PENDING_BYTES // 100, 100)])
+def test_what_waits_to_be_stored_is_bounded_in_frames_and_bytes(size: int, most: int) -> None:
+    """Whichever is reached first, there is no more room; and there is again when one is stored."""
+    pending = PendingFrames()
+    for number in range(most):
+        assert pending.has_room, number
+        pending.put([(bytes(size + 1), 1, 0)], NO_HOLD)
+    assert pending.has_room is False
+    pending.remove(1)
+    assert (pending.has_room, len(pending), pending.messages, pending.size) == (
+        True,
+        most - 1,
+        most - 1,
+        (most - 1) * (size + 1),
+    )
