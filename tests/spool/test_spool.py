@@ -20,6 +20,7 @@ from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
 from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames
 from message_passing.spool.reader import SpoolReader
+from message_passing.spool.repair import repair
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
 from message_passing.spool.store import SpoolStore
 from message_passing.testing import wait_for
@@ -306,6 +307,22 @@ def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     change(tmp_path, "PRAGMA user_version = 99")
     with pytest.raises(OpenError, match="later version"), opened(tmp_path):
         pass
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    """It has tables, and is none of ours."""
+    tmp_path.chmod(0o700)
+    path = tmp_path / DATABASE
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE frames (theirs)")
+    before = path.read_bytes()
+    with pytest.raises(
+        OpenError, match="is not a spool, but another program's database: name another directory"
+    ):
+        Spool(tmp_path, max_bytes=1 << 20).open()
+    with pytest.raises(OpenError, match="is not a spool"):
+        repair(tmp_path)
+    assert path.read_bytes()[100:] == before[100:]  # the header says that it has a log now
 
 
 def test_a_directory_is_for_one_owner(tmp_path: Path) -> None:

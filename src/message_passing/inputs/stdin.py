@@ -83,8 +83,8 @@ class StdinInput(LineInput):
         if self._kept:
             if not stat.S_ISREG(mode):
                 raise OpenError(
-                    f"{self.label}: position_file is for a file as standard input (message-passing ... < FILE): what "
-                    "comes through a pipe or from a terminal has no position"
+                    "position_file is for a file as standard input (message-passing ... < FILE): what comes through "
+                    "a pipe or from a terminal has no position"
                 )
             if self._kept.open(self.fd):
                 self._text.begin_within(os.pread(self.fd, 4, 0))

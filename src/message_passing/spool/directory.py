@@ -176,6 +176,9 @@ def obstacle(directory: Path) -> str:
     existing = _existing(directory)
     if not existing.is_dir():
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
+    with contextlib.suppress(OSError):
+        if os.statvfs(existing).f_flag & os.ST_RDONLY:
+            return f"the {WHAT} {str(directory)!r} is on a file system that is mounted read-only"
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"the {WHAT} {str(directory)!r} cannot be written by this user: see ls -ld {in_shell(str(existing))}"
     return ""

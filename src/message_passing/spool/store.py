@@ -21,6 +21,7 @@ from message_passing.spool.rows import (
     SENDER_BYTES,
     Content,
     NewerSpoolError,
+    NoSpoolError,
     Numbering,
     SpoolFrame,
     corrupt,
@@ -105,7 +106,7 @@ class SpoolStore:
 
         Raises:
             OSError, sqlite3.Error: it cannot be used.
-            NewerSpoolError: see there.
+            NewerSpoolError, NoSpoolError: see there.
         """
         try:
             self._open()
@@ -165,6 +166,9 @@ class SpoolStore:
             self._close_quietly()
             raise NewerSpoolError
         if version < SPOOL_VERSION:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._close_quietly()
+                raise NoSpoolError
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
