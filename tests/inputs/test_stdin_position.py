@@ -152,6 +152,10 @@ def test_where_there_is_no_position(tmp_path: Path) -> None:
         with pytest.raises(OpenError, match=r"is in another file, or this one was changed: .* to start over"):
             component.open()
         os.close(component.fd)
+    component, _ = reader_of(other, position_file=str(other))
+    with pytest.raises(OpenError, match="position_file is the file that is read: name another"):
+        component.open()
+    os.close(component.fd)
     reading, writing = os.pipe()
     component, _ = reader_of(path)
     os.close(component.fd)

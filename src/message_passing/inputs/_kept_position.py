@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError
+from message_passing.file_identity import file_identity
 from message_passing.inputs._followed import line_end
 from message_passing.inputs._keeping import Keeping
 from message_passing.inputs._ordered import OrderedDeliveries
@@ -60,6 +61,8 @@ class KeptPosition:
         Raises:
             OpenError: see `PositionFile.open`; or it is a position in another file.
         """
+        if file_identity(self._path) == file_identity(fd):
+            raise OpenError("position_file is the file that is read: name another")
         self._file = PositionFile(self._path, os.path.realpath(f"/proc/self/fd/{fd}"))
         place = self._file.open()
         try:
