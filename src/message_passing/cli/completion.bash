@@ -51,7 +51,7 @@ _message_passing() {
     case "$first ${previous//-/_}" in
         'check __timeout') words='' ;;
         'create __format') words='toml yaml json' ;;
-        'doctor __socket_type') words='PUB PUSH' ;;
+        'doctor __socket_type') words='PUB PUSH DEALER ROUTER' ;;
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;
         'doctor __timeout') words='' ;;
