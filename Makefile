@@ -5,7 +5,8 @@
 # make bench    all benchmarks (three quarters of an hour; nothing else should run)
 # make fuzz     coverage-guided fuzzing, FUZZ_SECONDS (60) for each of seventeen targets
 # make faults   the fault suite with faults of FAULT_SECONDS (30) each, which are short in make test, and FAULT_KILLS
-#               (100) kills of the acknowledged hop at random; FAULT_SEED repeats the chances of another run
+#               (100) kills of the acknowledged hop at random, and half as many of a JetStream cluster and all that uses
+#               it; FAULT_SEED repeats the chances of another run
 # make soak     mixed load and faults at random for SOAK_SECONDS (1800); SOAK_SEED repeats the chances of another
 
 PYTHON ?= python3
