@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import message_passing
 from message_passing.cli.endpoint_probe import not_connected, resolve
 from message_passing.config.parsing import options_from_text
 from message_passing.errors import OpenError, OptionError
@@ -29,7 +28,7 @@ def _diagnosis_of(endpoint: str) -> type[EngineDiagnosis] | None:
         ComponentError: one does, and its extra is not installed.
     """
     scheme = endpoint.partition("://")[0]
-    for path in sorted(Path(message_passing.__file__).parent.glob("*/diagnosis.py")):
+    for path in sorted(Path(__file__).parents[1].glob("*/diagnosis.py")):
         declared = _SCHEMES.search(path.read_text(encoding="utf-8"))
         if declared and scheme in re.findall(r'"(\w+)"', declared[1]):
             module = importlib.import_module(f"message_passing.{path.parent.name}.diagnosis")
