@@ -33,7 +33,7 @@ _message_passing() {
         check) own='--help --json --connect --timeout' may='FILE' ;;
         create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
         describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
-        doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        doctor) own='--help --options --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
@@ -51,6 +51,7 @@ _message_passing() {
     case "$first ${previous//-/_}" in
         'check __timeout') words='' ;;
         'create __format') words='toml yaml json' ;;
+        'doctor __options') words='' ;;
         'doctor __socket_type') words='PUB PUSH DEALER ROUTER' ;;
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;

@@ -89,11 +89,12 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         return self._clock()
 
     def room(self) -> int:
-        """How many entries may be requested."""
-        free = self._window_bytes - self._open_bytes
-        if self.stopping or len(self._open) >= self._window or (self._open and free < self._size):
+        """How many entries may be requested: none until a quarter of the window is free, since each request costs."""
+        free, free_bytes = self._window - len(self._open), self._window_bytes - self._open_bytes
+        lacks = free * 4 < self._window or free_bytes < max(self._size, self._window_bytes / 4)
+        if self.stopping or (self._open and lacks):
             return 0
-        return min(_MOST_AT_ONCE, self._window - len(self._open), max(1, int(free / self._size)))
+        return min(_MOST_AT_ONCE, free, max(1, int(free_bytes / self._size)))
 
     def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
