@@ -186,11 +186,16 @@ class Tansu(Questions):
     def start(self, *arguments: str) -> None:
         """Start it, and wait until it listens."""
         url = f"tcp://{self.servers}"
-        given = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+        given = [
+            "--listener-url",
+            url,
+            "--advertised-listener-url",
+            url,
+            "--storage-engine",
+            "memory://tansu/",
+        ]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.words("broker", *given, *arguments), stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(self.words("broker", *given, *arguments), stdout=log, stderr=log)
         wait_for_port(self.port)
 
     def end(self) -> None:

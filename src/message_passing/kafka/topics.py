@@ -166,7 +166,8 @@ class TopicKeeper:
 
 def _create(config: dict[str, Any], wish: TopicWish) -> bool:
     """Create it; False if it exists meanwhile."""
-    asked = AdminClient({**config, "log_level": 0}).create_topics([wish.new()], request_timeout=ASK_TIMEOUT)
+    client = AdminClient({**config, "log_level": 0})  # without which nothing answers
+    asked = client.create_topics([wish.new()], request_timeout=ASK_TIMEOUT)
     try:
         asked[wish.name].result(ASK_TIMEOUT)
     except KafkaException as error:
@@ -180,9 +181,8 @@ def _settings_of(config: dict[str, Any], name: str) -> dict[str, str]:
     """The settings of a topic, as far as this user may see them."""
     resource = ConfigResource(ConfigResource.Type.TOPIC, name)
     with contextlib.suppress(KafkaException, TimeoutError):
-        asked = AdminClient({**config, "log_level": 0}).describe_configs(
-            [resource], request_timeout=ASK_TIMEOUT
-        )
+        client = AdminClient({**config, "log_level": 0})
+        asked = client.describe_configs([resource], request_timeout=ASK_TIMEOUT)
         found = asked[resource].result(ASK_TIMEOUT)
         return {one: str(entry.value) for one, entry in found.items()}
     return {}
