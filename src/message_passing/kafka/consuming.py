@@ -36,6 +36,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until a missing topic is looked for again, or there is another client."""
 
 
+_ANSWER = 3.0
+"""Seconds that the brokers may take to say where a group is, and where a partition begins."""
+
+
 class ConsumerThread:
     """Consumes one topic as a member of a group, as long as there is room, and stores the offsets of what is settled.
 
@@ -263,12 +267,15 @@ class ConsumerThread:
 
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Partitions are this node's from now on."""
-        known: dict[int, int] = {}
+        known = {one.partition: -1 for one in places}
         with contextlib.suppress(KafkaException):
-            known = {one.partition: one.offset for one in consumer.committed(places, timeout=_LONGEST_PAUSE)}
-        for one in places:
-            offset = known.get(one.partition, -1)
-            self.offsets.assign(one.partition, offset if offset >= 0 else None)
+            for one in consumer.committed(places, timeout=_ANSWER):
+                known[one.partition] = one.offset
+                if one.offset < 0:  # the group has never been here
+                    low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
+                    known[one.partition] = high if self._latest else low
+        for number, offset in known.items():
+            self.offsets.assign(number, offset if offset >= 0 else None)
         consumer.incremental_assign(places)
         if self._paused and places:
             consumer.pause(places)
@@ -290,6 +297,8 @@ class ConsumerThread:
 
     def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
         """Another node has had these partitions for some time."""
+        text = "the brokers had not heard of this node for some time (session_timeout): others have its partitions, and"
+        self.call(self._report, f"{text} do again what it had")
         self._give_up([one.partition for one in places])
 
     def _give_up(self, numbers: list[int]) -> None:
@@ -308,6 +317,4 @@ class ConsumerThread:
         if told is None or told.hi_offset < 0:
             return None
         first = self.offsets.next(number)
-        if first is None:  # the group has never been here
-            first = told.hi_offset if self._latest or not told.hi_offset else told.lo_offset
-        return max(0, told.hi_offset - max(first, told.lo_offset)) if first >= 0 else None
+        return None if first is None else max(0, told.hi_offset - max(first, told.lo_offset))

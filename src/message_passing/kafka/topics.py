@@ -90,7 +90,7 @@ def ask_for_topic(config: dict[str, Any], name: str, timeout: float) -> tuple[in
                 found = client.list_topics(name, timeout=min(_PART, timeout)).topics[name]
             except KafkaException as error:
                 client.poll(0)  # it tells of its connections
-                if watch.trouble:
+                if watch.trouble and (watch.reason or monotonic() >= until):
                     raise OpenError(watch.trouble) from error
                 if monotonic() >= until:
                     raise

@@ -59,6 +59,7 @@ class ClientWatch:
     Attributes:
         connected: how many brokers it is connected to.
         trouble: why to none, as a sentence; empty otherwise.
+        reason: what the last connection that failed said.
         refused: it is for the credentials or the certificates: a new client may read others.
         fatal: why the client can do nothing any more; empty if it can.
     """
@@ -77,7 +78,7 @@ class ClientWatch:
         self.connected = 0
         self.trouble = self.fatal = ""
         self.refused = False
-        self._all_down, self._last, self._last_refused = False, "", False
+        self._all_down, self.reason, self._last_refused = False, "", False
         self._tell, self._positions = tell, positions
 
     def config(self) -> dict[str, Any]:
@@ -96,10 +97,10 @@ class ClientWatch:
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - likewise
             self._all_down, self.connected = True, 0
         elif error.code() in _CONNECTION:
-            self._last, self._last_refused = kafka_reason(error), error.code() in _CREDENTIALS
+            self.reason, self._last_refused = kafka_reason(error), error.code() in _CREDENTIALS
         if self._all_down:
             self.refused = self._last_refused
-            self.trouble = f"not connected: {self._last or 'no broker can be reached'}"
+            self.trouble = f"not connected: {self.reason or 'no broker can be reached'}"
         self._tell()
 
     def told(self, text: str) -> None:
