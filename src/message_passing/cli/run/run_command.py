@@ -99,7 +99,7 @@ class MessagePassing(Script):
         if not name:
             return given
         try:
-            from_file, unset = expand_variables(load_file(name), name, but=TESTS)
+            from_file, unset = expand_variables(load_file(name), name, but=TESTS, warnings=given.warnings)
         except UserError as error:
             given.faults += error.faults
             given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
