@@ -108,8 +108,10 @@ class Chain:
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration made elsewhere, as a config file's is."""
         if declaration.name in self.declared:
-            before = self.declared[declaration.name].kind
-            text = f"there is already a component named {declaration.name!r}: the {before}"
+            before = self.declared[declaration.name]
+            text = f"there is already a component named {declaration.name!r}: the {before.kind}"
+            if getattr(before.place, "file", "") != getattr(declaration.place, "file", ""):
+                text += f" in {getattr(before.place, 'file', '')!r}"
             self._repeated.append(Fault(text, declaration.place))
         self.declared[declaration.name] = declaration
         self.add_faults(*declaration.faults)

@@ -266,7 +266,7 @@ def test_a_terminal_without_these_letters(tmp_path: Path) -> None:
             "--input: there is no input 'STDNI' (did you mean 'STDIN'?)",
         ),
         ([], "message-passing graph: name one config file"),
-        (["a.toml", "b.toml"], "one config file at a time, not 'a.toml' and 'b.toml'"),
+        (["a.toml", "b.toml"], "b.toml: cannot be read: No such file or directory"),
         (["--format", "png", "a.toml"], "argument --format: invalid choice: 'png'"),
     ],
 )

@@ -42,7 +42,7 @@ _message_passing() {
         {--state_dir,--state-dir}'[Directory of the ledger of losses. With --control or --http, there is always a ledger.]'
         {--ledger_days,--ledger-days}'[Days for which losses are kept.]'
         {--ledger_bytes,--ledger-bytes}'[Maximum size of the ledger in bytes; the oldest losses are removed first.]'
-        --configfile'[JSON, TOML or YAML file with these options.]:file:_files'
+        --configfile'[JSON, TOML or YAML file with these options, or a directory of such; may be repeated.]:file:_files'
         --workers'[Processes that decode, filter and encode; 0 none.]'
         {--report_limit,--report-limit}'[How much of a failed message a report shows this option of all components.]'
         {--dead_letters,--dead-letters}'[Report failed messages whole this option of all components.]'

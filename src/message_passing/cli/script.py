@@ -313,7 +313,7 @@ class Script:
 
     def identity(self) -> NodeIdentity:
         """The name of the node."""
-        return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
+        return NodeIdentity(self.title(), self.name, next(iter(getattr(self, "configfile", ())), ""))
 
     def build(self, on_warning: Callable[[ChainWarning], object] | None = None) -> Chain:
         """The chain, built without looking outside this process.

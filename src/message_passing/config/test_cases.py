@@ -32,7 +32,8 @@ class Case:
     """One test case.
 
     Attributes:
-        number: its place in the list, from 0.
+        file: where it was written; and
+        number: its place in the list there, from 0.
         name: its name.
         at: the component that receives the messages; an input emits them.
         messages: the messages.
@@ -41,6 +42,7 @@ class Case:
         filtered: how many messages filters remove; None for any number.
     """
 
+    file: str
     number: int
     name: str
     at: str
@@ -120,6 +122,7 @@ class _Reader:
             self._fault("errors", f"must be a list of strings, not {abbreviate(errors)}")
         filtered = self._take("filtered", int, "a number of messages", None)
         return Case(
+            file=getattr(self._place, "file", ""),
             number=number,
             name=self._take("name", str, "a text", f"case {number + 1}"),
             at=start,
