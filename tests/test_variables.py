@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.cli.run.run_command import MessagePassing, check_file
-from message_passing.config.variables import LARGEST_VALUE, expand_variables
+from message_passing.config.variables import LARGEST_FILE_VALUE, expand_variables
 from message_passing.declaration import UnreadText
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def test_a_value_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (b"", 0o600, "is empty"),
         (b"\n", 0o600, "is empty"),
         (b"\xff", 0o600, "it is not UTF-8"),
-        (b"x" * (LARGEST_VALUE + 1), 0o600, "is too large: it may have 65,536 bytes"),
+        (b"x" * (LARGEST_FILE_VALUE + 1), 0o600, "is too large: it may have 65,536 bytes"),
         (b"x", 0o602, "can be written by everybody (its mode is 0602): run `chmod o-w "),
     ],
 )
@@ -245,7 +245,7 @@ def test_a_file_that_gives_no_value(content: bytes | None, mode: int, problem: s
 def test_the_largest_value_and_a_folder(tmp_path: Path) -> None:
     """At the bound it is read; what is no file is not."""
     path = tmp_path / "secret"
-    path.write_bytes(b"x" * LARGEST_VALUE)
-    assert expand_variables({"a": "${file:" + str(path) + "}"}, "c")[0] == {"a": "x" * LARGEST_VALUE}
+    path.write_bytes(b"x" * LARGEST_FILE_VALUE)
+    assert expand_variables({"a": "${file:" + str(path) + "}"}, "c")[0] == {"a": "x" * LARGEST_FILE_VALUE}
     _, (fault,) = expand_variables({"a": "${file:" + str(tmp_path) + "}"}, "c")
     assert "is a folder" in fault.text or "directory" in fault.text

@@ -40,6 +40,7 @@ _message_passing() {
         losses) own='--help --since --until --node --token --json' may='' ;;
         replay) own='--help --to --config --at --socket-type --rate --reason --resume --timeout --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         run) own='' may='FILE' ;;
+        schema) own='--help' may='' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         spool) own='--help --json' may='' ;;
         tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
@@ -136,7 +137,7 @@ _message_passing() {
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list losses replay run send spool tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses replay run schema send spool tail test top trace $run" ;;
                 check/-*|graph/-*|run/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

@@ -11,7 +11,7 @@ _message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLin
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
 _message_passing_describe() { compadd -- All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd }
-_message_passing_commands() { compadd -- check create describe doctor graph keys list losses replay run send spool tail test top trace }
+_message_passing_commands() { compadd -- check create describe doctor graph keys list losses replay run schema send spool tail test top trace }
 
 _message_passing() {
     local -a running
@@ -66,6 +66,7 @@ _message_passing() {
         losses) shift words; (( CURRENT-- )); _arguments '--help' '--since:value: ' '--until:value: ' '--node:value: ' '--token:value: ' '--json' '*:word: ' ;;
         replay) shift words; (( CURRENT-- )); _arguments '--help' '--to:value: ' '--config:value: ' '--at:value: ' '--socket-type:value:(DEALER PUSH)' '--rate:value: ' '--reason:value: ' '--resume:value: ' '--timeout:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         run) shift words; (( CURRENT-- )); _arguments $running '*:word:_files' ;;
+        schema) shift words; (( CURRENT-- )); _arguments '--help' '*:word: ' ;;
         send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         spool) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word: ' ;;
         tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;

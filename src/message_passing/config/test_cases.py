@@ -23,7 +23,7 @@ from message_passing.graph import topological_order
 if TYPE_CHECKING:
     from message_passing.component import Component
 
-_KEYS = ("name", "at", "input", "output", "errors", "filtered")
+CASE_KEYS = ("name", "at", "input", "output", "errors", "filtered")
 _EXPECTED = ("output", "errors", "filtered")
 
 
@@ -94,7 +94,7 @@ class _Reader:
         self._table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         if not isinstance(table, Mapping):
             self.faults.append(
-                Fault(f"must be a table with {', '.join(_KEYS)}, not {abbreviate(table)}", place)
+                Fault(f"must be a table with {', '.join(CASE_KEYS)}, not {abbreviate(table)}", place)
             )
 
     def at(self, key: str) -> str:
@@ -134,8 +134,8 @@ class _Reader:
 
     def _check_keys(self) -> None:
         for key in self._table:
-            if key not in _KEYS:
-                hint = did_you_mean(key, _KEYS) or f" (it has {', '.join(_KEYS)})"
+            if key not in CASE_KEYS:
+                hint = did_you_mean(key, CASE_KEYS) or f" (it has {', '.join(CASE_KEYS)})"
                 self._fault(key, f"a case has no key {key!r}{hint}")
         if "input" not in self._table:
             self.faults.append(Fault("a case needs 'input', a list of messages", self._place))

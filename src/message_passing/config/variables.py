@@ -12,7 +12,7 @@ from message_passing.environment import expand
 from message_passing.errors import ConfigError, Fault, OpenError, SourceLocation, child_location
 from message_passing.secure_files import in_shell, read_file
 
-LARGEST_VALUE = 64 * 1024
+LARGEST_FILE_VALUE = 64 * 1024
 """Bytes of a file that a value may be read from."""
 
 _CONTAINER = "/run/secrets/"
@@ -83,7 +83,7 @@ def _file_value(path: str, warnings: list[str]) -> str:
     """
     path = str(Path(path).expanduser()) if path.startswith("~") else path
     try:
-        content, found = read_file(path, "file", limit=LARGEST_VALUE)
+        content, found = read_file(path, "file", limit=LARGEST_FILE_VALUE)
     except OSError as error:
         raise OpenError(f"the file {path!r} cannot be read: {error.strerror}") from error
     mode = stat.S_IMODE(found.st_mode)

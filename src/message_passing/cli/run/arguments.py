@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 _NO_VALUE = object()
-_SHORTER = {"configfile": ("--config",)}
-"""Options that have another name, too."""
-
+_SHORTER = {"configfile": ("--config",)}  # options that have another name, too
 _REPEATED = " repeated"
 
 
@@ -156,8 +154,7 @@ def build_parser(
             # `--daemonize` or, as the original's help has it, `--daemonize 1`
             parser.add_argument(*_spellings(name), dest=name, nargs="?", const=True)
         else:
-            action = "append" if get_origin(one.type) is list else None
-            _add(parser, name, action=action, flag_value=one.flag_value)
+            _add(parser, name, "append" if get_origin(one.type) is list else None, one.flag_value)
     return parser
 
 
