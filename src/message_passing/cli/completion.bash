@@ -43,7 +43,7 @@ _message_passing() {
         schema) own='--help' may='' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         spool) own='--help --json' may='' ;;
-        tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        tail) own='--help --level --field --search --where --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
         top) own='--help --token --interval --sort --once --json' may='' ;;
         trace) own='--help --at --json' may='' ;;
@@ -96,6 +96,7 @@ _message_passing() {
         'tail __level') words='' ;;
         'tail __field') words='' ;;
         'tail __search') words='' ;;
+        'tail __where') words='' ;;
         'tail __follow_sender') words='' ;;
         'tail __format') words='' ;;
         'tail __color') words='auto always never' ;;

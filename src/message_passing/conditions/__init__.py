@@ -54,17 +54,18 @@ class Condition:
         fields: the names of the fields that it reads.
     """
 
-    def __init__(self, text: str, *, truth: bool = True) -> None:
+    def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
         """Compile it.
 
         Args:
             text: such as `level >= "WARNING" and not path.startswith("/health")`.
             truth: only whether it holds is asked for; otherwise it may be any expression, such as `took * 1000`.
+            linear: refuse regular expressions that may take more than linear time: for conditions of a stranger's.
 
         Raises:
             OptionError: it is malformed, or has something that no condition may have; with line and column.
         """
-        found = Translation(text, truth=truth)
+        found = Translation(text, truth=truth, linear=linear)
         self.text = text
         self.fields = frozenset(found.fields)
         names: dict[str, Any] = {

@@ -93,17 +93,19 @@ class Translation:
         fields: the names of the fields that it reads.
     """
 
-    def __init__(self, text: str, *, truth: bool = True) -> None:
+    def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
         """Translate it.
 
         Args:
             text: the condition.
             truth: see `Condition`.
+            linear: likewise.
 
         Raises:
             OptionError: it is malformed, or has something that no condition may have; with the column.
         """
         self._text = ConditionText(text)
+        self._linear = linear
         self._count = 0
         self._depth = self._nodes = 0
         self.names: dict[str, Any] = {
@@ -435,7 +437,7 @@ class Translation:
                 )
         self._no_difference(value)
         try:
-            search = searcher(pattern)
+            search = searcher(pattern, linear=self._linear)
         except ValueError as error:
             self._text.refuse(node.args[1], str(error))
         variable = self._variable()
