@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import zmq
 
-from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.chain import Chain, ChainWarning
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
 from message_passing.errors import Fault, UserError
@@ -270,7 +270,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     chain.output("errors", Reports(channel=channel))
     chain.use_errors("errors")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedComponentWarning)
+        warnings.simplefilter("ignore", ChainWarning)
         heads = chain.build()
     results.chain_name = results.label  # the chain's own output is in the parent
     results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}
