@@ -15,13 +15,16 @@ from typing import Any
 import msgspec
 from sample import lines
 
+from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.keep import KeepFilter
 from message_passing.filters.key import KeyFilter
+from message_passing.filters.multiline import MultilineFilter
 from message_passing.filters.redact import RedactFilter
 from message_passing.filters.remove import RemoveFilter
 from message_passing.filters.rename import RenameFilter
 from message_passing.filters.sample import SampleFilter
 from message_passing.filters.set import SetFilter
+from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.outputs.null import NullOutput
@@ -54,6 +57,11 @@ CASES: dict[str, Filter] = {
     "Remove": RemoveFilter(fields=["thread"]),
     "Keep, three fields": KeepFilter(fields=["time", "level", "message"]),
     "Sample by a field": SampleFilter(rate=0.1, key="logger"),
+    "Throttle by a field": ThrottleFilter(rate=100, key=["logger"]),
+    "Dedupe by two fields": DedupeFilter(key=["level", "message"]),
+    "Dedupe, the whole message": DedupeFilter(ignore=["time"]),
+    "Multiline, tracebacks of two languages": MultilineFilter(preset=["python", "java"]),
+    "Multiline, a pattern of first lines": MultilineFilter(start=r"^(GET|POST) "),
     "Redact, keys": RedactFilter(keys=["password"]),
     "Redact, cards and mail addresses": RedactFilter(patterns=["card", "email"]),
     "Redact, all patterns": RedactFilter(patterns=["card", "email", "ip", "token"]),
