@@ -23,6 +23,7 @@ from message_passing.filters.redact import RedactFilter
 from message_passing.filters.remove import RemoveFilter
 from message_passing.filters.rename import RenameFilter
 from message_passing.filters.sample import SampleFilter
+from message_passing.filters.script import ScriptFilter
 from message_passing.filters.set import SetFilter
 from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
@@ -52,6 +53,9 @@ CASES: dict[str, Filter] = {
     "Key": KeyFilter(key="level", match="ERROR"),
     "Set, a text and an expression": SetFilter(
         fields={"title": "{level} of {logger}"}, expressions={"n": "line * 2"}
+    ),
+    "Script, three lines": ScriptFilter(
+        script='n = line * 2\nif n > 100:\n    title = level + " of " + logger\ndel thread'
     ),
     "Rename": RenameFilter(fields={"message": "msg"}),
     "Remove": RemoveFilter(fields=["thread"]),
