@@ -16,6 +16,7 @@ import msgspec
 from sample import lines
 
 from message_passing.filters.dedupe import DedupeFilter
+from message_passing.filters.enrich import EnrichFilter
 from message_passing.filters.keep import KeepFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.multiline import MultilineFilter
@@ -61,6 +62,7 @@ CASES: dict[str, Filter] = {
     "Remove": RemoveFilter(fields=["thread"]),
     "Keep, three fields": KeepFilter(fields=["time", "level", "message"]),
     "Sample by a field": SampleFilter(rate=0.1, key="logger"),
+    "Enrich with the host": EnrichFilter(lookup="host", into="node"),
     "Throttle by a field": ThrottleFilter(rate=100, key=["logger"]),
     "Dedupe by two fields": DedupeFilter(key=["level", "message"]),
     "Dedupe, the whole message": DedupeFilter(ignore=["time"]),
