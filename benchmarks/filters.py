@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sample import lines
 
+from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.enrich import EnrichFilter
 from message_passing.filters.keep import KeepFilter
@@ -63,6 +64,10 @@ CASES: dict[str, Filter] = {
     "Keep, three fields": KeepFilter(fields=["time", "level", "message"]),
     "Sample by a field": SampleFilter(rate=0.1, key="logger"),
     "Enrich with the host": EnrichFilter(lookup="host", into="node"),
+    "Aggregate by a field, a count and a sum": AggregateFilter(
+        key=["level"], values={"n": "count", "lines": "sum(line)"}
+    ),
+    "Aggregate by a field, a percentile": AggregateFilter(key=["level"], values={"p95": "p95(line)"}),
     "Throttle by a field": ThrottleFilter(rate=100, key=["logger"]),
     "Dedupe by two fields": DedupeFilter(key=["level", "message"]),
     "Dedupe, the whole message": DedupeFilter(ignore=["time"]),

@@ -71,6 +71,7 @@ class _Collector:
         yield from self._times()
         yield from self._counters()
         yield from self._peers()
+        yield from self._aggregates()
         yield from self._shares()
         yield from self._workers()
         yield from self._senders()
@@ -170,6 +171,20 @@ class _Collector:
                     family.add_metric([*values, reason], count)
         yield from (peers, refused, disconnected, problems, *counters.values())
         yield from (family for family in stores.values() if family.samples)  # absent where there is none
+
+    def _aggregates(self) -> Iterator[Metric]:
+        """What filters have counted in the last window."""
+        family = GaugeMetricFamily(
+            "message_passing_aggregate",
+            "What the filter Aggregate has counted in its last window, by key and field.",
+            labels=["component", "key", "field"],
+        )
+        for place in self._watcher.layout.places:
+            for key, values in place.component.info().get("aggregates", ()):
+                for name, value in values.items():
+                    family.add_metric([place.id, key, name], value)
+        if family.samples:
+            yield family
 
     def _shares(self) -> Iterator[Metric]:
         shares = GaugeMetricFamily(
