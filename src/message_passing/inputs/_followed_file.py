@@ -14,6 +14,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import MessageError, OpenError
 from message_passing.failures import DATA_LIMIT
 from message_passing.file_identity import birth_time
+from message_passing.inputs._containers import ContainerLine, ContainerLines
 from message_passing.inputs._followed import CutLine, line_end, reason_of, require_file
 from message_passing.inputs._position import FilePlace, is_at, place_in
 from message_passing.inputs._reading import CHUNK
@@ -45,6 +46,11 @@ class Tail(Protocol):
     max_line: int
     encoding: str
     position_file: str
+    join_timeout: float
+
+    @property
+    def format(self) -> str:
+        """`lines`, `cri` or `docker`."""
 
     def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
         """See `Component.report`."""
@@ -85,6 +91,13 @@ class FollowedFile(LineSplitter):
         self.has_cut = False
         self._tail, self._known, self._waits = tail, known, waits
         self.begin_lines(tail.encoding)
+        self._container: ContainerLines | None = None  # what joins lines, if they are of containers
+        if tail.format != "lines":
+            self._container = ContainerLines(tail.format, tail.max_line, tail.join_timeout)
+        self._container_lines: list[ContainerLine] = []
+        # As `marks`, but to be reached when a line is complete that began there:
+        self._ended: list[tuple[tuple[int, int], FilePlace | None]] = []
+        self._has_told_foreign = False
         self._fd: int | None = None
         self._identity = (0, 0)
         self._born = 0
@@ -110,6 +123,11 @@ class FollowedFile(LineSplitter):
         lines, self._lines = self._lines, []
         return lines
 
+    def take_container_lines(self) -> list[ContainerLine]:
+        """Likewise, if they are of containers."""
+        lines, self._container_lines = self._container_lines, []
+        return lines
+
     def open(self, *, at_end: bool, resume: FilePlace | None = None) -> None:
         """Open it for the first time, if it is there.
 
@@ -131,6 +149,8 @@ class FollowedFile(LineSplitter):
 
     def look(self) -> bool:
         """Read a chunk, or find out why there is none; whether to look again at once."""
+        if self._container:
+            self._pass_overdue(self._container)
         state = _state(self.filename)
         if state and state == self._quiet:
             return False
@@ -181,8 +201,10 @@ class FollowedFile(LineSplitter):
             with contextlib.suppress(OSError):
                 removed = not os.fstat(self._fd).st_nlink
             if rest:
-                self.end_line()
+                self._end_text()
                 self._line_end = self._position
+                if self._container:
+                    self._container_lines += self._container.end_all()
             self._finish(self._fd, removed=removed)
         else:
             self._known.end(self._identity, self, self._marked)
@@ -243,7 +265,7 @@ class FollowedFile(LineSplitter):
 
     def too_long(self, line: bytes) -> None:
         """Truncate the line if the message has a field to mark that, or else skip it: it fails."""
-        if self._tail.raw:
+        if self._tail.raw or self._container:
             text = f"{self.filename}: a line of more than {self.max_line} bytes (max_line) was skipped"
             self._tail.fail(MessageError(f"{text}; this is its beginning"), [line[:DATA_LIMIT]], 1)
             return
@@ -266,8 +288,10 @@ class FollowedFile(LineSplitter):
                 if len(newline) == 1:
                     data = data[: data.find(newline) + 1] or data
                 self._position += len(data)
-                self.take(data)
-        self.end_line()
+                self._take_at(data, self._position - len(data))
+        self._end_text()
+        if self._container:
+            self._container_lines += self._container.end_all()
 
     def _read(self, fd: int) -> bool:
         known = len(self._behind)
@@ -283,19 +307,72 @@ class FollowedFile(LineSplitter):
         began = self._position
         self._position += len(data)
         self._behind = found[-_BEHIND:]
-        self.take(data)
-        self._line_end = max(self._line_end, line_end(data, began, self._text.newline()))
+        self._take_at(data, began)
         self._mark(fd)
         self.last_read = monotonic()
         self.gone_since = self.gone_since and self.last_read
         return True
+
+    def _take_at(self, data: bytes, began: int) -> None:
+        """Split what was read at this position into lines."""
+        if self._container:
+            self._take_container(self._container, data, began)
+        else:
+            self.take(data)
+            self._line_end = max(self._line_end, line_end(data, began, self._text.newline()))
+
+    def _take_container(self, container: ContainerLines, data: bytes, began: int) -> None:
+        *lines, last = data.split(b"\n")
+        now = monotonic()
+        for line in lines:
+            began += len(line) + 1
+            self._add(line)
+            self._end_container_line(container, now)
+            self._line_end = began
+        if last:
+            self._add(last)
+
+    def _end_container_line(self, container: ContainerLines, now: float) -> None:
+        line, self._partial, self._leaving_out = bytes(self._partial), bytearray(), False
+        if line and (found := container.add(line, self._line_end, now)):
+            self._container_lines.append(found)
+            if not found.fields and not self._has_told_foreign:
+                self._has_told_foreign = True
+                text = f"{self.filename} has lines that are not of the format {self._tail.format}"
+                self._tail.report(MessageError(f"{text}: they are passed on whole"))
+
+    def _pass_overdue(self, container: ContainerLines) -> None:
+        """Do not wait any longer for parts of lines that do not come."""
+        if overdue := container.overdue(monotonic()):
+            self._container_lines += overdue
+            if self._marked and (self._fd is not None or not container.waits):
+                self._tell_mark(-1 if self._fd is None else self._fd, self._identity, self._marked)
+
+    def _end_text(self) -> None:
+        """End the last line, which has no newline."""
+        if self._container:
+            self._end_container_line(self._container, monotonic())
+        else:
+            self.end_line()
 
     def _mark(self, fd: int) -> None:
         """Note where the last complete line ends, if that has changed."""
         if self._marked is None or self._marked.position != self._line_end:
             with contextlib.suppress(OSError):  # reading will tell
                 self._marked = place_in(fd, self._line_end, self._born)
-                self.marks.append((self._identity, self._marked))
+                self._tell_mark(fd, self._identity, self._marked)
+
+    def _tell_mark(self, fd: int, identity: tuple[int, int], place: FilePlace) -> None:
+        """This place is reached with all lines so far, unless one is not complete: then, where that one began."""
+        if self._container:
+            begins = self._container.begins_at(place.position)
+            if begins is None:
+                return
+            self.marks += self._ended
+            self._ended = []
+            if begins != place.position:
+                place = place_in(fd, begins, self._born)
+        self.marks.append((identity, place))
 
     def _was_truncated(self, fd: int) -> bool:
         if os.fstat(fd).st_size >= self._position:
@@ -308,7 +385,9 @@ class FollowedFile(LineSplitter):
         if self._marked and self._marked.position and find_place(self.filename, self._marked):
             self._go_on_at(self._marked)  # copied, and then truncated
             return
-        self.end_line()
+        self._end_text()
+        if self._container:
+            self._container_lines += self._container.end_all()
         self._position = self._line_end = 0
         self._text.begin()
         self._behind = b""
@@ -330,7 +409,7 @@ class FollowedFile(LineSplitter):
         ):
             return False  # a new file that is still empty: the old one may still grow
         if not self._read(fd):  # read once more, now that the writer is known to have left it
-            self.end_line()
+            self._end_text()
             self._line_end = self._position
             self._finish(fd, removed=not ours.st_nlink)
         return True
@@ -342,7 +421,12 @@ class FollowedFile(LineSplitter):
             place = place_in(fd, self._line_end, self._born)
         if place:
             self._since = place.modified
-            self.marks.append((self._identity, None if removed else place))
+            self._ended.append((self._identity, None if removed else place))
+            if self._container:
+                self._container.next_file()
+            if not (self._container and self._container.waits):
+                self.marks += self._ended
+                self._ended = []
         self._known.end(self._identity, self, None if removed else place)
         self._marked = None
         self.close()
@@ -435,7 +519,7 @@ class FollowedFile(LineSplitter):
         self._retry_at = self._retry_pause = 0.0
         if marked != self._marked:
             self._marked = marked
-            self.marks.append((identity, marked))
+            self._tell_mark(fd, identity, marked)
 
     def _require_free(self, identity: tuple[int, int]) -> None:
         if not self._known.is_free(identity, self):
@@ -452,7 +536,7 @@ class FollowedFile(LineSplitter):
 
     def _begin(self, fd: int, found: os.stat_result, *, at_end: bool) -> None:
         """Begin at the file's beginning, or its end."""
-        self.end_line()
+        self._end_text()
         position = 0
         self._text.begin()
         if at_end and found.st_size:

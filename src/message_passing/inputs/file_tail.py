@@ -95,6 +95,12 @@ class FileTailInput(LineInput):
 
     Without it, a last line waits for its newline until the input is stopped.
 
+    With `format`, what Kubernetes or Docker add to a container's lines is taken off: a message also has `stream`,
+    `time` (when it was written) and, from Docker, `attrs`. A long line, which they write in parts, is joined again,
+    each stream's for itself; if its next part does not come within `join_timeout`, or if it has more than `max_line`
+    bytes, it is cut and marked `truncated`. A position never passes a part of a line that is not complete. What is no
+    such line is passed on whole, and reported once for each file.
+
     A line that is too long (`max_line`) is cut, and the message has the field `truncated`, which is true; with `raw`,
     which has no room for such a mark, it is skipped and counted as failed. Either is reported.
     """
@@ -147,6 +153,18 @@ class FileTailInput(LineInput):
         ge=0,
     )
 
+    format: Literal["lines", "cri", "docker"] = option(
+        default="lines",
+        description="What is in the files. `cri` (Kubernetes) and `docker` (its driver `json-file`): the lines of "
+        "containers, whose parts are joined; messages have `stream` and `time` too.",
+    )
+    join_timeout: float = option(
+        default=5.0,
+        description="Seconds that the next part of a container's line may take: then what there is of it is passed "
+        "on, marked `truncated`.",
+        gt=0,
+    )
+
     def on_init(self) -> None:
         """Prepare; no file is opened yet.
 
@@ -161,6 +179,9 @@ class FileTailInput(LineInput):
             )
         self._named = [name for name in dict.fromkeys(names) if not is_pattern(name)]
         patterns = [str(Path(name).absolute()) for name in dict.fromkeys(names) if is_pattern(name)]
+        if self.format != "lines" and self.encoding.lower().replace("_", "-") not in ("", "utf-8", "utf8"):
+            text = f"{self.label}: option 'encoding': files of the format {self.format!r} are always utf-8"
+            raise OptionError(Fault(text, "encoding"))
         if self.position_file and os.path.realpath(self.position_file) in map(os.path.realpath, self._named):
             text = f"{self.label}: option 'position_file' is the file that is followed: name another"
             raise OptionError(Fault(text, "position_file"))
@@ -261,12 +282,17 @@ class FileTailInput(LineInput):
             filename = str(Path(file.filename).absolute())
             self._marks += [Mark(filename, *mark) for mark in file.marks]
             file.marks = []
-        if not (lines := file.take_lines()):
+        lines, container_lines = file.take_lines(), file.take_container_lines()
+        if not lines and not container_lines:
             return
         fields = file.fields
         if not fields and not self.raw:
             fields = {"filename": file.filename, "hostname": self._hostname, "type": "log_line"}
             file.fields = fields
+        if container_lines:
+            for line in container_lines:
+                self._queue.add({**fields, **line.fields}, [line.text])
+            return
         if not file.has_cut:
             self._queue.add(fields, lines)
             return
