@@ -22,7 +22,7 @@ from message_passing.inputs._rotation import being_rotated, find_place, next_fil
 from message_passing.inputs._splitting import LineSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from message_passing.inputs._known_files import KnownFiles
 
@@ -71,6 +71,7 @@ class FollowedFile(LineSplitter):
         last_read: when something was read.
         fields: what all messages made of its lines have, for the input to set.
         has_cut: some of the lines that have not been taken are cut.
+        is_copy: whether another followed file is being copied to this name, to be truncated.
     """
 
     def __init__(self, filename: str, tail: Tail, known: KnownFiles, *, waits: bool = True) -> None:
@@ -89,6 +90,7 @@ class FollowedFile(LineSplitter):
         self.last_read = 0.0
         self.fields: dict[str, Any] = {}
         self.has_cut = False
+        self.is_copy: Callable[[str], bool] = _is_no_copy
         self._tail, self._known, self._waits = tail, known, waits
         self.begin_lines(tail.encoding)
         self._container: ContainerLines | None = None  # what joins lines, if they are of containers
@@ -159,6 +161,8 @@ class FollowedFile(LineSplitter):
             self.gone_since = None
         elif self.gone_since is None:
             self.gone_since = monotonic()
+        if state is None and self._fd is None and monotonic() < self._retry_at:
+            return False
         more = self._look()
         if state and not more and state[:2] == self._identity and time.time_ns() - max(state[3:]) > _SETTLED:
             self._quiet = state
@@ -166,8 +170,6 @@ class FollowedFile(LineSplitter):
 
     def _look(self) -> bool:
         if self._fd is None:
-            if monotonic() < self._retry_at:
-                return False
             try:
                 self._open_file()
             except OSError as error:
@@ -507,6 +509,7 @@ class FollowedFile(LineSplitter):
             if place:
                 self._begin_at(fd, place.position)
             else:
+                self._require_original()
                 self._begin(fd, found, at_end=at_end)
             self._born = birth_time(fd)
             marked = place_in(fd, self._line_end, self._born)
@@ -524,6 +527,10 @@ class FollowedFile(LineSplitter):
     def _require_free(self, identity: tuple[int, int]) -> None:
         if not self._known.is_free(identity, self):
             raise OSError(errno.EBUSY, "it is followed by another name already")
+
+    def _require_original(self) -> None:
+        if self._since and self.is_copy(self.filename):
+            raise OSError(errno.EBUSY, "another file is being copied to it")
 
     def _begin_at(self, fd: int, position: int) -> None:
         """Continue after the lines that were read before."""
@@ -556,6 +563,10 @@ class FollowedFile(LineSplitter):
         if reason != self._told:
             self._told = reason
             self._tail.report(OpenError(f"cannot read {self.filename}: {reason}; it is tried again"))
+
+
+def _is_no_copy(_: str) -> bool:
+    return False
 
 
 def _state(filename: str) -> tuple[int, ...] | None:

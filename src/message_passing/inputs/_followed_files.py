@@ -14,7 +14,7 @@ from message_passing.inputs._known_files import KnownFiles
 from message_passing.inputs._rotation import is_rotated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from message_passing.inputs._discovery import FilePatterns, FoundFile
     from message_passing.inputs._followed_file import Tail
@@ -49,6 +49,8 @@ class FollowedFiles:
         self._known = KnownFiles(most)
         self._named = {name: FollowedFile(name, tail, self._known) for name in names}
         self._files = dict(self._named)
+        for file in self._named.values():
+            file.is_copy = self._is_copy
         self._named_paths = {str(Path(name).absolute()) for name in names}
         self._open = 0
         self._lacked_room = False
@@ -128,7 +130,8 @@ class FollowedFiles:
         for one in found:
             if one.path in self._files or one.path in self._named_paths:
                 continue
-            if self.is_followed(one.identity) or _is_copy(one, folders):
+            folder = os.path.dirname(one.path)  # noqa: PTH120 - of every file
+            if self.is_followed(one.identity) or _is_copy(one.path, folders.get(folder, ())):
                 continue
             if len(self._files) - len(self._named) >= self._most:
                 refused += 1
@@ -192,6 +195,7 @@ class FollowedFiles:
 
     def _add(self, name: str, *, at_end: bool, resume: FilePlace | None = None) -> None:
         file = self._files[name] = FollowedFile(name, self._tail, self._known, waits=False)
+        file.is_copy = self._is_copy
         try:
             self._open_file(file, at_end=at_end, resume=resume)
         except (OSError, ValueError):  # no file any more
@@ -208,6 +212,10 @@ class FollowedFiles:
             self._open -= 1
             self._lacked_room = True
 
+    def _is_copy(self, path: str) -> bool:
+        folder = os.path.dirname(path) + os.sep  # noqa: PTH120 - as it was given
+        return _is_copy(path, [file for name, file in self._files.items() if name.startswith(folder)])
+
     def _make_room(self) -> None:
         """Close those that are idle: which others lack room is not known, so half of the room is made at most."""
         self._lacked_room = False
@@ -218,14 +226,14 @@ class FollowedFiles:
             self._open -= 1
 
 
-def _is_copy(one: FoundFile, folders: dict[str, list[FollowedFile]]) -> bool:
-    """Whether a followed file is being copied there, to be truncated: then its rest is read from there."""
-    folder, name = os.path.split(one.path)
-    for file in folders.get(folder, ()):
+def _is_copy(path: str, files: Iterable[FollowedFile]) -> bool:
+    """Whether one of the files is being copied there, to be truncated: then its rest is read from there."""
+    name = os.path.basename(path)  # noqa: PTH119 - of every file
+    for file in files:
         base = Path(file.filename)
-        if name.startswith(base.stem) and is_rotated(one.path, file.filename):
+        if path != file.filename and name.startswith(base.stem) and is_rotated(path, file.filename):
             try:
-                return not one.size or file.has_copy(one.path)
+                return not Path(path).stat().st_size or file.has_copy(path)
             except OSError:
                 return True  # it will be looked at once more
     return False
