@@ -15,6 +15,7 @@ from message_passing.errors import OptionError
 from message_passing.inputs._containers import ContainerLine, ContainerLines
 from message_passing.inputs.file_tail import FileTailInput
 from message_passing.testing import TestOutput, capture, running, wait_for
+from nodes import lines, node, part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,13 +172,13 @@ def test_a_long_line_is_cut(tmp_path: Path) -> None:
         wait_for(lambda: component.metrics.failed == 1)
     assert texts(arrived) == ["x" * 60 + "y" * 60 + "z" * 30, "next"]
     assert arrived.messages[0]["truncated"]
-    lines = ContainerLines("cri", 5, 1)
-    assert lines.add(cri("abc", "P")[:-1], 0, 0) is None
-    assert lines.add(cri("def", "P")[:-1], 40, 0) is None
-    assert lines.begins_at(100) == 0
-    assert lines.add(cri("ghi", "P")[:-1], 80, 0) is None
-    assert lines.begins_at(200) == 80  # what is left out need not be read again
-    assert lines.add(cri("j")[:-1], 120, 0) == ContainerLine(
+    parts = ContainerLines("cri", 5, 1)
+    assert parts.add(cri("abc", "P")[:-1], 0, 0) is None
+    assert parts.add(cri("def", "P")[:-1], 40, 0) is None
+    assert parts.begins_at(100) == 0
+    assert parts.add(cri("ghi", "P")[:-1], 80, 0) is None
+    assert parts.begins_at(200) == 80  # what is left out need not be read again
+    assert parts.add(cri("j")[:-1], 120, 0) == ContainerLine(
         {"stream": "stdout", "time": TIME, "truncated": True}, b"abcde"
     )
 
@@ -188,15 +189,15 @@ def test_a_long_line_is_cut(tmp_path: Path) -> None:
         max_size=20,
     ),
 )
-def test_any_parts(parts: list[tuple[str, str, bool]]) -> None:
+def test_any_parts(written: list[tuple[str, str, bool]]) -> None:
     """The lines are what each stream's parts are together, and reading begins where the first incomplete one does."""
-    lines = ContainerLines("cri", 1000, 1)
+    parts = ContainerLines("cri", 1000, 1)
     expected: dict[str, str] = {}
     complete = []
     position = 0
-    for stream, text, goes_on in parts:
+    for stream, text, goes_on in written:
         line = cri(text, "P" if goes_on else "F", stream)
-        found = lines.add(line[:-1], position, 0)
+        found = parts.add(line[:-1], position, 0)
         begun = expected.get(stream, "")
         position += len(line)
         expected[stream] = begun + text
@@ -205,8 +206,33 @@ def test_any_parts(parts: list[tuple[str, str, bool]]) -> None:
         else:
             assert found == ContainerLine({"stream": stream, "time": TIME}, expected.pop(stream).encode())
             complete.append(found)
-        assert (lines.begins_at(position) == position) == (not expected)
-    assert {one.fields["stream"]: one.text.decode() for one in lines.end_all()} == expected
+        assert (parts.begins_at(position) == position) == (not expected)
+    assert {one.fields["stream"]: one.text.decode() for one in parts.end_all()} == expected
+
+
+@pytest.mark.parametrize("form", ["lines", "cri", "docker"])
+def test_the_commands_of_the_guide(tmp_path: Path, form: str) -> None:
+    """Patterns and formats, as a user types them."""
+    name, line = {
+        "lines": ("srv/deep/app.log", b"hello\n"),
+        "cri": ("pods/web-1_default_web-0123.log", cri("hel", "P") + cri("lo")),
+        "docker": ("docker/0123/0123-json.log", docker("hello\n")),
+    }[form]
+    options: dict[str, dict[str, Any]] = {
+        "lines": {"filename": ["log/*.log", "srv/**/*.log"], "exclude": ["*debug*"]},
+        "cri": {"filename": "pods/*.log", "format": "cri"},
+        "docker": {"filename": "docker/*/*-json.log", "format": "docker"},
+    }
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    append(path, line)
+    given = json.dumps({**options[form], "start": "beginning", "position_file": "logs.pos"})
+    words = ["--input", "FileTail", "--input_options", given, *part("output", "File", filename="out")]
+    with node(*words, cwd=tmp_path) as tailing:
+        (message,) = wait_for(lambda: lines(tmp_path / "out"), timeout=20)
+        assert tailing.stop()[0] == 0
+    found = json.loads(message)
+    assert (found["filename"], found["message"]) == (str(path), "hello")
 
 
 def test_options() -> None:

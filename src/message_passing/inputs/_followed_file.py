@@ -16,7 +16,7 @@ from message_passing.failures import DATA_LIMIT
 from message_passing.file_identity import birth_time
 from message_passing.inputs._containers import ContainerLine, ContainerLines
 from message_passing.inputs._followed import CutLine, line_end, reason_of, require_file
-from message_passing.inputs._position import FilePlace, is_at, place_in
+from message_passing.inputs._position import FilePlace, is_at, is_reborn, place_in
 from message_passing.inputs._reading import CHUNK
 from message_passing.inputs._rotation import being_rotated, find_place, next_file
 from message_passing.inputs._splitting import LineSplitter
@@ -236,6 +236,21 @@ class FollowedFile(LineSplitter):
         finally:
             os.close(fd)
 
+    def is_other(self, file: str | int) -> bool:
+        """Whether a file is known not to be the one that was read, and closed, although it has its number."""
+        if self._fd is not None or not self._resume:
+            return False
+        if isinstance(file, int):
+            return is_reborn(file, self._resume)
+        try:
+            fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return is_reborn(fd, self._resume)
+        finally:
+            os.close(fd)
+
     def is_removed(self) -> bool:
         """Whether no name leads to the open file any more."""
         try:
@@ -406,7 +421,7 @@ class FollowedFile(LineSplitter):
         ours = os.fstat(fd)
         if (
             os.path.samestat(named, ours)
-            or not self._known.is_free((named.st_dev, named.st_ino), self)
+            or not self._known.is_free((named.st_dev, named.st_ino), self, self.filename)
             or (named.st_size == 0 and ours.st_nlink and not self._rotated(ours))
         ):
             return False  # a new file that is still empty: the old one may still grow
@@ -440,7 +455,7 @@ class FollowedFile(LineSplitter):
         path = next_file(
             self.filename,
             ours.st_mtime_ns,
-            lambda found: os.path.samestat(found, ours) or self._known.is_read(found, self),
+            lambda path, found: os.path.samestat(found, ours) or self._known.is_read(path, found, self),
         )
         return path if path != self.filename else ""
 
@@ -469,7 +484,9 @@ class FollowedFile(LineSplitter):
             self._resume = self._marked = None
         if not self._since or not self._tail.position_file:
             return self.filename
-        return next_file(self.filename, self._since, lambda found: self._known.is_read(found, self))
+        return next_file(
+            self.filename, self._since, lambda path, found: self._known.is_read(path, found, self)
+        )
 
     def _open_next(self) -> int:
         """Open it, and check that it was not rotated meanwhile.
@@ -504,7 +521,7 @@ class FollowedFile(LineSplitter):
             found = os.fstat(fd)
             require_file(found)
             identity = found.st_dev, found.st_ino
-            self._require_free(identity)
+            self._require_free(fd, identity)
             place = self._resume or self._known.place_of(fd, identity)
             if place:
                 self._begin_at(fd, place.position)
@@ -524,8 +541,8 @@ class FollowedFile(LineSplitter):
             self._marked = marked
             self._tell_mark(fd, identity, marked)
 
-    def _require_free(self, identity: tuple[int, int]) -> None:
-        if not self._known.is_free(identity, self):
+    def _require_free(self, fd: int, identity: tuple[int, int]) -> None:
+        if not self._known.is_free(identity, self, fd):
             raise OSError(errno.EBUSY, "it is followed by another name already")
 
     def _require_original(self) -> None:

@@ -76,9 +76,9 @@ class FollowedFiles:
         """Positions that were forgotten, because there were too many."""
         return self._known.forgotten
 
-    def is_followed(self, identity: tuple[int, int]) -> bool:
-        """Whether a file, by device and number, is read."""
-        return not self._known.is_free(identity, None)
+    def is_followed(self, identity: tuple[int, int], path: str) -> bool:
+        """Whether a file, by device and number, is read, to which a path leads if it is there."""
+        return not self._known.is_free(identity, None, path)
 
     def open(self, saved: Sequence[SavedPlace], *, at_end: bool, is_first: bool) -> None:
         """Open those that are there.
@@ -116,7 +116,11 @@ class FollowedFiles:
 
     def adopt(self, found: Sequence[FoundFile]) -> None:
         """Follow, from its beginning, what `FilePatterns.find` has found and is not followed yet."""
-        new = [one for one in found if one.path not in self._files and not self.is_followed(one.identity)]
+        new = [
+            one
+            for one in found
+            if one.path not in self._files and not self.is_followed(one.identity, one.path)
+        ]
         folders: dict[str, list[FollowedFile]] = {}
         if new:
             for name, file in self._files.items():
@@ -131,7 +135,7 @@ class FollowedFiles:
             if one.path in self._files or one.path in self._named_paths:
                 continue
             folder = os.path.dirname(one.path)  # noqa: PTH120 - of every file
-            if self.is_followed(one.identity) or _is_copy(one.path, folders.get(folder, ())):
+            if self.is_followed(one.identity, one.path) or _is_copy(one.path, folders.get(folder, ())):
                 continue
             if len(self._files) - len(self._named) >= self._most:
                 refused += 1

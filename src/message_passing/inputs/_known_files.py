@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from message_passing.inputs._position import is_at, is_reborn
 
@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from message_passing.inputs._position import FilePlace
+
+
+class Reader(Protocol):
+    """Who reads a file, now or later."""
+
+    def is_other(self, file: str | int) -> bool:
+        """Whether a file, at a path or open, is known to be another one, which has the same number."""
 
 
 class KnownFiles:
@@ -28,7 +35,7 @@ class KnownFiles:
         """
         self.forgotten = 0
         self._most = most
-        self._readers: dict[tuple[int, int], object] = {}
+        self._readers: dict[tuple[int, int], Reader] = {}
         self._places: dict[tuple[int, int], FilePlace] = {}
         self._restored: dict[int, FilePlace] = {}  # by number: a device's may change at the next boot
 
@@ -42,22 +49,23 @@ class KnownFiles:
             self._keep(place)
             self._restored[place.inode] = place
 
-    def is_free(self, identity: tuple[int, int], reader: object) -> bool:
-        """Whether nobody else reads the file."""
-        return self._readers.get(identity, reader) is reader
+    def is_free(self, identity: tuple[int, int], reader: Reader | None, file: str | int) -> bool:
+        """Whether nobody else reads a file, at this path or open."""
+        other = self._readers.get(identity, reader)
+        return other is reader or bool(other and other.is_other(file))
 
-    def is_read(self, found: os.stat_result, reader: object) -> bool:
+    def is_read(self, path: str, found: os.stat_result, reader: Reader) -> bool:
         """Whether somebody else reads a file, or whether it has been read and not written since."""
         identity = found.st_dev, found.st_ino
         place = self._places.get(identity)
-        return not self.is_free(identity, reader) or bool(place and place.modified == found.st_mtime_ns)
+        return not self.is_free(identity, reader, path) or bool(place and place.modified == found.st_mtime_ns)
 
-    def begin(self, identity: tuple[int, int], reader: object) -> None:
+    def begin(self, identity: tuple[int, int], reader: Reader) -> None:
         """It is being read from now on."""
         self._readers[identity] = reader
         self._places.pop(identity, None)
 
-    def end(self, identity: tuple[int, int], reader: object, place: FilePlace | None) -> None:
+    def end(self, identity: tuple[int, int], reader: Reader, place: FilePlace | None) -> None:
         """It is not read any more; this is how far it was, or None if the file does not exist any longer."""
         if self._readers.get(identity) is reader:
             del self._readers[identity]

@@ -83,7 +83,7 @@ def _find_place(filename: str, place: FilePlace) -> str | None:
     return next((path for _, path, found in copies if _has(path, found, place)), None)
 
 
-def next_file(filename: str, since: int, is_read: Callable[[os.stat_result], bool]) -> str:
+def next_file(filename: str, since: int, is_read: Callable[[str, os.stat_result], bool]) -> str:
     """The path of the next file to read: one that was rotated since then and not read, the oldest first.
 
     Args:
@@ -98,7 +98,7 @@ def next_file(filename: str, since: int, is_read: Callable[[os.stat_result], boo
         (found.st_mtime_ns, path)
         for path, found in _files(filename)
         if path != filename and is_rotated(path, filename) and found.st_size and found.st_mtime_ns >= since
-        if not is_read(found) and not _is_named(found, filename)
+        if not is_read(path, found) and not _is_named(found, filename)
     ]
     return min(later)[1] if later else filename
 

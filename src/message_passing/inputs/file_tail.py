@@ -367,11 +367,15 @@ class FileTailInput(LineInput):
             self._reached[mark.identity] = SavedPlace(mark.filename, mark.place)
             most = 2 * self.max_files + len(self._named)
             if len(self._reached) > most:
-                unread = [one for one in self._reached if not self._files.is_followed(one)]
+                unread = [
+                    one for one, at in self._reached.items() if not self._files.is_followed(one, at.filename)
+                ]
                 for identity in unread[: len(self._reached) - most + most // 10]:
                     del self._reached[identity]
         elif self._patterns:  # otherwise, that there was a file at all must not be forgotten
-            self._reached.pop(mark.identity, None)
+            saved = self._reached.get(mark.identity)
+            if saved and saved.filename == mark.filename:  # and no other file has its number now
+                del self._reached[mark.identity]
 
     def info(self) -> Mapping[str, Any]:
         """The files; with a position file: the last position, and the number of unsettled messages."""
