@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,26 @@ def test_a_link_that_is_changed(tmp_path: Path) -> None:
         (tmp_path / "new").symlink_to("2")
         (tmp_path / "new").rename(tmp_path / "a.log")
         wait_for(lambda: arrived.messages == [b"one", b"two", b"three"])
+
+
+def test_links_whose_files_are_rotated(tmp_path: Path) -> None:
+    """As the kubelet does it: links in one folder, and files in another, rotated several times meanwhile."""
+    (tmp_path / "containers").mkdir()
+    pod = tmp_path / "pods" / "web"
+    pod.mkdir(parents=True)
+    file, positions = pod / "0.log", tmp_path / "positions"
+    (tmp_path / "containers" / "web-0123.log").symlink_to(file)
+    names = [tmp_path / "containers" / "*.log"]
+    append(file, "one")
+    read_once(names, "one", positions=positions)
+    append(file, "rest")
+    for number, text in enumerate(("between", "new")):
+        file.rename(pod / f"0.log.20261126-08000{number}")
+        append(file, text)
+        now = time.time_ns() + number
+        os.utime(file, ns=(now, now))
+    assert read_once(names, "rest", "between", "new", positions=positions) == []
+    read_once(names, positions=positions)
 
 
 @pytest.mark.parametrize("way", ["remove", "rename"])

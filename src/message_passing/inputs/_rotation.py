@@ -65,6 +65,7 @@ def being_rotated() -> OSError:
 
 
 def _find_place(filename: str, place: FilePlace) -> str | None:
+    names = _names(filename)
     entries = [(path, found) for path, found in _files(filename) if found.st_size >= place.position]
     same = [(path, found) for path, found in entries if _is_same(found, place)]
     path = next((path for path, found in same if _has(path, found, place, same=True)), None)
@@ -77,7 +78,7 @@ def _find_place(filename: str, place: FilePlace) -> str | None:
         (found.st_mtime_ns, path, found)
         for path, found in entries
         # Its own name leads to a new file, which may begin as the former one did: a few bytes prove nothing.
-        if is_rotated(path, filename) and (path != filename or place.position >= COMPARED)
+        if _is_rotated_any(path, names) and (path != filename or place.position >= COMPARED)
     ]
     copies.sort(key=itemgetter(0), reverse=True)
     return next((path for _, path, found in copies if _has(path, found, place)), None)
@@ -94,10 +95,11 @@ def next_file(filename: str, since: int, is_read: Callable[[str, os.stat_result]
     Raises:
         OSError: files are being renamed all the time.
     """
+    names = _names(filename)
     later = [
         (found.st_mtime_ns, path)
         for path, found in _files(filename)
-        if path != filename and is_rotated(path, filename) and found.st_size and found.st_mtime_ns >= since
+        if path != filename and _is_rotated_any(path, names) and found.st_size and found.st_mtime_ns >= since
         if not is_read(path, found) and not _is_named(found, filename)
     ]
     return min(later)[1] if later else filename
@@ -117,10 +119,11 @@ def _follows_another(
     came later than the one that is looked for.
     """
     ended = next(found.st_mtime_ns for name, found in entries if name == path)
+    names = _names(filename)
     return any(
         place.modified < found.st_mtime_ns < ended and found.st_size and found.st_ino != place.inode
         for name, found in entries
-        if name != filename and is_rotated(name, filename)
+        if name != filename and _is_rotated_any(name, names)
     )
 
 
@@ -161,6 +164,15 @@ def _candidates(filename: str) -> Iterator[tuple[str, os.stat_result]]:
                             yield entry.path, entry.stat(follow_symlinks=False)
         except OSError:  # it no longer exists, or may not be read
             continue
+
+
+def _names(filename: str) -> tuple[str, ...]:
+    """The name, and that of the file to which it leads if it is a link: rotation may rename that."""
+    return tuple(dict.fromkeys((filename, os.path.realpath(filename))))
+
+
+def _is_rotated_any(path: str, names: tuple[str, ...]) -> bool:
+    return any(is_rotated(path, name) for name in names)
 
 
 def is_rotated(path: str, filename: str) -> bool:
