@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from faulty import FAULT_SECONDS, PATIENCE, resident
@@ -18,7 +19,6 @@ from soak.orders import Audit, Orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     import pytest
 
@@ -41,6 +41,13 @@ def chances() -> random.Random:
 def soon(condition: Callable[[], object]) -> None:
     """Wait until it is so, with the patience that a long fault takes: reconnecting backs off meanwhile."""
     wait_for(condition, 2 * PATIENCE + 4 * FAULT_SECONDS)
+
+
+def _is_stopped(thread: Path) -> bool:
+    """Whether a thread stands still: its state (proc_pid_stat(5))."""
+    return (thread / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[
+        0
+    ] == "T"
 
 
 class Place:
@@ -70,6 +77,13 @@ class Place:
         """Send it a signal."""
         assert self.process
         self.process.send_signal(number)
+
+    def stand_still(self) -> None:
+        """SIGSTOP, and wait until none of its threads is within a system call any more."""
+        assert self.process
+        self.signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        wait_for(lambda: all(_is_stopped(one) for one in threads.iterdir()), timeout=20)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""

@@ -33,12 +33,12 @@ def test_power_is_cut_at_random(tmp_path: Path, request: pytest.FixtureRequest) 
                 job.flows(chance.randint(1, 2000))
                 job.last(chance.uniform(0, 1))
                 node, disk = [(job.receiver, there), (job.senders[0], here)][(number + SEED) % 2]
-                if chance.random() < 0.5:  # first the disk goes, and for a moment the node finds errors
-                    disk.cut()
+                finds_errors = chance.random() < 0.5  # for a moment, before it ends too
+                node.stand_still()  # see `Disk.cut`
+                disk.cut()
+                if finds_errors:
+                    node.signal(signal.SIGCONT)
                     job.last(chance.uniform(0, 0.3))
-                else:
-                    node.signal(signal.SIGSTOP)
-                    disk.cut()
                 node.kill()
                 disk.power()
                 job.audit.again()
