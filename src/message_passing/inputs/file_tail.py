@@ -78,6 +78,7 @@ class FileTailInput(LineInput):
     """
 
     name = "FileTail"
+    exclusive_paths = ("position_file",)
     example = MappingProxyType({"filename": "/var/log/syslog"})
 
     filename: str = option(
