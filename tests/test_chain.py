@@ -84,7 +84,7 @@ def test_only_t_outputs_to_several() -> None:
     chain.input("in", "Null", output_to=["a", "b"])
     chain.output("a", "Null")
     chain.output("b", "Null")
-    (fault,) = faults(chain)
+    (fault,) = (one for one in faults(chain) if "only one component" in one)
     text = "can output to one component only: put a T filter between to reach several"
     assert fault == f"input 'in': output_to: Null input: {text}"
 
@@ -241,6 +241,6 @@ def test_files_that_one_component_keeps_are_not_shared(
             chain.output(f"part{number}", name, **given)
         else:
             chain.input(f"part{number}", name, output_to="end", **given)
-    (fault,) = faults(chain)
+    (fault,) = (one for one in faults(chain) if "only one component" in one)
     assert fault.startswith(f"{side} 'part1': ")
     assert fault.endswith("is used by 'part0' already, and only one component can use it")
