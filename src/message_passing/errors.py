@@ -208,6 +208,7 @@ EXTRAS = {
     "crypt": ("cryptography",),
     "io-priority": ("psutil",),
     "jetstream": ("nats", "nkeys"),
+    "kafka": ("confluent_kafka",),
     "re2": ("re2",),
     "redis": ("redis",),
     "structlog": ("structlog",),
@@ -216,7 +217,8 @@ EXTRAS = {
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"nats": "nats-py", "prometheus_client": "prometheus-client", "re2": "google-re2"}
+_PACKAGES = {module: module.replace("_", "-") for module in ("confluent_kafka", "prometheus_client")}
+_PACKAGES |= {"nats": "nats-py", "re2": "google-re2"}
 """The package that provides a module, where its name differs."""
 
 

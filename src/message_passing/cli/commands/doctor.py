@@ -12,7 +12,8 @@ import zmq
 
 from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
 from message_passing.cli.command import Command, add_timeout
-from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
+from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands
+from message_passing.cli.engine_probe import add_engine_options, engine_steps
 from message_passing.cli.formatting import colours
 from message_passing.cli.hop_probe import HopProbe
 from message_passing.cli.message_factory import MessageFactory
@@ -21,6 +22,7 @@ from message_passing.cli.terminal import print_out
 from message_passing.console.client import NodeClient
 from message_passing.environment import from_environment
 from message_passing.escaping import escape_control
+from message_passing.network.diagnosis import Step
 from message_passing.zeromq.blocking_sender import BlockingSender
 from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, TWO_WAY_TYPES, plain_type
 from message_passing.zeromq.settings import SocketSettings
@@ -37,6 +39,8 @@ examples:
   message-passing doctor tcp://logs:5558
   message-passing doctor tcp://logs:5558 --curve-secret-key ~/web-1.key_secret --curve-server-key server.key
   message-passing doctor tcp://127.0.0.1:5558 --node 4711       see it come out of the aggregator as well
+  message-passing doctor nats://127.0.0.1:4222 --options stream=LOGS
+  message-passing doctor redis://127.0.0.1:6379 --options stream=logs --options password=env:REDIS_PASSWORD
 
 A node on this machine that was started with --control is found automatically. The canary is a message of level
 INFO that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
@@ -47,7 +51,12 @@ _SETTLE = 0.3
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
+    parser.add_argument(
+        "endpoint",
+        metavar="ENDPOINT",
+        help="where the log is sent: tcp://host:port; or a server of an engine",
+    )
+    add_engine_options(parser)
     parser.add_argument(
         "--socket-type",
         choices=("PUB", "PUSH", *TWO_WAY_TYPES),
@@ -64,10 +73,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    diagnosis = Diagnosis(given, security_from(given))
     told: list[Step] = []
     coloured = colours("auto", sys.stdout)
-    for step in diagnosis.steps():
+    for step in _steps(given):
         told.append(step)
         if not given.json:
             print_out(_written(step, coloured=coloured), safe=True)
@@ -79,6 +87,10 @@ def _run(given: argparse.Namespace) -> int:
         ]
         print_out(json.dumps({"endpoint": given.endpoint, "ok": well, "steps": steps}, indent=2) + "\n")
     return 0 if well else 1
+
+
+def _steps(given: argparse.Namespace) -> Iterator[Step]:
+    return engine_steps(given) or Diagnosis(given, security_from(given)).steps()
 
 
 def _written(step: Step, *, coloured: bool) -> str:
