@@ -11,6 +11,7 @@ Names resolve once everything is declared, so the order does not matter. All err
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -230,10 +231,13 @@ class Chain:
         first: dict[str, str] = {}
         faults = []
         for name, component in made.items():
-            what = component.exclusive
-            if what and first.setdefault(what, name) != name:
-                text = f"{what} is used by {first[what]!r} already, and only one component can use it"
-                faults.append(Fault(text, self.declared[name].part("class")))
+            uses = [(component.exclusive, component.exclusive)] if component.exclusive else []
+            paths = [str(path) for one in component.exclusive_paths if (path := getattr(component, one))]
+            uses += [(os.path.realpath(path), repr(path)) for path in paths]
+            for what, shown in uses:
+                if first.setdefault(what, name) != name:
+                    text = f"{shown} is used by {first[what]!r} already, and only one component can use it"
+                    faults.append(Fault(text, self.declared[name].part("class")))
         return faults
 
     def has_error_chain(self) -> bool:

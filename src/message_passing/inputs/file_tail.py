@@ -106,6 +106,7 @@ class FileTailInput(LineInput):
     """
 
     name = "FileTail"
+    exclusive_paths = ("position_file",)
     example = MappingProxyType({"filename": "/var/log/*.log", "exclude": ["*debug*"]})
 
     filename: str | list[str] = option(
