@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from message_passing.network.consumer_window import ConsumerWindow, Received
+from message_passing.network.room import RoomEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,12 +16,6 @@ MESSAGE_FIELD, FRAME_FIELD = "message", "lines"
 """The field of an entry that is one message, and of one that is a frame of them: see `network.packing`."""
 
 _MESSAGE, _FRAME = MESSAGE_FIELD.encode(), FRAME_FIELD.encode()
-
-_FIRST_SIZE = 64 << 10
-"""Bytes that an entry is taken to have before any has come."""
-
-_MOST_AT_ONCE = 1000
-"""The most entries that are requested at once."""
 
 
 class StreamEntry(Received):
@@ -82,23 +77,19 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         self.next_due = math.inf
         self.freed = asyncio.Event()
         self._clock = clock
-        self._size = float(_FIRST_SIZE)  # of an entry, as a moving average
+        self._estimate = RoomEstimate(window, window_bytes, least=0.25)
 
     def now(self) -> float:
         """The time, in seconds, monotonic."""
         return self._clock()
 
     def room(self) -> int:
-        """How many entries may be requested: none until a quarter of the window is free, since each request costs."""
-        free, free_bytes = self._window - len(self._open), self._window_bytes - self._open_bytes
-        lacks = free * 4 < self._window or free_bytes < max(self._size, self._window_bytes / 4)
-        if self.stopping or (self._open and lacks):
-            return 0
-        return min(_MOST_AT_ONCE, free, max(1, int(free_bytes / self._size)))
+        """How many entries may be requested."""
+        return 0 if self.stopping else self._estimate.room(len(self._open), self._open_bytes)
 
     def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
-        self._size += (max(entry.size, 1) - self._size) / 16
+        self._estimate.saw(entry.size)
         if known := self._open.get(entry.key):
             known.deliveries, known.told = entry.deliveries, entry.told
             self.duplicates += 1
