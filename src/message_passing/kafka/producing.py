@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.errors import EncodingError, OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, REFUSED, SIZES, kafka_reason
-from message_passing.kafka.records import FRAME_HEADER, FRAME_OF_LINES
+from message_passing.kafka.records import HEADER_OF_FRAME
 from message_passing.kafka.watch import ClientWatch
 from message_passing.lines import message_count
 from message_passing.network.backoff import RetryLater, pause_after
@@ -36,7 +36,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 ANY_PARTITION = -1
 
-_HEADERS: list[tuple[str, str | bytes | None]] = [(FRAME_HEADER, FRAME_OF_LINES)]
+_HEADERS: list[tuple[str, str | bytes | None]] = [HEADER_OF_FRAME]
 
 
 class Route(NamedTuple):
