@@ -93,6 +93,11 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = option(
         default="none", description="How messages are compressed on their way, and in the topic."
     )
+    in_flight: int = option(
+        default=20,
+        ge=1,
+        description="How many batches may be in flight. The library preserves their order in each partition.",
+    )
     timeout: float = option(
         default=120.0,
         ge=1,
@@ -107,6 +112,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         """Nothing is sent yet."""
         self.takes_objects = bool(self.key_field or self.partition_field)
         super().on_init()
+        self._each = self.in_flight  # they have one target
         self._thread = ProducerThread(self._producer_config, self._tell_trouble)
         self._watch = self._thread.watch
         self.topics = TopicKeeper(
