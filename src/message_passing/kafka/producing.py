@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.errors import EncodingError, OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, REFUSED, SIZES, kafka_reason
-from message_passing.kafka.records import FRAME_HEADER, FRAME_OF_LINES
+from message_passing.kafka.records import FRAME_MARK
 from message_passing.kafka.watch import ClientWatch
 from message_passing.lines import message_count
 from message_passing.network.backoff import RetryLater, pause_after
@@ -41,7 +41,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 ANY_PARTITION = -1
 
-_HEADERS: list[tuple[str, str | bytes | None]] = [(FRAME_HEADER, FRAME_OF_LINES)]
+_HEADERS: list[tuple[str, str | bytes | None]] = [FRAME_MARK]
 
 
 class Route(NamedTuple):
@@ -158,7 +158,7 @@ class ProducerThread:
         return connected
 
 
-class Publication:
+class ProducedBatch:
     """The messages of one batch, until each is stored or refused.
 
     Attributes:

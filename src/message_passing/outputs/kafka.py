@@ -15,8 +15,8 @@ from message_passing.kafka.producing import (
     ANY_PARTITION,
     ANYWHERE,
     NoTopic,
+    ProducedBatch,
     ProducerThread,
-    Publication,
     Route,
 )
 from message_passing.kafka.topics import TopicKeeper
@@ -189,8 +189,8 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
                     raise RetryLater(self.topics.trouble)
                 self._ensured = producer
         if batch.prepared is None:
-            batch.prepared = Publication(self._payloads(batch), self.message_bytes)
-        publication: Publication = batch.prepared
+            batch.prepared = ProducedBatch(self._payloads(batch), self.message_bytes)
+        publication: ProducedBatch = batch.prepared
         try:
             await publication.publish(self._thread, producer, self.topic)
         except NoTopic:
@@ -208,7 +208,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
             groups.setdefault(getattr(message, "route", ANYWHERE), []).append(message)
         return [(route, payload) for route, group in groups.items() for payload in payloads_of(group, most)]
 
-    def _fail_refused(self, batch: Batch, publication: Publication) -> None:
+    def _fail_refused(self, batch: Batch, publication: ProducedBatch) -> None:
         """Fail what the brokers will never accept; the rest of its batch is not concerned."""
         refused, publication.refused = publication.refused, []
         for payload, error in refused:
