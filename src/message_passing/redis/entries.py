@@ -77,7 +77,7 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         self.next_due = math.inf
         self.freed = asyncio.Event()
         self._clock = clock
-        self._estimate = RoomEstimate(window, window_bytes)
+        self._estimate = RoomEstimate(window, window_bytes, least=0.25)
 
     def now(self) -> float:
         """The time, in seconds, monotonic."""
