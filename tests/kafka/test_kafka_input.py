@@ -137,7 +137,7 @@ def test_a_member_finishes_what_it_has_begun_before_partitions_go(cluster: MockC
         wait_for(lambda: len(slow.messages) == 40, timeout=20)
         with running(other):
             # Nothing else tells of it; on a busy machine the member may be taken for dead meanwhile, and says so.
-            wait_for(lambda: one._records._leaving or "(session_" in reports(one), timeout=30)  # noqa: SLF001
+            wait_for(lambda: one._records._leaving or "(session_" in reports(one), timeout=30)
             slow.settle()
             wait_for(lambda: other.info()["partitions"] == 2, timeout=30)
             wait_for(lambda: cluster.left() == 0, timeout=20)
