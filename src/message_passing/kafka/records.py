@@ -13,8 +13,8 @@ from message_passing.network.packing import FRAME_HEADER, FRAME_OF_LINES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-HEADER_OF_FRAME = (FRAME_HEADER, FRAME_OF_LINES.encode())
-"""The header of a record that is a frame."""
+FRAME_MARK = (FRAME_HEADER, FRAME_OF_LINES.encode())
+"""The header of a frame: see `network.packing`."""
 
 
 class KafkaRecord(Received):
@@ -42,7 +42,7 @@ class KafkaRecord(Received):
         """Take it apart. One without a value (a tombstone) has no messages."""
         self.partition, self.offset = partition, key[1]
         self.settled = self.dropped = False
-        is_frame = value and headers and HEADER_OF_FRAME in headers
+        is_frame = value and headers and FRAME_MARK in headers
         messages = [] if value is None else value.split(b"\n") if is_frame else [value]
         super().__init__(key, messages, len(value or b""), 1, now)
 

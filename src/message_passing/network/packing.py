@@ -14,6 +14,9 @@ from message_passing.zeromq.hop.packing import packed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
+"""The header of a frame, where messages have headers, and its value."""
+
 
 FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
 """The header of a frame, and its value, where an engine has headers."""
