@@ -31,9 +31,9 @@ _message_passing() {
     esac
     case "$first" in
         check) own='--help --json --connect --timeout' may='FILE' ;;
-        create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
-        describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
-        doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        create) own='--help --format' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        describe) own='--help --json' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        doctor) own='--help --options --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
@@ -52,7 +52,8 @@ _message_passing() {
     case "$first ${previous//-/_}" in
         'check __timeout') words='' ;;
         'create __format') words='toml yaml json' ;;
-        'doctor __socket_type') words='PUB PUSH' ;;
+        'doctor __options') words='' ;;
+        'doctor __socket_type') words='PUB PUSH DEALER ROUTER' ;;
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;
         'doctor __timeout') words='' ;;
@@ -114,16 +115,16 @@ _message_passing() {
         'top __interval') words='' ;;
         'top __sort') words='lost idle received name' ;;
         'trace __at') words='' ;;
-        *' __input') words='FileTail JetStream Null Redis Redis::Streams Socket::UDP STDIN ZeroMQ' ;;
-        *' __output') words='Callback File IO::Handle JetStream Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        *' __filter') words='All Delay Fallback Follow Keep Key Mangle Null Parse Redact Regexp Remove Rename Retry Route Sample Set Stamp T ToLogstash Where' ;;
+        *' __input') words='FileTail JetStream Kafka Null Redis Redis::Streams Socket::UDP STDIN ZeroMQ' ;;
+        *' __output') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __filter') words='Aggregate All Dedupe Delay Enrich Fallback Follow Keep Key Mangle Multiline Null Parse Redact Regexp Remove Rename Retry Route Sample Script Set Stamp T Throttle ToLogstash Where' ;;
         *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        *' __error') words='Callback File IO::Handle JetStream Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __error') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __io_priority') words='none be rt idle' ;;
         *' __completion') words='bash zsh' ;;
-        *' __describe') words='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
+        *' __describe') words='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
         *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
