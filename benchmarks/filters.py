@@ -48,7 +48,9 @@ class Own(Filter):
         return message if wanted and not str(message.get("message", "")).startswith("health") else None
 
 
-ACCESS = '192.0.2.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.1" 200 2326 "http://example.com/" "Firefox"'
+ACCESS = (
+    '192.0.2.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.1" 200 2326 "http://e.com/" "Firefox"'
+)
 PARSED = {"Parse, combined", "Parse, grok, the same line"}
 
 CASES: dict[str, Filter] = {

@@ -209,6 +209,7 @@ EXTRAS = {
     "geoip": ("maxminddb",),
     "io-priority": ("psutil",),
     "jetstream": ("nats", "nkeys"),
+    "kafka": ("confluent_kafka",),
     "re2": ("re2",),
     "redis": ("redis",),
     "structlog": ("structlog",),
@@ -219,6 +220,7 @@ EXTRAS = {
 """The modules that each extra brings."""
 
 _PACKAGES = {
+    "confluent_kafka": "confluent-kafka",
     "nats": "nats-py",
     "prometheus_client": "prometheus-client",
     "re2": "google-re2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,9 @@ from faulty import (
     told_lost,
     without,
 )
-from message_passing.testing import free_port
+from message_passing.inputs.file_tail import FileTailInput
+from message_passing.outputs.file import FileOutput
+from message_passing.testing import TestOutput, free_port, running
 from nodes import part
 
 if TYPE_CHECKING:
@@ -134,3 +137,35 @@ def test_the_directory_is_read_only_for_a_while(tmp_path: Path) -> None:
     assert account.missing == set()
     (report,) = reports(errors)
     assert "Permission denied" in report["exception"]
+
+
+def test_files_that_are_followed_onto_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    """What the disk does not take is read and written once there is room, each line once; positions wait too."""
+    ballast, out, positions = disk / "ballast", disk / "out", disk / "positions"
+    ballast.write_bytes(bytes(400 * 1024))
+    written = set()
+    for name in ("a", "b", "c"):
+        lines = [b"%s %d %s" % (name.encode(), number, b"x" * 80) for number in range(1000)]
+        (tmp_path / f"{name}.log").write_bytes(b"\n".join([*lines, b""]))
+        written.update(lines)
+    output = FileOutput(filename=str(out), error=TestOutput())
+    tail = FileTailInput(
+        filename=str(tmp_path / "*.log"),
+        raw=True,
+        start="beginning",
+        interval=0.01,
+        position_file=str(positions),
+        output_to=output,
+        error=TestOutput(),
+    )
+    with running(tail):
+        soon(lambda: output.metrics.failed and tail.problems())
+        ballast.unlink()
+        soon(lambda: written <= set(out.read_bytes().splitlines()))
+        soon(lambda: not tail.problems())
+    arrived = [line for line in out.read_bytes().splitlines() if line in written]  # one may be torn besides
+    assert len(arrived) == 3000
+    saved = json.loads(positions.read_bytes())["files"]
+    assert {one["place"]["position"] for one in saved} == {
+        path.stat().st_size for path in tmp_path.glob("*.log")
+    }

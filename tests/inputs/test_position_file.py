@@ -347,7 +347,7 @@ def test_one_position_one_process(tmp_path: Path) -> None:
     read_once(path)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"one\ntwo\n", b'{"version":2}', b"\0" * 100])
+@pytest.mark.parametrize("damage", [b"", b"{", b"one\ntwo\n", b'{"version":1,"x":2}', b"\0" * 100])
 def test_a_damaged_position_file(damage: bytes, tmp_path: Path) -> None:
     """It is not guessed where to begin: that is refused, with what to do, and the file stays as it is."""
     path = tmp_path / "log"

@@ -224,4 +224,4 @@ def test_a_command_that_reads_a_line_without_an_end(which: str, tmp_path: Path) 
     else:
         assert lines(tmp_path / "out") == [b"before", b"after"]
         assert untimed(told).endswith(f"message-passing: input ({which}) lost 1 message: 1 failed\n")
-        assert json.loads(told.splitlines()[0])["exception"].startswith("a line of more than 1048576 bytes")
+        assert "a line of more than 1048576 bytes" in json.loads(told.splitlines()[0])["exception"]

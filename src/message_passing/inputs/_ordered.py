@@ -21,13 +21,13 @@ MOST_BATCHES, MOST_BYTES = 64, 16 << 20
 
 
 class _Lines:
-    """A batch of lines: how many, their bytes, and the place behind them."""
+    """A batch of lines: how many, their bytes, and the places that are reached with them."""
 
-    __slots__ = ("count", "place", "settled", "size")
+    __slots__ = ("count", "places", "settled", "size")
 
-    def __init__(self, lines: list[bytes]) -> None:
-        self.count, self.size = len(lines), sum(map(len, lines))
-        self.place: Any = None
+    def __init__(self, count: int, size: int) -> None:
+        self.count, self.size = count, size
+        self.places: list[Any] = []
         self.settled = False
 
 
@@ -35,16 +35,23 @@ class OrderedDeliveries:
     """The batches of one input that are not settled, within its event loop.
 
     Attributes:
-        reached: the place up to which all is settled; None if none has been marked.
+        reached: the last place up to which all is settled; None if none has been marked.
     """
 
-    def __init__(self, owner: Source, as_messages: Callable[[list[bytes]], list[Any]]) -> None:
+    def __init__(
+        self,
+        owner: Source,
+        as_messages: Callable[[list[Any]], list[Any]],
+        on_reached: Callable[[Any], object] | None = None,
+    ) -> None:
         """None yet.
 
         Args:
             owner: delivers.
             as_messages: see `Redelivery`.
+            on_reached: called with each place that is reached, in order.
         """
+        self._on_reached = on_reached
         self.reached: Any = None
         self._owner = owner
         self._redelivery = Redelivery(owner, self._settled, as_messages)
@@ -65,16 +72,21 @@ class OrderedDeliveries:
         """Whether the chain has lost something, for which all waits."""
         return self._redelivery.stalls()
 
-    async def deliver(self, lines: list[bytes]) -> None:
-        """Deliver a batch, and wait until there may be another one."""
-        self.deliver_last(lines)
+    async def deliver(self, lines: list[Any], size: int | None = None) -> None:
+        """Deliver a batch, and wait until there may be another one.
+
+        Args:
+            lines: what messages are made of.
+            size: their bytes, if they are not lines.
+        """
+        self.deliver_last(lines, size)
         await self._owner.drain()
         await self.catch_up()
 
-    def deliver_last(self, lines: list[bytes]) -> None:
+    def deliver_last(self, lines: list[Any], size: int | None = None) -> None:
         """Deliver a batch, after which there will be no other."""
         self._number += 1
-        batch = _Lines(lines)
+        batch = _Lines(len(lines), sum(map(len, lines)) if size is None else size)
         self._batches.append(batch)
         self._size += batch.size
         self._redelivery.deliver(OrderedBatch(self._number, lines, batch))
@@ -82,9 +94,14 @@ class OrderedDeliveries:
     def mark(self, place: Any) -> None:
         """This place is reached when all that has been delivered is settled."""
         if self._batches:
-            self._batches[-1].place = place
+            self._batches[-1].places.append(place)
         else:
-            self.reached = place
+            self._reach(place)
+
+    def _reach(self, place: Any) -> None:
+        self.reached = place
+        if self._on_reached:
+            self._on_reached(place)
 
     async def catch_up(self) -> None:
         """Deliver again what was lost, and wait while too much is unsettled."""
@@ -102,5 +119,5 @@ class OrderedDeliveries:
         while self._batches and self._batches[0].settled:
             first = self._batches.popleft()
             self._size -= first.size
-            if first.place is not None:
-                self.reached = first.place
+            for place in first.places:
+                self._reach(place)

@@ -1,4 +1,4 @@
-"""Code shared by inputs: limits of one read, waiting for a descriptor, splitting text into lines."""
+"""Code shared by inputs: limits of one read, waiting for a descriptor, inputs of lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from message_passing.clock import monotonic
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.failures import DATA_LIMIT
 from message_passing.flow import Input
-from message_passing.inputs._encoding import Transcoder, wrong_encoding
+from message_passing.inputs._encoding import wrong_encoding
+from message_passing.inputs._splitting import LineSplitter
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -74,12 +75,8 @@ def how_far(fd: int) -> tuple[int, int] | None:
     return (done, found.st_size) if done < found.st_size else None
 
 
-class LineInput(Input):
-    """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`.
-
-    Lines are UTF-8 from here on, whatever encoding they were read in, and without the byte-order mark that may stand
-    before the first one.
-    """
+class LineInput(LineSplitter, Input):
+    """The base of inputs whose messages are lines: `take` what was read, then `await pass_on()`."""
 
     max_line: int = option(
         default=16 * 1024 * 1024,
@@ -103,66 +100,16 @@ class LineInput(Input):
         super().on_init()
         if self.encoding and (wrong := wrong_encoding(self.encoding)):
             raise OptionError(Fault(f"{self.label}: option 'encoding': {wrong}", "encoding"))
-        self._text = Transcoder(self.encoding)
-        self._partial = bytearray()  # a line whose end was not read
-        self._leaving_out = False  # that line is too long, and discarded
-        self._lines: list[bytes] = []  # whole lines, of which the first `_emitted` have been passed on
-        self._emitted = 0
+        self.begin_lines(self.encoding)
+        self._emitted = 0  # of the whole lines, so many have been passed on
 
     def as_messages(self, lines: list[bytes]) -> list[Any]:
         """The messages made from lines (without their newlines)."""
         raise NotImplementedError(f"{type(self).__name__} must define as_messages")
 
-    def take(self, data: bytes) -> None:
-        """Split `data` into lines, without awaiting: what was read is safe from cancellation."""
-        data = self._text.decode(data)
-        if self._text.notice:
-            self._tell_notice()
-        lines = data.split(b"\n")
-        last = lines.pop()
-        if lines and (self._partial or self._leaving_out):
-            self._add(lines.pop(0))
-            self._end_line()
-        if self.max_line < len(data):
-            for line in lines:
-                if len(line) > self.max_line:
-                    self.too_long(line)
-                else:
-                    self._lines.append(line)
-        else:
-            self._lines += lines
-        if last:
-            self._add(last)
-
-    def end_line(self) -> None:
-        """End the last line, which has no newline."""
-        if rest := self._text.decode(b"", final=True):
-            self._add(rest)
-        self._end_line()
-
-    def source(self) -> str:
-        """The name of its source in messages."""
-        return "what is read"
-
-    def _tell_notice(self) -> None:
-        self.report(MessageError(f"{self.source()} {self._text.notice}"))
-        self._text.notice = ""
-
-    def _end_line(self) -> None:
-        if self._partial:
-            self._lines.append(bytes(self._partial))
-            self._partial = bytearray()
-        self._leaving_out = False
-
-    def _add(self, piece: bytes) -> None:
-        """Add more of a line whose end was not read."""
-        if self._leaving_out:
-            return
-        self._partial += piece
-        if len(self._partial) > self.max_line:
-            self.too_long(bytes(self._partial))
-            self._partial = bytearray()
-            self._leaving_out = True
+    def notice(self, error: MessageError) -> None:
+        """Report it."""
+        self.report(error)
 
     def too_long(self, line: bytes) -> None:
         """Skip a line of more than `max_line` bytes, of which this is at least the beginning: it fails."""

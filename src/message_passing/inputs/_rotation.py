@@ -12,10 +12,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.inputs._position import is_at
+from message_passing.inputs._position import COMPARED, is_at, is_reborn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Iterator
 
     from message_passing.inputs._position import FilePlace
 
@@ -39,10 +39,24 @@ def find_place(filename: str, place: FilePlace) -> str | None:
     Raises:
         OSError: files are being renamed all the time.
     """
+    if _is_in_place(filename, place):
+        return filename
     for _ in range(_LOOKS):
         with contextlib.suppress(FileNotFoundError):  # it has just been renamed
             return _find_place(filename, place)
     raise being_rotated()
+
+
+def _is_in_place(filename: str, place: FilePlace) -> bool:
+    """Whether it is certain, without looking at other files, that this one has the position."""
+    if not (place.position or place.born):
+        return False
+    try:
+        found = Path(filename).stat()
+        same = stat.S_ISREG(found.st_mode) and found.st_size >= place.position and _is_same(found, place)
+        return same and _has(filename, found, place, same=True)
+    except OSError:
+        return False
 
 
 def being_rotated() -> OSError:
@@ -51,34 +65,42 @@ def being_rotated() -> OSError:
 
 
 def _find_place(filename: str, place: FilePlace) -> str | None:
+    names = _names(filename)
     entries = [(path, found) for path, found in _files(filename) if found.st_size >= place.position]
     same = [(path, found) for path, found in entries if _is_same(found, place)]
-    path = next((path for path, found in same if _has(path, found, place)), None)
+    path = next((path for path, found in same if _has(path, found, place, same=True)), None)
     if not place.position:
-        return path if path and not _follows_another(path, entries, filename, place) else None
+        another = path and not place.born and _follows_another(path, entries, filename, place)
+        return None if another else path
     if path:
         return path
-    copies = [(found.st_mtime_ns, path, found) for path, found in entries if _is_rotated(path, filename)]
+    copies = [
+        (found.st_mtime_ns, path, found)
+        for path, found in entries
+        # Its own name leads to a new file, which may begin as the former one did: a few bytes prove nothing.
+        if _is_rotated_any(path, names) and (path != filename or place.position >= COMPARED)
+    ]
     copies.sort(key=itemgetter(0), reverse=True)
     return next((path for _, path, found in copies if _has(path, found, place)), None)
 
 
-def next_file(filename: str, since: int, seen: Collection[tuple[int, int, int]]) -> str:
+def next_file(filename: str, since: int, is_read: Callable[[str, os.stat_result], bool]) -> str:
     """The path of the next file to read: one that was rotated since then and not read, the oldest first.
 
     Args:
         filename: the path that is followed, which comes last.
         since: when the previous one was last written, in nanoseconds since the epoch.
-        seen: device, inode and modification time of files that have been read: a new file may get an old inode.
+        is_read: whether a file has been read, or is by somebody else.
 
     Raises:
         OSError: files are being renamed all the time.
     """
+    names = _names(filename)
     later = [
         (found.st_mtime_ns, path)
         for path, found in _files(filename)
-        if path != filename and _is_rotated(path, filename) and found.st_size and found.st_mtime_ns >= since
-        if (found.st_dev, found.st_ino, found.st_mtime_ns) not in seen and not _is_named(found, filename)
+        if path != filename and _is_rotated_any(path, names) and found.st_size and found.st_mtime_ns >= since
+        if not is_read(path, found) and not _is_named(found, filename)
     ]
     return min(later)[1] if later else filename
 
@@ -97,10 +119,11 @@ def _follows_another(
     came later than the one that is looked for.
     """
     ended = next(found.st_mtime_ns for name, found in entries if name == path)
+    names = _names(filename)
     return any(
         place.modified < found.st_mtime_ns < ended and found.st_size and found.st_ino != place.inode
         for name, found in entries
-        if name != filename and _is_rotated(name, filename)
+        if name != filename and _is_rotated_any(name, names)
     )
 
 
@@ -143,8 +166,17 @@ def _candidates(filename: str) -> Iterator[tuple[str, os.stat_result]]:
             continue
 
 
-def _is_rotated(path: str, filename: str) -> bool:
-    """Whether rotation turns one name into another."""
+def _names(filename: str) -> tuple[str, ...]:
+    """The name, and that of the file to which it leads if it is a link: rotation may rename that."""
+    return tuple(dict.fromkeys((filename, os.path.realpath(filename))))
+
+
+def _is_rotated_any(path: str, names: tuple[str, ...]) -> bool:
+    return any(is_rotated(path, name) for name in names)
+
+
+def is_rotated(path: str, filename: str) -> bool:
+    """Whether rotation turns one name, `filename`, into the other; also if they are the same."""
     name, base = Path(path).name, Path(filename)
     if path == filename:
         return True
@@ -152,8 +184,8 @@ def _is_rotated(path: str, filename: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(base.name)}{_ROTATED}|{between}", name))
 
 
-def _has(path: str, found: os.stat_result, place: FilePlace) -> bool:
-    """Whether the file found there has the position.
+def _has(path: str, found: os.stat_result, place: FilePlace, *, same: bool = False) -> bool:
+    """Whether the file found there has the position, and is not a later one with the same number if it must be that.
 
     Raises:
         FileNotFoundError: it no longer exists.
@@ -167,6 +199,6 @@ def _has(path: str, found: os.stat_result, place: FilePlace) -> bool:
     try:
         if not os.path.samestat(os.fstat(fd), found):
             raise FileNotFoundError(errno.ENOENT, "it has been renamed", path)
-        return is_at(fd, place)
+        return is_at(fd, place) and not (same and is_reborn(fd, place))
     finally:
         os.close(fd)

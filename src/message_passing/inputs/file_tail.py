@@ -1,88 +1,120 @@
-"""Messages from the end of a growing file (Message::Passing::Input::FileTail).
+"""Messages from the ends of growing files (Message::Passing::Input::FileTail).
 
-The original starts `tail -F` for this; here the file is polled.
+The original starts `tail -F` for this; here files are polled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import contextlib
-import errno
-import glob
 import os
 import socket
 import time
-from collections import deque
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from message_passing.errors import Fault, MessageError, OpenError, OptionError
-from message_passing.inputs._followed import CutLine, line_end, reason_of, require_file
+from message_passing.clock import monotonic
+from message_passing.errors import Fault, OpenError, OptionError
+from message_passing.inputs._discovery import FilePatterns, is_pattern
+from message_passing.inputs._followed import CutLine
+from message_passing.inputs._followed_files import FollowedFiles
+from message_passing.inputs._line_queue import LineQueue
 from message_passing.inputs._ordered import OrderedDeliveries
-from message_passing.inputs._position import PositionFile, place_in
-from message_passing.inputs._reading import CHUNK, READ_BATCH, LineInput, how_far, next_byte
-from message_passing.inputs._rotation import being_rotated, find_place, next_file
+from message_passing.inputs._position import PositionFile, SavedPlace
+from message_passing.inputs._reading import READ_BATCH, LineInput
 from message_passing.options import option
 from message_passing.resolving import full_host_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from message_passing.inputs._discovery import FoundFile
+    from message_passing.inputs._followed_file import FollowedFile
+    from message_passing.inputs._line_queue import LineRun
     from message_passing.inputs._position import FilePlace
 
-_BEHIND = 256
-"""How many bytes before the current position are compared at each poll."""
-
 SAVE_INTERVAL = 0.2
-"""Seconds between two saves of the position."""
+"""Seconds between two saves of the positions, unless there are many: saving takes a twentieth of the time at most."""
 
-_TRIES = 10
-"""How often opening a file is tried while it is being renamed."""
+_SAVE_SHARE = 20
 
-_MOST_SEEN = 1000
-"""The most files that are remembered as read."""
+_FEW = 100
+"""Positions whose saving is not worth a thought."""
+
+_TURNS = 64
+"""How many files are looked at before other tasks run."""
+
+
+class Mark(NamedTuple):
+    """What is reached in one of the files.
+
+    Attributes:
+        filename: its absolute path.
+        identity: its device, and its number there.
+        place: the position; None if the file does not exist any longer.
+    """
+
+    filename: str
+    identity: tuple[int, int]
+    place: FilePlace | None
 
 
 class FileTailInput(LineInput):
-    r"""Follows a file as it grows, one message a line, as `tail -F` does.
+    r"""Follows files as they grow, one message a line, as `tail -F` does.
 
     A message is an object: `filename`, `message` (the line, without its line end), `hostname`, `epochtime`
     (seconds, when it was read) and `type`, which is `log_line`. Bytes that are invalid in the file's encoding are
     escaped in `message` (`\xff`); `raw` passes on the bytes of a line, in UTF-8 if `encoding` names another one. A
     byte-order mark is not part of the first line.
 
+    `filename` may be a pattern, or a list of paths and patterns (`/var/log/*.log`, `/srv/**/*.log`). Files that match
+    later are found, and read from their beginning. All are polled by one task, a chunk of each in turn. A file that
+    several names lead to is read once, under one of them. Names of compressed files are left out. A file that was
+    removed, or was renamed to what no pattern matches, is closed `forget_after` seconds after the last line in it.
+
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
     A file that gets shorter is read from its beginning, and so is one that was truncated and has grown beyond the
     current position: the last 256 bytes before it differ then. What was written between the last poll and a
-    truncation, as by logrotate's `copytruncate`, is lost without a trace: rename the file instead.
+    truncation is lost without a trace, unless it has been copied to a rotated name beside it (`log.1`), as by
+    logrotate's `copytruncate`, where it is then read: rename the file instead.
 
     A file that does not exist, or may not be read, is reported once and waited for; one that comes and goes between
-    two polls is not seen. One that cannot be read any further (a stale file handle of NFS) is opened again by its
-    name: if that is still the same file, reading continues where it was, and otherwise from the beginning, with a
-    report. The position is remembered from one run to the next only with `position_file`.
+    two polls is not seen. One that cannot be read any further (a stale file handle of NFS) is opened again, by its
+    name or one of rotation: if that is still the same file, reading continues where it was, and otherwise from the
+    beginning, with a report. Positions are remembered from one run to the next only with `position_file`.
 
-    With `position_file`, nothing is left out: the position moves when the chain has settled what was read (`File` has
+    With `position_file`, nothing is left out: positions move when the chain has settled what was read (`File` has
     written it, a `ZeroMQ` output of type DEALER has had it acknowledged), and a new run begins there, also after a
-    crash, when what was not settled comes again. What the chain loses is delivered again. If the file was renamed, or
+    crash, when what was not settled comes again. What the chain loses is delivered again. If a file was renamed, or
     copied and emptied, meanwhile, it is found in its folder by its contents; it and what else rotation put there
-    since (`log.1`, `log-20261126`; not what is compressed) is read before the new file. A last line without newline
-    waits for the next run. If the file is found nowhere, that is reported.
+    since (`log.1`, `log-20261126`; not what is compressed, and not what is followed by a name of its own) is read
+    before the new file. A last line without newline waits for the next run. If the file is found nowhere, that is
+    reported.
 
     Without it, a last line waits for its newline until the input is stopped.
 
+    With `format`, what Kubernetes or Docker add to a container's lines is taken off: a message also has `stream`,
+    `time` (when it was written) and, from Docker, `attrs`. A long line, which they write in parts, is joined again,
+    each stream's for itself; if its next part does not come within `join_timeout`, or if it has more than `max_line`
+    bytes, it is cut and marked `truncated`. A position never passes a part of a line that is not complete. What is no
+    such line is passed on whole, and reported once for each file.
+
     A line that is too long (`max_line`) is cut, and the message has the field `truncated`, which is true; with `raw`,
-    which has no room for such a mark, it is skipped and counted as failed. Either is reported. Patterns (`*.log`) are
-    not expanded.
+    which has no room for such a mark, it is skipped and counted as failed. Either is reported.
     """
 
     name = "FileTail"
-    example = MappingProxyType({"filename": "/var/log/syslog"})
+    example = MappingProxyType({"filename": "/var/log/*.log", "exclude": ["*debug*"]})
 
-    filename: str = option(
-        description="Path of the file to follow: one file, not a pattern. It need not exist yet.",
-        min_length=1,
+    filename: str | list[str] = option(
+        description="Path of the file to follow, a pattern (`*`, `?`, `[a-z]`, `**` for any folders), or a list of "
+        "these. A file that is named need not exist yet.",
+    )
+    exclude: list[str] = option(
+        default_factory=list,
+        description="Patterns of files that a pattern in `filename` is not to find: of a path, or of a file's name.",
     )
     raw: bool = option(default=False, description="Messages are the lines themselves, as bytes.")
     start: Literal["end", "beginning"] = option(
@@ -93,182 +125,307 @@ class FileTailInput(LineInput):
     position_file: str = option(
         default="",
         min_length=1,
-        description="Path of a file that keeps the position, moved when what was read is settled. `start` counts "
+        description="Path of a file that keeps the positions, moved when what was read is settled. `start` counts "
         "when there is none yet. Only one input can use it; beside it, there is a `.lock`.",
     )
     interval: float = option(default=0.25, description="Polling interval for new data, in seconds.", gt=0)
+    find_interval: float = option(
+        default=2.0,
+        description="Interval between two searches for files that match a pattern, in seconds.",
+        gt=0,
+    )
+    max_files: int = option(
+        default=10_000,
+        description="The most files that patterns find: further ones are reported, and read once others are gone. "
+        "Of so many that are gone the position is kept.",
+        ge=1,
+        le=100_000,
+    )
+    max_open_files: int = option(
+        default=256,
+        description="The most files that are open at a time: others are opened when they have changed.",
+        ge=1,
+    )
+    forget_after: float = option(
+        default=60.0,
+        description="Seconds after which a file is closed that was removed, or renamed to what no pattern matches, "
+        "and to which nothing is written any more.",
+        ge=0,
+    )
+
+    format: Literal["lines", "cri", "docker"] = option(
+        default="lines",
+        description="What is in the files. `cri` (Kubernetes) and `docker` (its driver `json-file`): the lines of "
+        "containers, whose parts are joined; messages have `stream` and `time` too.",
+    )
+    join_timeout: float = option(
+        default=5.0,
+        description="Seconds that the next part of a container's line may take: then what there is of it is passed "
+        "on, marked `truncated`.",
+        gt=0,
+    )
 
     def on_init(self) -> None:
-        """Prepare; the file is not opened yet.
+        """Prepare; no file is opened yet.
 
         Raises:
-            OptionError: its name is a pattern, and that of no file; or it is its own position file.
+            OptionError: there is no name, or one of them is the position file.
         """
         super().on_init()
-        if glob.has_magic(self.filename) and not os.path.lexists(self.filename):
+        names = [self.filename] if isinstance(self.filename, str) else self.filename
+        if not names or not all(names):
             raise OptionError(
-                Fault(
-                    f"{self.label}: option 'filename': {self.filename!r} is a pattern, and patterns are not "
-                    "expanded: name one file, with a FileTail input for each. (A file that has this very name "
-                    "must be there before it is followed.)",
-                    "filename",
-                )
+                Fault(f"{self.label}: option 'filename' must be a path, or a list of some", "filename")
             )
-        if self.position_file and os.path.realpath(self.position_file) == os.path.realpath(self.filename):
+        self._named = [name for name in dict.fromkeys(names) if not is_pattern(name)]
+        patterns = [str(Path(name).absolute()) for name in dict.fromkeys(names) if is_pattern(name)]
+        if self.format != "lines" and self.encoding.lower().replace("_", "-") not in ("", "utf-8", "utf8"):
+            text = f"{self.label}: option 'encoding': files of the format {self.format!r} are always utf-8"
+            raise OptionError(Fault(text, "encoding"))
+        if self.position_file and os.path.realpath(self.position_file) in map(os.path.realpath, self._named):
             text = f"{self.label}: option 'position_file' is the file that is followed: name another"
             raise OptionError(Fault(text, "position_file"))
-        self._fd: int | None = None
-        self._position = 0
-        self._behind = b""  # the bytes before the position
-        self._lost: tuple[int, int] | None = (
-            None  # device and inode of a file that could not be read any further
+        own = [self.position_file, f"{self.position_file}.lock"] if self.position_file else []
+        self._patterns = FilePatterns(patterns, self.exclude, own)
+        self._files = FollowedFiles(
+            self, self._named, self._patterns, most=self.max_files, most_open=self.max_open_files
         )
-        self._told = ""  # the last reported problem, so that it is reported once
-        self._has_cut = False  # some of the lines that were read are truncated
-        self._line_end = 0  # the position after the last complete line
-        self._marked: FilePlace | None = None  # that position at the last poll
-        self._resume: FilePlace | None = None  # where to resume, in whatever file has it
-        self._seen: deque[tuple[int, int, int]] = deque(maxlen=_MOST_SEEN)
+        self._queue = LineQueue()
+        self._marks: list[Mark] = []  # reached with these
+        self._reached: dict[tuple[int, int], SavedPlace] = {}
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
         self._unsaved = ""  # why the position could not be saved
-        self._to_mark: FilePlace | None = None  # marked, but not all of its lines are delivered
-        self._since = 0  # when the previous file was last written, in nanoseconds since the epoch
+        self._changed = False  # what is reached, since it was last saved
         if self.position_file:
             self.acknowledges = True
-            self._position_file = PositionFile(self.position_file, self.filename)
-            self._deliveries = OrderedDeliveries(self, self._messages_again)
+            one = self._named[0] if len(names) == len(self._named) == 1 else ""
+            self._position_file = PositionFile(self.position_file, one)
+            self._deliveries = OrderedDeliveries(self, self.as_messages, self._on_reached)
 
     def on_open(self) -> None:
-        """Open the file if it exists.
+        """Open the files that exist.
 
         Raises:
-            OpenError: it is a directory, or something else that is no file; or the position file cannot be used.
+            OpenError: one is a directory, or something else that is no file; or the position file cannot be used.
         """
-        if self._position_file:
-            self._resume = self._position_file.open()
+        file = self._position_file
+        saved: Sequence[SavedPlace] = ()
+        if file:
+            saved = file.open_all()
+            self._reached = {one.place.identity: one for one in saved}
         full, found = full_host_name()
         self._hostname = socket.gethostname() if full.startswith("localhost") else full
         if not found:
             self.report(
                 OpenError(f"the full name of this machine was not found in time: `hostname` is {full!r}")
             )
+        is_first = not (file and file.exists)
         try:
-            self._open_file(at_end=self.start == "end" and not self._resume)
-        except ValueError as error:
-            self._unlock()
-            raise OpenError(f"cannot follow {self.filename!r}: {error}") from error
-        except OSError as error:
-            if error.errno in (errno.EISDIR, errno.EINVAL):
-                self._unlock()
-                raise OpenError(f"cannot follow {self.filename}: {reason_of(error)}") from error
-            self._trouble(error)
-
-    def _unlock(self) -> None:
-        if self._position_file:
-            self._position_file.close()
+            self._files.open(saved, at_end=self.start == "end", is_first=is_first)
+        except OpenError:
+            self._files.close()
+            if file:
+                file.close()
+            raise
+        if not len(self._files):
+            self.report(OpenError(f"no file matches {self.filename} yet; it is tried again"))
+        self._find_at = monotonic() + self.find_interval
+        if file and self._deliveries:
+            for one in self._files:
+                self._collect(one)
+            self._tell_marks(self._deliveries)
+            if is_first:  # so that a run that is killed soon has recorded which files there were
+                self._save_now(file)
 
     def on_close(self) -> None:
-        """Close the file, and save the position up to which everything is settled."""
-        self._close_file()
-        if self._position_file and self._deliveries:
-            if reached := self._deliveries.reached:
-                self._save_now(self._position_file, reached)
+        """Close the files, and save the positions up to which everything is settled."""
+        self._files.close()
+        if self._position_file:
+            self._save_now(self._position_file)
             self._position_file.close()
 
     async def run(self) -> None:
         """Read what there is, and poll for more."""
         saving = asyncio.create_task(self._keep_saving()) if self._position_file else None
+        finding: asyncio.Task[list[FoundFile]] | None = None
         try:
             while True:
-                more = self._look()
-                await self.pass_on()
-                await asyncio.sleep(0 if more else self.interval)
+                if self._patterns and not finding and monotonic() >= self._find_at:
+                    finding = asyncio.create_task(asyncio.to_thread(self._patterns.find))
+                if finding and finding.done():
+                    self._files.adopt(finding.result())
+                    finding, self._find_at = None, monotonic() + self.find_interval
+                await self._look()
+                await asyncio.sleep(0 if self._files.has_more() else self.interval)
         finally:
-            if saving:
-                saving.cancel()
+            for task in (saving, finding):
+                if task:
+                    task.cancel()
+
+    async def _look(self) -> None:
+        """Let each file have its turn."""
+        for turn, file in enumerate(self._files.due(self.interval), 1):
+            self._files.look(file)
+            self._collect(file)
+            if self._queue.count >= READ_BATCH:
+                await self.pass_on()
+            elif not turn % _TURNS:
+                await asyncio.sleep(0)
+        for file in self._files.leave_gone(self.forget_after):
+            self._collect(file)
+        await self.pass_on()
+
+    def _collect(self, file: FollowedFile) -> None:
+        """Take what was read of a file."""
+        if file.marks:
+            filename = str(Path(file.filename).absolute())
+            self._marks += [Mark(filename, *mark) for mark in file.marks]
+            file.marks = []
+        lines, container_lines = file.take_lines(), file.take_container_lines()
+        if not lines and not container_lines:
+            return
+        fields = file.fields
+        if not fields and not self.raw:
+            fields = {"filename": file.filename, "hostname": self._hostname, "type": "log_line"}
+            file.fields = fields
+        if container_lines:
+            for line in container_lines:
+                self._queue.add({**fields, **line.fields}, [line.text])
+            return
+        if not file.has_cut:
+            self._queue.add(fields, lines)
+            return
+        file.has_cut = False
+        for is_cut, some in groupby(lines, lambda line: isinstance(line, CutLine)):
+            self._queue.add({**fields, "truncated": True} if is_cut else fields, list(some))
 
     async def pass_on(self) -> None:
-        """See `LineInput`; with a position file, deliver, and mark the position."""
-        if self._deliveries is None:
-            await super().pass_on()
-            return
-        self._to_mark = self._mark() or self._to_mark
-        while self._lines:
-            await self._deliveries.deliver(self._take_batch())
+        """See `LineInput`; with a position file, deliver, and mark the positions."""
+        deliveries = self._deliveries
+        while self._queue.count:
+            runs = self._queue.take(READ_BATCH)
+            if deliveries:
+                await deliveries.deliver(*self._items(runs))
+            else:
+                self.emit(self._messages(runs))
+                await self.drain()
             await asyncio.sleep(0)
-        self._tell_mark(self._deliveries)
-        await self._deliveries.catch_up()
+        if deliveries:
+            self._tell_marks(deliveries)
+            await deliveries.catch_up()
+        else:
+            self._marks.clear()
 
     def stopped(self) -> None:
-        """See `LineInput`. With a position file, an incomplete line is left for the next run."""
+        """See `LineInput`. With a position file, incomplete lines are left for the next run."""
         if self._deliveries is None:
-            super().stopped()
-            return
-        while self._lines:
-            self._deliveries.deliver_last(self._take_batch())
-        self._tell_mark(self._deliveries)
+            for file in self._files:
+                file.read_rest()
+                self._collect(file)
+        while self._queue.count:
+            runs = self._queue.take(READ_BATCH)
+            if self._deliveries:
+                self._deliveries.deliver_last(*self._items(runs))
+            else:
+                self.emit(self._messages(runs))
+        if self._deliveries:
+            self._tell_marks(self._deliveries)
 
-    def _take_batch(self) -> list[bytes]:
-        batch = self._lines[:READ_BATCH]
-        del self._lines[:READ_BATCH]
-        return batch
+    def _items(self, runs: list[LineRun]) -> tuple[list[Any], int]:
+        """One item for each message, of which it can be made again; and their bytes."""
+        size = sum(sum(map(len, lines)) for _, lines in runs)
+        if self.raw:
+            return [line for _, lines in runs for line in lines], size
+        return [(fields, line) for fields, lines in runs for line in lines], size
 
-    def _tell_mark(self, deliveries: OrderedDeliveries) -> None:
-        if self._to_mark:
-            deliveries.mark(self._to_mark)
-            self._to_mark = None
+    def _messages(self, runs: list[LineRun]) -> list[Any]:
+        """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""
+        if self.raw:
+            return [line.removesuffix(b"\r") for _, lines in runs for line in lines]
+        now = time.time()
+        return [
+            {
+                **fields,
+                "message": line.removesuffix(b"\r").decode("utf-8", "backslashreplace"),
+                "epochtime": now,
+            }
+            for fields, lines in runs
+            for line in lines
+        ]
+
+    def _tell_marks(self, deliveries: OrderedDeliveries) -> None:
+        marks, self._marks = self._marks, []
+        for mark in marks:
+            deliveries.mark(mark)
+
+    def _on_reached(self, mark: Mark) -> None:
+        """Everything up to there is settled."""
+        self._changed = True
+        if mark.place:
+            self._reached.pop(mark.identity, None)
+            self._reached[mark.identity] = SavedPlace(mark.filename, mark.place)
+            most = 2 * self.max_files + len(self._named)
+            if len(self._reached) > most:
+                unread = [
+                    one for one, at in self._reached.items() if not self._files.is_followed(one, at.filename)
+                ]
+                for identity in unread[: len(self._reached) - most + most // 10]:
+                    del self._reached[identity]
+        elif self._patterns:  # otherwise, that there was a file at all must not be forgotten
+            saved = self._reached.get(mark.identity)
+            if saved and saved.filename == mark.filename:  # and no other file has its number now
+                del self._reached[mark.identity]
 
     def info(self) -> Mapping[str, Any]:
-        """With a position file: the position, and the number of unsettled messages."""
+        """The files; with a position file: the last position, and the number of unsettled messages."""
         found = dict(super().info())
+        if self._patterns or len(self._named) > 1:
+            found |= {"files": len(self._files), "open_files": self._files.open_count}
+            found |= {"refused_files": self._files.refused, "forgotten_positions": self._files.forgotten}
         if self._deliveries:
             reached = self._deliveries.reached
-            found["position"] = reached.position if reached else 0
+            found["position"] = reached.place.position if reached and reached.place else 0
             found["unsettled"] = self._deliveries.unsettled()
             found["redelivered"] = self._deliveries.redelivered
         return found
 
     def problems(self) -> list[str]:
-        """The chain loses messages, or the position cannot be saved."""
+        """The chain loses messages, positions cannot be saved, or there are too many files."""
         stalls = "the chain lost messages, which are delivered again; until then, nothing more is read"
+        refused = f"{self._files.refused} files are not read: `max_files` are already"
         return [
             *([self._unsaved] if self._unsaved else []),
             *([stalls] if self._deliveries and self._deliveries.stalls() else []),
+            *([refused] if self._files.refused else []),
         ]
 
-    def _mark(self) -> FilePlace | None:
-        """Where the last complete line ends, if that has changed since the last poll."""
-        if self._fd is None:
-            return None
-        known = self._marked
-        if known and (known.position, known.device, known.inode) == (self._line_end, *self._identity):
-            return None
-        try:
-            self._marked = place_in(self._fd, self._line_end)
-        except OSError:  # reading will tell
-            return None
-        return self._marked
-
-    def _messages_again(self, lines: list[bytes]) -> list[Any]:
-        self._has_cut = self._has_cut or any(isinstance(line, CutLine) for line in lines)
-        return self.as_messages(lines)
-
     async def _keep_saving(self) -> None:
-        """Save the position periodically; a thread waits for the disk."""
-        while self._position_file and self._deliveries:
-            await asyncio.sleep(SAVE_INTERVAL)
-            if reached := self._deliveries.reached:
-                try:
-                    await asyncio.to_thread(self._position_file.save, reached)
-                except OSError as error:
-                    self._not_saved(error)
-                else:
-                    self._unsaved = ""
+        """Save the positions periodically; a thread waits for the disk."""
+        pause = SAVE_INTERVAL
+        while self._position_file:
+            await asyncio.sleep(pause)
+            if not self._changed:
+                continue
+            self._changed = False
+            began = monotonic()
+            try:
+                await asyncio.to_thread(self._position_file.save_all, tuple(self._reached.values()))
+            except OSError as error:
+                self._changed = True
+                self._not_saved(error)
+            else:
+                self._unsaved = ""
+            pause = (
+                max(SAVE_INTERVAL, _SAVE_SHARE * (monotonic() - began))
+                if len(self._reached) > _FEW
+                else pause
+            )
 
-    def _save_now(self, file: PositionFile, place: FilePlace) -> None:
+    def _save_now(self, file: PositionFile) -> None:
         try:
-            file.save(place)
+            if self._reached or self._patterns:
+                file.save_all(tuple(self._reached.values()))
         except OSError as error:
             self._not_saved(error)
 
@@ -280,243 +437,14 @@ class FileTailInput(LineInput):
             self.report(OpenError(text))
 
     def progress(self) -> tuple[int, int] | None:
-        """How far it has caught up with the file; None once it has."""
-        return how_far(self._fd) if self._fd is not None else None
+        """How far it has caught up with the files that are open; None once it has."""
+        found = [one for file in self._files if (one := file.progress())]
+        done, size = sum(done for done, _ in found), sum(size for _, size in found)
+        return (done, size) if done < size else None
 
-    def as_messages(self, lines: list[bytes]) -> list[Any]:
-        """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""
-        texts = [line.removesuffix(b"\r") for line in lines]
+    def as_messages(self, lines: list[Any]) -> list[Any]:
+        """What `_items` are made of, as messages."""
         if self.raw:
-            return texts
-        common = {"filename": self.filename, "hostname": self._hostname, "type": "log_line"}
-        now = time.time()
-        decoded = (text.decode("utf-8", "backslashreplace") for text in texts)
-        messages: list[dict[str, Any]] = [{**common, "message": text, "epochtime": now} for text in decoded]
-        if self._has_cut:
-            for message, line in zip(messages, lines, strict=True):
-                if isinstance(line, CutLine):
-                    message["truncated"] = True
-            self._has_cut = any(isinstance(line, CutLine) for line in self._lines)
-        return messages
-
-    def too_long(self, line: bytes) -> None:
-        """Truncate the line if the message has a field to mark that."""
-        if self.raw:
-            super().too_long(line)
-            return
-        cut = line[: self.max_line]
-        _, whole = codecs.utf_8_decode(cut, "backslashreplace", False)
-        self._lines.append(CutLine(cut[:whole] or cut))
-        self._has_cut = True
-        text = f"a line of more than {self.max_line} bytes (max_line) is cut there, and marked `truncated`"
-        self.report(MessageError(f"{self.source()}: {text}"))
-
-    def read_byte(self) -> bytes | None:
-        """One byte of the line that was truncated."""
-        if self._fd is None:
-            return b""
-        data = next_byte(self._fd)
-        self._position += len(data or b"")
-        return data
-
-    def source(self) -> str:
-        """The file."""
-        return self.filename
-
-    def _look(self) -> bool:
-        """Read a chunk, or find out why there is none; whether to poll again at once."""
-        if self._fd is None:
-            try:
-                self._open_file()
-            except OSError as error:
-                self._trouble(error)
-            return self._fd is not None
-        try:
-            return self._read(self._fd) or self._was_truncated(self._fd) or self._was_replaced(self._fd)
-        except OSError as error:
-            if self._marked:
-                self._go_on_at(self._marked)
-            else:
-                self._lost = self._identity
-                self._close_file()
-            self._trouble(error)
-            return False
-
-    def _read(self, fd: int) -> bool:
-        known = len(self._behind)
-        os.lseek(fd, self._position - known, os.SEEK_SET)
-        found = os.read(fd, known + CHUNK)
-        self._told = ""
-        if not found.startswith(self._behind) and (len(found) < known or found[:known].strip(b"\0")):
-            self._begin_again(fd)
-            return True
-        # The same, or zeros: a program that writes a truncated file without O_APPEND leaves a hole up to its offset.
-        data = found[known:]
-        began = self._position
-        self._position += len(data)
-        self._behind = found[-_BEHIND:]
-        self.take(data)
-        if self._deliveries:
-            self._line_end = max(self._line_end, line_end(data, began, self._text.newline()))
-        return bool(data)
-
-    def _was_truncated(self, fd: int) -> bool:
-        if os.fstat(fd).st_size >= self._position:
-            return False
-        self._begin_again(fd)
-        return True
-
-    def _begin_again(self, fd: int) -> None:
-        """The file has been written anew."""
-        if self._marked and find_place(self.filename, self._marked):  # copied, and then truncated
-            self._go_on_at(self._marked)
-            return
-        self.end_line()
-        self._line_end = 0
-        self._text.begin()
-        self._position = os.lseek(fd, 0, os.SEEK_SET)
-        self._behind = b""
-
-    def _was_replaced(self, fd: int) -> bool:
-        try:
-            named = Path(self.filename).stat()
-        except FileNotFoundError:
-            return False  # renamed or removed: its writer may continue for a while
-        except OSError as error:
-            self._trouble(error)  # from stat(2) of the name: the open file may still grow
-            return False
-        ours = os.fstat(fd)
-        if os.path.samestat(named, ours) or (
-            named.st_size == 0 and ours.st_nlink and not self._rotated(ours)
-        ):
-            return False  # the new file is still empty: the old one may still grow
-        if not self._read(fd):  # read once more, now that the writer is known to have left it
-            self.end_line()
-            self._line_end = self._position
-            if self._deliveries:
-                self._seen.append((*self._identity, ours.st_mtime_ns))
-                self._since = ours.st_mtime_ns
-            self._close_file()
-        return True
-
-    def _rotated(self, ours: os.stat_result) -> str:
-        """The path of a rotated file that was written after this one; empty if there is none."""
-        if self._deliveries is None:
-            return ""
-        path = next_file(
-            self.filename, ours.st_mtime_ns, {*self._seen, (ours.st_dev, ours.st_ino, ours.st_mtime_ns)}
-        )
-        return path if path != self.filename else ""
-
-    def _go_on_at(self, place: FilePlace | None) -> None:
-        """Close the file, to resume at this position, in whatever file has it then."""
-        self._resume = place
-        self._close_file()
-        self._partial.clear()
-        self._leaving_out = False
-        self._text.begin()
-
-    def _next_path(self) -> str:
-        """The path of the file to read: the one with the position, or the one after the previous file.
-
-        Raises:
-            OSError: there is none.
-        """
-        if self._deliveries is None:
-            return self.filename
-        if self._resume and (path := find_place(self.filename, self._resume)):
-            return path
-        if self._resume:
-            Path(self.filename).stat()  # if nothing exists yet, it may appear later
-            text = f"the file that was read up to byte {self._resume.position} is not there any more"
-            self.report(OpenError(f"{self.filename}: {text}: what it had beyond that was not read"))
-            self._since, self._resume = self._resume.modified, None
-        return next_file(self.filename, self._since, self._seen) if self._since else self.filename
-
-    def _open_next(self) -> int:
-        """Open it, and check that it was not rotated meanwhile.
-
-        Raises:
-            OSError: there is none, or the system refuses.
-        """
-        for _ in range(_TRIES):
-            path = self._next_path()
-            # Without waiting for a named pipe; and rotation makes no symbolic links.
-            flags = os.O_RDONLY | os.O_NONBLOCK | (0 if path == self.filename else os.O_NOFOLLOW)
-            try:
-                fd = os.open(path, flags)
-            except FileNotFoundError:
-                if path == self.filename:
-                    raise
-                continue
-            if self._deliveries is None or self._is_still(path, fd):
-                return fd
-            os.close(fd)
-        raise being_rotated()
-
-    def _is_still(self, path: str, fd: int) -> bool:
-        try:
-            return path == self._next_path() and os.path.samestat(Path(path).stat(), os.fstat(fd))
-        except OSError:
-            return False
-
-    def _open_file(self, *, at_end: bool = False) -> None:
-        fd = self._open_next()
-        try:
-            found = os.fstat(fd)
-            require_file(found)
-            if self._resume:
-                self._begin_at(fd, self._resume.position)
-            else:
-                self._begin(fd, found, at_end=at_end)
-        except BaseException:
-            os.close(fd)
-            raise
-        self._identity = found.st_dev, found.st_ino
-        self._fd = fd
-        self._resume = None
-        if self._position_file and self._position_file.is_empty() and (place := self._mark()):
-            # So that a run that is killed soon has recorded which file it was.
-            self._save_now(self._position_file, place)
-
-    def _begin_at(self, fd: int, position: int) -> None:
-        """Continue after the lines that were read before."""
-        self._text.begin()
-        if position:
-            self._text.begin_within(os.pread(fd, 4, 0))
-        self._position = self._line_end = os.lseek(fd, position, os.SEEK_SET)
-        known = min(_BEHIND, position)
-        self._behind = os.pread(fd, known, position - known)
-
-    def _begin(self, fd: int, found: os.stat_result, *, at_end: bool) -> None:
-        """Seek to where reading starts."""
-        if self._lost == (found.st_dev, found.st_ino) and self._position <= found.st_size:
-            os.lseek(fd, self._position, os.SEEK_SET)
-            self._lost = None
-            return
-        self.end_line()
-        if self._lost:
-            behind = f"what the former one had beyond its first {self._position} bytes was not read"
-            self.report(OpenError(f"{self.filename} is another file now: {behind}"))
-            self._lost = None
-        self._position = self._line_end = 0
-        self._behind = b""
-        self._text.begin()
-        if at_end and found.st_size:
-            unit = self._text.begin_within(os.pread(fd, 4, 0))
-            self._position = os.lseek(fd, found.st_size // unit * unit, os.SEEK_SET)
-            self._line_end = self._position
-            known = min(_BEHIND, self._position)
-            self._behind = os.pread(fd, known, self._position - known)
-
-    def _close_file(self) -> None:
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            with contextlib.suppress(OSError):  # the descriptor is gone all the same
-                os.close(fd)
-
-    def _trouble(self, error: OSError) -> None:
-        reason = reason_of(error)
-        if reason != self._told:
-            self._told = reason
-            self.report(OpenError(f"cannot read {self.filename}: {reason}; it is tried again"))
+            return self._messages([({}, lines)])
+        runs = groupby(lines, itemgetter(0))
+        return self._messages([(fields, [line for _, line in some]) for fields, some in runs])
