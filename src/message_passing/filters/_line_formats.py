@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.clock import iso_time, wall
+from message_passing.message_fields import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,16 +208,55 @@ def _bsd_time(text: str, zone: tzinfo) -> str:
     """A time without a year is of the last twelve months, or of the next day: clocks differ."""
     if text[0].isdigit():
         return _iso(datetime.fromisoformat(text), zone)
+    return _iso(_of_late(text, "%b %d %H:%M:%S.%f" if "." in text else "%b %d %H:%M:%S", zone), zone)
+
+
+def _of_late(text: str, form: str, zone: tzinfo) -> datetime:
+    """A time without a year."""
     now = datetime.fromtimestamp(wall(), zone)
-    for year in (now.year + 1, now.year, now.year - 1, now.year - 4):
+    for year in range(now.year + 1, now.year - 5, -1):
         try:
-            form = "%Y %b %d %H:%M:%S.%f" if "." in text else "%Y %b %d %H:%M:%S"
-            moment = datetime.strptime(f"{year} {text}", form).replace(tzinfo=zone)
+            moment = datetime.strptime(f"{year} {text}", f"%Y {form}")  # noqa: DTZ007 - it gets its zone below
         except ValueError:  # 29 February, in another year
             continue
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         if moment.timestamp() <= now.timestamp() + _DAY:
-            return _iso(moment, zone)
-    raise ValueError(f"{text!r} is no time")
+            return moment
+    raise ValueError(f"{text[:80]!r} is no time")
+
+
+def time_by(form: str) -> Callable[[Any, tzinfo], str]:
+    """A function that makes ISO 8601 in UTC of a time in that form, in the zone that it names or the given one.
+
+    Args:
+        form: of strptime; `iso8601`, or `epoch` for numbers of seconds, milliseconds and so on since 1970.
+
+    Raises:
+        ValueError: there is no such form.
+    """
+    if form == "epoch":
+        return _by_epoch
+    if form == "iso8601":
+        return lambda value, zone: _iso(datetime.fromisoformat(str(value).replace(",", ".")), zone)
+    if "%Z" in form:
+        raise ValueError("%Z, a zone by its letters, is ambiguous: use %z, or set `timezone`")
+    now = datetime.now().astimezone()
+    try:
+        datetime.strptime(now.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
+    except ValueError as error:
+        raise ValueError(f"it is no form of strptime: {error}") from error
+    if "%" not in form or now.strftime(form) == form:
+        raise ValueError("it has no strptime letters, such as %Y-%m-%d %H:%M:%S")
+    if any(one in form for one in ("%Y", "%y", "%c", "%x", "%G")):
+        return lambda value, zone: _iso(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
+    return lambda value, zone: _iso(_of_late(str(value), form, zone), zone)
+
+
+def _by_epoch(value: Any, _zone: tzinfo) -> str:
+    moment = moment_of(value, utc=False)
+    if moment is None:
+        raise ValueError(f"{str(value)[:80]!r} is no number of seconds since 1970")
+    return iso_time(moment)
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
