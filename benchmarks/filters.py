@@ -15,13 +15,19 @@ from typing import Any
 import msgspec
 from sample import lines
 
+from message_passing.filters.aggregate import AggregateFilter
+from message_passing.filters.dedupe import DedupeFilter
+from message_passing.filters.enrich import EnrichFilter
 from message_passing.filters.keep import KeepFilter
 from message_passing.filters.key import KeyFilter
+from message_passing.filters.multiline import MultilineFilter
 from message_passing.filters.redact import RedactFilter
 from message_passing.filters.remove import RemoveFilter
 from message_passing.filters.rename import RenameFilter
 from message_passing.filters.sample import SampleFilter
+from message_passing.filters.script import ScriptFilter
 from message_passing.filters.set import SetFilter
+from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.outputs.null import NullOutput
@@ -50,10 +56,23 @@ CASES: dict[str, Filter] = {
     "Set, a text and an expression": SetFilter(
         fields={"title": "{level} of {logger}"}, expressions={"n": "line * 2"}
     ),
+    "Script, three lines": ScriptFilter(
+        script='n = line * 2\nif n > 100:\n    title = level + " of " + logger\ndel thread'
+    ),
     "Rename": RenameFilter(fields={"message": "msg"}),
     "Remove": RemoveFilter(fields=["thread"]),
     "Keep, three fields": KeepFilter(fields=["time", "level", "message"]),
     "Sample by a field": SampleFilter(rate=0.1, key="logger"),
+    "Enrich with the host": EnrichFilter(lookup="host", into="node"),
+    "Aggregate by a field, a count and a sum": AggregateFilter(
+        key=["level"], values={"n": "count", "lines": "sum(line)"}
+    ),
+    "Aggregate by a field, a percentile": AggregateFilter(key=["level"], values={"p95": "p95(line)"}),
+    "Throttle by a field": ThrottleFilter(rate=100, key=["logger"]),
+    "Dedupe by two fields": DedupeFilter(key=["level", "message"]),
+    "Dedupe, the whole message": DedupeFilter(ignore=["time"]),
+    "Multiline, tracebacks of two languages": MultilineFilter(preset=["python", "java"]),
+    "Multiline, a pattern of first lines": MultilineFilter(start=r"^(GET|POST) "),
     "Redact, keys": RedactFilter(keys=["password"]),
     "Redact, cards and mail addresses": RedactFilter(patterns=["card", "email"]),
     "Redact, all patterns": RedactFilter(patterns=["card", "email", "ip", "token"]),

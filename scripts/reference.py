@@ -123,8 +123,13 @@ def literal(value: Any) -> str:
 
 def json_like(value: Any) -> str:
     """The source of a plain value, in double quotes as the project writes them."""
-    text = json.dumps(value)
-    return text if isinstance(value, str) else repr(value).replace("'", '"')
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(json_like, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json_like(key)}: {json_like(one)}' for key, one in value.items())}}}"
+    return repr(value).replace("'", '"')
 
 
 def in_shell(cls: type[Component]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _LINE = re.compile(rb'\{"s":(\d+),"n":(\d+),"text":"x*"\}')
@@ -55,6 +56,24 @@ class Orders:
         self._thread.join()
 
 
+def new_lines(paths: Iterable[Path], offsets: dict[Path, int]) -> Iterator[bytes]:
+    """What has been written to files since the last time, but for a line that is not whole yet.
+
+    Args:
+        paths: the files, which need not exist yet.
+        offsets: how far each has been read: kept up to date here.
+    """
+    for path in paths:
+        if not path.exists():
+            continue
+        start = offsets.get(path, 0)
+        with path.open("rb") as file:
+            file.seek(start)
+            block, newline, _ = file.read().rpartition(b"\n")
+        offsets[path] = start + len(block) + len(newline)
+        yield from block.split(b"\n") if newline else ()
+
+
 @dataclass
 class Audit:
     """What has arrived in files, read as they grow.
@@ -79,15 +98,8 @@ class Audit:
 
     def read(self) -> Audit:
         """Take what has been written since the last time, but for a line that is not whole yet."""
-        for path in self.paths:
-            if not path.exists():
-                continue
-            with path.open("rb") as file:
-                file.seek(self._offsets.get(path, 0))
-                block, newline, _ = file.read().rpartition(b"\n")
-            self._offsets[path] = self._offsets.get(path, 0) + len(block) + len(newline)
-            for line in block.split(b"\n") if newline else ():
-                self._take(line)
+        for line in new_lines(self.paths, self._offsets):
+            self._take(line)
         return self
 
     def _take(self, line: bytes) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from soak.orders import new_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -68,15 +70,8 @@ class Life:
 
     def read(self) -> Life:
         """Take what has been written since the last time; a last line that is not whole yet is left."""
-        for path in self.paths:
-            if not path.exists():
-                continue
-            with path.open("rb") as file:
-                file.seek(self._offsets.get(path, 0))
-                block, newline, _ = file.read().rpartition(b"\n")
-            self._offsets[path] = self._offsets.get(path, 0) + len(block) + len(newline)
-            for line in block.split(b"\n") if newline else ():
-                self._take(line)
+        for line in new_lines(self.paths, self._offsets):
+            self._take(line)
         return self
 
     def _take(self, line: bytes) -> None:

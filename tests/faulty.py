@@ -224,7 +224,7 @@ def told_lost(told: list[str], who: str) -> int:
 
 def told_missing(told: list[str]) -> int:
     """How many messages Follow says did not arrive, among what the command told."""
-    pattern = r"message-passing: filter \(Follow\): (\d+) messages? did not arrive here: .*"
+    pattern = r"message-passing: filter(?: \d+)? \(Follow\): (\d+) messages? did not arrive here: .*"
     return sum(int(match[1]) for line in told if (match := re.fullmatch(pattern, line)))
 
 

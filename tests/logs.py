@@ -63,6 +63,20 @@ def run(
     return subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False, **more)
 
 
+INTERRUPTING = """
+        import signal
+        class Interruption(BaseException): pass
+        armed = False
+        def on_alarm(*_):
+            global armed
+            if armed:
+                armed = False
+                raise Interruption
+        signal.signal(signal.SIGALRM, on_alarm)
+"""
+"""The beginning of a program for `run`: while `armed`, an alarm raises, once."""
+
+
 def silent(done: subprocess.CompletedProcess[str], status: int = 0) -> bool:
     """Whether it ended so, and nobody printed anything on its standard error."""
     assert done.stderr == "", done.stderr

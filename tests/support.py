@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from message_passing.flow import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from message_passing.component import Component
 
 
@@ -34,6 +37,13 @@ def accounted_for(component: Component) -> bool:
     counted = component.snapshot()
     elsewhere = counted["passed"] + counted["filtered"] + counted["failed"] + counted["held"]
     return counted["received"] == elsewhere + sum(counted["dropped"].values())
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nothing to wait on: the condition is only looked at
+            await asyncio.sleep(0.001)
 
 
 def perl(program: str, *arguments: str, given: bytes = b"") -> bytes:

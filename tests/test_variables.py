@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.cli.run.run_command import MessagePassing, check_file
-from message_passing.config.variables import expand_variables
+from message_passing.config.variables import LARGEST_FILE_VALUE, expand_variables
 from message_passing.declaration import UnreadText
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("${EMPTY:-x}", "x"),
         ("${ABSENT:-x y}", "x y"),
         ("${ABSENT:-}", ""),
+        ("${EMPTY:-${HOST}}", "logs.example.org"),
+        ("${ABSENT:-${EMPTY:-${PORT}}}/${HOST:-${QQQ}}", "5558/logs.example.org"),
+        ("{{{ ${ABSENT:-a} ${HOST} }}}", "{{{ a logs.example.org }}}"),
+        ("${ABSENT:-$${HOST}}", "${HOST}"),
         ("$${HOST}", "${HOST}"),
+        ("$${A:-${PORT}}", "${A:-5558}"),
         ("$HOST ${} ${1} ${a b} %{HOST} \\d+$", "$HOST ${} ${1} ${a b} %{HOST} \\d+$"),
     ],
 )
@@ -173,3 +178,74 @@ def test_they_are_replaced_where_a_file_has_options(tmp_path: Path, monkeypatch:
     (tmp_path / "o.json").write_text('{"filename": "${QQQ}.log"}')
     (diagnostic,) = check_file("c.json").diagnostics
     assert diagnostic.text.startswith("the environment variable 'QQQ' is not set")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "${HOST-x}",
+            "'${HOST-x}' is none of ${HOST}, ${HOST:-default} and ${file:PATH}: write $${ for this text",
+        ),
+        ("${HOST:?x}", "is none of"),
+        ("${HOST:+x}", "is none of"),
+        ("a ${HOST", "'${HOST' has no }"),
+        ("${ABSENT:-${HOST}", "has no }"),
+        ("${ABSENT:-${QQQ}}", "'QQQ' is not set"),
+        ("${ABSENT:-" * 12 + "x" + "}" * 12, "nested deeper than 10 levels"),
+    ],
+)
+def test_what_a_shell_knows_and_this_does_not(text: str, problem: str) -> None:
+    """It is an error, and not left as it is."""
+    _, faults = expand_variables({"a": text}, "c.toml")
+    assert [problem in fault.text for fault in faults] == [True], faults
+
+
+def test_a_value_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the line ends at its end, also as part of a text; nothing in it is replaced."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"\xef\xbb\xbfpa ss${HOST}\r\n\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    warnings: list[str] = []
+    given = {"a": "${file:${FOLDER}/secret}", "b": ["x-${file:" + str(path) + "}-${PORT}"], "c": "$${file:x}"}
+    values, faults = expand_variables(given, "c.toml", warnings=warnings)
+    assert values == {"a": "pa ss${HOST}", "b": ["x-pa ss${HOST}-5558"], "c": "${file:x}"}
+    assert (faults, warnings) == ([], [])
+    path.chmod(0o644)
+    expand_variables(given, "c.toml", warnings=warnings)
+    assert len(warnings) == 1
+    assert "can be read by everybody (its mode is 0644)" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "problem"),
+    [
+        (None, 0, "cannot be read: No such file or directory"),
+        (b"", 0o600, "is empty"),
+        (b"\n", 0o600, "is empty"),
+        (b"\xff", 0o600, "it is not UTF-8"),
+        (b"x" * (LARGEST_FILE_VALUE + 1), 0o600, "is too large: it may have 65,536 bytes"),
+        (b"x", 0o602, "can be written by everybody (its mode is 0602): run `chmod o-w "),
+    ],
+)
+def test_a_file_that_gives_no_value(content: bytes | None, mode: int, problem: str, tmp_path: Path) -> None:
+    """Each says which file, and what to do, at the place of the key."""
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    values, (fault,) = expand_variables({"a": "${file:" + str(path) + "}"}, "c.toml")
+    assert f"the file {str(path)!r}" in fault.text
+    assert problem in fault.text
+    assert fault.where == "c.toml: a"
+    assert isinstance(values["a"], UnreadText)
+
+
+def test_the_largest_value_and_a_folder(tmp_path: Path) -> None:
+    """At the bound it is read; what is no file is not."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"x" * LARGEST_FILE_VALUE)
+    assert expand_variables({"a": "${file:" + str(path) + "}"}, "c")[0] == {"a": "x" * LARGEST_FILE_VALUE}
+    _, (fault,) = expand_variables({"a": "${file:" + str(tmp_path) + "}"}, "c")
+    assert "is a folder" in fault.text or "directory" in fault.text

@@ -23,21 +23,26 @@ from message_passing.errors import ChainError, Fault, UserError, collecting
 from message_passing.failures import LAST_RESORT
 from message_passing.flow import Input, Source
 from message_passing.outputs.stderr import StderrOutput
+from message_passing.routing import has_routes, routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-class UnusedComponentWarning(UserWarning):
-    """A warning: something was declared that nothing outputs to.
+class ChainWarning(UserWarning):
+    """A warning: something in a chain is surely not what was meant, though it runs.
 
     Attributes:
-        place: where it was declared.
+        place: where it was written.
     """
 
     def __init__(self, text: str, place: str = "") -> None:
         super().__init__(text)
         self.place = place
+
+
+class UnusedComponentWarning(ChainWarning):
+    """A warning: something was declared that nothing outputs to."""
 
 
 class Chain:
@@ -82,7 +87,7 @@ class Chain:
     def filter(
         self, name: str, component: Any, /, *, output_to: Any, error: Any = None, **options: Any
     ) -> None:
-        """Declare a filter. `output_to` may be a list for `T`."""
+        """Declare a filter. `output_to` may be a list for `T`; and for any component, of routes: see `routing`."""
         self._declare("filter", name, component, options, output_to=output_to, error=error)
 
     def encoder(
@@ -103,8 +108,10 @@ class Chain:
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration made elsewhere, as a config file's is."""
         if declaration.name in self.declared:
-            before = self.declared[declaration.name].kind
-            text = f"there is already a component named {declaration.name!r}: the {before}"
+            before = self.declared[declaration.name]
+            text = f"there is already a component named {declaration.name!r}: the {before.kind}"
+            if getattr(before.place, "file", "") != getattr(declaration.place, "file", ""):
+                text += f" in {getattr(before.place, 'file', '')!r}"
             self._repeated.append(Fault(text, declaration.place))
         self.declared[declaration.name] = declaration
         self.add_faults(*declaration.faults)
@@ -120,8 +127,14 @@ class Chain:
     def _declare(
         self, kind: str, name: str, component: Any, options: Any, *, output_to: Any, error: Any
     ) -> None:
-        targets = tuple(output_to) if isinstance(output_to, (list, tuple)) else (output_to,)
         place = f"{kind} {name!r}"
+        if has_routes(output_to):
+            routes = routes_of(kind, name, output_to, error=error, place=f"{place}: output_to")
+            self.add_faults(*routes.faults)
+            for one in routes.declared:
+                self.declare(one)
+            output_to = routes.head
+        targets = tuple(output_to) if isinstance(output_to, (list, tuple)) else (output_to,)
         if component is None:
             self.add_faults(Fault("a component is a name, a class or a component, not None", place))
         self.declare(Declaration(kind, name, component, options, targets, error, place, place))
@@ -148,7 +161,7 @@ class Chain:
         if faults or self.unread or len(made) < len(self.declared):
             raise UserError(*faults)
         self._wire(made)
-        self._warn_of_unused()
+        self._warn()
         self.components, self._built = made, True
         self.heads = [component for component in made.values() if isinstance(component, Input)]
         return self.heads
@@ -239,7 +252,10 @@ class Chain:
                 waiting += [target for target in self.declared[name].output_to if isinstance(target, str)]
         return found
 
-    def _warn_of_unused(self) -> None:
+    def _warn(self) -> None:
+        for one in self.declared.values():
+            for fault in one.warnings:
+                warnings.warn(ChainWarning(fault.text, fault.where), stacklevel=3)
         used = {target for one in self.declared.values() for target in one.targets()} | {self._error_head}
         for name, declaration in self.declared.items():
             if declaration.kind != "input" and name not in used:

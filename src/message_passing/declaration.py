@@ -59,6 +59,8 @@ class Declaration:
         option_defaults: see `Chain.option_defaults`, which these override.
         faults: errors in its declaration.
         then: the next one, if a command's `--filter` or similar names several.
+        target_at: where each of `output_to` was written, if not in a list of its own.
+        warnings: what is to be said before it runs, though it is no error.
     """
 
     kind: str
@@ -73,6 +75,8 @@ class Declaration:
     option_defaults: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     then: Declaration | None = None
+    target_at: tuple[str, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
     def declare(self, chain: TakesDeclarations, name: str, *, output_to: str | Sequence[str] = ()) -> None:
         """Declare it in `chain` under `name`, with those that come after it between it and `output_to`."""
@@ -136,10 +140,11 @@ class Declaration:
     def target_places(self) -> list[tuple[str, str]]:
         """The names it refers to, and where."""
         several = len(self.output_to) > 1
-        found = [
-            (one, self.part("output_to", number) if several else self.part("output_to"))
-            for number, one in enumerate(self.output_to)
+        places = self.target_at or [
+            self.part("output_to", number) if several else self.part("output_to")
+            for number in range(len(self.output_to))
         ]
+        found = [*zip(self.output_to, places, strict=True)]
         found.append((self.error, self.part("error")))
         return [(target, place) for target, place in found if isinstance(target, str)]
 

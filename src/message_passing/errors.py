@@ -206,17 +206,26 @@ def naming_component(component: Any, method: str) -> Iterator[None]:
 EXTRAS = {
     "console": ("prometheus_client", "rich", "starlette", "uvicorn"),
     "crypt": ("cryptography",),
+    "geoip": ("maxminddb",),
     "io-priority": ("psutil",),
     "jetstream": ("nats", "nkeys"),
+    "kafka": ("confluent_kafka",),
     "re2": ("re2",),
     "redis": ("redis",),
     "structlog": ("structlog",),
+    "useragent": ("ua_parser", "ua_parser_rs"),
     "yaml": ("yaml",),
     "zstd": ("backports.zstd", "compression.zstd"),
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"nats": "nats-py", "prometheus_client": "prometheus-client", "re2": "google-re2"}
+_PACKAGES = {
+    "confluent_kafka": "confluent-kafka",
+    "nats": "nats-py",
+    "prometheus_client": "prometheus-client",
+    "re2": "google-re2",
+    "ua_parser": "ua-parser",
+}
 """The package that provides a module, where its name differs."""
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_KEPT = 4 << 20
+"""Bytes of a block that is made and freed: see `keep_freed_memory`."""
+
 _SAME = 0.1
 """Seconds within which a second signal is still the first: timeout(1) sends each to us and to our group."""
 
@@ -73,6 +76,16 @@ def rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep up to 8 MiB of what is freed, instead of giving it back to the system after each batch.
+
+    glibc maps what is larger than a threshold, unmaps it when it is freed, and raises the threshold to its size then;
+    of memory freed otherwise, it keeps twice as much (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: at first 128
+    and 256 KiB). A batch takes more, in several pieces, so that the system had to provide each page of it anew.
+    """
+    bytes(_KEPT)  # mapped, not touched, and freed
 
 
 @contextmanager

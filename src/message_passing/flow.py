@@ -20,12 +20,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.clock import monotonic
-from message_passing.delivery import AMBIENT, outside
 from message_passing.errors import OutputClosedError
-from message_passing.graph import topological_order
 from message_passing.lines import beyond
 from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, says_each
-from message_passing.source import Source
+from message_passing.source import Input, Source
 from message_passing.wiring import leaves_encoding, misses_objects
 
 if TYPE_CHECKING:
@@ -49,71 +47,6 @@ _SUSPICIOUS_TIME, _SUSPICIOUS_COUNT = 60.0, 100
 _REMOVES_ALL = (
     "it has removed every message for more than a minute: `message-passing trace` shows the way of a message"
 )
-
-
-class Input(Source):
-    """Receives messages from outside. Define `run`, which emits batches."""
-
-    kind = "input"
-
-    can_wait = True
-    """Whether what it has not read yet stays where it is: in a file, a pipe, or the queue of a waiting sender.
-    Otherwise (datagrams, published messages) an output drops what does not fit, and counts it, rather than wait."""
-
-    def emit(self, messages: list[Any]) -> None:
-        """Pass on what was received: counts it, never blocks."""
-        if self.observers:
-            self._show(messages)
-        self.metrics.received += len(messages)
-        fate = AMBIENT.fate
-        if fate is None or getattr(fate, "owner", None) is self:
-            super().emit(messages)
-        else:  # within a call of another input, whose messages these are not, such as those of a log handler
-            with outside():
-                super().emit(messages)
-
-    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
-        """See `Component.fail`. What an input loses was not emitted, so it is counted as received here."""
-        self.metrics.received += len(messages) if count is None else count
-        super().fail(error, messages, count)
-
-    def drop(self, lost: int | Collection[Any], reason: str) -> None:
-        """See `Component.drop`. What an input loses was not emitted, so it is counted as received here."""
-        super().drop(lost, reason)
-        self.metrics.received += lost if isinstance(lost, int) else len(lost)
-
-    acknowledges = (
-        False  # without an annotation, which would make an option of it; an instance may have its own
-    )
-    """Whether it acknowledges: what is DELIVERED is removed at its source, and not sent or read again."""
-
-    def warnings(self) -> Sequence[str]:
-        """Warn of outputs that report DELIVERED before any receiver has a message that this input acknowledges."""
-        given = [*super().warnings()]
-        for end in topological_order([self]) if self.acknowledges else ():
-            if isinstance(end, Output) and end.confirms_early:
-                text = f"the {self.label} acknowledges what the {end.label} has {end.confirms}"
-                given.append(f"{text}: what is lost after that is not sent again")
-        return given
-
-    async def run(self) -> None:
-        """Emit batches, `await self.drain()` after each, and return when the source has ended.
-
-        It is stopped by cancellation, at any `await`: what it has read by then must have been emitted, or
-        be emitted in `stopped`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define run")
-
-    def stopped(self) -> None:
-        """Called once after `run` ended or was cancelled: emit what was read and not yet passed on."""
-
-    def would_refuse(self, message: bytes) -> str:  # noqa: ARG002 - for those who define it
-        """Why it would not receive such a message; empty if it would. For `message-passing trace`."""
-        return ""
-
-    def progress(self) -> tuple[int, int] | None:
-        """How much of finite work is done, and how much there is in all, in bytes; None if it has no end."""
-        return None
 
 
 class Filter(Source, Output):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.announcer import Announcer
 from message_passing.chain_group import as_chain
 from message_passing.errors import OutputClosedError
-from message_passing.event_loop import obey_signals, rare_collections, woken_by_signals
+from message_passing.event_loop import keep_freed_memory, obey_signals, rare_collections, woken_by_signals
 from message_passing.flow import Input, Output
 from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
@@ -82,6 +82,7 @@ class Server:
             on_ready: called when every input has been started.
             on_end: called when no more will be received, and what was received is still to be passed on.
         """
+        keep_freed_memory()
         with rare_collections():
             asyncio.run(self._run(on_ready, on_end))
 

@@ -1,4 +1,4 @@
-"""The base of every input and filter: what passes messages on."""
+"""The base of every input, and what inputs and filters share: they pass messages on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from message_passing.component import Component
-from message_passing.delivery import Delivery, Outcome
+from message_passing.delivery import AMBIENT, Delivery, Outcome, outside
 from message_passing.errors import Fault, OptionError
+from message_passing.graph import topological_order
 from message_passing.options import option
 from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, running_loop
 from message_passing.wiring import Wiring, wiring_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 
 class Onward:
@@ -178,3 +179,68 @@ class Source(Component):
         """Wait until what is downstream has room again."""
         for output in self.outputs():
             await output.drain()
+
+
+class Input(Source):
+    """Receives messages from outside. Define `run`, which emits batches."""
+
+    kind = "input"
+
+    can_wait = True
+    """Whether what it has not read yet stays where it is: in a file, a pipe, or the queue of a waiting sender.
+    Otherwise (datagrams, published messages) an output drops what does not fit, and counts it, rather than wait."""
+
+    def emit(self, messages: list[Any]) -> None:
+        """Pass on what was received: counts it, never blocks."""
+        if self.observers:
+            self._show(messages)
+        self.metrics.received += len(messages)
+        fate = AMBIENT.fate
+        if fate is None or getattr(fate, "owner", None) is self:
+            super().emit(messages)
+        else:  # within a call of another input, whose messages these are not, such as those of a log handler
+            with outside():
+                super().emit(messages)
+
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """See `Component.fail`. What an input loses was not emitted, so it is counted as received here."""
+        self.metrics.received += len(messages) if count is None else count
+        super().fail(error, messages, count)
+
+    def drop(self, lost: int | Collection[Any], reason: str) -> None:
+        """See `Component.drop`. What an input loses was not emitted, so it is counted as received here."""
+        super().drop(lost, reason)
+        self.metrics.received += lost if isinstance(lost, int) else len(lost)
+
+    acknowledges = (
+        False  # without an annotation, which would make an option of it; an instance may have its own
+    )
+    """Whether it acknowledges: what is DELIVERED is removed at its source, and not sent or read again."""
+
+    def warnings(self) -> Sequence[str]:
+        """Warn of outputs that report DELIVERED before any receiver has a message that this input acknowledges."""
+        given = [*super().warnings()]
+        for end in topological_order([self]) if self.acknowledges else ():
+            if isinstance(end, Output) and end.confirms_early:
+                text = f"the {self.label} acknowledges what the {end.label} has {end.confirms}"
+                given.append(f"{text}: what is lost after that is not sent again")
+        return given
+
+    async def run(self) -> None:
+        """Emit batches, `await self.drain()` after each, and return when the source has ended.
+
+        It is stopped by cancellation, at any `await`: what it has read by then must have been emitted, or
+        be emitted in `stopped`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define run")
+
+    def stopped(self) -> None:
+        """Called once after `run` ended or was cancelled: emit what was read and not yet passed on."""
+
+    def would_refuse(self, message: bytes) -> str:  # noqa: ARG002 - for those who define it
+        """Why it would not receive such a message; empty if it would. For `message-passing trace`."""
+        return ""
+
+    def progress(self) -> tuple[int, int] | None:
+        """How much of finite work is done, and how much there is in all, in bytes; None if it has no end."""
+        return None

@@ -51,6 +51,7 @@ _COMMANDS: dict[str, list[list[str]]] = {
     "graph": [["chain.yaml"], ["--format", "svg", *_CHAIN]],
     "test": [["chain.json", "chain.yaml"]],
     "doctor": [["tcp://127.0.0.1:1", "--timeout", "1"]],
+    "schema": [[], ["+mine:Same"]],
     "send": [["--connect", "tcp://127.0.0.1:1", "--timeout", "0.1", "hello"]],
     "tail": [["/absent"]],
     "trace": [["chain.json", "{}"]],

@@ -432,3 +432,29 @@ def test_who_is_examined_says_nothing_of_it(tmp_path: Path) -> None:
         assert finished("doctor", endpoint, "--socket-type", "PUSH").status == 1
         status, _, err = one.stop()
     assert (status, err) == (0, b"")
+
+
+def test_an_acknowledged_hop(examined: Any, tmp_path: Path) -> None:
+    """A ROUTER that is an input acknowledges the canary; an output says what it is, and a foreign one nothing."""
+    receiver, sender = f"tcp://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"
+    arrived = tmp_path / "arrived"
+    bound = {"socket_bind": receiver, "socket_type": "ROUTER"}
+    words = [*part("input", "ZeroMQ", **bound), *part("output", "File", filename=str(arrived))]
+    with node(*words):
+        wait_for_port(int(receiver.rpartition(":")[2]))
+        assert examined(receiver).last[3].endswith("--socket-type DEALER")
+        found = examined(receiver, "--socket-type", "DEALER")
+        assert (found.status, found.text("hop").split(",")[0]) == (0, "an input of message-passing answers")
+        assert "was acknowledged: the receiver's chain has settled it" in found.text("canary")
+        assert b"canary-" in lines(arrived)[0]
+    bound = {"socket_bind": sender, "socket_type": "ROUTER"}
+    with node("--input", "Null", *part("output", "ZeroMQ", **bound)):
+        wait_for_port(int(sender.rpartition(":")[2]))
+        found = examined(sender, "--socket-type", "DEALER")
+        assert (found.status, found.last[0]) == (1, "hop")
+        assert found.last[2].endswith("it is an output, too: an output sends to an input")
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as foreign:
+        port = foreign.bind_to_random_port("tcp://127.0.0.1")
+        found = examined(f"tcp://127.0.0.1:{port}", "--socket-type", "DEALER")
+        assert found.last[2] == "it is connected, and answers nothing within 2 seconds"
+        assert found.last[3].startswith("it must be an input of message-passing with socket_type ROUTER")

@@ -266,7 +266,7 @@ def test_a_terminal_without_these_letters(tmp_path: Path) -> None:
             "--input: there is no input 'STDNI' (did you mean 'STDIN'?)",
         ),
         ([], "message-passing graph: name one config file"),
-        (["a.toml", "b.toml"], "one config file at a time, not 'a.toml' and 'b.toml'"),
+        (["a.toml", "b.toml"], "b.toml: cannot be read: No such file or directory"),
         (["--format", "png", "a.toml"], "argument --format: invalid choice: 'png'"),
     ],
 )
@@ -283,3 +283,24 @@ def test_it_is_a_word_of_the_command() -> None:
     done = finished("graph", "--help")
     assert (done.status, done.err) == (0, "")
     assert b"message-passing graph --format svg app.toml > app.svg" in done.out
+
+
+def test_routes(tmp_path: Path) -> None:
+    """Each arrow has its condition, in all formats; what has no route is said."""
+    routes = [{"when": 'level >= "ERROR"', "to": "bad"}, {"when": "a < b", "to": "bad"}, {"else": "all"}]
+    values: dict[str, Any] = {
+        "inputs": {"in": {"class": "STDIN", "output_to": "read"}},
+        "decoders": {"read": {"class": "JSON", "output_to": routes}},
+        "outputs": {"bad": {"class": "Null"}, "all": {"class": "Null"}},
+    }
+    drawn = graph(tmp_path, values)
+    assert as_lines(drawn).splitlines()[4:7] == [
+        "● Route filter (read routes)",
+        '├─ level >= "ERROR"; or a < b: ● Null output (bad)',
+        "└─ all others: ● Null output (all)",
+    ]
+    assert '-->|"level #gt;= #quot;' in as_mermaid(drawn)
+    assert "level &gt;= " in as_svg(drawn)
+    routes.pop()
+    values["outputs"].pop("all")
+    assert "● Route filter (read routes)  all others are filtered out" in as_lines(graph(tmp_path, values))

@@ -75,6 +75,22 @@ def test_a_file_on_standard_input_shows_how_far_it_is(work: Path) -> None:
     assert b"\n" not in shown.text
 
 
+def test_a_replay_shows_how_far_it_is(work: Path) -> None:
+    """The same line, until it says what became of the messages."""
+    config = work / "chain.toml"
+    config.write_text(
+        '[inputs.in]\nclass = "STDIN"\noutput_to = "out"\n'
+        f'[outputs.out]\nclass = "File"\noptions = {{ filename = "{work / "out"}" }}\n'
+    )
+    (work / "few").write_bytes(LINE * 1000)
+    shown = in_terminal("replay", str(work / "few"), "--config", str(config), "--rate", "1000")
+    drawn = shown.text.split(b"\r\x1b[K")
+    assert (shown.status, len(lines(work / "out"))) == (0, 1000)
+    assert len(drawn) >= 3
+    assert b"kB" in drawn[1]
+    assert drawn[-1].strip() == b"message-passing replay: 1000 taken"
+
+
 def _path(work: Path) -> str:
     return ":".join([str(work), *filter(None, sys.path)])
 

@@ -75,6 +75,7 @@ def test_what_is_malformed_is_the_askers_fault(one: Watched, target: str) -> Non
     """A status of 4xx, with a sentence of bounded length, for each path and parameter."""
     head, _, body = raw(one, request(target)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 4"), head
+    assert b"frame-ancestors 'none'" in head, "what a browser may do with it"
     assert len(body) < 1000
     assert b"error" in body or b"Not Found" in body or b"Invalid" in body
 
@@ -115,6 +116,9 @@ def test_what_is_odd_in_a_request_is_answered(one: Watched, data: bytes, status:
     """Other methods, content, headers and versions: the connection is closed, and nothing waits for more."""
     answer = raw(one, data)
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
+    if status == b"200":
+        told = {line.partition(b":")[0].lower() for line in answer.partition(b"\r\n\r\n")[0].splitlines()}
+        assert {b"content-security-policy", b"x-content-type-options", b"referrer-policy"} <= told
     assert len(re.findall(rb"(?m)^HTTP/1\.1 \d", answer)) == 1
 
 

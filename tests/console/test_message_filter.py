@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.conditions import patterns
 from message_passing.console.message_filter import MessageFilter, decode_for_display
 from message_passing.errors import OptionError
 from message_passing.message_fields import level_number
@@ -37,6 +38,11 @@ def takes(raw: bytes, **words: object) -> bool:
         (b'{"message":"Gr\\u00fc\\u00dfe"}', {"search": "GR\u00dcSSE"}, True),
         (b"Plain Text", {"search": "plain"}, True),
         (b'{"message":"x"}', {"search": "y"}, False),
+        (b'{"status":503,"path":"/a"}', {"where": 'status >= 500 and path == "/a"'}, True),
+        (b'{"status":200}', {"where": "status >= 500"}, False),
+        (b'{"status":503}', {"where": "status >= 500", "level": "INFO"}, False),
+        (b"{}", {"where": "status >= 500"}, False),
+        (b"plain", {"where": "not status"}, True),
     ],
 )
 def test_what_is_wanted(raw: bytes, words: dict[str, object], wanted: bool) -> None:
@@ -59,3 +65,20 @@ def test_a_word_that_cannot_be_meant_is_refused() -> None:
         level_number("warnign")
     with pytest.raises(OptionError, match="given as `name=value`, not 'x'"):
         MessageFilter.of(fields=["x"])
+    with pytest.raises(OptionError, match="where: Python has `==` instead of '=' at column 3"):
+        MessageFilter.of(where="a = 1")
+
+
+@pytest.mark.parametrize("pattern", ["x*y*z", "a.*b", r"(\\w+)@x"])
+def test_a_viewer_keeps_no_node_busy(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regular expression that is not linear is for RE2 alone; one that is, for anybody."""
+    where = f'matches(a, "{pattern}")'
+    monkeypatch.setattr(patterns, "re2", None)
+    with pytest.raises(OptionError, match="not allowed here, and RE2 is not installed"):
+        MessageFilter.of(where=where)
+    assert takes(b'{"a":"xaab"}', where='matches(a, "^x[a-z]+")')
+    monkeypatch.undo()
+    pytest.importorskip("re2")
+    MessageFilter.of(where=where)
+    with pytest.raises(OptionError, match="RE2 does not know it"):
+        MessageFilter.of(where='matches(a, "(?<!x).*y.*z")')

@@ -210,3 +210,27 @@ def test_names_of_a_stranger_cannot_break_the_format(tmp_path: Path) -> None:
     with watched("--configfile", str(config)) as one:
         _, metrics = one.ask("/metrics")
         assert 'component="i\\"\\n\\\\{} 1"' in metrics.decode()
+
+
+def test_how_many_messages_took_each_route(tmp_path: Path) -> None:
+    """In the metrics and the state; those that took none have no name. A node without routes has no such metric."""
+    routes = [{"when": "x == 1", "to": "a"}, {"when": "x == 2", "to": "b"}]
+    config = {
+        "inputs": {"in": {"class": "STDIN", "output_to": "read"}},
+        "decoders": {"read": {"class": "JSON", "output_to": routes}},
+        "outputs": {"a": {"class": "Null"}, "b": {"class": "Null"}},
+    }
+    (tmp_path / "a.json").write_text(json.dumps(config))
+    with watched(str(tmp_path / "a.json")) as one:
+        one.node.write(b'{"x":1}\n{"x":2}\n{"x":1}\n{}\n')
+        wait_for(lambda: 'to=""} 1' in _openmetrics(one), timeout=20)
+        kind = ("read routes", "filter")
+        assert samples(_openmetrics(one))["message_passing_messages_routed_total"] == {
+            (*kind, "1", "a"): 2,
+            (*kind, "2", "b"): 1,
+            (*kind, "else", ""): 1,
+        }
+        components = {each["id"]: each for each in json.loads(one.ask("/state")[1])["components"]}
+        assert components["read routes"]["routes"][1] == {"when": "x == 2", "to": "b", "matched": 1}
+        assert components["read routes"]["filtered"] == 1
+        assert "routes" not in components["read"]

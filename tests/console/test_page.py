@@ -91,7 +91,7 @@ def test_a_component_leads_to_its_messages_and_its_history(look: Look, site: Sit
 
 def test_senders_are_sorted_by_what_is_asked(browser: Browser, tmp_path: Path) -> None:
     """By loss, by silence, by number, by name: the table says by which, and a search narrows it."""
-    with Site(tmp_path, silent=0.5) as site, site.running(), looking(browser, site.url) as look:
+    with Site(tmp_path, idle=0.5) as site, site.running(), looking(browser, site.url) as look:
         page = look.open(site.url)
         expect(page.locator("#sender-some")).to_be_visible()
         site.send(*stamped("web-1", *range(1, 9)))

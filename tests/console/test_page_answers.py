@@ -100,7 +100,7 @@ def test_without_follow_it_says_that_it_does_not_know(browser: Browser, tmp_path
     site = Site(tmp_path)
     config = tmp_path / "chain.toml"
     text = config.read_text(encoding="utf-8").replace('class = "Follow"', 'class = "Null"')
-    config.write_text(re.sub(r"options = \{ silent_after.*\n", "", text), encoding="utf-8")
+    config.write_text(re.sub(r"options = \{ idle_after.*\n", "", text), encoding="utf-8")
     with site, site.running(), looking(browser, site.url) as look:
         page = look.open(site.url)
         expect(page.locator("#losses-words")).to_have_text(

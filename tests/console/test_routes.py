@@ -75,14 +75,15 @@ def test_the_history_has_a_step_each_second() -> None:
 
 
 def test_a_live_tail_shows_what_is_wanted() -> None:
-    """By level, field and text, at the component that was named."""
+    """By level, field, text and condition, at the component that was named."""
     with watched("--input", "STDIN", "--output", "STDOUT") as one:
-        query = "?level=WARNING&field=app=shop&search=disk&at=encoder"
+        query = "?level=WARNING&field=app=shop&search=disk&at=encoder&where=message+!=+%22disk%22"
         with one.tail(query) as lines:
             for level, app, text in (
                 ("INFO", "shop", "disk"),
                 ("ERROR", "till", "disk"),
                 ("ERROR", "shop", "memory"),
+                ("ERROR", "shop", "disk"),
                 ("ERROR", "shop", "DISK"),
             ):
                 one.node.write(json.dumps({"level": level, "app": app, "message": text}).encode() + b"\n")
@@ -92,6 +93,8 @@ def test_a_live_tail_shows_what_is_wanted() -> None:
         status, body = one.ask("/tail?at=encodr")
         assert (status, "did you mean 'encoder'" in json.loads(body)["error"]) == (404, True)
         assert one.ask("/tail?level=loud")[0] == 400
+        status, body = one.ask("/tail?where=a+%3D+1")
+        assert (status, "Python has `==` instead of '='" in json.loads(body)["error"]) == (400, True)
         assert one.ask("/tail?limit=-1")[0] == 400
 
 

@@ -30,6 +30,8 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Path], dict[str, Any]]] = {
     ("input", "ZeroMQ"): lambda _: {"socket_bind": f"tcp://127.0.0.1:{free_port()}"},
     ("input", "JetStream"): lambda _: {"servers": f"127.0.0.1:{free_port()}"},
     ("output", "JetStream"): lambda _: {"servers": f"127.0.0.1:{free_port()}", "flush_timeout": 0.1},
+    ("input", "Kafka"): lambda _: {"bootstrap_servers": f"127.0.0.1:{free_port()}"},
+    ("output", "Kafka"): lambda _: {"bootstrap_servers": f"127.0.0.1:{free_port()}", "flush_timeout": 0.1},
     ("input", "Redis::Streams"): lambda _: {"url": f"redis://127.0.0.1:{free_port()}"},
     ("output", "Redis::Streams"): lambda _: {"url": f"redis://127.0.0.1:{free_port()}", "flush_timeout": 0.1},
     ("input", "Redis"): lambda _: {"port": free_port()},

@@ -57,6 +57,7 @@ class Senders:
             thread.join()
 
 
+@pytest.mark.timeout(600)  # a slow receiver gets to the end of what is sent before
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
 @pytest.mark.parametrize(("sends", "receives"), [("PUSH", "PULL"), ("PUB", "SUB")])
 def test_three_orderly_restarts_under_load(sends: str, receives: str, transport: str, tmp_path: Path) -> None:
@@ -70,7 +71,12 @@ def test_three_orderly_restarts_under_load(sends: str, receives: str, transport:
         for path in arrived:
             words = [
                 *part(
-                    "input", "ZeroMQ", socket_bind=address, socket_type=receives, linger=5000, socket_hwm=hwm
+                    "input",
+                    "ZeroMQ",
+                    socket_bind=address,
+                    socket_type=receives,
+                    linger=20_000,
+                    socket_hwm=hwm,
                 ),
                 *("--decoder", "Null", "--encoder", "Null"),
                 *part("output", "File", filename=str(path)),
@@ -81,7 +87,7 @@ def test_three_orderly_restarts_under_load(sends: str, receives: str, transport:
                 if path == arrived[-1]:
                     senders.stop()
                     soon(lambda: arrived[-1].read_bytes().count(b" the last\n") == 2)
-                status, _, told = receiver.stop(PATIENCE)
+                status, _, told = receiver.stop(2 * PATIENCE)
                 told = b"".join(line for line in told.splitlines(keepends=True) if not PAUSED.search(line))
                 assert (status, told) == (0, b"")
     finally:

@@ -10,14 +10,7 @@ import pytest
 from message_passing.errors import OptionError, OutputClosedError
 from message_passing.filters.delay import DelayFilter
 from message_passing.flow import Output
-from support import Kept, accounted_for
-
-
-async def until(condition: Any, seconds: float = 5) -> None:
-    """Let the loop run until something is so."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nothing to wait on: the condition is only looked at
-            await asyncio.sleep(0.001)
+from support import Kept, accounted_for, until
 
 
 def test_messages_come_later_unchanged_and_in_order() -> None:

@@ -127,7 +127,7 @@ def test_an_event_at_the_end() -> None:
     follow.close()
     event = kept.messages[-1]
     assert event["event"] == "senders"
-    assert (event["received"], event["lost"], event["senders"], event["silent"]) == (6, 3, 3, 0)
+    assert (event["received"], event["lost"], event["senders"], event["idle"]) == (6, 3, 3, 0)
     assert event["lost_by_sender"] == {"a": 2, "c": 1}
     assert follow.snapshot()["passed"] == follow.snapshot()["received"] + 1
     silent = Kept()
@@ -140,7 +140,7 @@ def test_an_event_at_the_end() -> None:
 def test_events_in_a_loop() -> None:
     """They come at their interval, also when no message does."""
     kept = Kept()
-    follow = FollowFilter(report_interval=0.01, silent_after=0.001, output_to=kept)
+    follow = FollowFilter(report_interval=0.01, idle_after=0.001, output_to=kept)
 
     async def run() -> None:
         follow.consume_many(sent("a", 1))
@@ -152,7 +152,7 @@ def test_events_in_a_loop() -> None:
     asyncio.run(run())
     follow.close()
     assert len(kept.messages) > 3
-    assert kept.messages[-1]["silent"] == 1
+    assert kept.messages[-1]["idle"] == 1
 
 
 def test_remarks() -> None:

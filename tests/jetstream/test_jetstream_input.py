@@ -379,31 +379,3 @@ def test_the_commands_of_the_guide_lose_nothing_when_the_reading_node_is_killed(
     found = [json.loads(line)["n"] for line in path.read_bytes().splitlines() if line.startswith(b'{"n": ')]
     assert set(found) == set(range(20_000))
     assert len(found) < 30_000
-
-
-def test_a_leader_of_three_servers_is_killed(tmp_path: Path) -> None:
-    """With three replicas everything that was accepted arrives, without a hand: the others go on."""
-    from nats_server import cluster  # noqa: PLC0415
-
-    with cluster(tmp_path, 3) as servers:
-        urls = [one.url for one in servers]
-        kept = Kept()
-        source = receiver(servers[0], kept, servers=urls[0], replicas=3)
-        to = JetStreamOutput(
-            servers=urls, stream="LOGS", subject="logs.app", create=True, replicas=3, subjects=["logs.>"],
-            frame_bytes=2000, timeout=3.0, retry_first=0.1, retry_longest=0.5, reconnect_longest=0.3,
-        )  # fmt: skip
-        lines = [json.dumps(one).encode() for one in numbers(30_000)]
-        sender = threading.Thread(
-            target=run_input, args=(ListInput(messages=lines, output_to=to),), kwargs={"timeout": 90}
-        )
-        sender.start()
-        with running(source):
-            wait_for(lambda: kept.messages, timeout=60)
-            leader = servers[1].ask(lambda context: context.stream_info("LOGS")).cluster.leader
-            victim = next(one for one in servers if one.name == leader)
-            victim.kill()
-            sender.join()
-            wait_for(lambda: len(set(numbers_in(kept))) == 30_000, timeout=60)
-        assert to.metrics.lost() == 0
-        assert source.problems() == []

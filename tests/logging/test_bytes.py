@@ -15,8 +15,8 @@ from logs import free_endpoint, logger_with, read_line, receiver, started, tell
 from message_passing.errors import OptionError
 from message_passing.logging import ZeroMQHandler
 from message_passing.logging.backlog import Policy
-from message_passing.logging.pipe import Pipe
 from message_passing.testing import wait_for
+from message_passing.zeromq.progress import QueuedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,22 +166,22 @@ def test_short_records_after_long_ones_flow() -> None:
         assert handler.stats()["dropped"] == {}
 
 
-def room(pipe: Pipe, records: list[bytes]) -> int:
+def room(queued: QueuedBytes, records: list[bytes]) -> int:
     """How many of these may be sent."""
-    return pipe.room_for(records, sum(map(len, records)), ())
+    return queued.room_for(records, sum(map(len, records)), ())
 
 
 def test_what_zeromq_may_have() -> None:
     """The sizes of the last messages, as many as it may have; one alone fits always."""
-    pipe = Pipe(3, 100)
-    assert room(pipe, [b"x" * 30] * 5) == 3
-    pipe.sent([b"x" * 30] * 3, 3)
-    assert room(pipe, [b"x" * 30]) == 0
-    assert room(pipe, [b"x" * 10]) == 1
-    pipe.sent([b"x"] * 3, 3)
-    assert room(pipe, [b"x" * 97, b"x"]) == 1
-    assert room(Pipe(3, 100), [b"x" * 1000, b"x"]) == 1
-    assert room(Pipe(3, 0), [b"x" * 1000] * 9) == 9
+    queued = QueuedBytes(3, 100)
+    assert room(queued, [b"x" * 30] * 5) == 3
+    queued.sent([b"x" * 30] * 3, 3)
+    assert room(queued, [b"x" * 30]) == 0
+    assert room(queued, [b"x" * 10]) == 1
+    queued.sent([b"x"] * 3, 3)
+    assert room(queued, [b"x" * 97, b"x"]) == 1
+    assert room(QueuedBytes(3, 100), [b"x" * 1000, b"x"]) == 1
+    assert room(QueuedBytes(3, 0), [b"x" * 1000] * 9) == 9
 
 
 @pytest.mark.parametrize("given", [-1, 1.5, "64 MiB", None, True])

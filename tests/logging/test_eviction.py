@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from arrivals import Arrivals
-from logs import held, logger_with, run, silent
+from logs import INTERRUPTING, held, logger_with, run, silent
 from message_passing.logging.backlog import Policy
 from message_passing.logging.snapshot import level_of_item
 from message_passing.testing import wait_for
@@ -115,16 +115,9 @@ def test_many_threads_at_once(policy: Policy) -> None:
 
 def test_a_signal_handler_that_raises_in_the_middle_of_it() -> None:
     """Whatever is taken out is counted: no record is lost but those whose calls are cut short."""
-    program = """
-        import signal
-        class Interruption(BaseException): pass
-        armed = False
-        def on_alarm(*_):
-            global armed
-            if armed:
-                armed = False
-                raise Interruption
-        signal.signal(signal.SIGALRM, on_alarm)
+    program = (
+        INTERRUPTING
+        + """\
         handler = add(socket_hwm=20, linger=0, policy="drop_oldest", report_interval=0)
         logging.info("first")
         busy, over = threading.Event(), threading.Event()
@@ -156,4 +149,5 @@ def test_a_signal_handler_that_raises_in_the_middle_of_it() -> None:
         assert interruptions > 10
         assert number - interruptions <= known <= number, (number, interruptions, stats)
     """
+    )
     assert silent(run(program, "tcp://127.0.0.1:9"))

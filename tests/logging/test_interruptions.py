@@ -8,23 +8,17 @@ import logging
 import threading
 
 from arrivals import Arrivals
-from logs import run, silent
+from logs import INTERRUPTING, run, silent
 from message_passing.logging import ZeroMQHandler
 from message_passing.testing import wait_for
 
 
 def test_hundreds_of_interruptions() -> None:
     """Every record whose call returned arrives, and none twice, though calls that send for others are cut short."""
-    program = """
-        import json, signal
-        class Interruption(BaseException): pass
-        armed = False
-        def on_alarm(*_):
-            global armed
-            if armed:
-                armed = False
-                raise Interruption
-        signal.signal(signal.SIGALRM, on_alarm)
+    program = (
+        INTERRUPTING
+        + """\
+        import json
         handler = add(socket_hwm=0, linger=10_000, report_interval=0)
         interrupted, number = [], 0
         def log_all():
@@ -44,6 +38,7 @@ def test_hundreds_of_interruptions() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(interrupted))
     """
+    )
     with Arrivals() as arrivals:
         done = run(program, arrivals.endpoint)
         assert silent(done)
@@ -57,16 +52,9 @@ def test_hundreds_of_interruptions() -> None:
 
 def test_interruptions_of_flush_and_stats() -> None:
     """A signal handler that raises in `flush` or `stats` costs no record either, and none is sent twice."""
-    program = """
-        import signal
-        class Interruption(BaseException): pass
-        armed = False
-        def on_alarm(*_):
-            global armed
-            if armed:
-                armed = False
-                raise Interruption
-        signal.signal(signal.SIGALRM, on_alarm)
+    program = (
+        INTERRUPTING
+        + """\
         handler = add(socket_hwm=0, linger=10_000)
         interruptions, number = 0, 0
         def ask():
@@ -86,6 +74,7 @@ def test_interruptions_of_flush_and_stats() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(interruptions)
     """
+    )
     with Arrivals() as arrivals:
         done = run(program, arrivals.endpoint)
         assert silent(done)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
 
 from arrivals import Arrivals
 from logs import free_endpoint, held, logger_with, shipping_threads
+from message_passing.logging.delivery_thread import DeliveryThread
 from message_passing.testing import wait_for
 
 
@@ -37,6 +42,39 @@ def test_it_sleeps_when_nothing_is_logged_and_wakes_for_the_next_record() -> Non
             logger.info("%d", number)
             wait_for(lambda: len(arrivals.records) == number + 1)  # noqa: B023 - called at once
             wait_for(lambda: handler._shipper.due == 0)
+
+
+def test_only_the_first_record_after_a_sleep_wakes_the_thread() -> None:
+    """Those that follow at once, before it runs, are an append and no more."""
+    with Arrivals() as arrivals, logger_with(arrivals.endpoint) as (logger, handler):
+        logger.info("first")
+        shipper = handler._shipper
+        wait_for(lambda: len(arrivals.records) == 1 and shipper.due == 0)
+        attended: list[None] = []
+        attend = shipper.worker.attend
+        shipper.worker.attend = lambda: attended.append(attend())  # type: ignore[method-assign]
+        for number in range(100):
+            logger.info("%d", number)
+        assert (
+            len(attended) < 20
+        )  # it is preempted for longer than the thread is waited for perhaps, or that sleeps
+        wait_for(lambda: len(arrivals.records) == 101)
+
+
+def test_a_thread_is_woken_whatever_a_signal_handler_raises() -> None:
+    """Records are left to it from then on."""
+
+    class Interrupted:
+        """What `wake` is interrupted in."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise KeyboardInterrupt
+
+    thread = DeliveryThread(cast("Any", Interrupted()), cast("Any", Mock()))
+    thread._bell.acquire()
+    with pytest.raises(KeyboardInterrupt):
+        thread.wake()
+    assert not thread._bell.locked()
 
 
 def test_a_caller_helps_when_the_thread_gives_no_sign() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.codecs._text import checked_block, checked_lines
+from message_passing.codecs.json import checked_block, checked_lines
 from message_passing.outputs import _lines
 from message_passing.outputs._lines import as_block, unfinished, write_all
 from message_passing.outputs.null import NullOutput

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from message_passing.cli.chain_probe import try_ends
 from message_passing.errors import OptionError
 from message_passing.inputs.redis import RedisInput
 from message_passing.outputs.redis import RedisOutput
@@ -64,6 +65,9 @@ def test_what_nobody_hears_is_counted(server: RedisServer) -> None:
     """The server takes it, and it is gone: whoever looks at the node is told."""
     to = publish(server, [b"1", b"2", b"3"])
     assert to.info()["unheard"] == 3
+    assert [str(one) for one in try_ends([to], 20)] == [
+        f"ok      Redis output {server.url}: connected"
+    ]  # check --connect
     assert "nobody is subscribed to the topic 'logs'" in str(to.notes())
 
 

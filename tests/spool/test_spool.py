@@ -18,7 +18,9 @@ from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError, PackageError
 from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
+from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames
 from message_passing.spool.reader import SpoolReader
+from message_passing.spool.repair import repair
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
 from message_passing.spool.store import SpoolStore
 from message_passing.testing import wait_for
@@ -307,6 +309,22 @@ def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         pass
 
 
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    """It has tables, and is none of ours."""
+    tmp_path.chmod(0o700)
+    path = tmp_path / DATABASE
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE frames (theirs)")
+    before = path.read_bytes()
+    with pytest.raises(
+        OpenError, match="is not a spool, but another program's database: name another directory"
+    ):
+        Spool(tmp_path, max_bytes=1 << 20).open()
+    with pytest.raises(OpenError, match="is not a spool"):
+        repair(tmp_path)
+    assert path.read_bytes()[100:] == before[100:]  # the header says that it has a log now
+
+
 def test_a_directory_is_for_one_owner(tmp_path: Path) -> None:
     """A second one is refused in the same process, too; once the first is closed, it may have it."""
     with opened(tmp_path), pytest.raises(OpenError, match="in use by this process"), opened(tmp_path):
@@ -493,3 +511,20 @@ def test_compressed_frames_need_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     with opened(tmp_path) as (spool, _):
         assert numbers(taken(spool, 1)) == [1]
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, PENDING_FRAMES), (PENDING_BYTES // 100, 100)])
+def test_what_waits_to_be_stored_is_bounded_in_frames_and_bytes(size: int, most: int) -> None:
+    """Whichever is reached first, there is no more room; and there is again when one is stored."""
+    pending = PendingFrames()
+    for number in range(most):
+        assert pending.has_room, number
+        pending.put([(bytes(size + 1), 1, 0)], NO_HOLD)
+    assert pending.has_room is False
+    pending.remove(1)
+    assert (pending.has_room, len(pending), pending.messages, pending.size) == (
+        True,
+        most - 1,
+        most - 1,
+        (most - 1) * (size + 1),
+    )

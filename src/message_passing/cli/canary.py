@@ -6,11 +6,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from message_passing.cli.endpoint_probe import Step
 from message_passing.console.client import discover
 from message_passing.errors import OpenError
 from message_passing.escaping import one_line
 from message_passing.metrics import lost_words
+from message_passing.network.diagnosis import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

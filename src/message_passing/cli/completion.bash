@@ -31,18 +31,19 @@ _message_passing() {
     esac
     case "$first" in
         check) own='--help --json --connect --timeout' may='FILE' ;;
-        create) own='--help --format' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
-        describe) own='--help --json' may='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
-        doctor) own='--help --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        create) own='--help --format' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        describe) own='--help --json' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        doctor) own='--help --options --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
         list) own='--help --json' may='inputs decoders filters encoders outputs' ;;
         losses) own='--help --since --until --node --token --json' may='' ;;
         replay) own='--help --to --config --at --socket-type --rate --reason --resume --timeout --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         run) own='' may='FILE' ;;
+        schema) own='--help' may='' ;;
         send) own='--help --connect --bind --socket-type --level --field --json --tag --timeout --linger --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         spool) own='--help --json' may='' ;;
-        tail) own='--help --level --field --search --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
+        tail) own='--help --level --field --search --where --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
         top) own='--help --token --interval --sort --once --json' may='' ;;
         trace) own='--help --at --json' may='' ;;
@@ -51,7 +52,8 @@ _message_passing() {
     case "$first ${previous//-/_}" in
         'check __timeout') words='' ;;
         'create __format') words='toml yaml json' ;;
-        'doctor __socket_type') words='PUB PUSH' ;;
+        'doctor __options') words='' ;;
+        'doctor __socket_type') words='PUB PUSH DEALER ROUTER' ;;
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;
         'doctor __timeout') words='' ;;
@@ -95,6 +97,7 @@ _message_passing() {
         'tail __level') words='' ;;
         'tail __field') words='' ;;
         'tail __search') words='' ;;
+        'tail __where') words='' ;;
         'tail __follow_sender') words='' ;;
         'tail __format') words='' ;;
         'tail __color') words='auto always never' ;;
@@ -112,16 +115,16 @@ _message_passing() {
         'top __interval') words='' ;;
         'top __sort') words='lost idle received name' ;;
         'trace __at') words='' ;;
-        *' __input') words='FileTail JetStream Null Redis Redis::Streams Socket::UDP STDIN ZeroMQ' ;;
-        *' __output') words='Callback File IO::Handle JetStream Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        *' __filter') words='All Delay Fallback Follow Keep Key Mangle Null Parse Redact Regexp Remove Rename Retry Sample Set Stamp T ToLogstash Where' ;;
+        *' __input') words='FileTail JetStream Kafka Null Redis Redis::Streams Socket::UDP STDIN ZeroMQ' ;;
+        *' __output') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __filter') words='Aggregate All Dedupe Delay Enrich Fallback Follow Keep Key Mangle Multiline Null Parse Redact Regexp Remove Rename Retry Route Sample Script Set Stamp T Throttle ToLogstash Where' ;;
         *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        *' __error') words='Callback File IO::Handle JetStream Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
+        *' __error') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
         *' __io_priority') words='none be rt idle' ;;
         *' __completion') words='bash zsh' ;;
-        *' __describe') words='All Bzip2 Callback Crypt::CBC Delay Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Keep Key Mangle Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Sample Set Socket::UDP Stamp STDERR STDIN STDOUT T Test ToLogstash Where ZeroMQ Zstd' ;;
+        *' __describe') words='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
         *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
@@ -136,7 +139,7 @@ _message_passing() {
             esac
             case "$first/$current" in
                 -/*|/-*) words=$run ;;
-                /*) words="check create describe doctor graph keys list losses replay run send spool tail test top trace $run" ;;
+                /*) words="check create describe doctor graph keys list losses replay run schema send spool tail test top trace $run" ;;
                 check/-*|graph/-*|run/-*) words="$own $run" ;;
                 */-*) words=$own ;;
                 *) words=$may ;;

@@ -7,10 +7,10 @@ import os
 import socket
 import stat
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import Fault, OpenError
+from message_passing.network.diagnosis import Step
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.zmtp_probe import host_and_port, probe, split_endpoint, unix_name
 
@@ -20,28 +20,6 @@ if TYPE_CHECKING:
     from message_passing.zeromq.blocking_sender import BlockingSender
     from message_passing.zeromq.security import SocketSecurity
     from message_passing.zeromq.zmtp_probe import Greeting
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The result of one step.
-
-    Attributes:
-        name: `connect`.
-        text: what was found, a sentence.
-        advice: what to do if it failed; empty otherwise.
-        skipped: it could not be checked, which is not a failure.
-    """
-
-    name: str
-    text: str
-    advice: str = ""
-    skipped: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.advice
 
 
 class EndpointProbe:
@@ -94,22 +72,17 @@ class EndpointProbe:
             return self._find_file(address)
         written, port = host_and_port(address)
         bracketed, host = written.startswith("["), written.strip("[]")
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, socket.gaierror) else "it is not a host name"
-            advice = (
-                "check its spelling in /etc/hosts or DNS (`getent hosts NAME`), or give the address itself"
-            )
-            return Step("resolve", f"the name {host!r} cannot be resolved here: {reason}", advice)
+        found, step = resolve(host, port)
+        if not step.ok:
+            return step
         wanted = (socket.AF_INET, socket.AF_INET6) if bracketed else (socket.AF_INET,)
-        self._addresses = [(family, where) for family, _, _, _, where in found if family in wanted]
-        texts = ", ".join(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
+        self._addresses = [(family, where) for family, where in found if family in wanted]
         if not self._addresses:
-            advice = f"ZeroMQ uses those only when written as an address: tcp://[{found[0][4][0]}]:{port}"
+            advice = f"ZeroMQ uses those only when written as an address: tcp://[{found[0][1][0]}]:{port}"
+            texts = ", ".join(dict.fromkeys(str(where[0]) for _, where in found))
             return Step("resolve", f"{host} has IPv6 addresses only: {texts}", advice)
         self.local = any(_is_local(family, str(where[0])) for family, where in self._addresses)
-        return Step("resolve", f"{host} is {texts}")
+        return step
 
     def _find_file(self, path: str) -> Step:
         advice = "start the receiver on this machine, and give the same path as it has"
@@ -133,7 +106,20 @@ class EndpointProbe:
                 failure = error
             else:
                 return Step("connect", f"{place} accepts connections")
-        return _not_connected(place, failure, self._timeout)
+        start = "start the receiver; check that it binds this port (socket_bind), not 127.0.0.1 on another machine"
+        return not_connected(place, failure, self._timeout, start)
+
+
+def resolve(host: str, port: int) -> tuple[list[tuple[int, Any]], Step]:
+    """The families and addresses of a host, and what to say of them; none if that fails."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "it is not a host name"
+        advice = "check its spelling in /etc/hosts or DNS (`getent hosts NAME`), or give the address itself"
+        return [], Step("resolve", f"the name {host!r} cannot be resolved here: {reason}", advice)
+    texts = ", ".join(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
+    return [(family, where) for family, _, _, _, where in found], Step("resolve", f"{host} is {texts}")
 
 
 def require_endpoint(endpoint: str, *, binds: bool) -> None:
@@ -197,10 +183,17 @@ def _is_local(family: int, address: str) -> bool:
     return True
 
 
-def _not_connected(place: str, error: OSError, timeout: float) -> Step:
+def not_connected(place: str, error: OSError, timeout: float, start: str) -> Step:
+    """Why a place cannot be connected to.
+
+    Args:
+        place: as it is shown.
+        error: what the system said.
+        timeout: seconds that were waited.
+        start: what to do if nothing listens there.
+    """
     if isinstance(error, ConnectionRefusedError):
-        told = f"{place} refuses: the machine is up, but nothing listens on the port"
-        advice = "start the receiver; check that it binds this port (socket_bind), not 127.0.0.1 on another machine"
+        told, advice = f"{place} refuses: the machine is up, but nothing listens on the port", start
     elif isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
         told = f"{place} does not answer within {timeout:g} seconds"
         advice = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import binascii
 import json
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from message_passing.cli.progress import size_for_progress
 from message_passing.errors import MessageError
 from message_passing.failures import MOST_DATA, is_dead_letter
+from message_passing.file_identity import file_identity
 from message_passing.spool.rows import SpoolFrame
 
 if TYPE_CHECKING:
@@ -96,9 +96,8 @@ class Lines:
             source: the file, open to be read as bytes.
             reason: what the reason of a dead letter must contain.
         """
-        found = os.fstat(source.fileno())
-        self.identity = [found.st_dev, found.st_ino]
-        self.size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+        self.identity = file_identity(source.fileno())
+        self.size = size_for_progress(source)
         self._source, self._reason = source, reason
 
     def entries(self, position: int) -> Iterator[ReplayItem]:
@@ -141,8 +140,7 @@ class SpooledMessages:
         Raises:
             OpenError: it cannot be read.
         """
-        found = reader.path.stat()
-        self.identity = [found.st_dev, found.st_ino]
+        self.identity = file_identity(reader.path)
         self.size = reader.content().size
         self._reader, self._done = reader, 0
 

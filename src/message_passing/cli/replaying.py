@@ -30,7 +30,7 @@ _RETRY = 0.5
 
 
 class _Reached(Versioned, kw_only=True, forbid_unknown_fields=True):
-    file: list[int]
+    file: tuple[int, int]
     position: int
 
 
@@ -47,7 +47,7 @@ class Position:
         Raises:
             OpenError: it cannot be read, is in use, or is the position in another file.
         """
-        self._identity = source.identity
+        self._identity = source.identity or (0, 0)
         self.begin = 0
         self._file = SavedFile(path, "position file") if path else None
         if not self._file:

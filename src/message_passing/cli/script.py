@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, cast
 
 from message_passing import options as option_rules
-from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.chain import Chain, ChainWarning
 from message_passing.chain_group import as_chain
 from message_passing.cli.run.arguments import CLIComponent, build_parser, parse
 from message_passing.cli.run.daemon import Daemon, Identity, set_io_priority
@@ -227,11 +227,11 @@ class Script:
     def validate(self) -> Validated:
         """Its errors, as far as they can be found without looking outside this process."""
         faults = list(self.given.faults)
-        unused: list[UnusedComponentWarning] = []
+        told: list[ChainWarning] = []
         chain: Chain | None = None
         console: ConsoleServer | None = None
         with collecting(faults):
-            chain = self.build(unused.append)
+            chain = self.build(told.append)
         if "http_token" in self.given.already_reported:
             self.http_token = "-"  # noqa: S105 - that there is none has been reported
         wrong: list[Fault] = []
@@ -239,7 +239,7 @@ class Script:
             console = self.make_console()
         places = self.given.places
         faults += [replace(one, where=places.get(one.where.removeprefix("--"), one.where)) for one in wrong]
-        warnings = [Fault(str(one), one.place) for one in unused]
+        warnings = [Fault(str(one), one.place) for one in told]
         warnings += map(Fault, self.given.warnings)
         if self.http_token and not self.http and not {"http", "http_token"} & self.given.already_reported:
             warnings.append(Fault("--http_token has no effect without --http", places.get("http_token", "")))
@@ -313,25 +313,25 @@ class Script:
 
     def identity(self) -> NodeIdentity:
         """The name of the node."""
-        return NodeIdentity(self.title(), self.name, getattr(self, "configfile", ""))
+        return NodeIdentity(self.title(), self.name, next(iter(getattr(self, "configfile", ())), ""))
 
-    def build(self, on_unused: Callable[[UnusedComponentWarning], object] | None = None) -> Chain:
+    def build(self, on_warning: Callable[[ChainWarning], object] | None = None) -> Chain:
         """The chain, built without looking outside this process.
 
         Args:
-            on_unused: called with each component that nothing outputs to; by default, a warning is written.
+            on_warning: called with each warning; by default, it is written to standard error.
 
         Raises:
             UserError: see `Chain.build`.
         """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
-            warnings.simplefilter("always", UnusedComponentWarning)
+            warnings.simplefilter("always", ChainWarning)
             chain = as_chain(self.build_chain())
             chain.build()
         for warning in caught:
-            if on_unused and isinstance(warning.message, UnusedComponentWarning):
-                on_unused(warning.message)
+            if on_warning and isinstance(warning.message, ChainWarning):
+                on_warning(warning.message)
             else:
                 tell(f"{self.title()}: warning: {one_line(str(warning.message))}\n")
         return chain

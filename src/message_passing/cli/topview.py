@@ -96,6 +96,7 @@ def _node(seen: NodeStatus, order: str, now: float) -> Iterator[RenderableType]:
     yield _components(main[:_MOST_ROWS])
     if len(main) > _MOST_ROWS:
         yield _line((f" and {len(main) - _MOST_ROWS} more components", _DIM))
+    yield from _routes(main)
     yield from _workers(state["workers"])
     yield from _senders(state["senders"], seen.senders, order, now)
 
@@ -204,6 +205,18 @@ def _verdict(state: Any) -> Iterator[Text]:
 def _sentence(text: str, style: str) -> Text:
     """A line that wraps at the terminal's width: nothing of it is hidden."""
     return Text.assemble((" ", ""), (_escaped(text), style), overflow="fold")
+
+
+def _routes(components: Sequence[Any]) -> Iterator[Text]:
+    """How many messages took each route."""
+    routed = [one for one in components if one.get("routes")]
+    for one in routed[:_MOST_ROWS]:
+        routes = one["routes"]
+        said = [f"{_escaped(route['to'] or 'none')} {count(route['matched'])}" for route in routes]
+        more = f", and {len(said) - _MOST_ROWS} more" if len(said) > _MOST_ROWS else ""
+        yield _sentence(f"{_escaped(one['id'])}: {', '.join(said[:_MOST_ROWS])}{more}", _DIM)
+    if len(routed) > _MOST_ROWS:
+        yield _line((f" and {len(routed) - _MOST_ROWS} more with routes", _DIM))
 
 
 def _workers(workers: Sequence[Any]) -> Iterator[Text]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.codecs._text import (
+from message_passing.codecs.json import (
     NEWLINE,
-    Malformed,
+    NULL_REFUSED,
     TextEncoder,
     checked_block,
     decode_one,
     decoded_block,
-    decoded_lines,
+    malformed,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -29,6 +29,46 @@ _TEXTS = (bytes, bytearray, memoryview, str)
 
 _PIECE = 1 << 18
 """Bytes of text that are decoded at once: lines of `{}` take twenty times as much memory as objects."""
+
+
+class _Malformed:
+    """The malformed lines of a message.
+
+    Attributes:
+        count: how many.
+        lines: all of them, or only the first.
+        reason: why the first is malformed.
+    """
+
+    def __init__(self, *, keeps_all: bool) -> None:
+        self.count = 0
+        self.lines: list[Any] = []
+        self._keeps_all = keeps_all
+        self.reason: DecodingError | None = None
+
+    def add(self, line: Any, error: Exception | None) -> None:
+        """One more: not JSON, for this reason, or null."""
+        if not self.count:
+            self.reason = malformed(error, line) if error else DecodingError(NULL_REFUSED)
+        if not self.count or self._keeps_all:
+            self.lines.append(line)
+        self.count += 1
+
+
+def _decoded_lines(lines: list[Any], faulty: _Malformed) -> list[Any]:
+    """The values of lines; malformed lines are added to `faulty`."""
+    found: list[Any] = []
+    for line in lines:
+        try:
+            value = decode_one(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            faulty.add(line, error)
+        else:
+            if value is None:
+                faulty.add(line, None)
+            else:
+                found.append(value)
+    return found
 
 
 class JSONLinesDecoder(Decoder):
@@ -93,7 +133,7 @@ class JSONLinesDecoder(Decoder):
         if not isinstance(message, _TEXTS):
             yield [message]
             return
-        malformed, empty = Malformed(keeps_all=self.dead_letters), True
+        faulty, empty = _Malformed(keeps_all=self.dead_letters), True
         for piece in _pieces(message if isinstance(message, str) else bytes(message)):
             if isinstance(piece, bytes) and (found := self._whole(_joined([piece]))):
                 empty = False
@@ -102,12 +142,12 @@ class JSONLinesDecoder(Decoder):
             lines: list[Any] = [*piece.split("\n")] if isinstance(piece, str) else [*piece.split(b"\n")]
             lines = [line for line in lines if line and not line.isspace()]
             empty = empty and not lines
-            yield decoded_lines(lines, malformed)
+            yield _decoded_lines(lines, faulty)
         if empty:
             self.fail(DecodingError("it has no lines"), [message])
-        elif malformed.reason:
-            count = None if len(malformed.lines) == malformed.count else malformed.count
-            self.fail(malformed.reason, malformed.lines, count)
+        elif faulty.reason:
+            count = None if len(faulty.lines) == faulty.count else faulty.count
+            self.fail(faulty.reason, faulty.lines, count)
 
 
 def _size(messages: list[Any]) -> int:

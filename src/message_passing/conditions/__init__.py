@@ -1,10 +1,12 @@
-"""Conditions: a small expression language about a message's fields, for filters and routes. See docs/conditions.md.
+"""Conditions: a small expression language about a message's fields, for filters and routes.
 
 Python's expression syntax, whitelisted through `ast` and compiled into one function for a batch.
 """
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
@@ -26,6 +28,18 @@ def keep(messages, now):
             append(m)
     return kept
 
+def split(messages, now):
+    kept, others = [], []
+    keep, leave = kept.append, others.append
+    for m in messages:
+        d = m if m.__class__ is dict or isinstance(m, dict) else NOTHING
+        get = d.get
+        if {source}:
+            keep(m)
+        else:
+            leave(m)
+    return kept, others
+
 def value(d, now):
     get = d.get
     return {source}
@@ -40,17 +54,18 @@ class Condition:
         fields: the names of the fields that it reads.
     """
 
-    def __init__(self, text: str, *, truth: bool = True) -> None:
+    def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
         """Compile it.
 
         Args:
             text: such as `level >= "WARNING" and not path.startswith("/health")`.
             truth: only whether it holds is asked for; otherwise it may be any expression, such as `took * 1000`.
+            linear: refuse regular expressions that may take more than linear time: for conditions of a stranger's.
 
         Raises:
             OptionError: it is malformed, or has something that no condition may have; with line and column.
         """
-        found = Translation(text, truth=truth)
+        found = Translation(text, truth=truth, linear=linear)
         self.text = text
         self.fields = frozenset(found.fields)
         names: dict[str, Any] = {
@@ -60,6 +75,7 @@ class Condition:
         }
         exec(compile(_PROGRAM.format(source=found.source), "<condition>", "exec"), names)  # noqa: S102 - source that `Translation` made of whitelisted parts
         self._keep: Callable[[Sequence[Any], float], list[Any]] = names["keep"]
+        self._split: Callable[[Sequence[Any], float], tuple[list[Any], list[Any]]] = names["split"]
         self._value: Callable[[Any, float], Any] = names["value"]
 
     @classmethod
@@ -73,6 +89,14 @@ class Condition:
             return self._keep(messages, wall())
         except Exception:  # noqa: BLE001 - objects of a user's own, whose comparison raises, are no reason to lose the others
             return [message for message in messages if self.holds(message)]
+
+    def split(self, messages: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Those of a batch for which it holds, and the others."""
+        try:
+            return self._split(messages, wall())
+        except Exception:  # noqa: BLE001 - as above
+            kept = [self.holds(message) for message in messages]
+            return list(compress(messages, kept)), list(compress(messages, map(not_, kept)))
 
     def holds(self, message: Any) -> bool:
         """Whether it holds for a message; no if that cannot be computed."""

@@ -10,6 +10,13 @@ import ast
 import math
 from typing import Any
 
+from message_passing.conditions.levels import (
+    LEVEL_FIELDS,
+    LISTS,
+    field_path,
+    level_comparison,
+    level_of_constant,
+)
 from message_passing.conditions.operations import (
     CALCULATE,
     COMPARE,
@@ -29,7 +36,7 @@ from message_passing.conditions.operations import (
 from message_passing.conditions.parsing import ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
-from message_passing.message_fields import LEVELS, NAMES
+from message_passing.message_fields import LEVELS
 
 MOST_NODES, DEEPEST = 1000, 50
 """Parts of a condition, and how deep they may be nested."""
@@ -44,7 +51,6 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.FloorDiv: "//",
     ast.Mod: "%",
 }
-_LEVEL_FIELDS = frozenset((*NAMES["level"], "level_number"))
 _CONSTANTS = {
     "true": "True",
     "false": "False",
@@ -53,7 +59,6 @@ _CONSTANTS = {
     "nil": "None",
     "undefined": "None",
 }
-_LISTS = (ast.Tuple, ast.List, ast.Set)
 
 ALL_FIELDS = "fields"
 """What `fields["@timestamp"]` begins with: the message itself, for names that are no Python names."""
@@ -88,17 +93,19 @@ class Translation:
         fields: the names of the fields that it reads.
     """
 
-    def __init__(self, text: str, *, truth: bool = True) -> None:
+    def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
         """Translate it.
 
         Args:
             text: the condition.
             truth: see `Condition`.
+            linear: likewise.
 
         Raises:
             OptionError: it is malformed, or has something that no condition may have; with the column.
         """
         self._text = ConditionText(text)
+        self._linear = linear
         self._count = 0
         self._depth = self._nodes = 0
         self.names: dict[str, Any] = {
@@ -193,18 +200,8 @@ class Translation:
         self.fields.add(name)
         return f"get({name!r})"
 
-    def _path(self, node: ast.AST) -> str | None:
-        """The dotted name that a part is; None if it is none."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id == "now":
-            return None
-        return ".".join([node.id, *reversed(parts)])
-
     def _attribute(self, node: ast.Attribute) -> str:
-        path = self._path(node)
+        path = field_path(node)
         if path is None:
             return f"_item({self._write(node.value)}, {node.attr!r})"
         if node.attr in METHODS:
@@ -272,7 +269,7 @@ class Translation:
 
     def _compare(self, node: ast.Compare) -> str:
         found: list[str] = []
-        left: ast.AST = node.left
+        left: ast.expr = node.left
         written: str | None = None  # the left side, where it was computed already
         for index, (sign, right) in enumerate(zip(node.ops, node.comparators, strict=True)):
             more = index + 1 < len(node.ops)
@@ -282,7 +279,7 @@ class Translation:
         return f"({' and '.join(found)})"
 
     def _compared(
-        self, left: ast.AST, sign: ast.cmpop, right: ast.AST, written: str | None, *, keep: bool
+        self, left: ast.expr, sign: ast.cmpop, right: ast.expr, written: str | None, *, keep: bool
     ) -> tuple[str, str | None]:
         """One comparison, and the name of the right side's value where another one follows."""
         for side, value in ((left, right), (right, left)):
@@ -293,7 +290,7 @@ class Translation:
         ):  # of a field and constants, so nothing is computed twice
             return text, None
         one = written or self._write(left)
-        listed = isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, _LISTS)
+        listed = isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, LISTS)
         other = self._tuple(right) if listed else self._write(right)
         name = None
         if keep:
@@ -308,7 +305,7 @@ class Translation:
         if isinstance(sign, (ast.Eq, ast.NotEq)):
             return f"({one} {'==' if isinstance(sign, ast.Eq) else '!='} {other})"
         if isinstance(sign, (ast.In, ast.NotIn)):
-            within = f"({one} in {other})" if isinstance(sides[1], _LISTS) else f"_contains({one}, {other})"
+            within = f"({one} in {other})" if isinstance(sides[1], LISTS) else f"_contains({one}, {other})"
             return within if isinstance(sign, ast.In) else f"(not {within})"
         if isinstance(sign, (ast.Is, ast.IsNot)):
             if not (isinstance(sides[1], ast.Constant) and sides[1].value is None):
@@ -329,54 +326,43 @@ class Translation:
                 return f"(({variable} := {value}).__class__ {kind} and {variable} {operator} {constant})"
         return f"{self._name('_compare', COMPARE[word])}({one}, {other})"
 
-    def _of_level(self, left: ast.AST, sign: ast.cmpop, right: ast.AST) -> str | None:
+    def _of_level(self, left: ast.expr, sign: ast.cmpop, right: ast.expr) -> str | None:
         """A comparison of a level with levels, by their numbers; None if it is none."""
-        mirrored = self._path(left) not in _LEVEL_FIELDS
-        side, other = (right, left) if mirrored else (left, right)
-        if self._path(side) not in _LEVEL_FIELDS:
+        for side, other in ((left, right), (right, left)):
+            if field_path(side) in LEVEL_FIELDS:
+                for one in other.elts if isinstance(other, LISTS) else [other]:
+                    self._check_level(one, ordered=type(sign) in _COMPARISONS)
+                break
+        found = level_comparison(left, sign, right)
+        if found is None:
             return None
+        side, numbers, kind = found
         if isinstance(sign, (ast.In, ast.NotIn)):
-            numbers = (
-                [self._threshold(one, ordered=False) for one in other.elts]
-                if isinstance(other, _LISTS)
-                else []
-            )
-            if mirrored or not numbers or None in numbers:
-                return None
             return f"({self._level(side)} {'not ' * isinstance(sign, ast.NotIn)}in {(*numbers,)!r})"
-        number = self._threshold(other, ordered=type(sign) in _COMPARISONS)
-        if number is None or isinstance(sign, (ast.Is, ast.IsNot)):
-            return None
-        if isinstance(sign, (ast.Eq, ast.NotEq)):
-            return f"({self._level(side)} {'==' if isinstance(sign, ast.Eq) else '!='} {number!r})"
-        word = _MIRRORED[_COMPARISONS[type(sign)]] if mirrored else _COMPARISONS[type(sign)]
+        (number,) = numbers
+        if kind in (ast.Eq, ast.NotEq):
+            return f"({self._level(side)} {'==' if kind is ast.Eq else '!='} {number!r})"
         variable = self._variable()
-        return f"(({variable} := {self._level(side)}) is not None and {variable} {word} {number!r})"
+        return f"(({variable} := {self._level(side)}) is not None and {variable} {_COMPARISONS[kind]} {number!r})"
 
     def _level(self, node: ast.AST) -> str:
         """The number of a level: `level` in whatever way the message says it, another field by its value."""
         value = self._write(node)
-        return "_level(d)" if self._path(node) == "level" else f"_spelled({value})"
+        return "_level(d)" if field_path(node) == "level" else f"_spelled({value})"
 
-    def _threshold(self, node: ast.AST, *, ordered: bool) -> float | None:
-        """The number of the level that a constant names."""
+    def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
+        """Refuse what looks like a level that a level is compared with, and is none."""
         if isinstance(node, ast.Name) and (name := node.id.upper()) in LEVELS:
             hint = "a shell takes quotes away that do not stand within others"
             self._text.refuse(node, f'put the level in quotes: "{name}" ({hint})')
-        number = self._level_of_constant(node)
-        if number is None and ordered and isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if (
+            ordered
+            and isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and level_of_constant(node) is None
+        ):
             hint = did_you_mean(node.value.upper()[:50], LEVELS)
             self._text.refuse(node, f"there is no level {node.value[:50]!r}{hint}")
-        return number
-
-    @staticmethod
-    def _level_of_constant(node: ast.AST) -> int | float | None:
-        """The number of a level that a constant names, or is."""
-        if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
-            return None
-        if isinstance(node.value, str):
-            return LEVELS.get(node.value.upper())
-        return node.value if isinstance(node.value, (int, float)) else None
 
     def _no_difference(self, node: ast.AST) -> None:
         """Refuse `user-agent` where a text is meant."""
@@ -409,7 +395,7 @@ class Translation:
             )
         if len(node.args) != 1:
             self._text.refuse(node, f"{name} takes one value")
-        if name == "age" and self._path(node.args[0]) == "time":
+        if name == "age" and field_path(node.args[0]) == "time":
             return "_age(d)"
         return f"{self._name('_function', function)}({self._write(node.args[0])})"
 
@@ -451,7 +437,7 @@ class Translation:
                 )
         self._no_difference(value)
         try:
-            search = searcher(pattern)
+            search = searcher(pattern, linear=self._linear)
         except ValueError as error:
             self._text.refuse(node.args[1], str(error))
         variable = self._variable()

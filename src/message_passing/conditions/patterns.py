@@ -33,15 +33,25 @@ up to the second without it."""
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
 
 
-def searcher(pattern: str) -> Callable[[str], object]:
+def searcher(pattern: str, *, linear: bool = False) -> Callable[[str], object]:
     """A function that returns None if a text does not contain what a pattern describes.
+
+    Args:
+        pattern: a regular expression.
+        linear: refuse what may take more than linear time.
 
     Raises:
         ValueError: it is not a regular expression, or one that may take exponential time.
     """
     found, parsed = _compiled(pattern)
-    if not _is_linear(parsed) and re2 is not None and (linear := _by_re2(pattern)):
-        return linear
+    if not _is_linear(parsed):
+        if re2 is not None and (by_re2 := _by_re2(pattern)):
+            return by_re2
+        if linear:
+            how = (
+                "RE2 does not know it" if re2 else "RE2 is not installed: pip install 'message-passing[re2]'"
+            )
+            raise ValueError(f"it may take more than linear time, which is not allowed here, and {how}")
     _refuse(parsed)
     return found.search
 

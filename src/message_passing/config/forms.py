@@ -10,7 +10,7 @@ The named form has a table for each kind of component, and makes chains of any s
 
     [inputs.apps]
     class = "ZeroMQ"
-    output_to = "decoder"               # or a list, for the filter T
+    output_to = "decoder"               # or a list: of names, for the filter T, or of routes
     options = { socket_bind = "tcp://*:5222" }
 """
 
@@ -33,6 +33,7 @@ from message_passing.errors import (
     did_you_mean,
 )
 from message_passing.registry import PACKAGES, names
+from message_passing.routing import has_routes, routes_of
 
 DEFAULTS = {
     "filter": "Null",
@@ -177,7 +178,8 @@ def named_chain(
             continue
         for name, table in tables.items():
             place = child_location(file, f"{source}: {key}.{name}", key, name)
-            chain.declare(_declaration(kind, name, table, place))
+            for declaration in _declarations(kind, name, table, place):
+                chain.declare(declaration)
     head = values.get("error_log")
     place = child_location(file, f"{source}: error_log", "error_log")
     if isinstance(head, str) and not has_unread(head):
@@ -211,7 +213,8 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
             Fault("must be a table of options", child_location(place, f"{place}.options", "options"))
         )
     targets = table.get("output_to", [])
-    if not isinstance(targets, (str, list)) or not all(isinstance(target, str) for target in targets):
+    names = isinstance(targets, (str, list)) and all(isinstance(target, str) for target in targets)
+    if not names and not has_routes(targets):
         text = "must be a name or a list of names"
         faults.append(Fault(text, child_location(place, f"{place}.output_to", "output_to")))
     if not isinstance(table.get("error", ""), str):
@@ -225,23 +228,36 @@ def _options_of(table: Mapping[str, Any]) -> Any:
     return {} if options is None else options
 
 
-def _declaration(kind: str, name: str, table: Any, place: str) -> Declaration:
+def _declarations(kind: str, name: str, table: Any, place: str) -> list[Declaration]:
     """What a table declares; if it has errors, what can be read, so that its other errors are found too."""
     faults = _table_faults(table, place)
     table = table if isinstance(table, Mapping) else {}
     named = {key: value for key, value in table.items() if key != "options" and not has_unread(value)}
-    component, error, targets = named.get("class"), named.get("error"), named.get("output_to", [])
-    targets = targets if isinstance(targets, list) else [targets]
+    component, error, targets = named.get("class"), named.get("error"), table.get("output_to", [])
+    error = error if isinstance(error, str) else None
     right = not faults and len(named) == len(table.keys() - {"options"})
-    return Declaration(
+    routes: list[Declaration] = []
+    if has_routes(targets) and kind == "output":
+        at = child_location(place, f"{place}.output_to", "output_to")
+        faults.append(Fault("an output has no output_to: messages end there", at))
+        right, targets = False, []
+    elif has_routes(targets):
+        at = child_location(place, f"{place}.output_to", "output_to")
+        found = routes_of(kind, name, targets, error=error, place=at)
+        routes, targets = found.declared, [found.head] if found.declared else []
+        faults += found.faults
+        right = right and not found.faults
+    targets = targets if isinstance(targets, list) else [targets]
+    own = Declaration(
         kind=kind,
         name=name,
         component=component if isinstance(component, str) else None,
         options=_options_of(table) if right else None,
-        output_to=tuple(target for target in targets if isinstance(target, str)),
-        error=error if isinstance(error, str) else None,
+        output_to=tuple(one for one in targets if isinstance(one, str) and not has_unread(one)),
+        error=error,
         place=place,
         options_place=child_location(place, f"{place}.options", "options"),
         from_text=True,
         faults=tuple(faults),
     )
+    return [own, *routes]

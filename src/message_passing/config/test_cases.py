@@ -23,7 +23,7 @@ from message_passing.graph import topological_order
 if TYPE_CHECKING:
     from message_passing.component import Component
 
-_KEYS = ("name", "at", "input", "output", "errors", "filtered")
+CASE_KEYS = ("name", "at", "input", "output", "errors", "filtered")
 _EXPECTED = ("output", "errors", "filtered")
 
 
@@ -32,7 +32,8 @@ class Case:
     """One test case.
 
     Attributes:
-        number: its place in the list, from 0.
+        file: where it was written; and
+        number: its place in the list there, from 0.
         name: its name.
         at: the component that receives the messages; an input emits them.
         messages: the messages.
@@ -41,6 +42,7 @@ class Case:
         filtered: how many messages filters remove; None for any number.
     """
 
+    file: str
     number: int
     name: str
     at: str
@@ -92,7 +94,7 @@ class _Reader:
         self._table: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
         if not isinstance(table, Mapping):
             self.faults.append(
-                Fault(f"must be a table with {', '.join(_KEYS)}, not {abbreviate(table)}", place)
+                Fault(f"must be a table with {', '.join(CASE_KEYS)}, not {abbreviate(table)}", place)
             )
 
     def at(self, key: str) -> str:
@@ -120,6 +122,7 @@ class _Reader:
             self._fault("errors", f"must be a list of strings, not {abbreviate(errors)}")
         filtered = self._take("filtered", int, "a number of messages", None)
         return Case(
+            file=getattr(self._place, "file", ""),
             number=number,
             name=self._take("name", str, "a text", f"case {number + 1}"),
             at=start,
@@ -131,8 +134,8 @@ class _Reader:
 
     def _check_keys(self) -> None:
         for key in self._table:
-            if key not in _KEYS:
-                hint = did_you_mean(key, _KEYS) or f" (it has {', '.join(_KEYS)})"
+            if key not in CASE_KEYS:
+                hint = did_you_mean(key, CASE_KEYS) or f" (it has {', '.join(CASE_KEYS)})"
                 self._fault(key, f"a case has no key {key!r}{hint}")
         if "input" not in self._table:
             self.faults.append(Fault("a case needs 'input', a list of messages", self._place))

@@ -14,7 +14,7 @@ from message_passing.errors import Fault, SourceLocation, UserError
 from message_passing.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _SCANNERS = {"json": index_json, "toml": index_toml, "yaml": index_yaml}
 
@@ -103,17 +103,19 @@ class Positions:
 
 
 def diagnose(
-    faults: Iterable[Fault], warnings: Iterable[Fault] = (), file: str | None = None
+    faults: Iterable[Fault], warnings: Iterable[Fault] = (), files: Sequence[str] = ()
 ) -> list[Diagnostic]:
-    """The errors and warnings of a chain, in the order of the file.
+    """The errors and warnings of a chain, in the order of its files.
 
     Args:
         faults: the errors; each is reported once.
         warnings: the warnings.
-        file: its config file, to which faults without a file belong; its repeated keys are warned of.
+        files: its config files, whose repeated keys are warned of; if it is one, faults without a file belong to it.
     """
     places = Positions()
+    file = files[0] if len(files) == 1 else None
     found = [places.diagnostic(fault, file) for fault in dict.fromkeys(faults)]
-    found += places.repeated(file) if file else []
+    found += [diagnostic for one in files for diagnostic in places.repeated(one)]
     found += [places.diagnostic(one, file, warning=True) for one in warnings]
-    return sorted(found, key=lambda one: (one.line or 0, one.column or 0))
+    order = {name: number for number, name in enumerate(files)}
+    return sorted(found, key=lambda one: (order.get(one.file or "", -1), one.line or 0, one.column or 0))

@@ -1,17 +1,26 @@
-"""`${NAME}` in a config file: each replaced by its environment variable, and those that are not set reported."""
+"""`${NAME}` and `${file:PATH}` in a config file: each replaced by its value, or reported if there is none."""
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from message_passing.declaration import UnreadText
 from message_passing.environment import expand
-from message_passing.errors import ConfigError, Fault, SourceLocation, child_location
+from message_passing.errors import ConfigError, Fault, OpenError, SourceLocation, child_location
+from message_passing.secure_files import in_shell, read_file
+
+LARGEST_FILE_VALUE = 64 * 1024
+"""Bytes of a file that a value may be read from."""
+
+_CONTAINER = "/run/secrets/"
+"""Where containers have their secrets, readable by all who are in there."""
 
 
 def expand_variables(
-    values: Mapping[str, Any], source: str, *, but: str = ""
+    values: Mapping[str, Any], source: str, *, but: str = "", warnings: list[str] | None = None
 ) -> tuple[dict[str, Any], list[Fault]]:
     """A file's values with their variables replaced, and the errors in them.
 
@@ -19,6 +28,7 @@ def expand_variables(
         values: as they were parsed.
         source: the file's name.
         but: a key whose value is left unchanged.
+        warnings: where to add what is to be said though it is no error.
 
     Returns:
         The values, in which an `UnreadText` stands for each text with a variable that is not set; and the errors.
@@ -45,9 +55,12 @@ def expand_variables(
             return items
         if not isinstance(value, str) or "${" not in value:
             return value
-        text, wrong = expand(value)
+        text, wrong = expand(value, read)
         faults.extend(Fault(sentence, place) for sentence in wrong)
         return UnreadText(value) if wrong else text
+
+    def read(path: str) -> str:
+        return _file_value(path, [] if warnings is None else warnings)
 
     def inner(value: Any, place: str, said: str, key: str | int) -> Any:
         said = f"{said}.{key}" if said != source else f"{source}: {key}"
@@ -60,3 +73,31 @@ def expand_variables(
     except RecursionError as error:
         raise ConfigError(Fault("nested too deeply", file)) from error
     return found, faults
+
+
+def _file_value(path: str, warnings: list[str]) -> str:
+    """What a file holds, without the line ends at its end.
+
+    Raises:
+        OpenError: it cannot be read, is empty, too large or no text, or everybody may change it.
+    """
+    path = str(Path(path).expanduser()) if path.startswith("~") else path
+    try:
+        content, found = read_file(path, "file", limit=LARGEST_FILE_VALUE)
+    except OSError as error:
+        raise OpenError(f"the file {path!r} cannot be read: {error.strerror}") from error
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & stat.S_IWOTH:
+        text = f"the file {path!r} can be written by everybody (its mode is {mode:04o})"
+        raise OpenError(f"{text}: run `chmod o-w {in_shell(path)}`")
+    if mode & stat.S_IROTH and not path.startswith(_CONTAINER):
+        text = f"the file {path!r} can be read by everybody (its mode is {mode:04o})"
+        text += f": if it holds a secret, run `chmod o-r {in_shell(path)}`"
+        warnings += [text] if text not in warnings else []
+    try:
+        text = content.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise OpenError(f"the file {path!r} cannot be read: it is not UTF-8") from error
+    if not text:
+        raise OpenError(f"the file {path!r} is empty")
+    return text

@@ -18,6 +18,19 @@ with needs_extra("console"):
 if TYPE_CHECKING:
     from message_passing.console.connections import Listener
 
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = [
+    ("content-security-policy", _POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+]
+"""Of every response: what a browser may do with it. No other site may show the page in a frame."""
+
 _SEND_BUFFER = 128 * 1024
 """Bytes that the system may keep of an answer that is not read (SO_SNDBUF, socket(7))."""
 
@@ -52,6 +65,7 @@ class BoundedServer(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            headers=_HEADERS,
             h11_max_incomplete_event_size=MOST_HEAD,
             timeout_keep_alive=int(HEAD_TIMEOUT),
             timeout_graceful_shutdown=1,

@@ -71,6 +71,8 @@ class _Collector:
         yield from self._times()
         yield from self._counters()
         yield from self._peers()
+        yield from self._routes()
+        yield from self._aggregates()
         yield from self._shares()
         yield from self._workers()
         yield from self._senders()
@@ -170,6 +172,30 @@ class _Collector:
                     family.add_metric([*values, reason], count)
         yield from (peers, refused, disconnected, problems, *counters.values())
         yield from (family for family in stores.values() if family.samples)  # absent where there is none
+
+    def _routes(self) -> Iterator[Metric]:
+        text = "Messages by the route that they took; of those that took none, `to` is empty."
+        labels = ["component", "kind", "route", "to"]
+        routed = CounterMetricFamily("message_passing_messages_routed", text, labels=labels)
+        for place in self._watcher.layout.places:
+            for number, one in enumerate(place.component.info().get("routes", ()), 1):
+                way = [str(number) if one["when"] else "else", one["to"] or ""]
+                routed.add_metric([place.id, place.component.kind, *way], one["matched"])
+        yield from [routed] * bool(routed.samples)
+
+    def _aggregates(self) -> Iterator[Metric]:
+        """What filters have counted in the last window."""
+        family = GaugeMetricFamily(
+            "message_passing_aggregate",
+            "What the filter Aggregate has counted in its last window, by key and field.",
+            labels=["component", "key", "field"],
+        )
+        for place in self._watcher.layout.places:
+            for key, values in place.component.info().get("aggregates", ()):
+                for name, value in values.items():
+                    family.add_metric([place.id, key, name], value)
+        if family.samples:
+            yield family
 
     def _shares(self) -> Iterator[Metric]:
         shares = GaugeMetricFamily(

@@ -1,8 +1,8 @@
-"""Which requests are allowed, and what a browser may do with the response.
+"""Which requests are allowed.
 
 A page of another site may send a browser to a loopback address. A request that names another host is refused (DNS
 rebinding), and so is one that comes from a page of another site: that page could not read the response, but it would
-still cost the node something. No other site may show the page in a frame.
+still cost the node something.
 """
 
 from __future__ import annotations
@@ -25,19 +25,6 @@ OPEN_PATHS = ("/health", "/ready", "/")
 """Paths that need no token: the health checks, and the page without any data."""
 
 _OPEN_FOLDER = "/static/"
-
-_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-_HEADERS = [
-    (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-
 
 _MOST_TARGET = 4096
 """Bytes of a request's path and parameters."""
@@ -89,7 +76,7 @@ class Guard:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the application; if that fails, log one line and close the connection."""
         try:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not write a traceback for each request
             self._listener.log.fail(scope["path"][:50], error)
             scope["connection"].transport.close()
@@ -148,15 +135,6 @@ def _is_at_home(host: str) -> bool:
         return False
 
 
-def _with_headers(send: Any) -> Any:
-    async def sending(event: Any) -> None:
-        if event["type"] == "http.response.start":
-            event = {**event, "headers": [*event.get("headers", ()), *_HEADERS]}
-        await send(event)
-
-    return sending
-
-
 async def _say(send: Any, status: int, text: str) -> None:
     body = json.dumps({"error": text}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -168,5 +146,5 @@ async def _say(send: Any, status: int, text: str) -> None:
         headers.append((b"allow", b"GET, HEAD"))
     if status == 503:
         headers.append((b"retry-after", b"5"))
-    await _with_headers(send)({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""Filter for live tails: by level, by fields, and by a text in the message."""
+"""Filter for live tails: by level, by fields, by a text in the message, and by a condition."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from message_passing.conditions import Condition
 from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError
 from message_passing.message_fields import level_number, level_of
@@ -28,20 +29,26 @@ class MessageFilter:
         level: the lowest level. Messages without a level then do not match.
         fields: path and text of fields that must be equal: `("app.name", "shop")`.
         search: a text that must be in the message, ignoring case.
+        where: a condition, in the language of the filter `Where`.
     """
 
     level: int | None = None
     fields: tuple[tuple[str, str], ...] = ()
     search: str = ""
+    where: Condition | None = None
 
     @classmethod
-    def of(cls, level: str = "", fields: Iterable[str] = (), search: str = "") -> MessageFilter:
+    def of(
+        cls, level: str = "", fields: Iterable[str] = (), search: str = "", where: str = ""
+    ) -> MessageFilter:
         """Make one from command-line or URL parameters.
 
         Args:
             level: a name or number; empty for any.
             fields: `path=text`, each.
             search: any text.
+            where: a condition; empty for none. Its regular expressions must take linear time, since the node's
+                console, which evaluates it, is not to be kept busy.
 
         Raises:
             OptionError: one of them is invalid.
@@ -54,12 +61,18 @@ class MessageFilter:
             pairs.append((path, text))
         if len(pairs) > FIELDS:
             raise OptionError(Fault(f"at most {FIELDS} fields may be given, not {len(pairs)}", "field"))
-        return cls(level_number(level) if level else None, tuple(pairs), search.casefold())
+        condition = None
+        if where:
+            try:
+                condition = Condition(where, linear=True)
+            except OptionError as error:
+                raise OptionError(*(one.under("where") for one in error.faults)) from error
+        return cls(level_number(level) if level else None, tuple(pairs), search.casefold(), condition)
 
     @property
     def everything(self) -> bool:
         """Whether every message matches."""
-        return self.level is None and not self.fields and not self.search
+        return self.level is None and not self.fields and not self.search and self.where is None
 
     def matches(self, message: Any, text: str) -> bool:
         """Whether this message matches.
@@ -69,6 +82,8 @@ class MessageFilter:
             text: the same as text.
         """
         if self.search and self.search not in text.casefold():
+            return False
+        if self.where is not None and not self.where.holds(message):
             return False
         if self.level is not None and not _at_least(message, self.level):
             return False

@@ -164,9 +164,10 @@ class Routes:
             ) from error
 
     async def _tail(self, request: Request) -> Response:
-        query = _query(request, "at", "level", "field", "search", "limit", repeated=("field",))
+        query = _query(request, "at", "level", "field", "search", "where", "limit", repeated=("field",))
         place = self._at(query.text("at"))
-        wanted = MessageFilter.of(query.text("level"), query.texts("field"), query.text("search"))
+        level, search, where = (query.text(name) for name in ("level", "search", "where"))
+        wanted = MessageFilter.of(level, query.texts("field"), search, where)
         limit = query.number("limit", 0, _MOST_A_SECOND)
         watcher, connection = self._watcher, request.scope["connection"]
         listener, log = connection.listener, watcher.log

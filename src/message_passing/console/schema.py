@@ -29,6 +29,14 @@ class Process(TypedDict):
     threads: Count
 
 
+class RouteState(TypedDict):
+    """One of a component's routes: without a condition, that of all other messages."""
+
+    when: str
+    to: str | None
+    matched: Count
+
+
 class ComponentState(TypedDict):
     """One component."""
 
@@ -59,6 +67,7 @@ class ComponentState(TypedDict):
     problems: NotRequired[list[str]]
     notes: list[str]
     condition: NotRequired[str]
+    routes: NotRequired[list[RouteState]]
 
 
 class Failure(TypedDict):

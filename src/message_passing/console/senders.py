@@ -25,7 +25,7 @@ _Ranked = tuple[Any, float, Any]
 """A sender, the number it is sorted by, and the filter that has its statistics."""
 
 _VALUES: dict[Order, str] = {"lost": "lost", "idle": "seen", "received": "received", "name": "seen"}
-_METHODS = ("totals", "silent", "values", "book", "label_of")
+_METHODS = ("totals", "idle", "values", "book", "label_of")
 
 RANKING_SHARE, RANKING_BURST = 0.01, 0.05
 """The share of one core that adding up and sorting may take, and the seconds that they may take at once."""
@@ -64,7 +64,7 @@ class SenderRanking:
     """The statistics of all senders of some chains."""
 
     def __init__(self, layout: Topology, spent: Callable[[float], object] = lambda _: None) -> None:
-        """Find the filters that have them: components with `totals`, `silent`, `values`, `book` and `label_of`.
+        """Find the filters that have them: components with `totals`, `idle`, `values`, `book` and `label_of`.
 
         Args:
             layout: the components.
@@ -120,7 +120,7 @@ class SenderRanking:
         sums: Counter[str] = Counter()
         for one in self._followers:
             sums.update(one.totals())
-            sums["idle"] += one.silent()
+            sums["idle"] += one.idle()
         return dict(sums)
 
     def _rank(self, order: Order) -> list[_Ranked]:

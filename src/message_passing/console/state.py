@@ -108,6 +108,8 @@ def _component(watcher: ServerWatcher, place: ComponentView, shares: Mapping[str
     }
     if (lag := info.get("lag")) is not None:
         found["lag"] = lag
+    if routes := info.get("routes"):
+        found["routes"] = routes
     return {**found, "condition": condition(found)}
 
 

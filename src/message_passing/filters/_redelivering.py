@@ -62,7 +62,7 @@ class Redelivering(Filter):
         default=10_000, ge=1, description="The most messages that are kept until they are settled."
     )
     flush_timeout: float = option(
-        default=10.0, ge=0, description="Seconds that the end waits for what is not settled."
+        default=10.0, ge=0, description="Seconds that shutdown waits for batches that are not settled."
     )
 
     def on_init(self) -> None:

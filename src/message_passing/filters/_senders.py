@@ -229,7 +229,7 @@ class LossAccounting:
         found = [(sums_of_name(sender)["ambiguous"], whose) for whose, sender in self.senders.items()]
         return [(count, whose) for count, whose in found if count]
 
-    def silent(self, seconds: float) -> int:
+    def idle(self, seconds: float) -> int:
         """How many have been idle for so long."""
         since = time.time() - seconds
         return sum(sender.seen < since for sender in list(self.senders.values()))

@@ -70,8 +70,8 @@ class FollowFilter(Filter):
         description="The most bytes of all per-sender statistics together: names, runs and remembered gaps.",
         ge=65536,
     )
-    silent_after: float = option(
-        default=60, description="Seconds without a message after which a sender counts as silent.", gt=0
+    idle_after: float = option(
+        default=60, description="Seconds without a message after which a sender counts as idle.", gt=0
     )
 
     key_field: str = option(
@@ -147,9 +147,9 @@ class FollowFilter(Filter):
         label = self._books.label_of(whose)
         return f"{label} with the key {whose[0]}" if self.key_field else label
 
-    def silent(self) -> int:
-        """How many senders have sent nothing for `silent_after`."""
-        return self._books.silent(self.silent_after)
+    def idle(self) -> int:
+        """How many senders have sent nothing for `idle_after`."""
+        return self._books.idle(self.idle_after)
 
     def take_sender_losses(self) -> dict[str, int]:
         """See `Component.take_sender_losses`: by service and host, where messages give these."""
@@ -169,7 +169,7 @@ class FollowFilter(Filter):
             "event": "senders",
             "time": time.time(),
             **self.totals(),
-            "silent": self.silent(),
+            "idle": self.idle(),
             **named,
         }
 

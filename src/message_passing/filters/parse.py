@@ -47,17 +47,17 @@ class ParseFilter(Filter):
     )
     into: str = option(
         default="",
-        description="The field that what is found is put into. Empty: the message itself, replacing fields.",
+        description="The field that receives the parsed values. Empty: they replace fields of the message itself.",
     )
     regex: str = option(
         default="", description="For `regex`: a regular expression with named groups, for the whole text."
     )
     remove: bool = option(default=False, description="Remove the field that was parsed.")
     on_failure: Literal["fail", "pass"] = option(
-        default="fail", description="What becomes of a message whose text does not fit: see above."
+        default="fail", description="What happens to a message whose text does not match: see above."
     )
     timezone: str = option(
-        default="UTC", description="The time zone of times that name none, such as `Europe/Berlin`."
+        default="UTC", description="The time zone of times without one, such as `Europe/Berlin`."
     )
 
     def on_init(self) -> None:

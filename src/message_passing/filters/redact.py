@@ -44,16 +44,18 @@ class RedactFilter(Filter):
     name = "Redact"
     example = MappingProxyType({"keys": ["password", "authorization"], "patterns": ["card", "email"]})
 
-    keys: list[str] = option(default_factory=list, description="Fields whose value is masked.")
+    keys: list[str] = option(default_factory=list, description="Fields whose values are masked.")
     patterns: list[Literal["card", "email", "ip", "token"]] = option(
-        default_factory=list, description="What is masked wherever it is found in a text."
+        default_factory=list, description="Kinds of data to mask wherever they occur in a text."
     )
     regexes: list[str] = option(
-        default_factory=list, description="Regular expressions of what else is masked."
+        default_factory=list, description="Regular expressions for anything else to mask."
     )
-    mask: str = option(default="[redacted]", description="What stands in its place.")
+    mask: str = option(default="[redacted]", description="The replacement text.")
     hash_key: str = option(
-        default="", description="A secret: values are hashed with it, instead of masked.", secret=True
+        default="",
+        description="A secret key: values are replaced by a keyed hash instead of the mask.",
+        secret=True,
     )
 
     def on_init(self) -> None:

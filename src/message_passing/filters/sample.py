@@ -34,12 +34,15 @@ class SampleFilter(Filter):
     name = "Sample"
     example = MappingProxyType({"rate": 0.1, "key": "trace_id", "levels": {"ERROR": 1.0}})
 
-    rate: float = option(description="The part that passes: 0.1 is one in ten.", ge=0, le=1)
-    key: str = option(default="", description="The field by which messages stay together.")
-    levels: dict[str, float] = option(
-        default_factory=dict, description="The rate of single levels, by name or number."
+    rate: float = option(description="The share of messages that pass: 0.1 is one in ten.", ge=0, le=1)
+    key: str = option(
+        default="",
+        description="The field whose equal values are kept or removed together, such as a trace id.",
     )
-    always: str = option(default="", description="A condition for messages that all pass.")
+    levels: dict[str, float] = option(
+        default_factory=dict, description="Rates for individual levels, by name or number."
+    )
+    always: str = option(default="", description="A condition; messages for which it holds always pass.")
 
     def on_init(self) -> None:
         """Check the rates, and compile the condition.

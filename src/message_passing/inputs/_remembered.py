@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from message_passing.inputs._keeping import Keeping
 from message_passing.inputs._saved_file import SavedFile, Versioned
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RememberedSenders:
     """The number up to which each sender's frames are settled, in a file.
 
     Attributes:
-        trouble: why it could not be saved; empty if it was.
+        keeping: saves them while this runs.
     """
 
     def __init__(self, path: str, consumer: Consumer, tell: Callable[[str], object]) -> None:
@@ -36,12 +36,18 @@ class RememberedSenders:
         Args:
             path: the path of the file.
             consumer: the consumer that has the numbers while this runs.
-            tell: called with `trouble` when saving begins to fail.
+            tell: called with the reason when saving begins to fail.
         """
-        self.trouble = ""
-        self._path, self._consumer, self._tell = path, consumer, tell
+        self._consumer = consumer
         self._file = SavedFile(path, "state file")
-        self._saved: dict[bytes, int] = {}
+        self.keeping = Keeping(
+            consumer.floors,
+            lambda floors: self._file.save(_as_senders(floors)),
+            interval=REMEMBER_INTERVAL,
+            what=f"in {path!r} what has been received",
+            otherwise="may receive twice what is received now",
+            tell=tell,
+        )
 
     def open(self) -> None:
         """Restore what was saved.
@@ -54,35 +60,10 @@ class RememberedSenders:
             for sender, floor in found.floors.items():
                 self._consumer.remember(_id(sender), floor)
 
-    async def keep_saving(self) -> None:
-        """Save periodically; a thread waits for the disk."""
-        while True:
-            await asyncio.sleep(REMEMBER_INTERVAL)
-            floors = self._consumer.floors()
-            if floors != self._saved:
-                try:
-                    await asyncio.to_thread(self._file.save, _as_senders(floors))
-                except OSError as error:
-                    self._fails(error)
-                else:
-                    self._saved, self.trouble = floors, ""
-
     def close(self) -> None:
         """Save for the last time."""
-        floors = self._consumer.floors()
-        try:
-            if floors != self._saved:
-                self._file.save(_as_senders(floors))
-        except OSError as error:
-            self._fails(error)
+        self.keeping.save_now()
         self._file.close()
-
-    def _fails(self, error: OSError) -> None:
-        text = f"cannot save in {self._path!r} what has been received: {error.strerror}; it is tried again, and until"
-        text += " then a new run may receive twice what is received now"
-        if text != self.trouble:
-            self.trouble = text
-            self._tell(text)
 
 
 def _as_senders(floors: dict[bytes, int]) -> _Senders:

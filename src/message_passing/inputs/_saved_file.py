@@ -1,4 +1,4 @@
-"""A small file that a process keeps for its next run, and that no other process may use meanwhile."""
+"""A small state file that survives restarts, and that no other process may use at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAGS = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Versioned(msgspec.Struct, kw_only=True):
-    """What is in such a file; derived classes have the rest."""
+    """The contents of such a file; derived classes add to them."""
 
     version: int
 
@@ -27,33 +27,33 @@ _Kind = TypeVar("_Kind", bound=Versioned)
 
 
 class SavedFile:
-    """The file: beside it are its `.lock`, which stays, and for a moment its `.new` contents.
+    """The file. Beside it are its `.lock`, which stays, and, while it is being saved, its new contents (`.new`).
 
-    Only its user can read it, and one that others could have written is refused: whoever writes it decides what is
+    Only its user can read it, and a file that others could have written is refused: whoever writes it decides what is
     read again, or not at all.
     """
 
     def __init__(self, path: str, what: str) -> None:
-        """It is not touched yet.
+        """Prepare it: nothing is opened yet.
 
         Args:
             path: its path.
-            what: what it is: `position file`.
+            what: its name in messages: `position file`.
         """
         self._path, self._what = path, what
         self._lock = -1
         self._saving = threading.Lock()
 
     def open(self, kind: type[_Kind], *, most_bytes: int, remedy: str) -> _Kind | None:
-        """Keep other processes away from it, and read it.
+        """Lock it against other processes, and read it.
 
         Args:
-            kind: what is in it.
-            most_bytes: how many bytes it may have.
+            kind: the type of its contents.
+            most_bytes: its maximum size in bytes.
             remedy: what to do if it is damaged.
 
         Returns:
-            What is in it; None if there is no such file yet.
+            Its contents; None if there is no such file yet.
 
         Raises:
             OpenError: another process uses it, others can write it, it is not of this kind, or the system refuses.

@@ -57,13 +57,13 @@ class JetStreamInput(JetStreamComponent, EngineInput):
     )
     deliver_policy: Literal["all", "new"] = option(
         default="all",
-        description="Where a consumer begins that is created: with the first message, or the next.",
+        description="Where a new consumer begins: with the first message, or the next.",
     )
     ack_wait: float = option(
         default=30.0,
         ge=1,
-        description="Seconds after which a node that has died, or is cut off, no longer has its messages: others get"
-        " them. A chain that works for longer tells the server so.",
+        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
+        " chain that takes longer tells the server that it is still working.",
     )
     max_ack_pending: int = option(
         default=10_000,

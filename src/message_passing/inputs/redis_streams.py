@@ -38,6 +38,10 @@ _GONE = ("NOGROUP", "no such key", "UNBLOCKED")
 """What the server says if somebody has removed the stream or the group."""
 
 
+_TOGETHER = 0.005
+"""Seconds within which acknowledgements are sent together: each command costs as much as many lines."""
+
+
 class RedisStreamsInput(RedisStreamComponent, EngineInput):
     """Receives messages from a stream of Redis, as a consumer group that any number of nodes share.
 
@@ -55,13 +59,13 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
     )
     start: Literal["all", "new"] = option(
         default="all",
-        description="Where a group begins that is created: with the first message, or the next.",
+        description="Where a new group begins: with the first message, or the next.",
     )
     ack_wait: float = option(
         default=30.0,
         ge=1,
-        description="Seconds after which a node that has died, or is cut off, no longer has its messages: others get"
-        " them. A chain that works for longer tells the server so.",
+        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
+        " chain that takes longer tells the server that it is still working.",
     )
     delete: bool = option(
         default=False,
@@ -170,6 +174,8 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
         now = monotonic()
         due = min(self._claim_at, self._lag_at, self._entries.next_due) - now
         await self.wait_for(self.changed, max(0.01, min(LOOK, self.ack_wait / 6, due)))
+        if not self._entries.stopping:
+            await asyncio.sleep(_TOGETHER)
 
     async def _claim(self) -> None:
         """Take over what others, or this one, have not been at work on for `ack_wait`, as far as there is room."""

@@ -187,7 +187,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
         if self._acknowledged:
-            saving = asyncio.create_task(self._remembered.keep_saving()) if self._remembered else None
+            saving = asyncio.create_task(self._remembered.keeping.run()) if self._remembered else None
             try:
                 await self._acknowledged.run()
             finally:
@@ -306,8 +306,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
         ]
         if self._acknowledged and self._acknowledged.stalled:
             found.insert(0, self._acknowledged.stalled)
-        if self._remembered and self._remembered.trouble:
-            found.insert(0, self._remembered.trouble)
+        if self._remembered and self._remembered.keeping.trouble:
+            found.insert(0, self._remembered.keeping.trouble)
         return found[:MOST_PROBLEMS]
 
     def notes(self) -> list[str]:

@@ -84,7 +84,7 @@ class NatsConnection:
         self.client: Client | None = None
         self.trouble = self.denied = ""
         self.lost = 0
-        self._ending = False
+        self._ending = self._refused = False
         self._servers = list(servers)
         self._settings, self._longest = settings, longest
         self._has_certificate = False
@@ -101,15 +101,19 @@ class NatsConnection:
         for call in self._watchers:
             call()
 
-    async def ready(self, seconds: float) -> Client:
+    async def ready(self, seconds: float, *, once: bool = False) -> Client:
         """The client, once it is connected.
 
+        Args:
+            seconds: that this may take.
+            once: whether each server is tried once only.
+
         Raises:
-            RetryLater: it was not within so many seconds.
+            RetryLater: it is not.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self.client is None:
+                while self.client is None and not (once and self._refused):
                     self._changed.clear()
                     await self._changed.wait()
         if self.client is None:
@@ -140,6 +144,8 @@ class NatsConnection:
                 await self._use(client, server, ended)
                 break
             attempt += 1
+            self._refused = self.client is None and bool(reasons)
+            self._tell()
             await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
 
     async def end(self, keeping: asyncio.Task[None]) -> None:

@@ -32,7 +32,7 @@ class JetStreamComponent(EngineComponent):
     servers: str | list[str] = option(
         default="nats://127.0.0.1:4222",
         description="Address of a server, or several of a cluster, separated by commas or as a list: "
-        "`nats://10.0.0.1:4222`, `tls://nats.example.org`. Further servers of the cluster are found by themselves.",
+        "`nats://10.0.0.1:4222`, `tls://nats.example.org`. Other servers of the cluster are discovered.",
     )
     user: str = option(default="", min_length=1, description="User name.")
     token: str = option(secret=True, default="", min_length=1, description="A token, or `env:NAME`.")
@@ -62,7 +62,7 @@ class JetStreamComponent(EngineComponent):
         default=0,
         ge=0,
         le=5,
-        description="With `create`: how many servers of a cluster store the stream. 0: as the server says (one).",
+        description="With `create`: how many servers of a cluster store the stream. 0: the server's default (one).",
     )
     storage: Literal["file", "memory"] = option(
         default="file", description="With `create`: where the servers keep the stream."
@@ -73,7 +73,7 @@ class JetStreamComponent(EngineComponent):
         " it, or once one has.",
     )
     max_bytes: int = option(
-        default=0, ge=0, description="With `create`: the most bytes that the stream may have. 0: no limit."
+        default=0, ge=0, description="With `create`: the maximum size of the stream in bytes. 0: no limit."
     )
     max_messages: int = option(
         default=0,
@@ -93,7 +93,7 @@ class JetStreamComponent(EngineComponent):
     duplicate_window: float = option(
         default=120.0,
         gt=0,
-        description="With `create`: seconds for which the server recognizes a message that is sent again.",
+        description="With `create`: seconds during which the server recognizes a message that is sent again.",
     )
 
     def on_init(self) -> None:

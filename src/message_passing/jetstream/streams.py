@@ -190,7 +190,7 @@ async def try_stream(connection: NatsConnection, wish: StreamWish, seconds: floa
     """
     keeping = asyncio.create_task(connection.keep())
     try:
-        client = await connection.ready(seconds)
+        client = await connection.ready(seconds, once=True)
         if wish.name:
             await client.jsm(timeout=API_TIMEOUT).stream_info(wish.name)
     except RetryLater as error:

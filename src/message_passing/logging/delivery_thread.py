@@ -92,11 +92,14 @@ class DeliveryThread:
         return monotonic() <= self.seen
 
     def wake(self) -> bool:
-        """Wake it, unless it has been woken."""
+        """Wake it, unless it has been woken; callers leave all to it for as long as that may take."""
         if not self._bell.locked():
             return False
-        self.seen = monotonic() + tuning.THREAD_PATIENCE  # so long it may take to wake
-        self.ring()
+        try:
+            self.seen = monotonic() + tuning.THREAD_PATIENCE
+            self._opening.due = wall() + tuning.THREAD_PATIENCE
+        finally:  # whatever a signal handler raises: a thread that sleeps while nobody rings would not be missed
+            self.ring()
         return True
 
     def ring(self) -> None:

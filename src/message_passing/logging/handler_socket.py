@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
-from message_passing.logging.pipe import Pipe, unsent
+from message_passing.zeromq.progress import QueuedBytes, unsent
 from message_passing.zeromq.sending import Sender
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class HandlerSocket:
         self._most = most
         self._forked = forked
         self._messages = min(settings.hwm or _PIPE, _PIPE)
-        self._pipe = Pipe(self._messages, most)
+        self._queued = QueuedBytes(self._messages, most)
         self._open_after = 0.0
         self._said = ""
         self._leaving: list[tuple[Sender, float]] = []  # sockets to be closed, and until when they may send
@@ -141,7 +141,7 @@ class HandlerSocket:
                     f"{error} ({hint if self._forked and self._settings.bind else ''}retrying every second)"
                 )
             else:
-                self._pipe = Pipe(self._messages, self._most)
+                self._queued = QueuedBytes(self._messages, self._most)
                 self.sender, self._said = sender, ""
         return self.sender is not None
 
@@ -160,7 +160,7 @@ class HandlerSocket:
         before = counter.sent
         try:
             size = sum(map(len, records))
-            if (room := self._pipe.room_for(records, size, sender.descriptors)) < len(records):
+            if (room := self._queued.room_for(records, size, sender.descriptors)) < len(records):
                 records = records[:room]
                 size = sum(map(len, records))
             sender.offer(records, size=size, quiet=self.quiet)
@@ -169,7 +169,7 @@ class HandlerSocket:
                 self._give_up()
         finally:
             self.sent += counter.sent - before
-            self._pipe.sent(records, counter.sent - before)
+            self._queued.sent(records, counter.sent - before)
         return counter.sent - before
 
     def _give_up(self) -> None:

@@ -21,7 +21,7 @@ from message_passing.logging.attributes import LARGEST_RECORD
 from message_passing.logging.backlog import Policy  # noqa: TC001 - the declaration is read at run time
 from message_passing.logging.fields import Fields
 from message_passing.logging.handler_socket import HandlerSocket
-from message_passing.options import check, declared, option
+from message_passing.options import checked, declared, option
 from message_passing.paths import load_own
 from message_passing.zeromq.connection_options import (
     ConnectionOptions,
@@ -138,17 +138,10 @@ class HandlerOptions(HandlerDeclaration):
         Raises:
             OptionError: with every error.
         """
-        known = declared(HandlerDeclaration)
-        texts: list[str] = []
-        values: dict[str, Any] = {}
-        try:
-            values = check(known, given, label=LABEL)
-        except OptionError as error:
-            texts += [fault.text for fault in error.faults]
-        wrong = {name for name in given if any(f"option {name!r} must" in text for text in texts)}
-        fit = {name: value for name, value in given.items() if name in known and name not in wrong}
-        vars(self).update({**{name: one.make_default() for name, one in known.items()}, **fit, **values})
-        if not wrong & {"connect", "socket_bind"}:
+        values, faults = checked(declared(HandlerDeclaration), given, label=LABEL)
+        texts = [fault.text for fault in faults]
+        vars(self).update(values)
+        if not any(f"option {name!r} must" in text for text in texts for name in ("connect", "socket_bind")):
             texts += [f"{LABEL}: {text}" for text in endpoint_faults(self)]
         texts += [f"{LABEL}: {text}" for text in _choice_mistakes(given)]
         if text := misplaced_spool(self, self.socket_type):

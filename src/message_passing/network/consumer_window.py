@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class ConsumerWindow(Generic[AnyReceived]):
         self._window, self._window_bytes, self._wake = window, window_bytes, wake
         self._open: dict[Hashable, AnyReceived] = {}
         self._open_bytes = 0
-        self._done: dict[Hashable, None] = {}
+        # Not a dict: finding its first key takes as long as there are gaps before it.
+        self._done: OrderedDict[Hashable, None] = OrderedDict()
 
     def answer_done(self, item: AnyReceived) -> None:
         """Keep the answer that the chain is done with it."""
@@ -126,7 +127,7 @@ class ConsumerWindow(Generic[AnyReceived]):
         if done:
             self._done[item.key] = None
             if len(self._done) > _MOST_REMEMBERED:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
         self._wake()
         return True
 

@@ -52,13 +52,15 @@ class EngineInput(Input):
         description="The most unacknowledged messages of this node, a frame being one.",
     )
     window_bytes: int = option(
-        default=16 << 20, ge=1024, description="About the most bytes of them; one alone may have more."
+        default=16 << 20,
+        ge=1024,
+        description="Approximate maximum of their bytes; a single message may exceed it.",
     )
     retry_first: float = option(
-        default=1.0, ge=0, description="Seconds after which a message that the chain lost comes again."
+        default=1.0, ge=0, description="Seconds after which a message that the chain lost is redelivered."
     )
     retry_longest: float = option(
-        default=60.0, gt=0, description="Maximum delay until it comes again, in seconds."
+        default=60.0, gt=0, description="Maximum delay before it is redelivered, in seconds."
     )
     max_deliveries: int = option(
         default=0,

@@ -70,7 +70,7 @@ class NetworkOutput(Output):
     batch_age: float = option(
         default=0.1,
         ge=0,
-        description="The most seconds that a message waits for others to share its batch.",
+        description="Maximum seconds that a message waits for others to fill its batch.",
     )
     in_flight: int = option(
         default=4, ge=1, description="How many batches may be in flight. 1 preserves their order."

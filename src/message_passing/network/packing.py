@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def buffered_frames(messages: Sequence[bytes]) -> list[bytes]:
     """A batch as few frames, to be joined with others later; what is no line remains as it is."""
-    return [frame for frame, _, _ in packed(messages)]
+    return [joined_lines(frame, count) if lines else frame for frame, count, lines in packed(messages)]
 
 
 def joined_frame(payload: bytes) -> MultiMessage | None:

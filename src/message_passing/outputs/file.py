@@ -97,50 +97,50 @@ class FileOutput(DescriptorOutput):
     example = MappingProxyType({"filename": "messages.log"})
 
     filename: str = option(
-        description="Path of the file to write. Fields of the message may stand in it, `logs/{host}.log`, and its "
+        description="Path of the file to write. It may contain fields of the message, `logs/{host}.log`, and its "
         "time, `{time:%Y-%m-%d}`; `{{` and `}}` are single braces.",
         min_length=1,
     )
     append: bool = option(
         default=True,
-        description="False empties the file when the chain starts; not where the name has fields in it.",
+        description="False empties the file when the chain starts, unless its name contains fields.",
     )
     open_files: int = option(
         default=100,
         ge=1,
-        description="The most files that are open at once, where the name has fields in it. For another one, the "
-        "least recently used is closed; with `fsync`, as many again may be waiting for that until they are synced.",
+        description="The most files that are open at once, if the name contains fields. To open another one, the "
+        "least recently used is closed; with `fsync`, as many again may be waiting to be synced and closed.",
     )
     make_directories: bool = option(
         default=False,
-        description="Make missing directories. Where the name has fields in it, they are made in any case.",
+        description="Create missing directories. If the name contains fields, they are always created.",
     )
     mode: str = option(
         default="",
         pattern="^([0-7]{3,4})?$",
-        description="Permissions of the file, such as `0640`. Empty: by the umask.",
+        description="Permissions of the file, such as `0640`. Empty: as the umask says.",
     )
     owner: str = option(
         default="",
-        description="Whom the file is given to: `user`, `user:group` or `:group`. Only root can change the user.",
+        description="Owner of the file: `user`, `user:group` or `:group`. Only root can change the user.",
     )
     rotate_bytes: int = option(
         default=0,
         ge=0,
-        description="Rotate a file that has as many bytes: its name gets the time, and a new file takes its place. "
-        "0: whatever its size.",
+        description="Rotate the file once it has this many bytes: it is renamed with the time, and a new one is "
+        "started. 0: never.",
     )
     rotate_seconds: float = option(
         default=0.0,
         ge=0,
-        description="Begin a new file in each period of so many seconds, counted from 1970 in UTC: with 86400, each "
-        "day at 0:00. 0: whatever its age.",
+        description="Start a new file in each period of this many seconds, counted from 1970 in UTC: with 86400, "
+        "daily at 0:00. 0: never.",
     )
     keep_files: int = option(
-        default=0, ge=0, description="How many rotated files are kept for each name. 0: all of them."
+        default=0, ge=0, description="How many rotated files of each name are kept. 0: all."
     )
     keep_seconds: float = option(
-        default=0.0, ge=0, description="How many seconds rotated files are kept; 0: for ever."
+        default=0.0, ge=0, description="How many seconds rotated files are kept; 0: forever."
     )
     compress: Literal["none", "gzip", "zstd"] = option(
         default="none",
@@ -148,8 +148,8 @@ class FileOutput(DescriptorOutput):
     )
     fsync: Literal["never", "batch"] | Annotated[float, msgspec.Meta(ge=0.001, le=3600)] = option(
         default="never",
-        description="When what was written is put on the disk itself, before which no message is settled: `batch` at "
-        "once, or after so many seconds at most. `never`: when the system likes, and what was written is settled.",
+        description="When written data is synced to disk (fdatasync), before which no message is settled: after each "
+        "`batch`, or after at most this many seconds. `never`: the system decides, and written is settled.",
     )
 
     def on_init(self) -> None:

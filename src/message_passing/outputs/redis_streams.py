@@ -40,8 +40,8 @@ class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
     maxlen: int = option(
         default=0,
         ge=0,
-        description="The most entries of the stream, a frame being one: older ones are removed, read or not. About"
-        " so many: Redis removes whole blocks of them. 0: no limit.",
+        description="Approximate maximum number of entries in the stream, a frame being one: older ones are removed,"
+        " read or not (Redis removes whole blocks of them). 0: no limit.",
     )
     frames: bool = option(default=True, description="Pack messages into frames. False: one by one.")
     frame_bytes: int = option(

@@ -204,7 +204,8 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
         if self._flows is None:
             self._flows = running_loop() is not None
         if self._acknowledged:
-            self._write_acknowledged(self._acknowledged, taken)
+            plain = taken is messages and type(taken) is list
+            self._write_acknowledged(self._acknowledged, taken, plain=plain)
             return
         overflow = self._overflow()
         for sender, flusher in zip(self._senders, self._flushers, strict=True):
@@ -214,12 +215,14 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
                 flusher.look_after()
                 sender.hold(self.hold())
 
-    def _write_acknowledged(self, sending: AcknowledgedSending, messages: Sequence[bytes]) -> None:
+    def _write_acknowledged(
+        self, sending: AcknowledgedSending, messages: Sequence[bytes], *, plain: bool
+    ) -> None:
         """Take a batch that a chain waits for; a program that does not wait has what there is room for."""
         if not self.waited_for and not sending.has_room:
             self.drop(messages, QUEUE_FULL)
         else:
-            sending.write(messages, self.hold())
+            sending.write(messages, self.hold(), plain=plain)
         for receiver in sending.receivers:
             self.tell(receiver.notices)
 

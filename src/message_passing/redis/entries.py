@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from message_passing.network.consumer_window import ConsumerWindow, Received
+from message_passing.network.room import RoomEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,12 +16,6 @@ MESSAGE_FIELD, FRAME_FIELD = "message", "lines"
 """The field of an entry that is one message, and of one that is a frame of them: see `network.packing`."""
 
 _MESSAGE, _FRAME = MESSAGE_FIELD.encode(), FRAME_FIELD.encode()
-
-_FIRST_SIZE = 64 << 10
-"""Bytes that an entry is taken to have before any has come."""
-
-_MOST_AT_ONCE = 1000
-"""The most entries that are requested at once."""
 
 
 class StreamEntry(Received):
@@ -82,7 +77,7 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         self.next_due = math.inf
         self.freed = asyncio.Event()
         self._clock = clock
-        self._size = float(_FIRST_SIZE)  # of an entry, as a moving average
+        self._estimate = RoomEstimate(window, window_bytes, least=0.25)
 
     def now(self) -> float:
         """The time, in seconds, monotonic."""
@@ -90,14 +85,11 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
 
     def room(self) -> int:
         """How many entries may be requested."""
-        free = self._window_bytes - self._open_bytes
-        if self.stopping or len(self._open) >= self._window or (self._open and free < self._size):
-            return 0
-        return min(_MOST_AT_ONCE, self._window - len(self._open), max(1, int(free / self._size)))
+        return 0 if self.stopping else self._estimate.room(len(self._open), self._open_bytes)
 
     def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
-        self._size += (max(entry.size, 1) - self._size) / 16
+        self._estimate.saw(entry.size)
         if known := self._open.get(entry.key):
             known.deliveries, known.told = entry.deliveries, entry.told
             self.duplicates += 1

@@ -99,6 +99,37 @@ class RedisComponent(EngineComponent):
         super().on_open()
         self._settings()
 
+    def try_connection(self, timeout: float) -> str:
+        """For `check --connect`: connect, and look what is there, changing nothing; what was found, as words.
+
+        Raises:
+            OpenError: the server cannot be used within that time, or has something else there.
+        """
+        return asyncio.run(self._try(timeout))
+
+    async def _try(self, seconds: float) -> str:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.look()
+        except TimeoutError as error:
+            raise OpenError(f"{self._address()}: no answer within {seconds:g} s") from error
+        except (RetryLater, ResponseError) as error:
+            raise OpenError(redis_reason(error)) from error
+        finally:
+            self.link.close()
+            await asyncio.sleep(0)  # it is closed
+
+    async def look(self) -> str:
+        """What the server has, as words.
+
+        Raises:
+            OpenError: it is not what is needed.
+            RetryLater: there is no connection.
+            ResponseError: the server refuses it.
+        """
+        await self.link.ask("PING")
+        return "connected"
+
     def warnings(self) -> list[str]:
         """Warn of a password that is sent unencrypted."""
         given = [*super().warnings()]
@@ -155,25 +186,9 @@ class RedisStreamComponent(RedisComponent):
             )
         return given
 
-    def try_connection(self, timeout: float) -> str:
-        """For `check --connect`: connect, and look what is there, changing nothing; what was found, as words.
-
-        Raises:
-            OpenError: the server cannot be used within that time, or has something else there.
-        """
-        return asyncio.run(self._try_stream(timeout))
-
-    async def _try_stream(self, seconds: float) -> str:
-        try:
-            async with asyncio.timeout(seconds):
-                kind = await self.link.ask("TYPE", self.stream)
-        except TimeoutError as error:
-            raise OpenError(f"{self._address()}: no answer within {seconds:g} s") from error
-        except (RetryLater, ResponseError) as error:
-            raise OpenError(redis_reason(error)) from error
-        finally:
-            self.link.close()
-            await asyncio.sleep(0)  # it is closed
+    async def look(self) -> str:
+        """See `RedisComponent`: the stream."""
+        kind = await self.link.ask("TYPE", self.stream)
         if kind not in (b"stream", b"none"):
             raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind.decode()}")
         found = "there is a stream" if kind == b"stream" else "with the first message there will be a stream"

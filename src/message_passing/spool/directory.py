@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError
+from message_passing.file_identity import file_identity
 from message_passing.secure_files import give_to_future_user, in_shell, require_safe
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SpoolLock:
                 f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
                 "stop that process"
             ) from error
-        self._descriptor, self._identity = descriptor, identity(lock)
+        self._descriptor, self._identity = descriptor, file_identity(lock)
         give_to_future_user(lock)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
             os.ftruncate(descriptor, 0)
@@ -79,7 +80,7 @@ class SpoolLock:
         Raises:
             OpenError: see `acquire`.
         """
-        if self._identity != identity(self.directory / LOCK):
+        if self._identity != file_identity(self.directory / LOCK):
             self.release()
             self.acquire()
 
@@ -137,15 +138,6 @@ def make_private(path: Path) -> None:
     require_safe(str(path), found, WHAT)
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """The identity of the file at present; None if it does not exist."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def database_in(directory: Path) -> Path:
     """Create the database of a spool, for its owner alone, if it does not exist.
 
@@ -184,6 +176,9 @@ def obstacle(directory: Path) -> str:
     existing = _existing(directory)
     if not existing.is_dir():
         return f"the {WHAT} {str(directory)!r}: {str(existing)!r} is not a directory"
+    with contextlib.suppress(OSError):
+        if os.statvfs(existing).f_flag & os.ST_RDONLY:
+            return f"the {WHAT} {str(directory)!r} is on a file system that is mounted read-only"
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"the {WHAT} {str(directory)!r} cannot be written by this user: see ls -ld {in_shell(str(existing))}"
     return ""

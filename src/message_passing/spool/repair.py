@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import OpenError
 from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
 from message_passing.spool.reader import SpoolReader
-from message_passing.spool.rows import NewerSpoolError, SpoolFrame, is_corrupt
+from message_passing.spool.rows import NewerSpoolError, NoSpoolError, SpoolFrame, is_corrupt
 from message_passing.spool.store import SpoolStore
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def repair(directory: Path) -> Repaired:
         raise OpenError(
             f"the spool {str(directory)!r} was written by a later version of message-passing"
         ) from error
+    except NoSpoolError as error:
+        raise OpenError(f"{str(directory / DATABASE)!r} is not a spool") from error
     finally:
         store.close()
         lock.release()

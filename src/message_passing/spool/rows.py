@@ -34,6 +34,10 @@ class NewerSpoolError(Exception):
     """A spool was written by a later version, which knows its contents: it is left untouched."""
 
 
+class NoSpoolError(Exception):
+    """A database is not a spool, but another program's: it is left untouched."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpoolFrame:
     """One row.

@@ -16,9 +16,16 @@ from message_passing.clock import monotonic, steady_wall
 from message_passing.errors import OpenError, PackageError
 from message_passing.metrics import plural
 from message_passing.paths import load_own
-from message_passing.spool.directory import SpoolLock, cannot_use
+from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
 from message_passing.spool.pending import PENDING_BYTES, PendingFrames
-from message_passing.spool.rows import Content, NewerSpoolError, compressed, estimate, is_corrupt
+from message_passing.spool.rows import (
+    Content,
+    NewerSpoolError,
+    NoSpoolError,
+    compressed,
+    estimate,
+    is_corrupt,
+)
 from message_passing.spool.store import SpoolStore
 
 if TYPE_CHECKING:
@@ -119,12 +126,15 @@ class Spool:
             self._store.begin_run()
             if self._store.is_compressed():
                 load_own("message_passing.zstandard:zstd")
-        except (OSError, sqlite3.Error, NewerSpoolError, PackageError) as error:
+        except (OSError, sqlite3.Error, NewerSpoolError, NoSpoolError, PackageError) as error:
             self._lock.release()
             self._store.close()
             where = repr(str(self.directory))
             if isinstance(error, NewerSpoolError):
                 text = f"the spool {where} was written by a later version of message-passing: use that"
+            elif isinstance(error, NoSpoolError):
+                path = repr(str(self.directory / DATABASE))
+                text = f"{path} is not a spool, but another program's database: name another directory"
             elif isinstance(error, PackageError):
                 text = f"the spool {where} has compressed frames (spool_compress): {error}"
             elif isinstance(error, OSError):

@@ -13,13 +13,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from message_passing.clock import wall
-from message_passing.spool.directory import DATABASE, LOG_BYTES, database_in, identity, sync_directory
+from message_passing.file_identity import file_identity
+from message_passing.spool.directory import DATABASE, LOG_BYTES, database_in, sync_directory
 from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
     SENDER_BYTES,
     Content,
     NewerSpoolError,
+    NoSpoolError,
     Numbering,
     SpoolFrame,
     corrupt,
@@ -104,7 +106,7 @@ class SpoolStore:
 
         Raises:
             OSError, sqlite3.Error: it cannot be used.
-            NewerSpoolError: see there.
+            NewerSpoolError, NoSpoolError: see there.
         """
         try:
             self._open()
@@ -158,12 +160,15 @@ class SpoolStore:
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
         for statement in filter(str.strip, _SETTINGS.split(";")):
             db.execute(statement)
-        self._file = identity(path)
+        self._file = file_identity(path)
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SPOOL_VERSION:
             self._close_quietly()
             raise NewerSpoolError
         if version < SPOOL_VERSION:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._close_quietly()
+                raise NoSpoolError
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
@@ -214,7 +219,7 @@ class SpoolStore:
         Raises:
             sqlite3.DatabaseError: it was removed, or another is in its place.
         """
-        if identity(self._directory / DATABASE) != self._file:
+        if file_identity(self._directory / DATABASE) != self._file:
             raise corrupt("it was removed or replaced")
 
     # Whose its numbers are

@@ -1,4 +1,4 @@
-"""The worker's side: a process that takes batches, runs them through its chain, and returns what comes out.
+"""The worker's side: a process that receives batches, runs them through its chain, and returns the results.
 
 It ends on command, and when its parent is gone. The parent handles signals: those that a
 terminal or a service manager sends to all processes at once are ignored here.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import zmq
 
-from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.chain import Chain, ChainWarning
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
 from message_passing.errors import Fault, UserError
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LINGER = 5000
-"""Milliseconds that sending a worker's last answer may take."""
+"""Milliseconds that sending a worker's last message may take."""
 
 
 class ResultChannel:
@@ -68,7 +68,7 @@ class ResultChannel:
         self._open.attach()
 
     def say(self, **what: Any) -> None:
-        """Send an answer without blocking: the parent sends only as much as it takes back.
+        """Send a message without blocking: the parent sends only as much as it receives back.
 
         Raises:
             Exception: it cannot be pickled.
@@ -88,7 +88,7 @@ class Results(Output):
     channel: Any = option(default=None, description="The way back.", python_only=True)
 
     def on_init(self) -> None:
-        """Start with nothing to return."""
+        """Start without results."""
         self.label = "workers' results"
         self.in_batch = False
         self._given_at = 0.0
@@ -97,7 +97,7 @@ class Results(Output):
         self._kept: list[Any] = []
 
     def write_many(self, messages: list[Any]) -> None:
-        """Keep them for the end of the batch, unless that takes long; what comes of itself is returned at once."""
+        """Keep them until the end of the batch, unless that takes long; others are returned at once."""
         self._kept += messages
         if not self.in_batch or monotonic() - self._given_at >= SLICE:
             self.give()
@@ -107,7 +107,7 @@ class Results(Output):
         self.in_batch, self._given_at = True, monotonic()
 
     def give(self, **what: Any) -> None:
-        """Return what there is, and `what` besides."""
+        """Return the results so far, together with `what`."""
         results, self._kept, self._given_at = self._kept, [], monotonic()
         settled = self.settled()
         try:
@@ -122,12 +122,12 @@ class Results(Output):
 
 
 class Reports(Output):
-    """The head of a worker's error chain: the parent has the rest of it."""
+    """The beginning of a worker's error chain, which continues in the parent."""
 
     channel: Any = option(description="The way back.", python_only=True)
 
     def write_many(self, messages: list[Any]) -> None:
-        """Send them at once: the next message may be this process's last."""
+        """Send them at once: the next message may kill this process."""
         self.channel.say(reports=messages)
 
 
@@ -138,7 +138,7 @@ class Orders(Input):
     results: Any = option(description="Where the chain ends.", python_only=True)
 
     def on_init(self) -> None:
-        """Nobody has said yet how to reopen files."""
+        """Start without a function that reopens files."""
         super().on_init()
         self.reopen_all: Callable[[], object] = lambda: None
         self._pace = Pace(self)
@@ -156,7 +156,7 @@ class Orders(Input):
         self._open.attach()
 
     async def run(self) -> None:
-        """Process a batch at a time, and report when it is done."""
+        """Process one batch at a time, and report when it is done."""
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._open.file_descriptor, ready.set)
         try:
@@ -178,7 +178,7 @@ class Orders(Input):
             loop.remove_reader(self._open.file_descriptor)
 
     async def _do(self, batch: list[Any]) -> None:
-        """Have a batch handled, in pieces if it takes long: what one makes is returned before the next."""
+        """Process a batch, in pieces if it takes long: the results of each are returned before the next begins."""
         done, given_at = 0, monotonic()
         self.results.begin()
         while batch and self._pace.work_left > 0:
@@ -215,7 +215,7 @@ class Orders(Input):
 
 
 def main() -> NoReturn:
-    """The entry point: the spec is on standard input, and its end means the parent's."""
+    """The entry point: the spec is read from standard input, whose end means that the parent has ended."""
     for number in SIGNALS:
         signal.signal(number, _ignore)  # not SIG_IGN, which a filter's own processes would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -245,7 +245,7 @@ def main() -> NoReturn:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """Ignore a signal, which the parent handles."""
+    """Ignore a signal that the parent handles."""
 
 
 def _read(pipe: Any) -> WorkerSpec:
@@ -270,7 +270,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     chain.output("errors", Reports(channel=channel))
     chain.use_errors("errors")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedComponentWarning)
+        warnings.simplefilter("ignore", ChainWarning)
         heads = chain.build()
     results.chain_name = results.label  # the chain's own output is in the parent
     results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}

@@ -2,19 +2,25 @@
 
 ZeroMQ reports neither what its queues hold nor what it skips for one of several subscribers. The system reports how
 many bytes of a connection the other side's system has not acknowledged. Where these are few, nothing blocked
-ZeroMQ's own thread, which passes messages on in order: so what was sent a while before has left.
+ZeroMQ's own thread, which passes messages on in order: so what was sent a while before has left. And a queue
+holds no more messages than its high-water mark, so the sizes of the last ones bound its bytes.
 """
 
 from __future__ import annotations
 
+import array
+import fcntl
+import termios
 from collections import Counter, deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
 from message_passing.lines import MultiMessage, message_count
 from message_passing.metrics import UNSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from message_passing.zeromq.connections import Traffic
     from message_passing.zeromq.settings import SocketSettings
@@ -30,6 +36,9 @@ _ENGINE = 4096
 
 _LOOKS = 2
 """This many checks, at least 0.1 seconds, are long enough for ZeroMQ's thread to have run."""
+
+_QUIET = 0.01
+"""Seconds in which the system has had nothing to send, although there were messages, if there had been any."""
 
 
 class Progress:
@@ -134,3 +143,66 @@ class Progress:
         found = self._possible.copy()
         found[SLOW_SUBSCRIBER] += self._behind(sent)
         return {reason: count for reason, count in found.items() if count}
+
+
+class QueuedBytes:
+    """The sizes of the messages that may still be in one socket's queue, which ZeroMQ counts but does not weigh."""
+
+    def __init__(self, messages: int, most: int) -> None:
+        """Nothing was sent.
+
+        Args:
+            messages: the socket's high-water mark.
+            most: the bytes that it may have; 0 for no bound.
+        """
+        self._sizes: deque[int] = deque(maxlen=messages or None)
+        self._most = most
+        self._quiet_since = 0.0
+
+    def room_for(self, records: list[bytes], size: int, descriptors: Collection[int]) -> int:
+        """How many of these, from the first on, may be sent now.
+
+        Args:
+            records: what is to be sent.
+            size: its bytes.
+            descriptors: the connections.
+        """
+        if not self._most:
+            return len(records)
+        room = self._most - sum(self._sizes)
+        if size <= room:
+            return len(records)
+        if self._is_drained(descriptors):
+            self._sizes.clear()
+            room = self._most
+        fit = 0
+        for record in records:
+            room -= len(record)
+            if room < 0 and (fit or self._sizes):  # one alone is sent, however long it is
+                break
+            fit += 1
+        return fit
+
+    def sent(self, records: list[bytes], amount: int) -> None:
+        """Note that the first ones of these were sent."""
+        if amount and self._most:
+            self._sizes.extend(map(len, islice(records, amount)))
+            self._quiet_since = 0.0
+
+    def _is_drained(self, descriptors: Collection[int]) -> bool:
+        if not descriptors or any(map(unsent, descriptors)):
+            self._quiet_since = 0.0
+            return False
+        now = monotonic()
+        self._quiet_since = self._quiet_since or now
+        return now - self._quiet_since >= _QUIET
+
+
+def unsent(descriptor: int) -> bool:
+    """Whether the system has something to send on a connection (tcp(7), unix(7): SIOCOUTQ)."""
+    amount = array.array("i", [0])
+    try:
+        fcntl.ioctl(descriptor, termios.TIOCOUTQ, amount)
+    except OSError:
+        return True  # it was closed meanwhile
+    return amount[0] > 0

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import zmq
 
 _NOBLOCK = int(zmq.NOBLOCK)
+_MORE = int(zmq.RCVMORE)
 
 
 class Message(NamedTuple):
@@ -61,7 +62,12 @@ def next_message(
     if not frame.more and not 0 <= most < len(frame):
         single = frame.bytes
         return Message([single], 0, descriptor, user, len(single), *peer)
-    frames: list[bytes] = []
+    if each and most < 0:  # the others are taken as they are
+        frames = [frame.bytes, socket.recv(_NOBLOCK)]
+        while socket.getsockopt(_MORE):
+            frames.append(socket.recv(_NOBLOCK))
+        return Message(frames, 0, descriptor, user, sum(map(len, frames)), *peer)
+    frames = []
     total = together = too_big = 0
     while True:  # unwanted or oversized frames are not copied
         size, more = len(frame), frame.more

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,23 +100,29 @@ _semaphores: list[Any] = []
 """Semaphores that a thread may still wait for, whose memory must stay."""
 
 
+@functools.cache
+def _thread_functions() -> tuple[Any, ...] | None:
+    """The system's functions for threads and semaphores, found once; None for a system without them."""
+    try:
+        libc = ctypes.CDLL(None)
+        wait = ctypes.cast(libc.sem_wait, ctypes.c_void_p)
+        found = libc.pthread_create, libc.pthread_join, wait, libc.sem_init, libc.sem_post
+    except (OSError, AttributeError):
+        return None
+    return found
+
+
 def _require_spare_threads() -> None:
     """Start threads, all at once, and end them again.
 
     They are the system's threads, not Python's, which need the GIL and may be greenlets. Each waits for a semaphore.
     """
-    try:
-        libc = ctypes.CDLL(None)
-        create, join, wait = (
-            libc.pthread_create,
-            libc.pthread_join,
-            ctypes.cast(libc.sem_wait, ctypes.c_void_p),
-        )
-        semaphore = ctypes.create_string_buffer(_SEMAPHORE)
-        if libc.sem_init(semaphore, 0, 0) != 0:
-            return
-    except (OSError, AttributeError):
-        return  # a system without these functions
+    if (functions := _thread_functions()) is None:
+        return
+    create, join, wait, init, post = functions
+    semaphore = ctypes.create_string_buffer(_SEMAPHORE)
+    if init(semaphore, 0, 0) != 0:
+        return
     before = _tasks()
     started: list[ctypes.c_void_p] = []
     number = 0
@@ -132,7 +139,7 @@ def _require_spare_threads() -> None:
         raise
     finally:
         for _ in range(_THREADS):
-            libc.sem_post(semaphore)
+            post(semaphore)
         for thread in started:
             join(thread, None)
     if number:

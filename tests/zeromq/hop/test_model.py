@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from message_passing.zeromq.hop.consumer import Consumer, Delivered
+from message_passing.zeromq.hop import consumer as consumer_module
+from message_passing.zeromq.hop.consumer import MOST_REMEMBERED, Consumer, Delivered, SenderMemory
 from message_passing.zeromq.hop.delivery_state import MOST_REPLIES
-from message_passing.zeromq.hop.frames import Data, Hello, Ping, decode
+from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Ready, decode
 from message_passing.zeromq.hop.producer import Producer
 
 if TYPE_CHECKING:
@@ -344,3 +345,43 @@ def test_nobody_can_acknowledge_what_was_not_sent_to_him() -> None:
         1
     ]
     assert producer.strange == 5
+
+
+@pytest.mark.parametrize(("frames", "size", "on_way"), [(100, 1000, 2), (100, 10, 1), (3, 10_000, 3)])
+def test_a_window_is_of_frames_and_of_bytes(frames: int, size: int, on_way: int) -> None:
+    """Whichever is reached first; one frame goes alone, however large, and an acknowledgement makes room for one."""
+    producer = Producer(b"s" * 16, greets=False, dead_after=DEAD_AFTER)
+    producer.receive("peer", Ready(b"r" * 16, frames, size), 0.0)
+    for _ in range(10):
+        producer.add(b"x" * 400, lines=False)
+    sent: list[int] = []
+
+    def send() -> None:
+        while message := producer.next_message("peer", 0.0):
+            producer.sent("peer", message, 0.0)
+            sent.extend([message.sequence] if isinstance(message, Data) else [])
+
+    send()
+    assert sent == [*range(1, on_way + 1)]
+    producer.receive("peer", Ack(((1, 1),)), 0.0)
+    send()
+    assert sent == [*range(1, on_way + 2)]
+
+
+def test_what_a_receiver_remembers_is_bounded() -> None:
+    """Of senders the latest, of a sender the highest numbers, and all below the lowest that is not settled."""
+    most = consumer_module._MOST_SENDERS
+    consumer = Consumer(b"r" * 16, greets=False, frames=9, size=1000, dead_after=DEAD_AFTER)
+    for number in range(most + 1):
+        consumer.receive("peer", Hello(b"%16d" % number, 5), 0.0)
+    floors = consumer.floors()
+    assert len(floors) == most == 10_000
+    assert b"%16d" % 0 not in floors
+    assert floors[b"%16d" % most] == 4
+    memory = SenderMemory(floor=4)
+    for number in range(6, MOST_REMEMBERED + 7):
+        memory.settle(number)
+    assert len(memory.settled) == MOST_REMEMBERED == 100_000
+    assert (memory.knows(4), memory.knows(6), memory.knows(7)) == (True, False, True)
+    memory.settle(5)
+    assert memory.floor == 5

@@ -17,6 +17,7 @@ from message_passing.errors import OpenError, OptionError
 from message_passing.inputs import _remembered
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.testing import TestOutput, capture, free_port, running, wait_for
+from message_passing.zeromq.hop.consumer import Consumer
 from message_passing.zeromq.hop.frames import Ack, Data, Hello, decode
 from nodes import lines, node, part
 
@@ -148,3 +149,16 @@ def test_a_wrong_state_file(tmp_path: Path) -> None:
         receiver(endpoint, state)[0].open()
     with pytest.raises(OptionError, match="state_file is for ROUTER and DEALER"):
         receiver(endpoint, state, socket_type="PULL")
+
+
+def test_a_state_file_has_room_for_all_that_is_remembered(tmp_path: Path) -> None:
+    """As many senders as a receiver remembers, with the largest numbers, are saved and read again."""
+    floors = {b"%16d" % number: (1 << 63) - 1 for number in range(10_000)}
+    for known in (floors, {}):
+        consumer = Consumer(b"r" * 16, greets=False, frames=9, size=1000, dead_after=9)
+        for sender, floor in known.items():
+            consumer.remember(sender, floor)
+        remembered = _remembered.RememberedSenders(str(tmp_path / "state"), consumer, list)
+        remembered.open()
+        remembered.close()
+    assert consumer.floors() == floors

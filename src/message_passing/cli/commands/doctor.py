@@ -12,16 +12,19 @@ import zmq
 
 from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
 from message_passing.cli.command import Command, add_timeout
-from message_passing.cli.endpoint_probe import EndpointProbe, Step, shake_hands
+from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands
+from message_passing.cli.engine_probe import add_engine_options, engine_steps
 from message_passing.cli.formatting import colours
+from message_passing.cli.hop_probe import HopProbe
 from message_passing.cli.message_factory import MessageFactory
 from message_passing.cli.security_options import add_security, joined, security_from
 from message_passing.cli.terminal import print_out
 from message_passing.console.client import NodeClient
 from message_passing.environment import from_environment
 from message_passing.escaping import escape_control
+from message_passing.network.diagnosis import Step
 from message_passing.zeromq.blocking_sender import BlockingSender
-from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, plain_type
+from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, TWO_WAY_TYPES, plain_type
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.subscriptions import prefixes_text
 
@@ -36,6 +39,8 @@ examples:
   message-passing doctor tcp://logs:5558
   message-passing doctor tcp://logs:5558 --curve-secret-key ~/web-1.key_secret --curve-server-key server.key
   message-passing doctor tcp://127.0.0.1:5558 --node 4711       see it come out of the aggregator as well
+  message-passing doctor nats://127.0.0.1:4222 --options stream=LOGS
+  message-passing doctor redis://127.0.0.1:6379 --options stream=logs --options password=env:REDIS_PASSWORD
 
 A node on this machine that was started with --control is found automatically. The canary is a message of level
 INFO that says what it is. exit status: 0 every step succeeded, 1 a step failed, 2 usage error.
@@ -46,9 +51,16 @@ _SETTLE = 0.3
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("endpoint", metavar="ENDPOINT", help="where the log is sent: tcp://host:port")
     parser.add_argument(
-        "--socket-type", choices=("PUB", "PUSH"), help="the sender's socket type (default PUB, as in senders)"
+        "endpoint",
+        metavar="ENDPOINT",
+        help="where the log is sent: tcp://host:port; or a server of an engine",
+    )
+    add_engine_options(parser)
+    parser.add_argument(
+        "--socket-type",
+        choices=("PUB", "PUSH", *TWO_WAY_TYPES),
+        help="the sender's socket type (default PUB, as in senders); DEALER for a ROUTER, which acknowledges",
     )
     parser.add_argument(
         "--node", metavar="TARGET", help="the receiver: its process ID, control socket or http://..."
@@ -61,10 +73,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    diagnosis = Diagnosis(given, security_from(given))
     told: list[Step] = []
     coloured = colours("auto", sys.stdout)
-    for step in diagnosis.steps():
+    for step in _steps(given):
         told.append(step)
         if not given.json:
             print_out(_written(step, coloured=coloured), safe=True)
@@ -76,6 +87,10 @@ def _run(given: argparse.Namespace) -> int:
         ]
         print_out(json.dumps({"endpoint": given.endpoint, "ok": well, "steps": steps}, indent=2) + "\n")
     return 0 if well else 1
+
+
+def _steps(given: argparse.Namespace) -> Iterator[Step]:
+    return engine_steps(given) or Diagnosis(given, security_from(given)).steps()
 
 
 def _written(step: Step, *, coloured: bool) -> str:
@@ -99,6 +114,7 @@ class Diagnosis:
         self._security = security
         self._probe = EndpointProbe(given.endpoint, given.timeout)
         self._blocking: BlockingSender | None = None
+        self._hop: HopProbe | None = None
         self._canary: CanaryTracker | None = None
 
     def steps(self) -> Iterator[Step]:
@@ -127,6 +143,8 @@ class Diagnosis:
         if self._blocking:
             self._blocking.close(0)
             self._blocking = None
+        if self._hop:
+            self._hop.close()
 
     def _reach(self) -> Iterator[Step]:
         return self._probe.steps(self._security)
@@ -138,6 +156,11 @@ class Diagnosis:
         if theirs == "PUSH":
             yield Step("handshake", "skipped: a PUSH would send us its workers' messages", skipped=True)
             yield from self._of_sender()
+            return
+        if wanted in TWO_WAY_TYPES:
+            settings = SocketSettings(wanted, (self._given.endpoint,), security=self._security)
+            self._hop = HopProbe(settings, self._given.timeout)
+            yield self._hop.greet()
             return
         types = [FITTING_TYPES[theirs][0]] if theirs else [wanted] if wanted else ["PUB", "PUSH", "SUB"]
         failed: set[int] = set()
@@ -220,7 +243,7 @@ class Diagnosis:
 
     def _send(self) -> Iterator[Step]:
         given, blocking = self._given, self._blocking
-        if blocking is None or self._kind == "SUB":
+        if self._hop is None and (blocking is None or self._kind == "SUB"):
             return
         canary = self._canary or (
             CanaryTracker.found(given.endpoint, given.timeout) if self._probe.local else None
@@ -234,14 +257,7 @@ class Diagnosis:
             )
             if canary:
                 canary.watch(name)
-            sent = blocking.send(message, given.timeout)
-            self._blocking = None
-            left = blocking.close(given.timeout)
-            advice = (
-                "the receiver reads nothing: it is stuck or overloaded; inspect it with `message-passing top`"
-            )
-            text = f"{name} has left for it" if sent and left else "a message could not be sent"
-            yield Step("canary", text, "" if sent and left else advice)
+            yield self._hop.deliver(message, name) if self._hop else self._leave(message, name)
         if canary:
             yield from canary.steps(given.timeout, expected=not given.no_canary)
             if sender := sender_at(given.endpoint, given.timeout):
@@ -249,6 +265,17 @@ class Diagnosis:
         else:
             told = "no node with --control is known that listens there, so its outcome is unknown"
             yield Step("arrival", f"{told} (--node TARGET names one)", skipped=True)
+
+    def _leave(self, message: bytes, name: str) -> Step:
+        assert self._blocking  # noqa: S101 - it shook hands
+        blocking, self._blocking = self._blocking, None
+        sent = blocking.send(message, self._given.timeout)
+        left = blocking.close(self._given.timeout)
+        advice = (
+            "the receiver reads nothing: it is stuck or overloaded; inspect it with `message-passing top`"
+        )
+        text = f"{name} has left for it" if sent and left else "a message could not be sent"
+        return Step("canary", text, "" if sent and left else advice)
 
 
 def _of_types(theirs: str, wanted: str | None) -> Step:

@@ -36,6 +36,7 @@ examples:
   message-passing tail tcp://logs:5558                 what a PUB publishes there
   message-passing tail 4711 --level WARNING            what a node with --control passes to its output
   message-passing tail http://127.0.0.1:9090 --at decoder --field extra.order=12
+  message-passing tail 4711 --where 'status >= 500 and not path.startswith("/health")'
   message-passing tail 4711 --follow-sender web-1 --format '{time} {message}'
   message-passing tail 4711 --json --count 100 | jq .message
 
@@ -72,6 +73,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--search", default="", metavar="TEXT", help="only messages with this text, ignoring case"
     )
     parser.add_argument(
+        "--where", default="", metavar="CONDITION", help="only messages for which this holds, as for Where"
+    )
+    parser.add_argument(
         "--follow-sender",
         default="",
         metavar="NAME",
@@ -96,9 +100,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     try:
-        wanted = MessageFilter.of(given.level, given.field, given.search)
+        wanted = MessageFilter.of(given.level, given.field, given.search, given.where)
     except OptionError as error:
-        raise OpenError(*(Fault(fault.text, f"--{fault.where}") for fault in error.faults)) from error
+        raise OpenError(
+            *(Fault(fault.text, f"--{fault.where}", fault.mark) for fault in error.faults)
+        ) from error
     if sys.stdout is None:
         raise OpenError("standard output is closed: there is nowhere to show messages")
     coloured = not given.json and colours(given.color, sys.stdout)
@@ -184,6 +190,7 @@ class _RunningNode:
             level=given.level or None,
             field=given.field,
             search=given.search or None,
+            where=given.where or None,
         )
 
     def messages(self) -> Coming:

@@ -49,7 +49,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace) -> int:
     looked = {name: check_file(name) for name in given.file}
     wrong = {name: _wrong(name, one) for name, one in looked.items()}
-    results = [result for name, one in looked.items() if not wrong[name] for result in _results(name, one)]
+    results = [result for name, one in looked.items() if not wrong[name] for result in _results(one)]
     if given.json:
         unrun = [_result(name, None, "", lines) for name, lines in wrong.items() if lines]
         print_out(json.dumps([*unrun, *results], indent=2, ensure_ascii=False) + "\n")
@@ -68,13 +68,13 @@ def _wrong(name: str, one: CheckResult) -> list[str]:
     return [] if one.right else [str(mistake) for mistake in one.diagnostics if not mistake.warning]
 
 
-def _results(name: str, one: CheckResult) -> list[dict[str, Any]]:
-    index = Positions().index(name)
+def _results(one: CheckResult) -> list[dict[str, Any]]:
+    places = Positions()
     found = []
     for case in one.cases:
-        entry = index.find((TESTS, case.number))
+        entry = places.index(case.file).find((TESTS, case.number))
         told = problems(case, run_case(one.script, case)) if one.script else []
-        found.append(_result(name, entry.line if entry else None, case.name, told))
+        found.append(_result(case.file, entry.line if entry else None, case.name, told))
     return found
 
 

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from message_passing.chain import Chain, UnusedComponentWarning
+from message_passing.chain import Chain, ChainWarning
 from message_passing.config.test_cases import reached_from
 from message_passing.errors import UserError
 from message_passing.flow import Input, Output
@@ -95,7 +95,7 @@ def staged(script: MessagePassing) -> StagedChain:
     chain = StagedChain()
     script.declare_in(chain)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedComponentWarning)
+        warnings.simplefilter("ignore", ChainWarning)
         chain.build()
     return chain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Graph:
         nodes: all of them.
         heads: where messages come in.
         after: where messages go from each, by number.
+        labels: what is said of an arrow: the condition of a route.
         failed: where the failures of each go, if not to `error_head`.
         error_head: where the failures of most go.
         workers: the numbers of those that run in several processes; and
@@ -64,6 +65,7 @@ class Graph:
     nodes: dict[int, GraphNode] = field(default_factory=dict)
     heads: list[int] = field(default_factory=list)
     after: dict[int, list[int]] = field(default_factory=dict)
+    labels: dict[tuple[int, int], str] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
     error_head: int | None = None
     workers: set[int] = field(default_factory=set)
@@ -118,7 +120,13 @@ class _Drawing:
             is_end=one.kind in _ENDS,
         )
         self.graph.after[number] = []
-        self.graph.after[number] += self._visit_all(self._instead(target) for target in one.outputs())
+        ends = self._visit_all(self._instead(target) for target in one.outputs())
+        self.graph.after[number] += dict.fromkeys(ends)
+        if routes := one.info().get("routes"):
+            said: defaultdict[int, list[str]] = defaultdict(list)
+            for end, route in zip(ends, routes, strict=False):
+                said[end].append(_shown(route["when"]) or "all others")
+            self.graph.labels |= {(number, end): "; or ".join(texts) for end, texts in said.items()}
         return number
 
     def _instead(self, target: Component) -> Component:
@@ -130,6 +138,8 @@ class _Drawing:
 
 
 def _detail(one: Component) -> str:
+    if (routes := one.info().get("routes")) and routes[-1]["to"] is None:
+        return "all others are filtered out"
     found = [f"{name}={_shown(value)}" for name in _TELLING if (value := getattr(one, name, None))]
     return " ".join(found)
 

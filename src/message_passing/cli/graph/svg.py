@@ -139,7 +139,9 @@ def _corner(spot: Spot) -> tuple[int, int]:
 
 
 def _says(graph: Graph, start: int, end: int) -> str:
-    return f"{graph.nodes[start].title} to {graph.nodes[end].title}"
+    label = graph.labels.get((start, end))
+    said = f"{graph.nodes[start].title} to {graph.nodes[end].title}"
+    return f"{said}: {label}" if label else said
 
 
 def _title(graph: Graph) -> str:

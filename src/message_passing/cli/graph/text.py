@@ -61,14 +61,19 @@ class _Lines:
             yield f"{first}{bullet} {node}{workers}"
             *branches, last = self.graph.after[number] or [0]
             for branch in branches:
-                yield from self.draw(branch, f"{rest}├─", f"{rest}│ ", bullet)
+                yield from self.draw(branch, f"{rest}├─{self._said(number, branch)}", f"{rest}│ ", bullet)
             if branches:
-                yield from self.draw(last, f"{rest}└─", f"{rest}  ", bullet)
+                yield from self.draw(last, f"{rest}└─{self._said(number, last)}", f"{rest}  ", bullet)
                 return
             if not last:
                 return
-            yield f"{rest}│"
+            yield f"{rest}│{self._said(number, last)}".rstrip()
             number, first = last, rest
+
+    def _said(self, start: int, end: int) -> str:
+        """What is said of an arrow."""
+        label = self.graph.labels.get((start, end))
+        return f" {label}: " if label else ""
 
 
 def as_mermaid(graph: Graph) -> str:
@@ -78,7 +83,12 @@ def as_mermaid(graph: Graph) -> str:
     if inside:
         lines += [f'  subgraph workers["{graph.count} workers"]', *(f"  {line}" for line in inside), "  end"]
     lines += [_box(node) for number, node in graph.nodes.items() if number not in graph.workers]
-    lines += [f"  n{start} --> n{end}" for start, ends in graph.after.items() for end in ends]
+    for start, ends in graph.after.items():
+        labels = {end: graph.labels.get((start, end)) for end in ends}
+        lines += [
+            f'  n{start} -->|"{_quoted(label)}"| n{end}' if label else f"  n{start} --> n{end}"
+            for end, label in labels.items()
+        ]
     lines += [f"  n{start} -. failed .-> n{end}" for start, end in graph.failed.items()]
     if graph.error_head:
         others = "all others" if graph.failed else "all"

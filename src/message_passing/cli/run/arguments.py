@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from message_passing.cli.terminal import print_out
+from message_passing.config.files import ConfigFiles
 from message_passing.config.forms import STACKED, read_declaration
 from message_passing.config.parsing import is_config
 from message_passing.errors import ConfigError, Fault, abbreviate, child_location, nearest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _NO_VALUE = object()
+_SHORTER = {"configfile": ("--config",)}  # options that have another name, too
 _REPEATED = " repeated"
 
 
@@ -33,7 +35,7 @@ class Given:
         already_reported: options that may be missing because of one of these faults.
         words: the command line.
         warnings: what is to be said before it runs, though it is no mistake.
-        tests: what the config file has as its tests.
+        files: its config files.
         bare: words that belong to no option, in a command that takes such.
     """
 
@@ -43,7 +45,7 @@ class Given:
     already_reported: set[str] = field(default_factory=set)
     words: Sequence[str] = ()
     warnings: list[str] = field(default_factory=list)
-    tests: Any = None
+    files: ConfigFiles = field(default_factory=ConfigFiles)
     bare: list[str] = field(default_factory=list)
 
 
@@ -152,7 +154,7 @@ def build_parser(
             # `--daemonize` or, as the original's help has it, `--daemonize 1`
             parser.add_argument(*_spellings(name), dest=name, nargs="?", const=True)
         else:
-            _add(parser, name, flag_value=one.flag_value)
+            _add(parser, name, "append" if get_origin(one.type) is list else None, one.flag_value)
     return parser
 
 
@@ -255,7 +257,8 @@ def _add(
 
 def _spellings(name: str) -> tuple[str, ...]:
     dashed = name.replace("_", "-")
-    return (f"--{name}",) if dashed == name else (f"--{name}", f"--{dashed}")
+    spelled = (f"--{name}",) if dashed == name else (f"--{name}", f"--{dashed}")
+    return (*spelled, *_SHORTER.get(name, ()))
 
 
 class _Last(argparse.Action):

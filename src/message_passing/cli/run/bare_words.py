@@ -37,15 +37,16 @@ def read_bare_words(given: Given) -> Iterator[Fault]:
         raise UserError(f"there is no command {first!r}{_command_hint(first)}")
     yield from unexpected(others, given.words)
     files += [word for word in words if word not in others]
-    named = [name] if (name := given.values.get("configfile")) else []
-    if len(named + files) > 1:
-        yield Fault(f"one config file at a time, not {' and '.join(map(repr, named + files))}")
-        given.values.pop("configfile", None)
-    elif "-" in named + files:
+    named = given.values.pop("configfile", [])
+    files = [*([named] if isinstance(named, str) else named), *files]
+    if "" in files:
+        yield Fault("option 'configfile' must be non-empty str, not ''", "--configfile")
+        given.already_reported.add("configfile")
+    elif "-" in files:
         yield Fault("a config file is not read from standard input: name a file")
-        given.values.pop("configfile", None)
     elif files:
-        given.values["configfile"], given.places["configfile"] = files[0], files[0]
+        given.values["configfile"] = files
+        given.places.setdefault("configfile", files[0])
     if "configfile" not in given.values:
         given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
 

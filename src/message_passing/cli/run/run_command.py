@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from message_passing import options as option_rules
 from message_passing.chain import Chain
@@ -14,6 +14,7 @@ from message_passing.cli.catalogue import COMMON, describe
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.completion import completion
 from message_passing.cli.run.bare_words import RUN_WORD, read_bare_words
+from message_passing.cli.run.config_values import add_config_files
 from message_passing.cli.script import CLIComponent, Script
 from message_passing.cli.terminal import is_terminal
 from message_passing.config.forms import (
@@ -22,27 +23,20 @@ from message_passing.config.forms import (
     FLAT_PARTS,
     NAMED_KEYS,
     NO_ERROR_CHAIN,
-    TESTS,
     flat_chain,
     is_named,
     named_chain,
 )
-from message_passing.config.parsing import load_file
 from message_passing.config.test_cases import read_cases
 from message_passing.config.validation import diagnose
-from message_passing.config.variables import expand_variables
 from message_passing.errors import (
     Fault,
     SourceLocation,
     UserError,
-    abbreviate,
-    child_location,
-    did_you_mean,
-    nearest,
 )
 from message_passing.failures import DATA_LIMIT, MOST_DATA
 from message_passing.options import option
-from message_passing.registry import find, names
+from message_passing.registry import names
 from message_passing.workers.pooled_chain import MOST_WORKERS, PooledChain
 
 if TYPE_CHECKING:
@@ -70,8 +64,9 @@ class MessagePassing(Script):
     error = CLIComponent("output", default=DEFAULTS["error"])
     error_encoder = CLIComponent("encoder", default=DEFAULTS["error_encoder"])
 
-    configfile: str = option(
-        default="", min_length=1, description="JSON, TOML or YAML file with these options."
+    configfile: list[str] = option(
+        default_factory=list,
+        description="JSON, TOML or YAML file with these options, or a directory of such; may be repeated.",
     )
     workers: int = option(
         default=0, ge=0, le=MOST_WORKERS, description="Processes that decode, filter and encode; 0: none."
@@ -95,29 +90,15 @@ class MessagePassing(Script):
         given.words = tuple(words)
         if given.bare or "configfile" in (*given.places, *given.already_reported):
             given.faults += read_bare_words(given)
-        name = given.values.get("configfile")
-        if not name:
-            return given
-        try:
-            from_file, unset = expand_variables(load_file(name), name, but=TESTS)
-        except UserError as error:
-            given.faults += error.faults
-            given.already_reported.update(FLAT_KEYS)  # whatever is missing may well be in the file
-            return given
-        given.tests = from_file.get(TESTS)
-        given.faults += unset
-        _note_unknown_keys(from_file, name, given, own=option_rules.declared(cls))
-        from_file = _without_those_of_others(from_file, given, name)
-        for key, value in from_file.items():
-            if key not in given.values and key != TESTS:
-                given.values[key], given.places[key] = value, SourceLocation(f"{name}: {key}", name, (key,))
+        if names := given.values.get("configfile"):
+            given.files = add_config_files(given, names, own=option_rules.declared(cls))
         return given
 
     def changed(self) -> Self | None:
         """As in every command; only a chain without workers can change while it runs."""
         again = super().changed() if self.configfile else None
         if again and self.workers:
-            raise UserError(Fault("has changed: with --workers, that needs a restart", self.configfile))
+            raise UserError(Fault("has changed: with --workers, that needs a restart", self.configfile[0]))
         return again
 
     def build_chain(self) -> Chain:
@@ -144,7 +125,7 @@ class MessagePassing(Script):
         if flat:
             text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             written = [place for place in flat if isinstance(place, SourceLocation)]
-            file = self.configfile
+            file = written[0].file if written else self.configfile[0]
             chain.add_faults(Fault(text, SourceLocation(file, file, written[0].keys if written else ())))
         if self.workers:
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
@@ -163,11 +144,13 @@ class MessagePassing(Script):
 
     def declare_in(self, chain: Chain) -> Chain:
         """Declare its components in a chain, in whichever form they were written."""
-        if is_named(self.given.values):
-            return named_chain(
-                self.given.values, self.configfile, chain, reported=self.given.already_reported
-            )
-        return flat_chain(self.chosen, chain)
+        if not is_named(self.given.values):
+            return flat_chain(self.chosen, chain)
+        for name, values in self.given.files.contents.items():
+            named_chain(values, name, chain, reported=self.given.already_reported)
+        if not self.given.files.is_whole:
+            chain.unread.update(NAMED_KEYS.values())
+        return chain
 
     @classmethod
     def printers(cls) -> dict[str, Callable[[str], str]]:
@@ -196,7 +179,7 @@ Commands: {commands}
   --decoder NAME, --encoder NAME  {encoder}
   --error NAME, --error_encoder NAME  where failed messages go: STDERR, JSON
   --input_options OPT, and so on  JSON, @file or key=value; may be repeated
-  FILE, --configfile FILE  .json, .toml or .yaml with all of these; options win
+  FILE, --configfile FILE  .json, .toml, .yaml, or directory; options win
   --daemonize  --pid_file F  --user NAME  --io_priority CLASS  --workers N
   --control [F]  --http HOST:PORT  --http_token T  --quiet  --report_limit N
   --state_dir D  --ledger_days N  --ledger_bytes N  --describe [NAME]  --help
@@ -215,45 +198,6 @@ def _names(kind: str, room: int, *, lines: int = 1, default: str = "") -> str:
     shown = [*([f"{default} (default)"] if default else []), *(one for one in names(kind) if one != default)]
     wrapped = textwrap.wrap(", ".join(shown), room, max_lines=lines, placeholder=" ... (see --describe)")
     return ("\n" + " " * 18).join(wrapped)
-
-
-def _without_those_of_others(values: Mapping[str, Any], given: Given, source: str) -> dict[str, Any]:
-    """A file's values, without those options that are of a component which the words replace and theirs has not.
-
-    `--output STDOUT` over a file that has `output: File` leaves out `filename`, as the original does; a name that is
-    misspelt stays an error where both name the same component.
-    """
-    left: dict[str, Any] = {}
-    for part, (kind, _) in FLAT_PARTS.items():
-        key, ours, theirs = f"{part}_options", given.values.get(part), values.get(part, DEFAULTS.get(part))
-        options = values.get(key)
-        if not isinstance(ours, str) or ours == theirs or part not in values or key in given.values:
-            continue
-        try:
-            known = option_rules.accepted(find(kind, ours))
-        except UserError:
-            continue  # `build` tells
-        if isinstance(options, dict) and (strange := [name for name in options if name not in known]):
-            left[key] = {name: value for name, value in options.items() if name in known}
-            names = ", ".join(map(repr, strange))
-            text = (
-                f"--{part} says {ours}, which has no {names}: "
-                f"what {source} says of {abbreviate(theirs)} is left out"
-            )
-            given.warnings.append(text)
-    return {**values, **left}
-
-
-def _note_unknown_keys(values: Mapping[str, Any], source: str, given: Given, *, own: Collection[str]) -> None:
-    """Keys of a file that mean nothing are faults; the one that was meant is then not missing."""
-    known = [*FLAT_KEYS, *own, *NAMED_KEYS, "error_log", TESTS]
-    known.remove("configfile")
-    file = SourceLocation(source, source)
-    for key in values:
-        if key not in known:
-            text = f"there is no option {key!r}{did_you_mean(key, known)}"
-            given.faults.append(Fault(text, child_location(file, source, key)))
-            given.already_reported.add(nearest(key, known))
 
 
 @dataclass(slots=True)
@@ -289,11 +233,15 @@ def check_words(words: Sequence[str]) -> CheckResult:
         script = MessagePassing.read([RUN_WORD, *words])
     except UserError as error:
         return CheckResult(diagnose(error.faults))
-    found, file = script.validate(), script.configfile
+    found, files = script.validate(), script.given.files
     chain = found.chain
     made = {one: chain.components[one] for one in chain.declared} if chain else None
-    cases, wrong = read_cases(script.given.tests, file, made)
-    told = diagnose([*found.faults, *wrong], found.warnings, file or None)
+    cases: list[Case] = []
+    wrong: list[Fault] = []
+    for name, tables in files.tests.items():
+        read, faults = read_cases(tables, name, made)
+        cases, wrong = cases + read, wrong + faults
+    told = diagnose([*found.faults, *wrong], found.warnings, files.names)
     if chain is None or any(not one.warning for one in told):
         return CheckResult(told)
     return CheckResult(told, chain, script, cases)

@@ -6,6 +6,9 @@ import { Drawing } from "./drawing.js";
 import { losses } from "./counters.js";
 import { count, nameOf, percent, rate, visible } from "./words.js";
 
+/** One route: where it leads, how many messages took it, and when. */
+const routed = ({ to, matched, when }) => `${to === null ? "none (filtered out)" : visible(to)}: ${count(matched)}${when ? `, when ${visible(when)}` : to === null ? "" : ", all others"}`;
+
 export class ChainSection {
   /** `on` has tail(id) and history(id), which show more of a component. */
   constructor(on) {
@@ -90,6 +93,7 @@ export class ChainSection {
       ["Received", `${count(one.received)}, now ${rate(one.in_rate)}`],
       ["Passed on", `${count(one.passed)}, now ${rate(one.out_rate)}`],
       ["Filtered out", `${count(one.filtered)}, not a loss`],
+      ["Routes", (one.routes ?? []).map(routed).join("\n")],
       ["Lost", lost ? `${count(lost)} (${why}), now ${rate(one.lost_rate)}` : "0"],
       ["Buffered", one.capacity ? `${count(one.buffered)} of ${count(one.capacity)}` : count(one.buffered)],
       ["Utilization", (one.utilization ?? null) === null ? "" : `${percent(one.utilization)} of ${one.in_workers ? "the workers\u2019" : "the chain\u2019s"} time`],

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.link import HopReceiver
 
 TOGETHER_BYTES = 160 << 10
-"""The most bytes of frames that are delivered to the chain together, unless one has more."""
+"""The most bytes of frames that are delivered to the chain together, unless one has more; where they are not split
+into messages, `BLOCK_BYTES`."""
+
+BLOCK_BYTES = 512 << 10
+"""The most bytes of frames that are delivered as one block."""
 
 _ACKNOWLEDGED_BYTES = 1 << 20
 """Bytes that are delivered between two acknowledgements at most, so that a sender's window does not run out."""
@@ -140,7 +144,8 @@ class AcknowledgedReceiving:
         """The frames to be delivered next, which are several if they are small, and their bytes."""
         frames = [self._waiting.popleft()]
         size = len(frames[0].data.body)
-        while self._waiting and size + len(self._waiting[0].data.body) <= TOGETHER_BYTES:
+        most = BLOCK_BYTES if self._owner.wiring.blocks and not self._key_field else TOGETHER_BYTES
+        while self._waiting and size + len(self._waiting[0].data.body) <= most:
             frames.append(self._waiting.popleft())
             size += len(frames[-1].data.body)
         return frames, size

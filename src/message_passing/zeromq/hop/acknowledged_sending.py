@@ -32,6 +32,9 @@ _LONGEST_WAIT = 0.5
 BUFFER_BYTES = 128 << 20
 """Bytes that may wait for an acknowledgement; a batch that begins below that is accepted whole."""
 
+_LOW_WATER = 0.5
+"""Share of the buffer that is still in use when a chain that waited for room goes on."""
+
 _GATHER = 0.0005
 """Seconds since messages were last sent in which single ones are gathered for one frame, which the thread sends if
 nobody else does; a message that comes alone is sent at once."""
@@ -114,7 +117,19 @@ class AcknowledgedSending:
     @property
     def has_room(self) -> bool:
         """Whether another batch may be added."""
-        return (not self._most or self.held < self._most) and self.size < BUFFER_BYTES
+        return self._has_room(1)
+
+    def _has_room(self, share: float) -> bool:
+        """Whether less than a share of the buffer is in use."""
+        return (not self._most or self.held < share * self._most) and self.size < share * BUFFER_BYTES
+
+    @property
+    def has_much_room(self) -> bool:
+        """Whether a chain that had to wait for room goes on.
+
+        Each such wait costs as much as several frames, so that it is to be for more than one batch.
+        """
+        return self._has_room(_LOW_WATER)
 
     @property
     def unfinished(self) -> int:
@@ -154,12 +169,18 @@ class AcknowledgedSending:
         down = [one.health.obstacle() for one in self.receivers if one.health and not one.peers()]
         return [text for text in down if text] or self.problems()
 
-    def write(self, messages: Sequence[bytes], hold: Hold) -> None:
-        """Accept a batch. It is buffered until every message of it has been acknowledged."""
+    def write(self, messages: Sequence[bytes], hold: Hold, *, plain: bool = False) -> None:
+        """Accept a batch. It is buffered until every message of it has been acknowledged.
+
+        Args:
+            messages: the batch.
+            hold: of its delivery.
+            plain: see `packed`.
+        """
         if len(messages) == 1 and type(messages[0]) is bytes and len(messages[0]) <= _SMALL:
             self._gather(messages[0], hold)
         else:
-            self._write(packed(messages), hold)
+            self._write(packed(messages, plain=plain), hold)
 
     def write_uncounted(self, message: bytes, hold: Hold) -> None:
         """Accept a message that counts as none: a report of the sender's own."""
@@ -218,7 +239,7 @@ class AcknowledgedSending:
                 wait = min(
                     _LONGEST_WAIT, max(0.0, self._sender.producer.next_time(monotonic()) - monotonic())
                 )
-            if self.held < before:  # a caller may wait for that
+            if self.held < before and self.has_much_room:  # a caller may wait for that
                 with contextlib.suppress(RuntimeError):  # that loop has ended
                     self.on_room()
             if any(descriptor == self._wake_read for descriptor, _ in poller.poll(wait * 1000 + 1)):
@@ -231,8 +252,9 @@ class AcknowledgedSending:
 
     async def drain(self, stop: StopRequest) -> None:
         """Wait until there is room, or a stop is requested."""
-        while not self.has_room and not stop.asked:
-            await self._change()
+        if not self.has_room:
+            while not self.has_much_room and not stop.asked:
+                await self._change()
 
     async def flush(self, stop: StopRequest) -> None:
         """Wait until everything has been acknowledged, or a stop is requested."""

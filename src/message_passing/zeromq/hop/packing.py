@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from message_passing.lines import LineBatch, LineBlock, MultiMessage, frames_of, line_count
+from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -12,23 +14,39 @@ if TYPE_CHECKING:
     from message_passing.zeromq.hop.frames import Data
 
 FRAME_BYTES = 64 << 10
-"""About how many bytes of messages go into one frame."""
+"""The most bytes of messages that go into one frame, unless one message has more."""
 
 
-def packed(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, bool]]:
-    """A batch as frames, in order: the bytes, the number of messages, and whether each is one line of it."""
-    if not messages:
+def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[bytes, int, bool]]:
+    """A batch as frames, in order: the bytes, the number of messages, and whether each is one line of it.
+
+    Args:
+        messages: the batch.
+        plain: it is known that none of them is a `MultiMessage`.
+    """
+    are_lines = isinstance(messages, LineBatch)
+    if not plain and not are_lines and MultiMessage in {*map(type, messages)}:
+        for message in messages:
+            yield message, message.lines if isinstance(message, MultiMessage) else 1, False
         return
-    batch = messages if isinstance(messages, LineBatch) else None
-    if batch is None and MultiMessage not in {*map(type, messages)}:
-        joined = LineBatch(messages)
-        batch = joined if line_count(joined.block) == len(messages) else None
-    if batch is not None:
-        for frame in frames_of(batch, FRAME_BYTES):
-            yield frame, frame.lines, True
-        return
-    for message in messages:
-        yield message, message.lines if isinstance(message, MultiMessage) else 1, False
+    for part in _parts(messages):
+        body = b"\n".join(part)  # the only copy of it that is made here
+        if are_lines or line_count(body) == len(part) - 1:
+            yield body, len(part), True
+        else:
+            for message in part:
+                yield message, 1, False
+
+
+def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """A batch in parts of which each fits a frame, with a newline between two messages."""
+    ends, first, count = [*accumulate(map(len, messages), initial=0)], 0, len(messages)
+    while first < count:
+        end = ends[first] + first + FRAME_BYTES + 1  # the last has no newline
+        fitting = bisect_right(range(count + 1), end, first + 1, key=lambda index: ends[index] + index)
+        last = max(first + 1, fitting - 1)
+        yield messages[first:last]
+        first = last
 
 
 def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:

@@ -123,6 +123,8 @@ class SpooledSending(AcknowledgedSending):
         """Whether another batch may be added."""
         return self._spool.has_room
 
+    has_much_room = has_room
+
     def info(self) -> dict[str, Any]:
         """See `AcknowledgedSending`; and the contents of the spool."""
         return {**super().info(), **self._spool.info()}
@@ -141,9 +143,9 @@ class SpooledSending(AcknowledgedSending):
         with contextlib.suppress(RuntimeError):  # that loop has ended
             self.on_room()
 
-    def write(self, messages: Sequence[bytes], hold: Hold) -> None:
+    def write(self, messages: Sequence[bytes], hold: Hold, *, plain: bool = False) -> None:
         """Take a batch. It is held until all of it is on disk."""
-        self._write(packed(messages), hold)
+        self._write(packed(messages, plain=plain), hold)
 
     def _write(self, frames: Iterable[tuple[bytes, int, bool]], hold: Hold) -> None:
         self._spool.put(frames, hold)

@@ -1,0 +1,136 @@
+"""Pass each message to the first output whose condition holds for it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from message_passing.conditions import Condition
+from message_passing.errors import Fault, OptionError, collecting
+from message_passing.filters._patience import PatientBranching
+from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MOST_ROUTES = 100
+"""Conditions of one filter: each message may be compared with all of them."""
+
+
+class RouteFilter(PatientBranching):
+    """Passes each message to the first of several outputs whose condition holds for it.
+
+    `output_to` lists the outputs in the order of `conditions`; one more is for messages for which none of them holds.
+    Without it, these are filtered out. A config file needs no such filter: there, [`output_to` is a list of
+    routes](../guide-filters.md#routes), which is this filter, made where it is needed.
+
+    Messages that come to the same output on several routes stay in order. A branch without progress for `patience`
+    seconds no longer holds up the others: see the filter `T`. How many messages took each route is in `top`, on the
+    page and in the metrics.
+    """
+
+    name = "Route"
+    example = MappingProxyType({"conditions": ['level >= "ERROR"']})
+
+    output_to: Any = option(
+        default=None,
+        description="Where messages go: a list of components, or of anything with `consume`: one for each condition, "
+        "and perhaps one for all other messages.",
+        python_only=True,
+    )
+    conditions: list[str] = option(
+        description="The conditions, in Python's expression syntax, in the order in which they are tried.",
+        min_length=1,
+    )
+
+    def on_init(self) -> None:
+        """Compile the conditions.
+
+        Raises:
+            OptionError: one is malformed, or has something that no condition may have; or there are more outputs.
+        """
+        self._conditions: list[Condition] = []
+        faults: list[Fault] = []
+        for number, text in enumerate(self.conditions):
+            with collecting(faults, f"conditions.{number}"):
+                self._conditions.append(Condition(text))
+        if len(self.conditions) > MOST_ROUTES:
+            text = f"{len(self.conditions)} conditions; {MOST_ROUTES} are allowed"
+            faults.append(Fault(text, "conditions"))
+        if faults:
+            raise OptionError(*faults)
+        self._matched = [0] * (len(self._conditions) + 1)
+        self._batch: Sequence[Any] = ()
+        self._parts: list[list[Any]] = []
+        super().on_init()
+
+    def on_branches(self) -> None:
+        """One for each condition, and perhaps one more.
+
+        Raises:
+            OptionError: there are more or fewer.
+        """
+        super().on_branches()
+        conditions, branches = len(self._conditions), len(self._branches)
+        self._has_else = branches == conditions + 1
+        connected = self.output_to is not None
+        if connected and branches not in (conditions, conditions + 1):
+            text = f"there are {branches} outputs for {conditions} conditions: one for each, and perhaps one more"
+            raise OptionError(Fault(f"{self.label}: {text}", "output_to"))
+        self._shared = len(set(map(id, self._branches))) < branches
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Return those that have a route; `emit` passes each on there."""
+        left = messages
+        parts: list[list[Any]] = []
+        for condition in self._conditions:
+            part: list[Any] = []
+            if left:
+                part, left = condition.split(left)
+            parts.append(part)
+        parts.append(left)
+        for number, part in enumerate(parts):
+            self._matched[number] += len(part)
+        self._batch, self._parts = messages, parts
+        return messages if self._has_else else [message for part in parts[:-1] for message in part]
+
+    def emit(self, messages: list[Any]) -> None:  # noqa: ARG002 - it knows more of them
+        """Pass to each branch what `filter_many` found for it.
+
+        Raises:
+            OutputClosedError: a branch's reader has gone; all the others have their messages.
+        """
+        batch, parts = self._batch, self._parts
+        self._batch, self._parts = (), []
+        ways = zip(self._branches, parts, strict=False)
+        with self.handing() as hand:
+            for branch, part in self._merged(batch, parts) if self._shared else ways:
+                hand(branch, part)
+
+    def _merged(self, batch: Sequence[Any], parts: Sequence[list[Any]]) -> list[tuple[Any, list[Any]]]:
+        """The branches, each once, and what goes there on all routes, in the order in which it came."""
+        found: defaultdict[Any, list[list[Any]]] = defaultdict(list)
+        for branch, part in zip(self._branches, parts, strict=False):
+            if part:
+                found[branch].append(part)
+        place = {id(message): number for number, message in enumerate(batch)}
+        return [
+            (
+                branch,
+                those[0]
+                if len(those) == 1
+                else sorted(chain.from_iterable(those), key=lambda one: place[id(one)]),
+            )
+            for branch, those in found.items()
+        ]
+
+    def info(self) -> Mapping[str, Any]:
+        """Its routes: `when`, which is empty for all other messages; `to`, a name or None; and `matched` messages."""
+        targets = [*(one.chain_name for one in self._branches), None]
+        routes = [
+            {"when": when, "to": to, "matched": matched}
+            for when, to, matched in zip([*self.conditions, ""], targets, self._matched, strict=False)
+        ]
+        return {**super().info(), "routes": routes}

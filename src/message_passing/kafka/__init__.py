@@ -1,0 +1,1 @@
+"""Kafka: what its input and output share, from the connection to the topic."""

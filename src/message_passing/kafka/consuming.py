@@ -1,0 +1,320 @@
+"""The thread that consumes: the client library waits in it, and calls back in it when partitions come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from message_passing.clock import monotonic
+from message_passing.errors import OpenError, needs_extra
+from message_passing.kafka.reasons import MISSING, kafka_reason
+from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow
+from message_passing.kafka.watch import ClientWatch
+from message_passing.network.backoff import pause_after
+
+with needs_extra("kafka"):
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Message
+
+    from message_passing.kafka.topics import TopicKeeper
+    from message_passing.kafka.watch import PartitionStatistics
+    from message_passing.network.room import RoomEstimate
+
+_POLL = 0.1
+"""The most seconds that the library waits for a record."""
+
+_FULL = 0.2
+"""Seconds without room after which the partitions are paused, which discards what the library has fetched."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+"""Seconds until a missing topic is looked for again, or there is another client."""
+
+
+_ANSWER = 3.0
+"""Seconds that the brokers may take to say where a group is, and where a partition begins."""
+
+
+class ConsumerThread:
+    """Consumes one topic as a member of a group, as long as there is room, and stores the offsets of what is settled.
+
+    Attributes:
+        watch: the client's connections.
+        troubles: what keeps it from its work, as sentences, by what they concern.
+        offsets: what is here of each partition.
+        lag: how many records of the assigned partitions are not settled; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        topics: TopicKeeper,
+        topic: str,
+        config: Callable[[], dict[str, Any]],
+        window: RecordWindow,
+        estimate: RoomEstimate,
+        *,
+        revoke_wait: float,
+        latest: bool,
+        report: Callable[[str], object],
+        wake: Callable[[], object],
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            topics: makes sure that there is the topic.
+            topic: its name.
+            config: gives what a client is made with; raises `OpenError`.
+            window: where the records go, in the loop's thread.
+            estimate: how many there may be.
+            revoke_wait: seconds that the chain has to be done with what it has of partitions that go elsewhere.
+            latest: a group that is new begins with the next record.
+            report: called in the loop's thread, with a sentence.
+            wake: called there when something has changed.
+        """
+        self.offsets = PartitionOffsets()
+        self.troubles: dict[str, str] = {}
+        self.lag: int | None = None
+        self.freed = threading.Event()
+        self._topics, self._topic, self._config = topics, topic, config
+        self._window, self._estimate = window, estimate
+        self._revoke_wait, self._latest = revoke_wait, latest
+        self._report, self._woken = report, wake
+        self._ending = threading.Event()
+        self._paused = False
+        self._looks, self._look_at = 0, 0.0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        self.watch = ClientWatch(self._wake, self._positions)
+
+    def start(self, name: str) -> None:
+        """Begin, in a running loop."""
+        self._loop = asyncio.get_running_loop()
+        # A daemon: if the library does not come back from closing, the process ends nevertheless.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    async def end(self, seconds: float) -> None:
+        """Leave the group, after storing what was settled; wait for that, at most so long."""
+        self._ending.set()
+        self.freed.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have something called in the loop's thread."""
+        if self._loop:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _wake(self) -> None:
+        self.call(self._woken)
+
+    def _set_trouble(self, what: str, reason: str) -> None:
+        before = self.troubles.get(what, "")
+        if reason == before:
+            return
+        if reason:
+            self.troubles[what] = reason
+        else:
+            del self.troubles[what]
+        self._wake()
+
+    def _run(self) -> None:
+        attempt = 0
+        if self._topics.creates:
+            self._look_for_topic(always=True)
+        while not self._ending.is_set():
+            try:
+                consumer = self._new()
+            except (OpenError, KafkaException) as error:
+                self._set_trouble("client", kafka_reason(error))
+            else:
+                self._set_trouble("client", "")
+                if self._use(consumer):
+                    attempt = 0
+            attempt += 1
+            self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
+        self.call(self._ended.set)
+
+    def _new(self) -> Consumer:
+        watch = self.watch
+        watch.fatal, watch.refused = "", False
+        return Consumer({**self._config(), **watch.config(), "on_commit": self._committed})
+
+    def _use(self, consumer: Consumer) -> bool:
+        """Consume until the end, or until there has to be another client; whether it was connected."""
+        connected = False
+        self._paused = False
+        try:
+            consumer.subscribe(
+                [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+            )
+            while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
+                self._step(consumer)
+                self._look_for_topic()
+                connected = connected or bool(self.watch.connected)
+            self._store(consumer)
+            self._set_trouble("client", self.watch.fatal)
+        except KafkaException as error:
+            self._set_trouble("client", kafka_reason(error))
+        finally:
+            with contextlib.suppress(KafkaException, RuntimeError):
+                consumer.close()
+            self._give_up([*self.offsets])
+            self.watch.connected = 0
+        return connected
+
+    def _room(self) -> int:
+        return 0 if self._window.stopping else self._estimate.room(self.offsets.count, self.offsets.size)
+
+    def _step(self, consumer: Consumer) -> None:
+        """Wait for records, or for room."""
+        until = monotonic() + (0 if self._paused else _FULL)
+        while True:
+            self.freed.clear()
+            self._store(consumer)
+            room, left = self._room(), until - monotonic()
+            if room or left <= 0:
+                break
+            self.freed.wait(left)
+        if bool(room) is self._paused:
+            self._paused = not room
+            (consumer.pause if self._paused else consumer.resume)(consumer.assignment())
+        first = consumer.poll(_POLL if room else _POLL / 2)
+        if first is not None:
+            self._receive(consumer, [first, *consumer.consume(room - 1, 0)] if room > 1 else [first])
+
+    def _receive(self, consumer: Consumer, messages: list[Message]) -> None:
+        """Have records passed on, and note their offsets."""
+        records, now = [], monotonic()
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._failed(error)
+                continue
+            value: bytes | None = message.value()
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None or partition not in self.offsets:
+                continue
+            if offset != self.offsets.expected(partition):
+                self._jumped(consumer, partition, offset)
+            assignment = self.offsets.assignment(partition)
+            record = KafkaRecord((assignment, offset), partition, value, message.headers(), now)
+            self.offsets.receive(record)
+            self._estimate.saw(record.size)
+            records.append(record)
+        if records:
+            self._set_trouble("topic", "")
+            self.call(self._window.arrived, records)
+
+    def _jumped(self, consumer: Consumer, partition: int, offset: int) -> None:
+        """The next record is not the next one. Gaps are no losses, unless the partition begins only after them."""
+        expected = self.offsets.expected(partition)
+        if expected is None:
+            return
+        if offset < expected:
+            text = f"partition {partition} is another one than before: it is read from offset {offset}"
+            self.call(self._window.forget, [self.offsets.assignment(partition)])
+            self.offsets.assign(partition, offset)
+        else:
+            low, _ = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            lost = min(low, offset) - expected
+            if lost <= 0:
+                return
+            what = "record was" if lost == 1 else "records were"
+            text = (
+                f"{lost} {what} removed from partition {partition} (retention, or by hand) before this group was"
+                " done with them: lost"
+            )
+        self.call(self._report, f"the topic {self._topic!r}: {text}")
+
+    def _store(self, consumer: Consumer) -> None:
+        """Tell the library up to where everything is settled; it commits that once a second, and at the end."""
+        if moved := self.offsets.advance():
+            places = [TopicPartition(self._topic, number, offset) for number, offset in moved.items()]
+            with contextlib.suppress(KafkaException):  # it is not this node's any more
+                consumer.store_offsets(offsets=places)
+
+    def _failed(self, error: Any) -> None:
+        """The library tells of an error in place of a record."""
+        code = error.code()
+        if code in MISSING:
+            self._looks, self._look_at = 0, monotonic()
+            self._set_trouble("topic", f"there is no topic {self._topic!r}")
+        elif code == error.GROUP_AUTHORIZATION_FAILED:
+            self._set_trouble("group", kafka_reason(error))
+        elif code != error._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
+            self._set_trouble("topic", f"the topic {self._topic!r}: {kafka_reason(error)}")
+
+    def _look_for_topic(self, *, always: bool = False) -> None:
+        """If it is said to be missing: have it created, or say that it is to be."""
+        if not always and ("topic" not in self.troubles or monotonic() < self._look_at):
+            return
+        self._looks += 1
+        found = self._topics.ensure()
+        self._look_at = monotonic() + pause_after(self._looks, _FIRST_PAUSE, _LONGEST_PAUSE)
+        self._set_trouble("topic", "" if found else self._topics.trouble)
+
+    def _committed(self, error: Any, _places: Any) -> None:
+        reason = "" if error is None or error.code() == error._NO_OFFSET else kafka_reason(error)  # noqa: SLF001 - likewise
+        self._set_trouble("commit", f"the group's offsets are not committed: {reason}" if reason else "")
+
+    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Partitions are this node's from now on."""
+        known = {one.partition: -1 for one in places}
+        with contextlib.suppress(KafkaException):
+            for one in consumer.committed(places, timeout=_ANSWER):
+                known[one.partition] = one.offset
+                if one.offset < 0:  # the group has never been here
+                    low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
+                    known[one.partition] = high if self._latest else low
+        for number, offset in known.items():
+            self.offsets.assign(number, offset if offset >= 0 else None)
+        consumer.incremental_assign(places)
+        if self._paused and places:
+            consumer.pause(places)
+        self._set_trouble("group", "")
+        self._wake()
+
+    def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Partitions go to another node: be done with what was begun, within a bound, and store that."""
+        numbers = [one.partition for one in places]
+        self.call(self._window.drop, {self.offsets.assignment(number) for number in numbers})
+        until = monotonic() + self._revoke_wait
+        while self.offsets.busy(numbers) and not self._ending.is_set() and monotonic() < until:
+            self.freed.clear()
+            if self.offsets.busy(numbers):
+                self.freed.wait(min(_POLL, max(0.0, until - monotonic())))
+        self._store(consumer)
+        self._give_up(numbers)
+        consumer.incremental_unassign(places)  # which commits what is stored
+
+    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another node has had these partitions for some time."""
+        text = "the brokers had not heard of this node for some time (session_timeout): others have its partitions, and"
+        self.call(self._report, f"{text} do again what it had")
+        self._give_up([one.partition for one in places])
+
+    def _give_up(self, numbers: list[int]) -> None:
+        self.call(self._window.forget, {self.offsets.assignment(number) for number in numbers})
+        self.offsets.revoke(numbers)
+        self._wake()
+
+    def _positions(self, topics: dict[str, dict[str, PartitionStatistics]]) -> None:
+        """How far this node's partitions are from their ends."""
+        known = topics.get(self._topic, {})
+        lags = [self._lag_of(number, known.get(str(number))) for number in self.offsets]
+        self.lag = None if None in lags else sum(one or 0 for one in lags)
+        self._wake()
+
+    def _lag_of(self, number: int, told: PartitionStatistics | None) -> int | None:
+        if told is None or told.hi_offset < 0:
+            return None
+        first = self.offsets.next(number)
+        return None if first is None else max(0, told.hi_offset - max(first, told.lo_offset))

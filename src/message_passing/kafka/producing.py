@@ -1,0 +1,272 @@
+"""The thread that serves a producer, and batches of which each message is stored, or not, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import math
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from message_passing.errors import EncodingError, OpenError, needs_extra
+from message_passing.kafka.reasons import MISSING, REFUSED, SIZES, kafka_reason
+from message_passing.kafka.records import FRAME_HEADER, FRAME_OF_LINES
+from message_passing.kafka.watch import ClientWatch
+from message_passing.lines import message_count
+from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.packing import is_frame
+
+with needs_extra("kafka"):
+    from confluent_kafka import KafkaException, Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from confluent_kafka import KafkaError, Message
+
+_POLL = 0.1
+"""The most seconds that the thread waits for a delivery report."""
+
+_ROOM = 0.05
+"""Seconds after which a full queue is tried again, unless it is known to have room earlier."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+"""Seconds until there is another client, after one has failed."""
+
+ANY_PARTITION = -1
+
+_HEADERS: list[tuple[str, str | bytes | None]] = [(FRAME_HEADER, FRAME_OF_LINES)]
+
+
+class Route(NamedTuple):
+    """Where a message goes.
+
+    Attributes:
+        key: messages with the same one go to the same partition, in their order; None for no key.
+        partition: its number, or `ANY_PARTITION`.
+    """
+
+    key: bytes | None = None
+    partition: int = ANY_PARTITION
+
+
+ANYWHERE = Route()
+
+
+class NoTopic(RetryLater):
+    """There is no topic (any more)."""
+
+
+class ProducerThread:
+    """A producer, made anew if it fails for good, and the thread in which it tells what was stored.
+
+    Attributes:
+        watch: its connections.
+        producer: None while there is none.
+        trouble: why there is none; empty if there is one.
+    """
+
+    def __init__(self, config: Callable[[], dict[str, Any]], wake: Callable[[], object]) -> None:
+        """Prepare it.
+
+        Args:
+            config: gives what a producer is made with; raises `OpenError`.
+            wake: called in the loop's thread when something has changed.
+        """
+        self.producer: Producer | None = None
+        self.trouble = ""
+        self.watch = ClientWatch(lambda: self.call(wake))
+        self.reported = asyncio.Event()
+        self._config, self._wake = config, wake
+        self._ending = threading.Event()
+        self._ended, self._made = asyncio.Event(), asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, name: str) -> None:
+        """Begin, in a running loop."""
+        self._loop = asyncio.get_running_loop()
+        # A daemon: if the library does not come back from closing, the process ends nevertheless.
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    async def end(self, seconds: float) -> None:
+        """Give up what is not stored, and end; wait for that, at most so long."""
+        self._ending.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have something called in the loop's thread."""
+        if self._loop:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    async def ready(self, seconds: float) -> Producer:
+        """The producer, once there is one.
+
+        Raises:
+            RetryLater: there was none within so many seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.producer is None:
+                    self._made.clear()
+                    await self._made.wait()
+        if self.producer is None:
+            raise RetryLater(self.trouble or "not ready yet")
+        return self.producer
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._ending.is_set():
+            try:
+                watch = self.watch
+                watch.fatal, watch.refused = "", False
+                self.producer = Producer({**self._config(), **watch.config()})
+            except (OpenError, KafkaException) as error:
+                self.trouble = kafka_reason(error)
+                self.call(self._wake)
+            else:
+                self.trouble = ""
+                self.call(self._made.set)
+                if self._serve(self.producer):
+                    attempt = 0
+            attempt += 1
+            self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
+        self.call(self._ended.set)
+
+    def _serve(self, producer: Producer) -> bool:
+        """Have it tell what was stored, until the end, or until there has to be another; whether it was connected."""
+        connected = False
+        while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
+            if producer.poll(_POLL):
+                self.call(self.reported.set)
+            connected = connected or bool(self.watch.connected)
+        self.producer, self.trouble = None, self.watch.fatal or self.watch.trouble
+        producer.purge()
+        producer.poll(0)  # what was purged is told of
+        self.call(self.reported.set)
+        self.watch.connected = 0
+        return connected
+
+
+class Publication:
+    """The messages of one batch, until each is stored or refused.
+
+    Attributes:
+        left: what is not stored yet, and where it goes, by its number in the batch.
+        refused: what will never be stored, and why.
+    """
+
+    def __init__(self, payloads: Iterable[tuple[Route, bytes]], most: int) -> None:
+        """Begin with all.
+
+        Args:
+            payloads: frames and single messages.
+            most: the most bytes of one.
+        """
+        self.left = dict(enumerate(payloads))
+        self.refused: list[tuple[bytes, EncodingError]] = []
+        self._most = most
+        self._reports: list[tuple[int, KafkaError | None]] = []
+        self._sent = 0.0  # how many reports are to come; infinite while messages are being sent
+        self._answered = asyncio.Event()
+        self._suspects: list[int] = []  # were refused together with others
+
+    def messages(self) -> int:
+        """How many are not stored yet, counting those in frames."""
+        return message_count([payload for _, payload in self.left.values()])
+
+    async def publish(self, thread: ProducerThread, producer: Producer, topic: str) -> None:
+        """Have everything stored that is not yet.
+
+        Raises:
+            RetryLater: not everything was, and may be later.
+            NoTopic: the topic is not there.
+        """
+        if self._sent:  # an earlier attempt was not waited for to its end: until then nothing is sent twice
+            await self._answer()
+        await self._send(thread, producer, topic, [one for one in self.left if one not in self._suspects])
+        await self._answer()
+        while self._suspects:
+            number = self._suspects.pop()
+            await self._send(thread, producer, topic, [number])
+            await self._answer()
+
+    async def _send(
+        self, thread: ProducerThread, producer: Producer, topic: str, numbers: Sequence[int]
+    ) -> None:
+        """Give messages to the producer, which sends and repeats them in their order."""
+        sent, self._sent = 0, math.inf
+        self._answered.clear()
+        try:
+            for number in numbers:
+                route, payload = self.left[number]
+                if len(payload) > self._most:
+                    self._refuse(
+                        number, f"it has {len(payload)} bytes, more than message_bytes ({self._most})"
+                    )
+                    continue
+                headers = _HEADERS if is_frame(payload) else None
+                # The library copies the callback and the headers; which message is reported is in the callback.
+                answer = functools.partial(self._report, thread, number)
+                while True:
+                    try:
+                        producer.produce(topic, payload, *route, answer, None, 0, headers)
+                    except BufferError:
+                        await _wait_for_room(thread)
+                    except KafkaException as error:
+                        self._failed_at_once(number, error.args[0])
+                        break
+                    else:
+                        sent += 1
+                        break
+        finally:
+            self._sent = sent
+            if len(self._reports) >= sent:
+                self._answered.set()
+
+    def _failed_at_once(self, number: int, error: KafkaError) -> None:
+        if error.code() not in REFUSED:
+            raise _retry(error) from None
+        self._refuse(number, kafka_reason(error))
+
+    def _report(self, thread: ProducerThread, number: int, error: KafkaError | None, _: Message) -> None:
+        """What became of a message; in the thread."""
+        self._reports.append((number, error))
+        if len(self._reports) >= self._sent:
+            thread.call(self._answered.set)
+
+    async def _answer(self) -> None:
+        """Wait for all reports."""
+        await self._answered.wait()
+        failed = [(number, error) for number, error in self._reports if error is not None]
+        for number, error in self._reports:
+            if error is None:
+                del self.left[number]
+        alone = self._sent == 1
+        self._reports, self._sent = [], 0
+        reasons = [error for _, error in failed if error.code() not in REFUSED]
+        for number, error in failed:
+            if error.code() in REFUSED and (alone or error.code() not in SIZES):
+                self._refuse(number, kafka_reason(error))
+            elif error.code() in REFUSED:
+                self._suspects.append(number)
+        if reasons:
+            raise _retry(reasons[0])
+
+    def _refuse(self, number: int, reason: str) -> None:
+        self.refused.append((self.left.pop(number)[1], EncodingError(reason)))
+
+
+async def _wait_for_room(thread: ProducerThread) -> None:
+    """Until something was reported, or a moment has passed: the queue is full."""
+    thread.reported.clear()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ROOM):
+            await thread.reported.wait()
+
+
+def _retry(error: KafkaError) -> RetryLater:
+    return NoTopic(kafka_reason(error)) if error.code() in MISSING else RetryLater(kafka_reason(error))
