@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
 from message_passing.cli.command import Command, add_timeout
-from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands
+from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands, step_of_types
 from message_passing.cli.engine_probe import add_engine_options, engine_steps
 from message_passing.cli.formatting import colours
 from message_passing.cli.hop_probe import HopProbe
