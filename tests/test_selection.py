@@ -9,9 +9,12 @@ import msgspec
 import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
+from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.null import NullFilter
+from message_passing.filters.route import RouteFilter
+from message_passing.filters.sample import SampleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.pacing import NOT_STARTED
@@ -61,6 +64,7 @@ CHOOSERS: dict[str, Callable[[], Filter]] = {
     "key": lambda: KeyFilter(key="level", match="ERROR"),
     "dotted key": lambda: KeyFilter(key="user.name", match="x"),
     "a key's pattern": lambda: KeyFilter(key="@timestamp", match="^(x|1)", match_type="regex"),
+    "sample": lambda: SampleFilter(rate=0, levels={"ERROR": 1}, always="a == 2.5", key="user.name"),
     "a name that JSON escapes": lambda: KeyFilter(key='a"b', match=1),
 }
 
@@ -186,6 +190,56 @@ def _run(make: Callable[[], Filter], batches: list[list[Any]], *, as_objects: bo
             "decoder": decoder.snapshot(),
             "reports": reports,
         }
+
+
+def _routes(*, as_objects: bool, decoder: type[Filter], batches: list[list[Any]]) -> dict[str, Any]:
+    """What becomes of batches on four routes, of which two lead to the same place, with a filter on one."""
+    ends, errors = [Kept(), Kept(), Kept()], Kept()
+    encoders: list[Any] = [JSONEncoder(output_to=end) for end in ends]
+    if as_objects:
+        encoders = [Looks(output_to=one) for one in encoders]
+    first, second, third = encoders
+    chooser = WhereFilter(condition="a != 0", output_to=second)
+    route = RouteFilter(
+        conditions=['level >= "ERROR"', 'user.name == "x"', "a", 'fields["@timestamp"] == "x"'],
+        output_to=[first, chooser, first, third],
+    )
+    with decoder(output_to=route, error=errors) as head:
+        assert (head.wiring.reads is None) is as_objects
+        for batch in batches:
+            head.consume_many(batch)
+        assert accounted_for(route)
+        found = [[msgspec.json.decode(one) for one in end.messages] for end in ends]
+        counted = [one.snapshot() for one in (head, route, chooser)]
+        return {
+            "found": found,
+            "counted": counted,
+            "matched": [one["matched"] for one in route.info()["routes"]],
+            "failed": len(errors.messages),
+        }
+
+
+@pytest.mark.parametrize("decoder", [JSONDecoder, JSONLinesDecoder])
+def test_routes_choose_by_fields_as_by_objects(decoder: type[Filter]) -> None:
+    """In order, on each branch, and counted."""
+    text, objects = (_routes(as_objects=one, decoder=decoder, batches=_batches(7)) for one in (False, True))
+    assert text == objects
+    assert all(text["found"])
+
+
+def test_frames_of_lines_are_read_as_messages_are() -> None:
+    """What is kept of a frame is the same text; what is no line fails alone."""
+    found = []
+    for middle in (Reads, lambda output_to: Reads(output_to=Looks(output_to=output_to))):
+        end, errors = Kept(), Kept()
+        with JSONLinesDecoder(output_to=middle(output_to=JSONEncoder(output_to=end)), error=errors) as head:
+            for batch in _batches(8):
+                text = [one for one in batch if isinstance(one, bytes)]
+                head.consume_many([b"\n".join(text), b"\n".join(text[:1]) + b"\n"])
+            found.append(
+                ([msgspec.json.decode(one) for one in end.messages], head.snapshot(), len(errors.messages))
+            )
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", CHOOSERS)
