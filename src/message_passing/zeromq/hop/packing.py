@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count
+from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from message_passing.zeromq.hop.frames import Data
+    class Frame(Protocol):
+        """What came together.
+
+        Attributes:
+            body: its bytes.
+            lines: it is several messages, each a line, with a newline between them; otherwise one message.
+        """
+
+        @property
+        def body(self) -> bytes: ...  # noqa: D102 - see above
+
+        @property
+        def lines(self) -> bool: ...  # noqa: D102 - see above
+
 
 FRAME_BYTES = 64 << 10
 """The most bytes of messages that go into one frame, unless one message has more."""
+
+TOGETHER_BYTES = 160 << 10
+"""The most bytes of frames that are delivered to the chain together, unless one has more; where they are not split
+into messages, `BLOCK_BYTES`."""
+
+BLOCK_BYTES = 512 << 10
+"""The most bytes of frames that are delivered as one block."""
 
 
 def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[bytes, int, bool]]:
@@ -24,14 +44,17 @@ def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[
         messages: the batch.
         plain: it is known that none of them is a `MultiMessage`.
     """
-    are_lines = isinstance(messages, LineBatch)
-    if not plain and not are_lines and MultiMessage in {*map(type, messages)}:
+    if isinstance(messages, LineBatch):  # its block is cut, without a look at each line
+        for body, count in parts_of(messages, FRAME_BYTES):
+            yield body, count, True
+        return
+    if not plain and MultiMessage in {*map(type, messages)}:
         for message in messages:
             yield message, message.lines if isinstance(message, MultiMessage) else 1, False
         return
     for part in _parts(messages):
         body = b"\n".join(part)  # the only copy of it that is made here
-        if are_lines or line_count(body) == len(part) - 1:
+        if line_count(body) == len(part) - 1:
             yield body, len(part), True
         else:
             for message in part:
@@ -49,7 +72,7 @@ def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         first = last
 
 
-def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:
+def unpacked(frames: Sequence[Frame], *, blocks: bool) -> Any:
     """The messages of some frames, in order: as a block of lines where the chain takes that, and they are lines."""
     if all(one.lines for one in frames):
         block = b"\n".join([*[one.body for one in frames], b""])
