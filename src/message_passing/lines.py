@@ -155,17 +155,12 @@ def joined_lines(data: bytes, lines: int) -> MultiMessage:
 
 
 def frames_of(lines: LineBatch, size: int) -> Iterator[MultiMessage]:
-    """Pack a batch into as few frames as needed, in order: see `parts_of`."""
-    return (joined_lines(frame, count) for frame, count in parts_of(lines, size))
-
-
-def parts_of(lines: LineBatch, size: int) -> Iterator[tuple[bytes, int]]:
-    """Divide a batch into as few parts as needed, in order: the text of each, and how many lines it has.
+    """Pack a batch into as few frames as needed, in order.
 
     Args:
         lines: the batch.
-        size: the most bytes of a part; a longer line gets a part of its own. The last line of a
-            part has no newline.
+        size: the most bytes of a frame; a longer line gets a frame of its own. The last line of a
+            frame has no newline.
     """
     block, start, first, end = lines.block, 0, 0, len(lines)
     while first < end:
@@ -173,5 +168,5 @@ def parts_of(lines: LineBatch, size: int) -> Iterator[tuple[bytes, int]]:
         frame = block[start : stop - 1]
         # As `line_count`, without a call for each frame.
         count = end - first if stop == len(block) else len(frame) - len(frame.replace(b"\n", b"")) + 1
-        yield frame, count
+        yield joined_lines(frame, count)
         start, first = stop, first + count

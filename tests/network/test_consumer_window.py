@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from message_passing.lines import LineBatch
 from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.engine_input import EngineInput
 from message_passing.wiring import Wiring
-from message_passing.zeromq.hop import packing
-from message_passing.zeromq.hop.packing import BLOCK_BYTES, TOGETHER_BYTES, packed
+from message_passing.zeromq.hop.packing import BLOCK_BYTES, TOGETHER_BYTES
 
 
 def window_of(*given: tuple[bytes, bool, int]) -> ConsumerWindow[Received]:
@@ -60,11 +56,3 @@ def test_more_is_passed_on_as_a_block_and_nothing_together_where_a_loss_is_final
     source = EngineInput(max_deliveries=most)
     source.wiring = Wiring(blocks=blocks)
     assert source._together() == expected
-
-
-@given(st.lists(st.binary(max_size=30).map(lambda text: text.replace(b"\n", b"")), min_size=1, max_size=40))
-def test_a_block_is_cut_into_the_frames_that_its_lines_make(lines: list[bytes]) -> None:
-    """The same ones, without a look at each line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "FRAME_BYTES", 40)
-        assert [*packed(LineBatch(lines))] == [*packed(lines)]

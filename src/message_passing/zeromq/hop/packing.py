@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count, parts_of
+from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,17 +44,14 @@ def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[
         messages: the batch.
         plain: it is known that none of them is a `MultiMessage`.
     """
-    if isinstance(messages, LineBatch):  # its block is cut, without a look at each line
-        for body, count in parts_of(messages, FRAME_BYTES):
-            yield body, count, True
-        return
-    if not plain and MultiMessage in {*map(type, messages)}:
+    are_lines = isinstance(messages, LineBatch)
+    if not plain and not are_lines and MultiMessage in {*map(type, messages)}:
         for message in messages:
             yield message, message.lines if isinstance(message, MultiMessage) else 1, False
         return
     for part in _parts(messages):
         body = b"\n".join(part)  # the only copy of it that is made here
-        if line_count(body) == len(part) - 1:
+        if are_lines or line_count(body) == len(part) - 1:
             yield body, len(part), True
         else:
             for message in part:
