@@ -141,7 +141,7 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
             ("consume, ours", sink),
             ("consume, ours unchecked", [*again, *UNCHECKED]),
         ):
-            rows.setdefault(name, []).append(consumed(path, size, words))
+            rows.setdefault(name, []).append(consumed([path], size, [words])[0])
         for answer in client.delete_topics(topics).values():
             answer.result(10)
     rates = {name: count / statistics.median(took) for name, took in rows.items()}
