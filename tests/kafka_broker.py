@@ -95,6 +95,12 @@ class Questions:
             for line in (record.value().split(b"\n") if record.headers() else [record.value()])
         ]
 
+    def commit(self, group: str, partition: int, offset: int, topic: str = "logs") -> None:
+        """Have a group without members be somewhere."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
+        consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+        consumer.close()
+
     def left(self, group: str = "archive", topic: str = "logs") -> int:
         """How many records a group has not committed."""
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})

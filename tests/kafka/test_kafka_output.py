@@ -213,12 +213,12 @@ def test_a_full_queue_of_the_library_is_waited_for(cluster: MockCluster) -> None
     to = output(cluster.servers, **options)
     config = to._producer_config()
     assert (config["queue.buffering.max.messages"], config["queue.buffering.max.kbytes"]) == (100, 1)
-    batch = [{"n": number, "text": "x" * 300} for number in range(500)]
+    batch = [{"n": number, "text": "x" * 300} for number in range(150)]
     to = output(cluster.servers, **{**options, "batch_messages": 500, "batch_bytes": 1 << 20})
     to._producer_config = lambda: {**config, "queue.buffering.max.messages": 5}  # type: ignore[method-assign]
     to._thread._config = to._producer_config
     assert deliver(to, [batch]) == [DELIVERED]
-    assert sorted(stored_numbers(cluster)) == list(range(500))
+    assert sorted(stored_numbers(cluster)) == list(range(150))
 
 
 def test_at_the_end_what_no_broker_took_is_counted() -> None:

@@ -268,15 +268,22 @@ class ConsumerThread:
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Partitions are this node's from now on."""
         known = {one.partition: -1 for one in places}
+        ends: dict[int, TopicPartition] = {}
         with contextlib.suppress(KafkaException):
             for one in consumer.committed(places, timeout=_ANSWER):
                 known[one.partition] = one.offset
                 if one.offset < 0:  # the group has never been here
                     low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
                     known[one.partition] = high if self._latest else low
+                    if self._latest:
+                        ends[one.partition] = TopicPartition(self._topic, one.partition, high)
         for number, offset in known.items():
             self.offsets.assign(number, offset if offset >= 0 else None)
-        consumer.incremental_assign(places)
+        # From this end, not from where it is once the library looks for it, or when another node gets the partition.
+        consumer.incremental_assign([ends.get(one.partition, one) for one in places])
+        if ends:
+            with contextlib.suppress(KafkaException):
+                consumer.store_offsets(offsets=[*ends.values()])
         if self._paused and places:
             consumer.pause(places)
         self._set_trouble("group", "")
