@@ -21,7 +21,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_INTERVAL_MS", 50)
     monkeypatch.setattr(kafka_input, "_COMMIT_MS", 50)
     given = KafkaInput._consumer_config
-    often = {"fetch.wait.max.ms": 20, "heartbeat.interval.ms": 100}
+    often = {"fetch.wait.max.ms": 20, "heartbeat.interval.ms": 100, "topic.metadata.refresh.interval.ms": 200}
     monkeypatch.setattr(KafkaInput, "_consumer_config", lambda self: {**given(self), **often})
 
 

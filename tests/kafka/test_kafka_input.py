@@ -51,7 +51,7 @@ def publish(broker: Questions, messages: Sequence[Any], lines: int = 1) -> None:
     """Store messages, so many to a frame; 1: singly."""
     found = [json.dumps(one).encode() for one in messages]
     frames = [b"\n".join(found[at : at + lines]) for at in range(0, len(found), lines)]
-    broker.put(frames, **({"headers": [FRAME]} if lines > 1 else {}))
+    broker.put(frames, headers=[FRAME] if lines > 1 else [])
 
 
 def reports(component: KafkaInput) -> str:
@@ -168,6 +168,22 @@ def test_a_group_that_is_not_allowed_is_said(cluster: MockCluster) -> None:
     source = receiver(cluster, Kept())
     with running(source):
         wait_for(lambda: "not allow this user to use the topic" in str(source.problems()), timeout=20)
+
+
+def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
+    """That is said, with what to do, and nothing else is; the input goes on once there is a topic again."""
+    publish(cluster, numbers(30))
+    kept = Kept()
+    source = receiver(cluster, kept)
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 30, timeout=20)
+        cluster.topic_error("logs", KafkaError.UNKNOWN_TOPIC_OR_PART)
+        wait_for(lambda: "there is no topic 'logs': create it" in str(source.problems()), timeout=30)
+        cluster.topic_error("logs", 0)
+        publish(cluster, numbers(10, 30))
+        wait_for(lambda: len(kept.messages) >= 40 and not source.problems(), timeout=30)
+    assert set(numbers_in(kept)) == set(range(40))
+    assert "session_timeout" not in reports(source)
 
 
 def test_what_is_removed_before_it_is_read_is_told(cluster: MockCluster) -> None:

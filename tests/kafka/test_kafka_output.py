@@ -162,6 +162,24 @@ def test_a_topic_that_cannot_be_used_is_said_and_waited_for(
     assert not to.problems()
 
 
+def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
+    """What was not stored by then is, once there is a topic again."""
+
+    def between(number: int) -> None:
+        if number == 2:
+            cluster.topic_error("logs", KafkaError.UNKNOWN_TOPIC_OR_PART)
+            threading.Thread(target=mend).start()
+
+    def mend() -> None:
+        wait_for(lambda: "there is no topic 'logs': create it" in str(to.problems()), timeout=20)
+        cluster.topic_error("logs", 0)
+
+    to = output(cluster.servers)
+    assert deliver(to, [numbers(50, 50 * index) for index in range(4)], between) == [DELIVERED] * 4
+    assert sorted(stored_numbers(cluster)) == list(range(200))
+    assert "there is no topic 'logs'" in reports(to)
+
+
 def test_a_message_too_large_fails_alone(cluster: MockCluster) -> None:
     """For the option at once; for the broker after it was sent without its neighbours, which are stored."""
     batch = [*numbers(2000), {"n": -1, "text": "x" * 5000}, *numbers(10, 2000)]
