@@ -152,8 +152,8 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
         for name in (f"{way}, ours", f"{way}, ours unchecked"):
             ratio, cost = rates[name] / rates[bare_name], costs[bare_name] / costs[name]
             print(
-                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {rates[bare_name] / 1e3:,.0f}k: {ratio:.2f};"
-                f" CPU {costs[name]:.2f} us a line, bare {costs[bare_name]:.2f}: {cost:.2f}",
+                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {rates[bare_name] / 1e3:,.0f}k:"
+                f" {ratio:.2f}; CPU {costs[name]:.2f} us a line, bare {costs[bare_name]:.2f}: {cost:.2f}",
                 flush=True,
             )
 
