@@ -93,7 +93,7 @@ def test_a_flood_of_keys_stays_within_memory_and_limits() -> None:
 
 
 def test_an_event_says_what_was_suppressed() -> None:
-    """While it happens and at the end, by the keys with most; not where messages are no objects, or none is wanted."""
+    """While it happens and at the end, by the keys with most; not of messages that are no objects, or with 0."""
     throttled = Throttled(rate=1, key=["k"], max_keys=3, report_interval=10)
     throttled.passed(*[{"k": "a"}] * 5, *[{"k": "b\n"}] * 3, {"k": None}, {"k": None})
     throttled.now += 10

@@ -72,6 +72,9 @@ _SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "
 
 _NGINX_LEVELS = {"emerg": "EMERGENCY", "crit": "CRITICAL", "warn": "WARNING"}
 _DAY = 86_400
+_ACCESS_TIME = "%d/%b/%Y:%H:%M:%S %z"
+_NGINX_TIME = "%Y/%m/%d %H:%M:%S"
+_LONGEST_TIME = 64
 
 
 def _iso(moment: datetime, zone: tzinfo) -> str:
@@ -141,7 +144,7 @@ def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
             fields[name] = _unescaped(fields[name])
     if fields.get("user") == '""':  # Apache's form of an empty name
         del fields["user"]
-    fields["time"] = _iso(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
+    fields["time"] = time_as(fields["time"], _ACCESS_TIME, zone)
     if request := _REQUEST.fullmatch(fields.get("request", "")):
         del fields["request"]
         fields |= _given(request.groupdict())
@@ -154,7 +157,7 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
     if not match:
         raise ValueError("it is no line of nginx's error log")
     fields: dict[str, Any] = _given(match.groupdict())
-    fields["time"] = _iso(datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone)
+    fields["time"] = time_as(fields["time"], _NGINX_TIME, zone)
     fields["level"] = _NGINX_LEVELS.get(fields["level"], fields["level"].upper())
     message = fields.get("message", "")
     for pair in _NGINX_PAIR.finditer(message):
@@ -217,6 +220,31 @@ def _bsd_time(text: str, zone: tzinfo) -> str:
         if moment.timestamp() <= now.timestamp() + _DAY:
             return _iso(moment, zone)
     raise ValueError(f"{text!r} is no time")
+
+
+def time_as(text: str, form: str, zone: tzinfo) -> str:
+    """A time in a form with the letters of `strftime`, as ISO 8601 in UTC.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    return _iso(datetime.strptime(text, form), zone)  # noqa: DTZ007 - `_iso` gives it its zone
+
+
+def known_time(value: Any, zone: tzinfo) -> Any:
+    """A time in any form that the formats above have, as ISO 8601 in UTC; anything else unchanged, as a number is."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME or value.replace(".", "", 1).isdigit():
+        return value
+    if value.endswith("Z") or ":" not in value:  # it is known as it is, or is no time of a day
+        return value
+    for form in (None, _ACCESS_TIME, _NGINX_TIME, ""):
+        try:
+            if form is None:
+                return _iso(datetime.fromisoformat(value), zone)
+            return time_as(value, form, zone) if form else _bsd_time(value, zone)
+        except (ValueError, OverflowError):
+            continue
+    return value
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,9 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
-from message_passing.filters._line_formats import PARSERS
+from message_passing.filters._line_formats import PARSERS, known_time, time_as
 from message_passing.flow import Filter
 from message_passing.options import option
+
+_FREE_TIME = ("json", "logfmt", "regex")
+"""Formats in which a time has whatever form the program gave it."""
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -30,9 +34,10 @@ class ParseFilter(Filter):
     | `cef` | Common Event Format: `vendor product device_version signature name severity`, and its extensions |
     | `regex` | the named groups of `regex` that took part |
 
-    `time` becomes ISO 8601 in UTC, so that later components know it. What does not fit goes to the error chain with
-    the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
-    the field passes unchanged.
+    `time` becomes ISO 8601 in UTC, so that later components know it: in `json`, `logfmt` and `regex`, if it has one
+    of the forms of the other formats, or the form `time_format`. What does not fit goes to the error chain with the
+    reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without the
+    field passes unchanged.
     """
 
     name = "Parse"
@@ -60,6 +65,12 @@ class ParseFilter(Filter):
         default="UTC", description="The time zone of times without one, such as `Europe/Berlin`."
     )
 
+    time_format: str = option(
+        default="",
+        description="For `json`, `logfmt` and `regex`: the form of `time`, with the letters of strftime, such as "
+        "`%d.%m.%Y %H:%M:%S`. A message whose time has another form does not match.",
+    )
+
     def on_init(self) -> None:
         """Compile the regular expression, and find the time zone.
 
@@ -75,6 +86,9 @@ class ParseFilter(Filter):
         except (ValueError, OSError, ZoneInfoNotFoundError) as error:
             text = f"{self.label}: there is no time zone {self.timezone!r} here"
             raise OptionError(Fault(text, "timezone")) from error
+        self._free_time = self.format in _FREE_TIME
+        if self.time_format:
+            self._check_time_format()
         self._parse = PARSERS.get(self.format, self._by_regex)
         if self.regex:
             try:
@@ -84,6 +98,21 @@ class ParseFilter(Filter):
             if not self._pattern.groupindex:
                 text = f"{self.label}: it has no named group, such as (?P<status>\\d+)"
                 raise OptionError(Fault(text, "regex"))
+
+    def _check_time_format(self) -> None:
+        form, problem = self.time_format, ""
+        sample = datetime(2023, 11, 25, 10, 20, 30, tzinfo=UTC)
+        try:
+            if not self._free_time:
+                problem = f"has no effect with the format {self.format}"
+            elif "%Z" in form:
+                problem = "has %Z, but names of time zones are ambiguous: use %z, or the option `timezone`"
+            elif not time_as(sample.strftime(form), form, UTC).startswith("2023"):
+                problem = "has no year (%Y)"
+        except ValueError as error:
+            problem = f"cannot be used: {error}"
+        if problem:
+            raise OptionError(Fault(f"{self.label}: `time_format` {problem}", "time_format"))
 
     def filter(self, message: Any) -> Any:
         """Return the message with what was found.
@@ -98,6 +127,8 @@ class ParseFilter(Filter):
         fields: dict[str, Any] = {} if whole else message
         try:
             found = self._parse(_as_text(text), self._zone)
+            if self._free_time and "time" in found:
+                found["time"] = self._time(found["time"])
         except (ValueError, OverflowError) as error:
             if self.on_failure == "fail":
                 raise MessageError(f"{self.label}: {error}") from error
@@ -106,6 +137,13 @@ class ParseFilter(Filter):
         if self.remove:
             fields = without(fields, self.field)
         return with_value(fields, self.into, found) if self.into else {**fields, **found}
+
+    def _time(self, value: Any) -> Any:
+        return (
+            time_as(str(value), self.time_format, self._zone)
+            if self.time_format
+            else known_time(value, self._zone)
+        )
 
     def _by_regex(self, text: str, _zone: tzinfo) -> dict[str, Any]:
         match = self._pattern.fullmatch(text)
