@@ -21,6 +21,7 @@ from message_passing.filters.enrich import EnrichFilter
 from message_passing.filters.keep import KeepFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.multiline import MultilineFilter
+from message_passing.filters.parse import ParseFilter
 from message_passing.filters.redact import RedactFilter
 from message_passing.filters.remove import RemoveFilter
 from message_passing.filters.rename import RenameFilter
@@ -46,6 +47,11 @@ class Own(Filter):
         wanted = message.get("level") in ("WARNING", "ERROR", "CRITICAL")
         return message if wanted and not str(message.get("message", "")).startswith("health") else None
 
+
+ACCESS = (
+    '192.0.2.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.1" 200 2326 "http://e.com/" "Firefox"'
+)
+PARSED = {"Parse, combined", "Parse, grok, the same line"}
 
 CASES: dict[str, Filter] = {
     "Where, a level and a text's beginning": WhereFilter(condition=CONDITION),
@@ -73,6 +79,13 @@ CASES: dict[str, Filter] = {
     "Dedupe, the whole message": DedupeFilter(ignore=["time"]),
     "Multiline, tracebacks of two languages": MultilineFilter(preset=["python", "java"]),
     "Multiline, a pattern of first lines": MultilineFilter(start=r"^(GET|POST) "),
+    "Parse, combined": ParseFilter(format="combined"),
+    "Parse, grok, the same line": ParseFilter(
+        format="grok",
+        pattern="%{COMBINEDAPACHELOG}",
+        time_field="timestamp",
+        time_format="%d/%b/%Y:%H:%M:%S %z",
+    ),
     "Redact, keys": RedactFilter(keys=["password"]),
     "Redact, cards and mail addresses": RedactFilter(patterns=["card", "email"]),
     "Redact, all patterns": RedactFilter(patterns=["card", "email", "ip", "token"]),
@@ -86,8 +99,9 @@ def main(rounds: int) -> None:
         one.output_to = NullOutput()
     for _ in range(rounds):
         for name, one in CASES.items():
+            messages = [ACCESS] * BATCH if name in PARSED else MESSAGES
             began = time.thread_time()
-            one.consume_many(MESSAGES)
+            one.consume_many(messages)
             spent[name].append((time.thread_time() - began) / BATCH * 1e6)
     print("| filter | µs a message, median (quartiles) |\n|---|---|")
     for name, found in spent.items():

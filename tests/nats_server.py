@@ -48,9 +48,9 @@ class NatsServer:
         self.configure(config)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, config: str) -> None:
-        """Write its configuration, for the next start."""
-        store = f'jetstream {{ store_dir: "{self._folder / "store"}" }}\n'
+    def configure(self, config: str = "", store: str = "") -> None:
+        """Write its configuration, for the next start: lines of it, and what more to say of its store."""
+        store = f'jetstream {{ store_dir: "{self._folder / "store"}", {store} }}\n'
         text = config if "jetstream" in config else store + config
         (self._folder / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{text}\n", encoding="utf-8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from message_passing.flow import Output
 from message_passing.outputs.null import NullOutput
 from message_passing.testing import ListInput, TestOutput, run_input
 from support import Kept
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Fails(Filter):
@@ -215,3 +218,29 @@ def test_a_chain_that_could_not_be_read_is_not_run() -> None:
     chain = Chain()
     chain.declare(Declaration("input", "in", None, None, (NullOutput(),)))
     assert faults(chain) == []
+
+
+@pytest.mark.parametrize(
+    ("side", "name", "option", "more"),
+    [
+        ("output", "ZeroMQ", "spool", {"socket_type": "DEALER", "connect": "tcp://127.0.0.1:5555"}),
+        ("input", "ZeroMQ", "state_file", {"socket_type": "ROUTER", "connect": "tcp://127.0.0.1:5555"}),
+        ("input", "FileTail", "position_file", {"filename": "orders.log"}),
+    ],
+)
+def test_files_that_one_component_keeps_are_not_shared(
+    side: str, name: str, option: str, more: dict[str, str], tmp_path: Path
+) -> None:
+    """Two that are given the same one, however it is written, are refused before anything is opened."""
+    chain = Chain()
+    chain.output("end", "Null")
+    for number, folder in enumerate((tmp_path, tmp_path / "..", tmp_path)):
+        path = str(folder / (tmp_path.name if number == 1 else "") / ("other" if number == 2 else "kept"))
+        given = {**more, option: path}
+        if side == "output":
+            chain.output(f"part{number}", name, **given)
+        else:
+            chain.input(f"part{number}", name, output_to="end", **given)
+    (fault,) = (one for one in faults(chain) if "only one component" in one)
+    assert fault.startswith(f"{side} 'part1': ")
+    assert fault.endswith("is used by 'part0' already, and only one component can use it")

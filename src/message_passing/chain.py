@@ -11,6 +11,7 @@ Names resolve once everything is declared, so the order does not matter. All err
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -18,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing import registry
 from message_passing.component import Component
-from message_passing.declaration import Declaration, name_faults
+from message_passing.declaration import Declaration, has_routes, name_faults
 from message_passing.errors import ChainError, Fault, UserError, collecting
 from message_passing.failures import LAST_RESORT
 from message_passing.flow import Input, Source
 from message_passing.outputs.stderr import StderrOutput
-from message_passing.routing import has_routes, routes_of
+from message_passing.paths import load_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,7 +130,10 @@ class Chain:
     ) -> None:
         place = f"{kind} {name!r}"
         if has_routes(output_to):
-            routes = routes_of(kind, name, output_to, error=error, place=f"{place}: output_to")
+            # Imported on demand, so that chains without routes start sooner.
+            routes = load_own("message_passing.routing:routes_of")(
+                kind, name, output_to, error=error, place=f"{place}: output_to"
+            )
             self.add_faults(*routes.faults)
             for one in routes.declared:
                 self.declare(one)
@@ -230,10 +234,13 @@ class Chain:
         first: dict[str, str] = {}
         faults = []
         for name, component in made.items():
-            what = component.exclusive
-            if what and first.setdefault(what, name) != name:
-                text = f"{what} is used by {first[what]!r} already, and only one component can use it"
-                faults.append(Fault(text, self.declared[name].part("class")))
+            uses = [(component.exclusive, component.exclusive)] if component.exclusive else []
+            paths = [str(path) for one in component.exclusive_paths if (path := getattr(component, one))]
+            uses += [(os.path.realpath(path), repr(path)) for path in paths]
+            for what, shown in uses:
+                if first.setdefault(what, name) != name:
+                    text = f"{shown} is used by {first[what]!r} already, and only one component can use it"
+                    faults.append(Fault(text, self.declared[name].part("class")))
         return faults
 
     def has_error_chain(self) -> bool:

@@ -72,6 +72,9 @@ class Component(Declared):
     exclusive: ClassVar[str] = ""
     """The resource that only one component of a process can use, such as `standard input`; empty if none."""
 
+    exclusive_paths: ClassVar[tuple[str, ...]] = ()
+    """The names of options that are paths of what only one component can use, such as `spool`."""
+
     error: Any = option(
         default=None,
         description="Where reports of failed messages go: anything with `consume`. Default: JSON on stderr.",

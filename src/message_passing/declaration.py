@@ -41,6 +41,13 @@ def has_unread(value: Any) -> bool:
     return False
 
 
+def has_routes(targets: Any) -> bool:
+    """Whether an `output_to` is meant to be a list of routes."""
+    return isinstance(targets, Mapping) or (
+        isinstance(targets, (list, tuple)) and any(isinstance(one, Mapping) for one in targets)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One component as declared: in Python, in a config file, or on a command line.

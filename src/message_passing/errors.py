@@ -219,14 +219,8 @@ EXTRAS = {
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {
-    "confluent_kafka": "confluent-kafka",
-    "nats": "nats-py",
-    "prometheus_client": "prometheus-client",
-    "re2": "google-re2",
-    "ua_parser": "ua-parser",
-}
-"""The package that provides a module, where its name differs."""
+_PACKAGES = {"nats": "nats-py", "re2": "google-re2"}
+"""The package that provides a module, where its name differs by more than hyphens."""
 
 
 @contextmanager
@@ -247,7 +241,7 @@ def needs_extra(extra: str) -> Iterator[None]:
     except Exception as error:
         modules = EXTRAS[extra]
         if isinstance(error, ModuleNotFoundError) and (missing := _module_of(error.name, modules)):
-            package = _PACKAGES.get(missing, missing)
+            package = _PACKAGES.get(missing, missing.replace("_", "-"))
             hint = f"install it with `pip install 'message-passing[{extra}]'`"
             raise PackageError(f"this needs the package {package!r}: {hint}") from error
         package = _failing(error, modules)
@@ -276,7 +270,7 @@ def _failing(error: Exception, modules: tuple[str, ...]) -> str:
     names.append(getattr(error, "name", None) or "")
     found = (one for name in names for one in modules if f"{name}.".startswith(f"{one}."))
     module = next(found, " or ".join(modules))
-    return _PACKAGES.get(module, module)
+    return _PACKAGES.get(module, module.replace("_", "-"))
 
 
 _repr = reprlib.Repr()

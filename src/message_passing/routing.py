@@ -25,13 +25,6 @@ ROUTE_KEYS = ("when", "to", "else")
 _FORM = "{when: CONDITION, to: NAME}"
 
 
-def has_routes(targets: Any) -> bool:
-    """Whether an `output_to` is meant to be a list of routes."""
-    return isinstance(targets, Mapping) or (
-        isinstance(targets, (list, tuple)) and any(isinstance(one, Mapping) for one in targets)
-    )
-
-
 def routes_of(kind: str, name: str, given: Any, *, error: Any, place: str) -> RouteReader:
     """Read the routes of one component.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kafka_broker import MockCluster
 from message_passing.cli.commands import doctor
 from message_passing.testing import free_port
 from nats_server import NatsServer
@@ -128,7 +129,23 @@ def test_a_redis_server(
     check(steps, case)
 
 
-@pytest.mark.parametrize("scheme", ["nats", "redis"])
+def test_a_kafka_broker(examined: Examined) -> None:
+    """Whether it accepts us, and has the topic."""
+    broker = MockCluster()
+    try:
+        endpoint = f"kafka://{broker.servers}"
+        for options, case in (
+            ([], ("topic", "none was named", "")),
+            (["topic=logs"], ("topic", "logs has 4 partitions", "")),
+            (["tls=true"], ("server", "", "describe Kafka")),
+        ):
+            _, steps = examined(endpoint, *options)
+            check(steps, case)
+    finally:
+        broker.end()
+
+
+@pytest.mark.parametrize("scheme", ["nats", "redis", "kafka"])
 def test_nothing_or_something_else_listens_there(
     scheme: str, examined: Examined, jetstream: NatsServer
 ) -> None:

@@ -132,6 +132,19 @@ def _openmetrics(one: Watched) -> str:
     return body.decode()
 
 
+def test_what_aggregate_has_counted() -> None:
+    """The last window's results, by key and field; a key that a stranger chose breaks nothing."""
+    options = {"window": 0.2, "lateness": 0, "key": ["k"], "values": {"n": "count", "p95": "p95(x)"}}
+    aggregate = ("--filter", "Aggregate", "--filter_options", json.dumps(options))
+    with watched("--input", "STDIN", *aggregate, "--output", "STDOUT") as one:
+        one.node.write(b'{"k":"a\\"b\\n","x":7}\n{"k":"a\\"b\\n"}\n')
+        found = (
+            wait_for(lambda: samples(_openmetrics(one)).get("message_passing_aggregate"), timeout=20) or {}
+        )
+    assert ("filter", "n", 'a"b\\n') in found
+    assert set(found.values()) <= {2.0, 7.0, 1.0}
+
+
 def test_bytes_are_those_of_the_messages() -> None:
     """In and out, whatever is lost in between and however they are packed into batches."""
     port, out = free_port(), free_port()

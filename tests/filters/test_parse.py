@@ -142,37 +142,6 @@ def test_a_regular_expression() -> None:
     assert parsed("took x", **options) == "Parse filter: the regular expression does not match"
 
 
-@pytest.mark.parametrize(
-    ("time", "utc"),
-    [
-        ("2024-02-03 04:05:06,123", "2024-02-03T03:05:06.123000Z"),
-        ("2024-02-03T04:05:06+02:00", "2024-02-03T02:05:06.000000Z"),
-        ("2024-02-03T04:05:06Z", "2024-02-03T04:05:06Z"),
-        ("03/Feb/2024:04:05:06 +0100", "2024-02-03T03:05:06.000000Z"),
-        ("2024/02/03 04:05:06", "2024-02-03T03:05:06.000000Z"),
-        *(
-            (one, one)
-            for one in ("1706933106", "1706933106.25", "yesterday", "04:05:06", "2024-02-03", "x:" * 40)
-        ),
-    ],
-)
-def test_a_time_that_a_program_wrote_as_it_liked(time: str, utc: str) -> None:
-    """In JSON, logfmt and regex it is as in the other formats; a number, or what is in no known form, stays."""
-    options = {"timezone": "Europe/Berlin"}
-    assert parsed(json.dumps({"time": time}), format="json", **options) == {"time": utc}
-    assert parsed(f'time="{time}"', format="logfmt", **options) == {"time": utc}
-    assert parsed(time, format="regex", regex="(?P<time>.*)", **options) == {"time": utc}
-
-
-def test_a_time_in_a_form_of_ones_own() -> None:
-    """It is as the option says, or the message does not match."""
-    options = {"format": "json", "time_format": "%d.%m.%Y %H:%M:%S", "timezone": "Europe/Berlin"}
-    assert parsed('{"time":"03.07.2024 04:05:06"}', **options) == {"time": "2024-07-03T02:05:06.000000Z"}
-    assert parsed('{"n":1}', **options) == {"n": 1}
-    assert "does not match format '%d.%m.%Y %H:%M:%S'" in parsed('{"time":"2024-07-03"}', **options)
-    assert "does not match format" in parsed('{"time":7}', **options)
-
-
 def test_a_syslog_time_with_a_day_of_one_digit_or_a_fraction() -> None:
     """As some devices send it: the name of a month is no host."""
     for text in ("<13>Oct 1 22:14:15 h app: x", "<13>Oct  1 22:14:15.250 h app: x"):
@@ -204,10 +173,6 @@ def test_any_text_is_parsed_or_refused(kind: str, text: str) -> None:
     [
         ({"format": "jsn"}, "format"),
         ({"format": "regex"}, "`regex` is missing"),
-        ({"format": "clf", "time_format": "%Y"}, "`time_format` has no effect"),
-        ({"format": "json", "time_format": "%H:%M"}, "`time_format` has no year"),
-        ({"format": "json", "time_format": "%Y %Z"}, "use %z"),
-        ({"format": "json", "time_format": "%Y %Q"}, "`time_format` cannot be used: 'Q' is a bad directive"),
         ({"format": "json", "regex": "x"}, "`regex` has no effect"),
         ({"format": "regex", "regex": "("}, "not a regular expression"),
         ({"format": "regex", "regex": "(a+)+"}, "exponential"),

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine_parts import Delivering, certificate, numbers
+from engine_parts import Delivering, certificate, claims, numbers
 from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
 from message_passing.outputs.jetstream import JetStreamOutput
-from message_passing.testing import free_port, run_input, wait_for
+from message_passing.testing import ListInput, free_port, run_input, running, wait_for
 from support import Kept, accounted_for
 
 if TYPE_CHECKING:
@@ -330,6 +330,75 @@ def test_credentials(  # noqa: PLR0917 - fixtures and parameters
     assert "the server refuses the credentials" in text
     assert "other" not in text
     assert deliver(output(unstarted.url, **given), [numbers(1)]) == [DELIVERED]
+
+
+def test_credentials_files_of_a_server_with_accounts(unstarted: NatsServer, tmp_path: Path) -> None:
+    """A `.creds` file with a user's JWT and seed is accepted; one of another account is refused, and read anew."""
+    import nkeys  # noqa: PLC0415
+
+    account_prefix = nkeys.PREFIX_BYTE_ACCOUNT
+    prefixes = {"operator": nkeys.PREFIX_BYTE_OPERATOR, "account": account_prefix, "system": account_prefix}
+    seeds = {
+        name: nkeys.encode_seed(bytes([number] * 32), prefixes.get(name, nkeys.PREFIX_BYTE_USER))
+        for number, name in enumerate(("operator", "account", "system", "user"), start=1)
+    }
+    keys = {name: nkeys.from_seed(bytearray(seed)) for name, seed in seeds.items()}
+    public = {name: key.public_key.decode() for name, key in keys.items()}
+    limits = {"subs": -1, "data": -1, "payload": -1, "conn": -1, "imports": -1, "exports": -1, "leaf": -1}
+    stores = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
+    operator = claims(keys["operator"], public["operator"], "o", type="operator")
+    accounts = {
+        public[name]: claims(keys["operator"], public[name], name, type="account", limits={**limits, **more})
+        for name, more in (("account", stores), ("system", {}))
+    }
+    preload = ", ".join(f'{key}: "{jwt}"' for key, jwt in accounts.items())
+    resolver = f"resolver: MEMORY, resolver_preload: {{ {preload} }}"
+    config = f'operator: "{operator}"\nsystem_account: {public["system"]}\n{resolver}'
+    unstarted.configure(config)
+    unstarted.start()
+    path = tmp_path / "me.creds"
+
+    def write(issuer: str) -> None:
+        jwt = claims(keys[issuer], public["user"], "u", type="user", subs=-1, data=-1, payload=-1)
+        parts = (("NATS USER JWT", jwt), ("USER NKEY SEED", seeds["user"].decode()))
+        path.write_text(
+            "".join(f"-----BEGIN {what}-----\n{text}\n------END {what}------\n\n" for what, text in parts)
+        )
+
+    write("operator")  # not the account
+    to = output(unstarted.url, credentials_file=str(path))
+    with running(ListInput(messages=[b"1"], output_to=to)):
+        wait_for(lambda: "refuses the credentials" in str(to.problems()), timeout=20)
+        write("account")
+        wait_for(lambda: not to.held(), timeout=20)
+    assert seeds["user"].decode() not in "".join(reports(to))
+
+
+def test_a_server_that_is_full_makes_it_wait_until_there_is_room(unstarted: NatsServer) -> None:
+    """All its streams together have as many bytes as it may store: the output waits, and says so."""
+    unstarted.configure(store="max_file_store: 1M")
+    unstarted.start()
+    to = output(unstarted.url, frame_bytes=1000)
+    messages = [b"%d %s" % (number, b"x" * 50_000) for number in range(30)]
+    with running(ListInput(messages=messages, output_to=to)):
+        wait_for(lambda: "storage" in str(to.problems()) or "resources" in str(to.problems()), timeout=20)
+        unstarted.ask(lambda context: context.purge_stream("LOGS"))
+        wait_for(lambda: not to.held(), timeout=20)
+    assert to.metrics.lost() == 0
+
+
+def test_a_storm_of_reconnections_leaves_one_connection(server: NatsServer) -> None:
+    """A server that is killed again and again: nothing is lost or stored twice, and no connection is left over."""
+    to = output(server.url)
+
+    def between(number: int) -> None:
+        if number % 5 == 4:
+            server.kill()
+            server.start()
+
+    assert deliver(to, [numbers(20, first) for first in range(0, 800, 20)], between) == [DELIVERED] * 40
+    assert sorted(stored_numbers(server)) == list(range(800))
+    assert to.connection.lost <= 8 + 2
 
 
 def test_tls_with_certificates_of_both_sides(unstarted: NatsServer, tmp_path: Path) -> None:

@@ -92,6 +92,19 @@ def test_a_killed_server_loses_nothing_that_was_accepted(server: RedisServer) ->
     assert len(found) < 1700
 
 
+def test_a_storm_of_reconnections_leaves_one_connection(server: RedisServer) -> None:
+    """All connections are cut again and again: nothing is lost, and none is left over."""
+    to = output(server.url, frame_bytes=200)
+
+    def between(number: int) -> None:
+        if number:
+            server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    assert deliver(to, [numbers(20, first) for first in range(0, 800, 20)], between) == [DELIVERED] * 40
+    assert sorted(set(stored(server))) == list(range(800))
+    wait_for(lambda: len(server.ask("CLIENT", "LIST").splitlines()) == 1, timeout=20)
+
+
 def test_a_wrong_password_is_told_and_a_right_one_helps(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

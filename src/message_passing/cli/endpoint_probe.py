@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import Fault, OpenError
 from message_passing.network.diagnosis import Step
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
+from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, plain_type
 from message_passing.zeromq.zmtp_probe import host_and_port, probe, split_endpoint, unix_name
 
 if TYPE_CHECKING:
@@ -250,3 +251,24 @@ def _of_mechanism(greeting: Greeting, ours: str) -> tuple[str, str]:
             "use NULL or CURVE there",
         )
     return told, advice
+
+
+def step_of_types(theirs: str, wanted: str | None) -> Step:
+    """Whether messages of a sender arrive at a socket of this type; senders use a PUB by default."""
+    shown = plain_type(theirs)
+    ours = FITTING_TYPES.get(theirs, ("",))[0]
+    if not ours:
+        advice = "no input or output of message-passing fits it: it belongs to another program"
+        return Step("socket type", f"it is a {shown}", advice)
+    if theirs in SENDING_TYPES:
+        text = f"it is a {shown}, which sends: a log sent there goes nowhere; receivers connect to it"
+        advice = "name the receiver's endpoint; `message-passing tail` shows what this one sends"
+        return Step("socket type", text, advice if wanted else "")
+    if not wanted and ours != "PUB":
+        text = f"it is a {shown}, and accepts nothing from a PUB, the default of log handlers and outputs"
+        advice = f"set socket_type {ours} in the sender, and check whether it arrives: --socket-type {ours}"
+        return Step("socket type", text, advice)
+    if wanted and wanted != ours:
+        advice = f"set socket_type {ours} in the sender, or {FITTING_TYPES[wanted][0]} in the receiver"
+        return Step("socket type", f"it is a {shown}, and accepts nothing from a {wanted}", advice)
+    return Step("socket type", f"it is a {shown}, which receives from a {ours}")

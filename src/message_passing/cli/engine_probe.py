@@ -67,7 +67,7 @@ def _examined(
 ) -> Iterator[Step]:
     """Examine a server, up to a step that fails."""
     try:
-        found = cls.make({**options, cls.address_option: endpoint}, from_text=True)
+        found = cls.make({**options, cls.address_option: cls.address_of(endpoint)}, from_text=True)
     except OptionError as error:
         reasons = [one.text for one in error.faults if cls.address_option in str(one.where)]
         if not reasons:

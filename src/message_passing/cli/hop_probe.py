@@ -5,8 +5,8 @@ from __future__ import annotations
 import select
 from typing import TYPE_CHECKING
 
-from message_passing.cli.endpoint_probe import Step
 from message_passing.clock import monotonic
+from message_passing.network.diagnosis import Step
 from message_passing.zeromq.hop.link import HopSender
 from message_passing.zeromq.misfits import FITTING_TYPES
 

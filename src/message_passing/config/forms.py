@@ -22,7 +22,7 @@ from typing import Any
 
 from message_passing.chain import Chain
 from message_passing.config.parsing import options_from_text
-from message_passing.declaration import Declaration, UnreadText, has_unread
+from message_passing.declaration import Declaration, UnreadText, has_routes, has_unread
 from message_passing.errors import (
     ConfigError,
     Fault,
@@ -32,8 +32,8 @@ from message_passing.errors import (
     collecting,
     did_you_mean,
 )
+from message_passing.paths import load_own
 from message_passing.registry import PACKAGES, names
-from message_passing.routing import has_routes, routes_of
 
 DEFAULTS = {
     "filter": "Null",
@@ -243,7 +243,8 @@ def _declarations(kind: str, name: str, table: Any, place: str) -> list[Declarat
         right, targets = False, []
     elif has_routes(targets):
         at = child_location(place, f"{place}.output_to", "output_to")
-        found = routes_of(kind, name, targets, error=error, place=at)
+        # Imported on demand, so that chains without routes start sooner.
+        found = load_own("message_passing.routing:routes_of")(kind, name, targets, error=error, place=at)
         routes, targets = found.declared, [found.head] if found.declared else []
         faults += found.faults
         right = right and not found.faults

@@ -59,11 +59,22 @@ _SENDERS = {
 }
 
 
-class _Collector:
-    """Asks a watcher at each scrape."""
+class Exposition:
+    """A node's `/metrics`: asks its watcher at each scrape."""
 
     def __init__(self, watcher: ServerWatcher) -> None:
+        """Prepare it."""
         self._watcher = watcher
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
+        """What a scrape is answered.
+
+        Args:
+            encode: in which format: one of prometheus_client's `generate_latest`.
+        """
+        return encode(self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
@@ -296,20 +307,3 @@ class _Collector:
             value=log.missed,
         )
         yield GaugeMetricFamily("message_passing_console_watchers", "Live tails.", value=log.watchers)
-
-
-class Exposition:
-    """A node's `/metrics`."""
-
-    def __init__(self, watcher: ServerWatcher) -> None:
-        """Prepare it."""
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(watcher))
-
-    def text(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
-        """What a scrape is answered.
-
-        Args:
-            encode: in which format: one of prometheus_client's `generate_latest`.
-        """
-        return encode(self._registry)

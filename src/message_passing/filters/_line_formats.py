@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.clock import iso_time, wall
+from message_passing.message_fields import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,9 +73,6 @@ _SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "
 
 _NGINX_LEVELS = {"emerg": "EMERGENCY", "crit": "CRITICAL", "warn": "WARNING"}
 _DAY = 86_400
-_ACCESS_TIME = "%d/%b/%Y:%H:%M:%S %z"
-_NGINX_TIME = "%Y/%m/%d %H:%M:%S"
-_LONGEST_TIME = 64
 
 
 def _iso(moment: datetime, zone: tzinfo) -> str:
@@ -144,7 +142,7 @@ def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
             fields[name] = _unescaped(fields[name])
     if fields.get("user") == '""':  # Apache's form of an empty name
         del fields["user"]
-    fields["time"] = time_as(fields["time"], _ACCESS_TIME, zone)
+    fields["time"] = _iso(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
     if request := _REQUEST.fullmatch(fields.get("request", "")):
         del fields["request"]
         fields |= _given(request.groupdict())
@@ -157,7 +155,7 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
     if not match:
         raise ValueError("it is no line of nginx's error log")
     fields: dict[str, Any] = _given(match.groupdict())
-    fields["time"] = time_as(fields["time"], _NGINX_TIME, zone)
+    fields["time"] = _iso(datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone)
     fields["level"] = _NGINX_LEVELS.get(fields["level"], fields["level"].upper())
     message = fields.get("message", "")
     for pair in _NGINX_PAIR.finditer(message):
@@ -210,41 +208,55 @@ def _bsd_time(text: str, zone: tzinfo) -> str:
     """A time without a year is of the last twelve months, or of the next day: clocks differ."""
     if text[0].isdigit():
         return _iso(datetime.fromisoformat(text), zone)
+    return _iso(_of_late(text, "%b %d %H:%M:%S.%f" if "." in text else "%b %d %H:%M:%S", zone), zone)
+
+
+def _of_late(text: str, form: str, zone: tzinfo) -> datetime:
+    """A time without a year."""
     now = datetime.fromtimestamp(wall(), zone)
-    for year in (now.year + 1, now.year, now.year - 1, now.year - 4):
+    for year in range(now.year + 1, now.year - 5, -1):
         try:
-            form = "%Y %b %d %H:%M:%S.%f" if "." in text else "%Y %b %d %H:%M:%S"
-            moment = datetime.strptime(f"{year} {text}", form).replace(tzinfo=zone)
+            moment = datetime.strptime(f"{year} {text}", f"%Y {form}")  # noqa: DTZ007 - it gets its zone below
         except ValueError:  # 29 February, in another year
             continue
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         if moment.timestamp() <= now.timestamp() + _DAY:
-            return _iso(moment, zone)
-    raise ValueError(f"{text!r} is no time")
+            return moment
+    raise ValueError(f"{text[:80]!r} is no time")
 
 
-def time_as(text: str, form: str, zone: tzinfo) -> str:
-    """A time in a form with the letters of `strftime`, as ISO 8601 in UTC.
+def time_by(form: str) -> Callable[[Any, tzinfo], str]:
+    """A function that makes ISO 8601 in UTC of a time in that form, in the zone that it names or the given one.
+
+    Args:
+        form: of strptime; `iso8601`, or `epoch` for numbers of seconds, milliseconds and so on since 1970.
 
     Raises:
-        ValueError: it has another form.
+        ValueError: there is no such form.
     """
-    return _iso(datetime.strptime(text, form), zone)  # noqa: DTZ007 - `_iso` gives it its zone
+    if form == "epoch":
+        return _by_epoch
+    if form == "iso8601":
+        return lambda value, zone: _iso(datetime.fromisoformat(str(value).replace(",", ".")), zone)
+    if "%Z" in form:
+        raise ValueError("%Z, a zone by its letters, is ambiguous: use %z, or set `timezone`")
+    now = datetime.now().astimezone()
+    try:
+        datetime.strptime(now.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
+    except ValueError as error:
+        raise ValueError(f"it is no form of strptime: {error}") from error
+    if "%" not in form or now.strftime(form) == form:
+        raise ValueError("it has no strptime letters, such as %Y-%m-%d %H:%M:%S")
+    if any(one in form for one in ("%Y", "%y", "%c", "%x", "%G")):
+        return lambda value, zone: _iso(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
+    return lambda value, zone: _iso(_of_late(str(value), form, zone), zone)
 
 
-def known_time(value: Any, zone: tzinfo) -> Any:
-    """A time in any form that the formats above have, as ISO 8601 in UTC; anything else unchanged, as a number is."""
-    if not isinstance(value, str) or len(value) > _LONGEST_TIME or value.replace(".", "", 1).isdigit():
-        return value
-    if value.endswith("Z") or ":" not in value:  # it is known as it is, or is no time of a day
-        return value
-    for form in (None, _ACCESS_TIME, _NGINX_TIME, ""):
-        try:
-            if form is None:
-                return _iso(datetime.fromisoformat(value), zone)
-            return time_as(value, form, zone) if form else _bsd_time(value, zone)
-        except (ValueError, OverflowError):
-            continue
-    return value
+def _by_epoch(value: Any, _zone: tzinfo) -> str:
+    moment = moment_of(value, utc=False)
+    if moment is None:
+        raise ValueError(f"{str(value)[:80]!r} is no number of seconds since 1970")
+    return iso_time(moment)
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:

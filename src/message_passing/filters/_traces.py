@@ -14,10 +14,10 @@ from message_passing.conditions.patterns import searcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    LineRule = Callable[[str | None, str], "Step"]
+    LineRule = Callable[[str | None, str], "LineStep"]
 
 
-class Step(NamedTuple):
+class LineStep(NamedTuple):
     """What a line is.
 
     Attributes:
@@ -29,10 +29,10 @@ class Step(NamedTuple):
     state: str | None
 
 
-ALONE = Step(continues=False, state=None)
+ALONE = LineStep(continues=False, state=None)
 """A line that is a message by itself."""
-_BEGINS = Step(continues=False, state="open")
-_CONTINUES = Step(continues=True, state="open")
+_BEGINS = LineStep(continues=False, state="open")
+_CONTINUES = LineStep(continues=True, state="open")
 
 
 def begins_with(pattern: str) -> LineRule:
@@ -130,14 +130,14 @@ def tracebacks_of(languages: Sequence[str]) -> LineRule:
             ]
     found = [(re.compile(pattern, re.ASCII).search, state) for pattern, state in begins.items()]
 
-    def rule(state: str | None, line: str) -> Step:
+    def rule(state: str | None, line: str) -> LineStep:
         if state:
             for pattern, then in follows[state]:
                 if pattern.match(line):
-                    return Step(continues=True, state=then)
+                    return LineStep(continues=True, state=then)
         for search, initial in found:
             if search(line):
-                return Step(continues=False, state=initial)
+                return LineStep(continues=False, state=initial)
         return ALONE
 
     return rule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,14 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
-from message_passing.filters._line_formats import PARSERS, known_time, time_as
+from message_passing.filters._grok import GrokPattern
+from message_passing.filters._line_formats import PARSERS, time_by
 from message_passing.flow import Filter
 from message_passing.options import option
 
-_FREE_TIME = ("json", "logfmt", "regex")
-"""Formats in which a time has whatever form the program gave it."""
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import tzinfo
 
 
@@ -33,18 +32,19 @@ class ParseFilter(Filter):
     | `syslog` | RFC 5424 and 3164: `facility level time host app pid msgid message`, and `structured_data` |
     | `cef` | Common Event Format: `vendor product device_version signature name severity`, and its extensions |
     | `regex` | the named groups of `regex` that took part |
+    | `grok` | the fields of `pattern`, such as `%{IP:client} %{WORD:method} %{NUMBER:took:float}` |
 
-    `time` becomes ISO 8601 in UTC, so that later components know it: in `json`, `logfmt` and `regex`, if it has one
-    of the forms of the other formats, or the form `time_format`. What does not fit goes to the error chain with the
-    reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without the
-    field passes unchanged.
+    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex` and `grok`
+    if `time_format` says how it is written. What does not fit goes to the error chain with
+    the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
+    the field passes unchanged.
     """
 
     name = "Parse"
     example = MappingProxyType({"format": "combined"})
 
-    format: Literal["json", "logfmt", "clf", "combined", "nginx_error", "syslog", "cef", "regex"] = option(
-        description="The format of the text."
+    format: Literal["json", "logfmt", "clf", "combined", "nginx_error", "syslog", "cef", "regex", "grok"] = (
+        option(description="The format of the text.")
     )
     field: str = option(
         default="message",
@@ -57,18 +57,23 @@ class ParseFilter(Filter):
     regex: str = option(
         default="", description="For `regex`: a regular expression with named groups, for the whole text."
     )
+    pattern: str = option(default="", description="For `grok`: the pattern, for the whole text.")
+    patterns: dict[str, str] = option(
+        default_factory=dict, description="For `grok`: further patterns, by the names that `pattern` uses."
+    )
+    time_format: str = option(
+        default="",
+        description="How `time_field` is written: letters of strptime, `iso8601`, or `epoch` for a number.",
+    )
+    time_field: str = option(
+        default="time", min_length=1, description="With `time_format`: the field found that holds the time."
+    )
     remove: bool = option(default=False, description="Remove the field that was parsed.")
     on_failure: Literal["fail", "pass"] = option(
         default="fail", description="What happens to a message whose text does not match: see above."
     )
     timezone: str = option(
         default="UTC", description="The time zone of times without one, such as `Europe/Berlin`."
-    )
-
-    time_format: str = option(
-        default="",
-        description="For `json`, `logfmt` and `regex`: the form of `time`, with the letters of strftime, such as "
-        "`%d.%m.%Y %H:%M:%S`. A message whose time has another form does not match.",
     )
 
     def on_init(self) -> None:
@@ -78,41 +83,40 @@ class ParseFilter(Filter):
             OptionError: one is malformed, or given for another format.
         """
         super().on_init()
-        if bool(self.regex) is not (self.format == "regex"):
-            text = "has no effect" if self.regex else "is missing"
-            raise OptionError(Fault(f"{self.label}: `regex` {text} with the format {self.format}", "regex"))
+        for name, given, of in (
+            ("regex", self.regex, "regex"),
+            ("pattern", self.pattern, "grok"),
+            ("patterns", self.patterns, "grok"),
+        ):
+            needed = self.format == of
+            if bool(given) is not needed and (given or name != "patterns"):
+                text = "has no effect" if given else "is missing"
+                raise OptionError(Fault(f"{self.label}: `{name}` {text} with the format {self.format}", name))
         try:
             self._zone: tzinfo = ZoneInfo(self.timezone)
         except (ValueError, OSError, ZoneInfoNotFoundError) as error:
             text = f"{self.label}: there is no time zone {self.timezone!r} here"
             raise OptionError(Fault(text, "timezone")) from error
-        self._free_time = self.format in _FREE_TIME
-        if self.time_format:
-            self._check_time_format()
         self._parse = PARSERS.get(self.format, self._by_regex)
-        if self.regex:
-            try:
+        with self._naming("time_format"):
+            self._as_time = time_by(self.time_format) if self.time_format else None
+        if self.pattern:
+            with self._naming("pattern"):
+                grok = GrokPattern(self.pattern, self.patterns)
+            self._parse = lambda text, _zone: grok.found(text)
+        elif self.regex:
+            with self._naming("regex"):
                 self._pattern = refuse_exponential(self.regex)
-            except ValueError as error:
-                raise OptionError(Fault(f"{self.label}: {error}", "regex")) from error
-            if not self._pattern.groupindex:
-                text = f"{self.label}: it has no named group, such as (?P<status>\\d+)"
-                raise OptionError(Fault(text, "regex"))
+                if not self._pattern.groupindex:
+                    raise ValueError("it has no named group, such as (?P<status>\\d+)")
 
-    def _check_time_format(self) -> None:
-        form, problem = self.time_format, ""
-        sample = datetime(2023, 11, 25, 10, 20, 30, tzinfo=UTC)
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """What is wrong within the block is so with an option."""
         try:
-            if not self._free_time:
-                problem = f"has no effect with the format {self.format}"
-            elif "%Z" in form:
-                problem = "has %Z, but names of time zones are ambiguous: use %z, or the option `timezone`"
-            elif not time_as(sample.strftime(form), form, UTC).startswith("2023"):
-                problem = "has no year (%Y)"
+            yield
         except ValueError as error:
-            problem = f"cannot be used: {error}"
-        if problem:
-            raise OptionError(Fault(f"{self.label}: `time_format` {problem}", "time_format"))
+            raise OptionError(Fault(f"{self.label}: {error}", name)) from error
 
     def filter(self, message: Any) -> Any:
         """Return the message with what was found.
@@ -127,8 +131,8 @@ class ParseFilter(Filter):
         fields: dict[str, Any] = {} if whole else message
         try:
             found = self._parse(_as_text(text), self._zone)
-            if self._free_time and "time" in found:
-                found["time"] = self._time(found["time"])
+            if self._as_time and (moment := value_at(found, self.time_field)) is not None:
+                found = with_value(found, self.time_field, self._as_time(moment, self._zone))
         except (ValueError, OverflowError) as error:
             if self.on_failure == "fail":
                 raise MessageError(f"{self.label}: {error}") from error
@@ -137,13 +141,6 @@ class ParseFilter(Filter):
         if self.remove:
             fields = without(fields, self.field)
         return with_value(fields, self.into, found) if self.into else {**fields, **found}
-
-    def _time(self, value: Any) -> Any:
-        return (
-            time_as(str(value), self.time_format, self._zone)
-            if self.time_format
-            else known_time(value, self._zone)
-        )
 
     def _by_regex(self, text: str, _zone: tzinfo) -> dict[str, Any]:
         match = self._pattern.fullmatch(text)

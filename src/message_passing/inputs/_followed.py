@@ -1,10 +1,14 @@
-"""Checks of a followed file, and the type of a line that was truncated."""
+"""What a followed file asks of its input, of its name and of its lines."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class CutLine(bytes):
@@ -43,3 +47,37 @@ def require_file(found: os.stat_result) -> None:
 def reason_of(error: OSError) -> str:
     """The message for an error of `require_file`, or of the system."""
     return "it is not a regular file" if error.errno == errno.EINVAL else str(error.strerror)
+
+
+class TailingInput(Protocol):
+    """The input that follows files."""
+
+    raw: bool
+    max_line: int
+    encoding: str
+    position_file: str
+    join_timeout: float
+
+    @property
+    def format(self) -> str:
+        """`lines`, `cri` or `docker`."""
+
+    def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
+        """See `Component.report`."""
+
+    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
+        """See `Component.fail`."""
+
+
+def is_no_copy(_: str) -> bool:
+    """Whether something is being copied there: no."""
+    return False
+
+
+def name_state(filename: str) -> tuple[int, ...] | None:
+    """What shows whether a name leads to the same file, and whether that has been written: of stat(2)."""
+    try:
+        found = os.stat(filename)  # noqa: PTH116 - called for every file at each poll
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

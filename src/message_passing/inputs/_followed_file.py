@@ -8,21 +8,29 @@ import errno
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import MessageError, OpenError
 from message_passing.failures import DATA_LIMIT
 from message_passing.file_identity import birth_time
 from message_passing.inputs._containers import ContainerLine, ContainerLines
-from message_passing.inputs._followed import CutLine, line_end, reason_of, require_file
+from message_passing.inputs._followed import (
+    CutLine,
+    TailingInput,
+    is_no_copy,
+    line_end,
+    name_state,
+    reason_of,
+    require_file,
+)
 from message_passing.inputs._position import FilePlace, is_at, is_reborn, place_in
 from message_passing.inputs._reading import CHUNK
 from message_passing.inputs._rotation import being_rotated, find_place, next_file
 from message_passing.inputs._splitting import LineSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from message_passing.inputs._known_files import KnownFiles
 
@@ -37,26 +45,6 @@ _SETTLED = 2_000_000_000
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0
 """Seconds until a file that could not be opened is looked for in its folder again: at first, and at most."""
-
-
-class Tail(Protocol):
-    """The input that follows files."""
-
-    raw: bool
-    max_line: int
-    encoding: str
-    position_file: str
-    join_timeout: float
-
-    @property
-    def format(self) -> str:
-        """`lines`, `cri` or `docker`."""
-
-    def report(self, error: BaseException, messages: Sequence[Any] = (), count: int | None = None) -> None:
-        """See `Component.report`."""
-
-    def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
-        """See `Component.fail`."""
 
 
 class FollowedFile(LineSplitter):
@@ -74,7 +62,7 @@ class FollowedFile(LineSplitter):
         is_copy: whether another followed file is being copied to this name, to be truncated.
     """
 
-    def __init__(self, filename: str, tail: Tail, known: KnownFiles, *, waits: bool = True) -> None:
+    def __init__(self, filename: str, tail: TailingInput, known: KnownFiles, *, waits: bool = True) -> None:
         """It is not opened yet.
 
         Args:
@@ -90,7 +78,7 @@ class FollowedFile(LineSplitter):
         self.last_read = 0.0
         self.fields: dict[str, Any] = {}
         self.has_cut = False
-        self.is_copy: Callable[[str], bool] = _is_no_copy
+        self.is_copy: Callable[[str], bool] = is_no_copy
         self._tail, self._known, self._waits = tail, known, waits
         self.begin_lines(tail.encoding)
         self._container: ContainerLines | None = None  # what joins lines, if they are of containers
@@ -153,7 +141,7 @@ class FollowedFile(LineSplitter):
         """Read a chunk, or find out why there is none; whether to look again at once."""
         if self._container:
             self._pass_overdue(self._container)
-        state = _state(self.filename)
+        state = name_state(self.filename)
         if state and state == self._quiet:
             return False
         self._quiet = None
@@ -580,16 +568,3 @@ class FollowedFile(LineSplitter):
         if reason != self._told:
             self._told = reason
             self._tail.report(OpenError(f"cannot read {self.filename}: {reason}; it is tried again"))
-
-
-def _is_no_copy(_: str) -> bool:
-    return False
-
-
-def _state(filename: str) -> tuple[int, ...] | None:
-    """What shows whether a name leads to the same file, and whether that has been written: of stat(2)."""
-    try:
-        found = os.stat(filename)  # noqa: PTH116 - called for every file at each poll
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

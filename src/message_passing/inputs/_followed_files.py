@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from message_passing.inputs._discovery import FilePatterns, FoundFile
-    from message_passing.inputs._followed_file import Tail
+    from message_passing.inputs._followed import TailingInput
     from message_passing.inputs._position import FilePlace, SavedPlace
 
 _IDLE = 10.0
@@ -32,7 +32,7 @@ class FollowedFiles:
     """
 
     def __init__(
-        self, tail: Tail, names: Sequence[str], patterns: FilePatterns, *, most: int, most_open: int
+        self, tail: TailingInput, names: Sequence[str], patterns: FilePatterns, *, most: int, most_open: int
     ) -> None:
         """None is opened yet.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,20 @@ class SavedPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     filename: str
     place: FilePlace
+
+
+class FileMark(NamedTuple):
+    """What is reached in one of the files.
+
+    Attributes:
+        filename: its absolute path.
+        identity: its device, and its number there.
+        place: the position; None if the file does not exist any longer.
+    """
+
+    filename: str
+    identity: tuple[int, int]
+    place: FilePlace | None
 
 
 class _Saved(Versioned, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

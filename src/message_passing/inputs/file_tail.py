@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OpenError, OptionError
@@ -22,7 +22,7 @@ from message_passing.inputs._followed import CutLine
 from message_passing.inputs._followed_files import FollowedFiles
 from message_passing.inputs._line_queue import LineQueue
 from message_passing.inputs._ordered import OrderedDeliveries
-from message_passing.inputs._position import PositionFile, SavedPlace
+from message_passing.inputs._position import FileMark, PositionFile, SavedPlace
 from message_passing.inputs._reading import READ_BATCH, LineInput
 from message_passing.options import option
 from message_passing.resolving import full_host_name
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from message_passing.inputs._discovery import FoundFile
     from message_passing.inputs._followed_file import FollowedFile
     from message_passing.inputs._line_queue import LineRun
-    from message_passing.inputs._position import FilePlace
 
 SAVE_INTERVAL = 0.2
 """Seconds between two saves of the positions, unless there are many: saving takes a twentieth of the time at most."""
@@ -45,20 +44,6 @@ _FEW = 100
 
 _TURNS = 64
 """How many files are looked at before other tasks run."""
-
-
-class Mark(NamedTuple):
-    """What is reached in one of the files.
-
-    Attributes:
-        filename: its absolute path.
-        identity: its device, and its number there.
-        place: the position; None if the file does not exist any longer.
-    """
-
-    filename: str
-    identity: tuple[int, int]
-    place: FilePlace | None
 
 
 class FileTailInput(LineInput):
@@ -106,6 +91,7 @@ class FileTailInput(LineInput):
     """
 
     name = "FileTail"
+    exclusive_paths = ("position_file",)
     example = MappingProxyType({"filename": "/var/log/*.log", "exclude": ["*debug*"]})
 
     filename: str | list[str] = option(
@@ -191,7 +177,7 @@ class FileTailInput(LineInput):
             self, self._named, self._patterns, most=self.max_files, most_open=self.max_open_files
         )
         self._queue = LineQueue()
-        self._marks: list[Mark] = []  # reached with these
+        self._marks: list[FileMark] = []  # reached with these
         self._reached: dict[tuple[int, int], SavedPlace] = {}
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
@@ -280,7 +266,7 @@ class FileTailInput(LineInput):
         """Take what was read of a file."""
         if file.marks:
             filename = str(Path(file.filename).absolute())
-            self._marks += [Mark(filename, *mark) for mark in file.marks]
+            self._marks += [FileMark(filename, *mark) for mark in file.marks]
             file.marks = []
         lines, container_lines = file.take_lines(), file.take_container_lines()
         if not lines and not container_lines:
@@ -359,7 +345,7 @@ class FileTailInput(LineInput):
         for mark in marks:
             deliveries.mark(mark)
 
-    def _on_reached(self, mark: Mark) -> None:
+    def _on_reached(self, mark: FileMark) -> None:
         """Everything up to there is settled."""
         self._changed = True
         if mark.place:

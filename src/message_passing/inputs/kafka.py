@@ -24,6 +24,10 @@ _COMMIT_MS = 1000
 _CLOSING = 5.0
 """The most seconds that the last commit, and leaving the group, may take."""
 
+_FETCHED, _BACKOFF_MS = 10_000, 10
+"""How many records the library has ready, within `window_bytes` once more; milliseconds until it looks again whether
+there are fewer."""
+
 _FETCH_BYTES = 1 << 20
 """The most bytes that are fetched of a partition at a time; one record may have more."""
 
@@ -93,7 +97,8 @@ class KafkaInput(KafkaComponent, EngineInput):
             "heartbeat.interval.ms": max(1, min(3000, session // 5)),
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": _COMMIT_MS,
-            "queued.min.messages": self.window,
+            "queued.min.messages": max(_FETCHED, self.window),
+            "fetch.queue.backoff.ms": _BACKOFF_MS,
             "queued.max.messages.kbytes": max(1, self.window_bytes >> 10),
             "fetch.message.max.bytes": _FETCH_BYTES,
             "fetch.max.bytes": max(_FETCH_BYTES, self.window_bytes),

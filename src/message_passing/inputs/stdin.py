@@ -36,6 +36,7 @@ class StdinInput(LineInput):
 
     name = "STDIN"
     exclusive = "standard input"
+    exclusive_paths = ("position_file",)
 
     fd: ClassVar[int] = 0
     """The file descriptor to read; a subclass may set another."""

@@ -56,6 +56,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
     """
 
     name = "ZeroMQ"
+    exclusive_paths = ("state_file",)
     example = MappingProxyType({"socket_bind": "tcp://*:5222"})
 
     socket_type: Literal["SUB", "PULL", "ROUTER", "DEALER"] = option(

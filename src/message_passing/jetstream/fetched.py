@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from message_passing.network.consumer_window import Received
+from message_passing.network.packing import FRAME_HEADER, FRAME_OF_LINES
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
-
-FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
-"""The header of a frame, and its value: see `network.packing`."""
 
 ACK, IN_PROGRESS, TERMINATE = b"+ACK", b"+WPI", b"+TERM"
 """Answers to a message (docs.nats.io, "JetStream wire API", "Acknowledging Messages")."""

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from message_passing.errors import EncodingError, MessageError, needs_extra
-from message_passing.jetstream.fetched import FRAME_HEADER, FRAME_OF_LINES
 from message_passing.jetstream.reasons import said_plainly, stream_error
 from message_passing.lines import message_count
 from message_passing.network.backoff import RetryLater
-from message_passing.network.packing import is_frame
+from message_passing.network.packing import FRAME_HEADER, FRAME_OF_LINES, is_frame
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError

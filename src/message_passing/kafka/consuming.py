@@ -297,8 +297,8 @@ class ConsumerThread:
 
     def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
         """Another node has had these partitions for some time."""
-        text = "the brokers had not heard of this node for some time (session_timeout): others have its partitions, and"
-        self.call(self._report, f"{text} do again what it had")
+        text = "the brokers had not heard of this node for some time (session_timeout): others have its partitions"
+        self.call(self._report, f"{text}, and do again what it had")
         self._give_up([one.partition for one in places])
 
     def _give_up(self, numbers: list[int]) -> None:

@@ -1,4 +1,9 @@
-"""The thread that serves a producer, and batches of which each message is stored, or not, by itself."""
+"""A producer, and batches of which each message is stored, or not, by itself.
+
+The library tells of each message in whichever thread asks it, and takes Python's lock for each: in a thread beside a
+busy event loop, each would wait for that. So the loop asks while reports are to come, without waiting; otherwise a
+thread does, and it makes and ends the producers, which may take time.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.errors import EncodingError, OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, REFUSED, SIZES, kafka_reason
-from message_passing.kafka.records import FRAME_HEADER, FRAME_OF_LINES
+from message_passing.kafka.records import FRAME_MARK
 from message_passing.kafka.watch import ClientWatch
 from message_passing.lines import message_count
 from message_passing.network.backoff import RetryLater, pause_after
@@ -28,15 +33,15 @@ if TYPE_CHECKING:
 _POLL = 0.1
 """The most seconds that the thread waits for a delivery report."""
 
-_ROOM = 0.05
-"""Seconds after which a full queue is tried again, unless it is known to have room earlier."""
+_SHORTEST, _LONGEST = 0.001, 0.02
+"""Seconds between two looks for delivery reports while some are to come."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until there is another client, after one has failed."""
 
 ANY_PARTITION = -1
 
-_HEADERS: list[tuple[str, str | bytes | None]] = [(FRAME_HEADER, FRAME_OF_LINES)]
+_HEADERS: list[tuple[str, str | bytes | None]] = [FRAME_MARK]
 
 
 class Route(NamedTuple):
@@ -65,6 +70,7 @@ class ProducerThread:
         watch: its connections.
         producer: None while there is none.
         trouble: why there is none; empty if there is one.
+        waiting: how many batches look for reports themselves.
     """
 
     def __init__(self, config: Callable[[], dict[str, Any]], wake: Callable[[], object]) -> None:
@@ -77,7 +83,7 @@ class ProducerThread:
         self.producer: Producer | None = None
         self.trouble = ""
         self.watch = ClientWatch(lambda: self.call(wake))
-        self.reported = asyncio.Event()
+        self.waiting = 0
         self._config, self._wake = config, wake
         self._ending = threading.Event()
         self._ended, self._made = asyncio.Event(), asyncio.Event()
@@ -140,18 +146,19 @@ class ProducerThread:
         """Have it tell what was stored, until the end, or until there has to be another; whether it was connected."""
         connected = False
         while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
-            if producer.poll(_POLL):
-                self.call(self.reported.set)
+            if self.waiting:
+                self._ending.wait(_POLL)
+            else:
+                producer.poll(_POLL)
             connected = connected or bool(self.watch.connected)
         self.producer, self.trouble = None, self.watch.fatal or self.watch.trouble
         producer.purge()
         producer.poll(0)  # what was purged is told of
-        self.call(self.reported.set)
         self.watch.connected = 0
         return connected
 
 
-class Publication:
+class ProducedBatch:
     """The messages of one batch, until each is stored or refused.
 
     Attributes:
@@ -171,7 +178,6 @@ class Publication:
         self._most = most
         self._reports: list[tuple[int, KafkaError | None]] = []
         self._sent = 0.0  # how many reports are to come; infinite while messages are being sent
-        self._answered = asyncio.Event()
         self._suspects: list[int] = []  # were refused together with others
 
     def messages(self) -> int:
@@ -185,21 +191,24 @@ class Publication:
             RetryLater: not everything was, and may be later.
             NoTopic: the topic is not there.
         """
-        if self._sent:  # an earlier attempt was not waited for to its end: until then nothing is sent twice
-            await self._answer()
-        await self._send(thread, producer, topic, [one for one in self.left if one not in self._suspects])
-        await self._answer()
-        while self._suspects:
-            number = self._suspects.pop()
-            await self._send(thread, producer, topic, [number])
-            await self._answer()
+        thread.waiting += 1
+        try:
+            if (
+                self._sent
+            ):  # an earlier attempt was not waited for to its end: until then nothing is sent twice
+                await self._answer(producer)
+            await self._send(producer, topic, [one for one in self.left if one not in self._suspects])
+            await self._answer(producer)
+            while self._suspects:
+                number = self._suspects.pop()
+                await self._send(producer, topic, [number])
+                await self._answer(producer)
+        finally:
+            thread.waiting -= 1
 
-    async def _send(
-        self, thread: ProducerThread, producer: Producer, topic: str, numbers: Sequence[int]
-    ) -> None:
+    async def _send(self, producer: Producer, topic: str, numbers: Sequence[int]) -> None:
         """Give messages to the producer, which sends and repeats them in their order."""
         sent, self._sent = 0, math.inf
-        self._answered.clear()
         try:
             for number in numbers:
                 route, payload = self.left[number]
@@ -209,13 +218,13 @@ class Publication:
                     )
                     continue
                 headers = _HEADERS if is_frame(payload) else None
-                # The library copies the callback and the headers; which message is reported is in the callback.
-                answer = functools.partial(self._report, thread, number)
+                answer = functools.partial(self._report, number)
                 while True:
                     try:
                         producer.produce(topic, payload, *route, answer, None, 0, headers)
                     except BufferError:
-                        await _wait_for_room(thread)
+                        producer.poll(0)
+                        await asyncio.sleep(_SHORTEST)
                     except KafkaException as error:
                         self._failed_at_once(number, error.args[0])
                         break
@@ -224,23 +233,23 @@ class Publication:
                         break
         finally:
             self._sent = sent
-            if len(self._reports) >= sent:
-                self._answered.set()
 
     def _failed_at_once(self, number: int, error: KafkaError) -> None:
         if error.code() not in REFUSED:
             raise _retry(error) from None
         self._refuse(number, kafka_reason(error))
 
-    def _report(self, thread: ProducerThread, number: int, error: KafkaError | None, _: Message) -> None:
-        """What became of a message; in the thread."""
+    def _report(self, number: int, error: KafkaError | None, _: Message) -> None:
+        """What became of a message; in any thread."""
         self._reports.append((number, error))
-        if len(self._reports) >= self._sent:
-            thread.call(self._answered.set)
 
-    async def _answer(self) -> None:
+    async def _answer(self, producer: Producer) -> None:
         """Wait for all reports."""
-        await self._answered.wait()
+        pause = _SHORTEST
+        while len(self._reports) < self._sent:
+            pause = _SHORTEST if producer.poll(0) else min(2 * pause, _LONGEST)
+            if len(self._reports) < self._sent:
+                await asyncio.sleep(pause)
         failed = [(number, error) for number, error in self._reports if error is not None]
         for number, error in self._reports:
             if error is None:
@@ -258,14 +267,6 @@ class Publication:
 
     def _refuse(self, number: int, reason: str) -> None:
         self.refused.append((self.left.pop(number)[1], EncodingError(reason)))
-
-
-async def _wait_for_room(thread: ProducerThread) -> None:
-    """Until something was reported, or a moment has passed: the queue is full."""
-    thread.reported.clear()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_ROOM):
-            await thread.reported.wait()
 
 
 def _retry(error: KafkaError) -> RetryLater:

@@ -8,14 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from message_passing.network.consumer_window import ConsumerWindow, Received
+from message_passing.network.packing import FRAME_HEADER, FRAME_OF_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", b"lines"
-"""The header of a frame, and its value: see `network.packing`."""
-
-_HEADER = (FRAME_HEADER, FRAME_OF_LINES)
+FRAME_MARK = (FRAME_HEADER, FRAME_OF_LINES.encode())
+"""The header of a frame: see `network.packing`."""
 
 
 class KafkaRecord(Received):
@@ -43,7 +42,7 @@ class KafkaRecord(Received):
         """Take it apart. One without a value (a tombstone) has no messages."""
         self.partition, self.offset = partition, key[1]
         self.settled = self.dropped = False
-        is_frame = value and headers and _HEADER in headers
+        is_frame = value and headers and FRAME_MARK in headers
         messages = [] if value is None else value.split(b"\n") if is_frame else [value]
         super().__init__(key, messages, len(value or b""), 1, now)
 

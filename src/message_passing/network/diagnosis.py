@@ -46,6 +46,11 @@ class EngineDiagnosis(EngineComponent):
     address_option: ClassVar[str] = ""
     """The option that the address is given to."""
 
+    @classmethod
+    def address_of(cls, endpoint: str) -> str:
+        """The value of that option for an endpoint."""
+        return endpoint
+
     def examine(self, seconds: float) -> Iterator[Step]:
         """What the server says, once it accepts connections; up to a step that fails.
 

@@ -14,6 +14,13 @@ from message_passing.zeromq.hop.packing import packed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
+"""The header of a frame, where messages have headers, and its value."""
+
+
+FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
+"""The header of a frame, and its value, where an engine has headers."""
+
 
 def buffered_frames(messages: Sequence[bytes]) -> list[bytes]:
     """A batch as few frames, to be joined with others later; what is no line remains as it is."""

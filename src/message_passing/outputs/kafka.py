@@ -15,8 +15,8 @@ from message_passing.kafka.producing import (
     ANY_PARTITION,
     ANYWHERE,
     NoTopic,
+    ProducedBatch,
     ProducerThread,
-    Publication,
     Route,
 )
 from message_passing.kafka.topics import TopicKeeper
@@ -93,6 +93,11 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = option(
         default="none", description="How messages are compressed on their way, and in the topic."
     )
+    in_flight: int = option(
+        default=20,
+        ge=1,
+        description="How many batches may be in flight. The library preserves their order in each partition.",
+    )
     timeout: float = option(
         default=120.0,
         ge=1,
@@ -107,6 +112,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         """Nothing is sent yet."""
         self.takes_objects = bool(self.key_field or self.partition_field)
         super().on_init()
+        self._each = self.in_flight  # they have one target
         self._thread = ProducerThread(self._producer_config, self._tell_trouble)
         self._watch = self._thread.watch
         self.topics = TopicKeeper(
@@ -183,8 +189,8 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
                     raise RetryLater(self.topics.trouble)
                 self._ensured = producer
         if batch.prepared is None:
-            batch.prepared = Publication(self._payloads(batch), self.message_bytes)
-        publication: Publication = batch.prepared
+            batch.prepared = ProducedBatch(self._payloads(batch), self.message_bytes)
+        publication: ProducedBatch = batch.prepared
         try:
             await publication.publish(self._thread, producer, self.topic)
         except NoTopic:
@@ -202,7 +208,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
             groups.setdefault(getattr(message, "route", ANYWHERE), []).append(message)
         return [(route, payload) for route, group in groups.items() for payload in payloads_of(group, most)]
 
-    def _fail_refused(self, batch: Batch, publication: Publication) -> None:
+    def _fail_refused(self, batch: Batch, publication: ProducedBatch) -> None:
         """Fail what the brokers will never accept; the rest of its batch is not concerned."""
         refused, publication.refused = publication.refused, []
         for payload, error in refused:

@@ -62,6 +62,7 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
     """
 
     name = "ZeroMQ"
+    exclusive_paths = ("spool",)
     weighs = True
     confirms = "handed to the network"
     confirms_early = True

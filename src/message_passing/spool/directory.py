@@ -66,7 +66,7 @@ class SpoolLock:
                 raise OpenError(cannot_use(path, error)) from error
             raise SpoolInUseError(
                 f"the spool {str(path)!r} is in use by {_owner_of(path)}: give each output a spool of its own, or "
-                "stop that process"
+                "stop what uses it"
             ) from error
         self._descriptor, self._identity = descriptor, file_identity(lock)
         give_to_future_user(lock)

@@ -12,7 +12,7 @@ import zmq
 
 from message_passing.cli.canary import CanaryTracker, losses_of, sender_at
 from message_passing.cli.command import Command, add_timeout
-from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands
+from message_passing.cli.endpoint_probe import EndpointProbe, shake_hands, step_of_types
 from message_passing.cli.engine_probe import add_engine_options, engine_steps
 from message_passing.cli.formatting import colours
 from message_passing.cli.hop_probe import HopProbe
@@ -24,7 +24,7 @@ from message_passing.environment import from_environment
 from message_passing.escaping import escape_control
 from message_passing.network.diagnosis import Step
 from message_passing.zeromq.blocking_sender import BlockingSender
-from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, TWO_WAY_TYPES, plain_type
+from message_passing.zeromq.misfits import FITTING_TYPES, TWO_WAY_TYPES
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.subscriptions import prefixes_text
 
@@ -152,7 +152,7 @@ class Diagnosis:
     def _shake_hands(self) -> Iterator[Step]:
         theirs, wanted = self._probe.greeting.socket_type, self._given.socket_type
         if theirs:
-            yield _of_types(theirs, wanted)
+            yield step_of_types(theirs, wanted)
         if theirs == "PUSH":
             yield Step("handshake", "skipped: a PUSH would send us its workers' messages", skipped=True)
             yield from self._of_sender()
@@ -173,7 +173,7 @@ class Diagnosis:
                 self._kind, self._blocking = kind, blocking
                 yield Step("handshake", f"it accepted us, as a {kind}")
                 if not theirs:
-                    yield _of_types(FITTING_TYPES[kind][0], wanted)
+                    yield step_of_types(FITTING_TYPES[kind][0], wanted)
                 return
             failed |= blocking.failed
             told += blocking.told
@@ -276,27 +276,6 @@ class Diagnosis:
         )
         text = f"{name} has left for it" if sent and left else "a message could not be sent"
         return Step("canary", text, "" if sent and left else advice)
-
-
-def _of_types(theirs: str, wanted: str | None) -> Step:
-    """Whether messages of a sender arrive at a socket of this type; senders use a PUB by default."""
-    shown = plain_type(theirs)
-    ours = FITTING_TYPES.get(theirs, ("",))[0]
-    if not ours:
-        advice = "no input or output of message-passing fits it: it belongs to another program"
-        return Step("socket type", f"it is a {shown}", advice)
-    if theirs in SENDING_TYPES:
-        text = f"it is a {shown}, which sends: a log sent there goes nowhere; receivers connect to it"
-        advice = "name the receiver's endpoint; `message-passing tail` shows what this one sends"
-        return Step("socket type", text, advice if wanted else "")
-    if not wanted and ours != "PUB":
-        text = f"it is a {shown}, and accepts nothing from a PUB, the default of log handlers and outputs"
-        advice = f"set socket_type {ours} in the sender, and check whether it arrives: --socket-type {ours}"
-        return Step("socket type", text, advice)
-    if wanted and wanted != ours:
-        advice = f"set socket_type {ours} in the sender, or {FITTING_TYPES[wanted][0]} in the receiver"
-        return Step("socket type", f"it is a {shown}, and accepts nothing from a {wanted}", advice)
-    return Step("socket type", f"it is a {shown}, which receives from a {ours}")
 
 
 COMMAND = Command(

@@ -1,0 +1,188 @@
+"""The filter Parse with the format grok, and how it reads times."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from message_passing.errors import OptionError
+from message_passing.filters._grok import GrokPattern, shipped
+from message_passing.filters.parse import ParseFilter
+from support import Kept
+
+EXAMPLES = {
+    "WORD": "abc_1",
+    "INT": "-12",
+    "NUMBER": "1.5e3",
+    "BASE16NUM": "0xfF",
+    "BOOL": "True",
+    "UUID": "123e4567-e89b-12d3-a456-426614174000",
+    "QS": '"a \\"b\\" c"',
+    "USER": "bob.x",
+    "EMAILADDRESS": "a.b+c@example.co.uk",
+    "IPV4": "192.168.0.255",
+    "IPV6": "2001:db8::1",
+    "IP": "::ffff:1.2.3.4",
+    "HOSTNAME": "web-1.example.com",
+    "IPORHOST": "10.0.0.1.example.com",
+    "HOSTPORT": "[::1]:80",
+    "MAC": "00:1A:2b:3c:4d:5e",
+    "PATH": "C:\\a\\b.txt",
+    "UNIXPATH": "/var/log/a.log",
+    "URIPATHPARAM": "/a/b?c=d&e=f",
+    "URI": "https://bob@example.com:8443/a?b=c#d",
+    "TIMESTAMP_ISO8601": "2024-02-03 04:05:06,789+01:00",
+    "DATE_EU": "31.12.2024",
+    "DATE_US": "12/31/2024",
+    "SYSLOGTIMESTAMP": "Feb  3 04:05:06",
+    "HTTPDATE": "10/Oct/2000:13:55:36 -0700",
+    "LOGLEVEL": "Warning",
+    "SYSLOGBASE": "Feb  3 04:05:06 web1 sshd[42]:",
+    "JAVACLASS": "com.example.Foo$Bar",
+    "GREEDYDATA": "all\nof it",
+    "NOTHING": "",
+}
+
+NOT = {
+    "IPV4": "256.1.1.1",
+    "IP": "12:30:45",
+    "MAC": "00:1A:2b:3c:4d",
+    "UUID": "123e4567",
+    "LOGLEVEL": "informative",
+    "TIMESTAMP_ISO8601": "2024-2-3",
+    "NUMBER": "1.2.3",
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_shipped_pattern_matches_what_it_is_for(name: str) -> None:
+    """As a whole, and between other text."""
+    assert GrokPattern(f"%{{{name}:x}}", {}).found(EXAMPLES[name])["x"] == EXAMPLES[name]
+    found = GrokPattern(f"<%{{{name}:x}}> %{{INT:n:int}}", {}).found(f"<{EXAMPLES[name]}> 7")
+    assert (found["x"], found["n"]) == (EXAMPLES[name], 7)
+
+
+@pytest.mark.parametrize("name", NOT)
+def test_a_shipped_pattern_matches_nothing_else(name: str) -> None:
+    """What only looks like it."""
+    with pytest.raises(ValueError, match="does not match"):
+        GrokPattern(f"%{{{name}:x}}", {}).found(NOT[name])
+
+
+def test_every_shipped_pattern_compiles() -> None:
+    """Alone, twice in a row, and with what cannot be in the text."""
+    for name in shipped():
+        GrokPattern(f"%{{{name}:x}}", {})
+        GrokPattern(f"%{{{name}:x}} %{{{name}:y}}", {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 20_000, "1" * 20_000, "/a" * 10_000, "a." * 10_000, " " * 20_000, '"\\' * 10_000, "::" * 10_000],
+)
+def test_a_pattern_of_names_takes_linear_time(text: str) -> None:
+    """Every shipped one, and many DATA with text between them, on lines that do not match."""
+    patterns = [GrokPattern(f"%{{{name}:x}} !", {}) for name in shipped()]
+    patterns.append(GrokPattern(" ".join(f"%{{DATA:d{n}}} %{{NOTSPACE:n{n}}}" for n in range(10)) + " !", {}))
+    began = time.process_time()
+    for pattern in patterns:
+        with pytest.raises(ValueError, match="does not match"):
+            pattern.found(text)
+    assert time.process_time() - began < 10
+
+
+def parsed(message: Any, **options: Any) -> Any:
+    """What becomes of a message."""
+    kept, errors = Kept(), Kept()
+    ParseFilter(**options, output_to=kept, error=errors).consume(message)
+    return kept.messages[0] if kept.messages else errors.messages[0]["exception"]
+
+
+def test_fields_and_types() -> None:
+    """Nested ones in either spelling, numbers, and patterns of one's own, also within each other."""
+    pattern = "%{IP:[client][ip]} %{WORD:http.method} %{DATA:path} b %{NUMBER:took:float}"
+    pattern += "(?: %{CODE:code:int})? %{GREEDYDATA:rest}"
+    own = {"CODE": "C%{DIGITS}", "DIGITS": r"(?:\d{3})", "WORD": "[A-Z]{3,7}"}
+    found = parsed("1.2.3.4 GET /a b 0.5 x: y z", format="grok", pattern=pattern, patterns=own)
+    assert found == {
+        "client": {"ip": "1.2.3.4"},
+        "http": {"method": "GET"},
+        "path": "/a",
+        "took": 0.5,
+        "rest": "x: y z",
+    }
+    assert "does not match" in parsed("1.2.3.4 get / 1 x", format="grok", pattern=pattern, patterns=own)
+    line = (
+        '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "http://x/" "Mozilla/5.0 (X)"'
+    )
+    found = parsed(line, format="grok", pattern="%{COMBINEDAPACHELOG}")
+    assert found["path"] == "/a?b"
+    assert found["status"] == 200
+    assert found["agent"] == "Mozilla/5.0 (X)"
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "zone", "expected"),
+    [
+        ("2024-02-03 04:05:06", "%Y-%m-%d %H:%M:%S", "Europe/Berlin", "2024-02-03T03:05:06.000000Z"),
+        ("2024-07-03 04:05:06", "%Y-%m-%d %H:%M:%S", "Europe/Berlin", "2024-07-03T02:05:06.000000Z"),
+        (
+            "03/Feb/2024 04:05:06.25 -0800",
+            "%d/%b/%Y %H:%M:%S.%f %z",
+            "Europe/Berlin",
+            "2024-02-03T12:05:06.250000Z",
+        ),
+        ("2024-02-03T04:05:06,5", "iso8601", "Asia/Kolkata", "2024-02-02T22:35:06.500000Z"),
+        ("1706933106.5", "epoch", "UTC", "2024-02-03T04:05:06.500000Z"),
+        ("1706933106500", "epoch", "UTC", "2024-02-03T04:05:06.500000Z"),
+    ],
+)
+def test_times_with_zones(text: str, form: str, zone: str, expected: str) -> None:
+    """In the zone that they name, or the one given, with its summer time."""
+    options: dict[str, Any] = {"format": "grok", "pattern": "<%{DATA:when}>", "timezone": zone}
+    assert parsed(f"<{text}>", **options, time_format=form, time_field="when") == {"when": expected}
+    assert "exception" not in parsed({"message": "a=1"}, format="logfmt", time_format=form)
+
+
+def test_times_without_a_year_and_wrong_ones() -> None:
+    """Of the last twelve months; what does not fit is a failure with the reason."""
+    found = parsed("<Feb 29 04:05>", format="grok", pattern="<%{DATA:time}>", time_format="%b %d %H:%M")
+    assert found["time"][4:16] == "-02-29T04:05"
+    for text in ("x", "Feb 30 04:05"):
+        assert "ValueError" not in parsed(
+            {"message": f'{{"time":"{text}"}}'}, format="json", time_format="%b %d %H:%M"
+        )
+    assert "no number of seconds" in parsed('{"time":"x"}', format="json", time_format="epoch")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"format": "grok"}, "`pattern` is missing with the format grok"),
+        ({"format": "json", "pattern": "%{WORD:a}"}, "`pattern` has no effect with the format json"),
+        ({"format": "json", "patterns": {"A": "a"}}, "`patterns` has no effect with the format json"),
+        ({"format": "grok", "pattern": "%{WRD:a}"}, "there is no pattern 'WRD' (did you mean 'WORD'?)"),
+        ({"format": "grok", "pattern": "%{WORD:a:bool}"}, "the type 'bool': it may be int, float or string"),
+        ({"format": "grok", "pattern": "abc"}, "it has no field"),
+        ({"format": "grok", "pattern": "%{WORD:a}("}, "pattern: "),
+        ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "%{B}", "B": "%{A}"}}, "without end"),
+        ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "(a+)+b"}}, "exponential"),
+        ({"format": "grok", "pattern": "%{WORD:a}" * 201}, "more than 200 fields"),
+        ({"format": "json", "time_format": "%Z"}, "%Z, a zone by its letters, is ambiguous"),
+        ({"format": "json", "time_format": "seconds"}, "it has no strptime letters"),
+    ],
+)
+def test_what_is_refused(options: Any, problem: str) -> None:
+    """By the option's name."""
+    with pytest.raises(OptionError) as caught:
+        ParseFilter(**options)
+    assert problem in str(caught.value)
+
+
+def test_an_explosion_of_names_is_refused() -> None:
+    """Each of twenty names twice the next one."""
+    own = {f"A{n}": f"%{{A{n + 1}}}%{{A{n + 1}}}" for n in range(18)} | {"A18": "xxxxxxxxxx"}
+    with pytest.raises(OptionError, match="characters with all patterns"):
+        ParseFilter(format="grok", pattern="%{A0:a}", patterns=own)
