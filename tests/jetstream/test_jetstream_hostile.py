@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import pytest
 from engine_parts import numbers
 from message_passing.inputs.jetstream import JetStreamInput
 from message_passing.outputs.jetstream import JetStreamOutput
-from message_passing.testing import ListInput, running, wait_for
+from message_passing.testing import ListInput, free_port, running, wait_for
 from support import Kept
 
 if TYPE_CHECKING:
@@ -137,3 +139,18 @@ def test_an_answer_of_another_program_does_not_mean_stored(server: NatsServer, a
         wait_for(lambda: not to.held(), timeout=20)
     assert len(server.lines()) == 3
     assert "the answer is not JetStream's" in to.error.messages[0]["exception"]
+
+
+def test_a_command_that_ends_before_it_was_connected_says_why_messages_are_lost() -> None:
+    """The commonest mistake: no server runs there."""
+    options = {"servers": f"nats://127.0.0.1:{free_port()}", "subject": "logs.app", "flush_timeout": 1.2}
+    given = ["--input", "STDIN", "--output", "JetStream", "--output_options", json.dumps(options)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "message_passing", *given],
+        input=b"{}\n",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert b"connection refused: no server listens there" in ended.stderr
+    assert b"lost 1 message: 1 unsent at close" in ended.stderr
