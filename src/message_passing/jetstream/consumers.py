@@ -111,10 +111,9 @@ class ConsumerKeeper:
             self._begun = self._last = found.created
         elif found.created != self._last:
             self._last = found.created
-            again = (
-                f"since {self._begun:%Y-%m-%dT%H:%M:%SZ}" if self._wish.deliver_policy == "new" else "at all"
-            )
-            self._tell(f"{name} was removed; another one has begun, with what is stored {again}")
+            what = f"what is stored since {self._begun:%Y-%m-%dT%H:%M:%SZ}"
+            what = what if self._wish.deliver_policy == "new" else "all that is stored"
+            self._tell(f"{name} is another one than before: it begins with {what}")
         different = "; ".join(self._wish.differences(found.config))
         if different and different != self._told:
             self._tell(f"{name} exists, and is used as it is: it has {different}")
