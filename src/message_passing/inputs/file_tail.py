@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +19,7 @@ from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.inputs._discovery import FilePatterns, is_pattern
 from message_passing.inputs._followed import CutLine
 from message_passing.inputs._followed_files import FollowedFiles
-from message_passing.inputs._line_queue import LineQueue
+from message_passing.inputs._line_queue import LineQueue, LineRuns
 from message_passing.inputs._ordered import OrderedDeliveries
 from message_passing.inputs._position import FileMark, PositionFile, SavedPlace
 from message_passing.inputs._reading import READ_BATCH, LineInput
@@ -187,7 +186,7 @@ class FileTailInput(LineInput):
             self.acknowledges = True
             one = self._named[0] if len(names) == len(self._named) == 1 else ""
             self._position_file = PositionFile(self.position_file, one)
-            self._deliveries = OrderedDeliveries(self, self.as_messages, self._on_reached)
+            self._deliveries = OrderedDeliveries(self, self._messages_of, self._on_reached)
 
     def on_open(self) -> None:
         """Open the files that exist.
@@ -292,7 +291,8 @@ class FileTailInput(LineInput):
         while self._queue.count:
             runs = self._queue.take(READ_BATCH)
             if deliveries:
-                await deliveries.deliver(*self._items(runs))
+                batch = LineRuns(runs)
+                await deliveries.deliver(batch, batch.size)
             else:
                 self.emit(self._messages(runs))
                 await self.drain()
@@ -312,32 +312,20 @@ class FileTailInput(LineInput):
         while self._queue.count:
             runs = self._queue.take(READ_BATCH)
             if self._deliveries:
-                self._deliveries.deliver_last(*self._items(runs))
+                batch = LineRuns(runs)
+                self._deliveries.deliver_last(batch, batch.size)
             else:
                 self.emit(self._messages(runs))
         if self._deliveries:
             self._tell_marks(self._deliveries)
 
-    def _items(self, runs: list[LineRun]) -> tuple[list[Any], int]:
-        """One item for each message, of which it can be made again; and their bytes."""
-        size = sum(sum(map(len, lines)) for _, lines in runs)
-        if self.raw:
-            return [line for _, lines in runs for line in lines], size
-        return [(fields, line) for fields, lines in runs for line in lines], size
-
-    def _messages(self, runs: list[LineRun]) -> list[Any]:
+    def _messages(self, runs: Sequence[LineRun]) -> list[Any]:
         """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""
         if self.raw:
             return [line.removesuffix(b"\r") for _, lines in runs for line in lines]
         now = time.time()
         return [
-            {
-                **fields,
-                "message": line.removesuffix(b"\r").decode("utf-8", "backslashreplace"),
-                "epochtime": now,
-            }
-            for fields, lines in runs
-            for line in lines
+            {**fields, "message": text, "epochtime": now} for fields, lines in runs for text in _texts(lines)
         ]
 
     def _tell_marks(self, deliveries: OrderedDeliveries) -> None:
@@ -428,9 +416,18 @@ class FileTailInput(LineInput):
         done, size = sum(done for done, _ in found), sum(size for _, size in found)
         return (done, size) if done < size else None
 
-    def as_messages(self, lines: list[Any]) -> list[Any]:
-        """What `_items` are made of, as messages."""
-        if self.raw:
-            return self._messages([({}, lines)])
-        runs = groupby(lines, itemgetter(0))
-        return self._messages([(fields, [line for _, line in some]) for fields, some in runs])
+    def _messages_of(self, items: Sequence[LineRun]) -> list[Any]:
+        """Messages of a batch, or of what was lost of it."""
+        return self._messages(items.runs if isinstance(items, LineRuns) else items)
+
+
+def _texts(lines: list[bytes]) -> list[str]:
+    """Lines as text, without a CR at the end. Decoding all of them at once takes half of the time."""
+    text = b"\n".join(lines)
+    if b"\r" in text:
+        text = (text + b"\n").replace(b"\r\n", b"\n")[:-1]
+    found = text.decode("utf-8", "backslashreplace").split("\n")
+    if len(found) == len(lines):
+        return found
+    # What a container wrote may have a newline within.
+    return [line.removesuffix(b"\r").decode("utf-8", "backslashreplace") for line in lines]
