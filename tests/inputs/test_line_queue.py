@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.inputs._line_queue import LineQueue, LineRun, LineRuns
-from message_passing.inputs.file_tail import _texts
+from message_passing.inputs._line_queue import LineQueue, LineRun, LineRuns, texts_of_lines
 
 RUNS: st.SearchStrategy[list[LineRun]] = st.lists(
     st.tuples(st.just({}), st.lists(st.binary(max_size=3), min_size=1, max_size=5)), max_size=6
@@ -42,4 +41,6 @@ def test_taken_in_order(runs: list[LineRun], most: int) -> None:
 def test_lines_decoded_together(parts: list[list[bytes]]) -> None:
     """They become what each becomes by itself, with invalid bytes, CR and newlines within them."""
     lines = [b"".join(some) for some in parts]
-    assert _texts(lines) == [one.removesuffix(b"\r").decode("utf-8", "backslashreplace") for one in lines]
+    assert texts_of_lines(lines) == [
+        one.removesuffix(b"\r").decode("utf-8", "backslashreplace") for one in lines
+    ]

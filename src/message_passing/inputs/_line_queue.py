@@ -86,3 +86,15 @@ class LineQueue:
                 self._taken = 0
             found.append((fields, part))
         return found
+
+
+def texts_of_lines(lines: list[bytes]) -> list[str]:
+    """Lines as text, without a CR at the end. Decoding all of them at once takes half of the time."""
+    text = b"\n".join(lines)
+    if b"\r" in text:
+        text = (text + b"\n").replace(b"\r\n", b"\n")[:-1]
+    found = text.decode("utf-8", "backslashreplace").split("\n")
+    if len(found) == len(lines):
+        return found
+    # What a container wrote may have a newline within.
+    return [line.removesuffix(b"\r").decode("utf-8", "backslashreplace") for line in lines]
