@@ -1,19 +1,32 @@
 """What each filter costs a message: microseconds of this thread's processor time, in batches of 1,000.
 
 python benchmarks/filters.py [ROUNDS]
+python benchmarks/filters.py chain [ROUNDS]
 
 The filters take turns; beside each kind stands the same done by a class with `filter`, as a user would write it.
+`chain` measures a whole node instead, ZeroMQ -> JSON -> Where -> Redact -> JSON -> File, in turns with the C receiver
+and by the means of `python -m speed`: 300,000 of its lines, all of which the condition keeps.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
+import tempfile
 import time
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aggregators import OURS
 from sample import lines
+from speed.__main__ import MEMORY
+from speed.contenders import compiled
+from speed.machine import compile_all, touch_memory
+from speed.measures import Stage, once
+from speed.samples import log_lines, written
 
 from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
@@ -32,6 +45,9 @@ from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.outputs.null import NullOutput
+
+if TYPE_CHECKING:
+    from speed.contenders import Command
 
 BATCH = 1000
 MESSAGES = [msgspec.json.decode(line) for line in lines(BATCH)]
@@ -92,6 +108,68 @@ CASES: dict[str, Filter] = {
 }
 
 
+MASKED = "JSON, Where, Redact by keys, cards and mail addresses"
+CHAINS: dict[str, list[dict[str, Any]]] = {
+    "JSON, Where": [],
+    "JSON, Where, Redact by keys": [{"keys": ["password"]}],
+    MASKED: [{"keys": ["password"], "patterns": ["card", "email"]}],
+}
+MASK = RedactFilter(**CHAINS[MASKED][0])
+COUNT = 300_000
+
+
+def node(redacts: list[dict[str, Any]], port: int, file: Path) -> list[str]:
+    """The command of such a chain, by a config file."""
+    condition = {"condition": 'level >= "DEBUG" and not message.startswith("health")'}
+    listen = {"socket_bind": f"tcp://127.0.0.1:{port}", "socket_type": "PULL"}
+    filters = {"where": {"class": "Where", "options": condition, "output_to": "encoder"}}
+    for options in redacts:
+        filters["where"]["output_to"] = "redact"
+        filters["redact"] = {"class": "Redact", "options": options, "output_to": "encoder"}
+    chain = {
+        "inputs": {"input": {"class": "ZeroMQ", "options": listen, "output_to": "decoder"}},
+        "decoders": {"decoder": {"class": "JSON", "output_to": "where"}},
+        "filters": filters,
+        "encoders": {"encoder": {"class": "JSON", "output_to": "file"}},
+        "outputs": {"file": {"class": "File", "options": {"filename": str(file)}}},
+    }
+    config = file.with_name("chain.json")
+    config.write_text(json.dumps(chain), encoding="utf-8")
+    return [*OURS, "--configfile", str(config)]
+
+
+def masked_line(line: bytes) -> bytes:
+    """What becomes of a line: a request's number may look like that of a card, by chance."""
+    return msgspec.json.encode(MASK.filter(msgspec.json.decode(line))) + b"\n"
+
+
+def chains(rounds: int) -> None:
+    """Print a table of whole chains, each beside the C receiver of the same round."""
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+        stage = Stage(Path(name))
+        compile_all(stage.folder)
+        touch_memory(stage.folder)
+        sample = log_lines(stage.folder, COUNT)
+        masked = written(stage.folder / "masked", map(masked_line, sample.path.read_bytes().splitlines()))
+        commands: dict[str, Command] = {"C: libzmq and fwrite": compiled}
+        commands.update((one, partial(node, redacts)) for one, redacts in CHAINS.items())
+        for _ in range(rounds):
+            for one, command in commands.items():
+                result = once(stage, command, sample, masked if one == MASKED else sample)
+                if "error" in result:
+                    raise SystemExit(f"{one}: {result['error']}")
+                rates.setdefault(one, []).append(result["rate"])
+    bare, *_ = rates.values()
+    print("| chain | lines/s, median (least to most) | of C, median (least to most) |\n|---|---|---|")
+    for one, found in rates.items():
+        ratios = [rate / other for rate, other in zip(found, bare, strict=True)]
+        shown = f"{statistics.median(found):,.0f} ({min(found):,.0f} to {max(found):,.0f})"
+        print(
+            f"| {one} | {shown} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
+        )
+
+
 def main(rounds: int) -> None:
     """Print a table."""
     spent: dict[str, list[float]] = {name: [] for name in CASES}
@@ -110,4 +188,7 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    if sys.argv[1:2] == ["chain"]:
+        chains(int(sys.argv[2]) if len(sys.argv) > 2 else 9)
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

@@ -212,6 +212,31 @@ def test_the_guide_s_scrape_is_what_prometheus_takes(tmp_path: Path) -> None:
     assert b"10 rules found" in checked.stdout
 
 
+@needs_prometheus
+def test_a_condition_becomes_an_alert(tmp_path: Path) -> None:
+    """The guide's rule fires for the counter that the guide's chain exposes."""
+    routes, rule = (one for one in blocks(ROOT / "docs/guide-filters.md") if one.language == "yaml")
+    (tmp_path / "routes.yaml").write_text(routes.text)
+    with watched("routes.yaml", cwd=tmp_path) as one:
+        one.node.write(b'{"level":"ERROR"}\n')
+        found = wait_for(lambda: [line for line in _openmetrics(one).splitlines() if 'route="2"' in line])
+    name, _, labels = str(found[0]).rpartition(" ")[0].partition("{")
+    (tmp_path / "rules.yml").write_text(rule.text)
+    firing = {"expr": "count(ALERTS{alertstate='firing'})"}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": f'{name}{{instance="a",{labels}', "values": "0x10 0+3x10"}],
+        "promql_expr_test": [
+            {**firing, "eval_time": "10m", "exp_samples": []},
+            {**firing, "eval_time": "20m", "exp_samples": [{"labels": "{}", "value": 1}]},
+        ],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps({"rule_files": ["rules.yml"], "tests": [test]}))
+    command = ["promtool", "test", "rules", "test.yml"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_names_of_a_stranger_cannot_break_the_format(tmp_path: Path) -> None:
     """A component's name is a label's value, whatever is in it."""
     named = {

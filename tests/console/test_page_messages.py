@@ -126,6 +126,34 @@ def test_filters_are_the_node_s(look: Look, site: Site) -> None:
     assert rows(page) == ["a needle in it"]
 
 
+def test_a_condition_is_the_node_s_and_its_mistakes_are_told(browser: Browser, site: Site) -> None:
+    """In the language of Where; what is wrong is said with its column and what was meant, until it is right."""
+    with looking(browser, site.url, unanswered=True) as look:
+        page = look.open(site.url)
+        condition, state = page.get_by_label("Condition"), page.locator("#tail-state")
+        condition.fill('status >= 500 and not path.startwith("/health")')
+        expect(state).to_have_text(
+            "Condition: there is no method 'startwith' (did you mean 'startswith'?) at column 23"
+        )
+        expect(condition).to_have_attribute("aria-invalid", "true")
+        condition.fill('status >= 500 and not path.startswith("/health")')
+        expect(state).to_be_hidden()
+        look.settled()
+        expect(condition).to_have_attribute("aria-invalid", "false")
+        expect(page.locator("#messages-none span").first).to_contain_text("such that status >= 500")
+        expect(page.locator("#tail-command")).to_contain_text(
+            """--where 'status >= 500 and not path.startswith("/health")'"""
+        )
+        site.send(
+            {"message": "fine", "status": 200, "path": "/a"},
+            {"message": "probe", "status": 503, "path": "/health"},
+            {"message": "none"},
+            {"message": "broken", "status": 503, "path": "/a"},
+        )
+        expect(page.locator("#messages")).to_contain_text("broken")
+        assert rows(page) == ["broken"]
+
+
 def test_a_field_can_be_typed(look: Look, site: Site) -> None:
     """As name=value; anything else is told to be wrong."""
     page = look.open(site.url)

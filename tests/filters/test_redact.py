@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import time
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from commands import finished
 from message_passing.errors import OptionError
 from message_passing.filters._personal import cards
+from message_passing.filters._suspects import _FOLDED
 from message_passing.filters.redact import RedactFilter
+from message_passing.flow import Filter
 from support import Kept
 
 ALL = ["card", "email", "ip", "token"]
@@ -198,3 +201,127 @@ def test_what_is_refused(options: Any, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         RedactFilter(**options)
     assert problem in str(caught.value)
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "4111111111111111",
+            "4111 1111-1111 1111",
+            "378282246310005",
+            "1700000000000",
+            "2026-03-01 08",
+            "5",
+        ),
+        *(
+            "bob",
+            "@example",
+            ".com",
+            "a@b.c",
+            "1.2.3.4",
+            "10.",
+            ".7",
+            "::1",
+            "2001:db8:0:0:0:0:0:1",
+            ":",
+            "7:",
+        ),
+        *(
+            "Bearer ",
+            "abcdefgh12",
+            "sk-",
+            "AKIAABCDEFGHIJKLMNOP",
+            "eyJ",
+            "://u:pw@",
+            "ghp_",
+            "xoxb-1234567890",
+        ),
+        *(
+            "-----BEGIN PRIVATE KEY-----",
+            "basic ",
+            "\u00e9",
+            "\ufb00",
+            "\x01",
+            "\n",
+            "\\",
+            '"',
+            "\ud800",
+            " ",
+            "-",
+        ),
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=4).map("".join)
+NUMBERS = st.sampled_from(
+    [
+        *(4111111111111111, -4111111111111111, 4111111111111111.0, 6011000990139424e3, 6.011000990139424e16),
+        *(4e15, 1.5, 1e300, math.inf, math.nan, 1700000000000, 2**70, True, None, 5105105105105100.5),
+    ]
+)
+NAMES = st.sampled_from(
+    ["password", "Pa\u017f\u017fword", "user", "USER.email", "email", 'a"b', "\u00df", "x", "@v", "a."]
+)
+BYTES = TEXTS.map(lambda one: one.encode(errors="surrogatepass"))
+VALUES = st.recursive(
+    TEXTS
+    | NUMBERS
+    | TEXTS.map(lambda one: one.encode(errors="surrogatepass"))
+    | TEXTS.map(lambda one: bytearray(one, errors="surrogatepass", encoding="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(NAMES | st.just(7), inner, max_size=3)
+        | st.dictionaries(NAMES, inner, max_size=3).map(lambda one: {"user": one})
+    ),
+    max_leaves=6,
+)
+KEYS = [["password"], ["user.email", "SS"], ['a"b', "\u017f"], ["a."], []]
+
+
+@given(
+    messages=st.lists(
+        VALUES.filter(lambda one: one is not None) | st.dictionaries(NAMES, VALUES, max_size=4),
+        min_size=1,
+        max_size=6,
+    ),
+    keys=st.sampled_from(KEYS),
+    patterns=st.lists(st.sampled_from(ALL), max_size=4, unique=True),
+)
+def test_a_batch_is_masked_as_its_messages_are(messages: list[Any], keys: list[str], patterns: Any) -> None:
+    """Scanning a batch for what may need masking misses nothing that looking at each field finds."""
+    if not keys and not patterns:
+        patterns = ALL
+    made = RedactFilter(keys=keys, patterns=patterns, mask="*", output_to=Kept())
+    batch = messages * 2
+    assert repr(made.filter_many([*batch])) == repr(Filter.filter_many(made, [*batch]))
+
+
+def test_messages_with_nothing_to_mask_are_not_looked_at() -> None:
+    """Of many, only those that may have something; the rest is passed on as it is."""
+    made = RedactFilter(keys=["password"], patterns=["card", "email"], output_to=Kept())
+    messages: list[Any] = [
+        {"@timestamp": "2026-03-01T08:00:00Z", "ms": 1700000000000, "n": one, "text": "é"}
+        for one in range(600)
+    ]
+    messages[300] = {"text": "a@b.example"}
+    messages[599] = {"Password": 1}
+    looked: list[Any] = []
+    plain = made.filter
+
+    def seen(message: Any) -> Any:
+        looked.append(message)
+        return plain(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made, "filter", seen)
+        kept = made.filter_many(messages)
+    assert looked == [messages[300], messages[599]]
+    assert kept[300] == {"text": "[redacted]"}
+    assert kept[599] == {"Password": "[redacted]"}
+    assert all(kept[one] is messages[one] for one in range(300))
+
+
+def test_every_letter_that_folds_to_ascii_is_known() -> None:
+    """Names in other letters may be those of a field, such as the long s."""
+    found = {chr(one) for one in range(0x80, 0x110000) if chr(one).casefold().isascii()}
+    assert found == {one.decode() for one in _FOLDED}

@@ -1,4 +1,4 @@
-// The filters of the live messages: search, level, component, and fields as chips that can be removed.
+// The filters of the live messages: search, level, component, a condition, and fields as chips that can be removed.
 
 import { byId, el } from "./dom.js";
 import { nameOf, oneLine } from "./words.js";
@@ -11,13 +11,16 @@ export class Filters {
     this.search = byId("search");
     this.level = byId("level");
     this.at = byId("at");
+    this.condition = byId("condition");
     this.components = "";
     let typing = 0;
-    this.search.addEventListener("input", () => {
-      soon();
-      clearTimeout(typing);
-      typing = setTimeout(changed, 300);
-    });
+    for (const [input, pause] of [[this.search, 300], [this.condition, 800]]) {
+      input.addEventListener("input", () => {
+        soon();
+        clearTimeout(typing);
+        typing = setTimeout(changed, pause); // a condition is rarely whole before its last word
+      });
+    }
     this.level.addEventListener("change", changed);
     this.at.addEventListener("change", changed);
     byId("field-form").addEventListener("submit", (event) => {
@@ -28,11 +31,8 @@ export class Filters {
 
   /** The parameters for `/tail`. */
   query() {
-    return { at: this.at.value, level: this.level.value, field: this.fields, search: this.search.value.trim() };
-  }
-
-  get any() {
-    return Boolean(this.level.value || this.fields.length || this.search.value.trim());
+    const [search, where] = [this.search, this.condition].map((one) => one.value.trim());
+    return { at: this.at.value, level: this.level.value, field: this.fields, search, where };
   }
 
   addTyped() {
@@ -94,6 +94,7 @@ export class Filters {
     if (this.level.value) parts.push(`at least ${this.level.value}`);
     parts.push(...this.fields.map((word) => oneLine(word, 60)));
     if (this.search.value.trim()) parts.push(`with \u201c${oneLine(this.search.value.trim(), 60)}\u201d`);
+    if (this.condition.value.trim()) parts.push(`such that ${oneLine(this.condition.value.trim(), 120)}`);
     return parts.join(", ");
   }
 }

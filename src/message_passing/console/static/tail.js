@@ -47,9 +47,9 @@ export class Tail {
 
   /** What shows the same in a terminal. */
   command() {
-    const { at, level, field, search } = this.filters.query();
+    const { at, level, field, search, where } = this.filters.query();
     const words = ["message-passing", "tail", location.origin];
-    for (const [name, values] of Object.entries({ at: [at], level: [level], field, search: [search] })) {
+    for (const [name, values] of Object.entries({ at: [at], level: [level], field, search: [search], where: [where] })) {
       for (const value of values) if (value) words.push(`--${name}`, quoted(value));
     }
     if (hasToken()) words.push("--token", "env:TOKEN");
@@ -194,7 +194,9 @@ export class Tail {
   tell(text) {
     const element = byId("tail-state");
     element.hidden = !text;
-    say(element, text);
+    const wrong = text.startsWith("where: "); // the node's name of the parameter
+    say(element, wrong ? text.replace("where", "Condition") : text);
+    this.filters.condition.setAttribute("aria-invalid", String(wrong));
     this.busy(false);
   }
 }

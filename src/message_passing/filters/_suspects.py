@@ -1,0 +1,150 @@
+"""Which messages of a batch may have what `Redact` looks for: a few scans over all of them as JSON, instead of texts.
+
+Only those that are found are then looked at field by field. What is searched for here is in the JSON of each message
+that has the real thing: the characters that count (digits, `@`, letters, `-`, `.`, `:`) are never escaped in it.
+Where that is not certain, as for bytes, which are Base64 in JSON, none is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_PIECE = 256
+"""Messages that are searched at a time: their JSON mostly fits a processor's second cache."""
+
+_DEEPEST = 8
+"""Levels of nesting; what is nested more deeply is not searched here."""
+
+_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS: frozenset[type] = frozenset({dict, list})
+_FOLDED = [one.encode() for one in "\u00df\u017f\u1e9e\u212a\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"]
+"""Letters that become ASCII when case is ignored, as the long s becomes `s`."""
+
+_NUMBERS = bytes(48 if 48 <= one < 58 else one if one == 10 else 120 for one in range(256))
+"""Digits become `0`, all else but a line's end `x`."""
+
+_Hay = tuple[str, bytes, "re.Pattern[bytes] | None"]
+"""What is searched (a name of `_HAYS`), for what, and what must be in the line besides."""
+
+_HAYS: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": lambda text: text,
+    "lower": bytes.lower,
+    "digits": lambda text: text.translate(_NUMBERS, b" -"),
+    "dots": lambda text: text.translate(None, b"0123456789"),
+    "colons": lambda text: text.translate(None, b"0123456789abcdefABCDEF."),
+}
+
+_CARD = re.compile(rb"(?:(?<![0-9])|(?<=\\u00[0-9a-f]{2}))[2-6](?:[ -]?[0-9]){12}|[0-9]e1[678]\b")
+_EMAIL = re.compile(rb"[\w.+%'\x80-\xff-]@[0-9A-Za-z\x80-\xff][\w\x80-\xff-]*\.")
+_IPV4 = re.compile(rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
+_URL = re.compile(rb"://[^/]*@")
+_TOKENS = b"bearer |basic |eyj|akia|asia|ghp_|gho_|ghu_|ghs_|ghr_|github_pat_|xox|sk-|-----begin "
+
+_SIGNS: dict[str, list[_Hay]] = {
+    "card": [("digits", b"0" * 13, _CARD)],
+    "email": [("as it is", b"@", _EMAIL)],
+    "ip": [("dots", b"...", _IPV4), ("as it is", b"::", None), ("colons", b"::::::", None)],
+    "token": [("as it is", b"://", _URL), *(("lower", one, None) for one in _TOKENS.split(b"|"))],
+}
+_LARGE: list[_Hay] = [("as it is", exponent, _CARD) for exponent in (b"e16", b"e17", b"e18")]
+"""How JSON has floats from 10**16 on, which have as many digits as cards."""
+
+
+class Suspects:
+    """Finds messages that may have one of these fields or kinds of data."""
+
+    def __init__(self, names: Iterable[str], patterns: Iterable[str]) -> None:
+        """Prepare the search.
+
+        Args:
+            names: of fields, with case folded; of a dotted one, its last part counts.
+            patterns: keys of `_personal.FINDERS`.
+        """
+        patterns = [*patterns]
+        self._encode = msgspec.json.Encoder().encode_lines
+        self._signs = [sign for one in patterns for sign in _SIGNS[one]]
+        self._large = _LARGE if "card" in patterns else []
+        lasts = {one.rpartition(".")[2] for one in names}
+        self._ascii = all(map(str.isascii, lasts))
+        self._names = [msgspec.json.encode(one)[1:] for one in lasts]
+
+    def of(self, messages: Sequence[Any]) -> Sequence[int]:
+        """The numbers of those messages that must be looked at, ascending."""
+        found: list[int] = []
+        for begin in range(0, len(messages), _PIECE):
+            found += [begin + one for one in self._in_piece(messages[begin : begin + _PIECE])]
+        return found
+
+    def _in_piece(self, messages: Sequence[Any]) -> Iterable[int]:
+        everyone = range(len(messages))
+        types = _types(messages)
+        if types is None:
+            return everyone
+        try:
+            text = self._encode(messages)
+        except Exception:  # noqa: BLE001 - a text that is not Unicode, or a key that JSON does not know
+            return everyone
+        found: set[int] = set()
+        if self._names:
+            folded = text.lower()
+            if not self._ascii or _folds(text):
+                folded = text.decode().casefold().encode()
+            for name in self._names:
+                _search(folded, name, found)
+        signs = self._signs + self._large if float in types else self._signs
+        lines: list[bytes] = []
+        hays: dict[str, bytes] = {}
+        for kind, needle, pattern in signs:
+            if (hay := hays.get(kind)) is None:
+                hay = hays[kind] = _HAYS[kind](text)
+            if needle not in hay:
+                continue
+            there: set[int] = set()
+            _search(hay, needle, there)
+            lines = lines or text.split(b"\n")
+            found.update(one for one in there if pattern is None or pattern.search(lines[one]))
+        return sorted(found)
+
+
+def _folds(text: bytes) -> bool:
+    """Whether it has a letter of `_FOLDED`. Single bytes are found many times as fast as letters."""
+    if text.isascii():
+        return False
+    return any(one[:1] in text and one[-1:] in text and one in text for one in _FOLDED)
+
+
+def _types(messages: Sequence[Any]) -> set[type] | None:
+    """The types of all values at any depth; None if some are not of JSON, or nested too deeply."""
+    found: set[type] = set()
+    level: Iterable[Any] = messages
+    for _ in range(_DEEPEST):
+        here = {*map(type, level)}
+        found |= here
+        if not here - _SCALARS:
+            return found
+        if here - _SCALARS - _CONTAINERS:
+            return None
+        if here == {dict}:
+            values = [*chain.from_iterable(map(dict.values, level))]
+        else:
+            inner = [one for one in level if type(one) is dict or type(one) is list]
+            values = [*chain.from_iterable(one.values() if type(one) is dict else one for one in inner)]
+        level = values
+    return None
+
+
+def _search(text: bytes, needle: bytes, found: set[int]) -> None:
+    """Add the numbers of the lines that have it."""
+    at, line, start = text.find(needle), 0, 0
+    while at >= 0:
+        line += text.count(b"\n", start, at)
+        found.add(line)
+        start = text.find(b"\n", at)
+        at = text.find(needle, start)
