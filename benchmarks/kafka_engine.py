@@ -157,7 +157,13 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
             answer.result(10)
     rates = {name: count / statistics.median(took for took, _ in found) for name, found in rows.items()}
     costs = {
-        name: (statistics.median(cpu for _, cpu in found) - began["bare" in name]) / count * 1e6
+        name: (
+            # `consumed` counts from the first line on
+            statistics.median(cpu for _, cpu in found)
+            - (began["bare" in name] if name.startswith("produce") else 0.0)
+        )
+        / count
+        * 1e6
         for name, found in rows.items()
     }
     for way in ("produce", "consume"):
