@@ -1,4 +1,4 @@
-"""Conditions, scripts, grok patterns and lines of other programs: whatever is written is taken or refused in words."""
+"""Conditions, scripts, grok patterns and lines of other programs: what is written is taken or refused in words."""
 
 from __future__ import annotations
 
