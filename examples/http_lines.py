@@ -18,12 +18,13 @@ class HTTPLines(NetworkOutput):
     example = MappingProxyType({"url": "http://localhost:8080/logs"})
 
     url: str = option(description="Where to post to.", pattern="https?://.+")
+    content_type: str = option(default="application/x-ndjson", description="What the body is said to be.")
 
     async def send(self, messages: list[bytes]) -> None:
         await asyncio.to_thread(self._post, b"\n".join([*messages, b""]))
 
     def _post(self, body: bytes) -> None:
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/x-ndjson"})
+        request = urllib.request.Request(self.url, body, {"Content-Type": self.content_type})
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 response.read()

@@ -68,21 +68,24 @@ class Questions:
 
     def stored(self, topic: str = "logs") -> list[Any]:
         """All records of a topic, by partition, in order."""
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "looks", "log_level": 0})
-        found = []
+        quick = {"fetch.wait.max.ms": 5, "log_level": 0}
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "looks", **quick})
+        places, left = [], 0
         for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
             place = TopicPartition(topic, number)
             low, high = consumer.get_watermark_offsets(place, timeout=20)
             place.offset = low
-            consumer.assign([place] if high > low else [])
-            while place.offset < high:
-                message = consumer.poll(20)
-                assert message is not None
-                assert message.error() is None, message.error()
-                place.offset = (message.offset() or 0) + 1
-                found.append(message)
+            left += high - low
+            places += [place] if high > low else []
+        consumer.assign(places)
+        found: list[Any] = []
+        while len(found) < left:
+            messages = consumer.consume(left - len(found), 20)
+            assert messages
+            assert not [one.error() for one in messages if one.error()]
+            found += messages
         consumer.close()
-        return found
+        return sorted(found, key=lambda one: (one.partition(), one.offset()))
 
     def lines(self, topic: str = "logs") -> list[bytes]:
         """All messages of a topic, taken out of their frames."""
@@ -91,6 +94,12 @@ class Questions:
             for record in self.stored(topic)
             for line in (record.value().split(b"\n") if record.headers() else [record.value()])
         ]
+
+    def commit(self, group: str, partition: int, offset: int, topic: str = "logs") -> None:
+        """Have a group without members be somewhere."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
+        consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+        consumer.close()
 
     def left(self, group: str = "archive", topic: str = "logs") -> int:
         """How many records a group has not committed."""

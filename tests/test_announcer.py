@@ -16,9 +16,14 @@ class Ailing(Output):
         self.wrong: list[str] = []
         self.noted: list[str] = []
         self.known: dict[str, Any] = {"endpoints": ("tcp://there:1",), "peers": 0}
+        self.left = 0
 
     def write(self, message: Any) -> None:
         """Nothing."""
+
+    def held(self) -> int:
+        """As a test wants."""
+        return self.left
 
     def problems(self) -> list[str]:
         """As a test wants."""
@@ -40,13 +45,13 @@ class Heard:
         self.now = 1000.0
         self.ailing = Ailing()
         self.said: list[str] = []
-        self._announcer = Announcer(lambda: [self.ailing], self.said.append, clock=lambda: self.now, **how)
+        self.announcer = Announcer(lambda: [self.ailing], self.said.append, clock=lambda: self.now, **how)
 
     def after(self, seconds: float) -> list[str]:
         """What is said so much later, without the label."""
         self.now += seconds
         self.said.clear()
-        self._announcer.look()
+        self.announcer.look()
         return [text.removeprefix("Ailing output: ") for text in self.said]
 
 
@@ -57,6 +62,17 @@ def test_a_problem_that_stands_is_told_after_a_minute_and_then_every_ten() -> No
     assert heard.after(0) == ["it is broken", "it may be well"]
     told = [seconds for seconds in range(1, 2000) if heard.after(1)]
     assert told == [60, 660, 1260, 1860]
+
+
+def test_at_the_end_only_what_holds_messages_says_why() -> None:
+    """Neither notes, nor who is connected, nor the problems of what has passed everything on."""
+    heard = Heard(alive=True)
+    heard.announcer.end()
+    heard.ailing.wrong, heard.ailing.noted, heard.ailing.known["peers"] = ["it is broken"], ["a note"], 1
+    assert heard.after(1) == []
+    heard.ailing.left = 3
+    assert heard.after(1) == ["it is broken"]
+    assert heard.after(1) == []
 
 
 def test_the_end_of_a_problem_is_told_once() -> None:
@@ -81,7 +97,7 @@ def test_sentences_that_change_all_the_time_are_bounded() -> None:
         heard.ailing.wrong = [f"{number} is wrong"]
         count += len(heard.after(0.5))
     assert 80 <= count <= 90
-    (voice,) = heard._announcer._voices.values()
+    (voice,) = heard.announcer._voices.values()
     assert len(voice.told) <= 100
 
 

@@ -29,3 +29,21 @@ class Burner(Filter):
         while clock() < until:
             pass
         return message
+
+
+class Choosing(Filter):
+    """Drops what is only for debugging."""
+
+    def filter(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """The message, or nothing."""
+        return None if message["level"] == "DEBUG" else message
+
+
+class Chosen(Filter):
+    """The same, by a declared field."""
+
+    reads = ("level",)
+
+    def keeps(self, fields: Any) -> bool:
+        """Whether it is for more."""
+        return bool(fields.level != "DEBUG")

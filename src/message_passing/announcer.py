@@ -91,18 +91,16 @@ class Announcer:
         self._notes = notes
         self._clock = clock
         self._voices: dict[Component, _Voice] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._ending = False
 
     def start(self) -> None:
         """Begin, in the event loop."""
         self.look()
-        self._timer = asyncio.get_running_loop().call_later(ANNOUNCE_INTERVAL, self.start)
+        asyncio.get_running_loop().call_later(ANNOUNCE_INTERVAL, self.start)
 
-    def stop(self) -> None:
-        """Report nothing from now on."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    def end(self) -> None:
+        """Nothing more is received: report only, from now on, why something that is left is not passed on."""
+        self._ending = True
 
     def look(self) -> None:
         """Report what is due now."""
@@ -117,7 +115,10 @@ class Announcer:
                 self._say(one_line(f"{component.title}: {text}"))
 
     def _found(self, component: Component, voice: _Voice, now: float) -> list[str]:
-        problems, notes = component.problems(), component.notes() if self._notes else []
+        problems = component.problems()
+        if self._ending:
+            return [text for text in problems if component.held() and voice.is_due(text, now, repeats=True)]
+        notes = component.notes() if self._notes else []
         info = component.info()
         where, peers = ", ".join(info.get("endpoints", ())), info.get("peers", 0)
         found = [f"listening on {where}"] if self._alive and info.get("listens") and not voice.begun else []

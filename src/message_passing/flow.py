@@ -6,6 +6,7 @@ that overrides one is refused. It defines one of these instead, whichever is the
 
     Filter.filter(message)            a message in, a message out, or None to drop it
     Filter.filter_many(messages)      the same for a batch: the list of what passes
+    Filter.keeps(fields)              whether a message passes, by the fields that `Filter.reads` names
     Output.write(message)             write one message
     Output.write_many(messages)       write a batch
     Input.run()                       a coroutine that emits batches until its source ends
@@ -21,10 +22,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.clock import monotonic
 from message_passing.errors import OutputClosedError
-from message_passing.lines import beyond
+from message_passing.lines import ReadLines, beyond
 from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, says_each
+from message_passing.selection import Selection
 from message_passing.source import Input, Source
-from message_passing.wiring import leaves_encoding, misses_objects
+from message_passing.wiring import leaves_encoding, misses_objects, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -60,7 +62,10 @@ class Filter(Source, Output):
     passes_blocks: ClassVar[bool] = False
     """Whether `filter_many` passes on a batch as it is, so that it may be a block where the next one takes that."""
 
-    hooks = "filter(message) or filter_many(messages)"
+    reads: ClassVar[tuple[str, ...] | None] = None
+    """The fields that `keeps` reads, which may be dotted names; None for a filter that needs whole messages."""
+
+    hooks = "filter(message), filter_many(messages), or `reads` and keeps(fields)"
     filtered: ClassVar[Callable[[Any, list[Any]], list[Any]]]
     """Filter a batch, whether the class handles messages or batches: for a custom `write_many`."""
 
@@ -68,14 +73,25 @@ class Filter(Source, Output):
     """Whether it removes every message by design, which is then not worth a note."""
 
     _filters_each: ClassVar[bool] = True  # whether the class defines `filter` rather than `filter_many`
+    _chooses: ClassVar[bool] = False  # whether it needs nothing but the fields that it `reads`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Find out whether the class handles messages or batches, and whether it is built in."""
         super().__init_subclass__(**kwargs)
         cls._filters_each = says_each(cls, Filter, "filter", "filter_many")
         cls.filtered = Filter.filter_many if cls._filters_each else cls.filter_many
-        if "filter_many" in cls.__dict__ and not cls.__module__.startswith("message_passing."):
+        cls._chooses = said(cls, "reads") is not None
+        if cls.__module__.startswith("message_passing."):
+            return
+        if "filter_many" in cls.__dict__:
             cls._most = 1.0  # its speed is measured with a few first
+        if "keeps" in cls.__dict__ or cls.__dict__.get("reads") is not None:
+            _check_reads(cls)
+
+    def __init__(self, **given: Any) -> None:
+        """See `Component`."""
+        self._selection = Selection(self)
+        super().__init__(**given)
 
     _last_passing = (-1, 0, 0.0)  # messages passed and filtered when one passed last, and when that was seen
 
@@ -91,7 +107,26 @@ class Filter(Source, Output):
 
     def filter(self, message: Any) -> Any:
         """Return the message to pass on, or None to drop it. If it raises, the message has failed and is reported."""
+        if self.reads is None:
+            raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
+        return message if self.keeps(self._selection.fields_of(message)) else None
+
+    def fields_read(self) -> tuple[str, ...] | None:
+        """The fields that this one reads, where that depends on its options; otherwise `reads`."""
+        return self.reads
+
+    def keeps(self, fields: Any) -> bool:
+        """Whether to pass a message on. If it raises, the message has failed and is reported.
+
+        Args:
+            fields: those of the message that `reads` names (`read_fields.ReadFields`): `fields.level`, or
+                `fields.get("user.name")`. Nothing else of the message has been decoded.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define {self.hooks}")
+
+    keeps_many: ClassVar[Callable[[Any, Sequence[Any]], Sequence[Any]] | None] = None
+    """Of a built-in filter: which of a batch to pass on, a truth value for each. If it raises, the
+    batch is handled again, as objects."""
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the list of messages to pass on. Failures go to `self.fail`."""
@@ -110,6 +145,9 @@ class Filter(Source, Output):
 
     def write_many(self, messages: list[Any]) -> None:
         """Filter a batch and pass on the result: piece by piece if it takes long."""
+        if self._chooses and type(messages) is ReadLines:
+            self._selection.write(messages, self._hand_on)
+            return
         each = self._filters_each
         if each and (len(messages) > 1 or self.stop_request.asked):
             kept: list[Any] = []
@@ -133,6 +171,22 @@ class Filter(Source, Output):
             if lost := [*rest]:
                 self.drop(lost, "closed")
             raise
+
+
+def _check_reads(cls: type[Filter]) -> None:
+    """Raise an error if a class says of itself what cannot be.
+
+    Raises:
+        TypeError: `reads` is no tuple of names, there is no `keeps`, or something else handles its messages.
+    """
+    own = cls.__dict__
+    reads: Any = cls.reads
+    if not isinstance(reads, tuple) or not all(isinstance(one, str) for one in reads):
+        raise TypeError(f"{cls.__name__}.reads must be a tuple of names of fields, not {reads!r}")
+    if "reads" not in own or cls.keeps is Filter.keeps:
+        raise TypeError(f"{cls.__name__} must define both `reads` and keeps(fields), or neither")
+    if cls.filter is not Filter.filter or cls.filter_many is not Filter.filter_many:
+        raise TypeError(f"{cls.__name__} has keeps(fields), and filter or filter_many: one of them must go")
 
 
 class Decoder(Filter):

@@ -6,6 +6,7 @@ Messages are joined to be checked, to be written and to travel together. Passed 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -67,6 +68,40 @@ class LineBatch(ImmutableBatch[bytes]):
         lines.block = block
         lines.checked = False
         return lines
+
+
+class ReadLines(LineBatch):
+    """A batch of checked lines of JSON text, and the fields of each that filters read.
+
+    Attributes:
+        fields: an instance of `read_fields.ReadFields` for each line.
+    """
+
+    __slots__ = ("fields",)
+    fields: Sequence[Any]
+
+    @classmethod
+    def read(cls, lines: LineBatch, fields: Sequence[Any]) -> Self:
+        """These lines with their fields."""
+        made = cls.__new__(cls)
+        list.__init__(made, lines)
+        made.block, made.checked, made.fields = lines.block, lines.checked, fields
+        return made
+
+    def chosen(self, which: Sequence[Any], *, to_read: bool) -> LineBatch:
+        """Those lines for which there is a true value in `which`; `to_read`: with their fields."""
+        return self._some(compress(self, which), [*compress(self.fields, which)] if to_read else None)
+
+    def at(self, numbers: Sequence[int], *, to_read: bool) -> LineBatch:
+        """The lines of these numbers, likewise."""
+        return self._some(
+            map(self.__getitem__, numbers), [*map(self.fields.__getitem__, numbers)] if to_read else None
+        )
+
+    def _some(self, lines: Iterable[bytes], fields: Sequence[Any] | None) -> LineBatch:
+        kept = LineBatch(lines)
+        kept.checked = self.checked
+        return kept if fields is None else ReadLines.read(kept, fields)
 
 
 class LineBlock(Sequence[bytes]):

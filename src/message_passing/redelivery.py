@@ -149,7 +149,7 @@ class OrderedBatch:
     """
 
     number: int
-    items: list[Any] = field(compare=False)
+    items: Sequence[Any] = field(compare=False)
     token: Any = field(compare=False, default=None)
     was_lost: bool = field(compare=False, default=False)
 
@@ -168,7 +168,7 @@ class Redelivery:
         self,
         owner: Source,
         on_settled: Callable[[OrderedBatch, bool], object],
-        as_messages: Callable[[list[Any]], list[Any]] = list,
+        as_messages: Callable[[Sequence[Any]], list[Any]] = list,
         *,
         emit: Callable[[list[Any]], None] | None = None,
     ) -> None:

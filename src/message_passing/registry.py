@@ -177,7 +177,10 @@ def _by_path(kind: str, path: str, *, local: bool = True) -> type[Component]:
 
 def _check_methods(kind: str, path: str, cls: type[Component], base: type[Component]) -> None:
     method = _REQUIRED_METHOD.get(kind, "write")
-    hooks = {"filter": ("filter", "filter_many", "write", "write_many"), "write": ("write", "write_many")}
+    hooks = {
+        "filter": ("filter", "filter_many", "keeps", "write", "write_many"),
+        "write": ("write", "write_many"),
+    }
     for hook in hooks.get(method, (method,)):
         if getattr(cls, hook) is not getattr(base, hook):
             return

@@ -272,7 +272,7 @@ def run_message_server(*chains: Chain | Input | Sequence[Chain | Input]) -> None
     with obey_signals(server):
         try:
             open_all(heads, errors=True)
-            server.run(on_ready=announcer.start, on_end=announcer.stop)
+            server.run(on_ready=announcer.start, on_end=announcer.end)
         finally:
             close_all(heads, errors=True)
             server.losses.finish(server.components, tell=True)

@@ -3,6 +3,9 @@
 Between a decoder and an encoder of the same text, messages that no component inspects need not be decoded: the text
 is checked, and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
+Filters that only choose among messages say which fields they read (`Filter.reads`). Where all between such a decoder
+and encoder do, or do not look, the decoder reads these fields alone, and the text of what is kept passes on.
+
 An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
 
@@ -15,10 +18,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from message_passing.read_fields import can_be_read, fields_of_message
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HANDLING = frozenset({"emit", "filter", "filter_many", "on_init", "text_of", "write", "write_many"})
+HANDLING = frozenset(
+    {
+        "emit",
+        "fields_read",
+        "filter",
+        "filter_many",
+        "keeps",
+        "keeps_many",
+        "on_init",
+        "text_of",
+        "write",
+        "write_many",
+    }
+)
 """The methods that a class which handles messages differently defines."""
 
 
@@ -36,19 +54,39 @@ class Wiring:
     Attributes:
         text: checked lines of JSON text (`lines.Lines`): they become text again uninspected.
         blocks: a block of lines (`lines.Block`).
+        reads: checked lines, with the fields of these names (`lines.ReadLines`); None if that is not enough.
     """
 
     text: bool = False
     blocks: bool = False
+    reads: frozenset[str] | None = None
 
 
 def wiring_of(component: Wired) -> Wiring:
     """What all of the next components accept."""
     outputs = component.outputs()
+    text = all(map(_becomes_text, outputs))
     return Wiring(
-        text=all(map(_becomes_text, outputs)),
+        text=text,
         blocks=all(map(_takes_blocks, outputs)),
+        reads=None if text else _read_by(outputs),
     )
+
+
+def _read_by(outputs: Sequence[Any]) -> frozenset[str] | None:
+    """The fields that are read before messages become text again; None if more is done with them."""
+    found: frozenset[str] = frozenset()
+    for output in outputs:
+        if _becomes_text(output):
+            continue
+        own = output.fields_read() if said(type(output), "reads") is not None else None
+        if own is None and said(type(output), "passes_blocks") is True:
+            own = ()
+        following = None if own is None else _read_by(output.outputs())
+        if own is None or following is None:
+            return None
+        found |= following | fields_of_message(own)
+    return found if can_be_read(found) else None
 
 
 def leaves_encoding(component: Any) -> bool:

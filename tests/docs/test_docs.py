@@ -55,7 +55,7 @@ def test_every_block_is_well_formed(block: Block) -> None:
     elif block.language == "console":
         assert block.text.startswith("$ ")
     else:
-        assert block.language in ("sh", "text", "ini", "mermaid"), (
+        assert block.language in ("sh", "text", "ini", "csv", "mermaid"), (
             f"{block.place}: {block.language or 'no'} language"
         )
 

@@ -93,7 +93,7 @@ def test_a_flood_of_keys_stays_within_memory_and_limits() -> None:
 
 
 def test_an_event_says_what_was_suppressed() -> None:
-    """While it happens and at the end, by the keys with most; not where messages are no objects."""
+    """While it happens and at the end, by the keys with most; not of messages that are no objects, or with 0."""
     throttled = Throttled(rate=1, key=["k"], max_keys=3, report_interval=10)
     throttled.passed(*[{"k": "a"}] * 5, *[{"k": "b\n"}] * 3, {"k": None}, {"k": None})
     throttled.now += 10
@@ -105,6 +105,12 @@ def test_an_event_says_what_was_suppressed() -> None:
     throttled.passed({"k": "a"})
     throttled.filter.close()
     assert throttled.kept.messages[-1]["suppressed_by_key"] == {"a": 1}
+
+    silent = Throttled(rate=1, report_interval=0)
+    silent.passed({"n": 1}, {"n": 2})
+    silent.filter.close()
+    assert silent.kept.messages == [{"n": 1}]
+    assert silent.filter.summary() == ["1 message suppressed"]
 
     text = Throttled(rate=1, report_interval=10)
     text.passed(b"a", b"a")

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from message_passing.cli.run.run_command import check_file
 from message_passing.errors import OptionError
+from message_passing.inputs import _compressed_file
 from message_passing.inputs._containers import ContainerLine, ContainerLines
 from message_passing.inputs.file_tail import FileTailInput
 from message_passing.testing import TestOutput, capture, running, wait_for
 from nodes import lines, node, part
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FAST = 0.01
 TIME = "2026-11-26T08:00:00.123456789Z"
@@ -233,6 +235,35 @@ def test_the_commands_of_the_guide(tmp_path: Path, form: str) -> None:
         assert tailing.stop()[0] == 0
     found = json.loads(message)
     assert (found["filename"], found["message"]) == (str(path), "hello")
+
+
+@pytest.mark.parametrize("form", ["cri", "docker"])
+def test_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """They are valid, and read logs and compressed ones, when pointed at another folder."""
+    monkeypatch.setattr(_compressed_file, "SETTLED", 0.0)
+    name, root, path, (hello, before) = {
+        "cri": ("kubernetes", "/var/log/pods", "default_web_0123/web/0.log", (cri("hello"), cri("before"))),
+        "docker": (
+            "docker",
+            "/var/lib/docker/containers",
+            "0123/0123-json.log",
+            (docker("hello\n"), docker("before\n")),
+        ),
+    }[form]
+    example = Path(f"examples/config/{name}.yaml")
+    assert not check_file(str(example)).diagnostics
+    given = yaml.safe_load(example.read_text())["input_options"]
+    assert all(one.startswith(f"{root}/") for one in given["filename"])
+    given["filename"] = [str(tmp_path) + one.removeprefix(root) for one in given["filename"]]
+    log = tmp_path / path
+    log.parent.mkdir(parents=True)
+    append(log, hello)
+    log.with_name(f"{log.name}.20261126-100000.gz").write_bytes(gzip.compress(before))
+    component = FileTailInput(**{**given, "position_file": str(tmp_path / "pos"), "error": TestOutput()})
+    arrived = capture(component)
+    with running(component):
+        wait_for(lambda: arrived.message_count == 2, timeout=20)
+    assert sorted(one["message"] for one in arrived.messages) == ["before", "hello"]
 
 
 def test_options() -> None:

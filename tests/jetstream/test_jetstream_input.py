@@ -328,6 +328,24 @@ def test_a_consumer_of_what_is_new_begins_there(server: NatsServer) -> None:
     assert numbers_in(to) == [5, 6, 7, 8, 9]
 
 
+def test_a_consumer_of_what_is_new_that_is_removed_misses_nothing(server: NatsServer) -> None:
+    """The next one begins where the first had begun, not with what is new then; and that is said."""
+    publish(server, numbers(5))
+    to = Kept()
+    source = receiver(server, to, deliver_policy="new")
+    with running(source):
+        wait_for(lambda: source.info()["lag"] == 0, timeout=20)
+        publish(server, numbers(5, 5))
+        wait_for(lambda: pending(server) == (0, 0), timeout=20)
+        server.ask(lambda context: context.delete_consumer("LOGS", "archive"))
+        wait_for(lambda: len(to.messages) == 10 and pending(server) == (0, 0), timeout=20)
+        publish(server, numbers(2, 10))
+        wait_for(lambda: len(to.messages) == 12, timeout=20)
+        assert "is another one than before: it begins with what is stored since" in reports(source)
+        assert "exists, and is used" not in reports(source)
+    assert numbers_in(to) == [*range(5, 10), *range(5, 12)]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

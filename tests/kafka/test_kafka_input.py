@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from engine_parts import Holding, Losing, numbers, numbers_in
-from kafka_broker import Tansu
+from kafka_broker import FRAME, Tansu
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.kafka import KafkaInput
 from message_passing.outputs.kafka import KafkaOutput
@@ -47,11 +47,11 @@ def receiver(broker: Questions, to: Output, **options: Any) -> KafkaInput:
     return KafkaInput(output_to=JSONDecoder(output_to=to), **{**given, **options})
 
 
-def publish(broker: Questions, messages: Sequence[Any], **options: Any) -> None:
-    """Store messages by the output."""
-    to = KafkaOutput(bootstrap_servers=broker.servers, topic="logs", **{"batch_age": 0.0, **options})
-    run_input(ListInput(messages=[json.dumps(one).encode() for one in messages], output_to=to), timeout=60)
-    assert to.metrics.lost() == 0
+def publish(broker: Questions, messages: Sequence[Any], lines: int = 1) -> None:
+    """Store messages, so many to a frame; 1: singly."""
+    found = [json.dumps(one).encode() for one in messages]
+    frames = [b"\n".join(found[at : at + lines]) for at in range(0, len(found), lines)]
+    broker.put(frames, headers=[FRAME] if lines > 1 else [])
 
 
 def reports(component: KafkaInput) -> str:
@@ -61,7 +61,7 @@ def reports(component: KafkaInput) -> str:
 
 def test_it_commits_what_the_chain_has_settled_and_not_before(cluster: MockCluster) -> None:
     """Frames are taken apart; the lag is what is not settled; a member that ends in order commits the last."""
-    publish(cluster, numbers(3000), frame_bytes=4000)
+    publish(cluster, numbers(3000), 200)
     to = Holding()
     source = receiver(cluster, to)
     with running(source):
@@ -77,20 +77,20 @@ def test_it_commits_what_the_chain_has_settled_and_not_before(cluster: MockClust
 
 def test_single_messages_of_others_and_the_window(cluster: MockCluster) -> None:
     """No more are here at a time than the window; the rest comes as there is room, and each once."""
-    cluster.put([b'{"n":%d}' % number for number in range(300)])
+    cluster.put([b'{"n":%d}' % number for number in range(60)])
     to = Holding()
     source = receiver(cluster, to, window=20)
     with running(source):
         wait_for(lambda: len(to.messages) == 20, timeout=20)
-        wait_for(lambda: source.info()["lag"] == 300, timeout=20)
+        wait_for(lambda: source.info()["lag"] == 60, timeout=20)
         assert len(to.messages) == 20
-        wait_for(lambda: to.settle() and len(to.messages) == 300, timeout=20)
-    assert sorted(numbers_in(to)) == list(range(300))
+        wait_for(lambda: to.settle() and len(to.messages) == 60, timeout=20)
+    assert sorted(numbers_in(to)) == list(range(60))
 
 
 def test_lost_messages_come_again_and_go_to_the_error_chain_in_the_end(cluster: MockCluster) -> None:
     """With max_deliveries: whole, as a dead letter; the others are not concerned."""
-    publish(cluster, numbers(20), frames=False)
+    publish(cluster, numbers(20))
     kept = Kept()
     loses = Losing(wants=lambda message: message["n"] == 7, output_to=kept)
     source = receiver(cluster, loses, max_deliveries=3, dead_letters=True)
@@ -130,7 +130,7 @@ def test_two_members_share_under_load_and_what_one_leaves_the_other_gets(cluster
 
 def test_a_member_finishes_what_it_has_begun_before_partitions_go(cluster: MockCluster) -> None:
     """The group waits for its chain, up to `revoke_wait`; then the rest is done twice, and not lost."""
-    publish(cluster, numbers(40), frames=False)
+    publish(cluster, numbers(40))
     slow, kept = Holding(), Kept()
     one, other = receiver(cluster, slow, revoke_wait=20.0), receiver(cluster, kept)
     with running(one):
@@ -170,11 +170,26 @@ def test_a_group_that_is_not_allowed_is_said(cluster: MockCluster) -> None:
         wait_for(lambda: "not allow this user to use the topic" in str(source.problems()), timeout=20)
 
 
+def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
+    """That is said, with what to do, and nothing else is; the input goes on once there is a topic again."""
+    publish(cluster, numbers(30))
+    kept = Kept()
+    source = receiver(cluster, kept)
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 30, timeout=20)
+        cluster.topic_error("logs", KafkaError.UNKNOWN_TOPIC_OR_PART)
+        wait_for(lambda: "there is no topic 'logs': create it" in str(source.problems()), timeout=30)
+        cluster.topic_error("logs", 0)
+        publish(cluster, numbers(10, 30))
+        wait_for(lambda: len(kept.messages) >= 40 and not source.problems(), timeout=30)
+    assert set(numbers_in(kept)) == set(range(40))
+    assert "session_timeout" not in reports(source)
+
+
 def test_what_is_removed_before_it_is_read_is_told(cluster: MockCluster) -> None:
     """Retention does not wait for readers: how many records were removed unread is said."""
     cluster.put([b'{"n":%d}' % number for number in range(10)], partition=0)
-    with running(receiver(cluster, Kept())):
-        wait_for(lambda: cluster.left() == 0, timeout=20)
+    cluster.commit("archive", 0, 10)
     cluster.put([b'{"n":%d}' % number for number in range(10, 40)], partition=0)
     cluster.remove("logs", 0, 35)
     kept = Kept()
@@ -186,12 +201,13 @@ def test_what_is_removed_before_it_is_read_is_told(cluster: MockCluster) -> None
 
 def test_a_new_group_begins_with_the_next_message(cluster: MockCluster) -> None:
     """With `start` new."""
-    publish(cluster, numbers(50))
+    publish(cluster, numbers(50), 10)
     kept = Kept()
     source = receiver(cluster, kept, start="new")
     with running(source):
         wait_for(lambda: source.info()["partitions"] == 4 and source.info()["lag"] == 0, timeout=20)
-        publish(cluster, numbers(50, 50))
+        wait_for(lambda: cluster.left() == 0, timeout=20)
+        publish(cluster, numbers(50, 50), 10)
         wait_for(lambda: len(kept.messages) == 50, timeout=20)
     assert sorted(numbers_in(kept)) == list(range(50, 100))
 
@@ -209,12 +225,13 @@ def nodes() -> Iterator[list[Node]]:
 
 def test_a_killed_node_leaves_nothing_behind(cluster: MockCluster, tmp_path: Path, nodes: list[Node]) -> None:
     """Killed while it reads: another member of the group goes on, and every message has come."""
-    publish(cluster, numbers(3000), frame_bytes=1000)
+    publish(cluster, numbers(3000), 50)
     options = {
         "bootstrap_servers": cluster.servers,
         "topic": "logs",
         "group": "archive",
         **QUICK,
+        "session_timeout": 1.0,
         "window": 5,
     }
     words = ["--input", "Kafka", "--input_options", json.dumps(options), "--output", "File"]
@@ -236,7 +253,10 @@ def test_the_command_of_the_guide_reads_a_real_broker(tmp_path: Path) -> None:
     tansu = Tansu(tmp_path)
     tansu.start()
     try:
-        publish(tansu, numbers(100), create=True)
+        to = KafkaOutput(bootstrap_servers=tansu.servers, topic="logs", create=True, batch_age=0.0)
+        lines = [json.dumps(one).encode() for one in numbers(100)]
+        run_input(ListInput(messages=lines, output_to=to), timeout=60)
+        assert to.metrics.lost() == 0
         options = {
             "bootstrap_servers": tansu.servers,
             "topic": "logs",

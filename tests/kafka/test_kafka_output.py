@@ -162,6 +162,24 @@ def test_a_topic_that_cannot_be_used_is_said_and_waited_for(
     assert not to.problems()
 
 
+def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
+    """What was not stored by then is, once there is a topic again."""
+
+    def between(number: int) -> None:
+        if number == 2:
+            cluster.topic_error("logs", KafkaError.UNKNOWN_TOPIC_OR_PART)
+            threading.Thread(target=mend).start()
+
+    def mend() -> None:
+        wait_for(lambda: "there is no topic 'logs': create it" in str(to.problems()), timeout=20)
+        cluster.topic_error("logs", 0)
+
+    to = output(cluster.servers)
+    assert deliver(to, [numbers(50, 50 * index) for index in range(4)], between) == [DELIVERED] * 4
+    assert sorted(stored_numbers(cluster)) == list(range(200))
+    assert "there is no topic 'logs'" in reports(to)
+
+
 def test_a_message_too_large_fails_alone(cluster: MockCluster) -> None:
     """For the option at once; for the broker after it was sent without its neighbours, which are stored."""
     batch = [*numbers(2000), {"n": -1, "text": "x" * 5000}, *numbers(10, 2000)]
@@ -213,12 +231,12 @@ def test_a_full_queue_of_the_library_is_waited_for(cluster: MockCluster) -> None
     to = output(cluster.servers, **options)
     config = to._producer_config()
     assert (config["queue.buffering.max.messages"], config["queue.buffering.max.kbytes"]) == (100, 1)
-    batch = [{"n": number, "text": "x" * 300} for number in range(500)]
+    batch = [{"n": number, "text": "x" * 300} for number in range(150)]
     to = output(cluster.servers, **{**options, "batch_messages": 500, "batch_bytes": 1 << 20})
     to._producer_config = lambda: {**config, "queue.buffering.max.messages": 5}  # type: ignore[method-assign]
     to._thread._config = to._producer_config
     assert deliver(to, [batch]) == [DELIVERED]
-    assert sorted(stored_numbers(cluster)) == list(range(500))
+    assert sorted(stored_numbers(cluster)) == list(range(150))
 
 
 def test_at_the_end_what_no_broker_took_is_counted() -> None:

@@ -16,11 +16,14 @@ from message_passing.errors import DecodingError, EncodingError
 from message_passing.escaping import SEPARATORS
 from message_passing.flow import Decoder, Encoder
 from message_passing.jsonable import sanitize, to_jsonable
-from message_passing.lines import Indented, LineBatch, LineBlock
+from message_passing.lines import Indented, LineBatch, LineBlock, ReadLines
 from message_passing.options import option
+from message_passing.read_fields import fields_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    DecodeLines = Callable[[bytes], list[Any]]
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
 _NEL, _LINE, _PARAGRAPH = SEPARATORS
@@ -71,16 +74,14 @@ def _hint(error: Exception, text: Any) -> str:
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
-    if isinstance(messages, LineBatch):
-        return _sound(messages)
-    if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
-        return None
-    return _sound(LineBatch(messages))
+    lines = lines_of(messages)
+    return None if lines is None or _read(lines, _check) is None else lines
 
 
 def checked_block(block: bytes) -> LineBatch | None:
     """The lines of a block that ends with a newline, if each is one well-formed JSON object in UTF-8."""
-    return _sound(LineBatch.of_block(block))
+    lines = LineBatch.of_block(block)
+    return None if _read(lines, _check) is None else lines
 
 
 def decoded_block(block: bytes) -> list[Any] | None:
@@ -108,22 +109,43 @@ def _look_like_objects(lines: list[bytes]) -> bool:
         return False
 
 
-def _sound(lines: LineBatch) -> LineBatch | None:
+def read_lines(lines: LineBatch | None, decode: DecodeLines) -> ReadLines | None:
+    """Lines with the fields that `decode` reads of each, if each is one well-formed JSON object in UTF-8."""
+    found = None if lines is None else _read(lines, decode)
+    return None if lines is None or found is None else ReadLines.read(lines, found)
+
+
+def lines_of(messages: list[Any]) -> LineBatch | None:
+    """The same messages, if each is bytes without a line break."""
+    if isinstance(messages, LineBatch):
+        return messages
+    if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
+        return None
+    return LineBatch(messages)
+
+
+def field_decoder(reads: frozenset[str] | None) -> DecodeLines | None:
+    """What reads these fields of lines; None if there are none to read."""
+    return None if reads is None else msgspec.json.Decoder(fields_type(reads)).decode_lines
+
+
+def _read(lines: LineBatch, decode: DecodeLines) -> list[Any] | None:
+    """What `decode` finds in each line, if each is one well-formed JSON object in UTF-8."""
     try:
         # One check of all lines together costs half of one for each. It does not look at the text in strings, so
         # what is not ASCII is decoded.
         if b"\r" in lines.block:  # JSON allows it between its parts, and some readers end a line there
             return None
-        if not _look_like_objects(lines) or len(_check(lines.block)) != len(lines):
+        if not _look_like_objects(lines) or len(found := decode(lines.block)) != len(lines):
             return None
         if not lines.block.isascii():
             text = b"".join([line for line in lines if not line.isascii()]).decode()
             if _NEL in text or _LINE in text or _PARAGRAPH in text:
-                return lines
+                return found
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     lines.checked = True
-    return lines
+    return found
 
 
 class TextEncoder(Encoder):
@@ -169,7 +191,12 @@ class JSONDecoder(Decoder):
     def on_init(self) -> None:
         """Start with no failures."""
         super().on_init()
+        self._reads: DecodeLines | None = None
         self._frames = self._lines = 0
+
+    def on_rewire(self) -> None:
+        """Prepare to read what the filters after this read."""
+        self._reads = field_decoder(self.wiring.reads)
 
     def fail(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> None:
         """Count failed messages that appear to carry several: see `summary`."""
@@ -197,6 +224,8 @@ class JSONDecoder(Decoder):
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
         if self.wiring.text and (lines := checked_lines(messages)):
+            return lines
+        if self._reads and (lines := read_lines(lines_of(messages), self._reads)):
             return lines
         try:
             found = [*map(decode_one, messages)]
@@ -243,7 +272,7 @@ class JSONEncoder(TextEncoder):
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Encode a batch of dicts at full speed; when it is anything else, go one by one."""
-        if type(messages) is LineBatch or (types := {*map(type, messages)}) == {bytes}:
+        if isinstance(messages, LineBatch) or (types := {*map(type, messages)}) == {bytes}:
             return messages
         if self.pretty or types != {dict}:
             return super().filter_many(messages)

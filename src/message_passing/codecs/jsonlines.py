@@ -14,7 +14,9 @@ from message_passing.codecs.json import (
     checked_block,
     decode_one,
     decoded_block,
+    field_decoder,
     malformed,
+    read_lines,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -23,6 +25,8 @@ from message_passing.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from message_passing.codecs.json import DecodeLines
 
 _BYTES = {bytes, MultiMessage}
 _TEXTS = (bytes, bytearray, memoryview, str)
@@ -82,6 +86,15 @@ class JSONLinesDecoder(Decoder):
 
     name = "JSONLines"
 
+    def on_init(self) -> None:
+        """Nothing is known yet of what filters read."""
+        super().on_init()
+        self._reads: DecodeLines | None = None
+
+    def on_rewire(self) -> None:
+        """Prepare to read what the filters after this read."""
+        self._reads = field_decoder(self.wiring.reads)
+
     def write_many(self, messages: list[Any]) -> None:
         """Pass on every line: if these are fewer than there were messages, none counts as filtered.
 
@@ -114,12 +127,24 @@ class JSONLinesDecoder(Decoder):
         """The objects in a batch of messages; when a line is not well-formed JSON, go message by message."""
         if {*map(type, messages)} <= _BYTES and (found := self._whole(_joined(messages))):
             return found
-        return [value for message in messages for found in self._in_pieces(message) for value in found]
+        return [
+            value
+            for message in messages
+            for found in self._in_pieces(message, reads=False)
+            for value in found
+        ]
 
-    def _whole(self, block: bytes) -> list[Any] | None:
-        """The objects, or checked text, of a block of lines, if each is a message."""
+    def _whole(self, block: bytes, *, reads: bool = True) -> list[Any] | None:
+        """The objects, or checked text, of a block of lines, if each is a message.
+
+        Args:
+            block: the lines.
+            reads: their text, with the fields that filters read, will do: it is passed on by itself.
+        """
         if self.wiring.text:
             return checked_block(block)
+        if reads and self._reads and (lines := read_lines(LineBatch.of_block(block), self._reads)):
+            return lines
         if objects := decoded_block(block):
             return objects
         try:
@@ -128,14 +153,14 @@ class JSONLinesDecoder(Decoder):
             return None
         return found if None not in found else None
 
-    def _in_pieces(self, message: Any) -> Iterator[list[Any]]:
-        """The objects of one message, some at a time; its errors are reported at its end."""
+    def _in_pieces(self, message: Any, *, reads: bool = True) -> Iterator[list[Any]]:
+        """The objects of one message, some at a time; its errors are reported at its end. `reads`: see `_whole`."""
         if not isinstance(message, _TEXTS):
             yield [message]
             return
         faulty, empty = _Malformed(keeps_all=self.dead_letters), True
         for piece in _pieces(message if isinstance(message, str) else bytes(message)):
-            if isinstance(piece, bytes) and (found := self._whole(_joined([piece]))):
+            if isinstance(piece, bytes) and (found := self._whole(_joined([piece]), reads=reads)):
                 empty = False
                 yield found
                 continue

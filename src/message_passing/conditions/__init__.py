@@ -15,6 +15,8 @@ from message_passing.conditions.grammar import Translation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from message_passing.read_fields import ReadFields
+
 _NOTHING: dict[str, Any] = {}
 
 _PROGRAM = """
@@ -46,12 +48,23 @@ def value(d, now):
 """
 
 
+_FIELDS_PROGRAM = """
+def choose(messages, now):
+    found = []
+    append = found.append
+    for d in messages:
+        append(True if {source} else False)
+    return found
+"""
+
+
 class Condition:
     """A condition, compiled.
 
     Attributes:
         text: as it was written.
         fields: the names of the fields that it reads.
+        reads: these, and those that it looks at for a level or a time.
     """
 
     def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
@@ -67,13 +80,11 @@ class Condition:
         """
         found = Translation(text, truth=truth, linear=linear)
         self.text = text
+        self._truth, self._linear = truth, linear
+        self._choose: tuple[type, Callable[[Sequence[Any], float], list[bool]]] | None = None
         self.fields = frozenset(found.fields)
-        names: dict[str, Any] = {
-            **found.names,
-            "NOTHING": _NOTHING,
-            "__builtins__": {"isinstance": isinstance, "dict": dict, "str": str},
-        }
-        exec(compile(_PROGRAM.format(source=found.source), "<condition>", "exec"), names)  # noqa: S102 - source that `Translation` made of whitelisted parts
+        self.reads = (*sorted(found.reads),)
+        names = _run(_PROGRAM, found)
         self._keep: Callable[[Sequence[Any], float], list[Any]] = names["keep"]
         self._split: Callable[[Sequence[Any], float], tuple[list[Any], list[Any]]] = names["split"]
         self._value: Callable[[Any, float], Any] = names["value"]
@@ -98,6 +109,19 @@ class Condition:
             kept = [self.holds(message) for message in messages]
             return list(compress(messages, kept)), list(compress(messages, map(not_, kept)))
 
+    def choose(self, fields: Sequence[ReadFields]) -> list[bool]:
+        """Whether it holds, by the fields of each message, which are of one class and have all that it `reads`."""
+        if not fields:
+            return []
+        cls = type(fields[0])
+        if self._choose is None or self._choose[0] is not cls:
+            found = Translation(self.text, truth=self._truth, linear=self._linear, of=cls)
+            self._choose = cls, _run(_FIELDS_PROGRAM, found)["choose"]
+        try:
+            return self._choose[1](fields, wall())
+        except Exception:  # noqa: BLE001 - as above
+            return [self.holds(one.as_dict()) for one in fields]
+
     def holds(self, message: Any) -> bool:
         """Whether it holds for a message; no if that cannot be computed."""
         try:
@@ -111,3 +135,14 @@ class Condition:
             return self._value(message if isinstance(message, dict) else _NOTHING, wall())
         except Exception:  # noqa: BLE001 - as in `keep`; or lists are nested too deeply to be compared
             return None
+
+
+def _run(program: str, found: Translation) -> dict[str, Any]:
+    """What a program with the source of a condition defines."""
+    names: dict[str, Any] = {
+        **found.names,
+        "NOTHING": _NOTHING,
+        "__builtins__": {"isinstance": isinstance, "dict": dict, "str": str},
+    }
+    exec(compile(program.format(source=found.source), "<condition>", "exec"), names)  # noqa: S102 - source that `Translation` made of whitelisted parts
+    return names

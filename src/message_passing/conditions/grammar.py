@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
 
 from message_passing.conditions.levels import (
     LEVEL_FIELDS,
@@ -23,12 +25,14 @@ from message_passing.conditions.operations import (
     FUNCTIONS,
     METHODS,
     NUMERIC,
+    age_of_fields,
     call_method,
     contains,
     field_at,
     item,
     length,
     level_number_of,
+    level_number_of_fields,
     message_age,
     negative,
     spelled_level,
@@ -36,7 +40,10 @@ from message_passing.conditions.operations import (
 from message_passing.conditions.parsing import ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
-from message_passing.message_fields import LEVELS
+from message_passing.message_fields import LEVELS, NAMES
+
+if TYPE_CHECKING:
+    from message_passing.read_fields import ReadFields
 
 MOST_NODES, DEEPEST = 1000, 50
 """Parts of a condition, and how deep they may be nested."""
@@ -88,18 +95,22 @@ class Translation:
     """One condition as Python source.
 
     Attributes:
-        source: an expression; `d` is the message, a dict.
+        source: an expression; `d` is the message, a dict, or its fields.
         names: what the source refers to.
         fields: the names of the fields that it reads.
+        reads: these, and those that it looks at for a level or a time.
     """
 
-    def __init__(self, text: str, *, truth: bool = True, linear: bool = False) -> None:
+    def __init__(
+        self, text: str, *, truth: bool = True, linear: bool = False, of: type[ReadFields] | None = None
+    ) -> None:
         """Translate it.
 
         Args:
             text: the condition.
             truth: see `Condition`.
             linear: likewise.
+            of: the class of the fields, if these are what it is about, and not dicts.
 
         Raises:
             OptionError: it is malformed, or has something that no condition may have; with the column.
@@ -119,11 +130,21 @@ class Translation:
             "_negative": negative,
             "_len": length,
         }
+        self._places = None if of is None else of.places()
+        if of is not None:
+            self.names |= {
+                "UNSET": UNSET,
+                "_at": of.get,
+                "_level": level_number_of_fields,
+                "_age": age_of_fields,
+            }
         self.fields: set[str] = set()
+        self.reads: set[str] = set()
         body = self._text.parsed()
         if truth:
             self._no_text(body)
         self.source = self._write(body)
+        self.reads |= self.fields
 
     def _name(self, prefix: str, value: Any) -> str:
         """A name for a value in the source."""
@@ -197,8 +218,15 @@ class Translation:
             )
         if name == "now":
             return "now"
+        return self._value_of(name)
+
+    def _value_of(self, name: str) -> str:
+        """The value of the field of this very name; None if there is none."""
         self.fields.add(name)
-        return f"get({name!r})"
+        if self._places is None:
+            return f"get({name!r})"
+        variable = self._variable()
+        return f"(None if ({variable} := d.{self._places[name]}) is UNSET else {variable})"
 
     def _attribute(self, node: ast.Attribute) -> str:
         path = field_path(node)
@@ -226,8 +254,7 @@ class Translation:
                 key, "in brackets stands the name of a field in quotes, or the number of an item"
             )
         if isinstance(node.value, ast.Name) and node.value.id == ALL_FIELDS and isinstance(key.value, str):
-            self.fields.add(key.value)
-            return f"get({key.value!r})"
+            return self._value_of(key.value)
         return f"_item({self._write(node.value)}, {key.value!r})"
 
     # Operators
@@ -348,7 +375,10 @@ class Translation:
     def _level(self, node: ast.AST) -> str:
         """The number of a level: `level` in whatever way the message says it, another field by its value."""
         value = self._write(node)
-        return "_level(d)" if field_path(node) == "level" else f"_spelled({value})"
+        if field_path(node) != "level":
+            return f"_spelled({value})"
+        self.reads.update(("level_number", *NAMES["level"]))
+        return "_level(d)"
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
         """Refuse what looks like a level that a level is compared with, and is none."""
@@ -383,7 +413,7 @@ class Translation:
         if name == "matches":
             return self._matches(node)
         if name == "age" and not node.args:
-            return "_age(d)"
+            return self._age()
         function = FUNCTIONS.get(name)
         if function is None:
             known = (*FUNCTIONS, "matches")
@@ -396,8 +426,12 @@ class Translation:
         if len(node.args) != 1:
             self._text.refuse(node, f"{name} takes one value")
         if name == "age" and field_path(node.args[0]) == "time":
-            return "_age(d)"
+            return self._age()
         return f"{self._name('_function', function)}({self._write(node.args[0])})"
+
+    def _age(self) -> str:
+        self.reads.update(NAMES["time"])
+        return "_age(d)"
 
     def _method(self, node: ast.Call, called: ast.Attribute) -> str:
         name = called.attr

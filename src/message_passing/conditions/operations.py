@@ -9,6 +9,8 @@ import operator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from message_passing.clock import wall
 from message_passing.dotted import value_at
 from message_passing.message_fields import LEVELS, level_of, message_time, moment_of
@@ -36,6 +38,15 @@ def level_number_of(message: Any) -> float | None:
         if found.__class__ is str and (number := _SPELLED.get(found)) is not None:
             return number
     return level_of(message)
+
+
+def level_number_of_fields(fields: Any) -> float | None:
+    """The same, by a message's fields (`read_fields.ReadFields`)."""
+    if fields.level_number is UNSET:
+        found = fields.level
+        if found.__class__ is str and (number := _SPELLED.get(found)) is not None:
+            return number
+    return level_of(fields.as_dict())
 
 
 def spelled_level(value: Any) -> float | None:
@@ -167,6 +178,11 @@ def message_age(message: Any) -> float | None:
     """Seconds since a message was made, by its own time."""
     made = message_time(message)
     return None if made is None else wall() - made
+
+
+def age_of_fields(fields: Any) -> float | None:
+    """The same, by its fields."""
+    return message_age(fields.as_dict())
 
 
 METHODS = {

@@ -12,9 +12,10 @@ from message_passing.errors import Fault, OptionError
 from message_passing.filters._perl_regex import compile_perl
 from message_passing.flow import Filter
 from message_passing.options import option
+from message_passing.read_fields import values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class KeyFilter(Filter):
@@ -28,6 +29,7 @@ class KeyFilter(Filter):
     """
 
     name = "Key"
+    reads = ()
     example = MappingProxyType({"key": "level", "match": "^(?:ERROR|CRITICAL)$", "match_type": "regex"})
 
     key: str = option(description="The key to check; a dot leads into a nested dict.", min_length=1)
@@ -55,6 +57,16 @@ class KeyFilter(Filter):
         except ValueError as error:
             text = f"{self.label}: option 'match', {wanted!r}, is not a regular expression: {error}"
             raise OptionError(Fault(text, "match")) from error
+
+    def fields_read(self) -> tuple[str, ...]:
+        """The key."""
+        return (self.key,)
+
+    def keeps_many(self, fields: Sequence[Any]) -> Sequence[Any]:
+        """Which of them have a matching key."""
+        matches = self._matches
+        texts = map(_match_text, values_of(fields, self.key))
+        return [text is not None and matches(text) for text in texts]
 
     def filter(self, message: Any) -> Any:
         """Return the message if its key matches."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain
+from itertools import chain, compress
+from operator import not_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.conditions import Condition
 from message_passing.errors import Fault, OptionError, collecting
 from message_passing.filters._patience import PatientBranching
+from message_passing.lines import ReadLines
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class RouteFilter(PatientBranching):
     """
 
     name = "Route"
+    reads = ()
     example = MappingProxyType({"conditions": ['level >= "ERROR"']})
 
     output_to: Any = option(
@@ -80,6 +83,36 @@ class RouteFilter(PatientBranching):
             text = f"there are {branches} outputs for {conditions} conditions: one for each, and perhaps one more"
             raise OptionError(Fault(f"{self.label}: {text}", "output_to"))
         self._shared = len(set(map(id, self._branches))) < branches
+
+    def fields_read(self) -> tuple[str, ...]:
+        """Those of all conditions."""
+        return tuple({name for one in self._conditions for name in one.reads})
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Pass each message on: lines by the fields that were read of them."""
+        if type(messages) is not ReadLines:
+            super().write_many(messages)
+            return
+        fields, parts = messages.fields, []
+        left: Sequence[int] = range(len(messages))
+        for condition in self._conditions:
+            holds = condition.choose([fields[number] for number in left]) if left else ()
+            parts.append([*compress(left, holds)])
+            left = [*compress(left, map(not_, holds))]
+        to_read = self.wiring.reads is not None
+        routes = [*zip(self._branches, parts, strict=False)]
+        if self._has_else:
+            routes.append((self._branches[-1], [*left]))
+        for number, part in enumerate((*parts, left)):
+            self._matched[number] += len(part)
+        numbers: defaultdict[Any, list[int]] = defaultdict(list)
+        for branch, part in routes:
+            numbers[branch] += part
+        passed = sum(map(len, numbers.values()))
+        self.metrics.filtered += len(messages) - passed
+        with self.handing() as hand:
+            for branch, part in numbers.items():
+                hand(branch, messages.at(sorted(part), to_read=to_read))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return those that have a route; `emit` passes each on there."""

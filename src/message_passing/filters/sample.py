@@ -11,11 +11,11 @@ from message_passing.conditions import Condition
 from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError
 from message_passing.flow import Filter
-from message_passing.message_fields import level_number, level_of
+from message_passing.message_fields import NAMES, level_number, level_of
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _BUCKETS = 1 << 32
 """Values of a CRC-32."""
@@ -32,6 +32,7 @@ class SampleFilter(Filter):
     """
 
     name = "Sample"
+    reads = ()
     example = MappingProxyType({"rate": 0.1, "key": "trace_id", "levels": {"ERROR": 1.0}})
 
     rate: float = option(description="The share of messages that pass: 0.1 is one in ten.", ge=0, le=1)
@@ -63,12 +64,25 @@ class SampleFilter(Filter):
                 )
             self._rates[number] = rate
         self._always: Callable[[Any], bool] | None = None
+        self._reads = [self.key] if self.key else []
+        if self._rates:
+            self._reads += ["level_number", *NAMES["level"]]
         if self.always:
             try:
-                self._always = Condition(self.always).holds
+                condition = Condition(self.always)
+                self._always = condition.holds
+                self._reads += condition.reads
             except OptionError as error:
                 raise OptionError(*(one.under("always") for one in error.faults)) from error
         self._random = random.Random().random  # noqa: S311 - no secret
+
+    def fields_read(self) -> tuple[str, ...]:
+        """The key, what levels are called, and those of the condition."""
+        return (*self._reads,)
+
+    def keeps_many(self, fields: Sequence[Any]) -> Sequence[bool]:
+        """Which of them are chosen."""
+        return [self.filter(one.as_dict()) is not None for one in fields]
 
     def filter(self, message: Any) -> Any:
         """Return the message if it is chosen."""

@@ -133,9 +133,11 @@ class ThrottleFilter(TimedFilter):
 
     def _suppress(self, key: Hashable, now: float) -> None:
         self._suppressed += 1
+        if not self.report_interval:
+            return  # there is no event, not even at the end
         known = key in self._new or len(self._new) < self.max_keys
         self._new[key if known else OTHER_KEYS] += 1
-        if self._report_at == inf and self.report_interval:
+        if self._report_at == inf:
             self._report_at = now + self.report_interval
 
     def due(self) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from message_passing.conditions import Condition
 from message_passing.errors import OptionError
 from message_passing.flow import Filter
 from message_passing.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class WhereFilter(Filter):
@@ -20,6 +23,7 @@ class WhereFilter(Filter):
     """
 
     name = "Where"
+    reads = ()
     example = MappingProxyType({"condition": 'level >= "WARNING" and not path.startswith("/health")'})
 
     condition: str = option(description="The condition, in Python's expression syntax.", min_length=1)
@@ -35,6 +39,14 @@ class WhereFilter(Filter):
             self._condition = Condition(self.condition)
         except OptionError as error:
             raise OptionError(*(one.under("condition") for one in error.faults)) from error
+
+    def fields_read(self) -> tuple[str, ...]:
+        """Those of the condition."""
+        return self._condition.reads
+
+    def keeps_many(self, fields: Sequence[Any]) -> Sequence[bool]:
+        """For which of them it holds."""
+        return self._condition.choose(fields)
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return those messages for which it holds."""

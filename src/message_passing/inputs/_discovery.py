@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _MOST_NAMES = 1_000_000
 """The most names that are examined for one pattern."""
 
-COMPRESSED = (".gz", ".bz2", ".zst", ".xz", ".lz4", ".lz", ".lzma", ".Z", ".zip", ".tgz")
-"""How names of compressed files end, whose bytes are no lines."""
+READABLE = (".gz", ".bz2", ".zst")
+"""How names of compressed files end that can be read."""
+
+_UNREADABLE = (".xz", ".lz4", ".lz", ".lzma", ".Z", ".zip", ".tgz", *(f"{one}.tmp" for one in READABLE))
+"""How those end whose bytes are no lines, or not yet."""
 
 
 class FoundFile(NamedTuple):
@@ -63,6 +66,11 @@ class FilePatterns:
         """Whether there are any."""
         return bool(self._patterns)
 
+    @property
+    def finds_compressed(self) -> bool:
+        """Whether compressed files may be among those that it finds."""
+        return any(pattern.endswith((*READABLE, "*", "?", "]")) for pattern in self._patterns)
+
     def matches(self, path: str) -> bool:
         """Whether a file of this path would be found."""
         return not self._leaves_out(path) and any(_matches(path, pattern) for pattern in self._patterns)
@@ -80,7 +88,7 @@ class FilePatterns:
         return sorted(found.values(), key=attrgetter("modified", "path"))
 
     def _leaves_out(self, path: str) -> bool:
-        if path.endswith(COMPRESSED):
+        if path.endswith(_UNREADABLE):
             return True
         name = os.path.basename(path)  # noqa: PTH119 - called for every file
         return bool(self._exclude and (self._exclude.match(path) or self._exclude.match(name)))

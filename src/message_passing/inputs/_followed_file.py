@@ -188,8 +188,7 @@ class FollowedFile(LineSplitter):
             self._tail.report(OpenError(f"{text}: what it had beyond that was not read"))
             self.marks.append((self._resume.identity, None))
         if self._fd is not None:
-            with contextlib.suppress(OSError):
-                removed = not os.fstat(self._fd).st_nlink
+            removed = self.is_removed()
             if rest:
                 self._end_text()
                 self._line_end = self._position
@@ -245,6 +244,15 @@ class FollowedFile(LineSplitter):
             return self._fd is not None and not os.fstat(self._fd).st_nlink
         except OSError:
             return False
+
+    def text_place(self) -> FilePlace | None:
+        """How far it has been read."""
+        return self._marked or self._resume
+
+    def text_size(self) -> int:
+        """How many bytes it has, as far as that is known."""
+        place, progress = self.text_place(), self.progress()
+        return progress[1] if progress else place.position if place else 0
 
     def close(self) -> None:
         """Close it."""
@@ -426,13 +434,15 @@ class FollowedFile(LineSplitter):
             place = place_in(fd, self._line_end, self._born)
         if place:
             self._since = place.modified
-            self._ended.append((self._identity, None if removed else place))
+            self._ended.append((self._identity, place))
+            if removed:
+                self._ended.append((self._identity, None))
             if self._container:
                 self._container.next_file()
             if not (self._container and self._container.waits):
                 self.marks += self._ended
                 self._ended = []
-        self._known.end(self._identity, self, None if removed else place)
+        self._known.end(self._identity, self, place, removed=removed)
         self._marked = None
         self.close()
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
+from message_passing.inputs._compressed_file import CompressedFile
+from message_passing.inputs._discovery import READABLE
 from message_passing.inputs._followed import reason_of
 from message_passing.inputs._followed_file import FollowedFile
 from message_passing.inputs._known_files import KnownFiles
@@ -47,7 +49,7 @@ class FollowedFiles:
         self._tail, self._patterns = tail, patterns
         self._most, self._most_open = most, most_open
         self._known = KnownFiles(most)
-        self._named = {name: FollowedFile(name, tail, self._known) for name in names}
+        self._named = {name: _follower(name, tail, self._known) for name in names}
         self._files = dict(self._named)
         for file in self._named.values():
             file.is_copy = self._is_copy
@@ -91,7 +93,8 @@ class FollowedFiles:
         Raises:
             OpenError: one that was named is no file.
         """
-        self._known.restore(one.place for one in saved)
+        self._known.restore(saved)
+        saved = [one for one in saved if not one.gone]
         last = {one.filename: one.place for one in saved}
         only = saved[-1].place if saved and len(self._files) == 1 and not self._patterns else None
         for name, file in self._named.items():
@@ -198,7 +201,7 @@ class FollowedFiles:
             file.close()
 
     def _add(self, name: str, *, at_end: bool, resume: FilePlace | None = None) -> None:
-        file = self._files[name] = FollowedFile(name, self._tail, self._known, waits=False)
+        file = self._files[name] = _follower(name, self._tail, self._known, waits=False)
         file.is_copy = self._is_copy
         try:
             self._open_file(file, at_end=at_end, resume=resume)
@@ -228,6 +231,11 @@ class FollowedFiles:
         for file in idle[: max(1, self._most_open // 2)]:
             file.park()
             self._open -= 1
+
+
+def _follower(name: str, tail: TailingInput, known: KnownFiles, *, waits: bool = True) -> FollowedFile:
+    kind = CompressedFile if name.endswith(READABLE) else FollowedFile
+    return kind(name, tail, known, waits=waits)
 
 
 def _is_copy(path: str, files: Iterable[FollowedFile]) -> bool:

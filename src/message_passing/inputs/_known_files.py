@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from message_passing.inputs._position import is_at, is_reborn
+from message_passing.inputs._discovery import READABLE
+from message_passing.inputs._position import COMPARED, SavedPlace, is_at, is_reborn
+from message_passing.inputs._rotation import ROTATION_SUFFIX
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from message_passing.inputs._position import FilePlace
 
 
+MOST_GONE = 1000
+"""The most positions that are kept of files that were removed after they had been read: by what compresses them."""
+
+_SECOND = 1_000_000_000
+
+
 class Reader(Protocol):
     """Who reads a file, now or later."""
 
+    filename: str
+
+    def text_place(self) -> FilePlace | None:
+        """How far it has been read."""
+
+    def text_size(self) -> int:
+        """How many bytes the text has."""
+
     def is_other(self, file: str | int) -> bool:
         """Whether a file, at a path or open, is known to be another one, which has the same number."""
+
+
+class KnownText(NamedTuple):
+    """A text that is being read, by somebody, or has been."""
+
+    place: FilePlace
+    reader: Reader | None
+
+
+def _stem(path: str) -> str:
+    """The name of a file before rotation and compression added to it."""
+    name = os.path.basename(path)  # noqa: PTH119 - of every file
+    for suffix in READABLE:
+        name = name.removesuffix(suffix)
+    return re.sub(rf"{ROTATION_SUFFIX}(?=\.|$)", "", name)
 
 
 class KnownFiles:
@@ -25,6 +57,8 @@ class KnownFiles:
 
     Attributes:
         forgotten: positions that were forgotten, because there were too many.
+        unpacking: who reads a compressed file now: one at a time does.
+        gone: what was removed after it had been read, by fingerprint: it may have been compressed.
     """
 
     def __init__(self, most: int) -> None:
@@ -34,6 +68,9 @@ class KnownFiles:
             most: the most positions that are kept of files that nobody reads.
         """
         self.forgotten = 0
+        self.unpacking: Reader | None = None
+        self.gone: dict[str, SavedPlace] = {}
+        self._names: dict[tuple[int, int], str] = {}
         self._most = most
         self._readers: dict[tuple[int, int], Reader] = {}
         self._places: dict[tuple[int, int], FilePlace] = {}
@@ -43,11 +80,52 @@ class KnownFiles:
         """How many positions of files that nobody reads are kept."""
         return len(self._places)
 
-    def restore(self, places: Iterable[FilePlace]) -> None:
+    def restore(self, saved: Iterable[SavedPlace]) -> None:
         """These were reached by an earlier run; the last ones matter most."""
-        for place in places:
-            self._keep(place)
-            self._restored[place.inode] = place
+        for one in saved:
+            self.keep_gone(one)  # its number may be that of another file by now
+            if one.gone:
+                continue
+            self._keep(one.place, one.filename)
+            self._restored[one.place.inode] = one.place
+
+    def keep_gone(self, one: SavedPlace) -> None:
+        """It may be removed, after it has been read so far; of so many that is known."""
+        self.gone.pop(one.place.fingerprint, None)
+        self.gone[one.place.fingerprint] = one
+        while len(self.gone) > MOST_GONE:
+            del self.gone[next(iter(self.gone))]
+
+    def is_turn_of(self, reader: Reader) -> bool:
+        """Whether no other compressed file is being read."""
+        return self.unpacking in (None, reader)
+
+    def place_at(self, identity: tuple[int, int]) -> FilePlace | None:
+        """How far a file was read, if it still has the number that it had."""
+        return self._places.get(identity)
+
+    def texts_of(self, path: str, modified: int) -> list[KnownText]:
+        """Texts of which a compressed file may be a copy, to judge by its name, and the time of its text.
+
+        Compressing keeps a file's time. Where it does not, only a text in the same folder is one, and it must be long
+        enough: a few bytes prove nothing.
+        """
+        stem, folder = _stem(path), os.path.dirname(path)  # noqa: PTH120 - of every file
+        read = [(one.text_place(), one.filename, one) for one in self._readers.values()]
+        kept = [(place, self._names.get(identity, ""), None) for identity, place in self._places.items()]
+        gone = [(one.place, one.filename, None) for one in self.gone.values()]
+        return [
+            KnownText(place, reader)
+            for place, name, reader in (*read, *kept, *gone)
+            if place and _stem(name) == stem
+            if place.modified // _SECOND == modified // _SECOND
+            or (place.position >= 2 * COMPARED and os.path.dirname(os.path.abspath(name)) == folder)  # noqa: PTH100, PTH120
+        ]
+
+    @staticmethod
+    def as_text(place: FilePlace) -> KnownText:
+        """A text that nobody reads."""
+        return KnownText(place, None)
 
     def is_free(self, identity: tuple[int, int], reader: Reader | None, file: str | int) -> bool:
         """Whether nobody else reads a file, at this path or open."""
@@ -63,14 +141,20 @@ class KnownFiles:
     def begin(self, identity: tuple[int, int], reader: Reader) -> None:
         """It is being read from now on."""
         self._readers[identity] = reader
-        self._places.pop(identity, None)
+        name, place = self._names.pop(identity, ""), self._places.pop(identity, None)
+        if place:  # perhaps of a file that was removed, whose number this one has
+            self.keep_gone(SavedPlace(name, place, gone=True))
 
-    def end(self, identity: tuple[int, int], reader: Reader, place: FilePlace | None) -> None:
-        """It is not read any more; this is how far it was, or None if the file does not exist any longer."""
+    def end(
+        self, identity: tuple[int, int], reader: Reader, place: FilePlace | None, *, removed: bool = False
+    ) -> None:
+        """It is not read any more; this is how far it was, if that is known. It may have been removed."""
         if self._readers.get(identity) is reader:
             del self._readers[identity]
-            if place:
-                self._keep(place)
+            if place and removed:
+                self.keep_gone(SavedPlace(reader.filename, place, gone=True))
+            elif place:
+                self._keep(place, reader.filename)
 
     def place_of(self, fd: int, identity: tuple[int, int]) -> FilePlace | None:
         """How far an open file was read before; None if it was not, or has been written anew.
@@ -85,10 +169,12 @@ class KnownFiles:
                 return None
         return place if is_at(fd, place) and not is_reborn(fd, place) else None
 
-    def _keep(self, place: FilePlace) -> None:
+    def _keep(self, place: FilePlace, name: str) -> None:
         self._places.pop(place.identity, None)
         self._places[place.identity] = place
+        self._names[place.identity] = name
         while len(self._places) > self._most:
             self.forgotten += 1
             oldest = self._places.pop(next(iter(self._places)))
             self._restored.pop(oldest.inode, None)
+            self._names.pop(oldest.identity, None)

@@ -12,7 +12,7 @@ from message_passing.output import wait_for_change
 from message_passing.redelivery import OrderedBatch, Redelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from message_passing.source import Source
 
@@ -41,7 +41,7 @@ class OrderedDeliveries:
     def __init__(
         self,
         owner: Source,
-        as_messages: Callable[[list[Any]], list[Any]],
+        as_messages: Callable[[Sequence[Any]], list[Any]],
         on_reached: Callable[[Any], object] | None = None,
     ) -> None:
         """None yet.
@@ -72,7 +72,7 @@ class OrderedDeliveries:
         """Whether the chain has lost something, for which all waits."""
         return self._redelivery.stalls()
 
-    async def deliver(self, lines: list[Any], size: int | None = None) -> None:
+    async def deliver(self, lines: Sequence[Any], size: int | None = None) -> None:
         """Deliver a batch, and wait until there may be another one.
 
         Args:
@@ -83,7 +83,7 @@ class OrderedDeliveries:
         await self._owner.drain()
         await self.catch_up()
 
-    def deliver_last(self, lines: list[Any], size: int | None = None) -> None:
+    def deliver_last(self, lines: Sequence[Any], size: int | None = None) -> None:
         """Deliver a batch, after which there will be no other."""
         self._number += 1
         batch = _Lines(len(lines), sum(map(len, lines)) if size is None else size)

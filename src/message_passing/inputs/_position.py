@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 26
 """The most bytes of a position file: those of a hundred thousand positions, whose paths are not unusually long."""
 
 
-class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
+class FilePlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A position in a file, and what identifies the file, whatever its name is later.
 
     Attributes:
@@ -31,6 +31,7 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
         modified: when it was last written, in nanoseconds since the epoch.
         fingerprint: of its first bytes and of those before the position; empty for the file's beginning.
         born: when the file was created, in nanoseconds since the epoch; 0 if that is not known.
+        packed: the bytes of a compressed file that has been read; its position and fingerprint are those of its text.
     """
 
     position: int
@@ -39,6 +40,7 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
     modified: int
     fingerprint: str
     born: int = 0
+    packed: int = 0
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -46,11 +48,12 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True):
         return self.device, self.inode
 
 
-class SavedPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A position, and the path that the file had."""
+class SavedPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A position, and the path that the file had; `gone` if it was removed since, after it had been read."""
 
     filename: str
     place: FilePlace
+    gone: bool = False
 
 
 class FileMark(NamedTuple):

@@ -25,7 +25,7 @@ _MOST_FILES = 100_000
 _LOOKS = 5
 """How often a directory is listed, at most, until two listings agree."""
 
-_ROTATED = r"(?:[.-]\d[\dTZ_.:-]*|\.old)"
+ROTATION_SUFFIX = r"(?:[.-]\d[\dTZ_.:-]*|\.old)"
 """What rotation adds to a name: `.1`, `-20261126`, `.2026-11-26_02-10`."""
 
 
@@ -180,8 +180,8 @@ def is_rotated(path: str, filename: str) -> bool:
     name, base = Path(path).name, Path(filename)
     if path == filename:
         return True
-    between = rf"{re.escape(base.stem)}{_ROTATED}{re.escape(base.suffix)}" if base.suffix else "$."
-    return bool(re.fullmatch(rf"{re.escape(base.name)}{_ROTATED}|{between}", name))
+    between = rf"{re.escape(base.stem)}{ROTATION_SUFFIX}{re.escape(base.suffix)}" if base.suffix else "$."
+    return bool(re.fullmatch(rf"{re.escape(base.name)}{ROTATION_SUFFIX}|{between}", name))
 
 
 def _has(path: str, found: os.stat_result, place: FilePlace, *, same: bool = False) -> bool:

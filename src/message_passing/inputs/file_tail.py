@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +19,8 @@ from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.inputs._discovery import FilePatterns, is_pattern
 from message_passing.inputs._followed import CutLine
 from message_passing.inputs._followed_files import FollowedFiles
-from message_passing.inputs._line_queue import LineQueue
+from message_passing.inputs._known_files import MOST_GONE
+from message_passing.inputs._line_queue import LineQueue, LineRuns, texts_of_lines
 from message_passing.inputs._ordered import OrderedDeliveries
 from message_passing.inputs._position import FileMark, PositionFile, SavedPlace
 from message_passing.inputs._reading import READ_BATCH, LineInput
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from message_passing.inputs._discovery import FoundFile
     from message_passing.inputs._followed_file import FollowedFile
-    from message_passing.inputs._line_queue import LineRun
+from message_passing.inputs._line_queue import LineRun
 
 SAVE_INTERVAL = 0.2
 """Seconds between two saves of the positions, unless there are many: saving takes a twentieth of the time at most."""
@@ -56,7 +56,7 @@ class FileTailInput(LineInput):
 
     `filename` may be a pattern, or a list of paths and patterns (`/var/log/*.log`, `/srv/**/*.log`). Files that match
     later are found, and read from their beginning. All are polled by one task, a chunk of each in turn. A file that
-    several names lead to is read once, under one of them. Names of compressed files are left out. A file that was
+    several names lead to is read once, under one of them. A file that was
     removed, or was renamed to what no pattern matches, is closed `forget_after` seconds after the last line in it.
 
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
@@ -74,7 +74,7 @@ class FileTailInput(LineInput):
     written it, a `ZeroMQ` output of type DEALER has had it acknowledged), and a new run begins there, also after a
     crash, when what was not settled comes again. What the chain loses is delivered again. If a file was renamed, or
     copied and emptied, meanwhile, it is found in its folder by its contents; it and what else rotation put there
-    since (`log.1`, `log-20261126`; not what is compressed, and not what is followed by a name of its own) is read
+    since (`log.1`, `log-20261126`; not what is compressed or followed by a name of its own) is read
     before the new file. A last line without newline waits for the next run. If the file is found nowhere, that is
     reported.
 
@@ -85,6 +85,12 @@ class FileTailInput(LineInput):
     each stream's for itself; if its next part does not come within `join_timeout`, or if it has more than `max_line`
     bytes, it is cut and marked `truncated`. A position never passes a part of a line that is not complete. What is no
     such line is passed on whole, and reported once for each file.
+
+    Compressed files (`.gz`, `.bz2`, `.zst`, which needs the extra `zstd` before Python 3.14) that a name or a pattern
+    finds are read once, from the beginning, one at a time, when they have not changed for two seconds. What was read
+    before it was compressed does not come again: that is known by the text, and by its time, which compressing keeps.
+    If it does not, files of less than 512 bytes come twice. A damaged file, or one that is cut off, is reported with
+    the place, and what comes before that is read. Names that end like others (`.xz`, `.zip`) are left out.
 
     A line that is too long (`max_line`) is cut, and the message has the field `truncated`, which is true; with `raw`,
     which has no room for such a mark, it is skipped and counted as failed. Either is reported.
@@ -179,6 +185,7 @@ class FileTailInput(LineInput):
         self._queue = LineQueue()
         self._marks: list[FileMark] = []  # reached with these
         self._reached: dict[tuple[int, int], SavedPlace] = {}
+        self._gone: dict[str, SavedPlace] = {}  # of removed files, by fingerprint: they may be compressed
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
         self._unsaved = ""  # why the position could not be saved
@@ -187,7 +194,7 @@ class FileTailInput(LineInput):
             self.acknowledges = True
             one = self._named[0] if len(names) == len(self._named) == 1 else ""
             self._position_file = PositionFile(self.position_file, one)
-            self._deliveries = OrderedDeliveries(self, self.as_messages, self._on_reached)
+            self._deliveries = OrderedDeliveries(self, self._messages_of, self._on_reached)
 
     def on_open(self) -> None:
         """Open the files that exist.
@@ -199,7 +206,8 @@ class FileTailInput(LineInput):
         saved: Sequence[SavedPlace] = ()
         if file:
             saved = file.open_all()
-            self._reached = {one.place.identity: one for one in saved}
+            self._reached = {one.place.identity: one for one in saved if not one.gone}
+            self._gone = {one.place.fingerprint: one for one in saved if one.gone}
         full, found = full_host_name()
         self._hostname = socket.gethostname() if full.startswith("localhost") else full
         if not found:
@@ -292,7 +300,8 @@ class FileTailInput(LineInput):
         while self._queue.count:
             runs = self._queue.take(READ_BATCH)
             if deliveries:
-                await deliveries.deliver(*self._items(runs))
+                batch = LineRuns(runs)
+                await deliveries.deliver(batch, batch.size)
             else:
                 self.emit(self._messages(runs))
                 await self.drain()
@@ -312,32 +321,22 @@ class FileTailInput(LineInput):
         while self._queue.count:
             runs = self._queue.take(READ_BATCH)
             if self._deliveries:
-                self._deliveries.deliver_last(*self._items(runs))
+                batch = LineRuns(runs)
+                self._deliveries.deliver_last(batch, batch.size)
             else:
                 self.emit(self._messages(runs))
         if self._deliveries:
             self._tell_marks(self._deliveries)
 
-    def _items(self, runs: list[LineRun]) -> tuple[list[Any], int]:
-        """One item for each message, of which it can be made again; and their bytes."""
-        size = sum(sum(map(len, lines)) for _, lines in runs)
-        if self.raw:
-            return [line for _, lines in runs for line in lines], size
-        return [(fields, line) for fields, lines in runs for line in lines], size
-
-    def _messages(self, runs: list[LineRun]) -> list[Any]:
+    def _messages(self, runs: Sequence[LineRun]) -> list[Any]:
         """Objects with the original's fields, or lines if `raw`. As there, CR LF ends a line too."""
         if self.raw:
             return [line.removesuffix(b"\r") for _, lines in runs for line in lines]
         now = time.time()
         return [
-            {
-                **fields,
-                "message": line.removesuffix(b"\r").decode("utf-8", "backslashreplace"),
-                "epochtime": now,
-            }
+            {**fields, "message": text, "epochtime": now}
             for fields, lines in runs
-            for line in lines
+            for text in texts_of_lines(lines)
         ]
 
     def _tell_marks(self, deliveries: OrderedDeliveries) -> None:
@@ -349,7 +348,9 @@ class FileTailInput(LineInput):
         """Everything up to there is settled."""
         self._changed = True
         if mark.place:
-            self._reached.pop(mark.identity, None)
+            saved = self._reached.pop(mark.identity, None)
+            if saved and (saved.place.born != mark.place.born or saved.place.position > mark.place.position):
+                self._keep_gone(saved)  # another file has its number
             self._reached[mark.identity] = SavedPlace(mark.filename, mark.place)
             most = 2 * self.max_files + len(self._named)
             if len(self._reached) > most:
@@ -362,6 +363,18 @@ class FileTailInput(LineInput):
             saved = self._reached.get(mark.identity)
             if saved and saved.filename == mark.filename:  # and no other file has its number now
                 del self._reached[mark.identity]
+                self._keep_gone(saved)
+
+    def _keep_gone(self, saved: SavedPlace) -> None:
+        """It was removed: perhaps compressed."""
+        if self._patterns.finds_compressed:
+            self._gone.pop(saved.place.fingerprint, None)
+            self._gone[saved.place.fingerprint] = SavedPlace(saved.filename, saved.place, gone=True)
+            while len(self._gone) > MOST_GONE:
+                del self._gone[next(iter(self._gone))]
+
+    def _to_save(self) -> tuple[SavedPlace, ...]:
+        return *self._gone.values(), *self._reached.values()
 
     def info(self) -> Mapping[str, Any]:
         """The files; with a position file: the last position, and the number of unsettled messages."""
@@ -396,7 +409,7 @@ class FileTailInput(LineInput):
             self._changed = False
             began = monotonic()
             try:
-                await asyncio.to_thread(self._position_file.save_all, tuple(self._reached.values()))
+                await asyncio.to_thread(self._position_file.save_all, self._to_save())
             except OSError as error:
                 self._changed = True
                 self._not_saved(error)
@@ -411,7 +424,7 @@ class FileTailInput(LineInput):
     def _save_now(self, file: PositionFile) -> None:
         try:
             if self._reached or self._patterns:
-                file.save_all(tuple(self._reached.values()))
+                file.save_all(self._to_save())
         except OSError as error:
             self._not_saved(error)
 
@@ -428,9 +441,6 @@ class FileTailInput(LineInput):
         done, size = sum(done for done, _ in found), sum(size for _, size in found)
         return (done, size) if done < size else None
 
-    def as_messages(self, lines: list[Any]) -> list[Any]:
-        """What `_items` are made of, as messages."""
-        if self.raw:
-            return self._messages([({}, lines)])
-        runs = groupby(lines, itemgetter(0))
-        return self._messages([(fields, [line for _, line in some]) for fields, some in runs])
+    def _messages_of(self, items: Sequence[LineRun]) -> list[Any]:
+        """Messages of a batch, or of what was lost of it."""
+        return self._messages(items.runs if isinstance(items, LineRuns) else items)

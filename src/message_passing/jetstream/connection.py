@@ -14,17 +14,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError, needs_extra
-from message_passing.jetstream.reasons import Denied, said_plainly
+from message_passing.jetstream.client import CheckedClient
+from message_passing.jetstream.reasons import NO_NATS_SERVER, Denied, said_plainly
 from message_passing.network.backoff import RetryLater, pause_after
 
 with needs_extra("jetstream"):
-    from nats.aio.client import Client
-    from nats.errors import Error as NatsError
     from nats.errors import UnexpectedEOF
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
+
+    from nats.aio.client import Client
 
 _PING_INTERVAL, _PINGS = 10, 2
 """Seconds between two questions whether the server is there, and how many may stay unanswered."""
@@ -127,11 +128,11 @@ class NatsConnection:
             reasons: dict[str, None] = {}
             for server in random.sample(self._servers, len(self._servers)):
                 ended = asyncio.Event()
-                client = Client()
+                client = CheckedClient()
                 try:
                     await self._connect(client, server, ended)
-                except (NatsError, OSError, OpenError, ValueError, AssertionError) as error:
-                    wants = client._server_info.get("tls_verify") and not self._has_certificate  # noqa: SLF001
+                except Exception as error:  # noqa: BLE001 - whatever it is: if this ended, nobody would try again
+                    wants = client.told("tls_verify") and not self._has_certificate
                     hint = " (the server wants this client's certificate: option tls_cert)" if wants else ""
                     reasons[f"{server}: {said_plainly(error, self._noted)}{hint}"] = None
                     self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
@@ -155,7 +156,7 @@ class NatsConnection:
             keeping.cancel()
             await asyncio.wait([keeping], timeout=_CLOSING)
 
-    async def _connect(self, client: Client, server: str, ended: asyncio.Event) -> None:
+    async def _connect(self, client: CheckedClient, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
         self._has_certificate = settings.has_certificate
         extra: dict[str, Any] = {}
@@ -190,9 +191,12 @@ class NatsConnection:
             )
         if not client.is_connected:  # it was refused in the middle of the greeting
             raise client.last_error or UnexpectedEOF
-        if settings.tls and not client._server_info.get("tls_required"):  # noqa: SLF001 - nothing else says it
+        reason = "" if client.knows_server() else NO_NATS_SERVER
+        if settings.tls and not client.told("tls_required"):
+            reason = "the server offers no TLS"
+        if reason:
             await _close(client)
-            raise OpenError("the server offers no TLS")
+            raise OpenError(reason)
 
     async def _use(self, client: Client, server: str, ended: asyncio.Event) -> None:
         """Have it used until it has ended."""

@@ -16,6 +16,7 @@ with needs_extra("jetstream"):
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from nats.aio.client import Client
     from nats.js.api import ConsumerInfo
@@ -35,12 +36,18 @@ class ConsumerWish:
     ack_wait: float
     max_ack_pending: int
 
-    def config(self) -> dict[str, Any]:
-        """What the server is asked to create; times in nanoseconds."""
+    def config(self, begun: datetime | None = None) -> dict[str, Any]:
+        """What the server is asked to create; times in nanoseconds.
+
+        Args:
+            begun: when there was one before, which had what was new then.
+        """
+        since = begun if self.deliver_policy == "new" else None
         found: dict[str, Any] = {
             "name": self.durable,
             "durable_name": self.durable,
-            "deliver_policy": self.deliver_policy,
+            "deliver_policy": "by_start_time" if since else self.deliver_policy,
+            **({"opt_start_time": since.isoformat()} if since else {}),
             "ack_policy": "explicit",
             "ack_wait": round(self.ack_wait * 1e9),
             "max_deliver": -1,
@@ -86,6 +93,7 @@ class ConsumerKeeper:
         self.trouble = ""
         self._wish, self._tell = wish, tell
         self._told = ""
+        self._begun: datetime | None = None  # when the first one that was found was created
 
     async def ensure(self, client: Client) -> ConsumerInfo | None:
         """Look for the consumer of an existing stream, and create it if there is none; None if it cannot be used."""
@@ -99,6 +107,13 @@ class ConsumerKeeper:
             self.trouble = f"{name} cannot be used: {reason}"
             return None
         self.trouble = ""
+        if self._begun is None:
+            self._begun = self._last = found.created
+        elif found.created != self._last:
+            self._last = found.created
+            what = f"what is stored since {self._begun:%Y-%m-%dT%H:%M:%SZ}"
+            what = what if self._wish.deliver_policy == "new" else "all that is stored"
+            self._tell(f"{name} is another one than before: it begins with {what}")
         different = "; ".join(self._wish.differences(found.config))
         if different and different != self._told:
             self._tell(f"{name} exists, and is used as it is: it has {different}")
@@ -117,7 +132,11 @@ class ConsumerKeeper:
         if self._wish.filter_subject:
             subject += f".{self._wish.filter_subject}"
         # With this action the server creates one or refuses; without, it would change one that another node has made.
-        asked = {"stream_name": self._wish.stream, "config": self._wish.config(), "action": "create"}
+        asked = {
+            "stream_name": self._wish.stream,
+            "config": self._wish.config(self._begun),
+            "action": "create",
+        }
         answer = await client.request(subject, msgspec.json.encode(asked), timeout=API_TIMEOUT)
         given = msgspec.json.decode(answer.data).get("error")
         if given and given.get("err_code") not in _EXISTS:

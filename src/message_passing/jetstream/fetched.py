@@ -27,8 +27,7 @@ class Fetched(Received):
 
     def __init__(self, key: tuple[int, int], message: Msg, deliveries: int, now: float) -> None:
         is_frame = (message.headers or {}).get(FRAME_HEADER) == FRAME_OF_LINES
-        messages = message.data.split(b"\n") if is_frame else [message.data]
-        super().__init__(key, messages, len(message.data), deliveries, now)
+        super().__init__(key, message.data, len(message.data), deliveries, now, lines=is_frame)
         self.reply = message.reply
 
 

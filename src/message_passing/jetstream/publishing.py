@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NO_STREAM = "no stream stores this subject (or it has no leader now)"
 
+_NO_ANSWER = "the answer is not JetStream's: another program answers what is published to this subject"
+
 HEADER_ROOM = 1024
 """Bytes that the headers of a message may have, which count in the server's max_payload."""
 
@@ -144,7 +146,7 @@ class Publisher:
             said: Mapping[str, object] = _decode(message.data)
             given = said.get("error")
         except (msgspec.DecodeError, AttributeError):
-            publication.reason = RetryLater("the answer is not JetStream's")
+            publication.reason = RetryLater(_NO_ANSWER)
             return
         if isinstance(given, dict):
             error = stream_error(given)
@@ -152,6 +154,11 @@ class Publisher:
                 publication.reason = error
             else:
                 publication.refused.append((publication.left.pop(name), error))
+            return
+        if not (
+            said.get("stream") and isinstance(said.get("seq"), int)
+        ):  # whoever else answers: nothing is stored
+            publication.reason = RetryLater(_NO_ANSWER)
             return
         publication.duplicates += said.get("duplicate") is True
         publication.left.pop(name, None)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _MESSAGE_TOO_LARGE = 10054
 """`JSStreamMessageExceedsMaximumErr` of nats-server's server/errors.json."""
 
+NO_NATS_SERVER = "what listens there is no NATS server"
+
 _REFUSED = "the server refuses the credentials (options user, token, credentials_file, nkey_file)"
 
 _WORDS = {
@@ -26,8 +28,8 @@ _WORDS = {
     "Secure Connection - TLS Required": "the server wants TLS: use tls:// in `servers`",
     "maximum connections exceeded": "the server has as many connections as it accepts",
     "unexpected EOF": "the server closed the connection",
-    "empty response from server": "what listens there is no NATS server",
-    "info message, json parse error": "what listens there is no NATS server",
+    "empty response from server": NO_NATS_SERVER,
+    "info message, json parse error": NO_NATS_SERVER,
     "stale connection": "the server did not answer",
     "Stale Connection": "the server did not answer",
     "Slow Consumer": "the server closed the connection, since this side read too slowly",
@@ -63,6 +65,8 @@ def said_plainly(error: BaseException, cause: BaseException | None = None) -> st
         error = cause
     if found := network_reason(error):
         return found
+    if isinstance(error, (AssertionError, AttributeError, LookupError, TypeError)):
+        return NO_NATS_SERVER  # the library takes what a server says as it comes, and trips over it
     text = one_line(str(error).removeprefix("nats: ").strip("' "))[:300]
     if text.lower().startswith("permissions violation"):
         return Denied(f"the server does not allow it: {text}")

@@ -268,15 +268,22 @@ class ConsumerThread:
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Partitions are this node's from now on."""
         known = {one.partition: -1 for one in places}
+        ends: dict[int, TopicPartition] = {}
         with contextlib.suppress(KafkaException):
             for one in consumer.committed(places, timeout=_ANSWER):
                 known[one.partition] = one.offset
                 if one.offset < 0:  # the group has never been here
                     low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
                     known[one.partition] = high if self._latest else low
+                    if self._latest:
+                        ends[one.partition] = TopicPartition(self._topic, one.partition, high)
         for number, offset in known.items():
             self.offsets.assign(number, offset if offset >= 0 else None)
-        consumer.incremental_assign(places)
+        # From this end, not from where it is once the library looks for it, or when another node gets the partition.
+        consumer.incremental_assign([ends.get(one.partition, one) for one in places])
+        if ends:
+            with contextlib.suppress(KafkaException):
+                consumer.store_offsets(offsets=[*ends.values()])
         if self._paused and places:
             consumer.pause(places)
         self._set_trouble("group", "")
@@ -295,11 +302,18 @@ class ConsumerThread:
         self._give_up(numbers)
         consumer.incremental_unassign(places)  # which commits what is stored
 
-    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Another node has had these partitions for some time."""
-        text = "the brokers had not heard of this node for some time (session_timeout): others have its partitions"
-        self.call(self._report, f"{text}, and do again what it had")
+    def _lose(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
+        if "topic" not in self.troubles and not self._is_missing(consumer):
+            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
+            self.call(self._report, f"{text} partitions, and do again what it had")
         self._give_up([one.partition for one in places])
+
+    def _is_missing(self, consumer: Consumer) -> bool:
+        with contextlib.suppress(KafkaException):
+            found = consumer.list_topics(self._topic, timeout=_ANSWER).topics[self._topic]
+            return found.error is not None and found.error.code() in MISSING
+        return False
 
     def _give_up(self, numbers: list[int]) -> None:
         self.call(self._window.forget, {self.offsets.assignment(number) for number in numbers})

@@ -42,9 +42,8 @@ class KafkaRecord(Received):
         """Take it apart. One without a value (a tombstone) has no messages."""
         self.partition, self.offset = partition, key[1]
         self.settled = self.dropped = False
-        is_frame = value and headers and FRAME_MARK in headers
-        messages = [] if value is None else value.split(b"\n") if is_frame else [value]
-        super().__init__(key, messages, len(value or b""), 1, now)
+        is_frame = bool(value and headers and FRAME_MARK in headers)
+        super().__init__(key, value, len(value or b""), 1, now, lines=is_frame)
 
 
 class _Partition:
@@ -184,7 +183,7 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
 
     def answer_done(self, item: KafkaRecord) -> None:
         """See `ConsumerWindow`: its offset may be passed."""
-        item.messages = []
+        item.body = None
         item.settled = True
 
     def answer_later(self, item: KafkaRecord, delay: float) -> None:
@@ -199,7 +198,7 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
     def arrived(self, records: list[KafkaRecord]) -> None:
         """Pass them on, or not any more."""
         for record in records:
-            if not record.messages:
+            if record.body is None:
                 record.settled = True
             elif self.stopping:
                 record.dropped = True

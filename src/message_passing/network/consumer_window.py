@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from message_passing.zeromq.hop.packing import TOGETHER_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 _MOST_REMEMBERED = 10_000
 """The most settled messages that are remembered, to be acknowledged again without being delivered again."""
 
-_BATCH, _BATCH_BYTES = 1000, 160 * 1024
-"""The most single messages that are passed on together, and about how many bytes: see `inputs.zeromq`."""
+_BATCH = 1000
+"""The most messages of a stream that are passed on together."""
 
 
 class Received:
@@ -20,18 +22,28 @@ class Received:
 
     Attributes:
         key: what tells it from others.
-        messages: the messages in it.
+        body: its bytes; None if there is nothing to be passed on, or it is not kept any more.
+        lines: it is a frame: several messages, each a line.
         size: its bytes.
         deliveries: how often it was delivered, to whomever.
         told: when the engine last heard of it; seconds, monotonic.
     """
 
-    __slots__ = ("deliveries", "key", "messages", "size", "told")
+    __slots__ = ("body", "deliveries", "key", "lines", "size", "told")
 
-    def __init__(self, key: Hashable, messages: list[bytes], size: int, deliveries: int, now: float) -> None:
+    def __init__(
+        self, key: Hashable, body: bytes | None, size: int, deliveries: int, now: float, *, lines: bool
+    ) -> None:
         """It has just come."""
-        self.key, self.messages, self.size = key, messages, size
+        self.key, self.body, self.lines, self.size = key, body, lines, size
         self.deliveries, self.told = deliveries, now
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The messages in it."""
+        if self.body is None:
+            return []
+        return self.body.split(b"\n") if self.lines else [self.body]
 
 
 AnyReceived = TypeVar("AnyReceived", bound=Received)
@@ -91,18 +103,20 @@ class ConsumerWindow(Generic[AnyReceived]):
         self._open[item.key] = item
         self._open_bytes += item.size
 
-    def take(self) -> list[AnyReceived]:
-        """What is passed on next, together: frames and what was lost before one by one, single messages several."""
-        found: list[AnyReceived] = []
-        size = 0
-        while self.ready and len(found) < _BATCH and size < _BATCH_BYTES:
-            alone = len(self.ready[0].messages) != 1 or self.ready[0].deliveries > 1
-            if alone and found:
+    def take(self, most_bytes: int = TOGETHER_BYTES) -> list[AnyReceived]:
+        """What is passed on next, together: several frames, or several single messages; alone what was lost before.
+
+        Args:
+            most_bytes: of them; the first may have more.
+        """
+        found = [self.ready.popleft()]
+        first, size = found[0], found[0].size
+        while self.ready and len(found) < _BATCH and first.deliveries == 1:
+            following = self.ready[0]
+            size += following.size
+            if size > most_bytes or following.deliveries > 1 or following.lines != first.lines:
                 break
             found.append(self.ready.popleft())
-            size += found[-1].size
-            if alone:
-                break
         return found
 
     def acknowledge(self, item: AnyReceived) -> None:

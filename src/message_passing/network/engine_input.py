@@ -14,6 +14,7 @@ from message_passing.flow import Input
 from message_passing.network.backoff import pause_after
 from message_passing.network.consumer_window import ConsumerWindow
 from message_passing.options import option
+from message_passing.zeromq.hop.packing import BLOCK_BYTES, TOGETHER_BYTES, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,15 +86,24 @@ class EngineInput(Input):
             if pause > 0 or not self.arrivals.ready:
                 await self.wait_for(self.arrival, pause if pause > 0 else LOOK)
                 continue
-            batch = self.arrivals.take()
+            batch = self.arrivals.take(self._together())
             if self.max_deliveries and batch[0].deliveries > self.max_deliveries:
                 self._bury_often(batch[0])
                 continue
             self._redelivered += batch[0].deliveries > 1
-            messages = batch[0].messages if len(batch) == 1 else [one.messages[0] for one in batch]
-            self.deliver(messages, functools.partial(self._settled, batch), comes_again=True)
+            self.deliver(
+                unpacked(batch, blocks=self.wiring.blocks),
+                functools.partial(self._settled, batch),
+                comes_again=True,
+            )
             await self.drain()
             await asyncio.sleep(0)  # others get their turn
+
+    def _together(self) -> int:
+        """The most bytes of what is passed on at a time."""
+        if self.max_deliveries == 1:
+            return -1  # each alone: what is lost fails at once, and nothing else with it
+        return BLOCK_BYTES if self.wiring.blocks else TOGETHER_BYTES
 
     def stopped(self) -> None:
         """Give back what was not passed on."""

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
-"""The header of a frame, where messages have headers, and its value."""
-
-
-FRAME_HEADER, FRAME_OF_LINES = "Message-Passing-Frame", "lines"
 """The header of a frame, and its value, where an engine has headers."""
 
 

@@ -10,7 +10,7 @@ from message_passing.network.backoff import RetryLater
 from message_passing.network.output import NetworkOutput
 from message_passing.options import option
 from message_passing.redis.options import RedisPubSubComponent
-from message_passing.redis.reasons import redis_reason
+from message_passing.redis.reasons import NO_REDIS, redis_reason
 
 with needs_extra("redis"):
     from redis.exceptions import ResponseError
@@ -59,6 +59,9 @@ class RedisOutput(RedisPubSubComponent, NetworkOutput):
         def answered(number: int, answer: Any) -> None:
             if isinstance(answer, ResponseError):
                 reasons.append(redis_reason(answer))
+                return
+            if not isinstance(answer, int):
+                reasons.append(NO_REDIS)
                 return
             taken.add(number)
             self._heard_last = answer > 0

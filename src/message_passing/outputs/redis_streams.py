@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from message_passing.network.packing import buffered_frames, is_frame, messages_
 from message_passing.options import option
 from message_passing.redis.entries import FRAME_FIELD, MESSAGE_FIELD
 from message_passing.redis.options import RedisStreamComponent
-from message_passing.redis.reasons import redis_reason
+from message_passing.redis.reasons import NO_REDIS, redis_reason
 
 with needs_extra("redis"):
     from redis.exceptions import ResponseError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from message_passing.network.buffer import Batch
+
+_ENTRY_ID = re.compile(rb"\d+-\d+")
+"""What the server answers once it has stored an entry (redis.io, XADD)."""
 
 
 class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
@@ -78,8 +82,10 @@ class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
         reasons: list[str] = []
 
         def answered(index: int, answer: Any) -> None:
-            if not isinstance(answer, ResponseError):
+            if isinstance(answer, bytes) and _ENTRY_ID.fullmatch(answer):
                 stored.add(rest[index])
+            elif not isinstance(answer, ResponseError):
+                reasons.append(NO_REDIS)
             elif "invalid bulk length" in str(answer):
                 refused[rest[index]] = "it is larger than the server accepts (its proto-max-bulk-len)"
             else:

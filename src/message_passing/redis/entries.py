@@ -39,15 +39,12 @@ class StreamEntry(Received):
             now: seconds, monotonic.
         """
         given = dict(zip(fields[::2], fields[1::2], strict=False))
-        self.fault, messages = "", []
-        if _FRAME in given:
-            messages = given[_FRAME].split(b"\n")
-        elif _MESSAGE in given:
-            messages = [given[_MESSAGE]]
-        else:
+        self.fault = ""
+        body = given.get(_FRAME, given.get(_MESSAGE))
+        if body is None:
             names = ", ".join(sorted(name.decode("utf-8", "replace") for name in given))[:200]
             self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
-        super().__init__(key, messages, sum(map(len, fields)), deliveries, now)
+        super().__init__(key, body, sum(map(len, fields)), deliveries, now, lines=_FRAME in given)
 
 
 class EntryWindow(ConsumerWindow[StreamEntry]):

@@ -16,6 +16,8 @@ with needs_extra("redis"):
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NO_REDIS = "what listens there is no Redis server"
+
 _REPLICA = "the server is a replica, and stores nothing itself: use the address of its master"
 
 _WORDS = {
@@ -42,6 +44,7 @@ _WORDS = {
     "max number of clients": "the server has as many connections as it accepts (its maxclients)",
     "unknown command": "the server does not know this command: streams need Redis 6.2 or newer",
     "DB index is out of range": "the server has no database with this number (the end of `url`)",
+    "Error setting client name": NO_REDIS,
     "Connection closed by server": "the server closed the connection",
 }
 """What the server or the library says, and what it means for the user."""
@@ -52,7 +55,7 @@ def redis_reason(error: BaseException) -> str:
     if isinstance(error, OpenError):
         return error.faults[0].text
     if isinstance(error, InvalidResponse):
-        return "what listens there is no Redis server"
+        return NO_REDIS
     for one in _causes(error):
         if found := network_reason(one):
             return found
@@ -66,7 +69,7 @@ def redis_reason(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, RedisTimeoutError)):
         return "no answer in time"
     if isinstance(error, RedisConnectionError) and "Protocol Error" in text:
-        return "what listens there is no Redis server"
+        return NO_REDIS
     return text or type(error).__name__
 
 

@@ -117,6 +117,10 @@ def running(component: Input, *, timeout: float = 10.0) -> Iterator[None]:
 def _run_loop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
     with contextlib.closing(loop):
         loop.run_until_complete(asyncio.wait([task]))
+        if left := asyncio.all_tasks(loop):  # it was cancelled when it was ending by itself
+            for one in left:
+                one.cancel()
+            loop.run_until_complete(asyncio.wait(left))
 
 
 def wait_for(condition: Callable[[], _Found], timeout: float = 5.0) -> _Found:

@@ -14,15 +14,11 @@ from message_passing.outputs.file import FileOutput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import free_port, wait_for
 from message_passing.wiring import Wiring
-from message_passing.zeromq.hop.acknowledged_receiving import (
-    BLOCK_BYTES,
-    TOGETHER_BYTES,
-    AcknowledgedReceiving,
-)
+from message_passing.zeromq.hop.acknowledged_receiving import AcknowledgedReceiving
 from message_passing.zeromq.hop.consumer import Delivered
 from message_passing.zeromq.hop.frames import Data
 from message_passing.zeromq.hop.gathering import Gathering
-from message_passing.zeromq.hop.packing import unpacked
+from message_passing.zeromq.hop.packing import BLOCK_BYTES, TOGETHER_BYTES, unpacked
 from nodes import node, part
 
 if TYPE_CHECKING:

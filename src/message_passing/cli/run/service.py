@@ -154,7 +154,7 @@ class Service:
 
     def _ending(self) -> None:
         self._progress.stop()
-        self._announcer.stop()
+        self._announcer.end()
         notify("STOPPING=1")
 
     def _tell_losses(self) -> None:

@@ -11,7 +11,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import DecodingError
 from message_passing.redelivery import OrderedBatch, Redelivery
 from message_passing.zeromq.hop.consumer import KEEP_ALIVE
-from message_passing.zeromq.hop.packing import as_batch, unpacked
+from message_passing.zeromq.hop.packing import BLOCK_BYTES, TOGETHER_BYTES, as_batch, unpacked
 from message_passing.zeromq.user_id import NO_OBJECT, with_user_id
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from message_passing.source import Source
     from message_passing.zeromq.hop.consumer import Delivered
     from message_passing.zeromq.hop.link import HopReceiver
-
-TOGETHER_BYTES = 160 << 10
-"""The most bytes of frames that are delivered to the chain together, unless one has more; where they are not split
-into messages, `BLOCK_BYTES`."""
-
-BLOCK_BYTES = 512 << 10
-"""The most bytes of frames that are delivered as one block."""
 
 _ACKNOWLEDGED_BYTES = 1 << 20
 """Bytes that are delivered between two acknowledgements at most, so that a sender's window does not run out."""

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from message_passing.lines import LineBatch, LineBlock, MultiMessage, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from message_passing.zeromq.hop.frames import Data
+    class Frame(Protocol):
+        """What came together.
+
+        Attributes:
+            body: its bytes.
+            lines: it is several messages, each a line, with a newline between them; otherwise one message.
+        """
+
+        @property
+        def body(self) -> bytes: ...  # noqa: D102 - see above
+
+        @property
+        def lines(self) -> bool: ...  # noqa: D102 - see above
+
 
 FRAME_BYTES = 64 << 10
 """The most bytes of messages that go into one frame, unless one message has more."""
+
+TOGETHER_BYTES = 160 << 10
+"""The most bytes of frames that are delivered to the chain together, unless one has more; where they are not split
+into messages, `BLOCK_BYTES`."""
+
+BLOCK_BYTES = 512 << 10
+"""The most bytes of frames that are delivered as one block."""
 
 
 def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[bytes, int, bool]]:
@@ -49,7 +69,7 @@ def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         first = last
 
 
-def unpacked(frames: Sequence[Data], *, blocks: bool) -> Any:
+def unpacked(frames: Sequence[Frame], *, blocks: bool) -> Any:
     """The messages of some frames, in order: as a block of lines where the chain takes that, and they are lines."""
     if all(one.lines for one in frames):
         block = b"\n".join([*[one.body for one in frames], b""])
