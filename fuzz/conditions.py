@@ -1,4 +1,4 @@
-"""Conditions and lines of other programs: what somebody else may have written is taken or refused in words."""
+"""Conditions, scripts, grok patterns and lines of other programs: what is written is taken or refused in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from message_passing.conditions import Condition
 from message_passing.errors import UserError
+from message_passing.filters._grok import GrokPattern
 from message_passing.filters._line_formats import PARSERS
 from message_passing.filters.redact import RedactFilter
+from message_passing.filters.script import ScriptFilter
 from message_passing.text_template import TextTemplate
 
 _LONGEST = 2000
@@ -47,6 +49,28 @@ def condition(data: bytes) -> None:
             assert repr(message) == before
     with contextlib.suppress(UserError):
         assert all(any(one is message for message in _MESSAGES) for one in Condition(text).keep(_MESSAGES))
+
+
+def script(data: bytes) -> None:
+    """A script: it makes an object of any, never fails, and leaves the message as it was."""
+    try:
+        made = ScriptFilter(script=data.decode(errors="replace"))
+    except UserError as error:
+        assert 0 < len(str(error)) < _LONGEST
+        return
+    for message in _MESSAGES:
+        before = repr(message)
+        assert isinstance(made.filter(message), type(message))
+        assert repr(message) == before
+
+
+def grok(data: bytes) -> None:
+    """A grok pattern, its own named pattern, and a text, each on a line: it gives fields, or is refused in words."""
+    pattern, own, text = [*data.decode(errors="replace").split("\n", 2), "", ""][:3]
+    try:
+        assert isinstance(GrokPattern(pattern, {"OWN": own}).found(text[:200]), dict)
+    except (ValueError, OverflowError) as error:
+        assert 0 < len(str(error)) < _LONGEST
 
 
 @functools.cache

@@ -29,6 +29,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "console": console.console,
     "frames": receiver.frames,
     "condition": conditions.condition,
+    "script": conditions.script,
+    "grok": conditions.grok,
     "line": conditions.line,
 }
 

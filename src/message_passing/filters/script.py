@@ -82,6 +82,7 @@ class _ScriptText:
     """A script as statements."""
 
     def __init__(self, text: str) -> None:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")  # as Python reads it
         self._lines = text.split("\n")
         self._count = 0
         if len(text) > MOST_SCRIPT:
