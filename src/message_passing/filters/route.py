@@ -29,9 +29,9 @@ class RouteFilter(PatientBranching):
     routes](../guide-filters.md#routes), which is this filter, made where it is needed.
 
     Messages that come to the same output on several routes stay in order, unless one of these routes has several
-    outputs, which is a `T` of its own: within a batch, they may then overtake each other. A branch without progress for `patience`
-    seconds no longer holds up the others: see the filter `T`. How many messages took each route is in `top`, on the
-    page and in the metrics.
+    outputs, which is a `T` of its own: within a batch, they may then overtake each other. A branch without progress
+    for `patience` seconds no longer holds up the others: see the filter `T`. How many messages took each route is in
+    `top`, on the page and in the metrics.
     """
 
     name = "Route"
