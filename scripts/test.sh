@@ -5,6 +5,9 @@
 # CPython's own test runner does: what fails again has failed. The first failure stays on the screen, with a line that
 # says so: a test that only passes alone is to be mended.
 set -u
+# Most tests start programs: with this variable, each of them would compile all modules anew.
+unset PYTHONDONTWRITEBYTECODE
+"$1" -m compileall -q src tests
 most=12 # with more failures than this it is no matter of the machine
 status=0
 "$1" -m pytest --numprocesses 4 --dist loadfile -m 'not alone' || status=$?

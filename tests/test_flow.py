@@ -194,8 +194,8 @@ def test_a_class_is_an_output_by_defining_write() -> None:
     [
         (Output, "write(message) or write_many(messages)"),
         (Kept, "write(message) or write_many(messages)"),
-        (Filter, "filter(message) or filter_many(messages)"),
-        (NullFilter, "filter(message) or filter_many(messages)"),
+        (Filter, "filter(message), filter_many(messages), or `reads` and keeps(fields)"),
+        (NullFilter, "filter(message), filter_many(messages), or `reads` and keeps(fields)"),
     ],
 )
 @pytest.mark.parametrize("door", ["consume", "consume_many"])
@@ -266,7 +266,10 @@ def test_a_filter_that_says_nothing_is_an_error_for_each_message() -> None:
 
     errors = Kept()
     Empty(error=errors, output_to=Kept()).consume(1)
-    assert errors.messages[0]["exception"] == "Empty must define filter(message) or filter_many(messages)"
+    assert (
+        errors.messages[0]["exception"]
+        == "Empty must define filter(message), filter_many(messages), or `reads` and keeps(fields)"
+    )
 
 
 def test_an_output_that_says_nothing_is_an_error_for_each_message() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIZE = 20_000
+SIZE = 10_000
 """Of the smaller message, in bytes or items; the larger one is `FACTOR` times that."""
 
 FACTOR = 4

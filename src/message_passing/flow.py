@@ -161,10 +161,14 @@ class Filter(Source, Output):
             kept = self.filtered(messages)
             self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
 
+    def _count_filtered(self, count: int) -> None:
+        """Count messages that are removed on purpose."""
+        self.metrics.filtered += count
+
     def _hand_on(self, kept: list[Any], of: int, rest: Iterable[Any] = ()) -> None:
         """Pass on what was kept of so many; `rest`, not begun yet, is lost if the reader has gone."""
         if of > len(kept):
-            self.metrics.filtered += of - len(kept)
+            self._count_filtered(of - len(kept))
         try:
             self.emit(kept)
         except OutputClosedError:

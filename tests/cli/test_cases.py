@@ -127,7 +127,11 @@ def test_for_a_program(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("given", "output", "right"),
     [
-        (['{"level": "error", "n": 1}'], ['{"level": "error", "n": 1}'], False),  # it is encoded anew
+        (
+            ['{"level": "error", "n": 1}'],
+            ['{"level":"error","n":1}'],
+            False,
+        ),  # a Key passes the text on as it is
         (['{"level":"error","n":1}'], ['{"level":"error","n":1}'], True),
         (['{"n": 1, "level": "error"}'], [{"level": "error", "n": 1}], True),
         ([{"level": "error"}] * 2, [{"level": "error"}], False),

@@ -60,7 +60,7 @@ def completed(line: str, folder: Path, *word_breaks: str) -> list[str]:
         ("message-passing --input=Z", ["ZeroMQ"]),
         ("message-passing --input    Z", ["ZeroMQ"]),
         ("message-passing --input STDIN --output STD", ["STDERR", "STDOUT"]),
-        ("message-passing --filter T", ["T", "ToLogstash"]),
+        ("message-passing --filter T", ["T", "Throttle", "ToLogstash"]),
         ("message-passing --encoder G", ["Gzip"]),
         ("message-passing --decoder J", ["JSON", "JSONLines"]),
         ("message-passing --error F", ["File"]),

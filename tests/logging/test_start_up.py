@@ -15,7 +15,7 @@ from message_passing.testing import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCRIPTS = 1000 if "FAULT_SECONDS" in os.environ else 60
+SCRIPTS = 1000 if "FAULT_SECONDS" in os.environ else 30
 """How many are run: all of them in `make faults`."""
 
 

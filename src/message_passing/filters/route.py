@@ -110,7 +110,7 @@ class RouteFilter(PatientBranching):
         for branch, part in routes:
             numbers[branch] += part
         passed = sum(map(len, numbers.values()))
-        self.metrics.filtered += len(messages) - passed
+        self._count_filtered(len(messages) - passed)
         with self.handing() as hand:
             for branch, part in numbers.items():
                 hand(branch, messages.at(sorted(part), to_read=to_read))

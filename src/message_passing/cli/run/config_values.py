@@ -72,5 +72,5 @@ def _note_unknown_keys(files: ConfigFiles, given: Given, *, own: Collection[str]
         for key in values:
             if key not in known:
                 text = f"there is no option {key!r}{did_you_mean(key, known)}"
-                given.faults.append(Fault(text, SourceLocation(f"{file}: {key}", file, (key,))))
+                given.faults.append(Fault(text, SourceLocation(file, file, (key,))))
                 given.already_reported.add(nearest(key, known))
