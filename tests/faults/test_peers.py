@@ -248,6 +248,6 @@ def test_a_storm_of_connections(tmp_path: Path) -> None:
         sent = sender.end()
         soon(lambda: life.has(sent.name, sent.stamped))
         assert ended(receiver) == []
-    assert sum(counts) > 500
+    assert sum(counts) > 200  # of some hundreds a second, where nothing else runs
     (account,) = balanced([sent], [life]).values()
     assert account.missing == set()

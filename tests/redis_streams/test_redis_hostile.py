@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine_parts import Delivering
 from message_passing.outputs.redis import RedisOutput
 from message_passing.outputs.redis_streams import RedisStreamsOutput
-from message_passing.testing import ListInput, running, wait_for
+from message_passing.testing import running, wait_for
 from support import Kept
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def test_only_the_answer_of_redis_means_that_it_has_a_message(
             {"url": url, "stream": "logs"} if kind is RedisStreamsOutput else {"port": port, "topic": "logs"}
         )
         to = kind(retry_first=0.01, retry_longest=0.05, flush_timeout=0.1, error=Kept(), **where)
-        with running(ListInput(messages=[b"1", b"2"], output_to=to)):
+        with running(Delivering(batches=[[b"1", b"2"]], output_to=to)):
             wait_for(lambda: to.error.messages, timeout=20)
             assert "what listens there is no Redis server" in to.error.messages[0]["exception"]
         assert to.snapshot()["dropped"] == {"unsent at close": 2}
