@@ -275,6 +275,26 @@ def test_a_program_without_a_chain_never_waits() -> None:
     assert output.metrics.dropped == {"queue full": 20, "unsent at close": 10}
 
 
+def test_what_is_on_its_way_is_the_windows_and_what_waits_is_bounded() -> None:
+    """A receiver takes four frames and acknowledges none: four are on their way, and `socket_hwm` more wait."""
+    endpoint, window = f"tcp://127.0.0.1:{free_port()}", 4
+    output = ZeroMQOutput(connect=endpoint, socket_type="DEALER", socket_hwm=10, linger=0)
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as silent, output:
+        silent.bind(endpoint)
+        output.consume(b"x" * 2000)  # each too large to share a frame
+        greeted = 0
+        while not greeted:
+            assert silent.poll(20_000)
+            identity, head, *_ = silent.recv_multipart()
+            if greeted := head.startswith(b"H"):
+                silent.send_multipart([identity, *Ready(b"r" * 16, window, 1 << 20).encode()])
+        assert silent.poll(20_000), "the first one is on its way"
+        for _ in range(29):
+            output.consume(b"x" * 2000)
+        assert output.held() == window + 10
+        assert output.metrics.dropped == {"queue full": 30 - window - 10}
+
+
 def test_a_forked_child_sends_by_itself(tmp_path: Path) -> None:
     """It has a socket and numbers of its own; what its parent had not had acknowledged stays the parent's."""
     endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"

@@ -56,7 +56,8 @@ class AcknowledgedSending:
 
         Args:
             settings: its socket.
-            most: messages that may wait for an acknowledgement; 0 for as many as `BUFFER_BYTES` has room for.
+            most: messages that may wait to be sent; 0 for as many as `BUFFER_BYTES` has room for. How much may be on
+                its way is the receiver's `window`.
             ack_timeout: seconds of silence after which a receiver is given up, and its frames are resent.
         """
         self._held = self.size = self.acknowledged = 0
@@ -120,8 +121,17 @@ class AcknowledgedSending:
         return self._has_room(1)
 
     def _has_room(self, share: float) -> bool:
-        """Whether less than a share of the buffer is in use."""
-        return (not self._most or self.held < share * self._most) and self.size < share * BUFFER_BYTES
+        """Whether less than a share of the buffer is in use.
+
+        What is on its way does not count as messages that wait, as in ZeroMQ: the receiver bounds it (`window`).
+        Together with it, 10,000 lines would be less than a window, and the receiver would wait for more. How many
+        messages are on their way is estimated by their bytes.
+        """
+        if self.size >= share * BUFFER_BYTES:
+            return False
+        held, size = self.held, self.size
+        waiting = size - self._sender.producer.on_way_size
+        return not self._most or held < share * self._most or held * waiting < share * self._most * size
 
     @property
     def has_much_room(self) -> bool:

@@ -39,6 +39,7 @@ class Producer:
     Attributes:
         resent: frames that were sent more than once.
         strange: acknowledgements of frames that were not on their way there.
+        on_way_size: bytes that are on their way to receivers.
     """
 
     def __init__(self, sender: bytes, *, greets: bool, dead_after: float, first: int = 1) -> None:
@@ -51,7 +52,7 @@ class Producer:
             first: the number of its first frame.
         """
         self.sender = sender
-        self.resent = self.strange = 0
+        self.resent = self.strange = self.on_way_size = 0
         self._greets = greets
         self._dead_after = dead_after
         self._probe_interval = min(
@@ -129,9 +130,13 @@ class Producer:
             if sequence in peer.on_way:
                 del peer.on_way[sequence]
                 entry = self._unsettled[sequence]
-                peer.on_way_size -= len(entry.body)
+                self._count_on_way(peer, -len(entry.body))
                 entry.peer = None
                 heapq.heappush(self._to_send, sequence)
+
+    def _count_on_way(self, peer: Receiving, size: int) -> None:
+        peer.on_way_size += size
+        self.on_way_size += size
 
     def expire(self, now: float) -> list[Hashable]:
         """Give up those who were silent for too long; who they are."""
@@ -215,7 +220,7 @@ class Producer:
                 holder = self._peers.get(entry.peer) if entry.peer is not None else None
                 if holder is not None and number in holder.on_way:
                     del holder.on_way[number]
-                    holder.on_way_size -= len(entry.body)
+                    self._count_on_way(holder, -len(entry.body))
                 settled.append(entry)
         return settled
 
@@ -272,7 +277,7 @@ class Producer:
             self.resent += entry.times == 2
             entry.had_by = (*entry.had_by, key)[-_REMEMBERED:]
             peer.on_way[message.sequence] = now
-            peer.on_way_size += len(entry.body)
+            self._count_on_way(peer, len(entry.body))
         elif peer.replies:
             peer.replies.popleft()
         else:
