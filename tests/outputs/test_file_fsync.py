@@ -21,6 +21,7 @@ from message_passing.outputs import file as file_output
 from message_passing.outputs.file import NO_ROOM, NOT_SYNCED, FileOutput
 from message_passing.testing import TestOutput, free_port, wait_for
 from nodes import lines, node, part
+from scenes import accepts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,7 +268,8 @@ def test_wrong_values(wrong: Any, tmp_path: Path) -> None:
 
 def test_a_killed_receiver_has_what_it_acknowledged(tmp_path: Path) -> None:
     """A hop into a synced file, whose receiver is killed under load and started again: nothing is missing."""
-    endpoint, path = f"tcp://127.0.0.1:{free_port()}", tmp_path / "audit.log"
+    port, path = free_port(), tmp_path / "audit.log"
+    endpoint = f"tcp://127.0.0.1:{port}"
     receiving = [
         *part("input", "ZeroMQ", socket_bind=endpoint, socket_type="ROUTER"),
         *part("output", "File", filename=str(path), fsync="batch"),
@@ -281,6 +283,7 @@ def test_a_killed_receiver_has_what_it_acknowledged(tmp_path: Path) -> None:
                 wait_for(lambda before=before: len(lines(path)) > before, timeout=15)  # type: ignore[misc]
                 receiver.signal(signal.SIGKILL)
         with node(*receiving) as receiver:
+            wait_for(lambda: accepts(port), timeout=20)  # perhaps everything had been acknowledged before
             assert sender.end()[0] == 0
             assert receiver.stop()[0] == 0
     found = [json.loads(line)["n"] for line in lines(path) if line.endswith(b"}") and line.startswith(b"{")]
