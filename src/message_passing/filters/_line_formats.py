@@ -229,11 +229,14 @@ def time_by(form: str) -> Callable[[Any, tzinfo], str]:
     """A function that makes ISO 8601 in UTC of a time in that form, in the zone that it names or the given one.
 
     Args:
-        form: of strptime; `iso8601`, or `epoch` for numbers of seconds, milliseconds and so on since 1970.
+        form: of strptime; `iso8601`, or `epoch` for numbers of seconds, milliseconds and so on since 1970; empty for
+            either of these two.
 
     Raises:
         ValueError: there is no such form.
     """
+    if not form:
+        return _by_itself
     if form == "epoch":
         return _by_epoch
     if form == "iso8601":
@@ -241,15 +244,27 @@ def time_by(form: str) -> Callable[[Any, tzinfo], str]:
     if "%Z" in form:
         raise ValueError("%Z, a zone by its letters, is ambiguous: use %z, or set `timezone`")
     now = datetime.now().astimezone()
+    has_year = any(one in form for one in ("%Y", "%y", "%c", "%x", "%G"))
+    whole = form if has_year else f"%Y {form}"  # a day without a year is ambiguous (Python 3.13 warns)
     try:
-        datetime.strptime(now.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
+        datetime.strptime(now.strftime(whole), whole)  # noqa: DTZ007 - only whether it can be read
     except ValueError as error:
         raise ValueError(f"it is no form of strptime: {error}") from error
     if "%" not in form or now.strftime(form) == form:
         raise ValueError("it has no strptime letters, such as %Y-%m-%d %H:%M:%S")
-    if any(one in form for one in ("%Y", "%y", "%c", "%x", "%G")):
+    if has_year:
         return lambda value, zone: _iso(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
     return lambda value, zone: _iso(_of_late(str(value), form, zone), zone)
+
+
+def _by_itself(value: Any, zone: tzinfo) -> str:
+    if (moment := moment_of(value, utc=False)) is not None:
+        return iso_time(moment)
+    try:  # RFC 3339, section 5.6: its letters may be small ones
+        return _iso(datetime.fromisoformat(str(value).strip().upper().replace(",", ".")), zone)
+    except ValueError:
+        text = f"{str(value)[:80]!r} is no time of ISO 8601, nor a number of seconds since 1970"
+        raise ValueError(f"{text}: say with `time_format` how it is written") from None
 
 
 def _by_epoch(value: Any, _zone: tzinfo) -> str:
