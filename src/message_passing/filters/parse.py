@@ -11,7 +11,8 @@ from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.filters._grok import GrokPattern
-from message_passing.filters._line_formats import PARSERS, time_by
+from message_passing.filters._line_formats import PARSERS
+from message_passing.filters._written_times import time_by
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -34,10 +35,10 @@ class ParseFilter(Filter):
     | `regex` | the named groups of `regex` that took part |
     | `grok` | the fields of `pattern`, such as `%{IP:client} %{WORD:method} %{NUMBER:took:float}` |
 
-    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex` and `grok`
-    if `time_field` names the field, or `time_format` says how it is written. What does not fit goes to the error chain
-    with the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message
-    without the field passes unchanged.
+    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex`, `grok`
+    if `time_field` names it, or `time_format` says how it is written. What does not fit goes to the error chain with
+    the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
+    the field passes unchanged.
     """
 
     name = "Parse"
