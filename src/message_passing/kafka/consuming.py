@@ -138,23 +138,24 @@ class ConsumerThread:
             self._look_for_topic(always=True)
         while not self._ending.is_set():
             try:
-                consumer = self._new()
+                config = self._config()
+                consumer = self._new(config)
             except (OpenError, KafkaException) as error:
                 self._set_trouble("client", kafka_reason(error))
             else:
                 self._set_trouble("client", "")
-                if self._use(consumer):
+                if self._use(consumer, config):
                     attempt = 0
             attempt += 1
             self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
         self.call(self._ended.set)
 
-    def _new(self) -> Consumer:
+    def _new(self, config: dict[str, Any]) -> Consumer:
         watch = self.watch
         watch.fatal, watch.refused = "", False
-        return Consumer({**self._config(), **watch.config(), "on_commit": self._committed})
+        return Consumer({**config, **watch.config(), "on_commit": self._committed})
 
-    def _use(self, consumer: Consumer) -> bool:
+    def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
         self._paused = False
@@ -164,6 +165,7 @@ class ConsumerThread:
             )
             while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
                 self._step(consumer)
+                self.watch.look(config)
                 self._look_for_topic()
                 connected = connected or bool(self.watch.connected)
             self._store(consumer)
