@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_broker import FRAME
-from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow, records_of, without_gaps
+from message_passing.kafka.records import (
+    KafkaRecord,
+    PartitionOffsets,
+    RecordWindow,
+    records_of,
+)
 
 EVENTS = st.lists(
     st.tuples(
@@ -64,7 +69,10 @@ def test_offsets_never_pass_an_unsettled_record(events: list[tuple[str, int, int
 
 def test_a_frame_is_said_to_be_one_and_a_tombstone_is_nothing() -> None:
     """By its header; a value with line breaks alone is one message, and none at all needs no chain."""
-    values, headers = [b"a\nb", b"c\nd", b"", b"", None], [[FRAME], [("other", b"lines")], [FRAME], None, None]
+    values, headers = (
+        [b"a\nb", b"c\nd", b"", b"", None],
+        [[FRAME], [("other", b"lines")], [FRAME], None, None],
+    )
     found = [*records_of((1, 7), 0, values, headers, 0.0, together=True)]
     assert [one.messages for one in found] == [[b"a", b"b"], [b"c\nd"], [b""], [b""], []]
     assert [one.offset for one in found] == [7, 8, 9, 10, 11]

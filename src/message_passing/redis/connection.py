@@ -55,9 +55,7 @@ class RedisLink:
         number: how many connections there have been.
     """
 
-    def __init__(
-        self, settings: Callable[[], RedisSettings], timeout: float, check: ListenerCheck
-    ) -> None:
+    def __init__(self, settings: Callable[[], RedisSettings], timeout: float, check: ListenerCheck) -> None:
         """Begin without one.
 
         Args:
