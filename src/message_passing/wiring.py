@@ -4,7 +4,8 @@ Between a decoder and an encoder of the same text, messages that no component in
 is checked, and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
 Filters that only choose among messages say which fields they read (`Filter.reads`). Where all between such a decoder
-and encoder do, or do not look, the decoder reads these fields alone, and the text of what is kept passes on.
+and encoder do, or do not look, the decoder reads these fields alone, and the text of what is kept passes on. One that
+seldom changes a message may do likewise, if it finds in the text which messages these can be (`Filter.suspects`).
 
 An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
@@ -32,6 +33,7 @@ HANDLING = frozenset(
         "keeps",
         "keeps_many",
         "on_init",
+        "suspects",
         "text_of",
         "write",
         "write_many",

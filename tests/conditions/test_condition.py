@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,9 +22,6 @@ from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
 from message_passing.filters.script import ScriptFilter
 from message_passing.message_fields import LEVELS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MESSAGE = {
     "level": "ERROR",
@@ -497,3 +496,32 @@ def test_no_number_is_infinite_and_no_value_raises() -> None:
         message["a"], message["b"] = [message["a"]], [message["b"]]
     for text in ("number(nan)", "number(inf)", "1e308 * 10", "1e308 * 10 - 1e308 * 10", "a == b"):
         assert Condition.expression(text).value(message) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            "raise ModuleNotFoundError('no re2', name='re2')",
+            "this needs the package 'google-re2': install it with",
+        ),
+        (
+            "raise ImportError('libre2.so.11')",
+            "the package 'google-re2' is broken, or too old: install it anew",
+        ),
+        ("1 / 0", "the package 'google-re2' is broken, or too old: install it anew"),
+    ],
+)
+def test_an_re2_that_cannot_be_used_says_why(
+    source: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is needed, and nowhere else: it is optional."""
+    (tmp_path / "re2.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "re2", raising=False)
+    anew: Any = ModuleType("patterns_anew")
+    exec(Path(patterns.__file__).read_text(), anew.__dict__)  # noqa: S102 - importing it anew
+    monkeypatch.delitem(sys.modules, "re2", raising=False)
+    assert anew.searcher("x.*y.*z")("xyz")
+    with pytest.raises(ValueError, match=f"not allowed here, and RE2 is not available: {reason}"):
+        anew.searcher("x.*y.*z", linear=True)
