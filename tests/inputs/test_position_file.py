@@ -170,13 +170,13 @@ def test_lost_objects_are_made_anew(tmp_path: Path) -> None:
 def test_so_much_is_unsettled_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading stops at the bound of lines, and at that of bytes, until something is settled."""
     path = tmp_path / "log"
-    monkeypatch.setattr(_ordered, "MOST_LINES", 3000)
+    monkeypatch.setattr(_ordered, "MOST_UNSETTLED", 3000)
     append(path, *map(str, range(10_000)))
     component, keeper = tail(path)
     keeper.holds = True
     with running(component):
         wait_for(lambda: len(keeper.waiting) == 3)
-        monkeypatch.setattr(_ordered, "MOST_LINES", 100_000)
+        monkeypatch.setattr(_ordered, "MOST_UNSETTLED", 100_000)
         monkeypatch.setattr(_ordered, "MOST_BYTES", 6 * 5000)
         keeper.waiting.pop(0).release()
         wait_for(lambda: len(keeper.kept) >= 6000)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from message_passing.source import Source
 
-MOST_LINES, MOST_BYTES = 64_000, 16 << 20
+MOST_UNSETTLED, MOST_BYTES = 64_000, 16 << 20
 """Lines, and bytes of them, that may be unsettled; one batch alone may have more. Of few lines at a time, it is what
 comes in half an hour, so that a filter which counts for that long does not hold them up."""
 
@@ -111,7 +111,7 @@ class OrderedDeliveries:
     async def catch_up(self) -> None:
         """Deliver again what was lost, and wait while too much is unsettled."""
         again = self._redelivery
-        while again.stalls() or self._unsettled >= MOST_LINES or self._size > MOST_BYTES:
+        while again.stalls() or self._unsettled >= MOST_UNSETTLED or self._size > MOST_BYTES:
             if again.again():
                 await self._owner.drain()
                 continue
