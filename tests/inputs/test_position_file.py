@@ -361,6 +361,17 @@ def test_a_damaged_position_file(damage: bytes, tmp_path: Path) -> None:
     assert position.read_bytes() == damage
 
 
+def test_a_position_before_the_beginning_is_refused(tmp_path: Path) -> None:
+    """No run has saved that; other lies do not fit the file, which is then read from its beginning."""
+    path = tmp_path / "log"
+    append(path, "one")
+    read_once(path, b"one")
+    position = Path(f"{path}.pos")
+    position.write_bytes(position.read_bytes().replace(b'"position":4', b'"position":-4'))
+    with pytest.raises(OpenError, match="is not a position file: Expected `int` >= 0"):
+        tail(path)[0].open()
+
+
 def test_a_position_file_that_cannot_be(tmp_path: Path) -> None:
     """A folder, a path that leads nowhere, and the followed file itself are refused in plain words."""
     path = tmp_path / "log"

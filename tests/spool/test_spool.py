@@ -366,6 +366,39 @@ def test_a_directory_that_is_not_safe_is_refused(tmp_path: Path, kind: str) -> N
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("name", ["lock", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"])
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_what_is_in_a_files_place_is_named(name: str, kind: str, tmp_path: Path) -> None:
+    """SQLite, and the system, would only say that they cannot; and what a link leads to stays as it was."""
+    spool, victim = tmp_path / "spool", tmp_path / "victim"
+    spool.mkdir(mode=0o700)
+    victim.write_text("precious")
+    if kind == "directory":
+        (spool / name).mkdir()
+    else:
+        (spool / name).symlink_to(victim)
+    if name.endswith("-wal") and kind == "link":  # SQLite removes the log of an empty database
+        with opened(spool):
+            pass
+    else:
+        with (
+            pytest.raises(OpenError, match=f"{name}' is a link, or no regular file: remove it"),
+            opened(spool),
+        ):
+            pass
+    assert victim.read_text() == "precious"
+
+
+def test_a_directory_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    """It cannot be made, and is not simply there."""
+    (tmp_path / "spool").symlink_to(tmp_path / "nowhere")
+    with (
+        pytest.raises(OpenError, match=r"spool' is a link to .*nowhere', where nothing is"),
+        opened(tmp_path / "spool"),
+    ):
+        pass
+
+
 LIMITED = """
 import resource, sys, time
 from pathlib import Path

@@ -17,7 +17,7 @@ from message_passing.clock import monotonic, steady_wall
 from message_passing.errors import OpenError, PackageError
 from message_passing.metrics import plural
 from message_passing.paths import load_own
-from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
+from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use, strange_file
 from message_passing.spool.pending import PENDING_BYTES, PendingFrames
 from message_passing.spool.rows import (
     Content,
@@ -143,7 +143,7 @@ class Spool:
             elif isinstance(error, OSError):
                 text = cannot_use(self.directory, error)
             else:
-                text = f"cannot open the spool {where}: {error}"
+                text = f"cannot open the spool {where}: {strange_file(self.directory) or error}"
             raise OpenError(text) from error
         if remark:
             self._say("damaged", remark)
