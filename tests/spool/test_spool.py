@@ -18,7 +18,7 @@ from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError, PackageError
 from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
-from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames
+from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames, StoredBatch
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.repair import repair
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
@@ -279,6 +279,33 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: bytes) -> None:
         wait_for(lambda: (frames := spool.take(MIB)) and numbers(frames)[-1:] == [7], timeout=20)
         assert (spool.sender != before) or not damage
     assert any(".damaged-" in one.name for one in tmp_path.iterdir())
+
+
+def test_what_is_set_aside_is_bounded(tmp_path: Path) -> None:
+    """A disk that damages every file is not filled with them: the next one stays, and it says what to do."""
+    tmp_path.chmod(0o700)
+    for number in range(stores.MOST_ASIDE + 1):
+        (tmp_path / DATABASE).write_bytes(b"garbage %d" % number * 1000)
+        if number < stores.MOST_ASIDE:
+            with opened(tmp_path) as (spool, told):
+                spool.put([frame(number)], NO_HOLD)
+                assert "is damaged: it is set aside" in told.said[0]
+    with pytest.raises(OpenError, match="10 damaged databases are set aside there already"), opened(tmp_path):
+        pass
+    assert (tmp_path / DATABASE).read_bytes().startswith(b"garbage 10")
+    assert len([*tmp_path.glob("*damaged*")]) == 10
+    next(tmp_path.glob("*damaged*")).unlink()
+    with opened(tmp_path):
+        pass
+
+
+def test_a_bound_that_was_lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something must be dropped until there is room, that is done at once."""
+    spool, tries = Spool(tmp_path, max_bytes=MIB, when_full="drop_oldest"), iter([*[0] * 5000, 1])
+    spool.content.frames = 1
+    monkeypatch.setattr(spool, "_number_fitting", lambda _queued: next(tries))
+    monkeypatch.setattr(spool, "_drop_oldest", lambda: True)
+    assert spool._fitting([(b"", 1, 0, StoredBatch(NO_HOLD))], []) == (1, [])
 
 
 def test_a_file_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path) -> None:
