@@ -125,7 +125,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
         Raises:
             OSError, ValueError, UserError: it cannot be read, or is malformed.
         """
-        data, found = read_file(self.file, "the file", limit=self.max_bytes)
+        data, found = read_file(self.file, "file", limit=self.max_bytes)
         make = geoip if self.lookup == "geoip" else partial(table, name=self.file, column=self.column)
         return make(data), signature(found) if is_settled(found, wall()) else ()
 
