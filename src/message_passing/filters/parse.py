@@ -63,7 +63,7 @@ class ParseFilter(Filter):
     )
     time_format: str = option(
         default="",
-        description="How `time_field` is written: letters of strptime, `iso8601`, or `epoch` for a number.",
+        description="How `time_field` is written: in the codes of strptime, `iso8601`, or `epoch` for a number.",
     )
     time_field: str = option(
         default="time", min_length=1, description="With `time_format`: the field found that holds the time."
