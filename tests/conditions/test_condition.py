@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import operator
+import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,7 @@ from message_passing.conditions import Condition, patterns
 from message_passing.conditions.grammar import DEEPEST, MOST_NODES
 from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
+from message_passing.filters.script import ScriptFilter
 from message_passing.message_fields import LEVELS
 
 MESSAGE = {
@@ -103,6 +106,7 @@ def test_what_it_says(text: str, wanted: bool) -> None:
     [
         ("", "it is empty"),
         ("status = 5", "Python has `==` instead of '=' at column"),
+        ("a == 0or 1", "invalid octal literal at column"),
         ("a && b", "Python has `and` instead of '&&' at column"),
         ("a AND b", "Python has `and` instead of 'AND' at column"),
         ("a || b", "Python has `or` instead of '||' at column"),
@@ -171,6 +175,56 @@ def test_the_line_of_a_mistake() -> None:
     with pytest.raises(OptionError) as caught:
         Condition('status > 5\nand lenn("é", x)')
     assert str(caught.value).endswith("at line 2, column 5")
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\d" in path',
+        "1 is None",
+        '"a" is not None',
+        "0x1for x",
+        "1if a else 2",
+        "a == 1or 2",
+        '"\\400" == a',
+    ],
+)
+def test_python_warns_of_nothing(text: str, action: Any) -> None:
+    """Of what a user writes, neither on standard error nor, with `-W error`, as an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        Condition(text).value({"a": 1, "path": "x\\d"})
+        ScriptFilter(script=f"x = {text}").filter({"a": 1, "path": "x\\d"})
+    assert not caught
+
+
+def test_the_command_shows_no_warning_of_python(tmp_path: Path) -> None:
+    """Whatever `-W` says: in a regular expression a backslash is nobody's mistake."""
+    words = ["--filter", "Where", "--filter_options", r'condition=matches(path, "\d") and 1 is not None']
+    words += ["--filter", "Script", "--filter_options", r'script=n = "\d"']
+    for flag in ("error", "always::SyntaxWarning"):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                flag,
+                "-m",
+                "message_passing",
+                "--input",
+                "STDIN",
+                *words,
+                "--output",
+                "STDOUT",
+            ],
+            input=b'{"path":"/1"}\n',
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout == b'{"path":"/1","n":"\\\\d"}\n'
 
 
 def test_nothing_but_fields_is_reached() -> None:

@@ -250,9 +250,7 @@ class Translation:
                 else key
             )
         if not isinstance(key, ast.Constant) or type(key.value) not in (str, int):
-            self._text.refuse(
-                key, "brackets take the name of a field in quotes, or the number of an item"
-            )
+            self._text.refuse(key, "brackets take the name of a field in quotes, or the number of an item")
         if isinstance(node.value, ast.Name) and node.value.id == ALL_FIELDS and isinstance(key.value, str):
             return self._value_of(key.value)
         return f"_item({self._write(node.value)}, {key.value!r})"

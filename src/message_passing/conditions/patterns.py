@@ -10,11 +10,11 @@ takes the pattern, and the exponential ones are refused. Classes such as `\d` ar
 from __future__ import annotations
 
 import re
-import warnings
 from re import _constants as codes  # type: ignore[attr-defined] # the parser of `re` itself (Lib/re)
 from re import _parser as parser  # type: ignore[attr-defined] # likewise
 from typing import TYPE_CHECKING, Any
 
+from message_passing.conditions.python_warnings import python_warnings
 from message_passing.errors import PackageError, needs_extra
 
 _without_re2 = ""  # why RE2 cannot be used
@@ -70,8 +70,7 @@ def refuse_exponential(pattern: str) -> re.Pattern[str]:
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern[str], Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with python_warnings("error"):
         try:
             return re.compile(pattern, re.ASCII), parser.parse(pattern, re.ASCII)
         except (re.error, Warning, RecursionError, OverflowError) as error:
