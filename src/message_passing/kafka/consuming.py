@@ -331,7 +331,7 @@ class ConsumerThread:
         """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
         if "topic" not in self.troubles and not self._is_missing(consumer):
             text = "the brokers had not heard of this node for some time (session_timeout): others have its"
-            self.call(self._report, f"{text} partitions, and do again what it had")
+            self.call(self._report, f"{text} partitions, and process its unfinished messages again")
         self._give_up([one.partition for one in places])
 
     def _is_missing(self, consumer: Consumer) -> bool:

@@ -102,7 +102,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         default=120.0,
         ge=1,
         description="Seconds in which the library sends a batch, and sends it again if need be, without storing it"
-        " twice. Then it is sent anew.",
+        " twice. After that it is sent as a new one.",
     )
     retry_longest: float = option(
         default=5.0, gt=0, description="Maximum delay between two attempts, in seconds."
