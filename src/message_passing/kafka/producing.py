@@ -257,15 +257,16 @@ class ProducedBatch:
 
     def _failed(self) -> dict[int, KafkaError]:
         """Which messages were not stored: those with the bytes that are reported. Of equal ones any is as good."""
+        reports = [*filter(None, self._reports)]
         failed: dict[int, KafkaError] = {}
         numbers: dict[tuple[object, object], list[int]] = {}
-        for error, message in filter(None, self._reports):
-            if not numbers:
-                for number in self._sent:
-                    route, payload = self.left[number]
-                    numbers.setdefault((route.key, payload), []).append(number)
+        if reports:  # those that name their partition before those that may be in any
+            for number in sorted(self._sent, key=lambda one: -self.left[one][0].partition):
+                route, payload = self.left[number]
+                numbers.setdefault((route.key, payload), []).append(number)
+        for error, message in reports:
             same = numbers[message.key(), message.value() or b""]
-            places = (ANY_PARTITION, message.partition())
+            places = (message.partition(), ANY_PARTITION)
             number = next((one for one in same if self.left[one][0].partition in places), same[0])
             same.remove(number)
             failed[number] = error
