@@ -27,7 +27,6 @@ _UNSUPPORTED_MECHANISM, _AUTHENTICATION_FAILED = 33, 58
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
-
 def _plain(users: Mapping[str, str]) -> Generator[bytes, bytes, bytes | None]:
     """RFC 4616."""
     _, user, password = (yield b"").split(b"\0")
@@ -145,7 +144,11 @@ class KafkaGateway:
                     self.logins.append((mechanism, user.decode(), last is not None))
                 if last is None:
                     why = b"Authentication failed"
-                    writer.write(_sized(struct.pack(">ihh", number, _AUTHENTICATION_FAILED, len(why)) + why + bytes(12)))
+                    writer.write(
+                        _sized(
+                            struct.pack(">ihh", number, _AUTHENTICATION_FAILED, len(why)) + why + bytes(12)
+                        )
+                    )
                     await writer.drain()
                     return False
                 answer = struct.pack(">ihhi", number, 0, -1, len(last)) + last + bytes(8)

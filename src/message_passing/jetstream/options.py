@@ -184,9 +184,7 @@ class JetStreamComponent(EngineComponent):
         given = [*super().warnings()]
         secret = "password" if self.password else "token" if self.token else ""
         hosts = [urlsplit(one).hostname for one in self._servers]
-        if not self._always_tls() and (
-            text := unencrypted(secret, hosts, f"use {self.how_to_encrypt}")
-        ):
+        if not self._always_tls() and (text := unencrypted(secret, hosts, f"use {self.how_to_encrypt}")):
             given.append(f"{self.label}: {text}")
         if self.create and self.discard == "new" and self.retention == "limits" and self._is_limited():
             text = "once the stream is full it accepts nothing, whatever is read from it: use retention workqueue"

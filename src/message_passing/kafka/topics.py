@@ -157,7 +157,11 @@ class TopicKeeper:
             if not wish.create:
                 return NO_TOPIC.format(wish.name)
             if _create(config, wish):
-                return "" if ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check) else "it is being created"
+                return (
+                    ""
+                    if ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check)
+                    else "it is being created"
+                )
             found = ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check)  # another node was quicker
             if found is None:
                 return "it is being created"
