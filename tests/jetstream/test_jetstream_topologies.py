@@ -117,7 +117,7 @@ def test_a_cluster_with_certificates_and_passwords_loses_its_leader(tmp_path: Pa
             ({**own, "password": "wrong"}, "the server refuses the credentials"),
             ({}, "the server wants this client's certificate: option tls_cert"),
         ):
-            asked = {**access, **wrong}
+            asked: dict[str, Any] = {**access, **wrong}
             (failed,) = (one for one in JetStreamDiagnosis(servers=rest, **asked).examine(10) if not one.ok)
             assert said in failed.text
             assert "wrong" not in json.dumps([failed.text, failed.advice])
