@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ _FULL = 0.2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until a missing topic is looked for again, or there is another client."""
 
+
+_RECENTLY = 60.0
+"""Seconds after a topic was missing in which lost partitions are no surprise."""
 
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
@@ -87,6 +91,7 @@ class ConsumerThread:
         self._ending = threading.Event()
         self._paused = self._lost = False
         self._looks, self._look_at = 0, 0.0
+        self._missing_at = -math.inf
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -249,6 +254,7 @@ class ConsumerThread:
         code = error.code()
         if code in MISSING:
             self._looks, self._look_at = 0, monotonic()
+            self._missing_at = monotonic()
             missing = "" if self._topics.creates else NO_TOPIC.format(self._topic)
             self._set_trouble("topic", missing or f"there is no topic {self._topic!r}")
         elif code == error.GROUP_AUTHORIZATION_FAILED:
@@ -320,7 +326,12 @@ class ConsumerThread:
         if not self._lost:
             return
         self._lost = False
-        if "topic" not in self.troubles and not self._is_missing(consumer):
+        gone = (
+            "topic" in self.troubles
+            or monotonic() - self._missing_at < _RECENTLY
+            or self._is_missing(consumer)
+        )
+        if not gone:
             text = "the brokers had not heard of this node for some time (session_timeout): others have its"
             self.call(self._report, f"{text} partitions, and do again what it had")
 
