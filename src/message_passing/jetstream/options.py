@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from message_passing.environment import from_environment
-from message_passing.errors import Fault, OptionError, PeerError
+from message_passing.errors import Fault, OptionError, PeerError, needs_extra
 from message_passing.jetstream.connection import NatsConnection, NatsSettings
 from message_passing.jetstream.streams import StreamKeeper, StreamWish, try_stream
 from message_passing.jetstream.subjects import pattern_fault
@@ -113,6 +113,7 @@ class JetStreamComponent(EngineComponent):
 
         Raises:
             OptionError: they are no addresses, or contradict each other.
+            PackageError: credentials need a package that is missing, or broken.
         """
         super().on_init()
         self._servers, faults = _servers_of(self.servers)
@@ -125,6 +126,9 @@ class JetStreamComponent(EngineComponent):
                 faults.append(Fault(f"{subject!r} is no subject: {fault}", "subjects"))
         if faults:
             raise OptionError(*(Fault(f"{self.label}: {one.text}", one.where) for one in faults))
+        if self.credentials_file or self.nkey_file:
+            with needs_extra("jetstream"):
+                import nkeys  # noqa: F401, PLC0415 - the client imports it when it connects, which would be too late
         self.connection = NatsConnection(
             self._servers, self._settings, self.reconnect_longest, self.new_check()
         )
