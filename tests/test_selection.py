@@ -10,11 +10,14 @@ import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
+from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.null import NullFilter
+from message_passing.filters.redact import RedactFilter
 from message_passing.filters.route import RouteFilter
 from message_passing.filters.sample import SampleFilter
+from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.pacing import NOT_STARTED
@@ -23,6 +26,8 @@ from support import Kept, accounted_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from message_passing.filters._timed import TimedFilter
 
 
 class Reads(Filter):
@@ -48,6 +53,12 @@ class Looks(Filter):
         return message
 
 
+def _still(timed: TimedFilter) -> Filter:
+    """One for which no time passes."""
+    timed.clock = lambda: 1.0
+    return timed
+
+
 CHOOSERS: dict[str, Callable[[], Filter]] = {
     "keeps": Reads,
     "a level": lambda: WhereFilter(condition='level >= "ERROR" or level == 1'),
@@ -65,6 +76,13 @@ CHOOSERS: dict[str, Callable[[], Filter]] = {
     "dotted key": lambda: KeyFilter(key="user.name", match="x"),
     "a key's pattern": lambda: KeyFilter(key="@timestamp", match="^(x|1)", match_type="regex"),
     "sample": lambda: SampleFilter(rate=0, levels={"ERROR": 1}, always="a == 2.5", key="user.name"),
+    "throttle": lambda: _still(
+        ThrottleFilter(rate=1, burst=2, key=["level", "user.name"], always="a == 2.5", report_interval=0)
+    ),
+    "throttle by one field": lambda: _still(ThrottleFilter(rate=1, key=["a.b"], max_keys=3)),
+    "throttle all": lambda: _still(ThrottleFilter(rate=3, always='level >= "ERROR"')),
+    "dedupe": lambda: _still(DedupeFilter(key=["level", "a"], max_keys=20, events=False)),
+    "dedupe by one field": lambda: _still(DedupeFilter(key=["user.name"])),
     "a name that JSON escapes": lambda: KeyFilter(key='a"b', match=1),
 }
 
@@ -301,6 +319,11 @@ MOST = type("Most", (Filter,), {"reads": tuple(map(str, range(MOST_READ))), "kee
         (lambda end: WhereFilter(condition="a", output_to=DelayFilter(delay_for=1, output_to=end)), True),
         (lambda end: DelayFilter(delay_for=1, output_to=WhereFilter(condition="a", output_to=end)), False),
         (lambda _end: WhereFilter(condition="a", output_to=Kept()), False),
+        (lambda end: ThrottleFilter(rate=1, output_to=end), True),
+        (lambda end: DedupeFilter(key=["a"], output_to=end), True),
+        (lambda end: DedupeFilter(output_to=end), False),
+        (lambda end: RedactFilter(keys=["a"], patterns=["card"], output_to=end), True),
+        (lambda end: RedactFilter(keys=["a"], regexes=["b"], output_to=end), False),
         (lambda end: MOST(output_to=end), True),
         (lambda end: MANY(output_to=end), False),
     ],
