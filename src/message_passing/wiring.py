@@ -116,6 +116,21 @@ def _wants_objects(output: Any) -> bool:
     return said(type(output), "takes_objects") is True and bool(output.takes_objects)
 
 
+def leaves_messages_unchanged(component: Any) -> bool:
+    """Whether neither a component nor what follows it changes the messages that it gets, as far as they declare it.
+
+    What becomes text is changed no more; an output that `takes_objects` encodes them.
+    """
+    cls = type(component)
+    if said(cls, "takes_text") is not None and not leaves_encoding(component):
+        return True
+    if _wants_objects(component):
+        return True
+    passes = said(cls, "transparent") or said(cls, "passes_blocks") or leaves_encoding(component)
+    passes = passes or said(cls, "reads") is not None
+    return bool(passes) and all(map(leaves_messages_unchanged, component.outputs()))
+
+
 def said(cls: type, name: str) -> Any:
     """What a class declares, as far as that holds; None otherwise."""
     for base in cls.__mro__:
