@@ -115,7 +115,7 @@ class ReadLines(LineBatch):
         """These lines with others in the place of some: for a line's number, objects and the text of each."""
         if not others:
             return self.whole(to_read=to_read)
-        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).of
+        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).complete.of
         for number, found in reversed(others):
             lines[number : number + 1] = [text for _, text in found]
             fields[number : number + 1] = [of(one) for one, _ in found]
