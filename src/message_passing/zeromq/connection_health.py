@@ -274,6 +274,8 @@ class ConnectionHealth:
             if link.greeting.is_old:  # they send, and a successful handshake is never reported
                 return ""
         obstacle = link.attempts.obstacle
+        if link.attempts.kind == "unknown" and not host_name(link.endpoint):  # there was no name to look up
+            return "no socket can be opened for it: check whether this process has file descriptors left (ulimit -n)"
         if not obstacle:
             obstacle = "the host name is being looked up" if host_name(link.endpoint) else "not connected"
         advice = _ADVICE.get(link.attempts.kind, "").format(who=other_end(self._ours))
