@@ -29,7 +29,7 @@ from message_passing.spool.rows import (
     estimate,
     is_corrupt,
 )
-from message_passing.spool.store import SpoolStore
+from message_passing.spool.store import MOST_DAMAGED, SpoolStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -437,7 +437,8 @@ class Spool:
             self._say(
                 "row",
                 f"{plural(sum(count for _, count, _ in damaged))} in the spool {str(self.directory)!r} cannot be "
-                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`",
+                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`, which "
+                f"keeps the last {MOST_DAMAGED} frames",
             )
         return True
 

@@ -54,7 +54,7 @@ _CACHE_KIB = 8192
 _SHRINK_PAGES = 4000
 """Pages that an empty spool keeps at most."""
 
-_MOST_DAMAGED = 100
+MOST_DAMAGED = 100
 """Rows that are kept after they were set aside; of more, the last ones."""
 
 MOST_ASIDE = 10
@@ -437,7 +437,7 @@ class SpoolStore:
             db.execute(
                 "DELETE FROM damaged WHERE sequence NOT IN "
                 "(SELECT sequence FROM damaged ORDER BY sequence DESC LIMIT ?)",
-                (_MOST_DAMAGED,),
+                (MOST_DAMAGED,),
             )
             db.execute("COMMIT")
         except BaseException:
