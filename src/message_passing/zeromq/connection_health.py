@@ -274,12 +274,11 @@ class ConnectionHealth:
             if link.greeting.is_old:  # they send, and a successful handshake is never reported
                 return ""
         obstacle = link.attempts.obstacle
-        if link.attempts.kind == "unknown" and not host_name(link.endpoint):  # there was no name to look up
+        if not (name := host_name(link.endpoint)) and link.attempts.kind == "unknown":
             return "no socket can be opened for it: check whether this process has file descriptors left (ulimit -n)"
-        if not obstacle:
-            obstacle = "the host name is being looked up" if host_name(link.endpoint) else "not connected"
-        advice = _ADVICE.get(link.attempts.kind, "").format(who=other_end(self._ours))
-        return f"{obstacle}: {advice}" if advice else obstacle
+        obstacle = obstacle or ("the host name is being looked up" if name else "not connected")
+        advice = _ADVICE.get(link.attempts.kind, "")
+        return f"{obstacle}: {advice.format(who=other_end(self._ours))}" if advice else obstacle
 
     def _probe(self, link: _Link, now: float) -> None:
         """Probe the peer, in a thread, where a connection is established but no handshake completes."""
