@@ -111,9 +111,8 @@ class ConnectionHealth:
         self._visitors: dict[str, int] = {}
         self._visit, self._visit_at = "", -math.inf  # the note about one of them
         self._hasty = ""  # the note that a peer may not fit, while none has connected
-        self._busy_since = self._alive_since = (
-            math.inf
-        )  # with a connection; with one that completed the handshake
+        self._busy_since = math.inf  # with a connection; and
+        self._alive_since = math.inf  # with one that completed the handshake
         self._probing: threading.Thread | None = None
         self._looked = 0.0
         self._problems: tuple[str, ...] = ()
