@@ -57,9 +57,9 @@ def replaces(call: ast.Call) -> bool:
     """Whether a call does so: `setattr` with a method's name, or `__dict__.update`."""
     if isinstance(call.func, ast.Name) and call.func.id == "setattr":
         return isinstance(call.args[1], ast.Constant) and call.args[1].value in METHODS
-    function = call.func
-    of = function.value if isinstance(function, ast.Attribute) else None
-    return isinstance(of, ast.Attribute) and of.attr == "__dict__" and function.attr == "update"
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "update":
+        return False
+    return isinstance(call.func.value, ast.Attribute) and call.func.value.attr == "__dict__"
 
 
 def replacements(source: str) -> set[int]:
