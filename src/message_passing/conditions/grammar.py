@@ -41,6 +41,7 @@ from message_passing.conditions.parsing import ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
 from message_passing.message_fields import LEVELS, NAMES
+from message_passing.read_fields import LEVEL
 
 if TYPE_CHECKING:
     from message_passing.read_fields import ReadFields
@@ -375,7 +376,7 @@ class Translation:
         value = self._write(node)
         if field_path(node) != "level":
             return f"_spelled({value})"
-        self.reads.update(("level_number", *NAMES["level"]))
+        self.reads.add(LEVEL)
         return "_level(d)"
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -202,7 +203,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
     def _payloads(self, batch: Batch) -> list[tuple[Route, bytes]]:
         most = min(self.frame_bytes, self.message_bytes)
         if not self.takes_objects:
-            return [(ANYWHERE, payload) for payload in payloads_of(batch.messages, most)]
+            return [*zip(repeat(ANYWHERE), payloads_of(batch.messages, most))]
         groups: dict[Route, list[bytes]] = {}
         for message in batch.messages:
             groups.setdefault(getattr(message, "route", ANYWHERE), []).append(message)
