@@ -185,16 +185,22 @@ class Indented(bytes):
     """One message that was broken over several lines on purpose: text for a person to read."""
 
 
+_SINGLE = frozenset({bytes, str, dict})
+
+
 def has_frames(messages: Iterable[Any]) -> bool:
     """Whether any of these carries several messages."""
-    return any(issubclass(kind, MultiMessage) for kind in {*map(type, messages)})
+    kinds = {*map(type, messages)}
+    if kinds <= _SINGLE:
+        return False
+    return MultiMessage in kinds or any(issubclass(kind, MultiMessage) for kind in kinds)
 
 
 def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting those that each frame carries."""
     if not has_frames(messages):
         return len(messages)
-    return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
+    return sum([message.lines if isinstance(message, MultiMessage) else 1 for message in messages])
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
