@@ -197,7 +197,7 @@ def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting those that each frame carries."""
     if FRAME_TYPES.isdisjoint(map(type, messages)):
         return len(messages)
-    return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
+    return sum([message.lines if isinstance(message, MultiMessage) else 1 for message in messages])
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
