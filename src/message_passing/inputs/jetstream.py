@@ -36,9 +36,9 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
     """Receives messages from a stream of NATS JetStream, as a durable consumer that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged once the chain is done with it; before that, another
-    node gets it if this one dies. A message that the chain loses comes again, to any of the nodes, later and later.
-    Frames, as the output `JetStream` makes them, are taken apart. The consumer is created if there is none; one that
-    exists is used as it is.
+    node gets it if this one dies. A message that the chain loses is redelivered, to any of the nodes, with
+    increasing delays. Frames, as the output `JetStream` makes them, are taken apart. The consumer is created if there
+    is none; one that exists is used as it is.
     """
 
     name = "JetStream"

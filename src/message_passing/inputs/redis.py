@@ -32,8 +32,9 @@ _PING_INTERVAL, _SILENCE = 10.0, 30.0
 class RedisInput(RedisPubSubComponent, Input):
     """Receives what is published to topics of Redis (SUBSCRIBE), each a message, as bytes.
 
-    Redis keeps nothing that is published: what is published while this is not connected is lost, and nobody can count
-    it. Where that matters, use `Redis::Streams`. An output after it that is full drops messages, and counts them.
+    Redis keeps nothing that is published: what is published while this is not connected is lost, and cannot be
+    counted. Where that matters, use `Redis::Streams`. An output after it that is full drops messages, and counts
+    them.
     """
 
     name = "Redis"

@@ -51,9 +51,9 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
     """Receives messages from a stream of Redis, as a consumer group that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged (XACK) once the chain is done with it; if a node dies
-    before that, another one gets it (XAUTOCLAIM). A message that the chain loses comes again, to any of the nodes,
-    later and later, but within `ack_wait`. Frames, as the output `Redis::Streams` makes them, are taken apart. The
-    group, and an empty stream, are created if they are missing. It needs Redis 7 or newer.
+    before that, another one gets it (XAUTOCLAIM). A message that the chain loses is redelivered, to any of the nodes,
+    with increasing delays, but within `ack_wait`. Frames, as the output `Redis::Streams` makes them, are taken apart.
+    The group, and an empty stream, are created if they are missing. It needs Redis 7 or newer.
     """
 
     name = "Redis::Streams"

@@ -356,7 +356,7 @@ class ConsumerThread:
         )
         if not gone:
             text = "the brokers had not heard of this node for some time (session_timeout): others have its"
-            self.call(self._report, f"{text} partitions, and do again what it had")
+            self.call(self._report, f"{text} partitions, and process its unfinished messages again")
 
     def _is_missing(self, consumer: Consumer) -> bool:
         with contextlib.suppress(KafkaException):
