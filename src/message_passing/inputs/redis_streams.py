@@ -17,7 +17,7 @@ from message_passing.network.engine_input import (
     LAST_ANSWERS,
     LONGEST_PAUSE,
     LOOK,
-    EngineInput,
+    LeasingInput,
 )
 from message_passing.options import option
 from message_passing.redis.entries import EntryWindow, StreamEntry
@@ -47,7 +47,7 @@ _TOGETHER = 0.005
 """Seconds within which acknowledgements are sent together: each command costs as much as many lines."""
 
 
-class RedisStreamsInput(RedisStreamComponent, EngineInput):
+class RedisStreamsInput(RedisStreamComponent, LeasingInput):
     """Receives messages from a stream of Redis, as a consumer group that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged (XACK) once the chain is done with it; if a node dies
@@ -65,12 +65,6 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
     start: Literal["all", "new"] = option(
         default="all",
         description="Where a new group begins: with the first message, or the next.",
-    )
-    ack_wait: float = option(
-        default=30.0,
-        ge=1,
-        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
-        " chain that takes longer tells the server that it is still working.",
     )
     delete: bool = option(
         default=False,
@@ -211,6 +205,6 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
         self.report(PeerError(f"{self._where()}{text}"))
 
     def problems(self) -> list[str]:
-        """See `EngineInput`: and that the stream cannot be read."""
+        """See `LeasingInput`: and that the stream cannot be read."""
         found = super().problems()
         return [*dict.fromkeys(self._troubles.values()), *found]

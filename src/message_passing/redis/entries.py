@@ -41,7 +41,7 @@ class StreamEntry(Received):
         Raises:
             TypeError: one of these is no text.
         """
-        key = as_text(key)
+        key = require_bytes(key)
         # The usual one has one field, for which nothing else need be made.
         given = (
             {fields[0]: fields[1]} if len(fields) == 2 else dict(zip(fields[::2], fields[1::2], strict=False))
@@ -53,11 +53,11 @@ class StreamEntry(Received):
             self.rest = b" ".join(fields)
             self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
         else:
-            as_text(body)
+            require_bytes(body)
         super().__init__(key, body, sum(map(len, fields)), 1, monotonic(), lines=_FRAME in given)
 
 
-def as_text(given: object) -> bytes:
+def require_bytes(given: object) -> bytes:
     """What the server gave, if it is a text.
 
     Raises:
