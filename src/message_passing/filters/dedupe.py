@@ -26,16 +26,16 @@ class DedupeFilter(TimedFilter):
     """Passes a message on if no equal one has passed in the last `window` seconds; repeated ones are filtered out.
 
     Two messages are equal if they have the same values in the fields that `key` lists, or without `key` if they are
-    the same as a whole, apart from the fields that `ignore` lists (the time, for one). A message that has none of
-    the fields of `key` passes. The window begins with the message that has passed: what is repeated without end
-    passes again once in each window. Where an input delivers again what an output has lost, that passes again.
+    the same as a whole, apart from the fields that `ignore` lists (the time, for one). A message that has none of the
+    fields of `key` passes. The window begins with the message that has passed: one that is repeated endlessly passes
+    once in each window. Where an input delivers again what an output has lost, that passes again.
 
-    Once a window ends in which messages were repeated, an event goes down the chain: an object with `event`
-    `repeated`, how often (`repeated`), and the values of `key`. `events=false` leaves it out. Where messages are no
-    objects, there is none. The end of the run also reports the total.
+    At the end of a window in which messages were repeated, an event is passed down the chain: an object with `event`
+    `repeated`, how often (`repeated`), and the values of `key`. `events=false` leaves it out. If messages are not
+    objects, there is none. The total is also reported at the end of the run.
 
-    At most `max_keys` different messages are remembered, by a digest of 16 bytes or the values of `key`. For one
-    more, the oldest is forgotten; its repetitions would pass.
+    At most `max_keys` different messages are remembered, by a digest of 16 bytes or the values of `key`. Beyond that,
+    the oldest is forgotten, and its repetitions pass.
     """
 
     name = "Dedupe"

@@ -26,7 +26,7 @@ _BUCKETS = 1 << 32
 
 
 class SampleFilter(Filter):
-    """Passes on a part of the messages; the others are filtered out.
+    """Passes on a share of the messages; the others are filtered out.
 
     Without `key` each message is chosen at random. With it, all messages with the same value of a field are, in every
     process and on every machine: all messages of a trace, or none. Those without the field are chosen at random.

@@ -30,14 +30,14 @@ OTHER_KEYS = "other keys"
 
 
 class ThrottleFilter(TimedFilter):
-    """Passes on `rate` messages a second for each key, and up to `burst` at once; what is more is filtered out.
+    """Passes on `rate` messages a second for each key, and up to `burst` at once; the rest is filtered out.
 
     `key` lists fields; messages with the same values in them share a limit. Without it all messages do. Those for
     which `always` holds, a [condition](../guide-filters.md#conditions), all pass, and count towards no limit.
 
-    Every `report_interval` seconds in which messages were suppressed, and at the end, an event goes down the chain:
-    an object with `event` `throttled`, the number `suppressed`, and `suppressed_by_key`, the 20 keys with most. The
-    end of the run also reports the total. Where messages are no objects, there is only that.
+    Every `report_interval` seconds in which messages were suppressed, and at the end, an event is passed down the
+    chain: an object with `event` `throttled`, the number `suppressed`, and `suppressed_by_key`, the 20 keys with the
+    most. The total is also reported at the end of the run; if messages are not objects, only there.
 
     At most `max_keys` keys are known. Beyond that, those that have not reached their limit lately are forgotten; if
     there are none, new keys share one limit, so that no flood of keys passes what the limits would stop.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
-from message_passing.kafka.reasons import MISSING, kafka_reason
+from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
 from message_passing.kafka.records import (
     KafkaRecord,
     PartitionOffsets,
@@ -39,6 +40,9 @@ _FULL = 0.2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until a missing topic is looked for again, or there is another client."""
 
+
+_RECENTLY = 60.0
+"""Seconds after a topic was missing in which lost partitions are no surprise."""
 
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
@@ -91,8 +95,9 @@ class ConsumerThread:
         self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
         self._report, self._woken = report, wake
         self._ending = threading.Event()
-        self._paused = False
+        self._paused = self._lost = False
         self._looks, self._look_at = 0, 0.0
+        self._missing_at = -math.inf
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -158,13 +163,14 @@ class ConsumerThread:
     def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
-        self._paused = False
+        self._paused = self._lost = False
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
             )
             while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
                 self._step(consumer)
+                self._explain_loss(consumer)
                 self.watch.look(config)
                 self._look_for_topic()
                 connected = connected or bool(self.watch.connected)
@@ -271,7 +277,9 @@ class ConsumerThread:
         code = error.code()
         if code in MISSING:
             self._looks, self._look_at = 0, monotonic()
-            self._set_trouble("topic", f"there is no topic {self._topic!r}")
+            self._missing_at = monotonic()
+            missing = "" if self._topics.creates else NO_TOPIC.format(self._topic)
+            self._set_trouble("topic", missing or f"there is no topic {self._topic!r}")
         elif code == error.GROUP_AUTHORIZATION_FAILED:
             self._set_trouble("group", kafka_reason(error))
         elif code != error._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
@@ -327,12 +335,28 @@ class ConsumerThread:
         self._give_up(numbers)
         consumer.incremental_unassign(places)  # which commits what is stored
 
-    def _lose(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
-        if "topic" not in self.troubles and not self._is_missing(consumer):
-            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
-            self.call(self._report, f"{text} partitions, and do again what it had")
+    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another node has had these partitions for some time; or the topic is gone: see `_explain_loss`."""
+        self._lost = True
         self._give_up([one.partition for one in places])
+
+    def _explain_loss(self, consumer: Consumer) -> None:
+        """Say that other nodes have this one's partitions, unless the topic is gone, which is told elsewhere.
+
+        Not while the library calls back: a question for topics there has confluent-kafka 2.16 forget in which call it
+        is, and it aborts the process (`CallState_get: Assertion`) at the next callback of the same call.
+        """
+        if not self._lost:
+            return
+        self._lost = False
+        gone = (
+            "topic" in self.troubles
+            or monotonic() - self._missing_at < _RECENTLY
+            or self._is_missing(consumer)
+        )
+        if not gone:
+            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
+            self.call(self._report, f"{text} partitions, and process its unfinished messages again")
 
     def _is_missing(self, consumer: Consumer) -> bool:
         with contextlib.suppress(KafkaException):
