@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.clock import monotonic
 from message_passing.errors import OutputClosedError
-from message_passing.lines import ReadLines, beyond
+from message_passing.lines import LineBatch, ReadLines, beyond
 from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, says_each
 from message_passing.selection import Selection
 from message_passing.source import Input, Source
@@ -30,8 +30,6 @@ from message_passing.wiring import leaves_encoding, misses_objects, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
-
-    from message_passing.lines import LineBatch
 
 __all__ = [
     "ConsumerAdapter",
@@ -131,8 +129,8 @@ class Filter(Source, Output):
     batch is handled again, as objects."""
 
     suspects: ClassVar[Callable[[Any, LineBatch], Sequence[int]] | None] = None
-    """Of a built-in filter that has `reads`, and `filter` or `filter_many`: the numbers of those lines of a batch of
-    JSON text, ascending, that it may change or remove. All others pass on as they came."""
+    """Of a built-in filter with `reads`, and `filter` or `filter_many`: the numbers of the lines of JSON text,
+    ascending, that it may change or remove. All others pass on as they came."""
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the list of messages to pass on. Failures go to `self.fail`."""
