@@ -281,7 +281,10 @@ class FileTailInput(LineInput):
             return
         fields = file.fields
         if not fields and not self.raw:
-            fields = {"filename": file.filename, "hostname": self._hostname, "type": "log_line"}
+            name = os.fsencode(file.filename).decode(
+                errors="backslashreplace"
+            )  # as an invalid byte of a line
+            fields = {"filename": name, "hostname": self._hostname, "type": "log_line"}
             file.fields = fields
         if container_lines:
             for line in container_lines:
