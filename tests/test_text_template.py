@@ -46,3 +46,15 @@ def test_no_form_of_the_time(text: str) -> None:
     """It is said with its column and an example."""
     with pytest.raises(OptionError, match=r"is no form of the time: .* at column 2"):
         TextTemplate("x" + text)
+
+
+@pytest.mark.parametrize(
+    "name", [" host", "host ", "ts:%Y", "host!r", "tags[0]", "tags[-1]", "n:>10", "n:.2f", "n:04d"]
+)
+def test_what_is_no_field(name: str) -> None:
+    """What would be taken for a field that no message has; the time of another field above all."""
+    with pytest.raises(
+        OptionError, match=r"is no field: its name alone stands in braces, .* at column 2"
+    ) as caught:
+        TextTemplate(f"x{{{name}}}")
+    assert ("{time:...} is the message's own time" in str(caught.value)) is (":%" in name)

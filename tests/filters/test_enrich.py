@@ -135,7 +135,7 @@ def test_a_field_that_no_row_has_is_refused(tmp_path: Path) -> None:
     """A table in CSV has the columns that are asked for."""
     path = tmp_path / "t.csv"
     path.write_text("id,team\n1,a\n", encoding="utf-8")
-    with pytest.raises(OpenError, match="it has no column 'taem', but id, team .did you mean 'team'"):
+    with pytest.raises(OpenError, match=r"it has no column 'taem', but id, team \(did you mean 'team'"):
         enriched([], lookup="table", key="id", file=str(path), fields=["taem"])
 
 

@@ -261,7 +261,7 @@ class Translation:
     # Operators
 
     def _bool(self, node: ast.BoolOp) -> str:
-        *values, last = node.values
+        *values, _ = node.values
         is_default = (
             not self._truth and isinstance(node.op, ast.Or) and not isinstance(values[-1], ast.Compare)
         )

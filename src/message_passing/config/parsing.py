@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.config.quoting import lost_pair, lost_quotes
 from message_passing.config.variables import expand_variables
-from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
+from message_passing.errors import (
+    ConfigError,
+    Fault,
+    OpenError,
+    SourceLocation,
+    UserError,
+    abbreviate,
+    needs_extra,
+)
+from message_passing.secure_files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+LARGEST_CONFIG_FILE = 4 * 1024 * 1024
+"""Bytes of a config file: reading YAML of so many takes a minute."""
 
 _TOKEN = re.compile(
     r"""
@@ -130,13 +142,16 @@ def read_text(name: str) -> str:
         ConfigError: it cannot be read.
     """
     try:
-        return Path(name).read_text(encoding="utf-8-sig")  # some editors write a byte-order mark
+        content, _ = read_file(name, "file", limit=LARGEST_CONFIG_FILE)
+        text = content.decode("utf-8-sig")  # some editors write a byte-order mark
     except OSError as error:
         raise ConfigError(_unread(name, str(error.strerror))) from error
+    except OpenError as error:
+        why = error.faults[0].text.removeprefix(f"the file {name!r} ")
+        raise ConfigError(_unread(name, f"it {why}")) from error
     except UnicodeDecodeError as error:
         raise ConfigError(_unread(name, "it is not UTF-8")) from error
-    except ValueError as error:  # a name with a null byte in it
-        raise ConfigError(_unread(name, str(error))) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _unread(name: str, why: str) -> Fault:
@@ -175,7 +190,9 @@ def load_file(name: str) -> Mapping[str, Any]:
     parse = {"json": relaxed_json, "toml": _toml, "yaml": _yaml}[format_of(name)]
     try:
         if (value := parse(text)) is None:
-            raise ConfigError("it is empty")
+            if "#" not in text:
+                raise ConfigError("it is empty")
+            value = {}  # all of it is commented out, as of a directory's files one may be
         return _as_mapping(value, "")
     except UserError as error:
         raise error.under(SourceLocation(name, name)) from error
@@ -237,7 +254,9 @@ def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> 
         raise ConfigError(Fault(f"malformed YAML: {' '.join(str(error).split())}", mark=mark)) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
+    except RecursionError as error:
+        raise ConfigError("malformed YAML: nested too deeply") from error
+    except ValueError as error:  # a date that does not exist
         raise ConfigError(f"malformed YAML: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # bugs of PyYAML
         raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
