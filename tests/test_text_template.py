@@ -22,7 +22,13 @@ def test_the_time_of_the_message() -> None:
 def test_without_a_time_it_is_now() -> None:
     """Also where the field is there, and no known time, or the message has no fields."""
     template = TextTemplate("{time:%Y-%m-%dT%H:%M}")
-    for message in ({}, {"time": "yesterday"}, {"time": 1e300}, b"text", None):
+    for message in (
+        {},
+        {"time": "yesterday"},
+        {"time": 1e300},
+        {"time": "9999-12-31T23:59:59-12:00"},
+        b"text",
+    ):
         made = datetime.strptime(template.value(message), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
         assert abs((datetime.now(UTC) - made).total_seconds()) < 600
 

@@ -106,7 +106,12 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
         utc: whether a text without a zone is UTC.
     """
     if isinstance(value, str) and len(value) <= _LONGEST_TIME:
-        value = _time_of_text(value, utc=utc)
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            value = float(value) if _DECIMAL.fullmatch(value) else None
+        else:  # in seconds: its size says nothing of a unit
+            return _moment_of_date(found, utc=utc)
     if type(value) in (int, float):
         for low, high, parts in _UNITS:
             if low <= value < high:
@@ -114,14 +119,14 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
     return None
 
 
-def _time_of_text(text: str, *, utc: bool) -> float | None:
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            return found.replace(tzinfo=UTC).timestamp() if utc else None
-        return found.timestamp()
-    except (ValueError, OverflowError):
-        return float(text) if _DECIMAL.fullmatch(text) else None
+def _moment_of_date(date: datetime, *, utc: bool) -> float | None:
+    if date.tzinfo is None:
+        if not utc:
+            return None
+        date = date.replace(tzinfo=UTC)
+    moment = date.timestamp()
+    low, high, _ = _UNITS[0]
+    return moment if low <= moment < high else None
 
 
 def origin_of(message: Any) -> str:
