@@ -120,7 +120,12 @@ def test_a_sketch_is_bounded() -> None:
 def test_values_of_any_size_are_counted_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sketch that is full is put in order once for many values, not for each that has no bucket yet."""
     calls: list[int] = []
-    monkeypatch.setattr(_statistics, "sorted", lambda one: calls.append(1) or sorted(one), raising=False)
+
+    def counted(buckets: dict[int, int]) -> list[int]:
+        calls.append(len(buckets))
+        return sorted(buckets)
+
+    monkeypatch.setattr(_statistics, "sorted", counted, raising=False)
     statistics = Statistics(sketch=True)
     for number in range(12_000):
         statistics.add(10.0 ** ((number * 7919) % 600 - 300 + number / 12_000))

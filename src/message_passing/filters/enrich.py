@@ -93,7 +93,8 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
         ]
         if self.column and self.lookup != "table":
             faults.append(Fault(f"{self.label}: `column` has no effect with {self.lookup}", "column"))
-        for name in self.fields if (known := _FIXED.get(self.lookup)) else ():
+        known = _FIXED.get(self.lookup, ())
+        for name in self.fields if known else ():
             if name not in known:
                 hint = did_you_mean(name, known) or f": {self.lookup} has {', '.join(known)}"
                 faults.append(Fault(f"{self.label}: there is no {name!r}{hint}", "fields"))
