@@ -31,6 +31,8 @@ from message_passing.wiring import leaves_encoding, misses_objects, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from message_passing.lines import LineBatch
+
 __all__ = [
     "ConsumerAdapter",
     "Decoder",
@@ -128,6 +130,10 @@ class Filter(Source, Output):
     """Of a built-in filter: which of a batch to pass on, a truth value for each. If it raises, the
     batch is handled again, as objects."""
 
+    suspects: ClassVar[Callable[[Any, LineBatch], Sequence[int]] | None] = None
+    """Of a built-in filter that has `reads`, and `filter` or `filter_many`: the numbers of those lines of a batch of
+    JSON text, ascending, that it may change or remove. All others pass on as they came."""
+
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the list of messages to pass on. Failures go to `self.fail`."""
         kept: list[Any] = []
@@ -154,12 +160,20 @@ class Filter(Source, Output):
             with self._onward.gathered(kept):
                 self._pace.filter_each(self.filter, messages, kept, self._hand_on)
         elif not each and self._most < inf:
-            self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
+            self._pace.filter_pieces(self.filter_many, messages, self._hand_on, self.fail_left)
         else:  # there is nothing to split, or it is quick
-            before = self.metrics.failed + self.metrics.passed
-            count = len(messages)
-            kept = self.filtered(messages)
-            self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
+            metrics, count = self.metrics, len(messages)
+            before, received = metrics.losses + metrics.passed, metrics.received
+            try:
+                kept = self.filtered(messages)
+            except OutputClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                gone = metrics.losses + metrics.passed - before
+                self.fail_left(error, messages, count, gone, metrics.received - received)
+            else:
+                settled = metrics.losses + metrics.passed - before - (metrics.received - received)
+                self._hand_on(kept, count - settled)
 
     def _count_filtered(self, count: int) -> None:
         """Count messages that are removed on purpose."""
@@ -257,12 +271,16 @@ class Encoder(Filter):
             output: counts what fails. The report is made by this encoder, and goes to its error chain.
             messages: some of the batch.
         """
-        lost = output.metrics.lost()
+        lost, size = output.metrics.losses, len(messages)
         before, self._encodes_for = self._encodes_for, output
         try:
             return self.filtered(messages)
         except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, beyond(messages, output.metrics.lost() - lost))
+            gone = output.metrics.losses - lost
+            if len(messages) == size:
+                self.fail(error, beyond(messages, gone))
+            else:  # it has changed the batch
+                self.fail(error, (), max(0, size - gone))
             return []
         finally:
             self._encodes_for = before

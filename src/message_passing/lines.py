@@ -90,6 +90,8 @@ class ReadLines(LineBatch):
 
     def chosen(self, which: Sequence[Any], *, to_read: bool) -> LineBatch:
         """Those lines for which there is a true value in `which`; `to_read`: with their fields."""
+        if all(which):
+            return self.whole(to_read=to_read)
         return self._some(compress(self, which), [*compress(self.fields, which)] if to_read else None)
 
     def at(self, numbers: Sequence[int], *, to_read: bool) -> LineBatch:
@@ -97,6 +99,30 @@ class ReadLines(LineBatch):
         return self._some(
             map(self.__getitem__, numbers), [*map(self.fields.__getitem__, numbers)] if to_read else None
         )
+
+    def whole(self, *, to_read: bool) -> LineBatch:
+        """All of them, likewise."""
+        if to_read:
+            return self
+        lines = LineBatch.__new__(LineBatch)
+        list.__init__(lines, self)
+        lines.block, lines.checked = self.block, self.checked
+        return lines
+
+    def with_others(
+        self, others: Sequence[tuple[int, Sequence[tuple[Any, bytes]]]], *, to_read: bool
+    ) -> LineBatch:
+        """These lines with others in the place of some: for a line's number, objects and the text of each."""
+        if not others:
+            return self.whole(to_read=to_read)
+        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).complete.of
+        for number, found in reversed(others):
+            lines[number : number + 1] = [text for _, text in found]
+            fields[number : number + 1] = [of(one) for one, _ in found]
+        made = self._some(lines, fields if to_read else None)
+        # What is written anew may have a line break that was escaped.
+        made.checked = self.checked and all(text.isascii() for _, found in others for _, text in found)
+        return made
 
     def _some(self, lines: Iterable[bytes], fields: Sequence[Any] | None) -> LineBatch:
         kept = LineBatch(lines)
@@ -159,16 +185,21 @@ class Indented(bytes):
     """One message that was broken over several lines on purpose: text for a person to read."""
 
 
+def has_frames(messages: Iterable[Any]) -> bool:
+    """Whether any of these carries several messages."""
+    return any(issubclass(kind, MultiMessage) for kind in {*map(type, messages)})
+
+
 def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting those that each frame carries."""
-    if MultiMessage not in {*map(type, messages)}:
+    if not has_frames(messages):
         return len(messages)
     return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
     """Those after the first `count` of what these messages carry."""
-    if MultiMessage not in {*map(type, messages)}:
+    if not has_frames(messages):
         return messages[count:]
     index = 0
     while count > 0 and index < len(messages):

@@ -24,6 +24,11 @@ LEVELS = {
 }
 """Python's, and those of Log::Dispatch and syslog that Python has not."""
 
+SPELLED = {
+    spelling: number for name, number in LEVELS.items() for spelling in (name, name.lower(), name.title())
+}
+"""The levels' numbers by their usual spellings."""
+
 NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "@timestamp", "Timestamp", "epochtime"),
     "level": ("level", "log.level", "SeverityText", "@fields.level", "levelname", "severity"),
@@ -106,12 +111,9 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
         utc: whether a text without a zone is UTC.
     """
     if isinstance(value, str) and len(value) <= _LONGEST_TIME:
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            value = float(value) if _DECIMAL.fullmatch(value) else None
-        else:  # in seconds: its size says nothing of a unit
-            return _moment_of_date(found, utc=utc)
+        if not _DECIMAL.fullmatch(value) or float(value) < _UNITS[0][0]:
+            return _moment_of_date(value, utc=utc)
+        value = float(value)  # though some milliseconds are ISO 8601 too, for Python: 1612-01-04, and 23:45
     if type(value) in (int, float):
         for low, high, parts in _UNITS:
             if low <= value < high:
@@ -119,7 +121,12 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
     return None
 
 
-def _moment_of_date(date: datetime, *, utc: bool) -> float | None:
+def _moment_of_date(text: str, *, utc: bool) -> float | None:
+    """The time that ISO 8601 says, in seconds: its size tells of no other unit."""
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        return None
     if date.tzinfo is None:
         if not utc:
             return None

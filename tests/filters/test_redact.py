@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
+import random
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import finished
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import OptionError
 from message_passing.filters._personal import cards
 from message_passing.filters._suspects import _FOLDED
+from message_passing.filters.mangle import MangleFilter
 from message_passing.filters.redact import RedactFilter
+from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
-from support import Kept
+from support import Kept, accounted_for
 
 ALL = ["card", "email", "ip", "token"]
 
@@ -294,6 +299,146 @@ def test_a_batch_is_masked_as_its_messages_are(messages: list[Any], keys: list[s
     made = RedactFilter(keys=keys, patterns=patterns, mask="*", output_to=Kept())
     batch = messages * 2
     assert repr(made.filter_many([*batch])) == repr(Filter.filter_many(made, [*batch]))
+
+
+SCALARS = TEXTS | NUMBERS.filter(lambda one: not isinstance(one, float) or math.isfinite(one))
+OBJECTS = st.dictionaries(
+    NAMES,
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+        max_leaves=5,
+    ),
+    max_size=4,
+)
+
+
+def spelled(value: Any, chance: random.Random) -> str:
+    """A JSON text of a value, in one of the many ways in which it can be written."""
+    space = chance.choice(("", "", " ", "\t"))
+    if isinstance(value, dict):
+        pairs = [f"{spelled(key, chance)}{space}:{spelled(one, chance)}" for key, one in value.items()]
+        if pairs and chance.random() < 0.3:  # a name twice, of which the last one counts
+            pairs.append(chance.choice(pairs).replace("4", "5"))
+        return f"{{{space}{','.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{f'{space},'.join(spelled(one, chance) for one in value)}]{space}"
+    if isinstance(value, str):
+        return f'{space}"{"".join(_spelled_letter(one, chance) for one in value)}"'
+    if isinstance(value, bool) or value is None or chance.random() < 0.3:
+        return space + json.dumps(value)
+    shift = chance.randrange(-19, 20)
+    moved = Decimal(value).scaleb(-shift)
+    return (
+        f"{space}{moved:f}{chance.choice('eE')}{'+' * (shift >= 0 and chance.random() < 0.5)}{shift}{space}"
+    )
+
+
+def _spelled_letter(letter: str, chance: random.Random) -> str:
+    if letter == "/" and chance.random() < 0.3:
+        return "\\/"
+    if letter in '"\\' or letter < " " or letter == "\ud800" or chance.random() < 0.03:
+        return json.dumps(letter)[1:-1] if chance.random() < 0.5 else f"\\u{ord(letter):04X}"
+    return letter
+
+
+def masked_lines(batches: list[list[bytes]], options: dict[str, Any], *, as_objects: bool) -> dict[str, Any]:
+    """What becomes of lines between two conditions, of which the second one reads what may have been masked."""
+    end, errors = Kept(), Kept()
+    last = WhereFilter(condition='password != "*" or x == 5', output_to=JSONEncoder(output_to=end))
+    redact = RedactFilter(
+        mask="*",
+        output_to=MangleFilter(filter_function=copy.copy, output_to=last) if as_objects else last,
+        **options,
+    )
+    first = WhereFilter(condition="n != 2", output_to=redact)
+    with JSONDecoder(output_to=first, error=errors) as head:
+        assert (head.wiring.reads is None) is as_objects
+        for batch in batches:
+            head.consume_many(batch)
+        assert all(map(accounted_for, (head, first, redact, last)))
+        return {
+            "kept": [json.loads(one) for one in end.messages],
+            "failed": len(errors.messages),
+            "filtered": first.metrics.filtered + last.metrics.filtered,
+        }
+
+
+@given(
+    messages=st.lists(OBJECTS, min_size=1, max_size=5),
+    keys=st.sampled_from(KEYS),
+    patterns=st.lists(st.sampled_from(ALL), max_size=4, unique=True),
+    seed=st.integers(0, 1 << 32),
+)
+def test_lines_are_masked_as_objects_are(
+    messages: list[Any], keys: list[str], patterns: Any, seed: int
+) -> None:
+    """However they are written, what is found in the objects is found in the text, and nothing else differs."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    lines = [spelled(one, chance).encode(errors="surrogatepass") for one in messages]
+    few: list[bytes] = [b'{"n":%d}' % (number % 3) for number in range(60)]
+    for one in lines:
+        few.insert(chance.randrange(len(few) + 1), one)
+    options = {"keys": keys, "patterns": patterns or ALL}
+    text, objects = (masked_lines([few, lines], options, as_objects=one) for one in (False, True))
+    assert text == objects
+
+
+def test_no_way_to_write_a_secret_hides_it_in_a_line() -> None:
+    """A few lines among many, each a batch's only one with something to mask; all of them pass in order."""
+    secrets: list[bytes] = [
+        b'{"pass\\u0077ord":"s"}',
+        b'{"PassWord" : ["s"]}',
+        '{"pa\u017f\u017fword":"s"}'.encode(),
+        b'{"a":[{"b":{"c":{"password":"s"}}}]}',
+        b'{"password":"s","password":null}',
+        b'{"text":"postgres:\\/\\/u:secret@db"}',
+        b'{"text":"bob\\u0040example.com"}',
+        b'{"text":"card\\u20134111111111111111"}',
+        b'{"text":"4111 1111-1111 1111"}',
+        b'{"a":4.111111111111111E15}',
+        b'{"a":[41111111111111110e-1]}',
+        b'{"a":0.04111111111111111e+17 }',
+        b'{"text":"10.\\u0031.2.3"}',
+        b'{"text":"\\u0042earer abcdefgh12"}',
+    ]
+    options = {"keys": ["password"], "patterns": ALL}
+    batches = [[b"{}"] * 20 + [one] + [b'{"n":2}'] + [b"{}"] * 3 for one in secrets]
+    found = masked_lines(batches, options, as_objects=False)
+    assert found == masked_lines(batches, options, as_objects=True)
+    assert [len(batch) for batch in batches] == [25] * len(secrets)
+    masked = [json.dumps(one) for one in found["kept"] if one]
+    assert len(masked) == len(secrets) - 2  # the last condition removes those whose `password` is masked
+    assert all("*" in one for one in masked)
+
+
+def test_lines_in_which_nothing_is_found_pass_as_they_came() -> None:
+    """The others are written anew, even where nothing is masked: their fields may be there twice."""
+    end = Kept()
+    plain = [b'{ "text" : "\xc3\xa9", "n" : 1.50 , "id":"12e4" }'] * 30
+    near = b'{"text":"a@b",  "text":"c"}'
+    twice = b'{"text":"a@b.example", "text":"c"}'
+    redact = RedactFilter(patterns=["email", "card"], output_to=JSONEncoder(output_to=end))
+    with JSONDecoder(output_to=redact) as head:
+        head.consume_many([*plain, near, twice, *plain])
+        assert end.messages == [*plain, near, b'{"text":"c"}', *plain]
+        head.consume_many([twice] * 9)  # more than a few: all are objects, as are those of the next batches
+        head.consume_many([*plain])
+        assert end.messages[62:] == [b'{"text":"c"}'] * 9 + [b'{"text":"\xc3\xa9","n":1.5,"id":"12e4"}'] * 30
+        assert accounted_for(redact)
+
+
+def test_a_line_that_cannot_be_read_to_be_masked_fails() -> None:
+    """Alone, and counted: a number in it that no filter had read before is out of range."""
+    end, errors = Kept(), Kept()
+    redact = RedactFilter(keys=["password"], error=errors, output_to=JSONEncoder(output_to=end))
+    with JSONDecoder(output_to=redact, error=errors) as head:
+        head.consume_many([b'{"n":1}', b'{"password":"s","n":1e400}', b'{"n":2}'])
+        head.consume_many([b'{"password":"s","n":1e400}', b'{"password":"s"}', b'{"password":"s"}'])
+        assert end.messages == [b'{"n":1}', b'{"n":2}', *[b'{"password":"[redacted]"}'] * 2]
+        assert (redact.metrics.failed, len(errors.messages)) == (2, 2)
+        assert "out of range" in str(errors.messages[0])
+        assert accounted_for(redact)
 
 
 def test_messages_with_nothing_to_mask_are_not_looked_at() -> None:

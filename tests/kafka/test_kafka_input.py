@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -171,10 +170,6 @@ def test_a_group_that_is_not_allowed_is_said(cluster: MockCluster) -> None:
         wait_for(lambda: "not allow this user to use the topic" in str(source.problems()), timeout=20)
 
 
-@pytest.mark.skipif(
-    "FAULT_SECONDS" not in os.environ,
-    reason="librdkafka 2.16 sometimes aborts the process here, and with it other tests: run in `make faults` only",
-)
 def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
     """That is said, with what to do, and nothing else is; the input goes on once there is a topic again."""
     publish(cluster, numbers(30))
@@ -186,8 +181,8 @@ def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) ->
         wait_for(lambda: "there is no topic 'logs': create it" in str(source.problems()), timeout=30)
         cluster.topic_error("logs", 0)
         publish(cluster, numbers(10, 30))
-        wait_for(lambda: len(kept.messages) >= 40 and not source.problems(), timeout=30)
-    assert set(numbers_in(kept)) == set(range(40))
+        whole = set(range(40))
+        wait_for(lambda: set(numbers_in(kept)) == whole and not source.problems(), timeout=30)
     assert "session_timeout" not in reports(source)
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import wall
 from message_passing.dotted import ABSENT, value_at, with_value
 from message_passing.errors import Fault, MessagePassingError, OpenError, OptionError, UserError, did_you_mean
-from message_passing.filters._lookups import AGENT_FIELDS, geo_fields, geoip, table, user_agents
+from message_passing.filters._lookups import (
+    AGENT_FIELDS,
+    geo_fields,
+    geoip,
+    maxmind_library,
+    table,
+    user_agents,
+)
 from message_passing.flow import Filter
 from message_passing.options import option
 from message_passing.secure_files import is_settled, read_file, signature
@@ -43,8 +50,8 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
     field that the message has already is kept, unless `overwrite` is set. What is not found, or has no such field,
     passes unchanged.
 
-    A file that has changed is read again within `reload_interval` seconds, or on SIGHUP, in a thread. One that cannot
-    be read then is reported, and what was read before stays in use. Replace it by renaming, not by writing into it.
+    A file that has changed is read again within `reload_interval` seconds, or on SIGHUP, in a thread. If it cannot be
+    read, that is reported, and what was read before stays in use. Replace it by renaming, not by writing into it.
     """
 
     name = "Enrich"
@@ -67,7 +74,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
     )
     overwrite: bool = option(default=False, description="Replace fields that a message has.")
     reload_interval: float = option(
-        default=5.0, gt=0, description="Seconds between two looks whether the file has changed."
+        default=5.0, gt=0, description="Interval between two checks whether the file has changed, in seconds."
     )
     max_bytes: int = option(default=256 << 20, ge=1, description="The largest file that is read.")
 
@@ -76,6 +83,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
 
         Raises:
             OptionError: one is missing, or has no effect with this lookup.
+            PackageError: an extra is missing.
         """
         super().on_init()
         self._path = self.key or _KEYS.get(self.lookup, "")
@@ -100,7 +108,9 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
                 faults.append(Fault(f"{self.label}: there is no {name!r}{hint}", "fields"))
         if faults:
             raise OptionError(*faults)
-        self._look_up: Lookup = lambda _value: None
+        self._look_up: Lookup = user_agents() if self.lookup == "user_agent" else lambda _value: None
+        if self.lookup == "geoip":
+            maxmind_library()
         self._seen: tuple[int, ...] = ()
         self._problem = ""
         self._found = self._not_found = 0
@@ -110,15 +120,12 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
 
         Raises:
             OpenError: it cannot be read, or is malformed.
-            PackageError: an extra is missing.
         """
         super().on_open()
-        if self.lookup == "user_agent":
-            self._look_up = user_agents()
-        elif self.lookup == "host":
+        if self.lookup == "host":
             name = {"host": socket.gethostname()}
             self._look_up = lambda _value: name
-        else:
+        elif self.file:
             try:
                 self._look_up, self._seen = self._read()
             except (OSError, ValueError) as error:

@@ -17,6 +17,9 @@ from message_passing.options import option
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Sequence
+
+    from message_passing.lines import LineBatch
 
 _DIGEST = 16
 """Hexadecimal digits of a hash that are kept."""
@@ -33,16 +36,17 @@ class RedactFilter(Filter):
 
     `patterns` are searched in every text, at any depth: `card` (payment cards with a right check digit), `email`,
     `ip` (v4 and v6), `token` (bearer and basic credentials, JSON Web Tokens, passwords in URLs, private keys, keys of
-    AWS, GitHub, Slack). `regexes` are further ones, and are searched in numbers, too. What overlaps becomes one. The
-    names of fields are not searched, nor what is encoded within a text.
+    AWS, GitHub, Slack). `regexes` are further ones, and are searched in numbers, too. Overlapping matches are masked
+    as one. The names of fields are not searched, nor what is encoded within a text.
 
-    With `hash_key` each value becomes `[hmac:...]`, 16 digits of its HMAC-SHA-256: the same value has the same text,
-    so that one can count and join, and who does not know the key cannot find the value by trying.
+    With `hash_key` each value becomes `[hmac:...]`, 16 digits of its HMAC-SHA-256: equal values become equal texts,
+    so that they can be counted and joined; without the key, nobody can find the value by trying.
 
     A message that is text is searched as a whole, and has no fields: `keys` has no effect on it.
     """
 
     name = "Redact"
+    reads = ()
     _most = 1.0  # a batch may have much to mask: its speed is measured with a few first
     example = MappingProxyType({"keys": ["password", "authorization"], "patterns": ["card", "email"]})
 
@@ -81,6 +85,14 @@ class RedactFilter(Filter):
                 raise OptionError(Fault(f"{self.label}: {pattern!r}: {error}", "regexes")) from error
         self._key = from_environment(self.hash_key).encode() if self.hash_key else b""
         self._suspects = None if self._regexes else Suspects(self._names, dict.fromkeys(self.patterns))
+
+    def fields_read(self) -> tuple[str, ...] | None:
+        """None to know which lines to look at; with `regexes`, that cannot be known, and it needs objects."""
+        return None if self._suspects is None else ()
+
+    def suspects(self, lines: LineBatch) -> Sequence[int]:
+        """Those that may have something to mask."""
+        return self._suspects.of_lines(lines) if self._suspects else range(len(lines))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the messages; those in which there is nothing to mask as they are."""

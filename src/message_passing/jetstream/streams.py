@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.reasons import said_plainly
 from message_passing.network.backoff import RetryLater
+from message_passing.network.listener_probe import PROBE_TIMEOUT
+from message_passing.network.reasons import ODD_ANSWER
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -18,13 +20,13 @@ with needs_extra("jetstream"):
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nats.aio.client import Client
     from nats.js.manager import JetStreamManager
 
+    from message_passing.jetstream.client import CheckedClient
     from message_passing.jetstream.connection import NatsConnection
 
-API_TIMEOUT = 3.0
-"""Seconds that the server may take to answer a question about a stream or consumer."""
+API_ERRORS = (NatsError, APIError, OSError, *ODD_ANSWER)
+"""What a question about a stream or consumer may raise: whoever may publish there can answer it."""
 
 NOT_ENABLED = (10039, 10076)
 """JetStream is not enabled for the account, or at all (nats-server's server/errors.json)."""
@@ -123,18 +125,18 @@ class StreamKeeper:
         self._wish, self._tell = wish, tell
         self._told = ""
 
-    async def ensure(self, client: Client) -> bool:
+    async def ensure(self, client: CheckedClient) -> bool:
         """Look for the stream, and create it if that is wanted; whether it can be used."""
         if not self._wish.name:
             return True
-        manager = client.jsm(timeout=API_TIMEOUT)
+        manager = client.manager()
         try:
             found = await self._found(manager)
         except NotFoundError:
             self.trouble = (
                 f"there is no stream {self._wish.name!r}: create it, or have it created (option create)"
             )
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except API_ERRORS as error:
             self.trouble = f"the stream {self._wish.name!r}: {api_reason(error)}"
         else:
             self.trouble = ""
@@ -172,8 +174,10 @@ def api_reason(error: BaseException) -> str:
         if error.err_code in NOT_ENABLED or isinstance(error, ServiceUnavailableError):
             return "JetStream is not available: it is not enabled (nats-server -js), or has no leader now"
         return str(error.description or error)
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+    if isinstance(error, TimeoutError):
         return "no answer about it"
+    if isinstance(error, ODD_ANSWER):
+        return "the answer about it is not JetStream's"
     return str(said_plainly(error))
 
 
@@ -190,16 +194,16 @@ async def try_stream(connection: NatsConnection, wish: StreamWish, seconds: floa
     """
     keeping = asyncio.create_task(connection.keep())
     try:
-        client = await connection.ready(seconds, once=True)
+        client = await connection.ready(seconds + PROBE_TIMEOUT, once=True)
         if wish.name:
-            await client.jsm(timeout=API_TIMEOUT).stream_info(wish.name)
+            await client.manager().stream_info(wish.name)
     except RetryLater as error:
         raise OpenError(str(error)) from error
     except NotFoundError as error:
         if not wish.create:
             raise OpenError(f"there is no stream {wish.name!r} (option create)") from error
         return f"connected; the stream {wish.name!r} would be created"
-    except (NatsError, OSError) as error:
+    except API_ERRORS as error:
         raise OpenError(f"the stream {wish.name!r}: {api_reason(error)}") from error
     else:
         return f"connected, and there is a stream {wish.name!r}" if wish.name else "connected"

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
-from message_passing.kafka.reasons import MISSING, kafka_reason
-from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow
+from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
+from message_passing.kafka.records import (
+    KafkaRecord,
+    PartitionOffsets,
+    RecordWindow,
+    records_of,
+    without_gaps,
+)
 from message_passing.kafka.watch import ClientWatch
 from message_passing.network.backoff import pause_after
 
 with needs_extra("kafka"):
-    from confluent_kafka import Consumer, KafkaException, TopicPartition
+    from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from confluent_kafka import Message
+    from collections.abc import Callable, Iterator, Sequence
 
     from message_passing.kafka.topics import TopicKeeper
     from message_passing.kafka.watch import PartitionStatistics
@@ -35,6 +40,9 @@ _FULL = 0.2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until a missing topic is looked for again, or there is another client."""
 
+
+_RECENTLY = 60.0
+"""Seconds after a topic was missing in which lost partitions are no surprise."""
 
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
@@ -60,6 +68,7 @@ class ConsumerThread:
         *,
         revoke_wait: float,
         latest: bool,
+        together: bool,
         report: Callable[[str], object],
         wake: Callable[[], object],
     ) -> None:
@@ -73,6 +82,7 @@ class ConsumerThread:
             estimate: how many there may be.
             revoke_wait: seconds that the chain has to be done with what it has of partitions that go elsewhere.
             latest: a group that is new begins with the next record.
+            together: records may be passed on together.
             report: called in the loop's thread, with a sentence.
             wake: called there when something has changed.
         """
@@ -82,11 +92,12 @@ class ConsumerThread:
         self.freed = threading.Event()
         self._topics, self._topic, self._config = topics, topic, config
         self._window, self._estimate = window, estimate
-        self._revoke_wait, self._latest = revoke_wait, latest
+        self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
         self._report, self._woken = report, wake
         self._ending = threading.Event()
-        self._paused = False
+        self._paused = self._lost = False
         self._looks, self._look_at = 0, 0.0
+        self._missing_at = -math.inf
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -132,32 +143,35 @@ class ConsumerThread:
             self._look_for_topic(always=True)
         while not self._ending.is_set():
             try:
-                consumer = self._new()
+                config = self._config()
+                consumer = self._new(config)
             except (OpenError, KafkaException) as error:
                 self._set_trouble("client", kafka_reason(error))
             else:
                 self._set_trouble("client", "")
-                if self._use(consumer):
+                if self._use(consumer, config):
                     attempt = 0
             attempt += 1
             self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
         self.call(self._ended.set)
 
-    def _new(self) -> Consumer:
+    def _new(self, config: dict[str, Any]) -> Consumer:
         watch = self.watch
         watch.fatal, watch.refused = "", False
-        return Consumer({**self._config(), **watch.config(), "on_commit": self._committed})
+        return Consumer({**config, **watch.config(), "on_commit": self._committed})
 
-    def _use(self, consumer: Consumer) -> bool:
+    def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
-        self._paused = False
+        self._paused = self._lost = False
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
             )
             while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
                 self._step(consumer)
+                self._explain_loss(consumer)
+                self.watch.look(config)
                 self._look_for_topic()
                 connected = connected or bool(self.watch.connected)
             self._store(consumer)
@@ -193,25 +207,42 @@ class ConsumerThread:
 
     def _receive(self, consumer: Consumer, messages: list[Message]) -> None:
         """Have records passed on, and note their offsets."""
-        records, now = [], monotonic()
-        for message in messages:
-            if (error := message.error()) is not None:
+        if any(map(Message.error, messages)):
+            for error in filter(None, map(Message.error, messages)):
                 self._failed(error)
-                continue
-            value: bytes | None = message.value()
-            partition, offset = message.partition(), message.offset()
-            if partition is None or offset is None or partition not in self.offsets:
-                continue
-            if offset != self.offsets.expected(partition):
-                self._jumped(consumer, partition, offset)
-            assignment = self.offsets.assignment(partition)
-            record = KafkaRecord((assignment, offset), partition, value, message.headers(), now)
-            self.offsets.receive(record)
-            self._estimate.saw(record.size)
-            records.append(record)
+            messages = [message for message in messages if message.error() is None]
+        by_partition: dict[int | None, list[Message]] = {}
+        numbers = [*map(Message.partition, messages)]
+        if len({*numbers}) == 1:
+            by_partition[numbers[0]] = messages
+        else:
+            for number, message in zip(numbers, messages, strict=True):
+                by_partition.setdefault(number, []).append(message)
+        records: list[KafkaRecord] = []
+        for partition, found in by_partition.items():
+            if partition is not None and partition in self.offsets:
+                records += self._received(consumer, partition, found)
         if records:
             self._set_trouble("topic", "")
             self.call(self._window.arrived, records)
+
+    def _received(
+        self, consumer: Consumer, partition: int, messages: Sequence[Message]
+    ) -> Iterator[KafkaRecord]:
+        """What has come of one partition. The library is asked for all of it at once, not message by message."""
+        offsets = [message.offset() or 0 for message in messages]
+        values: list[bytes | None] = [*map(Message.value, messages)]
+        headers: list[Any] = [*map(Message.headers, messages)]
+        now = monotonic()
+        for first, end in without_gaps(offsets):
+            if offsets[first] != self.offsets.expected(partition):
+                self._jumped(consumer, partition, offsets[first])
+            key = self.offsets.assignment(partition), offsets[first]
+            part = values[first:end], headers[first:end]
+            for record in records_of(key, partition, *part, now, together=self._together):
+                self.offsets.receive(record)
+                self._estimate.saw(record.size / record.count, record.count)
+                yield record
 
     def _jumped(self, consumer: Consumer, partition: int, offset: int) -> None:
         """The next record is not the next one. Gaps are no losses, unless the partition begins only after them."""
@@ -246,7 +277,9 @@ class ConsumerThread:
         code = error.code()
         if code in MISSING:
             self._looks, self._look_at = 0, monotonic()
-            self._set_trouble("topic", f"there is no topic {self._topic!r}")
+            self._missing_at = monotonic()
+            missing = "" if self._topics.creates else NO_TOPIC.format(self._topic)
+            self._set_trouble("topic", missing or f"there is no topic {self._topic!r}")
         elif code == error.GROUP_AUTHORIZATION_FAILED:
             self._set_trouble("group", kafka_reason(error))
         elif code != error._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
@@ -302,12 +335,28 @@ class ConsumerThread:
         self._give_up(numbers)
         consumer.incremental_unassign(places)  # which commits what is stored
 
-    def _lose(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
-        if "topic" not in self.troubles and not self._is_missing(consumer):
-            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
-            self.call(self._report, f"{text} partitions, and do again what it had")
+    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another node has had these partitions for some time; or the topic is gone: see `_explain_loss`."""
+        self._lost = True
         self._give_up([one.partition for one in places])
+
+    def _explain_loss(self, consumer: Consumer) -> None:
+        """Say that other nodes have this one's partitions, unless the topic is gone, which is told elsewhere.
+
+        Not while the library calls back: a question for topics there has confluent-kafka 2.16 forget in which call it
+        is, and it aborts the process (`CallState_get: Assertion`) at the next callback of the same call.
+        """
+        if not self._lost:
+            return
+        self._lost = False
+        gone = (
+            "topic" in self.troubles
+            or monotonic() - self._missing_at < _RECENTLY
+            or self._is_missing(consumer)
+        )
+        if not gone:
+            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
+            self.call(self._report, f"{text} partitions, and process its unfinished messages again")
 
     def _is_missing(self, consumer: Consumer) -> bool:
         with contextlib.suppress(KafkaException):

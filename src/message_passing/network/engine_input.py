@@ -112,8 +112,7 @@ class EngineInput(Input):
     def _settled(self, batch: list[Received], outcome: Outcome) -> None:
         if outcome is not Outcome.LOST:
             self._losses = 0
-            for received in batch:
-                self.arrivals.acknowledge(received)
+            self.arrivals.acknowledge(batch)
             return
         self._losses += 1
         self._retry_at = monotonic() + pause_after(self._losses, FIRST_PAUSE, LONGEST_PAUSE)
@@ -175,5 +174,5 @@ class EngineInput(Input):
         """See `Component`: and that the chain loses what it receives."""
         found = [*super().problems()]
         if self._losses:
-            found.append("the chain lost messages, which come again; until then, others come later")
+            found.append("the chain lost messages, which will be redelivered; later ones wait until then")
         return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError, needs_extra
 from message_passing.network.backoff import RetryLater
+from message_passing.network.reasons import ODD_ANSWER, says_little
 from message_passing.redis.reasons import redis_reason
 
 with needs_extra("redis"):
@@ -21,6 +22,8 @@ with needs_extra("redis"):
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from message_passing.network.listener_probe import ListenerCheck
 
 _ANSWER = 30.0
 """Seconds that the server may take to answer."""
@@ -52,16 +55,17 @@ class RedisLink:
         number: how many connections there have been.
     """
 
-    def __init__(self, settings: Callable[[], RedisSettings], timeout: float) -> None:
+    def __init__(self, settings: Callable[[], RedisSettings], timeout: float, check: ListenerCheck) -> None:
         """Begin without one.
 
         Args:
             settings: gives what to connect with; raises `OpenError`.
             timeout: seconds that the server may take to accept.
+            check: finds out why a server cannot be used that does not say.
         """
         self.trouble = ""
         self.number = 0
-        self._settings, self._timeout = settings, timeout
+        self._settings, self._timeout, self._check = settings, timeout, check
         self._connection: Any = None
         self._turn = asyncio.Lock()
 
@@ -70,22 +74,44 @@ class RedisLink:
         """Whether there is a connection, as far as known."""
         return self._connection is not None
 
-    async def ask(self, *command: bytes | str | int, seconds: float = 0.0) -> Any:
-        """The answer to one command.
+    async def ask(
+        self,
+        *command: bytes | str | int,
+        read: Callable[[Any], Any] = lambda answer: answer,
+        seconds: float = 0.0,
+    ) -> Any:
+        """What the answer to one command says.
 
         Args:
             command: with its arguments.
+            read: takes the answer apart. Where it fails, there is no Redis server.
             seconds: that the command itself waits.
 
         Raises:
-            RetryLater: there is no connection, or it broke.
+            RetryLater: there is no connection, or it broke, or this is no Redis server.
             ResponseError: the server refuses the command.
         """
+        (found,) = await self.ask_each([command], read, seconds=seconds)
+        return found
+
+    async def ask_each(
+        self,
+        commands: Sequence[RedisCommand],
+        read: Callable[[Any], Any] = lambda answer: answer,
+        *,
+        seconds: float = 0.0,
+    ) -> list[Any]:
+        """What the answers to commands that are sent together say; see `ask`."""
         found: list[Any] = []
-        await self.ask_all([command], lambda _, answer: found.append(answer), seconds=seconds)
-        if isinstance(found[0], ResponseError):
-            raise found[0]
-        return found[0]
+
+        def answered(_: int, answer: Any) -> None:
+            found.append(answer if isinstance(answer, ResponseError) else read(answer))
+
+        await self.ask_all(commands, answered, seconds=seconds)
+        for one in found:
+            if isinstance(one, ResponseError):
+                raise one
+        return found
 
     async def ask_all(
         self,
@@ -121,22 +147,31 @@ class RedisLink:
             RetryLater: there is none, or it broke.
         """
         async with self._turn:
-            address = ""
+            settings = None
             try:
                 settings = self._settings()
-                address = f"{settings.address}: "
                 if self._connection is None:
                     self._connection = await self._connect(settings)
                     self.number += 1
                 yield self._connection
                 self.trouble = ""
-            except (RedisError, OSError, OpenError) as error:
+            except (RedisError, OSError, OpenError, *ODD_ANSWER) as error:
                 self._drop()
-                self.trouble = f"{address}{redis_reason(error)}"
+                self.trouble = await self._reason(settings, error)
                 raise RetryLater(self.trouble) from error
             except BaseException:
                 self._drop()
                 raise
+
+    async def _reason(self, settings: RedisSettings | None, error: BaseException) -> str:
+        """Why the server cannot be used; something else may listen there."""
+        reason = redis_reason(error)
+        if settings is None:
+            return reason
+        if says_little(reason):
+            given = settings.address, settings.encrypted
+            reason = await asyncio.to_thread(self._check.why_not, *given) or reason
+        return f"{settings.address}: {reason}"
 
     async def _connect(self, settings: RedisSettings) -> Any:
         kind = SSLConnection if settings.encrypted else Connection

@@ -16,7 +16,7 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 _MOST_GROUPS = 20
 """The most groups that are named."""
@@ -44,19 +44,19 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                     break
         except (RetryLater, ResponseError, TimeoutError) as error:
             name = "stream" if found else "server"
-            reason = redis_reason(error)
+            reason = self.link.trouble if isinstance(error, RetryLater) else redis_reason(error)
             return [*found, Step(name, reason, advice_on_refusal("Redis::Streams", reason))]
         finally:
             self.link.close()
             await asyncio.sleep(0)  # it is closed
         return found
 
-    async def _ask(self, seconds: float, *command: str) -> Any:
+    async def _ask(self, seconds: float, *command: str, read: Callable[[Any], Any]) -> Any:
         async with asyncio.timeout(seconds):
-            return await self.link.ask(*command)
+            return await self.link.ask(*command, read=read)
 
     async def _look(self, seconds: float) -> AsyncIterator[Step]:
-        told = _facts(await self._ask(seconds, "INFO"))
+        told = await self._ask(seconds, "INFO", read=_facts)
         encrypted = "encrypted" if self._encrypted else "not encrypted"
         yield Step("server", f"Redis {told.get('redis_version')} accepted us; the connection is {encrypted}")
         yield _of_role(told)
@@ -69,7 +69,7 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
         if not self.stream:
             yield Step("stream", 'none was named: --options \'{"stream":"NAME"}\'', skipped=True)
             return
-        kind = (await self._ask(seconds, "TYPE", self.stream)).decode()
+        kind = await self._ask(seconds, "TYPE", self.stream, read=bytes.decode)
         if kind == "none":
             yield Step("stream", f"there is no {self.stream!r}: the first message will create it")
             return
@@ -78,13 +78,13 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                 "stream", f"{self.stream!r} is no stream: a {kind}", "choose another name for the stream"
             )
             return
-        count = await self._ask(seconds, "XLEN", self.stream)
+        count = await self._ask(seconds, "XLEN", self.stream, read=int)
         yield Step("stream", f"{self.stream} has {count} entries")
-        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream)
+        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream, read=_groups)
         if not groups:
             yield Step("groups", "nobody has read this stream so far: it has no group", skipped=True)
         for group in groups[:_MOST_GROUPS]:
-            yield _of_group(dict(zip(group[::2], group[1::2], strict=True)))
+            yield group
         yield Step("canary", "none was sent: the stream would keep it", skipped=True)
 
 
@@ -112,6 +112,10 @@ def _of_memory(told: dict[str, str]) -> Step:
         return Step("memory", text, advice)
     full = "it is full, and stores nothing more: remove something, or raise maxmemory"
     return Step("memory", text, full if used >= most else "")
+
+
+def _groups(told: list[list[Any]]) -> list[Step]:
+    return [_of_group(dict(zip(one[::2], one[1::2], strict=True))) for one in told]
 
 
 def _of_group(group: dict[bytes, Any]) -> Step:

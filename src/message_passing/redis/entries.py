@@ -6,6 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
 from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.room import RoomEstimate
 
@@ -24,27 +25,44 @@ class StreamEntry(Received):
     Attributes:
         key: its id.
         fault: why it has no messages; empty if it has.
+        rest: what it has then.
     """
 
-    __slots__ = ("fault",)
+    __slots__ = ("fault", "rest")
     key: bytes
 
-    def __init__(self, key: bytes, fields: Sequence[bytes], deliveries: int, now: float) -> None:
-        """Take it apart.
+    def __init__(self, key: bytes, fields: Sequence[bytes]) -> None:
+        """Take it apart; it has just been delivered for the first time.
 
         Args:
             key: its id.
             fields: names and values, in turn.
-            deliveries: how often it was delivered.
-            now: seconds, monotonic.
+
+        Raises:
+            TypeError: one of these is no text.
         """
+        key = as_text(key)
         given = dict(zip(fields[::2], fields[1::2], strict=False))
         self.fault = ""
         body = given.get(_FRAME, given.get(_MESSAGE))
         if body is None:
             names = ", ".join(sorted(name.decode("utf-8", "replace") for name in given))[:200]
+            self.rest = b" ".join(fields)
             self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
-        super().__init__(key, body, sum(map(len, fields)), deliveries, now, lines=_FRAME in given)
+        else:
+            as_text(body)
+        super().__init__(key, body, sum(map(len, fields)), 1, monotonic(), lines=_FRAME in given)
+
+
+def as_text(given: object) -> bytes:
+    """What the server gave, if it is a text.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(given, bytes):
+        raise TypeError(f"{given!r:.50} is no text")
+    return given
 
 
 class EntryWindow(ConsumerWindow[StreamEntry]):
@@ -92,25 +110,24 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
             self.duplicates += 1
         elif entry.key in self._done:
             self.duplicates += 1
-            self.answer_done(entry)
+            self.answer_done([entry])
         elif self.stopping:
             self.answer_later(entry, 0.0)
         else:
             return True
+        self._wake()
         return False
 
-    def answer_done(self, item: StreamEntry) -> None:
+    def answer_done(self, items: Sequence[StreamEntry]) -> None:
         """See `ConsumerWindow`."""
-        self.done.append(item.key)
+        self.done += [item.key for item in items]
         self.freed.set()
-        self._wake()
 
     def answer_later(self, item: StreamEntry, delay: float) -> None:
         """See `ConsumerWindow`."""
         self.later[item.key] = delay
         self.next_due = min(self.next_due, self._clock() + delay)
         self.freed.set()
-        self._wake()
 
     def forget(self) -> None:
         """The group is another one: what it delivers again is passed on again, and nothing acknowledged to it."""

@@ -12,6 +12,7 @@ from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError, needs_extra
 from message_passing.network.backoff import RetryLater
 from message_passing.network.engine import TLS_FILES, EngineComponent, unencrypted
+from message_passing.network.listener_probe import REDIS
 from message_passing.options import option
 from message_passing.redis.connection import RedisLink, RedisSettings
 from message_passing.redis.reasons import redis_reason
@@ -28,6 +29,7 @@ REDIS_PORT = 6379
 class RedisComponent(EngineComponent):
     """A component with connections to one Redis server."""
 
+    server_kind = REDIS
     how_to_encrypt = "an address with TLS: rediss://HOST:PORT"
 
     username: str = option(
@@ -61,7 +63,7 @@ class RedisComponent(EngineComponent):
 
     def new_link(self) -> RedisLink:
         """Another connection."""
-        return RedisLink(self._settings, self.connect_timeout)
+        return RedisLink(self._settings, self.connect_timeout, self.new_check())
 
     def _address(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -170,11 +172,10 @@ class RedisStreamComponent(RedisComponent):
         if self.link.connected and self.link.number == self._looked:
             return
         with contextlib.suppress(ResponseError):  # it may not be allowed
-            told = await self.link.ask("INFO", "persistence")
-            self._memory_only = b"aof_enabled:0" in told
+            self._memory_only = await self.link.ask("INFO", "persistence", read=_keeps_nothing)
         with contextlib.suppress(ResponseError):  # likewise
-            told = await self.link.ask("CONFIG", "GET", "proto-max-bulk-len")
-            self.most_bytes = int(told[1]) if told else self.most_bytes
+            told = await self.link.ask("CONFIG", "GET", "proto-max-bulk-len", read=_second)
+            self.most_bytes = told or self.most_bytes
         self._looked = self.link.number
 
     def notes(self) -> list[str]:
@@ -188,10 +189,10 @@ class RedisStreamComponent(RedisComponent):
 
     async def look(self) -> str:
         """See `RedisComponent`: the stream."""
-        kind = await self.link.ask("TYPE", self.stream)
-        if kind not in (b"stream", b"none"):
-            raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind.decode()}")
-        found = "there is a stream" if kind == b"stream" else "with the first message there will be a stream"
+        kind = await self.link.ask("TYPE", self.stream, read=bytes.decode)
+        if kind not in ("stream", "none"):
+            raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind}")
+        found = "there is a stream" if kind == "stream" else "with the first message there will be a stream"
         return f"connected; {found} {self.stream!r}"
 
 
@@ -212,6 +213,14 @@ class RedisPubSubComponent(RedisComponent):
         if re.search(r"[\s/@]", self.hostname):
             faults.append(Fault(f"hostname: {self.hostname!r} is no host name or address", "hostname"))
         return self.hostname, self.port, 0, self.tls, faults
+
+
+def _keeps_nothing(told: bytes) -> bool:
+    return b"aof_enabled:0" in told
+
+
+def _second(told: list[bytes]) -> int:
+    return int(told[1]) if told else 0
 
 
 def server_of(url: str) -> tuple[str, int, int, bool, list[Fault]]:

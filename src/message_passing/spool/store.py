@@ -6,9 +6,11 @@ For one thread at a time. Pages of trimmed frames are reused by later ones; the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from bisect import bisect_right
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -34,7 +36,7 @@ from message_passing.spool.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 SPOOL_VERSION = 1
@@ -55,6 +57,11 @@ _SHRINK_PAGES = 4000
 _MOST_DAMAGED = 100
 """Rows that are kept after they were set aside; of more, the last ones."""
 
+MOST_ASIDE = 10
+"""Databases that are set aside at most: a disk that damages everything is not filled with them."""
+
+_ASIDE = f"{DATABASE}.damaged-*"
+
 _SETTINGS = f"""
 PRAGMA page_size = {PAGE_BYTES};
 PRAGMA journal_mode = WAL;
@@ -64,6 +71,8 @@ PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * PAGE_BYTES};
 PRAGMA cache_size = -{_CACHE_KIB};
 """
 
+_SPOOL_TABLES = {"frames", "damaged", "facts"}
+
 _COLUMNS = """time REAL NOT NULL, count INTEGER NOT NULL, lines INTEGER NOT NULL,
     crc INTEGER NOT NULL, body BLOB NOT NULL"""
 
@@ -72,6 +81,25 @@ CREATE TABLE frames (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE damaged (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL);
 """
+
+
+def spool_version(db: sqlite3.Connection) -> int:
+    """The version of the spool that a database is; 0 if it is empty.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+        NewerSpoolError, NoSpoolError: see there.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables and not version:
+        return 0
+    # Any program may count its versions there.
+    if version <= 0 or not tables >= _SPOOL_TABLES:
+        raise NoSpoolError
+    if version > SPOOL_VERSION:
+        raise NewerSpoolError
+    return version
 
 
 class SpoolStore:
@@ -128,6 +156,12 @@ class SpoolStore:
         """
         self._close_quietly()
         path = self._directory / DATABASE
+        if sum(not one.name.endswith(("-wal", "-shm")) for one in self._directory.glob(_ASIDE)) >= MOST_ASIDE:
+            text = (
+                f"{MOST_ASIDE} damaged databases are set aside there already: export what is readable in them "
+                f"(message-passing spool export FILE), and remove {_ASIDE}"
+            )
+            raise OSError(errno.EDQUOT, text)
         self.aside = aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
         for ending in ("-wal", "-shm"):  # SQLite finds the log by the database's name
             if (beside := path.with_name(f"{DATABASE}{ending}")).exists():
@@ -158,17 +192,15 @@ class SpoolStore:
     def _open(self) -> None:
         path = database_in(self._directory)
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        try:
+            is_new = not spool_version(db)  # before anything in it is changed
+        except (NewerSpoolError, NoSpoolError):
+            self._close_quietly()
+            raise
         for statement in filter(str.strip, _SETTINGS.split(";")):
             db.execute(statement)
         self._file = file_identity(path)
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SPOOL_VERSION:
-            self._close_quietly()
-            raise NewerSpoolError
-        if version < SPOOL_VERSION:
-            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._close_quietly()
-                raise NoSpoolError
+        if is_new:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
@@ -384,6 +416,16 @@ class SpoolStore:
         if damaged:
             self._set_aside(damaged)
         return frames, damaged
+
+    def intact(self, sequences: Iterable[int]) -> list[SpoolFrame]:
+        """Those of these frames, by their numbers in order, that are in it and not damaged.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        query = f"{SELECT_FRAMES} WHERE sequence BETWEEN ? AND ?"
+        rows = (self._open_db.execute(query, span) for span in ranges(sequences))
+        return [frame for row in chain.from_iterable(rows) if (frame := frame_of(row))]
 
     def _set_aside(self, damaged: Sequence[tuple[int, int, int]]) -> None:
         db = self._open_db
