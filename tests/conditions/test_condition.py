@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from message_passing.conditions import Condition, patterns
 from message_passing.conditions.grammar import DEEPEST, MOST_NODES
+from message_passing.conditions.operations import MOST_STRIPPED
 from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
 from message_passing.filters.script import ScriptFilter
@@ -176,6 +177,14 @@ def test_what_is_refused(text: str, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         Condition(text)
     assert problem in str(caught.value)
+
+
+def test_what_strip_takes_away_is_bounded() -> None:
+    """A message's own text, of any length, would be searched for each of its characters."""
+    for method in ("strip", "lstrip", "rstrip"):
+        stripped = Condition.expression(f"a.{method}(b)")
+        assert stripped.value({"a": "ba", "b": "b" * MOST_STRIPPED}) == ("ba" if method == "rstrip" else "a")
+        assert stripped.value({"a": "ba", "b": "b" * (MOST_STRIPPED + 1)}) is None
 
 
 def test_the_line_of_a_mistake() -> None:

@@ -6,6 +6,7 @@ A value of the wrong type, like a field that is missing, gives None, and compare
 from __future__ import annotations
 
 import operator
+import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -205,9 +206,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"age": age, "len": length, "number
 def call_method(name: str) -> Callable[..., Any]:
     """A method of a text as a function, which gives None if one of its values is no text."""
     method: Callable[..., Any] = getattr(str, name)
+    most = MOST_STRIPPED if name.endswith("strip") else sys.maxsize
 
     def called(value: Any, *arguments: Any) -> Any:
         if value.__class__ is not str or any(one.__class__ is not str for one in arguments):
+            return None
+        if any(len(one) > most for one in arguments):
             return None
         return method(value, *arguments)
 
