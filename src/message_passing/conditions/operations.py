@@ -24,6 +24,9 @@ NUMERIC = frozenset((int, float, bool))
 _LONGEST_TEXT = 1 << 20
 """Characters of a text that `+` may make."""
 
+MOST_STRIPPED = 1000
+"""Characters that `strip` takes away, if a field lists them: each of a text's is searched for among all of these."""
+
 _LONGEST_NUMBER = 1 << 64
 """Integers beyond this become floats: multiplying long integers takes time with the square of their digits."""
 
