@@ -150,6 +150,16 @@ def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: Any, wante
     ]
 
 
+def test_a_choice_in_a_list_is_told_with_the_nearest() -> None:
+    """As one that stands alone."""
+
+    class Several(Base):
+        ways: list[Literal["fast", "safe"]] = option(default_factory=list, description="Which ways.")
+
+    with pytest.raises(OptionError, match=r"not \['safe', 'fsat'\] \(did you mean 'fast'\?\)"):
+        check({"ways": ["safe", "fsat"]}, cls=Several)
+
+
 def test_a_long_wrong_value_is_cut() -> None:
     """The message stays readable."""
     (fault,) = faults({"count": "x" * 500})

@@ -243,8 +243,12 @@ def _as_written(one: Option, value: Any) -> str:
 def _nearest(one: Option, value: Any) -> str:
     """The choice that may have been meant, if the type has choices."""
     kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
+    given = [value]
+    if get_origin(kind) is list and isinstance(value, list):
+        (kind,), given = get_args(kind), value
     choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-    return did_you_mean(value, choices) if isinstance(value, str) and choices else ""
+    wrong = next((one for one in given if isinstance(one, str) and one not in choices), None)
+    return did_you_mean(wrong, choices) if wrong is not None and choices else ""
 
 
 def convert(one: Option, value: Any) -> Any:
