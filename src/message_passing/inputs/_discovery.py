@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MOST_NAMES = 1_000_000
-"""The most names that are examined for one pattern."""
+"""The most names that are examined for one pattern, and the most folders for a `**` in it."""
 
 READABLE = (".gz", ".bz2", ".zst")
 """How names of compressed files end that can be read."""
@@ -107,7 +107,8 @@ def _paths(pattern: str, seen: set[tuple[str, tuple[int, int]]]) -> Iterator[str
         yield from glob.iglob(pattern)  # noqa: PTH207 - a text, of any folder
         return
     rest = rest.removesuffix("/")
-    for folder in _folders(glob.iglob(f"{base}/"), lambda found: _is_new(seen, rest, found)):  # noqa: PTH207
+    folders = _folders(glob.iglob(f"{base}/"), lambda found: _is_new(seen, rest, found))  # noqa: PTH207
+    for folder in islice(folders, _MOST_NAMES):
         yield from _paths(f"{glob.escape(folder.rstrip('/'))}/{rest or '*'}", seen)
 
 
