@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from engine_parts import Holding, Losing, numbers, numbers_in
+from engine_parts import Holding, Losing, numbers, numbers_in, reports
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.redis_streams import RedisStreamsInput
 from message_passing.outputs.redis_streams import RedisStreamsOutput
@@ -19,7 +16,7 @@ from redis_server import needs_redis
 from support import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from message_passing.flow import Output
@@ -47,11 +44,6 @@ def open_entries(server: RedisServer) -> tuple[int, int]:
     """How many entries the group has not been given, and not acknowledged."""
     found = server.groups()
     return (found[0]["lag"], found[0]["pending"]) if found else (-1, -1)
-
-
-def reports(component: Any) -> str:
-    """What it has reported."""
-    return "".join(one["exception"] for one in component.error.messages)
 
 
 def test_it_acknowledges_what_the_chain_has_settled_and_not_before(server: RedisServer) -> None:
@@ -197,17 +189,6 @@ def test_the_window_is_a_bound(server: RedisServer) -> None:
         wait_for(lambda: open_entries(server)[1] == 20, timeout=20)
         wait_for(lambda: to.settle() and len(to.messages) == 300, timeout=20)
     assert numbers_in(to) == list(range(300))
-
-
-@pytest.fixture
-def nodes() -> Iterator[list[Node]]:
-    """Those that a test starts."""
-    found: list[Node] = []
-    yield found
-    for node in found:
-        with contextlib.suppress(ProcessLookupError):
-            node.signal(signal.SIGKILL)
-        node.end()
 
 
 def test_the_command_of_the_guide_loses_nothing_when_node_and_server_are_killed(
