@@ -29,7 +29,7 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 _BLOCK = 0.2
 """Seconds that the server waits for new entries before it says that there are none."""
@@ -149,17 +149,16 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
             self._entries.freed.clear()
             await self.wait_for(self._entries.freed, LOOK)
             return
-        for entry in await self._group.read(self._reading, count, _BLOCK):
-            self._receive(entry)
+        self._receive(await self._group.read(self._reading, count, _BLOCK))
 
-    def _receive(self, entry: StreamEntry) -> None:
-        if not self._entries.is_new(entry):
-            return
-        if entry.fault:
-            self._entries.keep(entry)
-            self.bury(entry, EncodingError(entry.fault), [entry.rest])
-            return
-        self._entries.admit(entry)
+    def _receive(self, entries: Sequence[StreamEntry]) -> None:
+        self._entries.saw(entries)
+        for entry in filter(self._entries.is_new, entries):
+            if entry.fault:
+                self._entries.keep(entry)
+                self.bury(entry, EncodingError(entry.fault), [entry.rest])
+            else:
+                self._entries.admit(entry)
         self.arrival.set()
 
     async def _answer(self) -> None:
@@ -186,8 +185,7 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
         if not (count := self._entries.room()):
             return
         found = await self._group.claim(min(count, 100), self.ack_wait)
-        for entry in found.entries:
-            self._receive(entry)
+        self._receive(found.entries)
         if found.removed:
             self._report_removed(found.removed)
         if found.more:

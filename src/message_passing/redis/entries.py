@@ -41,7 +41,10 @@ class StreamEntry(Received):
         Raises:
             TypeError: one of these is no text.
         """
-        given = dict(zip(fields[::2], fields[1::2], strict=False))
+        # The usual one has one field, for which nothing else need be made.
+        given = (
+            {fields[0]: fields[1]} if len(fields) == 2 else dict(zip(fields[::2], fields[1::2], strict=False))
+        )
         self.fault = ""
         body = given.get(_FRAME, given.get(_MESSAGE))
         if body is None:
@@ -102,9 +105,13 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         """How many entries may be requested."""
         return 0 if self.stopping else self._estimate.room(len(self._open), self._open_bytes)
 
+    def saw(self, entries: Sequence[StreamEntry]) -> None:
+        """Learn from what has come how much there is room for."""
+        if entries:
+            self._estimate.saw(sum([entry.size for entry in entries]) / len(entries), len(entries))
+
     def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
-        self._estimate.saw(entry.size)
         if known := self._open.get(entry.key):
             known.deliveries, known.told = entry.deliveries, entry.told
             self.duplicates += 1
