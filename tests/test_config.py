@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from message_passing.config.parsing import load_file, options_from_text, relaxed_json
+from message_passing.config.parsing import LARGEST_CONFIG_FILE, load_file, options_from_text, relaxed_json
 from message_passing.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, name: str) -> No
         ("a.yaml", "a: &x [*x", "malformed YAML: expected ',' or ']', but got '<stream end>'"),
         ("a.yaml", "a: \x01", "malformed YAML: unacceptable character #x0001"),
         ("a.yaml", "a: 2024-99-99", "malformed YAML: month must be in 1..12"),
-        ("a.yaml", "[" * 5000, "malformed YAML: "),
+        ("a.yaml", "[" * 5000, "malformed YAML: nested too deeply"),
         ("a.toml", "a = " + "[" * 5000, "malformed TOML: nested too deeply"),
         ("a.toml", "a = 1\na = 2", "malformed TOML: Cannot overwrite a value"),
         ("a", "{}", "its name must end in .json, .toml, .yaml or .yml"),
@@ -165,7 +166,24 @@ def test_a_file_that_is_wrong(tmp_path: Path, name: str, text: str, problem: str
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be() -> None:
-    """A name with a null byte in it."""
-    with pytest.raises(ConfigError, match="null byte"):
-        load_file("a\0.json")
+def test_a_file_that_cannot_be(tmp_path: Path) -> None:
+    """A name with a null character in it, what is no regular file, which might be waited for, and a huge one."""
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "huge.yaml").write_text("#" * (LARGEST_CONFIG_FILE + 1))
+    for name, problem in (
+        ("a\0.json", "null character"),
+        (str(tmp_path / "fifo.yaml"), "cannot be read: it is a named pipe: put a regular file in its place"),
+        (str(tmp_path / "huge.yaml"), "cannot be read: it is too large: it may have 4,194,304 bytes"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            load_file(name)
+
+
+def test_what_is_commented_out(tmp_path: Path) -> None:
+    """A file of comments has nothing in it; an empty one is taken for a mistake."""
+    for name in ("a.yaml", "a.toml"):
+        (tmp_path / name).write_text("# inputs:\n")
+        assert load_file(str(tmp_path / name)) == {}
+    (tmp_path / "a.yaml").write_text("\n")
+    with pytest.raises(ConfigError, match="it is empty"):
+        load_file(str(tmp_path / "a.yaml"))

@@ -80,9 +80,8 @@ def test_a_name_in_two_files_is_an_error_at_both_places() -> None:
     (first,) = said("conf.d")
     assert first.startswith("conf.d/b.json:1:2: 'input' is in 'conf.d/a.json' already")
     write(a=IN, b={"output": "STDOUT"}, c=READ)
-    assert any(
-        "cannot be combined" in one and one.startswith("conf.d/b.json:1:2: ") for one in said("conf.d")
-    )
+    text = "output: conf.d/a.json names its components itself, so conf.d/b.json: output cannot be combined with it"
+    assert f"conf.d/b.json:1:2: {text}" in said("conf.d")
 
 
 def test_one_that_cannot_be_read_hides_no_error_of_another() -> None:
@@ -92,6 +91,17 @@ def test_one_that_cannot_be_read_hides_no_error_of_another() -> None:
         "conf.d/b.json:1:24: decoders.read.class: there is no decoder 'JSN' (did you mean 'JSON'?)",
         "conf.d/c.json:1:2: malformed JSON: Expecting property name enclosed in double quotes",
     ]
+
+
+def test_a_target_that_is_named_twice() -> None:
+    """In a list of names and in a route: each message would arrive twice."""
+    split = {"filters": {"split": {"class": "T", "output_to": ["out", "out"]}}}
+    routed = {
+        "decoders": {"read": {"class": "JSON", "output_to": [{"when": "a", "to": ["out", "split", "out"]}]}}
+    }
+    write(a=IN, b=routed, c={**split, **OUT})
+    found = [one for one in said("conf.d") if "names 'out' twice: it would get each message twice" in one]
+    assert [one.partition(":")[0] for one in found] == ["conf.d/b.json", "conf.d/c.json"]
 
 
 @pytest.mark.parametrize(

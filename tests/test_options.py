@@ -128,10 +128,13 @@ def test_what_a_shell_can_write_is_read(name: str, text: Any, value: Any) -> Non
         ("count", "many", "int from 0 to 10"),
         ("ratio", 0, "float > 0"),
         ("mode", "slow", "'fast' or 'safe'"),
-        ("names", "x", "list of str"),
+        ("names", "x", "list of str|: put it in brackets"),
+        ("count", "10MB", "int from 0 to 10|: it is a number without a unit"),
+        ("ratio", "5m", "float > 0|: it is a number without a unit"),
+        ("first", True, "str|: put it in quotes"),
         ("names", [1], "list of str"),
         ("table", [], "mapping of str to int"),
-        ("first", 5, "str"),
+        ("first", 5, "str|: put it in quotes"),
         ("first", None, "str"),
         ("flag", "perhaps", "bool"),
         ("limit", "much", "int"),
@@ -140,10 +143,21 @@ def test_what_a_shell_can_write_is_read(name: str, text: Any, value: Any) -> Non
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: Any, wanted: str) -> None:
-    """Which option, what it takes, and what was found; placed at the option's name."""
+    """Which option, what it takes, what was found, and how that is written; placed at the option's name."""
+    wanted, _, hint = wanted.partition("|")
     assert faults({name: value}) == [
-        f"{name}: Sample filter: option {name!r} must be {wanted}, not {value!r}"
+        f"{name}: Sample filter: option {name!r} must be {wanted}, not {value!r}{hint}"
     ]
+
+
+def test_a_choice_in_a_list_is_told_with_the_nearest() -> None:
+    """As one that stands alone."""
+
+    class Several(Base):
+        ways: list[Literal["fast", "safe"]] = option(default_factory=list, description="Which ways.")
+
+    with pytest.raises(OptionError, match=r"not \['safe', 'fsat'\] \(did you mean 'fast'\?\)"):
+        check({"ways": ["safe", "fsat"]}, cls=Several)
 
 
 def test_a_long_wrong_value_is_cut() -> None:

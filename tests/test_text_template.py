@@ -22,7 +22,13 @@ def test_the_time_of_the_message() -> None:
 def test_without_a_time_it_is_now() -> None:
     """Also where the field is there, and no known time, or the message has no fields."""
     template = TextTemplate("{time:%Y-%m-%dT%H:%M}")
-    for message in ({}, {"time": "yesterday"}, {"time": 1e300}, b"text", None):
+    for message in (
+        {},
+        {"time": "yesterday"},
+        {"time": 1e300},
+        {"time": "9999-12-31T23:59:59-12:00"},
+        b"text",
+    ):
         made = datetime.strptime(template.value(message), "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
         assert abs((datetime.now(UTC) - made).total_seconds()) < 600
 
@@ -46,3 +52,15 @@ def test_no_form_of_the_time(text: str) -> None:
     """It is said with its column and an example."""
     with pytest.raises(OptionError, match=r"is no form of the time: .* at column 2"):
         TextTemplate("x" + text)
+
+
+@pytest.mark.parametrize(
+    "name", [" host", "host ", "ts:%Y", "host!r", "tags[0]", "tags[-1]", "n:>10", "n:.2f", "n:04d"]
+)
+def test_what_is_no_field(name: str) -> None:
+    """What would be taken for a field that no message has; the time of another field above all."""
+    with pytest.raises(
+        OptionError, match=r"is no field: its name alone stands in braces, .* at column 2"
+    ) as caught:
+        TextTemplate(f"x{{{name}}}")
+    assert ("{time:...} is the message's own time" in str(caught.value)) is (":%" in name)

@@ -48,6 +48,12 @@ def has_routes(targets: Any) -> bool:
     )
 
 
+def named_twice(targets: Sequence[Any]) -> str:
+    """The first name that is more than once among the targets of an `output_to`; empty if none is."""
+    names = [one for one in targets if isinstance(one, str)]
+    return next((name for name in names if names.count(name) > 1), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One component as declared: in Python, in a config file, or on a command line.

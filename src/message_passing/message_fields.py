@@ -111,7 +111,9 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
         utc: whether a text without a zone is UTC.
     """
     if isinstance(value, str) and len(value) <= _LONGEST_TIME:
-        value = _time_of_text(value, utc=utc)
+        if not _DECIMAL.fullmatch(value) or float(value) < _UNITS[0][0]:
+            return _moment_of_date(value, utc=utc)
+        value = float(value)  # though some milliseconds are ISO 8601 too, for Python: 1612-01-04, and 23:45
     if type(value) in (int, float):
         for low, high, parts in _UNITS:
             if low <= value < high:
@@ -119,16 +121,19 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
     return None
 
 
-def _time_of_text(text: str, *, utc: bool) -> float | None:
-    if _DECIMAL.fullmatch(text) and float(text) >= _UNITS[0][0]:
-        return float(text)  # though some milliseconds are ISO 8601 too, for Python: 1612-01-04, and 23:45
+def _moment_of_date(text: str, *, utc: bool) -> float | None:
+    """The time that ISO 8601 says, in seconds: its size tells of no other unit."""
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            return found.replace(tzinfo=UTC).timestamp() if utc else None
-        return found.timestamp()
-    except (ValueError, OverflowError):
-        return float(text) if _DECIMAL.fullmatch(text) else None
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        if not utc:
+            return None
+        date = date.replace(tzinfo=UTC)
+    moment = date.timestamp()
+    low, high, _ = _UNITS[0]
+    return moment if low <= moment < high else None
 
 
 def origin_of(message: Any) -> str:

@@ -223,16 +223,32 @@ def _convert_into(values: dict[str, Any], one: Option, value: Any, *, from_text:
         values[one.name] = convert(one, value)
     except (msgspec.ValidationError, UnicodeError, RecursionError):
         found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)
-        return f" must be {one.type_text}, not {found}{_nearest(one, value)}"
+        return f" must be {one.type_text}, not {found}{_nearest(one, value) or _as_written(one, value)}"
     missing = missing_secret(str(values[one.name])) if from_text and one.secret else ""
     return f": {missing}" if missing else ""
+
+
+def _as_written(one: Option, value: Any) -> str:
+    """How the same is written as this type, if that may be meant: YAML reads 0640 as 416, and `yes` as true."""
+    kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
+    if kind is str and isinstance(value, (bool, int, float)):
+        return ": put it in quotes"
+    if get_origin(kind) is list and isinstance(value, str):
+        return ": put it in brackets"
+    if kind in (int, float) and isinstance(value, str) and value[:1].isdigit() and value[-1].isalpha():
+        return ": it is a number without a unit"
+    return ""
 
 
 def _nearest(one: Option, value: Any) -> str:
     """The choice that may have been meant, if the type has choices."""
     kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
+    given = [value]
+    if get_origin(kind) is list and isinstance(value, list):
+        (kind,), given = get_args(kind), value
     choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-    return did_you_mean(value, choices) if isinstance(value, str) and choices else ""
+    wrong = next((one for one in given if isinstance(one, str) and one not in choices), None)
+    return did_you_mean(wrong, choices) if wrong is not None and choices else ""
 
 
 def convert(one: Option, value: Any) -> Any:

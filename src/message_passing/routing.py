@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.conditions import Condition
 from message_passing.conditions.reachability import never_holds
-from message_passing.declaration import Declaration, has_unread
+from message_passing.declaration import Declaration, has_unread, named_twice
 from message_passing.errors import Fault, OptionError, abbreviate, child_location, did_you_mean
 from message_passing.filters.route import MOST_ROUTES
 
@@ -154,6 +154,9 @@ class RouteReader:
             self.faults.append(Fault(f"must be a name or a list of names, not {abbreviate(given)}{hint}", at))
             return
         if any(map(has_unread, targets)):
+            return
+        if twice := named_twice(targets):
+            self.faults.append(Fault(f"names {twice!r} twice: it would get each message twice", at))
             return
         self._fan_out.append(len(targets))
         self._targets += targets

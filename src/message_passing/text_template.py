@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"(?P<literal>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<wrong>[{}])")
 _TIME = "time:"
+_NO_NAME = re.compile(r"^\s|\s$|:%|![rsa]$|\[-?\d+\]$|:[<>^.0][\d.]*[a-z]?$")
+"""What Python's format strings (and those of times) have, and the name of a field hardly ever."""
 
 
 class TextTemplate:
@@ -39,7 +41,8 @@ class TextTemplate:
                 time (see `message_time`), or the present one if it has none, in UTC, formatted by strftime(3).
 
         Raises:
-            OptionError: a brace is not closed, there is nothing in it, or no time can be written so; with the column.
+            OptionError: a brace is not closed, what is in it is no field's name, or no time can be written so; with
+                the column.
         """
         self.text = text
         self.start = ""
@@ -58,6 +61,7 @@ class TextTemplate:
             if form or field == _TIME:
                 _require_time(form, mark)
             elif field:
+                _require_name(field, mark)
                 self.fields.append(field)
             elif all(not one[1] and not one[2] for one in self._parts):
                 self.start += literal
@@ -81,6 +85,13 @@ class TextTemplate:
                 text = _as_text(value_at(message, field))
                 parts.append(shape(text) if shape else text)
         return "".join(parts)
+
+
+def _require_name(field: str, mark: tuple[int, int]) -> None:
+    if _NO_NAME.search(field):
+        hint = "; {time:...} is the message's own time, in whatever field that is" if ":%" in field else ""
+        text = f"{{{field}}} is no field: its name alone stands in braces, without spaces, form or item{hint}"
+        raise OptionError(Fault(text, "", mark))
 
 
 def _require_time(form: str, mark: tuple[int, int]) -> None:

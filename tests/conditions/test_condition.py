@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from message_passing.conditions import Condition, patterns
 from message_passing.conditions.grammar import DEEPEST, MOST_NODES
+from message_passing.conditions.operations import MOST_STRIPPED
 from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
 from message_passing.filters.script import ScriptFilter
@@ -127,6 +128,14 @@ def test_what_it_says(text: str, wanted: bool) -> None:
         ('matches(a, "(?<n>x)")', "a named group is written (?P<name>...)"),
         ('level == "ERROR" or "CRITICAL"', "a text by itself is always true: compare it with a field"),
         ("true", "write True, as in Python, or fields['true'] for the field 'true' at column 1"),
+        ('host in ("web")', "this is a text, and not a list: write ('web',) at column 10"),
+        ('level not in ( "é" )', "write ('é',) at column 16"),
+        ("status in (200)", "`in` takes a field, a text, or a list as in (200, 404) at column 12"),
+        ("exists(host)", "there is no function 'exists': write FIELD is not None at column 1"),
+        ('path.contains("x")', "there is no method 'contains': write \"text\" in FIELD at column 1"),
+        ('path startswith "/x"', "Python has `field.startswith('text')` instead of 'startswith' at column 6"),
+        ('path LIKE "/x%"', "Python has `matches(field, 'regex')` instead of 'LIKE' at column 6"),
+        ("status BETWEEN 1 and 2", "Python has `1 <= field <= 9` instead of 'BETWEEN'"),
         ("lenn(x)", "there is no function 'lenn' (did you mean 'len'?) at column 1"),
         ("open('/etc/passwd')", "there is no function 'open': there are age, len, matches, number, text"),
         ("path.startwith('x')", "there is no method 'startwith' (did you mean 'startswith'?) at column 1"),
@@ -168,6 +177,14 @@ def test_what_is_refused(text: str, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         Condition(text)
     assert problem in str(caught.value)
+
+
+def test_what_strip_takes_away_is_bounded() -> None:
+    """A message's own text, of any length, would be searched for each of its characters."""
+    for method in ("strip", "lstrip", "rstrip"):
+        stripped = Condition.expression(f"a.{method}(b)")
+        assert stripped.value({"a": "ba", "b": "b" * MOST_STRIPPED}) == ("ba" if method == "rstrip" else "a")
+        assert stripped.value({"a": "ba", "b": "b" * (MOST_STRIPPED + 1)}) is None
 
 
 def test_the_line_of_a_mistake() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from message_passing.delivery import Delivery, Outcome
 from message_passing.errors import OptionError
+from message_passing.filters import _statistics
 from message_passing.filters._statistics import MOST_BUCKETS, Statistics
 from message_passing.filters.aggregate import MOST_WINDOWS, AggregateFilter
 from support import Kept, accounted_for, until
@@ -114,6 +115,22 @@ def test_a_sketch_is_bounded() -> None:
     assert statistics._buckets is not None
     assert len(statistics._buckets) <= MOST_BUCKETS
     assert statistics.percentile(99) == pytest.approx(10 ** (8820 / 31), rel=0.1)
+
+
+def test_values_of_any_size_are_counted_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sketch that is full is put in order once for many values, not for each that has no bucket yet."""
+    calls: list[int] = []
+
+    def counted(buckets: dict[int, int]) -> list[int]:
+        calls.append(len(buckets))
+        return sorted(buckets)
+
+    monkeypatch.setattr(_statistics, "sorted", counted, raising=False)
+    statistics = Statistics(sketch=True)
+    for number in range(12_000):
+        statistics.add(10.0 ** ((number * 7919) % 600 - 300 + number / 12_000))
+    assert statistics.count == 12_000
+    assert 0 < len(calls) < 200
 
 
 def test_sums_that_are_large_are_json() -> None:

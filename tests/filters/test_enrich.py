@@ -85,7 +85,8 @@ def test_a_table(name: str, tmp_path: Path) -> None:
         {"service.id": "8", "name": "d", "team": "x"},
         *messages[2:],
     ]
-    assert enriched(messages[1:2], **{**options, "fields": ["team", "other"], "into": "service"}) == [
+    fields = ["team"] if name.endswith(".csv") else ["team", "other"]
+    assert enriched(messages[1:2], **{**options, "fields": fields, "into": "service"}) == [
         {"service.id": "8", "team": "x", "service": {"team": "dev"}}
     ]
 
@@ -109,6 +110,10 @@ def test_a_table_by_another_column_and_of_single_values(tmp_path: Path) -> None:
         ("t.csv", "a,b\n", "it has no rows"),
         ("t.csv", "", "it has no"),
         ("t.csv", 'a,b\n1,"2', "it is no CSV at line 2"),
+        ("t.csv", "a;b\n1;2\n", "it has one column, 'a;b': columns are separated by commas"),
+        ("t.tsv", "a\tb\n1\t2\n", "it has one column, 'a\\tb': columns are"),
+        ("t.csv", "a,b,a\n1,2,3\n", "it has more than one column 'a'"),
+        ("t.csv", "identity,b\n1,2\n", "it has no column 'id', but identity, b"),
         ("t.json", "{", "it is no JSON"),
         ("t.json", "[1]", "neither an object of rows nor a list of objects"),
         ("t.json", '[{"id":1},{"a":2}]', "row 2 has no field 'id'"),
@@ -124,6 +129,14 @@ def test_a_malformed_table_is_refused(name: str, text: str, problem: str, tmp_pa
         enriched([], lookup="table", key="k", file=str(path), column=column)
     assert problem in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_field_that_no_row_has_is_refused(tmp_path: Path) -> None:
+    """A table in CSV has the columns that are asked for."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,team\n1,a\n", encoding="utf-8")
+    with pytest.raises(OpenError, match=r"it has no column 'taem', but id, team \(did you mean 'team'"):
+        enriched([], lookup="table", key="id", file=str(path), fields=["taem"])
 
 
 def test_a_table_that_changes_is_read_again(tmp_path: Path) -> None:
@@ -244,6 +257,8 @@ def test_user_agents() -> None:
         ({"lookup": "user_agent", "file": "a"}, "`file` has no effect with user_agent"),
         ({"lookup": "geoip", "file": "a", "column": "b"}, "`column` has no effect with geoip"),
         ({"lookup": "geo"}, "lookup"),
+        ({"lookup": "host", "fields": ["ip"]}, "there is no 'ip': host has host"),
+        ({"lookup": "user_agent", "fields": ["borwser"]}, "there is no 'borwser' (did you mean 'browser'?)"),
     ],
 )
 def test_what_is_refused(options: Any, problem: str) -> None:

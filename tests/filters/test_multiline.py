@@ -245,6 +245,15 @@ def test_the_number_of_sources_is_bounded() -> None:
     assert joined.closed() == lines[3:]
 
 
+def test_other_fields_count_too() -> None:
+    """A short line may come in a message of any size, from any number of sources."""
+    joined = Joined(start="^>", source=["s"], buffer_size=5000)
+    lines = [{"message": ">", "s": n, "deep": {"x": ["y" * 1000]}} for n in range(9)]
+    assert joined.passed(*lines) == lines[:5]
+    assert joined.closed() == lines[5:]
+    assert joined.filter._size == 0
+
+
 class Refusing(Output):
     """Keeps what comes, or loses it."""
 

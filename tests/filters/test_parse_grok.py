@@ -43,6 +43,21 @@ EXAMPLES = {
     "SYSLOGBASE": "Feb  3 04:05:06 web1 sshd[42]:",
     "JAVACLASS": "com.example.Foo$Bar",
     "GREEDYDATA": "all\nof it",
+    "CISCOMAC": "001a.2b3c.4d5e",
+    "WINPATH": "C:\\a\\b.txt",
+    "TTY": "/dev/pts/3",
+    "URN": "urn:isbn:0451450523",
+    "BASE16FLOAT": "0x1f.8",
+    "EMAILLOCALPART": "a.b+c",
+    "DATESTAMP": "31.12.2024 10:11:12",
+    "DATESTAMP_RFC822": "Mon Aug 15 2005 15:52:01 UTC",
+    "DATESTAMP_RFC2822": "Mon, 15 Aug 2005 15:52:01 +0000",
+    "DATESTAMP_OTHER": "Mon Aug 15 15:52:01 CEST 2005",
+    "HTTPDERROR_DATE": "Mon Aug 15 15:52:01.123456 2005",
+    "SYSLOGLINE": "Feb  3 04:05:06 web1 app/x[42]: two: words",
+    "CRONLOG": "Feb  3 04:05:06 web1 CRON[42]: (root) END EDIT (x)",
+    "JAVASTACKTRACEPART": "\tat com.x.Y$1.<init>(Native Method)",
+    "HTTPD_COMBINEDLOG": '::1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 - "-" "curl"',
     "NOTHING": "",
 }
 
@@ -70,6 +85,34 @@ def test_a_shipped_pattern_matches_nothing_else(name: str) -> None:
     """What only looks like it."""
     with pytest.raises(ValueError, match="does not match"):
         GrokPattern(f"%{{{name}:x}}", {}).found(NOT[name])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("%{UNIXPATH:a}: %{GREEDYDATA:b}", "/var/x:y: No such file", ("/var/x:y", "No such file")),
+        ("p=%{PATH:a},s=%{INT:b}", "p=C:\\x,y,s=3", ("C:\\x,y", "3")),
+        ("%{URI:a}, %{WORD:b}", "http://a.b:80/c,d?e=f,g#h,, x", ("http://a.b:80/c,d?e=f,g#h,", "x")),
+        (r"\(%{URIPATHPARAM:a}\) %{WORD:b}", "(/a?b) x", ("/a?b", "x")),
+        ("%{IP:a}: %{WORD:b}", "2001:db8::1: x", ("2001:db8::1", "x")),
+        ("%{USER:a}@%{HOSTNAME:b}", "bob.x@a.b", ("bob.x", "a.b")),
+        (r"%{HOSTNAME:a}\. %{WORD:b}", "a.b. x", ("a.b", "x")),
+        (r"%{NUMBER:a}\. %{WORD:b}", "250. x", ("250", "x")),
+        (r"%{OWN}, %{WORD:b}", "/a,b, x", ("/a,b", "x")),
+        ("%{UNIXPATH:a} %{WORD:b}", "/a: x", ("/a:", "x")),
+    ],
+)
+def test_a_name_ends_before_the_text_behind_it(pattern: str, text: str, expected: tuple[str, str]) -> None:
+    """Punctuation that may be part of what a name finds is not, if the pattern goes on with it."""
+    assert tuple(GrokPattern(pattern, {"OWN": "%{UNIXPATH:a}"}).found(text).values()) == expected
+
+
+def test_named_groups_are_fields() -> None:
+    """Written as in Python or as in Logstash, and several may have the same name."""
+    own = {"A": r"(?<what>disk) full", "B": r"(?P<what>net) down: %{WORD:[link][name]}"}
+    grok = GrokPattern(r"(%{A}|%{B})(?<![x])(?<tail>!)?", own)
+    assert grok.found("disk full") == {"what": "disk"}
+    assert grok.found("net down: eth0!") == {"what": "net", "link": {"name": "eth0"}, "tail": "!"}
 
 
 def test_every_shipped_pattern_compiles() -> None:

@@ -49,6 +49,17 @@ del password, user.none
     }
 
 
+def test_a_default() -> None:
+    """`or` gives the first that is not empty, and a text may be the last."""
+    assert run('level = level or severity or "INFO"', {}, {"level": "x"}) == [
+        {"level": "INFO"},
+        {"level": "x"},
+    ]
+    for wrong in ('level = level == "a" or "b"', 'level = "a" or level', 'level = slow and "a" or "b"'):
+        with pytest.raises(OptionError, match="to choose a value, write `'yes' if slow else 'no'`"):
+            ScriptFilter(script=wrong)
+
+
 def test_if_elif_and_else() -> None:
     """The first that holds; nested ones; a level is compared by rank."""
     script = """

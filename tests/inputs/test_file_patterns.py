@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing.errors import OpenError, OptionError
+from message_passing.inputs._discovery import FilePatterns
 from message_passing.inputs.file_tail import FileTailInput
 from message_passing.testing import TestOutput, capture, running, wait_for
 
@@ -94,6 +96,60 @@ def test_a_pattern_without_files_yet(tmp_path: Path) -> None:
     assert [report["exception"] for report in component.error.messages] == [
         f"no file matches {[str(tmp_path / '**' / '*.log')]} yet; it is tried again"
     ]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**/*.log", "**", "**/b/**/*.log", "*/**/c?.log", "a/**/[c]1.log", "no/**/*", "**/**"]
+)
+def test_two_stars_find_what_a_shell_finds(pattern: str, tmp_path: Path) -> None:
+    """`**` matches any number of folders, none among them, and no hidden ones, as in the standard library."""
+    for name in (
+        "a/b/c1.log",
+        "a/c1.log",
+        "c1.log",
+        "b/b/c2.log",
+        ".h/c1.log",
+        "a/.h/b/c1.log",
+        "a/[x]/b/c1.log",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = FilePatterns([f"{tmp_path}/{pattern}"], [], []).find()
+    expected = {one for one in map(Path, glob.glob(f"{tmp_path}/{pattern}", recursive=True)) if one.is_file()}  # noqa: PTH207
+    assert {Path(one.path) for one in found} == expected
+
+
+def test_folders_that_lead_into_themselves(tmp_path: Path) -> None:
+    """Symbolic links to a folder above make no more paths, and a file has its shortest name."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "x.log").touch()
+    for number in range(9):
+        (folder / f"0{number}").symlink_to(tmp_path)
+    (tmp_path / "0").symlink_to(folder)
+    found = FilePatterns([f"{tmp_path}/**/*.log", f"{tmp_path}/**/a/**"], [], []).find()
+    assert [one.path for one in found] == [str(folder / "x.log")]
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is read like any other: by a pattern, by its name, and by the next run."""
+    name, positions = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.log"), tmp_path / "positions"
+    for names in ([tmp_path / "*.log"], [Path(name)]):
+        append(Path(name), "one")
+        first = read_fields(names, positions)
+        append(Path(name), "two")
+        second = read_fields(names, positions)
+        assert [one["message"] for one in first + second] == ["one", "two"]
+        assert {one["filename"] for one in first + second} == {f"{tmp_path}/\\xff.log"}
+
+
+def read_fields(names: Sequence[Path], positions: Path) -> list[dict[str, Any]]:
+    """A run that reads one line: its message."""
+    component, arrived = tail(*names, positions=positions, raw=False)
+    with running(component):
+        wait_for(lambda: has(arrived, 1))
+    assert component.problems() == []
+    return list(arrived.messages)
 
 
 def test_fairness(tmp_path: Path) -> None:

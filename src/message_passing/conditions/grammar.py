@@ -37,7 +37,7 @@ from message_passing.conditions.operations import (
     negative,
     spelled_level,
 )
-from message_passing.conditions.parsing import ConditionText
+from message_passing.conditions.parsing import FOREIGN_CALLS, ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
 from message_passing.message_fields import LEVELS, NAMES
@@ -142,6 +142,7 @@ class Translation:
         self.fields: set[str] = set()
         self.reads: set[str] = set()
         body = self._text.parsed()
+        self._truth = truth
         if truth:
             self._no_text(body)
         self.source = self._write(body)
@@ -259,7 +260,11 @@ class Translation:
     # Operators
 
     def _bool(self, node: ast.BoolOp) -> str:
-        for one in node.values:
+        *values, _ = node.values
+        is_default = (
+            not self._truth and isinstance(node.op, ast.Or) and not isinstance(values[-1], ast.Compare)
+        )
+        for one in values if is_default else node.values:  # `level or "INFO"`
             self._no_text(one)
         word = " and " if isinstance(node.op, ast.And) else " or "
         return f"({word.join(map(self._write, node.values))})"
@@ -267,8 +272,10 @@ class Translation:
     def _no_text(self, node: ast.AST) -> None:
         """Refuse a text where its truth would be asked for, as in `level == "ERROR" or "CRITICAL"`."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            choice = "" if self._truth else "; to choose a value, write `'yes' if slow else 'no'`"
             self._text.refuse(
-                node, "a text by itself is always true: compare it with a field, as in field == 'text'"
+                node,
+                f"a text by itself is always true: compare it with a field, as in field == 'text'{choice}",
             )
 
     def _unary(self, node: ast.UnaryOp) -> str:
@@ -311,6 +318,8 @@ class Translation:
         for side, value in ((left, right), (right, left)):
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 self._no_difference(side)
+        if isinstance(sign, (ast.In, ast.NotIn)) and isinstance(right, ast.Constant):
+            self._no_false_list(left, right)
         if text := self._of_level(
             left, sign, right
         ):  # of a field and constants, so nothing is computed twice
@@ -399,6 +408,13 @@ class Translation:
             name = ast.unparse(node).replace(" ", "")[:50]
             self._text.refuse(node, f'this subtracts; the field of that name is {ALL_FIELDS}["{name}"]')
 
+    def _no_false_list(self, left: ast.expr, right: ast.Constant) -> None:
+        """Refuse `host in ("web")`, which looks into a text, where a list is meant; and `host in 5`."""
+        if not isinstance(right.value, str):
+            self._text.refuse(right, "`in` takes a field, a text, or a list as in (200, 404)")
+        if self._text.stands_in_parentheses(right, left):
+            self._text.refuse(right, f"this is a text, and not a list: write ({right.value[:50]!r},)")
+
     # Calls
 
     def _call(self, node: ast.Call) -> str:
@@ -418,7 +434,9 @@ class Translation:
             known = (*FUNCTIONS, "matches")
             if name in METHODS:
                 self._text.refuse(node, f"{name} is a method of a text: write TEXT.{name}(...)")
-            hint = did_you_mean(name[:50], known)
+            hint = (
+                f": write {FOREIGN_CALLS[name]}" if name in FOREIGN_CALLS else did_you_mean(name[:50], known)
+            )
             self._text.refuse(
                 node, f"there is no function {name[:50]!r}{hint or ': there are ' + ', '.join(sorted(known))}"
             )
@@ -435,7 +453,8 @@ class Translation:
     def _method(self, node: ast.Call, called: ast.Attribute) -> str:
         name = called.attr
         if name not in METHODS:
-            hint = did_you_mean(name[:50], METHODS)
+            hint = f": write {FOREIGN_CALLS[name]}" if name in FOREIGN_CALLS else ""
+            hint = hint or did_you_mean(name[:50], METHODS)
             self._text.refuse(
                 called,
                 f"there is no method {name[:50]!r}{hint or ': there are ' + ', '.join(sorted(METHODS))}",

@@ -6,6 +6,7 @@ A value of the wrong type, like a field that is missing, gives None, and compare
 from __future__ import annotations
 
 import operator
+import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ NUMERIC = frozenset((int, float, bool))
 
 _LONGEST_TEXT = 1 << 20
 """Characters of a text that `+` may make."""
+
+MOST_STRIPPED = 1000
+"""Characters that `strip` takes away, if a field lists them: each of a text's is searched for among all of these."""
 
 _LONGEST_NUMBER = 1 << 64
 """Integers beyond this become floats: multiplying long integers takes time with the square of their digits."""
@@ -207,9 +211,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"age": age, "len": length, "number
 def call_method(name: str) -> Callable[..., Any]:
     """A method of a text as a function, which gives None if one of its values is no text."""
     method: Callable[..., Any] = getattr(str, name)
+    most = MOST_STRIPPED if name.endswith("strip") else sys.maxsize
 
     def called(value: Any, *arguments: Any) -> Any:
         if value.__class__ is not str or any(one.__class__ is not str for one in arguments):
+            return None
+        if any(len(one) > most for one in arguments):
             return None
         return method(value, *arguments)
 

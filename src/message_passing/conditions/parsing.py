@@ -23,9 +23,30 @@ _FROM_OTHER_LANGUAGES = (
     (r"===", "`==`"),
     (r"(?<![=!<>])=(?!=)", "`==`"),
     (r"\bcontains\b", "`'text' in field`"),
+    (r"\b(?:like|LIKE|ilike|matches|regex)\b(?! *\()", "`matches(field, 'regex')`"),
+    (r"\b(?:startswith|startsWith|starts_with)\b(?! *\()", "`field.startswith('text')`"),
+    (r"\b(?:endswith|endsWith|ends_with)\b(?! *\()", "`field.endswith('text')`"),
+    (r"\bbetween\b|\bBETWEEN\b", "`1 <= field <= 9`"),
+    (r"\bIN\b", "`in`"),
+    (r"\bIS\b", "`is`"),
     (r"@\w+", "`fields['@name']`"),
 )
 """What other languages write, as regular expressions, and what Python has."""
+
+
+FOREIGN_CALLS = {
+    **dict.fromkeys(("exists", "has", "isset", "is_set", "defined", "present"), "FIELD is not None"),
+    **dict.fromkeys(("contains", "includes"), '"text" in FIELD'),
+    **dict.fromkeys(("int", "float", "to_int", "to_float", "to_number", "double"), "number(FIELD)"),
+    **dict.fromkeys(("str", "string", "to_string"), "text(FIELD)"),
+    **dict.fromkeys(("match", "search", "regex", "like", "match_regex"), 'matches(FIELD, "regex")'),
+    **dict.fromkeys(("size", "length", "strlen"), "len(FIELD)"),
+    **dict.fromkeys(("downcase", "lowercase", "to_lower", "tolower"), "FIELD.lower()"),
+    **dict.fromkeys(("upcase", "uppercase", "to_upper", "toupper"), "FIELD.upper()"),
+    **dict.fromkeys(("starts_with", "startsWith"), 'FIELD.startswith("text")'),
+    **dict.fromkeys(("ends_with", "endsWith"), 'FIELD.endswith("text")'),
+}
+"""What other languages call, and what to write instead."""
 
 
 class ConditionText:
@@ -73,6 +94,15 @@ class ConditionText:
 
     def _fault(self, text: str, line: int, column: int) -> Fault:
         return Fault(text, "", (line if "\n" in self.text else 0, max(column, 1)))
+
+    def stands_in_parentheses(self, node: ast.expr, after: ast.expr) -> bool:
+        """Whether parentheses begin between a part and the one that follows it."""
+        lines = f"({self.text}".split("\n")
+        begin, end = (after.end_lineno or 1, after.end_col_offset or 0), (node.lineno, node.col_offset)
+        between = [line.encode() for line in lines[begin[0] - 1 : end[0]]]
+        between[-1] = between[-1][: end[1]]
+        between[0] = between[0][begin[1] :]
+        return b"(" in b"".join(between)
 
     def refuse(self, node: ast.AST, text: str) -> NoReturn:
         """Raise an error that says what is wrong with a part, and where it stands."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from message_passing.chain import Chain
 from message_passing.config.parsing import options_from_text
-from message_passing.declaration import Declaration, UnreadText, has_routes, has_unread
+from message_passing.declaration import Declaration, UnreadText, has_routes, has_unread, named_twice
 from message_passing.errors import (
     ConfigError,
     Fault,
@@ -216,6 +216,9 @@ def _table_faults(table: Any, place: str) -> list[Fault]:
     names = isinstance(targets, (str, list)) and all(isinstance(target, str) for target in targets)
     if not names and not has_routes(targets):
         text = "must be a name or a list of names"
+        faults.append(Fault(text, child_location(place, f"{place}.output_to", "output_to")))
+    elif names and isinstance(targets, list) and (twice := named_twice(targets)):
+        text = f"names {twice!r} twice: it would get each message twice"
         faults.append(Fault(text, child_location(place, f"{place}.output_to", "output_to")))
     if not isinstance(table.get("error", ""), str):
         faults.append(Fault("must be a name", child_location(place, f"{place}.error", "error")))

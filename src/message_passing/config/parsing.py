@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from message_passing.config.quoting import lost_pair, lost_quotes
 from message_passing.config.variables import expand_variables
 from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
+from message_passing.secure_files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+LARGEST_CONFIG_FILE = 4 * 1024 * 1024  # bytes: reading YAML of so many takes a minute
 
 _TOKEN = re.compile(
     r"""
@@ -130,17 +133,18 @@ def read_text(name: str) -> str:
         ConfigError: it cannot be read.
     """
     try:
-        return Path(name).read_text(encoding="utf-8-sig")  # some editors write a byte-order mark
-    except OSError as error:
-        raise ConfigError(_unread(name, str(error.strerror))) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(_unread(name, "it is not UTF-8")) from error
-    except ValueError as error:  # a name with a null byte in it
-        raise ConfigError(_unread(name, str(error))) from error
+        content, _ = read_file(name, "file", limit=LARGEST_CONFIG_FILE)
+        text = content.decode("utf-8-sig")  # some editors write a byte-order mark
+    except (OSError, UserError, UnicodeDecodeError) as error:
+        fault = Fault(f"cannot be read: {_why(error, name)}", SourceLocation(name, name))
+        raise ConfigError(fault) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _unread(name: str, why: str) -> Fault:
-    return Fault(f"cannot be read: {why}", SourceLocation(name, name))
+def _why(error: Exception, name: str) -> str:
+    if isinstance(error, UserError):
+        return f"it {error.faults[0].text.removeprefix(f'the file {name!r} ')}"
+    return str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8"
 
 
 _FORMATS = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
@@ -172,11 +176,13 @@ def load_file(name: str) -> Mapping[str, Any]:
         ConfigError: it cannot be read, has another ending, or does not parse.
     """
     text = read_text(name)
-    parse = {"json": relaxed_json, "toml": _toml, "yaml": _yaml}[format_of(name)]
+    kind = format_of(name)
     try:
-        if (value := parse(text)) is None:
+        parse = relaxed_json if kind == "json" else _toml
+        value = yaml_document(text)[0] if kind == "yaml" else parse(text)
+        if value is None and "#" not in text:
             raise ConfigError("it is empty")
-        return _as_mapping(value, "")
+        return _as_mapping({} if value is None else value, "")  # all of it may be commented out
     except UserError as error:
         raise error.under(SourceLocation(name, name)) from error
 
@@ -199,10 +205,6 @@ def _of_toml(problem: str, text: str) -> Fault:
     last = (text.count("\n") + 1, len(text) - text.rfind("\n"))
     mark = (numbers[0], numbers[1]) if len(numbers) == 2 else last
     return Fault(f"malformed TOML: {what or problem}", mark=mark)
-
-
-def _yaml(text: str) -> Any:
-    return yaml_document(text)[0]
 
 
 def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> tuple[Any, Any]:
@@ -237,8 +239,9 @@ def yaml_document(text: str, look: Callable[[Any], object] = lambda _: None) -> 
         raise ConfigError(Fault(f"malformed YAML: {' '.join(str(error).split())}", mark=mark)) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"malformed YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist; nested too deeply
-        raise ConfigError(f"malformed YAML: {error}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist
+        deep = "nested too deeply" if isinstance(error, RecursionError) else ""
+        raise ConfigError(f"malformed YAML: {deep or error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # bugs of PyYAML
         raise ConfigError(f"malformed YAML: {type(error).__name__}: {error}") from error
     _check_keys(node)

@@ -22,7 +22,17 @@ _NAMED = re.compile(r"%\{(?P<name>\w+)(?::(?P<field>[^:{}]+))?(?::(?P<kind>\w+))
 _TEXT = re.compile(r"(?:[^\\^$.|?*+()\[\]{}%]|\\[^\w\s]|%(?!\{))+(?![?*+{])")
 _BRACKETS = re.compile(r"\[([^\[\]]+)\]")
 
-_KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "string": str, "text": str}
+_NAMED_GROUP = re.compile(r"(?<!\\)\(\?P?<(?P<field>[^<>=!][^<>]*)>")
+"""A named group, as Python writes it or as others do: `(?<name>...)`."""
+
+_STOP = "%{!}"
+"""In the package's patterns, before what may take in the text that follows the name: `/var/log: ` is no path."""
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("int", "long"), int),
+    **dict.fromkeys(("float", "double"), float),
+    **dict.fromkeys(("string", "text"), str),
+}
 
 _UNTIL = {"DATA": r"(?s:.)", "GREEDYDATA": r"(?s:.)", "NOTSPACE": r"\S"}
 """Patterns that end where the text after them begins: what they are made of."""
@@ -66,32 +76,40 @@ class GrokPattern:
         if not self._fields:
             raise ValueError("it has no field, such as %{WORD:name}")
 
-    def _expanded(self, text: str, depth: int) -> str:
+    def _expanded(self, text: str, depth: int, stop: str = "") -> str:
+        """A pattern's regular expression; `stop` is the text behind it, which nothing in it may take in."""
         if depth > _DEEPEST:
             raise ValueError(f"its patterns are nested more than {_DEEPEST} deep, or endlessly")
         parts: list[str] = []
         end = 0
         for found in _NAMED.finditer(text):
-            parts += text[end : found.start()], self._named(found, text, depth)
+            parts += self._plain(text[end : found.start()]), self._named(found, text, depth, stop)
             end = found.end()
-        parts.append(text[end:])
-        whole = "".join(parts)
+        parts.append(self._plain(text[end:]))
+        whole = "".join(parts).replace(_STOP, f"(?!{stop})" if stop else "")
         self._size += len(whole)
         if self._size > _LONGEST:
             raise ValueError(f"it has more than {_LONGEST:,} characters with all patterns that it names")
         return whole
 
-    def _named(self, found: re.Match[str], text: str, depth: int) -> str:
+    def _plain(self, text: str) -> str:
+        """What stands between names: a named group in it is a field, too."""
+        return _NAMED_GROUP.sub(lambda found: f"(?P<{self._group(found['field'], 'string')}>", text)
+
+    def _named(self, found: re.Match[str], text: str, depth: int, stop: str) -> str:
         name, field, kind = found["name"], found["field"], found["kind"] or "string"
         if kind not in _KINDS:
             raise ValueError(f"{found[0]} has the type {kind!r}: it may be int, float or string")
         group = self._group(field, kind) if field else ""
+        following = _TEXT.match(text, found.end())
+        behind = following[0] if following else stop
         if name in self._own:
-            inner = f"(?:{self._expanded(self._own[name], depth + 1)})"
+            inner = f"(?:{self._expanded(self._own[name], depth + 1, behind)})"
         elif name in _UNTIL:
-            inner = _until(_UNTIL[name], text[found.end() :], lazily=name == "DATA")
+            behind = behind if following or found.end() == len(text) else ""
+            inner = _until(_UNTIL[name], text[found.end() :], behind, lazily=name == "DATA")
         elif name in (patterns := shipped()):
-            inner = f"(?>{self._expanded(patterns[name], depth + 1)})"
+            inner = f"(?>{self._expanded(patterns[name], depth + 1, behind)})"
         else:
             known = {*self._own, *_UNTIL, *shipped()}
             raise ValueError(f"there is no pattern {name[:50]!r}{did_you_mean(name[:50], known)}")
@@ -127,11 +145,10 @@ class GrokPattern:
         return fields
 
 
-def _until(made_of: str, rest: str, *, lazily: bool) -> str:
+def _until(made_of: str, rest: str, behind: str, *, lazily: bool) -> str:
     """What ends before the text that follows in the pattern, or takes all if nothing does."""
+    if behind:
+        return f"(?>{made_of}*?(?={behind}))"
     if not rest:
         return f"{made_of}*+"
-    following = _TEXT.match(rest)
-    if following:
-        return f"(?>{made_of}*?(?={following[0]}))"
     return f"{made_of}*{'?' if lazily else ''}"

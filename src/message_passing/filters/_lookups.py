@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.dotted import value_at
-from message_passing.errors import needs_extra
+from message_passing.errors import did_you_mean, needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Lookup = Callable[[Any], dict[str, Any] | None]
 
@@ -38,20 +38,26 @@ _GEO = {
 """Our names of what MaxMind's databases (dev.maxmind.com/geoip/docs/databases) have, and theirs."""
 
 
-def table(data: bytes, name: str, column: str) -> Lookup:
+AGENT_FIELDS = ("browser", "browser_version", "os", "os_version", "device")
+"""What a user agent may tell."""
+
+
+def table(data: bytes, name: str, column: str, fields: Sequence[str] = ()) -> Lookup:
     """The rows of a table, by their keys: CSV with a header, or JSON if the file's name ends so.
 
-    JSON is an object of keys and rows, or a list of rows. A row that is no object is the field `value`.
+    JSON is an object of keys and rows, or a list of rows. A row that is no object is the field `value`. Of several
+    rows with the same key, the last one counts.
 
     Args:
         data: the file.
         name: the file's name.
         column: which column is the key; empty: the first one.
+        fields: what is to be taken of a row; a table in CSV must have it.
 
     Raises:
         ValueError: it is malformed.
     """
-    rows = _json_rows(data, column) if name.lower().endswith(".json") else _csv_rows(data, column)
+    rows = _json_rows(data, column) if name.lower().endswith(".json") else _csv_rows(data, column, fields)
     if not rows:
         raise ValueError("it has no rows")
     return lambda value: rows.get(_as_key(value))
@@ -75,13 +81,12 @@ def _json_rows(data: bytes, column: str) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _csv_rows(data: bytes, column: str) -> dict[str, dict[str, Any]]:
+def _csv_rows(data: bytes, column: str, fields: Sequence[str]) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
     try:
         header = next(reader, [])
-        if column and column not in header:
-            raise ValueError(f"it has no column {column!r}, but {', '.join(header)[:200]}")
+        _require_columns(header, [*([column] if column else []), *fields])
         place = header.index(column) if column else 0
         for cells in reader:
             if cells and len(cells) != len(header):
@@ -92,6 +97,17 @@ def _csv_rows(data: bytes, column: str) -> dict[str, dict[str, Any]]:
     except csv.Error as error:
         raise ValueError(f"it is no CSV at line {reader.line_num}: {error}") from error
     return rows
+
+
+def _require_columns(header: Sequence[str], names: Sequence[str]) -> None:
+    for name in names:
+        if name not in header:
+            known = f", but {', '.join(header)[:200]}{did_you_mean(name, header)}" if header else ""
+            raise ValueError(f"it has no column {name!r}{known}")
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t|"):
+        raise ValueError(f"it has one column, {header[0][:100]!r}: columns are separated by commas")
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise ValueError(f"it has more than one column {twice!r}")
 
 
 def _as_key(value: Any) -> str:

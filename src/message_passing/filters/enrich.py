@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import wall
 from message_passing.dotted import ABSENT, value_at, with_value
-from message_passing.errors import Fault, MessagePassingError, OpenError, OptionError, UserError
-from message_passing.filters._lookups import geo_fields, geoip, maxmind_library, table, user_agents
+from message_passing.errors import Fault, MessagePassingError, OpenError, OptionError, UserError, did_you_mean
+from message_passing.filters._lookups import (
+    AGENT_FIELDS,
+    geo_fields,
+    geoip,
+    maxmind_library,
+    table,
+    user_agents,
+)
 from message_passing.flow import Filter
 from message_passing.options import option
 from message_passing.secure_files import is_settled, read_file, signature
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 _KEYS = {"geoip": "client", "user_agent": "agent"}
 _INTO = {"geoip": "geo", "user_agent": "agent_parsed"}
+_FIXED = {"host": ("host",), "user_agent": AGENT_FIELDS}
 
 
 class EnrichFilter(Filter):
@@ -33,7 +40,7 @@ class EnrichFilter(Filter):
     |---|---|
     | `host` | `host`: the name of this machine |
     | `table` | the row of `file` whose key is the value of the field `key`: CSV with a header, or JSON (`.json`): \
-an object of keys and rows, or a list of rows |
+an object of keys and rows, or a list of rows; of rows with the same key, the last one |
     | `geoip` | what the MaxMind database `file` has about the address in `key`: `country_code country city \
 continent latitude longitude timezone asn organization`, as far as it has them; needs the extra `geoip` |
     | `user_agent` | from the user agent in `key`: `browser browser_version os os_version device`; needs the extra \
@@ -94,6 +101,11 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
         ]
         if self.column and self.lookup != "table":
             faults.append(Fault(f"{self.label}: `column` has no effect with {self.lookup}", "column"))
+        known = _FIXED.get(self.lookup, ())
+        for name in self.fields if known else ():
+            if name not in known:
+                hint = did_you_mean(name, known) or f": {self.lookup} has {', '.join(known)}"
+                faults.append(Fault(f"{self.label}: there is no {name!r}{hint}", "fields"))
         if faults:
             raise OptionError(*faults)
         self._look_up: Lookup = user_agents() if self.lookup == "user_agent" else lambda _value: None
@@ -117,7 +129,8 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
             try:
                 self._look_up, self._seen = self._read()
             except (OSError, ValueError) as error:
-                raise OpenError(Fault(f"cannot use {self.file}: {error}", "file")) from error
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+                raise OpenError(Fault(f"cannot use {self.file}: {reason}", "file")) from error
 
     def _read(self) -> tuple[Lookup, tuple[int, ...]]:
         """The file as it is now, and what it is recognized by: by nothing, if it may still be written to.
@@ -126,8 +139,11 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
             OSError, ValueError, UserError: it cannot be read, or is malformed.
         """
         data, found = read_file(self.file, "file", limit=self.max_bytes)
-        make = geoip if self.lookup == "geoip" else partial(table, name=self.file, column=self.column)
+        make = geoip if self.lookup == "geoip" else self._table
         return make(data), signature(found) if is_settled(found, wall()) else ()
+
+    def _table(self, data: bytes) -> Lookup:
+        return table(data, self.file, self.column, self.fields)
 
     def filter(self, message: Any) -> Any:
         """Return the message with what was found."""

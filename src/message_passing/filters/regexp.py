@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -11,6 +10,10 @@ from message_passing.errors import Fault, MessageError, OpenError, OptionError, 
 from message_passing.filters._regexfile import Pattern, RegexFile
 from message_passing.flow import Filter
 from message_passing.options import option
+from message_passing.secure_files import read_file
+
+_LARGEST = 1 << 20
+"""Bytes of a regexfile."""
 
 
 class RegexpFilter(Filter):
@@ -80,7 +83,8 @@ class RegexpFilter(Filter):
             OptionError: something in it, or an option that refers to it, is wrong.
         """
         try:
-            text = Path(self.regexfile).read_text(encoding="utf-8")
+            content, _ = read_file(self.regexfile, "file", limit=_LARGEST)
+            text = content.decode().replace("\r\n", "\n")
         except OSError as error:
             raise OpenError(Fault(f"cannot read {self.regexfile}: {error.strerror}", "regexfile")) from error
         except UnicodeDecodeError as error:

@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import stat
+from collections import deque
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from message_passing.file_identity import file_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MOST_NAMES = 1_000_000
-"""The most names that are examined for one pattern."""
+"""The most names that are examined for one pattern, and the most folders for a `**` in it."""
 
 READABLE = (".gz", ".bz2", ".zst")
 """How names of compressed files end that can be read."""
@@ -80,7 +81,7 @@ class FilePatterns:
         found: dict[tuple[int, int], FoundFile] = {}
         never = {identity for path in self._never if (identity := file_identity(path))}
         for pattern in self._patterns:
-            for path in islice(glob.iglob(pattern, recursive=True), _MOST_NAMES):  # noqa: PTH207 - of any folder
+            for path in islice(_paths(pattern, set()), _MOST_NAMES):
                 if not self._leaves_out(path) and (one := _regular(path)) and one.identity not in never:
                     found[one.identity] = min(
                         one, found.get(one.identity, one)
@@ -92,6 +93,55 @@ class FilePatterns:
             return True
         name = os.path.basename(path)  # noqa: PTH119 - called for every file
         return bool(self._exclude and (self._exclude.match(path) or self._exclude.match(name)))
+
+
+def _paths(pattern: str, seen: set[tuple[str, tuple[int, int]]]) -> Iterator[str]:
+    """The paths that a pattern matches; `**` is in each folder once, however many symbolic links lead there.
+
+    Args:
+        pattern: an absolute path.
+        seen: the folders that were found for what stands behind a `**`.
+    """
+    base, deep, rest = f"{pattern}/".partition("/**/")
+    if not deep:
+        yield from glob.iglob(pattern)  # noqa: PTH207 - a text, of any folder
+        return
+    rest = rest.removesuffix("/")
+    folders = _folders(glob.iglob(f"{base}/"), lambda found: _is_new(seen, rest, found))  # noqa: PTH207
+    for folder in islice(folders, _MOST_NAMES):
+        yield from _paths(f"{glob.escape(folder.rstrip('/'))}/{rest or '*'}", seen)
+
+
+def _is_new(seen: set[tuple[str, tuple[int, int]]], rest: str, found: tuple[int, int]) -> bool:
+    known = len(seen)
+    seen.add((rest, found))
+    return len(seen) > known
+
+
+def _folders(bases: Iterable[str], is_new: Callable[[tuple[int, int]], bool]) -> Iterator[str]:
+    """Folders and all within them, without hidden ones: those that links lead to come last, if they are new then."""
+    folders, links = deque(bases), deque[str]()
+    while folders or links:
+        folder = (folders or links).popleft()
+        if not (identity := file_identity(folder)) or not is_new(identity):
+            continue
+        yield folder
+        try:
+            with os.scandir(folder) as entries:
+                within = sorted(
+                    (entry.path, entry.is_symlink()) for entry in entries if _is_shown_folder(entry)
+                )
+        except OSError:
+            continue  # removed, or not to be read
+        for path, is_link in within:
+            (links if is_link else folders).append(path)
+
+
+def _is_shown_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir()
+    except OSError:
+        return False
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -20,6 +21,9 @@ COMPARED = 256
 
 _MOST_BYTES = 1 << 26
 """The most bytes of a position file: those of a hundred thousand positions, whose paths are not unusually long."""
+
+
+_URI = "file://"
 
 
 class FilePlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +126,20 @@ def _fingerprint(fd: int, position: int) -> str:
     return hashlib.blake2b(compared, digest_size=16).hexdigest()
 
 
+def _text_of(path: str) -> str:
+    """An absolute path as JSON can hold it: its URI (RFC 8089) if its bytes are no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).as_uri()
+    return path
+
+
+def _path_of(text: str) -> str:
+    """The path of which `_text_of` made this text."""
+    return os.fsdecode(unquote_to_bytes(text.removeprefix(_URI))) if text.startswith(_URI) else text
+
+
 class PositionFile:
     """A file that stores positions, for one process at a time.
 
@@ -162,9 +180,14 @@ class PositionFile:
         text = "remove it; reading then begins where `start` says"
         found = self._file.open(_Saved, most_bytes=_MOST_BYTES, remedy=text)
         if found and found.place:
-            self._saved = (SavedPlace(found.filename, found.place),)
+            self._saved = (SavedPlace(_path_of(found.filename), found.place),)
         elif found:
-            self._saved = found.files
+            self._saved = tuple(
+                msgspec.structs.replace(one, filename=_path_of(one.filename))
+                if one.filename.startswith(_URI)
+                else one
+                for one in found.files
+            )
         self.exists = bool(found)
         return self._saved
 
@@ -185,9 +208,16 @@ class PositionFile:
         if self.exists and places == self._saved:
             return
         if self._filename:  # one is enough: the last
-            self._file.save(_Saved(version=1, filename=self._filename, place=places[-1].place))
+            name = _text_of(self._filename)
+            self._file.save(_Saved(version=1, filename=name, place=places[-1].place))
         else:
-            self._file.save(_Saved(version=1, files=tuple(places)))
+            files = tuple(
+                one
+                if one.filename.isprintable()  # far quicker than to encode it: there may be a hundred thousand
+                else msgspec.structs.replace(one, filename=_text_of(one.filename))
+                for one in places
+            )
+            self._file.save(_Saved(version=1, files=files))
         self._saved, self.exists = places, True
 
     def close(self) -> None:

@@ -50,7 +50,8 @@ class FileTailInput(LineInput):
 
     `filename` may be a pattern, or a list of paths and patterns (`/var/log/*.log`, `/srv/**/*.log`). Files that match
     later are found, and read from their beginning. All are polled by one task, a chunk of each in turn. A file that
-    several names lead to is read once, under one of them. A file that was
+    several names lead to is read once, under one of them; `**` looks into each folder once, whatever symbolic links
+    lead there, and into no hidden one. Bytes of a name that are no UTF-8 are escaped in `filename`. A file that was
     removed, or was renamed to what no pattern matches, is closed `forget_after` seconds after the last line in it.
 
     A file that is renamed is read to its end before the new one of that name is read from its beginning.
@@ -286,7 +287,10 @@ class FileTailInput(LineInput):
             return
         fields = file.fields
         if not fields and not self.raw:
-            fields = {"filename": file.filename, "hostname": self._hostname, "type": "log_line"}
+            name = os.fsencode(file.filename).decode(
+                errors="backslashreplace"
+            )  # as an invalid byte of a line
+            fields = {"filename": name, "hostname": self._hostname, "type": "log_line"}
             file.fields = fields
         if container_lines:
             for line in container_lines:

@@ -6,7 +6,6 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from message_passing.clock import monotonic
 from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.room import RoomEstimate
 
@@ -31,17 +30,17 @@ class StreamEntry(Received):
     __slots__ = ("fault", "rest")
     key: bytes
 
-    def __init__(self, key: bytes, fields: Sequence[bytes]) -> None:
+    def __init__(self, key: bytes, fields: Sequence[bytes], now: float) -> None:
         """Take it apart; it has just been delivered for the first time.
 
         Args:
             key: its id.
             fields: names and values, in turn.
+            now: seconds, monotonic.
 
         Raises:
             TypeError: one of these is no text.
         """
-        key = require_bytes(key)
         # The usual one has one field, for which nothing else need be made.
         given = (
             {fields[0]: fields[1]} if len(fields) == 2 else dict(zip(fields[::2], fields[1::2], strict=False))
@@ -54,7 +53,8 @@ class StreamEntry(Received):
             self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
         else:
             require_bytes(body)
-        super().__init__(key, body, sum(map(len, fields)), 1, monotonic(), lines=_FRAME in given)
+        require_bytes(key)
+        super().__init__(key, body, sum(map(len, fields)), 1, now, lines=_FRAME in given)
 
 
 def require_bytes(given: object) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from message_passing.clock import monotonic
 from message_passing.errors import needs_extra
 from message_passing.redis.entries import StreamEntry, require_bytes
 
@@ -164,12 +165,14 @@ class RedisGroup:
 
 
 def _entries_of_streams(answer: list[Any] | None) -> list[StreamEntry]:
-    return [StreamEntry(key, fields) for _, entries in answer or [] for key, fields in entries]
+    now = monotonic()
+    return [StreamEntry(key, fields, now) for _, entries in answer or [] for key, fields in entries]
 
 
 def _claimed(answer: list[Any]) -> tuple[bytes, list[StreamEntry], int]:
     """Where to go on, what is there, and how many are no longer."""
-    entries = [StreamEntry(*one) for one in answer[1] if one and one[1] is not None]
+    now = monotonic()
+    entries = [StreamEntry(key, fields, now) for key, fields in filter(None, answer[1]) if fields is not None]
     removed = len(answer[1]) - len(entries)  # Redis 6.2 gives nothing in their place, and goes on having them
     return require_bytes(answer[0]), entries, removed + (len(answer[2]) if len(answer) > 2 else 0)
 

@@ -123,9 +123,14 @@ class MessagePassing(Script):
         tables = {key for key in FLAT_PARTS if isinstance(values.get(key), Mapping)}  # of no flat file
         flat = [self.given.places[key] for key in FLAT_KEYS if key in values and key not in tables]
         if flat:
-            text = f"it names its components itself, so {', '.join(flat)} cannot be combined with it"
             written = [place for place in flat if isinstance(place, SourceLocation)]
             file = written[0].file if written else self.configfile[0]
+            places = [
+                self.given.places.get(key) for key in NAMED_KEYS if isinstance(values.get(key), Mapping)
+            ]
+            named = {place.file for place in places if isinstance(place, SourceLocation)}
+            who = "it names its" if file in named or not named else f"{min(named)} names its"
+            text = f"{who} components itself, so {', '.join(flat)} cannot be combined with it"
             chain.add_faults(Fault(text, SourceLocation(file, file, written[0].keys if written else ())))
         if self.workers:
             text = "only for the flat form; chains of any shape share work as examples/distributor shows"
