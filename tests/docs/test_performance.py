@@ -162,3 +162,18 @@ def test_a_spool_alone_is_measured(speed: dict[str, ModuleType], tmp_path: Path)
     found = speed["hop"].spool_alone(tmp_path, 16)
     assert found.keys() >= speed["hop"].SPOOL_LEAST.keys()
     assert not [*tmp_path.iterdir()]
+
+
+def test_filters_that_read_few_fields_have_targets_of_their_own(
+    speed: dict[str, ModuleType], small: dict[str, Any]
+) -> None:
+    """Beside the others of the same run; what was not measured is said."""
+    found = {
+        "C: libzmq and fwrite": rounds(1000.0),
+        "ours, JSON": rounds(600.0),
+        "ours, JSON, Where, Redact": rounds(260.0),
+    }
+    about = {"date": "2026-01-01", "count": 1000, "rounds": 1, "load before": 0.1, "load after": 0.2}
+    text = speed["report"].report({**small, "reading": {"throughput": found, "about": about}})
+    assert "| ours, JSON, Where, Redact | C: libzmq and fwrite | 0.26 | 0.25 | met |" in text
+    assert "left out | 1.25 | not measured |" in text
