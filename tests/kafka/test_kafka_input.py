@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -171,10 +170,6 @@ def test_a_group_that_is_not_allowed_is_said(cluster: MockCluster) -> None:
         wait_for(lambda: "not allow this user to use the topic" in str(source.problems()), timeout=20)
 
 
-@pytest.mark.skipif(
-    "FAULT_SECONDS" not in os.environ,
-    reason="librdkafka 2.16 sometimes aborts the process here, and with it other tests: run in `make faults` only",
-)
 def test_a_topic_that_is_deleted_under_us_is_waited_for(cluster: MockCluster) -> None:
     """That is said, with what to do, and nothing else is; the input goes on once there is a topic again."""
     publish(cluster, numbers(30))

@@ -35,6 +35,7 @@ class ConsumerWish:
     deliver_policy: str
     ack_wait: float
     max_ack_pending: int
+    max_deliveries: int
 
     def config(self, begun: datetime | None = None) -> dict[str, Any]:
         """What the server is asked to create; times in nanoseconds.
@@ -59,6 +60,8 @@ class ConsumerWish:
         """Why an existing consumer cannot be used; empty if it can."""
         if found.deliver_subject:
             return "it pushes its messages: a pull consumer is needed"
+        if found.headers_only:
+            return "it gives headers without what the messages contain (headers_only)"
         policy = getattr(found.ack_policy, "value", found.ack_policy)
         if policy != "explicit":
             return f"its ack_policy is {policy}: it must be explicit"
@@ -67,13 +70,32 @@ class ConsumerWish:
     def differences(self, found: Any) -> list[str]:
         """In which options an existing one differs, in words."""
         pairs = [
-            ("filter_subject", found.filter_subject or "", self.filter_subject),
+            (
+                "filter_subject",
+                found.filter_subject or ", ".join(found.filter_subjects or ()),
+                self.filter_subject,
+            ),
             ("ack_wait", found.ack_wait, self.ack_wait),
             ("max_ack_pending", found.max_ack_pending, self.max_ack_pending),
         ]
-        return [
+        told = [
             f"{name} {have or 'none'}, not {want or 'none'}" for name, have, want in pairs if have != want
         ]
+        if (most := most_deliveries(found)) and not 0 < self.max_deliveries <= most:
+            text = f"max_deliver {most}: what the chain loses so often fails, and what nodes had that died is gone"
+            told.append(text)
+        return told
+
+
+def most_deliveries(found: Any) -> int:
+    """How often an existing consumer delivers a message at most; 0 for no limit."""
+    return max(0, found.max_deliver or 0)
+
+
+def has_all(found: Any) -> bool:
+    """Whether an existing consumer is to have each message of its stream, from somewhere on."""
+    policy = str(getattr(found.deliver_policy, "value", found.deliver_policy) or "all")
+    return not (found.filter_subject or found.filter_subjects or policy.startswith("last"))
 
 
 class ConsumerKeeper:

@@ -110,6 +110,7 @@ class StreamKeeper:
 
     Attributes:
         trouble: why it cannot be used, as a sentence; empty if it can, as far as known.
+        compacted: it keeps the last messages of each subject only, so that others are missing between them.
     """
 
     def __init__(self, wish: StreamWish, tell: Callable[[str], object]) -> None:
@@ -120,6 +121,7 @@ class StreamKeeper:
             tell: called with a sentence, once, in which options an existing stream differs.
         """
         self.trouble = ""
+        self.compacted = False
         self._wish, self._tell = wish, tell
         self._told = ""
 
@@ -138,6 +140,7 @@ class StreamKeeper:
             self.trouble = f"the stream {self._wish.name!r}: {api_reason(error)}"
         else:
             self.trouble = ""
+            self.compacted = bool(found and (found.max_msgs_per_subject or 0) > 0)
             different = "; ".join(self._wish.differences(found)) if found and self._wish.create else ""
             if different and different != self._told:
                 self._tell(f"the stream {self._wish.name!r} exists, and is used as it is: it has {different}")

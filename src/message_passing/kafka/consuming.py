@@ -11,6 +11,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, kafka_reason
 from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow
+from message_passing.kafka.topics import ask_for_topic
 from message_passing.kafka.watch import ClientWatch
 from message_passing.network.backoff import pause_after
 
@@ -85,7 +86,8 @@ class ConsumerThread:
         self._revoke_wait, self._latest = revoke_wait, latest
         self._report, self._woken = report, wake
         self._ending = threading.Event()
-        self._paused = False
+        self._paused = self._joined = False
+        self._first_partitions = 0  # how many there were when this began with new records
         self._looks, self._look_at = 0, 0.0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +108,14 @@ class ConsumerThread:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
+
+    def idle(self) -> str:
+        """Why it is connected and has no partition, as a sentence; empty if it has one, or there is a trouble."""
+        if len(self.offsets) or not self.watch.connected or self.troubles:
+            return ""
+        if self._joined:
+            return "it has no partition: the group has as many nodes as the topic has partitions, or more"
+        return "the group has not given it partitions yet"
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have something called in the loop's thread."""
@@ -151,7 +161,7 @@ class ConsumerThread:
     def _use(self, consumer: Consumer) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
-        self._paused = False
+        self._paused = self._joined = False
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
@@ -169,6 +179,7 @@ class ConsumerThread:
                 consumer.close()
             self._give_up([*self.offsets])
             self.watch.connected = 0
+            self.lag = None
         return connected
 
     def _room(self) -> int:
@@ -269,14 +280,18 @@ class ConsumerThread:
         """Partitions are this node's from now on."""
         known = {one.partition: -1 for one in places}
         ends: dict[int, TopicPartition] = {}
-        with contextlib.suppress(KafkaException):
+        try:
             for one in consumer.committed(places, timeout=_ANSWER):
                 known[one.partition] = one.offset
                 if one.offset < 0:  # the group has never been here
                     low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
-                    known[one.partition] = high if self._latest else low
-                    if self._latest:
+                    latest = self._latest and self._is_old(one.partition)
+                    known[one.partition] = high if latest else low
+                    if latest:
                         ends[one.partition] = TopicPartition(self._topic, one.partition, high)
+        except KafkaException:
+            if self._latest:  # it must not begin anywhere else: there has to be another client
+                raise
         for number, offset in known.items():
             self.offsets.assign(number, offset if offset >= 0 else None)
         # From this end, not from where it is once the library looks for it, or when another node gets the partition.
@@ -286,8 +301,14 @@ class ConsumerThread:
                 consumer.store_offsets(offsets=[*ends.values()])
         if self._paused and places:
             consumer.pause(places)
+        self._joined = True
         self._set_trouble("group", "")
         self._wake()
+
+    def _is_old(self, partition: int) -> bool:
+        """Whether a partition was there when this began. All that is in one which was added later is new."""
+        self._first_partitions = self._first_partitions or self._partitions() or 0
+        return not self._first_partitions or partition < self._first_partitions
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Partitions go to another node: be done with what was begun, within a bound, and store that."""
@@ -302,18 +323,23 @@ class ConsumerThread:
         self._give_up(numbers)
         consumer.incremental_unassign(places)  # which commits what is stored
 
-    def _lose(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _lose(self, _: Consumer, places: list[TopicPartition]) -> None:
         """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
-        if "topic" not in self.troubles and not self._is_missing(consumer):
+        if "topic" not in self.troubles and self._partitions() != 0:
             text = "the brokers had not heard of this node for some time (session_timeout): others have its"
             self.call(self._report, f"{text} partitions, and do again what it had")
         self._give_up([one.partition for one in places])
 
-    def _is_missing(self, consumer: Consumer) -> bool:
-        with contextlib.suppress(KafkaException):
-            found = consumer.list_topics(self._topic, timeout=_ANSWER).topics[self._topic]
-            return found.error is not None and found.error.code() in MISSING
-        return False
+    def _partitions(self) -> int | None:
+        """How many the topic has; 0 if there is none, None if no answer comes.
+
+        Another client is asked: the library aborts the process if this one's `list_topics` is called while it calls
+        back, and calls back once more before it returns.
+        """
+        with contextlib.suppress(KafkaException, OpenError):
+            found = ask_for_topic(self._config(), self._topic, _ANSWER)
+            return found[0] if found else 0
+        return None
 
     def _give_up(self, numbers: list[int]) -> None:
         self.call(self._window.forget, {self.offsets.assignment(number) for number in numbers})
@@ -324,7 +350,8 @@ class ConsumerThread:
         """How far this node's partitions are from their ends."""
         known = topics.get(self._topic, {})
         lags = [self._lag_of(number, known.get(str(number))) for number in self.offsets]
-        self.lag = None if None in lags else sum(one or 0 for one in lags)
+        known_all = self._joined and self.watch.connected and None not in lags
+        self.lag = sum(one or 0 for one in lags) if known_all else None
         self._wake()
 
     def _lag_of(self, number: int, told: PartitionStatistics | None) -> int | None:

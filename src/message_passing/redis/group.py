@@ -59,14 +59,25 @@ class RedisGroup:
     async def create(self) -> bool:
         """Create the group if there is none, and return whether it was created; raises as `RedisLink.ask` does."""
         created = True
+        start = await self._begin()
         try:
-            await self._link.ask("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
+            await self._link.ask("XGROUP", "CREATE", self._stream, self._group, start, "MKSTREAM")
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
             created = False
         self.ready = True
         return created
+
+    async def _begin(self) -> bytes:
+        """Where a group begins that is created: with the first entry, if the stream is another one than was read."""
+        if self._start in (b"0", b"$"):
+            return self._start
+        try:
+            last = _pairs(await self._link.ask("XINFO", "STREAM", self._stream))[b"last-generated-id"]
+        except ResponseError:  # there is none
+            return b"0"
+        return self._start if _numbers(last) >= _numbers(self._start) else b"0"
 
     async def read(self, link: RedisLink, count: int, seconds: float) -> list[tuple[bytes, list[bytes]]]:
         """Entries that nobody of the group has had: at most so many, after waiting so long at most.
@@ -157,7 +168,8 @@ class RedisGroup:
         """How many entries are not acknowledged, if that is known; and at least how many nobody had when they went.
 
         Redis counts all entries that were ever added and, for a group, those that it was given: what has been removed
-        beyond the latter was not given (XINFO STREAM, XINFO GROUPS).
+        beyond the latter was not given (XINFO STREAM, XINFO GROUPS). From then on Redis 7.0 counts what was removed
+        as still to be read: no more than the stream has is.
         """
         groups, stream = await self._ask_all(
             [("XINFO", "GROUPS", self._stream), ("XINFO", "STREAM", self._stream)]
@@ -166,10 +178,13 @@ class RedisGroup:
         whole = _pairs(stream)
         lag, read = told.get(b"lag"), told.get(b"entries-read")
         added, length = whole.get(b"entries-added"), whole[b"length"]
-        missed = max(0, added - length - read) if added is not None and read is not None else 0
+        unread = length  # or less
+        if told and told[b"last-delivered-id"] == whole[b"last-generated-id"]:
+            lag = unread = 0
+        missed = max(0, added - unread - read) if added is not None and read is not None else 0
         if self._delete:
             return length, missed
-        return (None if lag is None else lag + told[b"pending"]), missed
+        return (None if lag is None else min(lag, length) + told[b"pending"]), missed
 
     async def leave(self, ack_wait: float, *, forget: bool) -> None:
         """Give back what this consumer still has, known to it or not.
@@ -184,6 +199,10 @@ class RedisGroup:
             await self._ask_all([self._idle(ack_wait, *(one[0] for one in left))])
         elif forget:
             await self._link.ask("XGROUP", "DELCONSUMER", self._stream, self._group, self._consumer)
+
+
+def _numbers(key: bytes) -> tuple[int, ...]:
+    return tuple(int(part) for part in key.split(b"-"))
 
 
 def _pairs(flat: list[Any]) -> dict[bytes, Any]:
