@@ -61,7 +61,7 @@ def bare_consume(servers: str, topic: str, frames: bool, path: str, size: int) -
     client = Consumer(
         {
             "bootstrap.servers": servers,
-            "group.id": f"bare-{topic}",
+            "group.id": f"bare-{topic}-{time.time()}",
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "session.timeout.ms": 2000,

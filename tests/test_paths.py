@@ -10,8 +10,8 @@ from pathlib import Path  # noqa: TC003
 
 import pytest
 
-from message_passing.errors import ComponentError
-from message_passing.paths import load
+from message_passing.errors import ComponentError, PackageError
+from message_passing.paths import load, needs_python_modules
 
 
 @pytest.fixture
@@ -118,3 +118,24 @@ def test_a_module_that_cannot_be_imported_says_why(here: Path, source: str, reas
     with pytest.raises(ComponentError) as caught:
         load("broken_for_a_test:Name", "Class")
     assert str(caught.value).startswith(f"'+broken_for_a_test:Name' cannot be imported: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"), [("bz2", "bz2"), ("_sqlite3", "sqlite3"), ("xml.sax", "xml.sax")]
+)
+def test_a_module_that_python_was_built_without_is_named(
+    missing: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No package brings it."""
+    monkeypatch.setitem(sys.modules, missing, None)  # so that it cannot be imported
+    with pytest.raises(PackageError) as caught, needs_python_modules():
+        importlib.import_module(missing)
+    assert str(caught.value) == (
+        f"this needs Python's module '{named}', which is missing here: build or install a Python that has it"
+    )
+
+
+def test_a_module_that_is_not_pythons_is_no_matter_of_its_build() -> None:
+    """It is a fault of ours, and keeps its traceback."""
+    with pytest.raises(ModuleNotFoundError), needs_python_modules():
+        importlib.import_module("message_passing.no_such_module")

@@ -195,19 +195,35 @@ def test_a_plugin_that_cannot_be_imported_says_so(plugged: Callable[[str], None]
         find("filter", "Lost")
 
 
-def test_a_missing_optional_package_says_which_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The component is named too; and the list of names still has it."""
+@pytest.mark.parametrize(
+    ("name", "module", "imported", "reason"),
+    [
+        (
+            "Crypt::CBC",
+            "crypt_cbc",
+            "cryptography.hazmat.decrepit.ciphers",
+            "the package 'cryptography': install it with `pip install 'message-passing[crypt]'`",
+        ),
+        (
+            "Bzip2",
+            "bzip2",
+            "bz2",
+            "Python's module 'bz2', which is missing here: build or install a Python that has it",
+        ),
+    ],
+)
+def test_a_missing_optional_package_or_module_is_named(
+    name: str, module: str, imported: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The component and the remedy are named too; and the list of names still has it."""
     missing: Any = None  # what Python finds there for a module that cannot be imported
-    monkeypatch.setitem(sys.modules, "cryptography.hazmat.decrepit.ciphers", missing)
-    monkeypatch.delitem(sys.modules, "message_passing.codecs.crypt_cbc", raising=False)
+    monkeypatch.setitem(sys.modules, imported, missing)
+    monkeypatch.delitem(sys.modules, f"message_passing.codecs.{module}", raising=False)
     registry.names.cache_clear()
     with pytest.raises(ComponentError) as caught:
-        find("encoder", "Crypt::CBC")
-    assert str(caught.value) == (
-        "encoder 'Crypt::CBC': this needs the package 'cryptography': "
-        "install it with `pip install 'message-passing[crypt]'`"
-    )
-    assert "Crypt::CBC" in names("encoder")
+        find("encoder", name)
+    assert str(caught.value) == f"encoder '{name}': this needs {reason}"
+    assert name in names("encoder")
     registry.names.cache_clear()
 
 

@@ -65,7 +65,7 @@ def test_else_may_stand_beside_the_last_route() -> None:
     """As one would say it: when this, to there, else elsewhere."""
     chain, _ = built([{"when": "x == 1", "to": "a", "else": "b"}])
     (route,) = [one for name, one in chain.components.items() if name == "d routes"]
-    assert [one["to"] for one in route.info()["routes"]] == ["a", "b"]
+    assert [one["to"] for one in route.info()["routes"]] == [["a"], ["b"]]
 
 
 def test_routes_declared_in_python() -> None:

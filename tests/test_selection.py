@@ -193,7 +193,7 @@ def _run(make: Callable[[], Filter], batches: list[list[Any]], *, as_objects: bo
 
 
 def _routes(*, as_objects: bool, decoder: type[Filter], batches: list[list[Any]]) -> dict[str, Any]:
-    """What becomes of batches on four routes, of which two lead to the same place, with a filter on one."""
+    """What becomes of batches on four routes, of which two lead to the same place, and one to two, with a filter."""
     ends, errors = [Kept(), Kept(), Kept()], Kept()
     encoders: list[Any] = [JSONEncoder(output_to=end) for end in ends]
     if as_objects:
@@ -202,13 +202,14 @@ def _routes(*, as_objects: bool, decoder: type[Filter], batches: list[list[Any]]
     chooser = WhereFilter(condition="a != 0", output_to=second)
     route = RouteFilter(
         conditions=['level >= "ERROR"', 'user.name == "x"', "a", 'fields["@timestamp"] == "x"'],
-        output_to=[first, chooser, first, third],
+        fan_out=[1, 2, 1, 1],
+        output_to=[first, chooser, third, first, third],
     )
     with decoder(output_to=route, error=errors) as head:
         assert (head.wiring.reads is None) is as_objects
         for batch in batches:
             head.consume_many(batch)
-        assert accounted_for(route)
+        assert route.metrics.received == sum(one["matched"] for one in route.info()["routes"])
         found = [[msgspec.json.decode(one) for one in end.messages] for end in ends]
         counted = [one.snapshot() for one in (head, route, chooser)]
         return {

@@ -215,11 +215,11 @@ EXTRAS = {
     "structlog": ("structlog",),
     "useragent": ("ua_parser", "ua_parser_rs"),
     "yaml": ("yaml",),
-    "zstd": ("backports.zstd", "compression.zstd"),
+    "zstd": ("backports.zstd",),
 }
 """The modules that each extra brings."""
 
-_PACKAGES = {"nats": "nats-py", "re2": "google-re2"}
+_PACKAGES = {"nats": "nats-py", "re2": "google-re2", "yaml": "PyYAML"}
 """The package that provides a module, where its name differs by more than hyphens."""
 
 

@@ -31,6 +31,8 @@ from message_passing.wiring import leaves_encoding, misses_objects, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from message_passing.lines import LineBatch
+
 __all__ = [
     "ConsumerAdapter",
     "Decoder",
@@ -127,6 +129,10 @@ class Filter(Source, Output):
     keeps_many: ClassVar[Callable[[Any, Sequence[Any]], Sequence[Any]] | None] = None
     """Of a built-in filter: which of a batch to pass on, a truth value for each. If it raises, the
     batch is handled again, as objects."""
+
+    suspects: ClassVar[Callable[[Any, LineBatch], Sequence[int]] | None] = None
+    """Of a built-in filter that has `reads`, and `filter` or `filter_many`: the numbers of those lines of a batch of
+    JSON text, ascending, that it may change or remove. All others pass on as they came."""
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the list of messages to pass on. Failures go to `self.fail`."""

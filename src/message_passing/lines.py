@@ -90,6 +90,8 @@ class ReadLines(LineBatch):
 
     def chosen(self, which: Sequence[Any], *, to_read: bool) -> LineBatch:
         """Those lines for which there is a true value in `which`; `to_read`: with their fields."""
+        if all(which):
+            return self.whole(to_read=to_read)
         return self._some(compress(self, which), [*compress(self.fields, which)] if to_read else None)
 
     def at(self, numbers: Sequence[int], *, to_read: bool) -> LineBatch:
@@ -97,6 +99,30 @@ class ReadLines(LineBatch):
         return self._some(
             map(self.__getitem__, numbers), [*map(self.fields.__getitem__, numbers)] if to_read else None
         )
+
+    def whole(self, *, to_read: bool) -> LineBatch:
+        """All of them, likewise."""
+        if to_read:
+            return self
+        lines = LineBatch.__new__(LineBatch)
+        list.__init__(lines, self)
+        lines.block, lines.checked = self.block, self.checked
+        return lines
+
+    def with_others(
+        self, others: Sequence[tuple[int, Sequence[tuple[Any, bytes]]]], *, to_read: bool
+    ) -> LineBatch:
+        """These lines with others in the place of some: for a line's number, objects and the text of each."""
+        if not others:
+            return self.whole(to_read=to_read)
+        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).of
+        for number, found in reversed(others):
+            lines[number : number + 1] = [text for _, text in found]
+            fields[number : number + 1] = [of(one) for one, _ in found]
+        made = self._some(lines, fields if to_read else None)
+        # What is written anew may have a line break that was escaped.
+        made.checked = self.checked and all(text.isascii() for _, found in others for _, text in found)
+        return made
 
     def _some(self, lines: Iterable[bytes], fields: Sequence[Any] | None) -> LineBatch:
         kept = LineBatch(lines)

@@ -115,6 +115,8 @@ def moment_of(value: Any, *, utc: bool) -> float | None:
 
 
 def _time_of_text(text: str, *, utc: bool) -> float | None:
+    if _DECIMAL.fullmatch(text) and float(text) >= _UNITS[0][0]:
+        return float(text)  # though some milliseconds are ISO 8601 too, for Python: 1612-01-04, and 23:45
     try:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:

@@ -77,7 +77,8 @@ class Output(Component):
         False  # without an annotation, which would make an option of it; an instance may have its own
     )
     """Whether it needs fields of its messages, and so the objects that the encoder right before it received.
-    `write_many` gets these, and has to encode all that it does not fail or drop (`encoded`) before it returns."""
+    `write_many` gets these, does not change them, and has to encode all that it does not fail or drop (`encoded`)
+    before it returns."""
 
     # Without annotations, which would make options of them. `Server` sets these of what it runs.
     ending = False

@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from message_passing.errors import ComponentError, did_you_mean
+from message_passing.errors import ComponentError, PackageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import FrameType, ModuleType
 
@@ -62,10 +63,29 @@ def load_own(path: str) -> Any:
         path: `package.module:name`.
 
     Raises:
-        ComponentError: the module needs a package that is not installed, or broken.
+        PackageError: the module needs a package that is not installed, or broken, or a module that Python lacks.
     """
     module_name, _, name = path.partition(":")
-    return getattr(importlib.import_module(module_name), name)
+    with needs_python_modules():
+        module = importlib.import_module(module_name)
+    return getattr(module, name)
+
+
+@contextmanager
+def needs_python_modules() -> Iterator[None]:
+    """Wrap an import of ours: Python may have been built without some modules of its library, as bz2 and sqlite3.
+
+    Raises:
+        PackageError: one is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = error.name or ""
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            raise
+        text = f"this needs Python's module {name.lstrip('_')!r}, which is missing here"
+        raise PackageError(f"{text}: build or install a Python that has it") from error
 
 
 def local_modules() -> Mapping[str, str]:

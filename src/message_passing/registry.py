@@ -149,7 +149,8 @@ def _files(kind: str) -> dict[str, str]:
 
 def _import_built_in(kind: str, stem: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(f"message_passing.{PACKAGES[kind]}.{stem}")
+        with paths.needs_python_modules():
+            return importlib.import_module(f"message_passing.{PACKAGES[kind]}.{stem}")
     except ComponentError as error:
         raise type(error)(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
 

@@ -54,18 +54,19 @@ class RouteReader:
     Attributes:
         faults: errors in them.
         head: the name of the filter that follows them.
-        declared: this filter, and a `T` for each route to several components.
+        declared: this filter, once the routes are read.
     """
 
     def __init__(self, name: str, error: Any, place: str) -> None:
         """None yet; see `routes_of`."""
         self.faults: list[Fault] = []
         self.head = f"{name} routes"
-        self.declared: list[Declaration] = []
+        self.declared: tuple[Declaration, ...] = ()
         self._name, self._error, self._place = name, error, place
         self._conditions: list[str] = []
         self._targets: list[Any] = []
         self._places: list[str] = []
+        self._fan_out: list[int] = []
         self._warnings: list[Fault] = []
         self._complete = True
 
@@ -81,13 +82,15 @@ class RouteReader:
                 text = f"must be a route like {_FORM}, since others here are, not {abbreviate(one)}"
                 self.faults.append(Fault(text, place))
         right = self._complete and not self.faults
-        self.declared.insert(
-            0,
+        options: dict[str, Any] = {"conditions": self._conditions}
+        if {*self._fan_out} - {1}:
+            options["fan_out"] = self._fan_out
+        self.declared = (
             Declaration(
                 kind="filter",
                 name=self.head,
                 component="Route",
-                options={"conditions": self._conditions} if right else None,
+                options=options if right else None,
                 output_to=tuple(self._targets),
                 error=self._error,
                 place=self._place,
@@ -109,14 +112,14 @@ class RouteReader:
         if not route:
             self._fault(f"is empty: write {_FORM}", place)
         if "when" in route and self._condition(route["when"], place) and "to" in route:
-            self._target(route["to"], place, "to", f"route {number + 1}")
+            self._target(route["to"], place, "to")
         if "else" in route:
             if not is_last:
                 self._fault("takes all messages that are left, so it must come last", place, "else")
             elif not number and "when" not in route:
                 self._fault("needs a route before it; without any, `output_to` is a name", place, "else")
             self._unreachable("True", place, "else", "all other messages")
-            self._target(route["else"], place, "else", "else")
+            self._target(route["else"], place, "else")
 
     def _condition(self, text: Any, place: str) -> bool:
         """Check a condition, and keep it. Whether it is one."""
@@ -142,7 +145,7 @@ class RouteReader:
             route = f"no message ever takes the route of {self._name!r} for {said}"
             self._warnings.append(Fault(f"{route}: {why}", at))
 
-    def _target(self, given: Any, place: str, key: str, what: str) -> None:
+    def _target(self, given: Any, place: str, key: str) -> None:
         at = child_location(place, f"{place}.{key}", key)
         targets = [*given] if isinstance(given, (list, tuple)) else [given]
         wrong = not all(isinstance(one, str) or callable(getattr(one, "consume", None)) for one in targets)
@@ -152,17 +155,12 @@ class RouteReader:
             return
         if any(map(has_unread, targets)):
             return
-        if len(targets) == 1:
-            self._targets.append(targets[0])
-            self._places.append(at)
-            return
-        name = f"{self._name} {what}"
-        places = tuple(child_location(at, f"{at}.{number}", number) for number in range(len(targets)))
-        self.declared.append(
-            Declaration("filter", name, "T", {}, (*targets,), self._error, at, at, target_at=places)
-        )
-        self._targets.append(name)
-        self._places.append(at)
+        self._fan_out.append(len(targets))
+        self._targets += targets
+        several = len(targets) > 1
+        self._places += [
+            child_location(at, f"{at}.{number}", number) if several else at for number in range(len(targets))
+        ]
 
     def _fault(self, text: str, place: str, *keys: str) -> None:
         at = child_location(place, f"{place}.{'.'.join(keys)}" if keys else place, *keys)

@@ -1,20 +1,26 @@
-"""A filter that chooses among lines by the fields that it reads, as it would among objects: see `wiring`."""
+"""What a filter does with lines as with objects, by the fields that it reads or by their text: see `wiring`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from message_passing.errors import MessageError
+from message_passing.json_text import decode_text, encode_text
 from message_passing.pacing import Pace
 from message_passing.read_fields import ReadFields, fields_of_message, fields_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from message_passing.lines import ReadLines
     from message_passing.metrics import Metrics
     from message_passing.stopping import StopRequest
+
+_FEW = 1 / 8
+"""The share of a batch's lines that are decoded one by one; where there are more, all are objects."""
+
+_UNSEARCHED = 15
+"""Batches that are objects without having been searched, after one in which there were more."""
 
 
 class Selection:
@@ -28,13 +34,15 @@ class Selection:
         self._owner = owner
         self._lines: Sequence[bytes] = ()
         self._type: type[ReadFields] | None = None
+        self._unsearched = 0
         self._pace = Pace(self)
         self.metrics: Metrics
         self.stop_request: StopRequest
 
     def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
         """See `Component.fail`: the report shows objects, as it would if these had been decoded."""
-        self._owner.fail(error, [msgspec.json.decode(self._lines[number]) for number in messages])
+        for one in self._objects(self._lines[number] for number in messages):
+            self._owner.fail(error, [one])
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`."""
@@ -48,17 +56,20 @@ class Selection:
 
     def write(self, lines: ReadLines, hand_on: Callable[..., None]) -> None:
         """Pass on the lines that the filter keeps, with their fields where these are still read."""
-        to_read = self._owner.wiring.reads is not None
-        if self._owner.keeps_many:
+        owner, to_read = self._owner, self._owner.wiring.reads is not None
+        if owner.suspects:
+            self._write_searched(lines, hand_on, to_read=to_read)
+            return
+        if owner.keeps_many:
             try:
-                kept = lines.chosen(self._owner.keeps_many(lines.fields), to_read=to_read)
+                kept = lines.chosen(owner.keeps_many(lines.fields), to_read=to_read)
             except Exception:  # noqa: BLE001 - which message it was is found where it handles objects
-                self._owner.write_many([*map(msgspec.json.decode, lines)])
+                owner.write_many([*self._objects(lines)])
             else:
                 hand_on(kept, len(lines))
             return
-        self.metrics, self.stop_request = self._owner.metrics, self._owner.stop_request
-        self._lines, fields, keeps = lines, lines.fields, self._owner.keeps
+        self.metrics, self.stop_request = owner.metrics, owner.stop_request
+        self._lines, fields, keeps = lines, lines.fields, owner.keeps
 
         def apply(number: int) -> int | None:
             return number if keeps(fields[number]) else None
@@ -67,3 +78,41 @@ class Selection:
             hand_on(lines.at(numbers, to_read=to_read), of, (lines[number] for number in rest))
 
         self._pace.filter_each(apply, [*range(len(lines))], [], pass_on)
+
+    def _write_searched(self, lines: ReadLines, hand_on: Callable[..., None], *, to_read: bool) -> None:
+        """Pass on the lines in which the filter finds nothing, and the text of what it makes of the others.
+
+        These are written anew even if nothing changed: what was found may have been in a field that is there twice.
+        """
+        owner = self._owner
+        suspects: Sequence[int] | None = None
+        if self._unsearched:
+            self._unsearched -= 1
+        elif len(suspects := owner.suspects(lines)) > max(1, len(lines) * _FEW):
+            suspects, self._unsearched = None, _UNSEARCHED
+        if suspects is None:
+            owner.write_many([*self._objects(lines)])
+            return
+        before = owner.metrics.failed + owner.metrics.passed
+        found = [(number, self._filtered(lines[number])) for number in suspects]
+        settled = owner.metrics.failed + owner.metrics.passed - before
+        hand_on(lines.with_others(found, to_read=to_read), len(lines) - settled)
+
+    def _filtered(self, line: bytes) -> list[tuple[Any, bytes]]:
+        """What the filter makes of a line, as objects and as text."""
+        found: list[tuple[Any, bytes]] = []
+        for message in self._objects([line]):
+            for one in self._owner.filtered([message]):
+                try:
+                    found.append((one, encode_text(one)))
+                except MessageError as error:
+                    self._owner.fail(error, [one])
+        return found
+
+    def _objects(self, lines: Iterable[bytes]) -> Iterator[Any]:
+        """The objects of lines; those of which a field that nobody has read is out of range have failed."""
+        for line in lines:
+            try:
+                yield decode_text(line)
+            except MessageError as error:
+                self._owner.fail(error, [line])

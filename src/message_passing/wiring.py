@@ -4,7 +4,8 @@ Between a decoder and an encoder of the same text, messages that no component in
 is checked, and passed on as it came. And where the next component writes lines, a batch may be one block of them.
 
 Filters that only choose among messages say which fields they read (`Filter.reads`). Where all between such a decoder
-and encoder do, or do not look, the decoder reads these fields alone, and the text of what is kept passes on.
+and encoder do, or do not look, the decoder reads these fields alone, and the text of what is kept passes on. One that
+seldom changes a message may do likewise, if it finds in the text which messages these can be (`Filter.suspects`).
 
 An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
@@ -32,6 +33,7 @@ HANDLING = frozenset(
         "keeps",
         "keeps_many",
         "on_init",
+        "suspects",
         "text_of",
         "write",
         "write_many",
@@ -112,6 +114,21 @@ def misses_objects(component: Any) -> str:
 def _wants_objects(output: Any) -> bool:
     """Whether it is an output that needs the objects: its class may, and this one does."""
     return said(type(output), "takes_objects") is True and bool(output.takes_objects)
+
+
+def leaves_messages_unchanged(component: Any) -> bool:
+    """Whether neither a component nor what follows it changes the messages that it gets, as far as they declare it.
+
+    What becomes text is changed no more; an output that `takes_objects` encodes them.
+    """
+    cls = type(component)
+    if said(cls, "takes_text") is not None and not leaves_encoding(component):
+        return True
+    if _wants_objects(component):
+        return True
+    passes = said(cls, "transparent") or said(cls, "passes_blocks") or leaves_encoding(component)
+    passes = passes or said(cls, "reads") is not None
+    return bool(passes) and all(map(leaves_messages_unchanged, component.outputs()))
 
 
 def said(cls: type, name: str) -> Any:

@@ -6,10 +6,10 @@ import sys
 
 from message_passing.errors import needs_extra
 
-with needs_extra("zstd"):
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    with needs_extra("zstd"):
         from backports import zstd
 
 __all__ = ["zstd"]

@@ -196,3 +196,13 @@ def test_the_commands_own_options_in_a_file(tmp_path: Path) -> None:
         assert first.startswith(f"message-passing: {name}: daemonize: option 'daemonize' must be bool, not ")
         assert second.startswith(f"message-passing: {name}: {other}")
         assert (done.status, done.out) == (2, b"")
+
+
+def test_a_command_that_needs_a_module_that_python_lacks_says_so() -> None:
+    """A Python may have been built without SQLite."""
+    program = "import sys; sys.modules['sqlite3'] = None; from message_passing.cli.main import main; main()"
+    done = finished("losses", command=(sys.executable, "-c", program))
+    reason = (
+        "this needs Python's module 'sqlite3', which is missing here: build or install a Python that has it"
+    )
+    assert (done.status, done.told) == (2, [f"message-passing losses: {reason}"])

@@ -303,6 +303,6 @@ def test_an_input_that_reads_a_stream_shows_how_far_behind_it_is() -> None:
 
 def test_how_many_messages_took_each_route() -> None:
     """By the name of what it leads to, also those that took none."""
-    routes = [{"when": "a", "to": "errors", "matched": 12}, {"when": "", "to": None, "matched": 3400}]
+    routes = [{"when": "a", "to": ["errors"], "matched": 12}, {"when": "", "to": [], "matched": 3400}]
     text = drawn(NodeStatus("x", state(component("read routes", routes=routes))))
     assert line(text, "read routes:").strip() == "read routes: errors 12, none 3.4k"

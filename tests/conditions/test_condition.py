@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import subprocess
+import sys
 import time
+import warnings
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +20,7 @@ from message_passing.conditions import Condition, patterns
 from message_passing.conditions.grammar import DEEPEST, MOST_NODES
 from message_passing.conditions.parsing import MOST_CHARACTERS
 from message_passing.errors import OptionError
+from message_passing.filters.script import ScriptFilter
 from message_passing.message_fields import LEVELS
 
 MESSAGE = {
@@ -100,6 +106,7 @@ def test_what_it_says(text: str, wanted: bool) -> None:
     [
         ("", "it is empty"),
         ("status = 5", "Python has `==` instead of '=' at column"),
+        ("a == 0or 1", "invalid octal literal at column"),
         ("a && b", "Python has `and` instead of '&&' at column"),
         ("a AND b", "Python has `and` instead of 'AND' at column"),
         ("a || b", "Python has `or` instead of '||' at column"),
@@ -168,6 +175,56 @@ def test_the_line_of_a_mistake() -> None:
     with pytest.raises(OptionError) as caught:
         Condition('status > 5\nand lenn("é", x)')
     assert str(caught.value).endswith("at line 2, column 5")
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\d" in path',
+        "1 is None",
+        '"a" is not None',
+        "0x1for x",
+        "1if a else 2",
+        "a == 1or 2",
+        '"\\400" == a',
+    ],
+)
+def test_python_warns_of_nothing(text: str, action: Any) -> None:
+    """Of what a user writes, neither on standard error nor, with `-W error`, as an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        Condition(text).value({"a": 1, "path": "x\\d"})
+        ScriptFilter(script=f"x = {text}").filter({"a": 1, "path": "x\\d"})
+    assert not caught
+
+
+def test_the_command_shows_no_warning_of_python(tmp_path: Path) -> None:
+    """Whatever `-W` says: in a regular expression a backslash is nobody's mistake."""
+    words = ["--filter", "Where", "--filter_options", r'condition=matches(path, "\d") and 1 is not None']
+    words += ["--filter", "Script", "--filter_options", r'script=n = "\d"']
+    for flag in ("error", "always::SyntaxWarning"):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                flag,
+                "-m",
+                "message_passing",
+                "--input",
+                "STDIN",
+                *words,
+                "--output",
+                "STDOUT",
+            ],
+            input=b'{"path":"/1"}\n',
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout == b'{"path":"/1","n":"\\\\d"}\n'
 
 
 def test_nothing_but_fields_is_reached() -> None:
@@ -439,3 +496,32 @@ def test_no_number_is_infinite_and_no_value_raises() -> None:
         message["a"], message["b"] = [message["a"]], [message["b"]]
     for text in ("number(nan)", "number(inf)", "1e308 * 10", "1e308 * 10 - 1e308 * 10", "a == b"):
         assert Condition.expression(text).value(message) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (
+            "raise ModuleNotFoundError('no re2', name='re2')",
+            "this needs the package 'google-re2': install it with",
+        ),
+        (
+            "raise ImportError('libre2.so.11')",
+            "the package 'google-re2' is broken, or too old: install it anew",
+        ),
+        ("1 / 0", "the package 'google-re2' is broken, or too old: install it anew"),
+    ],
+)
+def test_an_re2_that_cannot_be_used_says_why(
+    source: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is needed, and nowhere else: it is optional."""
+    (tmp_path / "re2.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "re2", raising=False)
+    anew: Any = ModuleType("patterns_anew")
+    exec(Path(patterns.__file__).read_text(), anew.__dict__)  # noqa: S102 - importing it anew
+    monkeypatch.delitem(sys.modules, "re2", raising=False)
+    assert anew.searcher("x.*y.*z")("xyz")
+    with pytest.raises(ValueError, match=f"not allowed here, and RE2 is not available: {reason}"):
+        anew.searcher("x.*y.*z", linear=True)

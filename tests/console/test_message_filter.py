@@ -74,7 +74,7 @@ def test_a_viewer_keeps_no_node_busy(pattern: str, monkeypatch: pytest.MonkeyPat
     """A regular expression that is not linear is for RE2 alone; one that is, for anybody."""
     where = f'matches(a, "{pattern}")'
     monkeypatch.setattr(patterns, "re2", None)
-    with pytest.raises(OptionError, match="not allowed here, and RE2 is not installed"):
+    with pytest.raises(OptionError, match="not allowed here, and RE2 is not available"):
         MessageFilter.of(where=where)
     assert takes(b'{"a":"xaab"}', where='matches(a, "^x[a-z]+")')
     monkeypatch.undo()

@@ -274,7 +274,7 @@ def test_how_many_messages_took_each_route(tmp_path: Path) -> None:
             (*kind, "else", ""): 1,
         }
         components = _components(one)
-        assert components["read routes"]["routes"][1] == {"when": "x == 2", "to": "b", "matched": 1}
+        assert components["read routes"]["routes"][1] == {"when": "x == 2", "to": ["b"], "matched": 1}
         # Its counts are of the last sample: perhaps before that of the metrics.
         wait_for(lambda: _components(one)["read routes"]["filtered"] == 1, timeout=20)
         assert "routes" not in components["read"]

@@ -11,7 +11,7 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from message_passing.errors import OpenError, OptionError
+from message_passing.errors import OpenError, OptionError, PackageError
 from message_passing.filters.enrich import EnrichFilter
 from support import Kept, accounted_for, until
 
@@ -258,15 +258,16 @@ def test_what_is_refused(options: Any, problem: str) -> None:
     [
         ("maxminddb", {"lookup": "geoip", "file": __file__}, "geoip"),
         ("ua_parser", {"lookup": "user_agent"}, "useragent"),
+        ("ua_parser_builtins.matchers", {"lookup": "user_agent"}, "useragent"),
     ],
 )
 def test_an_extra_that_is_missing_is_named(
     module: str, options: Any, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that installs it."""
+    """With the command that installs it, before anything is opened, so that `check` names it too."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(OpenError, match=rf"pip install 'message-passing\[{extra}\]'"):
-        enriched([], **options)
+    with pytest.raises(PackageError, match=rf"pip install .*'message-passing\[{extra}\]'"):
+        EnrichFilter(**options)
 
 
 def test_a_file_that_is_too_large_or_absent(tmp_path: Path) -> None:

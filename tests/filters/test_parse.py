@@ -113,7 +113,7 @@ def test_the_formats(kind: str, text: str, wanted: dict[str, Any]) -> None:
 def test_a_time_without_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is of the last twelve months, in the given time zone."""
     monkeypatch.setattr(
-        "message_passing.filters._line_formats.wall", lambda: 1_735_722_000.0
+        "message_passing.filters._written_times.wall", lambda: 1_735_722_000.0
     )  # 1 January 2025, 9:00
     for text, wanted in (
         ("Dec 31 23:59:59", "2024-12-31T22:59:59.000000Z"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -144,6 +145,42 @@ def test_times_with_zones(text: str, form: str, zone: str, expected: str) -> Non
     options: dict[str, Any] = {"format": "grok", "pattern": "<%{DATA:when}>", "timezone": zone}
     assert parsed(f"<{text}>", **options, time_format=form, time_field="when") == {"when": expected}
     assert "exception" not in parsed({"message": "a=1"}, format="logfmt", time_format=form)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2024-02-03T04:05:06.5Z", "2024-02-03T04:05:06.500000Z"),
+        ("2024-02-03t04:05:06.5z", "2024-02-03T04:05:06.500000Z"),
+        ("2024-02-03 04:05:06,5", "2024-02-03T03:05:06.500000Z"),
+        ("2024-02-03T04:05:06.123456789+01:00", "2024-02-03T03:05:06.123456Z"),
+        ("20240203T040506Z", "2024-02-03T04:05:06.000000Z"),
+        (1706933106, "2024-02-03T04:05:06.000000Z"),
+        ("1706933106.5", "2024-02-03T04:05:06.500000Z"),
+        ("1612010412345", "2021-01-30T12:40:12.345000Z"),
+        (1706933106500000000, "2024-02-03T04:05:06.500000Z"),
+        ("03/Feb/2024", None),
+        ("yesterday", None),
+        ("", None),
+        (True, None),
+        ([1], None),
+        (12, None),
+    ],
+)
+def test_a_time_field_alone_is_recognised(value: Any, expected: str | None) -> None:
+    """ISO 8601, RFC 3339 and numbers since 1970, in the zone that is given; else it fails, and says what to do."""
+    found = parsed(json.dumps({"at": value}), format="json", time_field="at", timezone="Europe/Berlin")
+    if expected:
+        assert found == {"at": expected}
+    else:
+        assert "say with `time_format` how it is written" in found
+
+
+def test_a_time_field_alone_changes_no_time_that_is_one_already() -> None:
+    """Of a format that has one; and one that is missing is no failure."""
+    line = '1.2.3.4 - - [03/Feb/2024:04:05:06 +0000] "GET / HTTP/1.1" 200 5'
+    assert parsed(line, format="clf", time_field="time")["time"] == "2024-02-03T04:05:06.000000Z"
+    assert parsed('{"a":1}', format="json", time_field="at") == {"a": 1}
 
 
 def test_times_without_a_year_and_wrong_ones() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
+import random
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import finished
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import OptionError
 from message_passing.filters._personal import cards
 from message_passing.filters._suspects import _FOLDED
+from message_passing.filters.mangle import MangleFilter
 from message_passing.filters.redact import RedactFilter
+from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
-from support import Kept
+from support import Kept, accounted_for
 
 ALL = ["card", "email", "ip", "token"]
 
@@ -294,6 +299,89 @@ def test_a_batch_is_masked_as_its_messages_are(messages: list[Any], keys: list[s
     made = RedactFilter(keys=keys, patterns=patterns, mask="*", output_to=Kept())
     batch = messages * 2
     assert repr(made.filter_many([*batch])) == repr(Filter.filter_many(made, [*batch]))
+
+
+SCALARS = TEXTS | NUMBERS.filter(lambda one: not isinstance(one, float) or math.isfinite(one))
+OBJECTS = st.dictionaries(
+    NAMES,
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+        max_leaves=5,
+    ),
+    max_size=4,
+)
+
+
+def spelled(value: Any, chance: random.Random) -> str:
+    """A JSON text of a value, in one of the many ways in which it can be written."""
+    space = chance.choice(("", "", " ", "\t"))
+    if isinstance(value, dict):
+        pairs = [f"{spelled(key, chance)}{space}:{spelled(one, chance)}" for key, one in value.items()]
+        if pairs and chance.random() < 0.3:  # a name twice, of which the last one counts
+            pairs.append(chance.choice(pairs).replace("4", "5"))
+        return f"{{{space}{','.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{f'{space},'.join(spelled(one, chance) for one in value)}]{space}"
+    if isinstance(value, str):
+        return f'{space}"{"".join(_spelled_letter(one, chance) for one in value)}"'
+    if isinstance(value, bool) or value is None or chance.random() < 0.3:
+        return space + json.dumps(value)
+    shift = chance.randrange(-19, 20)
+    moved = Decimal(value).scaleb(-shift)
+    return (
+        f"{space}{moved:f}{chance.choice('eE')}{'+' * (shift >= 0 and chance.random() < 0.5)}{shift}{space}"
+    )
+
+
+def _spelled_letter(letter: str, chance: random.Random) -> str:
+    if letter == "/" and chance.random() < 0.3:
+        return "\\/"
+    if letter in '"\\' or letter < " " or letter == "\ud800" or chance.random() < 0.03:
+        return json.dumps(letter)[1:-1] if chance.random() < 0.5 else f"\\u{ord(letter):04X}"
+    return letter
+
+
+def masked_lines(batches: list[list[bytes]], options: dict[str, Any], *, as_objects: bool) -> dict[str, Any]:
+    """What becomes of lines between two conditions, of which the second one reads what may have been masked."""
+    end, errors = Kept(), Kept()
+    last = WhereFilter(condition='password != "*" or x == 5', output_to=JSONEncoder(output_to=end))
+    redact = RedactFilter(
+        mask="*",
+        output_to=MangleFilter(filter_function=copy.copy, output_to=last) if as_objects else last,
+        **options,
+    )
+    first = WhereFilter(condition="n != 2", output_to=redact)
+    with JSONDecoder(output_to=first, error=errors) as head:
+        assert (head.wiring.reads is None) is as_objects
+        for batch in batches:
+            head.consume_many(batch)
+        assert all(map(accounted_for, (head, first, redact, last)))
+        return {
+            "kept": [json.loads(one) for one in end.messages],
+            "failed": len(errors.messages),
+            "filtered": first.metrics.filtered + last.metrics.filtered,
+        }
+
+
+@given(
+    messages=st.lists(OBJECTS, min_size=1, max_size=5),
+    keys=st.sampled_from(KEYS),
+    patterns=st.lists(st.sampled_from(ALL), max_size=4, unique=True),
+    seed=st.integers(0, 1 << 32),
+)
+def test_lines_are_masked_as_objects_are(
+    messages: list[Any], keys: list[str], patterns: Any, seed: int
+) -> None:
+    """However they are written, what is found in the objects is found in the text, and nothing else differs."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    lines = [spelled(one, chance).encode(errors="surrogatepass") for one in messages]
+    few: list[bytes] = [b'{"n":%d}' % (number % 3) for number in range(60)]
+    for one in lines:
+        few.insert(chance.randrange(len(few) + 1), one)
+    options = {"keys": keys, "patterns": patterns or ALL}
+    text, objects = (masked_lines([few, lines], options, as_objects=one) for one in (False, True))
+    assert text == objects
 
 
 def test_messages_with_nothing_to_mask_are_not_looked_at() -> None:

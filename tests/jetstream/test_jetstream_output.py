@@ -15,7 +15,7 @@ from engine_parts import Delivering, certificate, claims, numbers
 from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
-from message_passing.errors import OpenError, OptionError
+from message_passing.errors import OpenError, OptionError, PackageError
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import ListInput, free_port, run_input, running, wait_for
 from support import Kept, accounted_for
@@ -330,6 +330,16 @@ def test_credentials(  # noqa: PLR0917 - fixtures and parameters
     assert "the server refuses the credentials" in text
     assert "other" not in text
     assert deliver(output(unstarted.url, **given), [numbers(1)]) == [DELIVERED]
+
+
+@pytest.mark.parametrize("option", ["nkey_file", "credentials_file"])
+def test_what_the_client_would_miss_when_it_connects_is_named_before(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would try again and again."""
+    monkeypatch.setitem(sys.modules, "nkeys", None)  # so that it cannot be imported
+    with pytest.raises(PackageError, match=r"needs the package 'nkeys': .*message-passing\[jetstream\]"):
+        output("nats://127.0.0.1:1", **{option: "a"})
 
 
 def test_credentials_files_of_a_server_with_accounts(unstarted: NatsServer, tmp_path: Path) -> None:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_broker import FRAME
-from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow
+from message_passing.kafka.records import (
+    KafkaRecord,
+    PartitionOffsets,
+    RecordWindow,
+    records_of,
+)
 
 EVENTS = st.lists(
     st.tuples(
@@ -18,7 +23,7 @@ EVENTS = st.lists(
 
 def record(assignment: int, partition: int, offset: int, value: bytes | None = b"x") -> KafkaRecord:
     """One that has just come."""
-    return KafkaRecord((assignment, offset), partition, value, None, 0.0)
+    return KafkaRecord((assignment, offset), partition, value, 0.0)
 
 
 @given(EVENTS)
@@ -64,8 +69,13 @@ def test_offsets_never_pass_an_unsettled_record(events: list[tuple[str, int, int
 
 def test_a_frame_is_said_to_be_one_and_a_tombstone_is_nothing() -> None:
     """By its header; a value with line breaks alone is one message, and none at all needs no chain."""
-    assert KafkaRecord((1, 0), 0, b"a\nb", [FRAME], 0.0).messages == [b"a", b"b"]
-    assert KafkaRecord((1, 0), 0, b"a\nb", [("other", b"lines")], 0.0).messages == [b"a\nb"]
+    values, headers = (
+        [b"a\nb", b"c\nd", b"", b"", None],
+        [[FRAME], [("other", b"lines")], [FRAME], None, None],
+    )
+    found = [*records_of((1, 7), 0, values, headers, 0.0, together=True)]
+    assert [one.messages for one in found] == [[b"a", b"b"], [b"c\nd"], [b""], [b""], []]
+    assert [one.offset for one in found] == [7, 8, 9, 10, 11]
     window = RecordWindow(10, 1000, wake=lambda: None, clock=lambda: 0.0)
     tombstone = record(1, 0, 0, None)
     window.arrived([tombstone])
@@ -92,7 +102,7 @@ def test_what_the_chain_lost_waits_here_unless_its_partition_goes() -> None:
     now[0] = 9.0
     window.repeat()
     assert [one.key[0] for one in window.ready] == [3]
-    window.acknowledge(first)
+    window.acknowledge([first])
     assert not first.settled
     assert second.dropped
     window.release(everything=True)

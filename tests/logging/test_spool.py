@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -30,6 +31,9 @@ from logs import (
 )
 from message_passing.errors import OpenError, OptionError
 from message_passing.logging import ZeroMQHandler, spooled_socket
+from message_passing.logging.encoded_level import UNKNOWN_LEVEL, level_of_encoded
+from message_passing.logging.fields import Fields, Origin, encoder_for
+from message_passing.logging.losses import Losses
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.slots import owner, spools_in
 from message_passing.testing import wait_for
@@ -393,16 +397,44 @@ def test_a_full_spool_is_a_full_queue(tmp_path: Path) -> None:
     assert b'"dropped":{"INFO":' in (tmp_path / "out").read_bytes()
 
 
-def test_a_spool_may_drop_itself(tmp_path: Path) -> None:
-    """With `drop_newest` it drops, and counts; the next record is preceded by a notice."""
-    given = options(tmp_path, spool_bytes=1 << 20, spool_when_full="drop_newest", linger=0, report_interval=0)
-    with logger_with(free_endpoint(), **given) as (logger, handler):
-        for _ in range(1500):
-            logger.info("x" * 2000)
+@pytest.mark.parametrize(("when_full", "compress"), [("drop_newest", "none"), ("drop_oldest", "zstd")])
+def test_a_spool_may_drop_itself(when_full: str, compress: str, tmp_path: Path) -> None:
+    """It counts by level; the next record that finds room is preceded by a notice."""
+    endpoint, chance = free_endpoint(), random.Random(0)  # noqa: S311 - nothing secret
+    given = options(
+        tmp_path, spool_bytes=1 << 20, spool_when_full=when_full, spool_compress=compress, report_interval=0
+    )
+    with logger_with(endpoint, fields="ecs", linger=0, **given) as (logger, handler):
+        for number in range(1500):
+            logger.log(logging.INFO if number % 3 else logging.ERROR, chance.randbytes(1000).hex())
         wait_for(lambda: "spool full" in handler.stats()["dropped"], timeout=20)
         handler.flush(20)
         found = handler.stats()
         assert found["spooled"] + sum(found["dropped"].values()) == 1500
+        with router(endpoint, tmp_path / "out"):
+            wait_for(lambda: not handler.stats()["spooled"], timeout=20)
+            logger.info("room again")
+            assert handler.flush(20)
+            wait_for(lambda: b"room again" in (tmp_path / "out").read_bytes(), timeout=20)
+        lost = sum(handler.stats()["dropped"].values())
+    told: Counter[str] = Counter()
+    for line in (tmp_path / "out").read_bytes().splitlines():
+        told.update(json.loads(line)["extra"]["dropped"] if b'"dropped":{' in line else {})
+    assert set(told) == {"INFO", "ERROR"}
+    assert told.total() == lost
+
+
+@pytest.mark.parametrize("fields", [*get_args(Fields), lambda found: {"level": found["level"]}])
+def test_a_level_is_read_from_all_fields(fields: Any) -> None:
+    """Of a record that is encoded already; and of what has none it is not known."""
+    text = encoder_for(fields, Origin("host", "service", 1, None))(Losses().notice())
+    assert level_of_encoded(text) == "WARNING"
+
+
+@pytest.mark.parametrize("text", [b"{}", b"[]", b"no JSON", b'{"level": 3}', b'{"@fields": "x"}', b"\xff"])
+def test_what_has_no_level_has_an_unknown_one(text: bytes) -> None:
+    """Whatever a function for the fields has made of it."""
+    assert level_of_encoded(text) == UNKNOWN_LEVEL
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import Fault, OpenError
 from message_passing.network.diagnosis import Step
+from message_passing.network.listener_probe import KAFKA, NATS, REDIS, probe_listener
 from message_passing.zeromq.endpoints import check_endpoint, unknown_hosts
 from message_passing.zeromq.misfits import FITTING_TYPES, SENDING_TYPES, plain_type
 from message_passing.zeromq.zmtp_probe import host_and_port, probe, split_endpoint, unix_name
@@ -57,7 +58,16 @@ class EndpointProbe:
             yield step
             if not step.ok:
                 return
-        yield from _of_greeting(self.greeting, security.mechanism if security else "NULL")
+        ours = security.mechanism if security else "NULL"
+        yield from _of_greeting(self.greeting, ours, "" if self.greeting.version else self._engine())
+
+    def _engine(self) -> str:
+        """Which server of an engine listens there instead, if it is one."""
+        if self._addresses[0][0] == socket.AF_UNIX:
+            return ""
+        host, port = self._addresses[0][1][:2]
+        kind = probe_listener(host, port).kind
+        return f"it is a {kind}" if kind in (NATS, REDIS, KAFKA) else ""
 
     def _parse(self) -> Step:
         wrong = check_endpoint(self.endpoint, binds=False)
@@ -209,10 +219,10 @@ def not_connected(place: str, error: OSError, timeout: float, start: str) -> Ste
     return Step("connect", told, advice)
 
 
-def _of_greeting(greeting: Greeting, ours: str) -> Iterator[Step]:
+def _of_greeting(greeting: Greeting, ours: str, other: str) -> Iterator[Step]:
     if not greeting.version:
         advice = "another program uses this port: choose another, or stop that program"
-        yield Step("greeting", f"it is not ZeroMQ: {greeting.other}", advice)
+        yield Step("greeting", f"it is not ZeroMQ: {other or greeting.other}", advice)
         return
     yield Step("greeting", f"ZeroMQ answers, with ZMTP {greeting.version} and mechanism {greeting.mechanism}")
     yield Step("mechanism", *_of_mechanism(greeting, ours))

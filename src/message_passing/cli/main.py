@@ -32,6 +32,8 @@ def _interruptible() -> Iterator[None]:
 with _interruptible():
     from message_passing.cli.command import COMMANDS
     from message_passing.cli.run.run_command import MessagePassing
+    from message_passing.cli.terminal import tell
+    from message_passing.errors import PackageError
     from message_passing.paths import load_own
 
 
@@ -40,6 +42,10 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     if words and words[0] in COMMANDS:
         with _interruptible():
-            command = cast("Command", load_own(f"message_passing.cli.commands.{words[0]}:COMMAND"))
+            try:
+                command = cast("Command", load_own(f"message_passing.cli.commands.{words[0]}:COMMAND"))
+            except PackageError as error:
+                tell(f"message-passing {words[0]}: {error}\n")
+                sys.exit(2)
         sys.exit(command.main(words[1:]))
     MessagePassing.start(words)

@@ -212,7 +212,7 @@ def _routes(components: Sequence[Any]) -> Iterator[Text]:
     routed = [one for one in components if one.get("routes")]
     for one in routed[:_MOST_ROWS]:
         routes = one["routes"]
-        said = [f"{_escaped(route['to'] or 'none')} {count(route['matched'])}" for route in routes]
+        said = [f"{_escaped(', '.join(route['to']) or 'none')} {count(route['matched'])}" for route in routes]
         more = f", and {len(said) - _MOST_ROWS} more" if len(said) > _MOST_ROWS else ""
         yield _sentence(f"{_escaped(one['id'])}: {', '.join(said[:_MOST_ROWS])}{more}", _DIM)
     if len(routed) > _MOST_ROWS:

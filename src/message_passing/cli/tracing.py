@@ -67,7 +67,7 @@ class TraceStep:
         counted = component.metrics
         self.to = [chain_name_of[id(one)] for one in component.outputs() if id(one) in chain_name_of]
         if routes := component.info().get("routes"):
-            self.to = list(dict.fromkeys(one["to"] for one in routes if one["matched"] and one["to"]))
+            self.to = list(dict.fromkeys(to for one in routes if one["matched"] for to in one["to"]))
         self.reasons += [f"{reason} ({count})" for reason, count in counted.dropped.items() if count]
         if counted.failed:
             self.outcome = "failed"

@@ -5,17 +5,21 @@ Its rules for text are those of JSONLines too.
 
 from __future__ import annotations
 
-import json
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.errors import DecodingError, EncodingError
 from message_passing.escaping import SEPARATORS
 from message_passing.flow import Decoder, Encoder
-from message_passing.jsonable import sanitize, to_jsonable
+from message_passing.json_text import (
+    UNREADABLE,
+    decode_one,
+    decode_text,
+    encode_lines,
+    encode_one,
+    encode_text,
+)
 from message_passing.lines import Indented, LineBatch, LineBlock, ReadLines
 from message_passing.options import option
 from message_passing.read_fields import fields_type
@@ -29,47 +33,7 @@ _OPENING, _CLOSING, NEWLINE = b"{}\n"
 _NEL, _LINE, _PARAGRAPH = SEPARATORS
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode_lines
-_decoder = msgspec.json.Decoder()
-decode_one = _decoder.decode
-
-NULL_REFUSED = "JSON null is not a message: it would be taken for one that was dropped"
-
-
-def decode_text(message: Any) -> Any:
-    """The value of one JSON text.
-
-    Raises:
-        DecodingError: it is not JSON, not UTF-8, nested too deeply, or null.
-    """
-    try:
-        value = decode_one(message)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise malformed(error, message) from error
-    if value is None:
-        raise DecodingError(NULL_REFUSED)
-    return value
-
-
-def malformed(error: Exception, text: Any) -> DecodingError:
-    """The error for a text that is not JSON, for this reason."""
-    made = DecodingError(
-        f"malformed JSON: {str(error).removeprefix('JSON is malformed: ')}{_hint(error, text)}"
-    )
-    made.__cause__ = error
-    return made
-
-
-_PLACE = re.compile(r"\(byte (\d+)\)\Z")
-
-
-def _hint(error: Exception, text: Any) -> str:
-    """A hint where the text has single quotes instead of JSON's double quotes."""
-    place = _PLACE.search(str(error))
-    if place:
-        octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else memoryview(text)
-        if bytes(octets[int(place[1]) :][:1]) == b"'":
-            return ": JSON takes double quotes, not single ones"
-    return ""
+_decode_lines = msgspec.json.Decoder().decode_lines
 
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
@@ -87,8 +51,8 @@ def checked_block(block: bytes) -> LineBatch | None:
 def decoded_block(block: bytes) -> list[Any] | None:
     """The objects in a block that ends with a newline, if each line is one well-formed JSON object in UTF-8."""
     try:
-        found = _decoder.decode_lines(block)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        found = _decode_lines(block)
+    except UNREADABLE:
         return None
     # What is decoded as a block need not be one value a line. It is where every line begins and ends as an
     # object does, and there are as many lines as values: see `_look_like_objects`.
@@ -142,7 +106,7 @@ def _read(lines: LineBatch, decode: DecodeLines) -> list[Any] | None:
             text = b"".join([line for line in lines if not line.isascii()]).decode()
             if _NEL in text or _LINE in text or _PARAGRAPH in text:
                 return found
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+    except UNREADABLE:
         return None
     lines.checked = True
     return found
@@ -150,11 +114,6 @@ def _read(lines: LineBatch, decode: DecodeLines) -> list[Any] | None:
 
 class TextEncoder(Encoder):
     """Encodes each message as JSON text, on one line. Bytes are encoded already: they pass unchanged."""
-
-    def on_init(self) -> None:
-        """Create one encoder for all messages."""
-        super().on_init()
-        self._encoder = msgspec.json.Encoder(enc_hook=to_jsonable)
 
     def takes_text(self) -> bool:
         """Whether checked text can stand for the object."""
@@ -166,21 +125,7 @@ class TextEncoder(Encoder):
         Raises:
             EncodingError: it contains something that has no JSON form, or contains itself.
         """
-        if isinstance(message, bytes):
-            return message
-        try:
-            return self._encoder.encode(message)
-        except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
-            return _carefully(message)
-
-
-def _carefully(message: Any) -> bytes:
-    try:
-        return json.dumps(sanitize(message), ensure_ascii=False, separators=(",", ":")).encode()
-    except RecursionError as error:
-        raise EncodingError("nested too deeply, or contains itself") from error
-    except (TypeError, ValueError) as error:
-        raise EncodingError(str(error)) from error
+        return message if isinstance(message, bytes) else encode_text(message)
 
 
 class JSONDecoder(Decoder):
@@ -278,7 +223,7 @@ class JSONEncoder(TextEncoder):
             return super().filter_many(messages)
         try:
             if self.wiring.blocks:
-                return LineBlock(self._encoder.encode_lines(messages), len(messages))  # type: ignore[return-value]
-            return [*map(self._encoder.encode, messages)]
+                return LineBlock(encode_lines(messages), len(messages))  # type: ignore[return-value]
+            return [*map(encode_one, messages)]
         except Exception:  # noqa: BLE001 - which message it was is found by the careful road
             return super().filter_many(messages)

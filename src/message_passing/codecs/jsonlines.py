@@ -9,17 +9,22 @@ import msgspec
 
 from message_passing.codecs.json import (
     NEWLINE,
-    NULL_REFUSED,
     TextEncoder,
     checked_block,
-    decode_one,
     decoded_block,
     field_decoder,
-    malformed,
     read_lines,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
+from message_passing.json_text import (
+    NULL_REFUSED,
+    UNREADABLE,
+    UNWRITABLE,
+    decode_one,
+    encode_lines,
+    malformed,
+)
 from message_passing.lines import LineBatch, MultiMessage, frames_of, message_count
 from message_passing.options import option
 
@@ -65,7 +70,7 @@ def _decoded_lines(lines: list[Any], faulty: _Malformed) -> list[Any]:
     for line in lines:
         try:
             value = decode_one(line)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        except UNREADABLE as error:
             faulty.add(line, error)
         else:
             if value is None:
@@ -234,8 +239,8 @@ class JSONLinesEncoder(TextEncoder):
             return LineBatch(messages)
         if types == {dict}:
             try:
-                return LineBatch.of_block(self._encoder.encode_lines(messages))
-            except (TypeError, ValueError, RecursionError, OverflowError, NotImplementedError):
+                return LineBatch.of_block(encode_lines(messages))
+            except UNWRITABLE:
                 pass  # encoding one by one finds which message it was
         texts = []
         for message in messages:

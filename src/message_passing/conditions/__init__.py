@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import wall
 from message_passing.conditions.grammar import Translation
+from message_passing.conditions.python_warnings import python_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,5 +145,7 @@ def _run(program: str, found: Translation) -> dict[str, Any]:
         "NOTHING": _NOTHING,
         "__builtins__": {"isinstance": isinstance, "dict": dict, "str": str},
     }
-    exec(compile(program.format(source=found.source), "<condition>", "exec"), names)  # noqa: S102 - source that `Translation` made of whitelisted parts
+    with python_warnings("ignore"):
+        code = compile(program.format(source=found.source), "<condition>", "exec")
+    exec(code, names)  # noqa: S102 - source that `Translation` made of whitelisted parts
     return names

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import NoReturn
 
+from message_passing.conditions.python_warnings import python_warnings
 from message_passing.errors import Fault, OptionError
 
 MOST_CHARACTERS = 10_000
@@ -51,7 +52,8 @@ class ConditionText:
             raise OptionError(Fault("it is empty"))
         try:
             # In parentheses it may have several lines.
-            return ast.parse(f"({text}\n)", mode="eval").body
+            with python_warnings("ignore"):
+                return ast.parse(f"({text}\n)", mode="eval").body
         except SyntaxError as error:
             line, column = error.lineno or 1, (error.offset or 1) - (error.lineno == 1)
             raise OptionError(self._syntax_fault(error, line, max(column, 1))) from error
@@ -61,11 +63,11 @@ class ConditionText:
     def _syntax_fault(self, error: SyntaxError, line: int, column: int) -> Fault:
         lines = self.text.split("\n")
         begin = max(column - 4, 0)
-        near = lines[line - 1][begin:] if line <= len(lines) else ""
+        near = lines[line - 1] if line <= len(lines) else ""
         for foreign, ours in _FROM_OTHER_LANGUAGES:
-            if found := re.search(foreign, near):
+            if found := re.compile(foreign).search(near, begin):
                 text = f"Python has {ours} instead of {found[0]!r}"
-                return self._fault(text, line, begin + found.start() + 1)
+                return self._fault(text, line, found.start() + 1)
         text = (error.msg or "it is malformed").partition(". ")[0].partition(" (")[0]
         return self._fault(text, line, column)
 

@@ -10,15 +10,19 @@ takes the pattern, and the exponential ones are refused. Classes such as `\d` ar
 from __future__ import annotations
 
 import re
-import warnings
 from re import _constants as codes  # type: ignore[attr-defined] # the parser of `re` itself (Lib/re)
 from re import _parser as parser  # type: ignore[attr-defined] # likewise
 from typing import TYPE_CHECKING, Any
 
+from message_passing.conditions.python_warnings import python_warnings
+from message_passing.errors import PackageError, needs_extra
+
+_without_re2 = ""  # why RE2 cannot be used
 try:
-    import re2
-except ImportError:  # the extra `re2`
-    re2 = None
+    with needs_extra("re2"):
+        import re2
+except PackageError as error:
+    re2, _without_re2 = None, str(error)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,9 +52,7 @@ def searcher(pattern: str, *, linear: bool = False) -> Callable[[str], object]:
         if re2 is not None and (by_re2 := _by_re2(pattern)):
             return by_re2
         if linear:
-            how = (
-                "RE2 does not know it" if re2 else "RE2 is not installed: pip install 'message-passing[re2]'"
-            )
+            how = "RE2 does not know it" if re2 else f"RE2 is not available: {_without_re2}"
             raise ValueError(f"it may take more than linear time, which is not allowed here, and {how}")
     _refuse(parsed)
     return found.search
@@ -68,8 +70,7 @@ def refuse_exponential(pattern: str) -> re.Pattern[str]:
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern[str], Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with python_warnings("error"):
         try:
             return re.compile(pattern, re.ASCII), parser.parse(pattern, re.ASCII)
         except (re.error, Warning, RecursionError, OverflowError) as error:

@@ -190,7 +190,7 @@ class Exposition:
         routed = CounterMetricFamily("message_passing_messages_routed", text, labels=labels)
         for place in self._watcher.layout.places:
             for number, one in enumerate(place.component.info().get("routes", ()), 1):
-                way = [str(number) if one["when"] else "else", one["to"] or ""]
+                way = [str(number) if one["when"] else "else", ", ".join(one["to"])]
                 routed.add_metric([place.id, place.component.kind, *way], one["matched"])
         yield from [routed] * bool(routed.samples)
 

@@ -30,10 +30,10 @@ class Process(TypedDict):
 
 
 class RouteState(TypedDict):
-    """One of a component's routes: without a condition, that of all other messages."""
+    """One of a component's routes: without a condition, that of all other messages; `to` no name, it removes them."""
 
     when: str
-    to: str | None
+    to: list[str]
     matched: Count
 
 

@@ -6,16 +6,16 @@ Each takes a text and gives a dict, or raises ValueError with what does not fit.
 from __future__ import annotations
 
 import re
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.clock import iso_time, wall
-from message_passing.message_fields import moment_of
+from message_passing.filters._written_times import iso_in_zone, latest_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     LineParser = Callable[[str, tzinfo], dict[str, Any]]
 
@@ -72,11 +72,6 @@ _SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "
 """RFC 5424, tables 1 and 2, with the names that `message_fields` knows."""
 
 _NGINX_LEVELS = {"emerg": "EMERGENCY", "crit": "CRITICAL", "warn": "WARNING"}
-_DAY = 86_400
-
-
-def _iso(moment: datetime, zone: tzinfo) -> str:
-    return iso_time((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
 
 
 def _unescaped(text: str, letters: str = "") -> str:
@@ -142,7 +137,7 @@ def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
             fields[name] = _unescaped(fields[name])
     if fields.get("user") == '""':  # Apache's form of an empty name
         del fields["user"]
-    fields["time"] = _iso(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
+    fields["time"] = iso_in_zone(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
     if request := _REQUEST.fullmatch(fields.get("request", "")):
         del fields["request"]
         fields |= _given(request.groupdict())
@@ -155,7 +150,9 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
     if not match:
         raise ValueError("it is no line of nginx's error log")
     fields: dict[str, Any] = _given(match.groupdict())
-    fields["time"] = _iso(datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone)
+    fields["time"] = iso_in_zone(
+        datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone
+    )
     fields["level"] = _NGINX_LEVELS.get(fields["level"], fields["level"].upper())
     message = fields.get("message", "")
     for pair in _NGINX_PAIR.finditer(message):
@@ -188,7 +185,7 @@ def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
         raise ValueError("it has no header of RFC 5424")
     fields: dict[str, Any] = _given(match.groupdict())
     if "time" in fields:
-        fields["time"] = _iso(datetime.fromisoformat(fields["time"]), zone)
+        fields["time"] = iso_in_zone(datetime.fromisoformat(fields["time"]), zone)
     end, data = match.end(), dict[str, dict[str, str]]()
     while element := _ELEMENT.match(text, end):
         data[element[1]] = {one[1]: _unescaped(one[2]) for one in _PARAMETER.finditer(element[2])}
@@ -207,56 +204,10 @@ def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
 def _bsd_time(text: str, zone: tzinfo) -> str:
     """A time without a year is of the last twelve months, or of the next day: clocks differ."""
     if text[0].isdigit():
-        return _iso(datetime.fromisoformat(text), zone)
-    return _iso(_of_late(text, "%b %d %H:%M:%S.%f" if "." in text else "%b %d %H:%M:%S", zone), zone)
-
-
-def _of_late(text: str, form: str, zone: tzinfo) -> datetime:
-    """A time without a year."""
-    now = datetime.fromtimestamp(wall(), zone)
-    for year in range(now.year + 1, now.year - 5, -1):
-        try:
-            moment = datetime.strptime(f"{year} {text}", f"%Y {form}")  # noqa: DTZ007 - it gets its zone below
-        except ValueError:  # 29 February, in another year
-            continue
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        if moment.timestamp() <= now.timestamp() + _DAY:
-            return moment
-    raise ValueError(f"{text[:80]!r} is no time")
-
-
-def time_by(form: str) -> Callable[[Any, tzinfo], str]:
-    """A function that makes ISO 8601 in UTC of a time in that form, in the zone that it names or the given one.
-
-    Args:
-        form: of strptime; `iso8601`, or `epoch` for numbers of seconds, milliseconds and so on since 1970.
-
-    Raises:
-        ValueError: there is no such form.
-    """
-    if form == "epoch":
-        return _by_epoch
-    if form == "iso8601":
-        return lambda value, zone: _iso(datetime.fromisoformat(str(value).replace(",", ".")), zone)
-    if "%Z" in form:
-        raise ValueError("%Z, a zone by its letters, is ambiguous: use %z, or set `timezone`")
-    now = datetime.now().astimezone()
-    try:
-        datetime.strptime(now.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
-    except ValueError as error:
-        raise ValueError(f"it is no form of strptime: {error}") from error
-    if "%" not in form or now.strftime(form) == form:
-        raise ValueError("it has no strptime letters, such as %Y-%m-%d %H:%M:%S")
-    if any(one in form for one in ("%Y", "%y", "%c", "%x", "%G")):
-        return lambda value, zone: _iso(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
-    return lambda value, zone: _iso(_of_late(str(value), form, zone), zone)
-
-
-def _by_epoch(value: Any, _zone: tzinfo) -> str:
-    moment = moment_of(value, utc=False)
-    if moment is None:
-        raise ValueError(f"{str(value)[:80]!r} is no number of seconds since 1970")
-    return iso_time(moment)
+        return iso_in_zone(datetime.fromisoformat(text), zone)
+    return iso_in_zone(
+        latest_time(text, "%b %d %H:%M:%S.%f" if "." in text else "%b %d %H:%M:%S", zone), zone
+    )
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:

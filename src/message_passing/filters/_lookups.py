@@ -100,6 +100,17 @@ def _as_key(value: Any) -> str:
     return str(value) if type(value) in (int, float, bool) and abs(value) < 1 << 64 else ""
 
 
+def maxmind_library() -> Any:
+    """The library that reads databases of MaxMind.
+
+    Raises:
+        PackageError: the extra `geoip` is missing.
+    """
+    with needs_extra("geoip"):
+        import maxminddb  # noqa: PLC0415 - an extra, for whoever asks for it
+    return maxminddb
+
+
 def geoip(data: bytes) -> Lookup:
     """What a MaxMind database has about an address; all of the record.
 
@@ -110,8 +121,7 @@ def geoip(data: bytes) -> Lookup:
         ValueError: it is no such database.
         PackageError: the extra `geoip` is missing.
     """
-    with needs_extra("geoip"):
-        import maxminddb  # noqa: PLC0415 - an extra, for whoever asks for it
+    maxminddb = maxmind_library()
     try:
         reader = _in_memory(maxminddb, data)
     except (maxminddb.InvalidDatabaseError, ValueError, OSError) as error:
@@ -168,7 +178,9 @@ def user_agents() -> Lookup:
         from ua_parser import Parser  # noqa: PLC0415 - an extra, for whoever asks for it
         from ua_parser.loaders import load_builtins  # noqa: PLC0415 - likewise
         from ua_parser.regex import Resolver  # noqa: PLC0415 - likewise; Rust's regex, in linear time
-    parser = Parser(Resolver(load_builtins()))
+
+        known_agents = load_builtins()  # it imports another package
+    parser = Parser(Resolver(known_agents))
     known: dict[str, dict[str, Any] | None] = {}
 
     def look_up(value: Any) -> dict[str, Any] | None:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-import warnings
 from functools import cache
 from typing import TYPE_CHECKING
+
+from message_passing.conditions.python_warnings import python_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +41,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         ValueError: it is not a regular expression.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with python_warnings("error"):
             return re.compile(pattern)
     except (re.error, Warning, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from error

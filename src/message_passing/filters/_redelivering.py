@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
 from message_passing.errors import MessageError, OutputClosedError
-from message_passing.filters.t import copied
+from message_passing.filters._copying import copied
 from message_passing.flow import Filter
 from message_passing.options import option
 from message_passing.output import running_loop, wait_for_change

@@ -1,8 +1,11 @@
 """Which messages of a batch may have what `Redact` looks for: a few scans over all of them as JSON, instead of texts.
 
 Only those that are found are then looked at field by field. What is searched for here is in the JSON of each message
-that has the real thing: the characters that count (digits, `@`, letters, `-`, `.`, `:`) are never escaped in it.
+that has the real thing: the characters that count (digits, `@`, letters, `-`, `.`, `:`) are not escaped in it.
 Where that is not certain, as for bytes, which are Base64 in JSON, none is left out.
+
+In JSON as it came, they may be escaped (RFC 8259, section 7: any by its code, and a slash by itself): lines with such
+escapes are always found.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from message_passing.lines import LineBatch
 
 _PIECE = 256
 """Messages that are searched at a time: their JSON mostly fits a processor's second cache."""
@@ -30,6 +35,14 @@ _FOLDED = [one.encode() for one in "\u00df\u017f\u1e9e\u212a\ufb00\ufb01\ufb02\u
 _NUMBERS = bytes(48 if 48 <= one < 58 else one if one == 10 else 120 for one in range(256))
 """Digits become `0`, all else but a line's end `x`."""
 
+_MARKS = bytes.maketrans(b"E,[]{}", b"e:::::")
+_NO_MARKS = bytes({*range(256)} - {*b'\n"eE,:[]{}tf'})
+"""What is left is what parts values, quotes, the letters of exponents, and what `true` and `false` begin with: a
+number with an exponent is `e` between two colons."""
+
+_ESCAPES = (b"\\u", b"\\/")
+"""Of characters that also stand for themselves."""
+
 _Hay = tuple[str, bytes, "re.Pattern[bytes] | None"]
 """What is searched (a name of `_HAYS`), for what, and what must be in the line besides."""
 
@@ -37,24 +50,24 @@ _HAYS: dict[str, Callable[[bytes], bytes]] = {
     "as it is": lambda text: text,
     "lower": bytes.lower,
     "digits": lambda text: text.translate(_NUMBERS, b" -"),
+    "marks": lambda text: text.translate(_MARKS, _NO_MARKS),
     "dots": lambda text: text.translate(None, b"0123456789"),
     "colons": lambda text: text.translate(None, b"0123456789abcdefABCDEF."),
 }
 
-_CARD = re.compile(rb"(?:(?<![0-9])|(?<=\\u00[0-9a-f]{2}))[2-6](?:[ -]?[0-9]){12}|[0-9]e1[678]\b")
+_CARD = re.compile(rb"(?:(?<![0-9])|(?<=\\u00[0-9a-f]{2}))[2-6](?:[ -]?[0-9]){12}")
+_LARGE = re.compile(rb"[:,\[\s]-?[0-9][0-9.]*[eE]\+?[0-9]")
 _EMAIL = re.compile(rb"[\w.+%'\x80-\xff-]@[0-9A-Za-z\x80-\xff][\w\x80-\xff-]*\.")
 _IPV4 = re.compile(rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _URL = re.compile(rb"://[^/]*@")
 _TOKENS = b"bearer |basic |eyj|akia|asia|ghp_|gho_|ghu_|ghs_|ghr_|github_pat_|xox|sk-|-----begin "
 
 _SIGNS: dict[str, list[_Hay]] = {
-    "card": [("digits", b"0" * 13, _CARD)],
+    "card": [("digits", b"0" * 13, _CARD), ("marks", b":e:", _LARGE)],
     "email": [("as it is", b"@", _EMAIL)],
     "ip": [("dots", b"...", _IPV4), ("as it is", b"::", None), ("colons", b"::::::", None)],
     "token": [("as it is", b"://", _URL), *(("lower", one, None) for one in _TOKENS.split(b"|"))],
 }
-_LARGE: list[_Hay] = [("as it is", exponent, _CARD) for exponent in (b"e16", b"e17", b"e18")]
-"""How JSON has floats from 10**16 on, which have as many digits as cards."""
 
 
 class Suspects:
@@ -70,7 +83,6 @@ class Suspects:
         patterns = [*patterns]
         self._encode = msgspec.json.Encoder().encode_lines
         self._signs = [sign for one in patterns for sign in _SIGNS[one]]
-        self._large = _LARGE if "card" in patterns else []
         lasts = {one.rpartition(".")[2] for one in names}
         self._ascii = all(map(str.isascii, lasts))
         self._names = [msgspec.json.encode(one)[1:] for one in lasts]
@@ -82,35 +94,49 @@ class Suspects:
             found += [begin + one for one in self._in_piece(messages[begin : begin + _PIECE])]
         return found
 
+    def of_lines(self, lines: LineBatch) -> Sequence[int]:
+        """The numbers of those lines, each a JSON text in UTF-8, that must be looked at, ascending."""
+        found = self._in_text(lines.block, lines)
+        if b"\\" in lines.block:
+            for escaped in _ESCAPES:
+                _search(lines.block, escaped, found)
+        return sorted(found)
+
     def _in_piece(self, messages: Sequence[Any]) -> Iterable[int]:
         everyone = range(len(messages))
-        types = _types(messages)
-        if types is None:
+        if not _are_plain(messages):
             return everyone
         try:
             text = self._encode(messages)
         except Exception:  # noqa: BLE001 - a text that is not Unicode, or a key that JSON does not know
             return everyone
+        return sorted(self._in_text(text, ()))
+
+    def _in_text(self, text: bytes, lines: Sequence[bytes]) -> set[int]:
+        """The numbers of lines in which something is found; `lines` are those of the text, if it has been split."""
         found: set[int] = set()
+        hays: dict[str, bytes] = {}
+
+        def hay_of(kind: str) -> bytes:
+            if (hay := hays.get(kind)) is None:
+                hay = hays[kind] = _HAYS[kind](text)
+            return hay
+
         if self._names:
-            folded = text.lower()
+            folded = hay_of("lower")
             if not self._ascii or _folds(text):
                 folded = text.decode().casefold().encode()
             for name in self._names:
                 _search(folded, name, found)
-        signs = self._signs + self._large if float in types else self._signs
-        lines: list[bytes] = []
-        hays: dict[str, bytes] = {}
-        for kind, needle, pattern in signs:
-            if (hay := hays.get(kind)) is None:
-                hay = hays[kind] = _HAYS[kind](text)
+        for kind, needle, pattern in self._signs:
+            hay = hay_of(kind)
             if needle not in hay:
                 continue
             there: set[int] = set()
             _search(hay, needle, there)
             lines = lines or text.split(b"\n")
             found.update(one for one in there if pattern is None or pattern.search(lines[one]))
-        return sorted(found)
+        return found
 
 
 def _folds(text: bytes) -> bool:
@@ -120,24 +146,24 @@ def _folds(text: bytes) -> bool:
     return any(one[:1] in text and one[-1:] in text and one in text for one in _FOLDED)
 
 
-def _types(messages: Sequence[Any]) -> set[type] | None:
-    """The types of all values at any depth; None if some are not of JSON, or nested too deeply."""
-    found: set[type] = set()
+def _are_plain(messages: Sequence[Any]) -> bool:
+    """Whether all values at any depth are of JSON, and not nested too deeply; and no message is a number."""
     level: Iterable[Any] = messages
+    if float in map(type, messages):
+        return False
     for _ in range(_DEEPEST):
         here = {*map(type, level)}
-        found |= here
         if not here - _SCALARS:
-            return found
+            return True
         if here - _SCALARS - _CONTAINERS:
-            return None
+            return False
         if here == {dict}:
             values = [*chain.from_iterable(map(dict.values, level))]
         else:
             inner = [one for one in level if type(one) is dict or type(one) is list]
             values = [*chain.from_iterable(one.values() if type(one) is dict else one for one in inner)]
         level = values
-    return None
+    return False
 
 
 def _search(text: bytes, needle: bytes, found: set[int]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from message_passing.clock import wall
 from message_passing.dotted import ABSENT, value_at, with_value
 from message_passing.errors import Fault, MessagePassingError, OpenError, OptionError, UserError
-from message_passing.filters._lookups import geo_fields, geoip, table, user_agents
+from message_passing.filters._lookups import geo_fields, geoip, maxmind_library, table, user_agents
 from message_passing.flow import Filter
 from message_passing.options import option
 from message_passing.secure_files import is_settled, read_file, signature
@@ -76,6 +76,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
 
         Raises:
             OptionError: one is missing, or has no effect with this lookup.
+            PackageError: an extra is missing.
         """
         super().on_init()
         self._path = self.key or _KEYS.get(self.lookup, "")
@@ -95,7 +96,9 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
             faults.append(Fault(f"{self.label}: `column` has no effect with {self.lookup}", "column"))
         if faults:
             raise OptionError(*faults)
-        self._look_up: Lookup = lambda _value: None
+        self._look_up: Lookup = user_agents() if self.lookup == "user_agent" else lambda _value: None
+        if self.lookup == "geoip":
+            maxmind_library()
         self._seen: tuple[int, ...] = ()
         self._problem = ""
         self._found = self._not_found = 0
@@ -105,15 +108,12 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
 
         Raises:
             OpenError: it cannot be read, or is malformed.
-            PackageError: an extra is missing.
         """
         super().on_open()
-        if self.lookup == "user_agent":
-            self._look_up = user_agents()
-        elif self.lookup == "host":
+        if self.lookup == "host":
             name = {"host": socket.gethostname()}
             self._look_up = lambda _value: name
-        else:
+        elif self.file:
             try:
                 self._look_up, self._seen = self._read()
             except (OSError, ValueError) as error:

@@ -11,7 +11,8 @@ from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.filters._grok import GrokPattern
-from message_passing.filters._line_formats import PARSERS, time_by
+from message_passing.filters._line_formats import PARSERS
+from message_passing.filters._written_times import time_by
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -34,8 +35,8 @@ class ParseFilter(Filter):
     | `regex` | the named groups of `regex` that took part |
     | `grok` | the fields of `pattern`, such as `%{IP:client} %{WORD:method} %{NUMBER:took:float}` |
 
-    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex` and `grok`
-    if `time_format` says how it is written. What does not fit goes to the error chain with
+    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex`, `grok`
+    if `time_field` names it, or `time_format` says how it is written. What does not fit goes to the error chain with
     the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
     the field passes unchanged.
     """
@@ -63,10 +64,13 @@ class ParseFilter(Filter):
     )
     time_format: str = option(
         default="",
-        description="How `time_field` is written: letters of strptime, `iso8601`, or `epoch` for a number.",
+        description="How the time is written: letters of strptime, `iso8601`, or `epoch` for a number. Without it, "
+        "what `time_field` names is ISO 8601 (RFC 3339), or a number of seconds (milliseconds and so on, by its "
+        "size) since 1970.",
     )
     time_field: str = option(
-        default="time", min_length=1, description="With `time_format`: the field found that holds the time."
+        default="",
+        description="The field found that holds the time. With `time_format`, it is `time` by default.",
     )
     remove: bool = option(default=False, description="Remove the field that was parsed.")
     on_failure: Literal["fail", "pass"] = option(
@@ -99,7 +103,9 @@ class ParseFilter(Filter):
             raise OptionError(Fault(text, "timezone")) from error
         self._parse = PARSERS.get(self.format, self._by_regex)
         with self._naming("time_format"):
-            self._as_time = time_by(self.time_format) if self.time_format else None
+            timed = self.time_format or self.time_field
+            self._as_time = time_by(self.time_format) if timed else None
+        self._time_field = self.time_field or "time"
         if self.pattern:
             with self._naming("pattern"):
                 grok = GrokPattern(self.pattern, self.patterns)
@@ -131,8 +137,8 @@ class ParseFilter(Filter):
         fields: dict[str, Any] = {} if whole else message
         try:
             found = self._parse(_as_text(text), self._zone)
-            if self._as_time and (moment := value_at(found, self.time_field)) is not None:
-                found = with_value(found, self.time_field, self._as_time(moment, self._zone))
+            if self._as_time and (moment := value_at(found, self._time_field)) is not None:
+                found = with_value(found, self._time_field, self._as_time(moment, self._zone))
         except (ValueError, OverflowError) as error:
             if self.on_failure == "fail":
                 raise MessageError(f"{self.label}: {error}") from error

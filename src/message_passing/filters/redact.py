@@ -17,6 +17,9 @@ from message_passing.options import option
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Sequence
+
+    from message_passing.lines import LineBatch
 
 _DIGEST = 16
 """Hexadecimal digits of a hash that are kept."""
@@ -43,6 +46,7 @@ class RedactFilter(Filter):
     """
 
     name = "Redact"
+    reads = ()
     _most = 1.0  # a batch may have much to mask: its speed is measured with a few first
     example = MappingProxyType({"keys": ["password", "authorization"], "patterns": ["card", "email"]})
 
@@ -81,6 +85,14 @@ class RedactFilter(Filter):
                 raise OptionError(Fault(f"{self.label}: {pattern!r}: {error}", "regexes")) from error
         self._key = from_environment(self.hash_key).encode() if self.hash_key else b""
         self._suspects = None if self._regexes else Suspects(self._names, dict.fromkeys(self.patterns))
+
+    def fields_read(self) -> tuple[str, ...] | None:
+        """None to know which lines to look at; with `regexes`, that cannot be known, and it needs objects."""
+        return None if self._suspects is None else ()
+
+    def suspects(self, lines: LineBatch) -> Sequence[int]:
+        """Those that may have something to mask."""
+        return self._suspects.of_lines(lines) if self._suspects else range(len(lines))
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the messages; those in which there is nothing to mask as they are."""

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain, compress
+from itertools import chain, compress, islice
 from operator import not_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.conditions import Condition
 from message_passing.errors import Fault, OptionError, collecting
-from message_passing.filters._patience import PatientBranching
+from message_passing.filters._copying import CopyingBranching
 from message_passing.lines import ReadLines
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from message_passing.output import Output
 
 MOST_ROUTES = 100
 """Conditions of one filter: each message may be compared with all of them."""
 
 
-class RouteFilter(PatientBranching):
+class RouteFilter(CopyingBranching):
     """Passes each message to the first of several outputs whose condition holds for it.
 
     `output_to` lists the outputs in the order of `conditions`; one more is for messages for which none of them holds.
     Without it, these are filtered out. A config file needs no such filter: there, [`output_to` is a list of
     routes](../guide-filters.md#routes), which is this filter, made where it is needed.
 
-    Messages that come to the same output on several routes stay in order, unless one of these routes has several
-    outputs, which is a `T` of its own: within a batch, they may then overtake each other. A branch without progress
-    for `patience` seconds no longer holds up the others: see the filter `T`. How many messages took each route is in
-    `top`, on the page and in the metrics.
+    A route may have several outputs (`fan_out`), of which each that may change messages has copies of its own.
+    Messages that come to the same output on several routes stay in order. A branch without progress for `patience`
+    seconds no longer holds up the others: see the filter `T`. How many messages took each route is in `top`, on the
+    page and in the metrics.
     """
 
     name = "Route"
@@ -47,6 +49,11 @@ class RouteFilter(PatientBranching):
     conditions: list[str] = option(
         description="The conditions, in Python's expression syntax, in the order in which they are tried.",
         min_length=1,
+    )
+    fan_out: list[int] = option(
+        default_factory=list,
+        description="How many of the outputs each condition has, in their order, and perhaps how many are for all "
+        "other messages. By default, each has one.",
     )
 
     def on_init(self) -> None:
@@ -65,6 +72,8 @@ class RouteFilter(PatientBranching):
             faults.append(Fault(text, "conditions"))
         if faults:
             raise OptionError(*faults)
+        if any(count < 1 for count in self.fan_out):
+            raise OptionError(Fault("each condition needs an output: the least is 1", "fan_out"))
         self._matched = [0] * (len(self._conditions) + 1)
         self._batch: Sequence[Any] = ()
         self._parts: list[list[Any]] = []
@@ -78,11 +87,20 @@ class RouteFilter(PatientBranching):
         """
         super().on_branches()
         conditions, branches = len(self._conditions), len(self._branches)
-        self._has_else = branches == conditions + 1
-        connected = self.output_to is not None
-        if connected and branches not in (conditions, conditions + 1):
+        if self.output_to is not None and self.fan_out:
+            ways, needed = len(self.fan_out), sum(self.fan_out)
+            if ways not in (conditions, conditions + 1) or needed != branches:
+                text = f"{self.fan_out} is for {needed} outputs of {ways} routes"
+                text += f"; there are {branches} outputs, and {conditions} conditions"
+                raise OptionError(Fault(f"{self.label}: {text}", "fan_out"))
+        elif self.output_to is not None and branches not in (conditions, conditions + 1):
             text = f"there are {branches} outputs for {conditions} conditions: one for each, and perhaps one more"
             raise OptionError(Fault(f"{self.label}: {text}", "output_to"))
+        rest = iter(self._branches)
+        self._ways = [(*islice(rest, count),) for count in self.fan_out or [1] * branches]
+        if self.output_to is None:  # what comes is counted as lost there
+            self._ways = [(*self._branches,)] * (conditions + 1)
+        self._has_else = len(self._ways) == conditions + 1
         self._shared = len(set(map(id, self._branches))) < branches
 
     def fields_read(self) -> tuple[str, ...]:
@@ -101,16 +119,14 @@ class RouteFilter(PatientBranching):
             parts.append([*compress(left, holds)])
             left = [*compress(left, map(not_, holds))]
         to_read = self.wiring.reads is not None
-        routes = [*zip(self._branches, parts, strict=False)]
-        if self._has_else:
-            routes.append((self._branches[-1], [*left]))
         for number, part in enumerate((*parts, left)):
             self._matched[number] += len(part)
         numbers: defaultdict[Any, list[int]] = defaultdict(list)
-        for branch, part in routes:
-            numbers[branch] += part
-        passed = sum(map(len, numbers.values()))
-        self._count_filtered(len(messages) - passed)
+        for branches, part in zip(self._ways, (*parts, left), strict=False):
+            for branch in branches:
+                numbers[branch] += part
+        if not self._has_else:
+            self._count_filtered(len(left))
         with self.handing() as hand:
             for branch, part in numbers.items():
                 hand(branch, messages.at(sorted(part), to_read=to_read))
@@ -138,33 +154,52 @@ class RouteFilter(PatientBranching):
         """
         batch, parts = self._batch, self._parts
         self._batch, self._parts = (), []
-        ways = zip(self._branches, parts, strict=False)
-        with self.handing() as hand:
-            for branch, part in self._merged(batch, parts) if self._shared else ways:
-                hand(branch, part)
-
-    def _merged(self, batch: Sequence[Any], parts: Sequence[list[Any]]) -> list[tuple[Any, list[Any]]]:
-        """The branches, each once, and what goes there on all routes, in the order in which it came."""
-        found: defaultdict[Any, list[list[Any]]] = defaultdict(list)
-        for branch, part in zip(self._branches, parts, strict=False):
-            if part:
-                found[branch].append(part)
-        place = {id(message): number for number, message in enumerate(batch)}
-        return [
-            (
-                branch,
-                those[0]
-                if len(those) == 1
-                else sorted(chain.from_iterable(those), key=lambda one: place[id(one)]),
-            )
-            for branch, those in found.items()
+        given = [
+            one
+            for branches, part in zip(self._ways, parts, strict=False)
+            if part
+            for one in self._handed(branches, part)
         ]
+        with self.handing() as hand:
+            for branch, some in (
+                _merged(batch, given) if self._shared else ((one[0], one[2]) for one in given)
+            ):
+                hand(branch, some)
+
+    def _handed(
+        self, branches: tuple[Output, ...], part: list[Any]
+    ) -> list[tuple[Output, list[Any], list[Any]]]:
+        """What each branch of a route gets: some of a batch, and these or their copies."""
+        if len(branches) == 1:
+            return [(branches[0], part, part)]
+        part, batches = self.shared_among(branches, part)
+        return [(branch, part, some) for branch, some in zip(branches, batches, strict=True)]
 
     def info(self) -> Mapping[str, Any]:
-        """Its routes: `when`, which is empty for all other messages; `to`, a name or None; and `matched` messages."""
-        targets = [*(one.chain_name for one in self._branches), None]
+        """Its routes: `when`, which is empty for all other messages; `to`, names; and `matched` messages."""
+        targets = [*([one.chain_name for one in branches] for branches in self._ways), []]
         routes = [
             {"when": when, "to": to, "matched": matched}
             for when, to, matched in zip([*self.conditions, ""], targets, self._matched, strict=False)
         ]
         return {**super().info(), "routes": routes}
+
+
+def _merged(
+    batch: Sequence[Any], given: Iterable[tuple[Output, list[Any], list[Any]]]
+) -> Iterator[tuple[Output, list[Any]]]:
+    """The branches, each once, and what goes there on all routes, in the order in which it came."""
+    found: defaultdict[Output, list[tuple[list[Any], list[Any]]]] = defaultdict(list)
+    for branch, part, some in given:
+        found[branch].append((part, some))
+    places = {id(message): place for place, message in enumerate(batch)}
+    for branch, those in found.items():
+        if len(those) == 1:
+            yield branch, those[0][1]
+            continue
+        originals, handed = (chain.from_iterable(lists) for lists in zip(*those, strict=True))
+        ordered = sorted(
+            (places[id(one)], number, copy)
+            for number, (one, copy) in enumerate(zip(originals, handed, strict=True))
+        )
+        yield branch, [copy for _, _, copy in ordered]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from message_passing.conditions import Condition
+from message_passing.conditions.python_warnings import python_warnings
 from message_passing.dotted import with_value, without
 from message_passing.errors import Fault, OptionError
 from message_passing.flow import Filter
@@ -88,7 +89,8 @@ class _ScriptText:
         if len(text) > MOST_SCRIPT:
             raise OptionError(Fault(f"it has {len(text):,} characters; {MOST_SCRIPT:,} are allowed"))
         try:
-            body = ast.parse(text).body
+            with python_warnings("ignore"):
+                body = ast.parse(text).body
         except SyntaxError as error:
             mark = (error.lineno or 1, error.offset or 1)
             raise OptionError(Fault((error.msg or "it is malformed").partition(". ")[0], "", mark)) from error

@@ -5,16 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from message_passing.errors import MessageError
-from message_passing.filters._patience import PatientBranching
+from message_passing.filters._copying import CopyingBranching
 from message_passing.options import option
 
 
-class TFilter(PatientBranching):
+class TFilter(CopyingBranching):
     """Passes every message to each of several outputs, like `tee`: the letter has the shape of the stream.
 
-    Changes that a branch makes to a message (a filter that removes a field) do not affect the others, since each
-    has its own copy. A branch whose reader has gone does not keep messages from the others.
+    Changes that a branch makes to a message (a filter that removes a field) do not affect the others: a branch that
+    may change messages has its own copies. A branch whose reader has gone does not keep messages from the others.
 
     The chain runs at the pace of the slowest branch that makes progress. A branch without progress for `patience`
     seconds, for instance because its workers are unreachable, is no longer waited for until it makes progress again:
@@ -26,6 +25,7 @@ class TFilter(PatientBranching):
 
     name = "T"
     transparent = True
+    if_not_copied = " (with copy = false it is shared)"
     example = MappingProxyType({"copy": False})
 
     output_to: Any = option(
@@ -35,8 +35,8 @@ class TFilter(PatientBranching):
     )
     copy: bool = option(
         default=True,
-        description="Give each branch its own copy of every dict and list. False shares them, which is "
-        "faster, and safe if no branch modifies a message.",
+        description="Give each branch that may modify messages (components of your own, filters that change fields) "
+        "its own copy of every dict and list. False shares them, which is faster, and safe if none does.",
     )
 
     def filter_many(self, messages: list[Any]) -> list[Any]:
@@ -44,47 +44,15 @@ class TFilter(PatientBranching):
         return messages
 
     def emit(self, messages: list[Any]) -> None:
-        """Pass a batch to every branch: the last one gets the messages themselves, the others copies.
+        """Pass a batch to every branch, with copies where the branch may change it.
 
         Raises:
             OutputClosedError: a branch's reader has gone; all the others have their messages.
         """
-        *branches, last = self._branches
         with self.handing() as hand:
-            for branch in branches:
-                if self.copy:
-                    messages, batch = self._with_copies(messages)
-                else:
-                    batch = list(
-                        messages
-                    )  # its own list at least: a branch may keep the one that it is given
+            if len(self._branches) == 1:
+                hand(self._branches[0], messages)
+                return
+            _, batches = self.shared_among(self._branches, messages)
+            for branch, batch in zip(self._branches, batches, strict=True):
                 hand(branch, batch)
-            hand(last, messages)
-
-    def _with_copies(self, messages: list[Any]) -> tuple[list[Any], list[Any]]:
-        """The messages that can be copied, and their copies; one that cannot fails, for all branches."""
-        try:
-            return messages, [copied(message) for message in messages]
-        except RecursionError:
-            whole, copies = [], []
-        for message in messages:
-            try:
-                copies.append(copied(message))
-            except RecursionError:
-                reason = "nested too deeply to be copied, or contains itself (with copy = false it is shared)"
-                self.fail(MessageError(reason), [message])
-            else:
-                whole.append(message)
-        return whole, copies
-
-
-_CONTAINERS = frozenset({dict, list})
-
-
-def copied(value: Any) -> Any:
-    """The value with new dicts and lists all the way down; everything else is shared."""
-    if type(value) is dict:
-        return {key: copied(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
-    if type(value) is list:
-        return [copied(item) if type(item) in _CONTAINERS else item for item in value]
-    return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import OpenError
 from message_passing.file_identity import file_identity
 from message_passing.inputs._followed import line_end
-from message_passing.inputs._keeping import Keeping
+from message_passing.inputs._keeping import POSITION_INTERVAL, Keeping
 from message_passing.inputs._ordered import OrderedDeliveries
 from message_passing.inputs._position import PositionFile, is_at, place_in
 from message_passing.inputs._reading import READ_BATCH
@@ -16,9 +16,6 @@ from message_passing.inputs._reading import READ_BATCH
 if TYPE_CHECKING:
     from message_passing.inputs._position import FilePlace
     from message_passing.source import Source
-
-_SAVE_INTERVAL = 0.2
-"""Seconds between two saves of the position."""
 
 
 class KeptPosition:
@@ -45,7 +42,7 @@ class KeptPosition:
         self.keeping: Keeping[FilePlace] = Keeping(
             lambda: self._deliveries.reached,
             self._save,
-            interval=_SAVE_INTERVAL,
+            interval=POSITION_INTERVAL,
             what=f"the position in {path!r}",
             otherwise="would read what is read now once more",
             tell=lambda text: owner.report(OpenError(text)),
@@ -139,5 +136,5 @@ class KeptPosition:
     def close(self) -> None:
         """Save the position for the last time."""
         if self._file:
-            self.keeping.save_now()
+            self.keeping.save_now(last=True)
             self._file.close()

@@ -62,7 +62,7 @@ class RememberedSenders:
 
     def close(self) -> None:
         """Save for the last time."""
-        self.keeping.save_now()
+        self.keeping.save_now(last=True)
         self._file.close()
 
 

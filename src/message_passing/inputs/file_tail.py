@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import time
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.inputs._discovery import FilePatterns, is_pattern
 from message_passing.inputs._followed import CutLine
 from message_passing.inputs._followed_files import FollowedFiles
+from message_passing.inputs._keeping import POSITION_INTERVAL, Keeping
 from message_passing.inputs._known_files import MOST_GONE
 from message_passing.inputs._line_queue import LineQueue, LineRuns, texts_of_lines
 from message_passing.inputs._ordered import OrderedDeliveries
@@ -33,14 +35,6 @@ if TYPE_CHECKING:
     from message_passing.inputs._discovery import FoundFile
     from message_passing.inputs._followed_file import FollowedFile
 from message_passing.inputs._line_queue import LineRun
-
-SAVE_INTERVAL = 0.2
-"""Seconds between two saves of the positions, unless there are many: saving takes a twentieth of the time at most."""
-
-_SAVE_SHARE = 20
-
-_FEW = 100
-"""Positions whose saving is not worth a thought."""
 
 _TURNS = 64
 """How many files are looked at before other tasks run."""
@@ -188,13 +182,22 @@ class FileTailInput(LineInput):
         self._gone: dict[str, SavedPlace] = {}  # of removed files, by fingerprint: they may be compressed
         self._deliveries: OrderedDeliveries | None = None
         self._position_file: PositionFile | None = None
-        self._unsaved = ""  # why the position could not be saved
-        self._changed = False  # what is reached, since it was last saved
+        self._keeping: Keeping[tuple[SavedPlace, ...]] | None = None
+        self._changes = 0  # of what is reached
         if self.position_file:
             self.acknowledges = True
             one = self._named[0] if len(names) == len(self._named) == 1 else ""
             self._position_file = PositionFile(self.position_file, one)
             self._deliveries = OrderedDeliveries(self, self._messages_of, self._on_reached)
+            self._keeping = Keeping(
+                self._to_save,
+                self._position_file.save_all,
+                interval=POSITION_INTERVAL,
+                what=f"the position of {self.filename} in {self.position_file!r}",
+                otherwise="would read what is read now once more",
+                tell=lambda text: self.report(OpenError(text)),
+                version=lambda: self._changes if self._reached or self._patterns else None,
+            )
 
     def on_open(self) -> None:
         """Open the files that exist.
@@ -225,23 +228,26 @@ class FileTailInput(LineInput):
         if not len(self._files):
             self.report(OpenError(f"no file matches {self.filename} yet; it is tried again"))
         self._find_at = monotonic() + self.find_interval
-        if file and self._deliveries:
+        if self._keeping and self._deliveries:
             for one in self._files:
                 self._collect(one)
             self._tell_marks(self._deliveries)
             if is_first:  # so that a run that is killed soon has recorded which files there were
-                self._save_now(file)
+                self._keeping.save_now()
 
     def on_close(self) -> None:
         """Close the files, and save the positions up to which everything is settled."""
         self._files.close()
-        if self._position_file:
-            self._save_now(self._position_file)
+        if self._keeping and self._position_file:
+            self._keeping.save_now(last=True)
             self._position_file.close()
 
     async def run(self) -> None:
         """Read what there is, and poll for more."""
-        saving = asyncio.create_task(self._keep_saving()) if self._position_file else None
+        with self._keeping.running() if self._keeping else nullcontext():
+            await self._follow()
+
+    async def _follow(self) -> None:
         finding: asyncio.Task[list[FoundFile]] | None = None
         try:
             while True:
@@ -253,9 +259,8 @@ class FileTailInput(LineInput):
                 await self._look()
                 await asyncio.sleep(0 if self._files.has_more() else self.interval)
         finally:
-            for task in (saving, finding):
-                if task:
-                    task.cancel()
+            if finding:
+                finding.cancel()
 
     async def _look(self) -> None:
         """Let each file have its turn."""
@@ -346,7 +351,7 @@ class FileTailInput(LineInput):
 
     def _on_reached(self, mark: FileMark) -> None:
         """Everything up to there is settled."""
-        self._changed = True
+        self._changes += 1
         if mark.place:
             saved = self._reached.pop(mark.identity, None)
             if saved and (saved.place.born != mark.place.born or saved.place.position > mark.place.position):
@@ -394,46 +399,10 @@ class FileTailInput(LineInput):
         stalls = "the chain lost messages, which are delivered again; until then, nothing more is read"
         refused = f"{self._files.refused} files are not read: `max_files` are already"
         return [
-            *([self._unsaved] if self._unsaved else []),
+            *([self._keeping.trouble] if self._keeping and self._keeping.trouble else []),
             *([stalls] if self._deliveries and self._deliveries.stalls() else []),
             *([refused] if self._files.refused else []),
         ]
-
-    async def _keep_saving(self) -> None:
-        """Save the positions periodically; a thread waits for the disk."""
-        pause = SAVE_INTERVAL
-        while self._position_file:
-            await asyncio.sleep(pause)
-            if not self._changed:
-                continue
-            self._changed = False
-            began = monotonic()
-            try:
-                await asyncio.to_thread(self._position_file.save_all, self._to_save())
-            except OSError as error:
-                self._changed = True
-                self._not_saved(error)
-            else:
-                self._unsaved = ""
-            pause = (
-                max(SAVE_INTERVAL, _SAVE_SHARE * (monotonic() - began))
-                if len(self._reached) > _FEW
-                else pause
-            )
-
-    def _save_now(self, file: PositionFile) -> None:
-        try:
-            if self._reached or self._patterns:
-                file.save_all(self._to_save())
-        except OSError as error:
-            self._not_saved(error)
-
-    def _not_saved(self, error: OSError) -> None:
-        text = f"cannot save the position of {self.filename} in {self.position_file!r}: {error.strerror}"
-        text += "; it is tried again, and until then a new run would read what is read now once more"
-        if text != self._unsaved:
-            self._unsaved = text
-            self.report(OpenError(text))
 
     def progress(self) -> tuple[int, int] | None:
         """How far it has caught up with the files that are open; None once it has."""

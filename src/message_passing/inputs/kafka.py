@@ -80,6 +80,8 @@ class KafkaInput(KafkaComponent, EngineInput):
             RoomEstimate(self.window, self.window_bytes),
             revoke_wait=self.revoke_wait,
             latest=self.start == "new",
+            together=self.max_deliveries
+            != 1,  # of which each that is lost fails at once, and nothing with it
             report=self._report,
             wake=self.changed.set,
         )

@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from message_passing.errors import OpenError
@@ -100,12 +101,8 @@ class StdinInput(LineInput):
 
     async def run(self) -> None:
         """Read until the end. The descriptor stays blocking: it is shared, for instance with a terminal."""
-        saving = asyncio.create_task(self._kept.keeping.run()) if self._kept else None
-        try:
+        with self._kept.keeping.running() if self._kept else nullcontext():
             await self._read_all()
-        finally:
-            if saving:
-                saving.cancel()
 
     async def _read_all(self) -> None:
         wait = True

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections import Counter
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -188,12 +189,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
         if self._acknowledged:
-            saving = asyncio.create_task(self._remembered.keeping.run()) if self._remembered else None
-            try:
+            with self._remembered.keeping.running() if self._remembered else nullcontext():
                 await self._acknowledged.run()
-            finally:
-                if saving:
-                    saving.cancel()
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))

@@ -18,6 +18,7 @@ from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.client import CheckedClient
 from message_passing.jetstream.reasons import NO_NATS_SERVER, Denied, said_plainly
 from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.reasons import says_little
 
 with needs_extra("jetstream"):
     from nats.errors import UnexpectedEOF
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nats.aio.client import Client
+
+    from message_passing.network.listener_probe import ListenerCheck
 
 _PING_INTERVAL, _PINGS = 10, 2
 """Seconds between two questions whether the server is there, and how many may stay unanswered."""
@@ -78,13 +81,20 @@ class NatsConnection:
         lost: how often a connection was lost.
     """
 
-    def __init__(self, servers: Sequence[str], settings: Callable[[], NatsSettings], longest: float) -> None:
+    def __init__(
+        self,
+        servers: Sequence[str],
+        settings: Callable[[], NatsSettings],
+        longest: float,
+        check: ListenerCheck,
+    ) -> None:
         """Begin without one.
 
         Args:
             servers: their addresses.
             settings: gives what to connect with; raises `OpenError`.
             longest: the most seconds between two attempts.
+            check: finds out why a server cannot be used that does not say.
         """
         self.client: Client | None = None
         self.trouble = self.denied = ""
@@ -92,7 +102,8 @@ class NatsConnection:
         self._ending = self._refused = False
         self._servers = list(servers)
         self._settings, self._longest = settings, longest
-        self._has_certificate = False
+        self._has_certificate = self._encrypts = False
+        self._check = check
         self._noted: Exception | None = None  # what the client told last
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], object]] = []
@@ -138,7 +149,7 @@ class NatsConnection:
                 except Exception as error:  # noqa: BLE001 - whatever it is: if this ended, nobody would try again
                     wants = client.told("tls_verify") and not self._has_certificate
                     hint = " (the server wants this client's certificate: option tls_cert)" if wants else ""
-                    reasons[f"{server}: {said_plainly(error, self._noted)}{hint}"] = None
+                    reasons[f"{server}: {await self._reason(server, error)}{hint}"] = None
                     self.trouble = f"not connected to {'; '.join(list(reasons)[:3])}"
                     self._tell()
                     continue
@@ -155,6 +166,14 @@ class NatsConnection:
             self._tell()
             await asyncio.sleep(pause_after(attempt, _FIRST_PAUSE, self._longest))
 
+    async def _reason(self, server: str, error: Exception) -> str:
+        """Why it cannot be used; something else may listen there."""
+        reason = said_plainly(error, self._noted)
+        if says_little(reason):
+            found = await asyncio.to_thread(self._check.why_not, server, self._encrypts)
+            reason = found or reason
+        return reason
+
     async def end(self, keeping: asyncio.Task[None]) -> None:
         """End the task that runs `keep`. One cancellation may not be enough: the client swallows some."""
         self._ending = True
@@ -164,7 +183,7 @@ class NatsConnection:
 
     async def _connect(self, client: CheckedClient, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
-        self._has_certificate = settings.has_certificate
+        self._has_certificate, self._encrypts = settings.has_certificate, settings.tls is not None
         extra: dict[str, Any] = {}
         if settings.tls:
             extra["tls"] = settings.tls

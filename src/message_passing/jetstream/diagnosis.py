@@ -11,6 +11,7 @@ from message_passing.jetstream.streams import API_TIMEOUT, api_reason
 from message_passing.metrics import plural
 from message_passing.network.backoff import RetryLater
 from message_passing.network.diagnosis import EngineDiagnosis, Step, advice_on_refusal
+from message_passing.network.listener_probe import PROBE_TIMEOUT
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -39,13 +40,14 @@ class JetStreamDiagnosis(JetStreamComponent, EngineDiagnosis):
 
     def examine(self, seconds: float) -> Iterator[Step]:
         """See `EngineDiagnosis`."""
+        self.connect_timeout = min(self.connect_timeout, seconds)
         return iter(asyncio.run(self._examined(seconds)))
 
     async def _examined(self, seconds: float) -> list[Step]:
         keeping = asyncio.create_task(self.connection.keep())
         found: list[Step] = []
         try:
-            client = await self.connection.ready(seconds, once=True)
+            client = await self.connection.ready(seconds + PROBE_TIMEOUT, once=True)
             async for step in self._look(client):
                 found.append(step)
                 if not step.ok:

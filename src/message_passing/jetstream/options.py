@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from message_passing.environment import from_environment
-from message_passing.errors import Fault, OptionError, PeerError
+from message_passing.errors import Fault, OptionError, PeerError, needs_extra
 from message_passing.jetstream.connection import NatsConnection, NatsSettings
 from message_passing.jetstream.streams import StreamKeeper, StreamWish, try_stream
 from message_passing.jetstream.subjects import pattern_fault
 from message_passing.network.engine import TLS_FILES, EngineComponent, unencrypted
+from message_passing.network.listener_probe import NATS
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _FILES = ("credentials_file", "nkey_file", *TLS_FILES)
 
 class JetStreamComponent(EngineComponent):
     """A component with a connection to a NATS server."""
+
+    server_kind = NATS
+    how_to_encrypt = "tls:// in `servers`, or `tls_ca`"
 
     servers: str | list[str] = option(
         default="nats://127.0.0.1:4222",
@@ -101,6 +105,7 @@ class JetStreamComponent(EngineComponent):
 
         Raises:
             OptionError: they are no addresses, or contradict each other.
+            PackageError: credentials need a package that is missing, or broken.
         """
         super().on_init()
         self._servers, faults = _servers_of(self.servers)
@@ -113,7 +118,12 @@ class JetStreamComponent(EngineComponent):
                 faults.append(Fault(f"{subject!r} is no subject: {fault}", "subjects"))
         if faults:
             raise OptionError(*(Fault(f"{self.label}: {one.text}", one.where) for one in faults))
-        self.connection = NatsConnection(self._servers, self._settings, self.reconnect_longest)
+        if self.credentials_file or self.nkey_file:
+            with needs_extra("jetstream"):
+                import nkeys  # noqa: F401, PLC0415 - the client imports it when it connects, which would be too late
+        self.connection = NatsConnection(
+            self._servers, self._settings, self.reconnect_longest, self.new_check()
+        )
         self.streams = StreamKeeper(self._wish(), lambda text: self.report(PeerError(text)))
 
     def stream_subjects(self) -> list[str]:
@@ -178,9 +188,7 @@ class JetStreamComponent(EngineComponent):
         given = [*super().warnings()]
         secret = "password" if self.password else "token" if self.token else ""
         hosts = [urlsplit(one).hostname for one in self._servers]
-        if not self._always_tls() and (
-            text := unencrypted(secret, hosts, "use tls:// in `servers`, or `tls_ca`")
-        ):
+        if not self._always_tls() and (text := unencrypted(secret, hosts, f"use {self.how_to_encrypt}")):
             given.append(f"{self.label}: {text}")
         if self.create and self.discard == "new" and self.retention == "limits" and self._is_limited():
             text = "once the stream is full it accepts nothing, whatever is read from it: use retention workqueue"
@@ -192,6 +200,7 @@ class JetStreamComponent(EngineComponent):
 
     def try_connection(self, timeout: float) -> str:
         """For `check --connect`: see `streams.try_stream`."""
+        self.connect_timeout = min(self.connect_timeout, timeout)
         return asyncio.run(try_stream(self.connection, self._wish(), timeout))
 
     def info(self) -> Mapping[str, Any]:

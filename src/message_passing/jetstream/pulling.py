@@ -18,7 +18,7 @@ from message_passing.network.backoff import pause_after
 from message_passing.network.consumer_window import ConsumerWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -213,9 +213,9 @@ class Puller(ConsumerWindow[Fetched]):
 
     # Answering
 
-    def answer_done(self, item: Fetched) -> None:
+    def answer_done(self, items: Sequence[Fetched]) -> None:
         """See `ConsumerWindow`."""
-        self._answers.append((item.key[0], item.reply, ACK))
+        self._answers.extend([(item.key[0], item.reply, ACK) for item in items])
 
     def answer_failed(self, item: Fetched) -> None:
         """See `ConsumerWindow`."""

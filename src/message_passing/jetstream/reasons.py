@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from message_passing.errors import EncodingError, MessageError
 from message_passing.escaping import one_line
 from message_passing.network.backoff import RetryLater
-from message_passing.network.reasons import network_reason
+from message_passing.network.listener_probe import NATS
+from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _MESSAGE_TOO_LARGE = 10054
 """`JSStreamMessageExceedsMaximumErr` of nats-server's server/errors.json."""
 
-NO_NATS_SERVER = "what listens there is no NATS server"
+NO_NATS_SERVER = f"{NOT_WANTED}{NATS}"
 
 _REFUSED = "the server refuses the credentials (options user, token, credentials_file, nkey_file)"
 
@@ -27,7 +28,7 @@ _WORDS = {
     "authorization failed": _REFUSED,
     "Secure Connection - TLS Required": "the server wants TLS: use tls:// in `servers`",
     "maximum connections exceeded": "the server has as many connections as it accepts",
-    "unexpected EOF": "the server closed the connection",
+    "unexpected EOF": CLOSED,
     "empty response from server": NO_NATS_SERVER,
     "info message, json parse error": NO_NATS_SERVER,
     "stale connection": "the server did not answer",
@@ -71,7 +72,7 @@ def said_plainly(error: BaseException, cause: BaseException | None = None) -> st
     if text.lower().startswith("permissions violation"):
         return Denied(f"the server does not allow it: {text}")
     if isinstance(error, TimeoutError) or not text:
-        return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        return NO_ANSWER if isinstance(error, TimeoutError) else type(error).__name__
     return next((meant for begin, meant in _WORDS.items() if begin in text), text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.reasons import said_plainly
 from message_passing.network.backoff import RetryLater
+from message_passing.network.listener_probe import PROBE_TIMEOUT
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -193,7 +194,7 @@ async def try_stream(connection: NatsConnection, wish: StreamWish, seconds: floa
     """
     keeping = asyncio.create_task(connection.keep())
     try:
-        client = await connection.ready(seconds, once=True)
+        client = await connection.ready(seconds + PROBE_TIMEOUT, once=True)
         if wish.name:
             await client.jsm(timeout=API_TIMEOUT).stream_info(wish.name)
     except RetryLater as error:

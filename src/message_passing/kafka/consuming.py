@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, kafka_reason
-from message_passing.kafka.records import KafkaRecord, PartitionOffsets, RecordWindow
+from message_passing.kafka.records import (
+    KafkaRecord,
+    PartitionOffsets,
+    RecordWindow,
+    records_of,
+    without_gaps,
+)
 from message_passing.kafka.topics import ask_for_topic
 from message_passing.kafka.watch import ClientWatch
 from message_passing.network.backoff import pause_after
 
 with needs_extra("kafka"):
-    from confluent_kafka import Consumer, KafkaException, TopicPartition
+    from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from confluent_kafka import Message
+    from collections.abc import Callable, Iterator, Sequence
 
     from message_passing.kafka.topics import TopicKeeper
     from message_passing.kafka.watch import PartitionStatistics
@@ -61,6 +65,7 @@ class ConsumerThread:
         *,
         revoke_wait: float,
         latest: bool,
+        together: bool,
         report: Callable[[str], object],
         wake: Callable[[], object],
     ) -> None:
@@ -74,6 +79,7 @@ class ConsumerThread:
             estimate: how many there may be.
             revoke_wait: seconds that the chain has to be done with what it has of partitions that go elsewhere.
             latest: a group that is new begins with the next record.
+            together: records may be passed on together.
             report: called in the loop's thread, with a sentence.
             wake: called there when something has changed.
         """
@@ -83,7 +89,7 @@ class ConsumerThread:
         self.freed = threading.Event()
         self._topics, self._topic, self._config = topics, topic, config
         self._window, self._estimate = window, estimate
-        self._revoke_wait, self._latest = revoke_wait, latest
+        self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
         self._report, self._woken = report, wake
         self._ending = threading.Event()
         self._paused = self._joined = False
@@ -142,23 +148,24 @@ class ConsumerThread:
             self._look_for_topic(always=True)
         while not self._ending.is_set():
             try:
-                consumer = self._new()
+                config = self._config()
+                consumer = self._new(config)
             except (OpenError, KafkaException) as error:
                 self._set_trouble("client", kafka_reason(error))
             else:
                 self._set_trouble("client", "")
-                if self._use(consumer):
+                if self._use(consumer, config):
                     attempt = 0
             attempt += 1
             self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
         self.call(self._ended.set)
 
-    def _new(self) -> Consumer:
+    def _new(self, config: dict[str, Any]) -> Consumer:
         watch = self.watch
         watch.fatal, watch.refused = "", False
-        return Consumer({**self._config(), **watch.config(), "on_commit": self._committed})
+        return Consumer({**config, **watch.config(), "on_commit": self._committed})
 
-    def _use(self, consumer: Consumer) -> bool:
+    def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
         self._paused = self._joined = False
@@ -168,6 +175,7 @@ class ConsumerThread:
             )
             while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
                 self._step(consumer)
+                self.watch.look(config)
                 self._look_for_topic()
                 connected = connected or bool(self.watch.connected)
             self._store(consumer)
@@ -204,25 +212,42 @@ class ConsumerThread:
 
     def _receive(self, consumer: Consumer, messages: list[Message]) -> None:
         """Have records passed on, and note their offsets."""
-        records, now = [], monotonic()
-        for message in messages:
-            if (error := message.error()) is not None:
+        if any(map(Message.error, messages)):
+            for error in filter(None, map(Message.error, messages)):
                 self._failed(error)
-                continue
-            value: bytes | None = message.value()
-            partition, offset = message.partition(), message.offset()
-            if partition is None or offset is None or partition not in self.offsets:
-                continue
-            if offset != self.offsets.expected(partition):
-                self._jumped(consumer, partition, offset)
-            assignment = self.offsets.assignment(partition)
-            record = KafkaRecord((assignment, offset), partition, value, message.headers(), now)
-            self.offsets.receive(record)
-            self._estimate.saw(record.size)
-            records.append(record)
+            messages = [message for message in messages if message.error() is None]
+        by_partition: dict[int | None, list[Message]] = {}
+        numbers = [*map(Message.partition, messages)]
+        if len({*numbers}) == 1:
+            by_partition[numbers[0]] = messages
+        else:
+            for number, message in zip(numbers, messages, strict=True):
+                by_partition.setdefault(number, []).append(message)
+        records: list[KafkaRecord] = []
+        for partition, found in by_partition.items():
+            if partition is not None and partition in self.offsets:
+                records += self._received(consumer, partition, found)
         if records:
             self._set_trouble("topic", "")
             self.call(self._window.arrived, records)
+
+    def _received(
+        self, consumer: Consumer, partition: int, messages: Sequence[Message]
+    ) -> Iterator[KafkaRecord]:
+        """What has come of one partition. The library is asked for all of it at once, not message by message."""
+        offsets = [message.offset() or 0 for message in messages]
+        values: list[bytes | None] = [*map(Message.value, messages)]
+        headers: list[Any] = [*map(Message.headers, messages)]
+        now = monotonic()
+        for first, end in without_gaps(offsets):
+            if offsets[first] != self.offsets.expected(partition):
+                self._jumped(consumer, partition, offsets[first])
+            key = self.offsets.assignment(partition), offsets[first]
+            part = values[first:end], headers[first:end]
+            for record in records_of(key, partition, *part, now, together=self._together):
+                self.offsets.receive(record)
+                self._estimate.saw(record.size / record.count, record.count)
+                yield record
 
     def _jumped(self, consumer: Consumer, partition: int, offset: int) -> None:
         """The next record is not the next one. Gaps are no losses, unless the partition begins only after them."""

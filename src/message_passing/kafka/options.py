@@ -10,6 +10,7 @@ from message_passing.environment import from_environment
 from message_passing.errors import Fault, OptionError
 from message_passing.kafka.topics import TopicWish, try_topic
 from message_passing.network.engine import TLS_FILES, EngineComponent, unencrypted
+from message_passing.network.listener_probe import KAFKA
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ MESSAGE_BYTES = 1_000_000
 
 class KafkaComponent(EngineComponent):
     """A component with connections to the brokers of a Kafka cluster."""
+
+    server_kind = KAFKA
+    how_to_encrypt = "the option tls"
 
     bootstrap_servers: str | list[str] = option(
         default="127.0.0.1:9092",
@@ -162,7 +166,7 @@ class KafkaComponent(EngineComponent):
             "password" if self.username and self.sasl_mechanism == "PLAIN" and not self._encrypted else ""
         )
         hosts = [urlsplit(f"//{one}").hostname for one in self._servers]
-        if text := unencrypted(secret, hosts, "use the option tls, or another sasl_mechanism"):
+        if text := unencrypted(secret, hosts, f"use {self.how_to_encrypt}, or another sasl_mechanism"):
             given.append(f"{self.label}: {text}")
         return given
 

@@ -139,20 +139,21 @@ class ProducerThread:
             try:
                 watch = self.watch
                 watch.fatal, watch.refused, self._stale = "", False, False
-                self.producer = Producer({**self._config(), **watch.config()})
+                config = self._config()
+                self.producer = Producer({**config, **watch.config()})
             except (OpenError, KafkaException) as error:
                 self.trouble = kafka_reason(error)
                 self.call(self._wake)
             else:
                 self.trouble = ""
                 self.call(self._made.set)
-                if self._serve(self.producer):
+                if self._serve(self.producer, config):
                     attempt = 0
             attempt += 1
             self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
         self.call(self._ended.set)
 
-    def _serve(self, producer: Producer) -> bool:
+    def _serve(self, producer: Producer, config: dict[str, Any]) -> bool:
         """Have it tell what was stored, until the end, or until there has to be another; whether it was connected."""
         connected = False
         watch = self.watch
@@ -161,6 +162,7 @@ class ProducerThread:
                 self._ending.wait(_POLL)
             else:
                 producer.poll(_POLL)
+            self.watch.look(config)
             connected = connected or bool(self.watch.connected)
         self.producer, self.trouble = None, self.watch.fatal or self.watch.trouble
         producer.purge()

@@ -6,6 +6,8 @@ import re
 
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import one_line
+from message_passing.network.listener_probe import KAFKA
+from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED
 
 with needs_extra("kafka"):
     from confluent_kafka import KafkaError, KafkaException
@@ -39,33 +41,38 @@ _MEANT = {
     KafkaError.INVALID_REPLICATION_FACTOR: "there are fewer brokers than replicas",
     KafkaError.POLICY_VIOLATION: "a policy of the broker forbids it",
     KafkaError._MSG_TIMED_OUT: "not stored in time",  # noqa: SLF001 - likewise
-    KafkaError._TIMED_OUT: "no answer in time",  # noqa: SLF001 - likewise
+    KafkaError._TIMED_OUT: NO_ANSWER,  # noqa: SLF001 - likewise
     KafkaError._UNKNOWN_PARTITION: "the topic has no such partition",  # noqa: SLF001 - likewise
     KafkaError._PURGE_QUEUE: "not sent before the end",  # noqa: SLF001 - likewise
     KafkaError._PURGE_INFLIGHT: "no answer before the end",  # noqa: SLF001 - likewise
 }
 """What an error means for the user, by its number."""
 
+_CERTIFICATE = (
+    "the server's certificate is not accepted: another authority has signed it (option tls_ca), or it is for another"
+    " host name"
+)
+
 _WORDS = {
     "Connection refused": "connection refused: no server listens there",
     "Failed to resolve": "the host is not known",
     "No route to host": "no route to the host",
     "Network is unreachable": "the network is not reachable",
-    "timed out in state CONNECT": "no answer in time",
-    "Connection setup timed out": "no answer in time",
-    "ApiVersionRequest failed": "what listens there is no Kafka broker, or wants TLS (option tls) or credentials",
+    "timed out in state CONNECT": NO_ANSWER,
+    "Connection setup timed out": NO_ANSWER,
+    "ApiVersionRequest failed": f"{NOT_WANTED}{KAFKA}, or wants TLS (option tls) or credentials",
     "Unsupported SASL mechanism": "the broker does not know this way of logging in (option sasl_mechanism)",
     "Authentication failed": "the broker refuses the credentials (options username, password and sasl_mechanism)",
     "authentication error": "the broker refuses the credentials (options username, password and sasl_mechanism)",
     "Invalid username or password": "the broker refuses the credentials (options username, password and"
     " sasl_mechanism)",
-    "certificate verify failed": "the server's certificate is not accepted",
-    "broker certificate could not be verified": "the server's certificate is not accepted",
+    "certificate verify failed": _CERTIFICATE,
+    "broker certificate could not be verified": _CERTIFICATE,
     "handshake failed": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
     "SSL handshake": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
-    "Connection reset by peer": "the server closed the connection",
-    "connection closed by peer": "the server closed the connection",
-    "Disconnected": "the server closed the connection",
+    "Connection reset by peer": CLOSED,
+    "connection closed by peer": CLOSED,
+    "Disconnected": CLOSED,
 }
 """What librdkafka says about a connection, and what it means; the first that fits."""
 
@@ -79,7 +86,7 @@ def kafka_reason(error: KafkaError | BaseException) -> str:
     if isinstance(error, KafkaException):
         error = error.args[0]
     if not isinstance(error, KafkaError):
-        return "no answer in time" if isinstance(error, TimeoutError) else one_line(str(error))[:300]
+        return NO_ANSWER if isinstance(error, TimeoutError) else one_line(str(error))[:300]
     if error.code() in _MEANT and error.code() not in _OF_CONNECTIONS:
         return _MEANT[error.code()]
     text = one_line(error.str())[:300]

@@ -5,45 +5,113 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.packing import FRAME_HEADER, FRAME_OF_LINES
+from message_passing.zeromq.hop.packing import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 FRAME_MARK = (FRAME_HEADER, FRAME_OF_LINES.encode())
 """The header of a frame: see `network.packing`."""
 
 
 class KafkaRecord(Received):
-    """A record of a partition.
+    """A record of a partition; or several that follow one another, as one: a line each, as in a frame.
 
     Attributes:
         key: the assignment that it came with, and its offset.
         partition: its number.
-        offset: its place in the partition.
+        offset: its place in the partition, or that of the first.
+        count: how many records.
         settled: it needs nothing any more.
         dropped: its partition was given up before it was passed on.
+        parts: each of several by itself, once the chain has lost them: then these are settled.
     """
 
-    __slots__ = ("dropped", "offset", "partition", "settled")
+    __slots__ = ("count", "dropped", "offset", "partition", "parts", "settled")
     key: tuple[int, int]
 
     def __init__(
         self,
         key: tuple[int, int],
         partition: int,
-        value: bytes | None,
-        headers: Collection[object] | None,
+        body: bytes | None,
         now: float,
+        *,
+        lines: bool = False,
+        count: int = 1,
     ) -> None:
-        """Take it apart. One without a value (a tombstone) has no messages."""
-        self.partition, self.offset = partition, key[1]
+        """One without a value (a tombstone) has no messages."""
+        self.partition, self.offset, self.count = partition, key[1], count
         self.settled = self.dropped = False
-        is_frame = bool(value and headers and FRAME_MARK in headers)
-        super().__init__(key, value, len(value or b""), 1, now, lines=is_frame)
+        self.parts: list[KafkaRecord] = []
+        size = 0 if body is None else len(body) - (count - 1)
+        super().__init__(key, body, size, 1, now, lines=lines)
+
+    def is_busy(self) -> bool:
+        """Whether the chain is at work on it."""
+        if self.parts:
+            return any(one.is_busy() for one in self.parts)
+        return not (self.settled or self.dropped)
+
+    def each(self) -> list[KafkaRecord]:
+        """The records by themselves, which stand for this one from now on."""
+        if self.count == 1:
+            return [self]
+        self.parts = [
+            KafkaRecord((self.key[0], self.offset + number), self.partition, line, self.told, lines=True)
+            for number, line in enumerate(self.messages)
+        ]
+        self.body = None
+        return self.parts
+
+
+def records_of(
+    first: tuple[int, int],
+    partition: int,
+    values: Sequence[bytes | None],
+    headers: Sequence[Collection[object] | None],
+    now: float,
+    *,
+    together: bool,
+) -> Iterator[KafkaRecord]:
+    """Records that follow one another without a gap: as few as they may be.
+
+    Args:
+        first: the key of the first one.
+        partition: its number.
+        values: of each.
+        headers: of each; that of a frame is `FRAME_MARK`.
+        now: seconds, monotonic.
+        together: several may be one.
+    """
+    assignment, offset = first
+    frames = [bool(given and FRAME_MARK in given) for given in headers]
+    for is_one, part in groupby(zip(values, frames, strict=True), lambda one: not one[0] or one[1]):
+        found: Iterable[tuple[bytes | None, int, bool]]
+        if is_one or not together:
+            found = [(value, 1, bool(value) and is_frame) for value, is_frame in part]
+        else:
+            found = packed([value for value, _ in part if value], plain=True)
+        for body, count, lines in found:
+            yield KafkaRecord((assignment, offset), partition, body, now, lines=lines, count=count)
+            offset += count
+
+
+def without_gaps(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The runs of offsets of which each follows the one before: the index of the first, and that after the last."""
+    first, count = 0, len(offsets)
+    if offsets == [*range(offsets[0], offsets[0] + count)]:
+        yield 0, count
+        return
+    for index in range(1, count + 1):
+        if index == count or offsets[index] != offsets[index - 1] + 1:
+            yield first, index
+            first = index
 
 
 class _Partition:
@@ -108,7 +176,7 @@ class PartitionOffsets:
         """These are not this node's any more."""
         for number in partitions:
             if found := self._partitions.pop(number, None):
-                self.count -= len(found.records)
+                self.count -= sum(record.count for record in found.records)
                 self.size -= sum(record.size for record in found.records)
 
     def expected(self, partition: int) -> int | None:
@@ -120,10 +188,10 @@ class PartitionOffsets:
         """It is here, after those before it."""
         found = self._partitions[record.partition]
         found.records.append(record)
-        found.expected = record.offset + 1
+        found.expected = record.offset + record.count
         if found.next is None:
             found.next = record.offset
-        self.count += 1
+        self.count += record.count
         self.size += record.size
 
     def advance(self) -> dict[int, int]:
@@ -131,11 +199,14 @@ class PartitionOffsets:
         moved = {}
         for number, partition in self._partitions.items():
             records = partition.records
-            while records and records[0].settled:
+            while records and (records[0].settled or records[0].parts):
                 record = records.popleft()
-                self.count -= 1
+                if record.parts:
+                    records.extendleft(reversed(record.parts))
+                    continue
+                self.count -= record.count
                 self.size -= record.size
-                moved[number] = partition.next = record.offset + 1
+                moved[number] = partition.next = record.offset + record.count
         return moved
 
     def next(self, partition: int) -> int | None:
@@ -145,7 +216,7 @@ class PartitionOffsets:
     def busy(self, partitions: Collection[int]) -> bool:
         """Whether the chain is at work on anything of these."""
         return any(
-            not (record.settled or record.dropped)
+            record.is_busy()
             for number in partitions
             if number in self._partitions
             for record in self._partitions[number].records
@@ -181,19 +252,21 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
         """When the first of those comes again; seconds, monotonic."""
         return self._later[0][0] if self._later else math.inf
 
-    def answer_done(self, item: KafkaRecord) -> None:
-        """See `ConsumerWindow`: its offset may be passed."""
-        item.body = None
-        item.settled = True
+    def answer_done(self, items: Sequence[KafkaRecord]) -> None:
+        """See `ConsumerWindow`: their offsets may be passed."""
+        for item in items:
+            item.body = None
+            item.settled = True
 
     def answer_later(self, item: KafkaRecord, delay: float) -> None:
         """See `ConsumerWindow`: Kafka does not send it again, so it stays here; its offset is not passed."""
         if self.stopping or item.dropped or item.key[0] in self._leaving:
             item.dropped = True
             return
-        self.keep(item)
-        self._count += 1
-        heapq.heappush(self._later, (self._clock() + delay, self._count, item))
+        for one in item.each():
+            self.keep(one)
+            self._count += 1
+            heapq.heappush(self._later, (self._clock() + delay, self._count, one))
 
     def arrived(self, records: list[KafkaRecord]) -> None:
         """Pass them on, or not any more."""
@@ -220,10 +293,10 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
         self._leaving.update(assignments)
         kept = [item for item in self.ready if item.key[0] not in assignments]
         late = [entry for entry in self._later if entry[2].key[0] not in assignments]
-        for item in [*self.ready, *(entry[2] for entry in self._later)]:
-            if item.key[0] in assignments:
-                item.dropped = True
-                self._close(item, done=False)
+        gone = [
+            one for one in [*self.ready, *(entry[2] for entry in self._later)] if one.key[0] in assignments
+        ]
+        self._drop(gone)
         self.ready.clear()
         self.ready.extend(kept)
         self._later = late
@@ -232,7 +305,11 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
     def forget(self, assignments: Collection[int]) -> None:
         """These partitions are another node's: what the chain still has of them is not waited for, nor repeated."""
         self.drop(assignments)
-        for item in [item for item in self._open.values() if item.key[0] in assignments]:
-            item.dropped = True
-            self._close(item, done=False)
+        self._drop([item for item in self._open.values() if item.key[0] in assignments])
         self._leaving.difference_update(assignments)
+
+    def _drop(self, items: list[KafkaRecord]) -> None:
+        for item in items:
+            item.dropped = True
+        self._closed(items)
+        self._wake()

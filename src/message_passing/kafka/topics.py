@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
-from message_passing.kafka.watch import ClientWatch
+from message_passing.kafka.watch import ClientWatch, new_broker_check
 
 with needs_extra("kafka"):
     from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -20,6 +20,8 @@ with needs_extra("kafka"):
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from message_passing.network.listener_probe import ListenerCheck
 
 ASK_TIMEOUT = 3.0
 """Seconds that the brokers may take to answer a question about a topic."""
@@ -74,14 +76,16 @@ class TopicWish:
         return [f"{name} {have}, not {want}" for name, have, want in pairs if have != want]
 
 
-def ask_for_topic(config: dict[str, Any], name: str, timeout: float) -> tuple[int, int] | None:
+def ask_for_topic(
+    config: dict[str, Any], name: str, timeout: float, check: ListenerCheck | None = None
+) -> tuple[int, int] | None:
     """How many partitions a topic has, and how many replicas each; None if there is none. It is not created by this.
 
     Raises:
         KafkaException: no broker answered, or it does not tell this user.
         OpenError: no broker could be reached, and why.
     """
-    watch, until = ClientWatch(lambda: None), monotonic() + timeout
+    watch, until = ClientWatch(lambda: None, check=check), monotonic() + timeout
     # A consumer's questions create no topic, where brokers create those that are asked for; others' do.
     client = Consumer({**config, **watch.config(), "group.id": "message-passing"})
     try:
@@ -90,7 +94,8 @@ def ask_for_topic(config: dict[str, Any], name: str, timeout: float) -> tuple[in
                 found = client.list_topics(name, timeout=min(_PART, timeout)).topics[name]
             except KafkaException as error:
                 client.poll(0)  # it tells of its connections
-                if watch.trouble and (watch.reason or monotonic() >= until):
+                watch.look(config, always=monotonic() >= until)
+                if watch.trouble:
                     raise OpenError(watch.trouble) from error
                 if monotonic() >= until:
                     raise
@@ -128,6 +133,7 @@ class TopicKeeper:
         self.partitions = 0
         self._wish, self._config, self._tell = wish, config, tell
         self._told = ""
+        self._check = new_broker_check()
 
     @property
     def creates(self) -> bool:
@@ -146,13 +152,17 @@ class TopicKeeper:
 
     def _look(self) -> str:
         config, wish = self._config(), self._wish
-        found = ask_for_topic(config, wish.name, ASK_TIMEOUT)
+        found = ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check)
         if found is None:
             if not wish.create:
                 return NO_TOPIC.format(wish.name)
             if _create(config, wish):
-                return "" if ask_for_topic(config, wish.name, ASK_TIMEOUT) else "it is being created"
-            found = ask_for_topic(config, wish.name, ASK_TIMEOUT)  # another node was quicker
+                return (
+                    ""
+                    if ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check)
+                    else "it is being created"
+                )
+            found = ask_for_topic(config, wish.name, ASK_TIMEOUT, self._check)  # another node was quicker
             if found is None:
                 return "it is being created"
         self.partitions = found[0]

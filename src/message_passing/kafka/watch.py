@@ -8,15 +8,20 @@ import msgspec
 
 from message_passing.errors import needs_extra
 from message_passing.kafka.reasons import kafka_reason
+from message_passing.network.listener_probe import KAFKA, ListenerCheck
+from message_passing.network.reasons import says_little
 
 with needs_extra("kafka"):
     from confluent_kafka import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _INTERVAL_MS = 1000
 """Milliseconds between two statistics."""
+
+_MOST_ASKED = 3
+"""The most brokers that are asked what they are."""
 
 _CREDENTIALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - librdkafka's own errors are named so
 _CONNECTION = (KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT, *_CREDENTIALS)  # noqa: SLF001 - likewise
@@ -53,6 +58,11 @@ class _Statistics(msgspec.Struct):
 _read = msgspec.json.Decoder(_Statistics).decode
 
 
+def new_broker_check() -> ListenerCheck:
+    """Finds out why brokers cannot be used, where the library does not say."""
+    return ListenerCheck(KAFKA, "the option tls")
+
+
 class ClientWatch:
     """The connections of one client. The library calls it in the thread that polls.
 
@@ -68,18 +78,21 @@ class ClientWatch:
         self,
         tell: Callable[[], object],
         positions: Callable[[dict[str, dict[str, PartitionStatistics]]], object] | None = None,
+        check: ListenerCheck | None = None,
     ) -> None:
         """Begin without knowing anything.
 
         Args:
             tell: called when something has changed.
             positions: called with what is known of partitions, by topic and number.
+            check: what others have found out already of brokers that cannot be used.
         """
         self.connected = 0
         self.trouble = self.fatal = ""
         self.refused = False
         self._all_down, self.reason, self._last_refused = False, "", False
         self._tell, self._positions = tell, positions
+        self._check = check or new_broker_check()
 
     def config(self) -> dict[str, Any]:
         """What the client is made with, so that it tells this."""
@@ -100,8 +113,38 @@ class ClientWatch:
             self.reason, self._last_refused = kafka_reason(error), error.code() in _CREDENTIALS
         if self._all_down:
             self.refused = self._last_refused
-            self.trouble = f"not connected: {self.reason or 'no broker can be reached'}"
+            if not says_little(self.reason):
+                self.trouble = f"not connected: {self.reason}"
         self._tell()
+
+    def look(self, config: Mapping[str, Any], *, always: bool = False) -> None:
+        """If no broker can be reached, and the library does not say why, find out; that takes its time.
+
+        Args:
+            config: what the client was made with.
+            always: even if the library has not given up.
+        """
+        if self.trouble or not (self._all_down or always):
+            return
+        for address in config["bootstrap.servers"].split(",")[:_MOST_ASKED]:
+            reason = self._why_not(address, config)
+            if reason:
+                self.reason = f"{address}: {reason}"
+                break
+        self.trouble = f"not connected: {self.reason or 'no broker can be reached'}"
+        self._tell()
+
+    def _why_not(self, address: str, config: Mapping[str, Any]) -> str:
+        encrypted = config["security.protocol"].endswith("SSL")
+        if reason := self._check.why_not(address, encrypted):
+            return reason
+        found = self._check.find(address)
+        if found.encrypted:
+            verb = "accept" if "ssl.certificate.location" in config else "want"
+            return f"the broker closes the connection: does it {verb} this client's certificate (option tls_cert)?"
+        if found.kind and "sasl.username" not in config:
+            return "the broker closes the connection: does it want credentials (option username)?"
+        return ""
 
     def told(self, text: str) -> None:
         """Statistics have come."""

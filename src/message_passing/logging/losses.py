@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+Telling = tuple[float, Counter[tuple[str, str]]]
+"""What a notice reports: since when, in seconds since 1970, and how many records by reason and level."""
+
+
 class Losses:
     """Counts of lost records.
 
@@ -45,12 +49,15 @@ class Losses:
         self._told_total = 0
         self._told: dict[tuple[str, str], int] = {}
         self._telling: tuple[int, dict[tuple[str, str], int]] = 0, {}
+        self._unheard: deque[Telling] = deque()  # in notices that were lost
         self._since = 0.0
 
     @property
     def untold(self) -> bool:
         """Whether the receiver has not heard of all of them."""
-        return bool(self._counts) and sum(self._reached().values()) > self._told_total
+        if not self._counts:
+            return False
+        return bool(self._unheard) or sum(self._reached().values()) > self._told_total
 
     @property
     def unnumbered(self) -> int:
@@ -103,6 +110,11 @@ class Losses:
 
     def notice(self) -> Entry:
         """The record that reports all unreported losses: how many of each level, why, and since when."""
+        while self._unheard:
+            begin, lost = self._unheard.popleft()
+            self._since = min(begin, self._since or begin)
+            self._told = {key: count - lost[key] for key, count in self._told.items()}
+            self._told_total -= lost.total()
         counted = self._reached()
         self._telling = sum(counted.values()), counted
         levels: Counter[str] = Counter()
@@ -127,6 +139,14 @@ class Losses:
             thread=None,
             extra={"dropped": dict(levels), "reason": reasons, "since": since},
         )
+
+    def telling(self) -> Telling:
+        """What the last notice reports, while it is not sent."""
+        return self._since or wall(), Counter(self._telling[1]) - Counter(self._told)
+
+    def retell(self, telling: Telling) -> None:
+        """A notice that was sent, and reported this, was lost: the next one reports it. From any thread."""
+        self._unheard.append(telling)
 
     def told(self) -> None:
         """The last notice has been sent: the next one begins where it ended."""

@@ -6,6 +6,7 @@ others, whose process has ended, is sent besides, one spool after another.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ import zmq
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError
 from message_passing.logging.acknowledged_socket import AcknowledgedSocket
+from message_passing.logging.encoded_level import UNKNOWN_LEVEL, level_of_encoded
 from message_passing.metrics import plural
 from message_passing.spool.directory import DATABASE, SpoolInUseError, SpoolLock
 from message_passing.spool.reader import SpoolReader
@@ -22,6 +24,8 @@ from message_passing.spool.slots import MOST_SPOOLS, candidates, spools_in
 from message_passing.zeromq.hop.spooled import SpooledSending
 
 if TYPE_CHECKING:
+    from message_passing.logging.losses import Telling
+    from message_passing.spool.rows import SpoolLoss
     from message_passing.zeromq.hop.acknowledged_sending import AcknowledgedSending
 
 NOT_STORED = "not on disk"
@@ -32,6 +36,10 @@ ADOPT_INTERVAL = 30.0
 
 _LOOK = 0.05
 """Seconds between two looks whether such a spool has been sent."""
+
+
+_MOST_NOTICES = 100
+"""Notices of losses that are remembered: what one of them reports is reported again, should the spool lose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class SpooledSocket(AcknowledgedSocket):
         self._adopted: SpooledSending | None = None
         self._adopt_after = self._look_after = 0.0
         self._left = 0  # records in the spool when it was closed
+        self._notices_given: dict[bytes, Telling] = {}  # the last ones
 
     def _present(self) -> list[AcknowledgedSending]:
         return [*super()._present(), *([self._adopted] if self._adopted else [])]
@@ -95,12 +104,29 @@ class SpooledSocket(AcknowledgedSocket):
             when_full=spool.when_full,
             compress=spool.compress,
             on_drop=self._dropped,
+            reads_lost=True,
         )
 
-    def _dropped(self, count: int, reason: str) -> None:
-        """Count what the spool has lost, whose levels it does not know. From its thread."""
-        for _ in range(count):
-            self._losses.add(reason, "NOTSET")
+    def _dropped(self, loss: SpoolLoss) -> None:
+        """Count what the spool has lost, by its levels as far as they are known. From its thread."""
+        for frame in loss.frames:
+            if not frame.count and (telling := self._notices_given.pop(frame.body, None)):
+                self._losses.retell(telling)
+        levels = Counter(
+            level_of_encoded(text) for frame in loss.frames if frame.count for text in frame.messages()
+        )
+        levels[UNKNOWN_LEVEL] += loss.count - levels.total()
+        for level, count in levels.items():
+            for _ in range(count):
+                self._losses.add(loss.reason, level)
+
+    def offer(self, records: list[bytes], *, notice: bool = False) -> int:
+        """See `AcknowledgedSocket`."""
+        if notice:
+            self._notices_given[records[0]] = self._losses.telling()
+            if len(self._notices_given) > _MOST_NOTICES:
+                self._notices_given.pop(next(iter(self._notices_given)), None)
+        return super().offer(records, notice=notice)
 
     # What others have left
 

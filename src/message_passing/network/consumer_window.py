@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from message_passing.zeromq.hop.packing import TOGETHER_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
 _MOST_REMEMBERED = 10_000
 """The most settled messages that are remembered, to be acknowledged again without being delivered again."""
@@ -77,13 +77,13 @@ class ConsumerWindow(Generic[AnyReceived]):
         # Not a dict: finding its first key takes as long as there are gaps before it.
         self._done: OrderedDict[Hashable, None] = OrderedDict()
 
-    def answer_done(self, item: AnyReceived) -> None:
-        """Keep the answer that the chain is done with it."""
+    def answer_done(self, items: Sequence[AnyReceived]) -> None:
+        """Keep the answers that the chain is done with these."""
         raise NotImplementedError
 
     def answer_failed(self, item: AnyReceived) -> None:
         """Keep the answer that it is not to come again, though the chain has never handled it."""
-        self.answer_done(item)
+        self.answer_done([item])
 
     def answer_later(self, item: AnyReceived, delay: float) -> None:
         """Keep the answer that it is to come again after so many seconds."""
@@ -119,31 +119,38 @@ class ConsumerWindow(Generic[AnyReceived]):
             found.append(self.ready.popleft())
         return found
 
-    def acknowledge(self, item: AnyReceived) -> None:
-        """The chain is done with it."""
-        if self._close(item, done=True):
-            self.answer_done(item)
+    def acknowledge(self, items: Sequence[AnyReceived]) -> None:
+        """The chain is done with these."""
+        closed = self._closed(items)
+        self._remember(closed)
+        self.answer_done(closed)
+        self._wake()
 
     def terminate(self, item: AnyReceived) -> None:
         """It has failed for good."""
-        if self._close(item, done=True):
+        if closed := self._closed([item]):
+            self._remember(closed)
             self.answer_failed(item)
+            self._wake()
 
     def put_off(self, item: AnyReceived, delay: float) -> None:
         """The chain has lost it, or not begun: it is to come again, to whomever."""
-        if self._close(item, done=False):
+        if self._closed([item]):
             self.answer_later(item, delay)
+            self._wake()
 
-    def _close(self, item: AnyReceived, *, done: bool) -> bool:
-        if self._open.pop(item.key, None) is None:
-            return False
-        self._open_bytes -= item.size
-        if done:
-            self._done[item.key] = None
-            if len(self._done) > _MOST_REMEMBERED:
-                self._done.popitem(last=False)
-        self._wake()
-        return True
+    def _closed(self, items: Sequence[AnyReceived]) -> list[AnyReceived]:
+        """Those of these that were here, and are not any more."""
+        closed = [item for item in items if self._open.pop(item.key, None)]
+        self._open_bytes -= sum([item.size for item in closed])
+        return closed
+
+    def _remember(self, items: Sequence[AnyReceived]) -> None:
+        done = self._done
+        for item in items:
+            done[item.key] = None
+        while len(done) > _MOST_REMEMBERED:
+            done.popitem(last=False)
 
     def release(self, *, everything: bool = False) -> None:
         """Want nothing more, and give back what was not passed on, so that others get it at once.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from message_passing.network.engine import EngineComponent
+from message_passing.network.reasons import NOT_WANTED, says_little
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,8 @@ def advice_on_refusal(component: str, reason: str) -> str:
         component: what has the options: `JetStream`.
         reason: what the server said, or did.
     """
-    if "what listens there is no" in reason:
+    if NOT_WANTED in reason:
         return "another program uses this port: give the right one, or stop that program"
+    if says_little(reason):
+        return "see whether this is the right port; the log of the server may say more"
     return f"give --options as the component has them: `message-passing describe {component}` lists them"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from message_passing.component import Component
 from message_passing.errors import OpenError
+from message_passing.network.listener_probe import ListenerCheck
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ TLS_FILES = ("tls_ca", "tls_cert", "tls_key")
 
 class EngineComponent(Component):
     """A component with a connection to an engine: a server that keeps messages."""
+
+    server_kind: ClassVar[str] = ""
+    """What its servers are: one of the kinds in `listener_probe`."""
+
+    how_to_encrypt: ClassVar[str] = ""
+    """What to write for TLS."""
 
     password: str = option(
         secret=True, default="", min_length=1, description="The user's password, or `env:NAME`."
@@ -41,6 +48,10 @@ class EngineComponent(Component):
         gt=0,
         description="Maximum delay between two attempts to connect, in seconds; the first is a tenth of a second.",
     )
+
+    def new_check(self) -> ListenerCheck:
+        """Finds out why its servers cannot be used, where they do not say."""
+        return ListenerCheck(self.server_kind, self.how_to_encrypt)
 
     def files_of(self, *names: str) -> dict[str, str]:
         """The paths in those of these options that are given.

@@ -117,8 +117,7 @@ class EngineInput(Input):
     def _settled(self, batch: list[Received], outcome: Outcome) -> None:
         if outcome is not Outcome.LOST:
             self._losses = 0
-            for received in batch:
-                self.arrivals.acknowledge(received)
+            self.arrivals.acknowledge(batch)
             return
         self._losses += 1
         self._retry_at = monotonic() + pause_after(self._losses, FIRST_PAUSE, LONGEST_PAUSE)

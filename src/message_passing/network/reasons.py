@@ -5,6 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 
+NO_ANSWER = "no answer in time"
+CLOSED = "the server closed the connection"
+NOT_WANTED = "what listens there is no "
+"""How the sentence begins that something else listens there."""
+
 
 def network_reason(error: BaseException) -> str:
     """What the system or TLS says of a connection, as words for a user; empty if the error is none of theirs."""
@@ -17,7 +22,12 @@ def network_reason(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: no server listens there"
     if isinstance(error, ConnectionError):
-        return "the server closed the connection"
+        return CLOSED
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return ""
+
+
+def says_little(reason: str) -> bool:
+    """Whether this leaves open why a server cannot be used: it may be something else (see `listener_probe`)."""
+    return not reason or any(text in reason for text in (NO_ANSWER, CLOSED, NOT_WANTED, "TLS failed"))

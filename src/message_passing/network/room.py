@@ -5,6 +5,9 @@ from __future__ import annotations
 _FIRST_SIZE = 64 << 10
 """Bytes that a message is taken to have before any has come."""
 
+_KEPT = 15 / 16
+"""The weight of what was known before, once another message has come."""
+
 MOST_AT_ONCE = 1000
 """The most messages that are requested at once."""
 
@@ -23,9 +26,9 @@ class RoomEstimate:
         self._window, self._window_bytes, self._least = window, window_bytes, least
         self._size = float(_FIRST_SIZE)
 
-    def saw(self, size: int) -> None:
-        """A message of so many bytes has come."""
-        self._size += (max(size, 1) - self._size) / 16
+    def saw(self, size: float, count: int = 1) -> None:
+        """So many messages have come, of so many bytes each on average."""
+        self._size += (max(size, 1) - self._size) * (1 - _KEPT**count)
 
     def room(self, count: int, size: int) -> int:
         """How many may be requested, if so many are here, with so many bytes."""

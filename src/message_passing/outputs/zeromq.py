@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from message_passing.metrics import Snapshot
+    from message_passing.spool.rows import SpoolLoss
     from message_passing.zeromq.hop.spooled import SpooledSending
 
 _SEND_PATIENCE = 1.0
@@ -137,9 +138,9 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
             return
         self._acknowledged = AcknowledgedSending(settings, most=self.socket_hwm, ack_timeout=self.ack_timeout)
 
-    def _dropped_from_spool(self, count: int, reason: str) -> None:
+    def _dropped_from_spool(self, loss: SpoolLoss) -> None:
         with self._lock:  # another thread counts, too
-            self.drop(count, reason)
+            self.drop(loss.count, loss.reason)
 
     def _tell_spool(self, spooled: SpooledSending, *, at_end: bool = False) -> None:
         for text in spooled.notices.take(all_counts=at_end):

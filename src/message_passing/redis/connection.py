@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError, needs_extra
 from message_passing.network.backoff import RetryLater
+from message_passing.network.reasons import says_little
 from message_passing.redis.reasons import redis_reason
 
 with needs_extra("redis"):
@@ -21,6 +22,8 @@ with needs_extra("redis"):
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from message_passing.network.listener_probe import ListenerCheck
 
 _ANSWER = 30.0
 """Seconds that the server may take to answer."""
@@ -52,16 +55,17 @@ class RedisLink:
         number: how many connections there have been.
     """
 
-    def __init__(self, settings: Callable[[], RedisSettings], timeout: float) -> None:
+    def __init__(self, settings: Callable[[], RedisSettings], timeout: float, check: ListenerCheck) -> None:
         """Begin without one.
 
         Args:
             settings: gives what to connect with; raises `OpenError`.
             timeout: seconds that the server may take to accept.
+            check: finds out why a server cannot be used that does not say.
         """
         self.trouble = ""
         self.number = 0
-        self._settings, self._timeout = settings, timeout
+        self._settings, self._timeout, self._check = settings, timeout, check
         self._connection: Any = None
         self._turn = asyncio.Lock()
 
@@ -121,10 +125,9 @@ class RedisLink:
             RetryLater: there is none, or it broke.
         """
         async with self._turn:
-            address = ""
+            settings = None
             try:
                 settings = self._settings()
-                address = f"{settings.address}: "
                 if self._connection is None:
                     self._connection = await self._connect(settings)
                     self.number += 1
@@ -132,11 +135,21 @@ class RedisLink:
                 self.trouble = ""
             except (RedisError, OSError, OpenError) as error:
                 self._drop()
-                self.trouble = f"{address}{redis_reason(error)}"
+                self.trouble = await self._reason(settings, error)
                 raise RetryLater(self.trouble) from error
             except BaseException:
                 self._drop()
                 raise
+
+    async def _reason(self, settings: RedisSettings | None, error: BaseException) -> str:
+        """Why the server cannot be used; something else may listen there."""
+        reason = redis_reason(error)
+        if settings is None:
+            return reason
+        if says_little(reason):
+            given = settings.address, settings.encrypted
+            reason = await asyncio.to_thread(self._check.why_not, *given) or reason
+        return f"{settings.address}: {reason}"
 
     async def _connect(self, settings: RedisSettings) -> Any:
         kind = SSLConnection if settings.encrypted else Connection

@@ -44,7 +44,7 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                     break
         except (RetryLater, ResponseError, TimeoutError) as error:
             name = "stream" if found else "server"
-            reason = redis_reason(error)
+            reason = self.link.trouble if isinstance(error, RetryLater) else redis_reason(error)
             return [*found, Step(name, reason, advice_on_refusal("Redis::Streams", reason))]
         finally:
             self.link.close()

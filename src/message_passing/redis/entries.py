@@ -103,25 +103,24 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
             self.duplicates += 1
         elif entry.key in self._done:
             self.duplicates += 1
-            self.answer_done(entry)
+            self.answer_done([entry])
         elif self.stopping:
             self.answer_later(entry, 0.0)
         else:
             return True
+        self._wake()
         return False
 
-    def answer_done(self, item: StreamEntry) -> None:
+    def answer_done(self, items: Sequence[StreamEntry]) -> None:
         """See `ConsumerWindow`."""
-        self.done.append(item.key)
+        self.done += [item.key for item in items]
         self.freed.set()
-        self._wake()
 
     def answer_later(self, item: StreamEntry, delay: float) -> None:
         """See `ConsumerWindow`."""
         self.later[item.key] = delay
         self.next_due = min(self.next_due, self._clock() + delay)
         self.freed.set()
-        self._wake()
 
     def forget(self) -> None:
         """The group is another one: what it delivers again is passed on again, and nothing acknowledged to it."""

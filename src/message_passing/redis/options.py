@@ -12,6 +12,7 @@ from message_passing.environment import from_environment
 from message_passing.errors import Fault, OpenError, OptionError, needs_extra
 from message_passing.network.backoff import RetryLater
 from message_passing.network.engine import TLS_FILES, EngineComponent, unencrypted
+from message_passing.network.listener_probe import REDIS
 from message_passing.options import option
 from message_passing.redis.connection import RedisLink, RedisSettings
 from message_passing.redis.reasons import redis_reason
@@ -28,6 +29,7 @@ REDIS_PORT = 6379
 class RedisComponent(EngineComponent):
     """A component with connections to one Redis server."""
 
+    server_kind = REDIS
     how_to_encrypt = "an address with TLS: rediss://HOST:PORT"
 
     username: str = option(
@@ -61,7 +63,7 @@ class RedisComponent(EngineComponent):
 
     def new_link(self) -> RedisLink:
         """Another connection."""
-        return RedisLink(self._settings, self.connect_timeout)
+        return RedisLink(self._settings, self.connect_timeout, self.new_check())
 
     def _address(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import one_line
-from message_passing.network.reasons import network_reason
+from message_passing.network.listener_probe import REDIS
+from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, network_reason
 
 with needs_extra("redis"):
     from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,7 +17,7 @@ with needs_extra("redis"):
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_REDIS = "what listens there is no Redis server"
+NO_REDIS = f"{NOT_WANTED}{REDIS}"
 
 _REPLICA = "the server is a replica, and stores nothing itself: use the address of its master"
 
@@ -45,7 +46,7 @@ _WORDS = {
     "unknown command": "the server does not know this command: streams need Redis 6.2 or newer",
     "DB index is out of range": "the server has no database with this number (the end of `url`)",
     "Error setting client name": NO_REDIS,
-    "Connection closed by server": "the server closed the connection",
+    "Connection closed by server": CLOSED,
 }
 """What the server or the library says, and what it means for the user."""
 
@@ -67,7 +68,7 @@ def redis_reason(error: BaseException) -> str:
         if begin in text:
             return meant
     if isinstance(error, (TimeoutError, RedisTimeoutError)):
-        return "no answer in time"
+        return NO_ANSWER
     if isinstance(error, RedisConnectionError) and "Protocol Error" in text:
         return NO_REDIS
     return text or type(error).__name__

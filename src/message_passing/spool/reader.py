@@ -11,13 +11,15 @@ from message_passing.spool.directory import DATABASE
 from message_passing.spool.rows import (
     SELECT_FRAMES,
     Content,
+    NewerSpoolError,
+    NoSpoolError,
     SpoolFrame,
     corrupt,
     frame_of,
     is_corrupt,
     unpack_runs,
 )
-from message_passing.spool.store import SPOOL_VERSION
+from message_passing.spool.store import spool_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +55,17 @@ class SpoolReader:
             raise OpenError(
                 f"there is no spool in {str(self._target)!r}: name the directory given to the option spool"
             )
-        with self._explained():
-            version = self._opened()
-        if not 0 < version <= SPOOL_VERSION:
-            self.__exit__()
-            why = "was written by a later version of message-passing" if version else "is not a spool"
-            raise OpenError(f"{str(self.path)!r} {why}")
-        return self
+        why = "is not a spool"
+        try:
+            with self._explained():
+                if self._opened():
+                    return self
+        except NoSpoolError:
+            pass
+        except NewerSpoolError:
+            why = "was written by a later version of message-passing"
+        self.__exit__()
+        raise OpenError(f"{str(self.path)!r} {why}")
 
     def _opened(self) -> int:
         """Open it, and return its version."""
@@ -79,7 +85,7 @@ class SpoolReader:
     def _connected(self, uri: str) -> int:
         self.__exit__()
         self._db = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        return spool_version(self._db)
 
     def __exit__(self, *_: object) -> None:
         if self._db is not None:

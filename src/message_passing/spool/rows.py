@@ -89,6 +89,23 @@ class SpoolFrame:
         return crc32(self.stored, crc32(_HEAD.pack(self.sequence, self.count, self.kind)))
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolLoss:
+    """Messages that a spool has lost.
+
+    Attributes:
+        count: how many.
+        reason: why.
+        earlier: how many of them an earlier run had stored.
+        frames: what they are in, as far as that is known, where the owner of the spool reads it.
+    """
+
+    count: int
+    reason: str
+    earlier: int = 0
+    frames: Sequence[SpoolFrame] = ()
+
+
 def compressed(body: bytes, kind: int) -> tuple[bytes, int]:
     """What is stored of a frame, compressed if that makes it smaller, and its kind then."""
     smaller: bytes = load_own(f"{_COMPRESSION}:compress")(body)

@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 import threading
 from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 from message_passing.clock import monotonic, steady_wall
@@ -22,6 +23,8 @@ from message_passing.spool.rows import (
     Content,
     NewerSpoolError,
     NoSpoolError,
+    SpoolFrame,
+    SpoolLoss,
     compressed,
     estimate,
     is_corrupt,
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
     from message_passing.delivery import Hold
     from message_passing.spool.pending import PendingFrame
-    from message_passing.spool.rows import SpoolFrame
 
 WhenFull = Literal["block", "drop_oldest", "drop_newest"]
 
@@ -71,7 +73,8 @@ class Spool:
         max_age: float = 0.0,
         when_full: WhenFull = "block",
         compress: bool = False,
-        on_drop: Callable[[int, str, int], object] = lambda _count, _reason, _earlier: None,
+        on_drop: Callable[[SpoolLoss], object] = lambda _loss: None,
+        reads_lost: bool = False,
         say: Callable[[str, str], object] = lambda _kind, _text: None,
     ) -> None:
         """Configure it; nothing is opened yet.
@@ -82,8 +85,8 @@ class Spool:
             max_age: seconds after which a frame is dropped; 0 for never.
             when_full: `block`: what does not fit waits in memory, up to `has_room`; otherwise which are dropped.
             compress: store frames compressed. Those that are in it stay as they are.
-            on_drop: called by its thread at each loss: with the number of messages, the reason, and how many of them
-                an earlier run had stored.
+            on_drop: called by its thread at each loss.
+            reads_lost: it wants the frames: those on disk are read for it.
             say: called with notices for a person: a kind, and a sentence.
         """
         self.stalled = ""
@@ -91,7 +94,7 @@ class Spool:
         self.directory = directory
         self._max_bytes, self._max_age, self._when_full = max_bytes, max_age, when_full
         self.now = steady_wall()
-        self._on_drop, self._say = on_drop, say
+        self._on_drop, self._say, self._reads_lost = on_drop, say, reads_lost
         self._compress = compress
         self._ahead = min(READ_AHEAD, max_bytes // 16)
         self._lock = SpoolLock(directory)
@@ -105,7 +108,7 @@ class Spool:
         self._trimmed: list[tuple[int, int, int]] = []
         self._earlier = 0  # numbers below this are of an earlier run
         self._aged_at = 0.0
-        self._expired: list[tuple[int, int, int]] = []
+        self._expired: list[SpoolFrame] = []
         self._stalling = ""
         self._closing = self._ended = self._deserted = False
         self._alone = False  # it could have no thread
@@ -288,9 +291,8 @@ class Spool:
         """Mark taken frames as too old to be sent, and lost."""
         with self._changed:
             found = [frame for number in sequences if (frame := self._loaded.pop(number, None))]
-            lost = [(frame.sequence, frame.count, frame.size) for frame in found]
-            self._trimmed += lost
-            self._expired += lost
+            self._trimmed += [(frame.sequence, frame.count, frame.size) for frame in found]
+            self._expired += found
             self._changed.notify_all()
 
     # The thread
@@ -344,7 +346,7 @@ class Spool:
             trimmed, self._trimmed = self._trimmed, []
             expired, self._expired = self._expired, []
         if expired:
-            self._lose(expired, TOO_OLD)
+            self._lose([(frame.sequence, frame.count, frame.size) for frame in expired], TOO_OLD, expired)
         try:
             self._store.require_in_place()
             number, trimmed = self._fitting(queued, trimmed)
@@ -433,13 +435,16 @@ class Spool:
 
     # Losing
 
-    def _lose(self, lost: Sequence[tuple[int, int, int]], reason: str) -> None:
+    def _lose(
+        self, lost: Sequence[tuple[int, int, int]], reason: str, frames: Sequence[SpoolFrame] = ()
+    ) -> None:
         earlier = sum(count for number, count, _ in lost if number < self._earlier)
-        self._on_drop(sum(count for _, count, _ in lost), reason, earlier)
+        self._on_drop(SpoolLoss(sum(count for _, count, _ in lost), reason, earlier, frames))
 
     def _refuse(self, queued: list[PendingFrame], reason: str) -> None:
         """Drop the first of the queue, which is not stored. The loss is counted before it can be noticed."""
-        self._on_drop(sum(count for _, count, _, _ in queued), reason, 0)
+        frames = [SpoolFrame(0, body, count, kind) for body, count, kind, _ in queued if self._reads_lost]
+        self._on_drop(SpoolLoss(sum(count for _, count, _, _ in queued), reason, 0, frames))
         with self._changed:
             self._queue.remove(len(queued))
         for *_, batch in queued:
@@ -458,9 +463,10 @@ class Spool:
 
     def _remove_unread(self, found: list[tuple[int, int, int]], reason: str) -> bool:
         if found:
+            frames = self._store.intact([number for number, _, _ in found]) if self._reads_lost else ()
             self._store.commit([], found)
             self._read_to = found[-1][0]
-            self._lose(found, reason)
+            self._lose(found, reason, frames)
         return bool(found)
 
     def _drop_old(self) -> None:
@@ -469,7 +475,9 @@ class Spool:
         before = self.now() - self._max_age
         while True:
             oldest = self._store.oldest(_AT_ONCE, self._read_to)
-            found = [(number, count, size) for number, count, size, time in oldest if time < before]
+            # Not past one that is younger: what is before `_read_to` is read no more.
+            old = takewhile(lambda one: one[3] < before, oldest)
+            found = [(number, count, size) for number, count, size, _ in old]
             if not self._remove_unread(found, TOO_OLD):
                 break
         self._aged_at = monotonic()
@@ -527,7 +535,7 @@ class Spool:
             self._trimmed = []
         self._store.content = Content()
         if lost > 0:
-            self._on_drop(lost, DAMAGED, 0)
+            self._on_drop(SpoolLoss(lost, DAMAGED))
         try:
             self._lock.renew()
             remark = self._store.begin_anew()

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 from bisect import bisect_right
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from message_passing.spool.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 SPOOL_VERSION = 1
@@ -64,6 +65,8 @@ PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * PAGE_BYTES};
 PRAGMA cache_size = -{_CACHE_KIB};
 """
 
+_SPOOL_TABLES = {"frames", "damaged", "facts"}
+
 _COLUMNS = """time REAL NOT NULL, count INTEGER NOT NULL, lines INTEGER NOT NULL,
     crc INTEGER NOT NULL, body BLOB NOT NULL"""
 
@@ -72,6 +75,25 @@ CREATE TABLE frames (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE damaged (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL);
 """
+
+
+def spool_version(db: sqlite3.Connection) -> int:
+    """The version of the spool that a database is; 0 if it is empty.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+        NewerSpoolError, NoSpoolError: see there.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables and not version:
+        return 0
+    # Any program may count its versions there.
+    if version <= 0 or not tables >= _SPOOL_TABLES:
+        raise NoSpoolError
+    if version > SPOOL_VERSION:
+        raise NewerSpoolError
+    return version
 
 
 class SpoolStore:
@@ -158,17 +180,15 @@ class SpoolStore:
     def _open(self) -> None:
         path = database_in(self._directory)
         self._db = db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        try:
+            is_new = not spool_version(db)  # before anything in it is changed
+        except (NewerSpoolError, NoSpoolError):
+            self._close_quietly()
+            raise
         for statement in filter(str.strip, _SETTINGS.split(";")):
             db.execute(statement)
         self._file = file_identity(path)
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SPOOL_VERSION:
-            self._close_quietly()
-            raise NewerSpoolError
-        if version < SPOOL_VERSION:
-            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._close_quietly()
-                raise NoSpoolError
+        if is_new:
             self._create(db)
         facts = dict(db.execute("SELECT name, value FROM facts").fetchall())
         last = db.execute("SELECT max(sequence) FROM frames").fetchone()[0] or 0
@@ -384,6 +404,16 @@ class SpoolStore:
         if damaged:
             self._set_aside(damaged)
         return frames, damaged
+
+    def intact(self, sequences: Iterable[int]) -> list[SpoolFrame]:
+        """Those of these frames, by their numbers in order, that are in it and not damaged.
+
+        Raises:
+            sqlite3.Error: see `commit`.
+        """
+        query = f"{SELECT_FRAMES} WHERE sequence BETWEEN ? AND ?"
+        rows = (self._open_db.execute(query, span) for span in ranges(sequences))
+        return [frame for row in chain.from_iterable(rows) if (frame := frame_of(row))]
 
     def _set_aside(self, damaged: Sequence[tuple[int, int, int]]) -> None:
         db = self._open_db

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.workers.pool import Pool
@@ -124,8 +125,10 @@ class _Drawing:
         self.graph.after[number] += dict.fromkeys(ends)
         if routes := one.info().get("routes"):
             said: defaultdict[int, list[str]] = defaultdict(list)
-            for end, route in zip(ends, routes, strict=False):
-                said[end].append(_shown(route["when"]) or "all others")
+            rest = iter(ends)
+            for route in routes:
+                for end in islice(rest, len(route["to"])):
+                    said[end].append(_shown(route["when"]) or "all others")
             self.graph.labels |= {(number, end): "; or ".join(texts) for end, texts in said.items()}
         return number
 
@@ -138,7 +141,7 @@ class _Drawing:
 
 
 def _detail(one: Component) -> str:
-    if (routes := one.info().get("routes")) and routes[-1]["to"] is None:
+    if (routes := one.info().get("routes")) and not routes[-1]["to"]:
         return "all others are filtered out"
     found = [f"{name}={_shown(value)}" for name in _TELLING if (value := getattr(one, name, None))]
     return " ".join(found)

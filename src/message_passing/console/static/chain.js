@@ -7,7 +7,7 @@ import { losses } from "./counters.js";
 import { count, nameOf, percent, rate, visible } from "./words.js";
 
 /** One route: where it leads, how many messages took it, and when. */
-const routed = ({ to, matched, when }) => `${to === null ? "none (filtered out)" : visible(to)}: ${count(matched)}${when ? `, when ${visible(when)}` : to === null ? "" : ", all others"}`;
+const routed = ({ to, matched, when }) => `${to.map(visible).join(", ") || "none (filtered out)"}: ${count(matched)}${when ? `, when ${visible(when)}` : to.length ? ", all others" : ""}`;
 
 export class ChainSection {
   /** `on` has tail(id) and history(id), which show more of a component. */

@@ -57,7 +57,7 @@ class AcknowledgedReceiving:
         return {
             "duplicates": self._receiver.consumer.duplicates,
             "redelivered": self._redelivery.redelivered,
-            "strange": self._receiver.sockets.strange,
+            "strange": self._receiver.sockets.strange + self._receiver.consumer.excess,
         }
 
     @property

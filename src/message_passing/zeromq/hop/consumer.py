@@ -7,6 +7,7 @@ frame tells.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from dataclasses import dataclass, field
@@ -31,12 +32,18 @@ if TYPE_CHECKING:
 
     from message_passing.zeromq.hop.frames import HopMessage
 
+_WINDOWS = 4
+"""Windows of one connection that may be unacknowledged: what comes beyond that is ignored, and may be sent again."""
+
 KEEP_ALIVE = 0.5
 """Seconds after which a sender whose frames are not settled yet is told that they are being worked on: with the time
 between two checks, which is half of that, less than the least `ack_timeout`."""
 
 MOST_REMEMBERED = 100_000
 """Settled numbers that are remembered of one sender, besides all below the lowest that is not."""
+
+_FORGOTTEN = 1000
+"""So many are forgotten at once then."""
 
 _MOST_SENDERS = 10_000
 """Senders that are remembered; the one that has been silent longest is forgotten for another."""
@@ -49,12 +56,12 @@ class SenderMemory:
     Attributes:
         floor: all numbers up to this one are settled.
         settled: settled numbers above it.
-        delivered: numbers that are being worked on.
+        delivered: numbers that are being worked on, and the connections on which that is awaited.
     """
 
     floor: int = 0
     settled: set[int] = field(default_factory=set)
-    delivered: set[int] = field(default_factory=set)
+    delivered: dict[int, list[Sending]] = field(default_factory=dict)
 
     def knows(self, sequence: int) -> bool:
         """Whether it was delivered already."""
@@ -66,13 +73,13 @@ class SenderMemory:
 
     def settle(self, sequence: int) -> None:
         """The chain is done with it."""
-        self.delivered.discard(sequence)
+        self.delivered.pop(sequence, None)
         if sequence <= self.floor:  # another receiver was faster
             return
         self.settled.add(sequence)
         self._rise()
         if len(self.settled) > MOST_REMEMBERED:  # what is lowest will be sent again with the least likelihood
-            self.settled.discard(min(self.settled))
+            self.settled.difference_update(heapq.nsmallest(_FORGOTTEN, self.settled))
 
     def forget_below(self, first: int) -> None:
         """Nothing below this is sent again."""
@@ -127,7 +134,7 @@ class Consumer:
 
     Attributes:
         duplicates: frames that had been delivered before.
-        pausing: no frames are wanted now.
+        excess: frames that were ignored, since the sender had far more on their way than it may.
     """
 
     def __init__(self, receiver: bytes, *, greets: bool, frames: int, size: int, dead_after: float) -> None:
@@ -140,7 +147,7 @@ class Consumer:
             size: how many bytes.
             dead_after: seconds of silence after which a sender's connection is forgotten.
         """
-        self.duplicates = 0
+        self.duplicates = self.excess = 0
         self._receiver, self._greets = receiver, greets
         self._frames, self._size = frames, size
         self._dead_after = dead_after
@@ -201,22 +208,34 @@ class Consumer:
             return None
         memory = self._memory(message.sender)
         memory.forget_below(message.first)
-        if memory.knows(message.sequence):
-            self.duplicates += 1
-            if memory.is_settled(message.sequence):
-                peer.acks.add(message.sequence)
-            else:  # its acknowledgement goes to whoever sent it last
-                peer.open[message.sequence] = message.sender
+        # One that has given us up, and finds us again, sends others on the same connection; never as many as these.
+        if len(peer.open) + len(peer.acks) >= _WINDOWS * self._frames:
+            self.excess += 1
             return None
-        memory.delivered.add(message.sequence)
+        if not memory.knows(message.sequence):
+            self._await(peer, memory, message)
+            return Delivered(key, message)
+        self.duplicates += 1
+        if memory.is_settled(message.sequence):
+            peer.acks.add(message.sequence)
+        elif (
+            peer.open.get(message.sequence) != message.sender
+        ):  # its acknowledgement goes to all who have sent it
+            self._await(peer, memory, message)
+        return None
+
+    @staticmethod
+    def _await(peer: Sending, memory: SenderMemory, message: Data) -> None:
+        memory.delivered.setdefault(message.sequence, []).append(peer)
         peer.open[message.sequence] = message.sender
-        return Delivered(key, message)
 
     def settle(self, delivered: Delivered) -> None:
         """The chain is done with a frame: written, removed, or rejected."""
         sequence, sender = delivered.data.sequence, delivered.data.sender
-        self._memory(sender).settle(sequence)
-        for peer in self._peers.values():
+        memory = self._memory(sender)
+        waiting = memory.delivered.get(sequence, ())
+        memory.settle(sequence)
+        for peer in waiting:
             if peer.open.get(sequence) == sender:
                 del peer.open[sequence]
                 peer.acks.add(sequence)

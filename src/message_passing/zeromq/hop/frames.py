@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -164,7 +165,10 @@ def _hello(frames: Sequence[bytes]) -> Hello:
 
 def _ready(frames: Sequence[bytes]) -> Ready:
     _check_version(frames[0])
-    return Ready(*_READY.unpack(frames[0])[2:])
+    ready = Ready(*_READY.unpack(frames[0])[2:])
+    if not ready.frames:  # it would be waited for, and no other receiver be given anything
+        raise ProtocolError("it is a receiver that takes no frames")
+    return ready
 
 
 def _data(frames: Sequence[bytes]) -> Data:
@@ -204,6 +208,19 @@ def _ranges(packed: bytes) -> list[tuple[int, int]]:
     if any(first > last for first, last in found):
         raise ProtocolError("it named a range that ends before it begins")
     return found
+
+
+def within(numbers: Iterable[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """Those numbers that are in a range, however many ranges there are, how long, and how they overlap."""
+    lasts: list[int] = []  # of ranges that do not overlap, in order
+    firsts: list[int] = []
+    for first, last in sorted(ranges):
+        if lasts and first <= lasts[-1]:
+            lasts[-1] = max(lasts[-1], last)
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return [number for number in numbers if (at := bisect_right(firsts, number)) and number <= lasts[at - 1]]
 
 
 def as_ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -67,16 +67,11 @@ def spooling(options: AcknowledgedOptions, label: str, path: str) -> Any:
     Raises:
         OptionError: this Python has no SQLite, or no zstd where that is wanted.
     """
-    if options.spool_compress == "zstd":
+    wanted = {"spool_compress": "message_passing.zstandard:zstd"} if options.spool_compress == "zstd" else {}
+    found: Any = None
+    for option_name, needed in {**wanted, "spool": path}.items():
         try:
-            load_own("message_passing.zstandard:zstd")
+            found = load_own(needed)
         except PackageError as error:
-            text = f"{label}: option 'spool_compress': {error}"
-            raise OptionError(Fault(text, "spool_compress")) from error
-    try:
-        return load_own(path)
-    except ImportError as error:
-        if error.name not in ("sqlite3", "_sqlite3"):
-            raise
-        text = f"{label}: option 'spool' needs Python's module sqlite3, which is missing here"
-        raise OptionError(f"{text}: build or install a Python that has SQLite") from error
+            raise OptionError(Fault(f"{label}: option {option_name!r}: {error}", option_name)) from error
+    return found

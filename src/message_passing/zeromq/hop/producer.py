@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import heapq
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled, reply
-from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown
+from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown, within
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -197,7 +198,7 @@ class Producer:
         """What it is not working on, of what was sent before it was asked, did not arrive."""
         if not message.number or message.number != peer.question:
             return
-        working = {number for number in peer.asked_about if any(a <= number <= b for a, b in message.working)}
+        working = set(within(peer.asked_about, message.working))
         self._take_back(peer, [number for number in peer.asked_about if number not in working])
         peer.asked_about = ()
         for number in working & peer.on_way.keys():
@@ -205,23 +206,22 @@ class Producer:
 
     def _acknowledged(self, key: Hashable, message: Ack) -> list[Unsettled]:
         settled: list[Unsettled] = []
-        for first, last in message.ranges:
-            # A range may be long, and is not to be believed: only numbers that there are count.
-            if last - first < len(self._unsettled):
-                numbers: Iterable[int] = range(first, last + 1)
-            else:
-                numbers = [number for number in self._unsettled if first <= number <= last]
-            for number in numbers:
-                entry = self._unsettled.get(number)
-                if entry is None or key not in entry.had_by:  # it cannot have it
-                    self.strange += entry is not None
-                    continue
-                del self._unsettled[number]
-                holder = self._peers.get(entry.peer) if entry.peer is not None else None
-                if holder is not None and number in holder.on_way:
-                    del holder.on_way[number]
-                    self._count_on_way(holder, -len(entry.body))
-                settled.append(entry)
+        # Ranges may be long, and are not to be believed: only numbers that there are count, each once.
+        if sum(last - first + 1 for first, last in message.ranges) <= len(self._unsettled):
+            numbers: Iterable[int] = chain.from_iterable(range(a, b + 1) for a, b in message.ranges)
+        else:
+            numbers = within(self._unsettled, message.ranges)
+        for number in numbers:
+            entry = self._unsettled.get(number)
+            if entry is None or key not in entry.had_by:  # it cannot have it
+                self.strange += entry is not None
+                continue
+            del self._unsettled[number]
+            holder = self._peers.get(entry.peer) if entry.peer is not None else None
+            if holder is not None and number in holder.on_way:
+                del holder.on_way[number]
+                self._count_on_way(holder, -len(entry.body))
+            settled.append(entry)
         return settled
 
     # Sending

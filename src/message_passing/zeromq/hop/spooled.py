@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from message_passing.delivery import Hold
+    from message_passing.spool.rows import SpoolLoss
     from message_passing.zeromq.settings import SocketSettings
 
 WINDOW_BYTES = 16 << 20
@@ -50,7 +51,8 @@ class SpooledSending(AcknowledgedSending):
         max_age: float,
         when_full: WhenFull,
         compress: bool,
-        on_drop: Callable[[int, str], object],
+        on_drop: Callable[[SpoolLoss], object],
+        reads_lost: bool = False,
     ) -> None:
         """Prepare it: see `AcknowledgedSending` and `Spool`."""
         super().__init__(settings, most=0, ack_timeout=ack_timeout)
@@ -68,6 +70,7 @@ class SpooledSending(AcknowledgedSending):
             when_full=when_full,
             compress=compress,
             on_drop=self._dropped,
+            reads_lost=reads_lost,
             say=self.notices.say,
         )
 
@@ -133,9 +136,9 @@ class SpooledSending(AcknowledgedSending):
         """See `AcknowledgedSending`; and why nothing can be stored."""
         return [*([self._spool.stalled] if self._spool.stalled else []), *super().problems()]
 
-    def _dropped(self, count: int, reason: str, earlier: int) -> None:
-        self.dropped_earlier += earlier
-        self._report_drop(count, reason)
+    def _dropped(self, loss: SpoolLoss) -> None:
+        self.dropped_earlier += loss.earlier
+        self._report_drop(loss)
 
     def _changed(self) -> None:
         """The spool has stored or read something."""
