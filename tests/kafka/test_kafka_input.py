@@ -236,7 +236,7 @@ def test_a_partition_that_was_added_later_is_read_from_its_beginning() -> None:
         def store_offsets(self, offsets: list[Any]) -> None:
             """They are."""
 
-    thread = source._thread
+    thread: Any = source._thread
     thread._first_partitions = 2
     thread._assign(Library(), [TopicPartition("logs", 1), TopicPartition("logs", 2)])
     assert asked == {1: 7, 2: OFFSET_INVALID}  # the library then begins with the first

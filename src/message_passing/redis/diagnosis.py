@@ -9,6 +9,7 @@ from message_passing.errors import needs_extra
 from message_passing.network.backoff import RetryLater
 from message_passing.network.diagnosis import EngineDiagnosis, Step, advice_on_refusal
 from message_passing.options import option
+from message_passing.redis.group import pairs, unread_of
 from message_passing.redis.options import RedisStreamComponent
 from message_passing.redis.reasons import redis_reason
 
@@ -78,13 +79,13 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                 "stream", f"{self.stream!r} is no stream: a {kind}", "choose another name for the stream"
             )
             return
-        count = await self._ask(seconds, "XLEN", self.stream)
-        yield Step("stream", f"{self.stream} has {count} entries")
+        told_of = pairs(await self._ask(seconds, "XINFO", "STREAM", self.stream))
+        yield Step("stream", f"{self.stream} has {_entries(told_of[b'length'])}")
         groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream)
         if not groups:
             yield Step("groups", "nobody has read this stream so far: it has no group", skipped=True)
         for group in groups[:_MOST_GROUPS]:
-            yield _of_group(dict(zip(group[::2], group[1::2], strict=True)))
+            yield _of_group(pairs(group), told_of)
         yield Step("canary", "none was sent: the stream would keep it", skipped=True)
 
 
@@ -114,10 +115,14 @@ def _of_memory(told: dict[str, str]) -> Step:
     return Step("memory", text, full if used >= most else "")
 
 
-def _of_group(group: dict[bytes, Any]) -> Step:
-    name, lag = group[b"name"].decode(errors="replace"), group.get(b"lag")
-    waiting = "an unknown number of" if lag is None else str(lag)
-    text = f"{name}: {waiting} entries to be read, {group[b'pending']} not acknowledged"
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _of_group(group: dict[bytes, Any], stream: dict[bytes, Any]) -> Step:
+    name, lag = group[b"name"].decode(errors="replace"), unread_of(group, stream)
+    waiting = "an unknown number of entries" if lag is None else _entries(lag)
+    text = f"{name}: {waiting} to be read, {group[b'pending']} not acknowledged"
     if lag and not group[b"consumers"]:
         advice = f'start a node: --input Redis::Streams --input_options \'{{"group":"{name}", ...}}\''
         return Step("group", f"{text}, and no node reads", advice)

@@ -10,6 +10,8 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.redis.connection import RedisCommand, RedisLink
     from message_passing.redis.entries import EntryWindow
 
@@ -74,7 +76,7 @@ class RedisGroup:
         if self._start in (b"0", b"$"):
             return self._start
         try:
-            last = _pairs(await self._link.ask("XINFO", "STREAM", self._stream))[b"last-generated-id"]
+            last = pairs(await self._link.ask("XINFO", "STREAM", self._stream))[b"last-generated-id"]
         except ResponseError:  # there is none
             return b"0"
         return self._start if _numbers(last) >= _numbers(self._start) else b"0"
@@ -168,23 +170,20 @@ class RedisGroup:
         """How many entries are not acknowledged, if that is known; and at least how many nobody had when they went.
 
         Redis counts all entries that were ever added and, for a group, those that it was given: what has been removed
-        beyond the latter was not given (XINFO STREAM, XINFO GROUPS). From then on Redis 7.0 counts what was removed
-        as still to be read: no more than the stream has is.
+        beyond the latter was not given (XINFO STREAM, XINFO GROUPS).
         """
         groups, stream = await self._ask_all(
             [("XINFO", "GROUPS", self._stream), ("XINFO", "STREAM", self._stream)]
         )
-        told = next((one for one in map(_pairs, groups) if one.get(b"name") == self._group.encode()), {})
-        whole = _pairs(stream)
-        lag, read = told.get(b"lag"), told.get(b"entries-read")
-        added, length = whole.get(b"entries-added"), whole[b"length"]
-        unread = length  # or less
-        if told and told[b"last-delivered-id"] == whole[b"last-generated-id"]:
-            lag = unread = 0
-        missed = max(0, added - unread - read) if added is not None and read is not None else 0
+        told = next((one for one in map(pairs, groups) if one.get(b"name") == self._group.encode()), {})
+        whole = pairs(stream)
+        added, read, length = whole.get(b"entries-added"), told.get(b"entries-read"), whole[b"length"]
+        unread = unread_of(told, whole)
+        most = 0 if unread == 0 else length
+        missed = max(0, added - most - read) if added is not None and read is not None else 0
         if self._delete:
             return length, missed
-        return (None if lag is None else min(lag, length) + told[b"pending"]), missed
+        return (None if unread is None else unread + told[b"pending"]), missed
 
     async def leave(self, ack_wait: float, *, forget: bool) -> None:
         """Give back what this consumer still has, known to it or not.
@@ -205,5 +204,21 @@ def _numbers(key: bytes) -> tuple[int, ...]:
     return tuple(int(part) for part in key.split(b"-"))
 
 
-def _pairs(flat: list[Any]) -> dict[bytes, Any]:
+def unread_of(group: Mapping[bytes, Any], stream: Mapping[bytes, Any]) -> int | None:
+    """How many entries of a stream a group has not been given; None if that is not known.
+
+    Redis 7.0 counts what was removed before that as still to be read; but no more than the stream has is.
+
+    Args:
+        group: what XINFO GROUPS says of it.
+        stream: what XINFO STREAM says.
+    """
+    if group and group[b"last-delivered-id"] == stream[b"last-generated-id"]:
+        return 0
+    lag: int | None = group.get(b"lag")
+    return None if lag is None else min(lag, int(stream[b"length"]))
+
+
+def pairs(flat: list[Any]) -> dict[bytes, Any]:
+    """What XINFO says, by name."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
