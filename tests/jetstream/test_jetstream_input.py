@@ -248,6 +248,7 @@ def test_a_server_killed_and_started_again(server: NatsServer) -> None:
         wait_for(
             lambda: any("lost" in text or "not connected" in text for text in source.problems()), timeout=20
         )
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         to.settle()
         server.start()
         publish(server, numbers(500, 500), frame_bytes=400)

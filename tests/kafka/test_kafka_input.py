@@ -156,6 +156,7 @@ def test_brokers_that_are_away_and_a_topic_that_is_missing_need_no_hand(cluster:
         wait_for(lambda: len(kept.messages) == 1 and not source.problems(), timeout=30)
         cluster.down()
         wait_for(lambda: "no server listens there" in str(source.problems()), timeout=20)
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         cluster.up()
         cluster.put([b'{"n":1}'])
         wait_for(lambda: len(kept.messages) == 2 and not source.problems(), timeout=20)

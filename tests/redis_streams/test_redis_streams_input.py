@@ -131,6 +131,7 @@ def test_a_killed_server_and_a_destroyed_group_need_no_hand(server: RedisServer)
         wait_for(lambda: open_entries(server) == (0, 0), timeout=20)
         server.end(signal.SIGKILL)
         wait_for(lambda: "no server listens there" in str(source.problems()), timeout=20)
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         server.start()
         publish(server, numbers(100, 100))
         wait_for(lambda: len(set(numbers_in(kept))) == 200 and not source.problems(), timeout=20)

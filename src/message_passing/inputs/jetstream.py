@@ -160,6 +160,7 @@ class JetStreamInput(JetStreamComponent, EngineInput):
     async def _look_for_consumer(self, client: Client) -> None:
         found = await self._consumer.ensure(client) if await self.streams.ensure(client) else None
         if found is None:
+            self._puller.lag = None
             self._looks += 1
             self._look_at = monotonic() + pause_after(self._looks, FIRST_PAUSE, LONGEST_PAUSE)
             return

@@ -119,6 +119,7 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
             try:
                 await work()
             except (RetryLater, ResponseError) as error:
+                self._entries.lag = None
                 if any(text in str(error) for text in _GONE) and self._group.ready:
                     self._group.ready = False
                     self._entries.forget()
